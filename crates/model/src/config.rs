@@ -1,0 +1,280 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ChannelName, Locale, TenantId};
+
+/// `ashlar.toml`: what a project says about itself. Unknown keys are errors, so that a typo is found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectConfig {
+    /// The project's name, for people.
+    pub name: String,
+    /// Languages and their fallbacks.
+    #[serde(default)]
+    pub locales: LocaleConfig,
+    /// Channels and which of them is public.
+    #[serde(default)]
+    pub channels: ChannelConfig,
+    /// How strict the gates are.
+    #[serde(default)]
+    pub gates: GateConfig,
+    /// What `ashlar serve` listens on and allows.
+    #[serde(default)]
+    pub server: ServerConfig,
+    /// Which tenant these definitions belong to.
+    #[serde(default)]
+    pub tenant: TenantConfig,
+}
+
+/// `[locales]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocaleConfig {
+    /// The locale used when a request names none.
+    pub default: Locale,
+    /// All locales, the default among them; empty means only the default.
+    #[serde(default)]
+    pub supported: Vec<Locale>,
+    /// Locale → the locales tried after it, in order. A supported locale that is absent here falls back to the default.
+    #[serde(default)]
+    pub fallback: BTreeMap<Locale, Vec<Locale>>,
+}
+
+/// `[channels]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChannelConfig {
+    /// All channels.
+    pub names: Vec<ChannelName>,
+    /// The channel that is read without a key, and that drafts are compared with.
+    pub public: ChannelName,
+}
+
+/// `[gates]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GateConfig {
+    /// The compatibility a changed contract must keep: `backward`, `forward` or `full`.
+    pub compatibility: Compatibility,
+    /// Whether compatibility is judged against every earlier release, not only the last.
+    pub transitive: bool,
+    /// Declared lenient: an optional property may be added to an open content model.
+    pub lenient_open_models: bool,
+    /// Path prefixes that Markdown may link to although no entry has a route there (`/blog/`, `/assets/`).
+    pub links_ignored: Vec<String>,
+}
+
+/// The direction of compatibility that is demanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Compatibility {
+    /// Every value valid under the old version is valid under the new.
+    #[default]
+    Backward,
+    /// Every value valid under the new version is valid under the old.
+    Forward,
+    /// Both.
+    Full,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// Address and port.
+    pub listen: String,
+    /// The largest request body of the management API, in bytes.
+    pub body_bytes_max: usize,
+    /// How long a request may take, in seconds.
+    pub request_seconds_max: u64,
+    /// How long open requests may run on after a stop signal, in seconds.
+    pub shutdown_seconds_max: u64,
+    /// Requests per second and key (or address, without a key) on the management API.
+    pub requests_per_second_max: u32,
+}
+
+/// `[tenant]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TenantConfig {
+    /// The tenant's name.
+    pub name: TenantId,
+    /// Host names that lead to it.
+    pub hosts: Vec<String>,
+}
+
+/// What is wrong with `ashlar.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("ashlar.toml{}: {message}", line.map_or(String::new(), |l| format!(":{l}")))]
+pub struct ConfigError {
+    /// The line, from 1, when it is known.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Default for LocaleConfig {
+    fn default() -> Self {
+        Self {
+            #[allow(clippy::expect_used, reason = "a constant")]
+            default: Locale::new("en").expect("en is a locale"),
+            supported: Vec::new(),
+            fallback: BTreeMap::new(),
+        }
+    }
+}
+
+impl LocaleConfig {
+    /// The most locales a project may have.
+    pub const LOCALES_MAX: usize = 200;
+
+    /// All locales, the default first.
+    pub fn all(&self) -> Vec<Locale> {
+        let mut all = vec![self.default.clone()];
+        all.extend(self.supported.iter().filter(|l| **l != self.default).cloned());
+        all
+    }
+
+    /// Whether entries may be written in `locale`.
+    pub fn supports(&self, locale: &Locale) -> bool {
+        *locale == self.default || self.supported.contains(locale)
+    }
+
+    /// `locale` and then what is tried when an entry does not exist in it.
+    pub fn chain(&self, locale: &Locale) -> Vec<Locale> {
+        let mut chain = vec![locale.clone()];
+        match self.fallback.get(locale) {
+            Some(next) => chain.extend(next.iter().cloned()),
+            None => chain.push(self.default.clone()),
+        }
+        let mut seen = BTreeSet::new();
+        chain.retain(|l| seen.insert(l.clone()));
+        chain
+    }
+}
+
+impl Default for ChannelConfig {
+    fn default() -> Self {
+        #[allow(clippy::expect_used, reason = "constants")]
+        let name = |n| ChannelName::new(n).expect("a channel name");
+        Self { names: vec![name("preview"), name("staging"), name("production")], public: name("production") }
+    }
+}
+
+impl Default for GateConfig {
+    fn default() -> Self {
+        Self {
+            compatibility: Compatibility::Backward,
+            transitive: false,
+            lenient_open_models: true,
+            links_ignored: Vec::new(),
+        }
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            body_bytes_max: 16 << 20,
+            request_seconds_max: 60,
+            shutdown_seconds_max: 15,
+            requests_per_second_max: 500,
+        }
+    }
+}
+
+impl Default for TenantConfig {
+    fn default() -> Self {
+        Self { name: TenantId::main(), hosts: Vec::new() }
+    }
+}
+
+impl ProjectConfig {
+    /// Reads and checks the text of `ashlar.toml`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line where it is known.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|e| ConfigError {
+            line: e.span().map(|s| {
+                text.as_bytes()[..s.start.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
+            }),
+            message: e.message().trim().to_owned(),
+        })?;
+        config.check().map_err(|message| ConfigError { line: None, message })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let locales = &self.locales;
+        if locales.supported.len() > LocaleConfig::LOCALES_MAX {
+            return Err(format!("locales.supported names more than {} locales", LocaleConfig::LOCALES_MAX));
+        }
+        if !locales.supported.is_empty() && !locales.supported.contains(&locales.default) {
+            return Err(format!(
+                "locales.default is `{}`, which is not among locales.supported",
+                locales.default
+            ));
+        }
+        for (from, chain) in &locales.fallback {
+            for locale in std::iter::once(from).chain(chain) {
+                if !locales.supports(locale) {
+                    return Err(format!(
+                        "locales.fallback names `{locale}`, which is not among locales.supported"
+                    ));
+                }
+            }
+        }
+        if !self.channels.names.contains(&self.channels.public) {
+            return Err(format!(
+                "channels.public is `{}`, which is not among channels.names",
+                self.channels.public
+            ));
+        }
+        Ok(())
+    }
+
+    /// The configuration of a project that has only a name.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            locales: LocaleConfig::default(),
+            channels: ChannelConfig::default(),
+            gates: GateConfig::default(),
+            server: ServerConfig::default(),
+            tenant: TenantConfig::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: &str) {
+        let got = match ProjectConfig::parse(text) {
+            Ok(c) => format!("{} {:?}", c.name, c.locales.chain(&Locale::new("de").unwrap())),
+            Err(e) => e.to_string(),
+        };
+        assert_eq!(got, expect);
+    }
+
+    #[test]
+    fn reads_and_explains() {
+        check("name = 'x'", "x [Locale(de), Locale(en)]");
+        check(
+            "name = 'x'\n[locales]\ndefault = 'fr'\nsupported = ['fr', 'de']\n[locales.fallback]\nde = []",
+            "x [Locale(de)]",
+        );
+        check(
+            "name = 'x'\n[locales]\ndefault = 'fr'\nsupported = ['de']",
+            "ashlar.toml: locales.default is `fr`, which is not among locales.supported",
+        );
+        check(
+            "name = 'x'\n[locale]\n",
+            "ashlar.toml:2: unknown field `locale`, expected one of `name`, `locales`, `channels`, `gates`, `server`, `tenant`",
+        );
+    }
+}

@@ -1,0 +1,28 @@
+//! Plain types of Ashlar: ids, locales, entries, digests, findings, project configuration.
+//!
+//! Invariant: this crate does no I/O. Everything here is a value that any room above may pass around.
+
+mod canonical;
+mod config;
+mod digest;
+mod entry;
+mod files;
+mod finding;
+mod ids;
+mod rights;
+mod rules;
+
+pub use canonical::{CanonicalError, JSON_DEPTH_MAX, canonical_json, check_json};
+pub use config::{
+    ChannelConfig, Compatibility, ConfigError, GateConfig, LocaleConfig, ProjectConfig, ServerConfig,
+    TenantConfig,
+};
+pub use digest::{Digest, DigestParseError};
+pub use entry::{Entry, EntryChange, EntryChangeKind, EntryKey, EntryRecord, Fields, RecordError};
+pub use files::{FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, Files, FilesError};
+pub use finding::{Finding, GateReport, GateStatus, Level, Waiver};
+pub use ids::{
+    CandidateId, ChannelName, ContractName, EntryId, IdError, Locale, ReleaseId, TenantId, TraceId, TypeName,
+};
+pub use rights::{Actor, Right};
+pub use rules::{Rules, TypeRules};

@@ -1,0 +1,107 @@
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What an actor may do. Every action names the right it needs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Right {
+    /// Read what the public channel serves.
+    Read,
+    /// Read drafts, candidates, old releases and channels that are not public.
+    Preview,
+    /// Write drafts and changesets.
+    Write,
+    /// Push definitions.
+    Define,
+    /// Make candidates, promote and roll back.
+    Release,
+    /// Approve changes of one sensitivity (`pricing`, `legal`, `claim`) or of one owner (`owner:web-platform`).
+    Approve(String),
+    /// Let a failed gate through.
+    Waive,
+    /// Manage keys and tenants, collect garbage.
+    Admin,
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read => f.write_str("read"),
+            Self::Preview => f.write_str("preview"),
+            Self::Write => f.write_str("write"),
+            Self::Define => f.write_str("define"),
+            Self::Release => f.write_str("release"),
+            Self::Approve(what) => write!(f, "approve:{what}"),
+            Self::Waive => f.write_str("waive"),
+            Self::Admin => f.write_str("admin"),
+        }
+    }
+}
+
+/// A word that names no right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not a scope; there are read, preview, write, define, release, approve:NAME, waive and admin"
+)]
+pub struct RightError(String);
+
+impl FromStr for Right {
+    type Err = RightError;
+
+    fn from_str(s: &str) -> Result<Self, RightError> {
+        Ok(match s {
+            "read" => Self::Read,
+            "preview" => Self::Preview,
+            "write" => Self::Write,
+            "define" => Self::Define,
+            "release" => Self::Release,
+            "waive" => Self::Waive,
+            "admin" => Self::Admin,
+            _ => match s.strip_prefix("approve:") {
+                Some(what) if !what.is_empty() && what.len() <= 100 => Self::Approve(what.to_owned()),
+                _ => return Err(RightError(s.chars().take(80).collect())),
+            },
+        })
+    }
+}
+
+impl Serialize for Right {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Right {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Who acts: a person or a key, with the rights they hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The name that stands in history, approvals and the audit log.
+    pub name: String,
+    rights: BTreeSet<Right>,
+    all: bool,
+}
+
+impl Actor {
+    /// An actor with exactly these rights.
+    pub fn new(name: impl Into<String>, rights: impl IntoIterator<Item = Right>) -> Self {
+        Self { name: name.into(), rights: rights.into_iter().collect(), all: false }
+    }
+
+    /// Whoever has the data directory itself has every right in it. Approvals by name are still checked against
+    /// the project's `governance.toml`.
+    pub fn local(name: impl Into<String>) -> Self {
+        Self { name: name.into(), rights: BTreeSet::new(), all: true }
+    }
+
+    /// Whether the actor holds `right`. `admin` does not imply approvals: those are given by name only.
+    pub fn may(&self, right: &Right) -> bool {
+        self.all
+            || self.rights.contains(right)
+            || (self.rights.contains(&Right::Admin) && !matches!(right, Right::Approve(_) | Right::Waive))
+    }
+}
