@@ -1,0 +1,168 @@
+use ashlar_model::{CandidateId, ChannelName, EntryKey, Finding, ReleaseId, Right};
+use ashlar_store::{StoreError, sql::SqlError};
+
+use crate::view::DraftView;
+
+/// Why an action or a read did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// The actor does not hold the right the action needs.
+    #[error("{actor} may not do this: the scope `{right}` is needed")]
+    Forbidden {
+        /// Who tried.
+        actor: String,
+        /// What is missing.
+        right: Right,
+    },
+    /// There is no such thing.
+    #[error("there is no {what} `{name}`")]
+    NotFound {
+        /// The kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The next thing to do.
+        help: String,
+    },
+    /// A draft was changed since it was read.
+    #[error("{key} was changed meanwhile: you read version {expected}, it is now version {}", current.version)]
+    Stale {
+        /// The entry.
+        key: Box<EntryKey>,
+        /// The version the writer had read.
+        expected: u64,
+        /// What is stored now.
+        current: Box<DraftView>,
+        /// What the writer wanted to store.
+        offered: Box<ashlar_model::Fields>,
+    },
+    /// The input itself is wrong.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong.
+        message: String,
+        /// Each thing that is wrong, with its place.
+        findings: Vec<Finding>,
+        /// The next thing to do.
+        help: String,
+    },
+    /// A rule refuses it.
+    #[error("{message}")]
+    Refused {
+        /// A stable kebab-case code.
+        code: &'static str,
+        /// What the rule says.
+        message: String,
+        /// What led to it.
+        findings: Vec<Finding>,
+        /// The next thing to do.
+        help: String,
+    },
+    /// A candidate whose gates do not all let it through.
+    #[error("{candidate} cannot be promoted: {} does not let it through", gates.join(", "))]
+    GatesFailed {
+        /// The candidate.
+        candidate: CandidateId,
+        /// The gates that stand against it.
+        gates: Vec<String>,
+        /// Their findings.
+        findings: Vec<Finding>,
+    },
+    /// The channel has moved on, and promoting would undo what was released since.
+    #[error(
+        "{candidate} is superseded: {channel} has moved to {head} since it was frozen, and promoting it would undo {undone} of its changes"
+    )]
+    Superseded {
+        /// The candidate.
+        candidate: CandidateId,
+        /// The channel.
+        channel: ChannelName,
+        /// What the channel serves now.
+        head: ReleaseId,
+        /// How many changes would be undone.
+        undone: usize,
+    },
+    /// A stored thing is not what it should be.
+    #[error("{what} does not hold: {why}")]
+    Corrupt {
+        /// What was looked at.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Objects could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The database could not be read or written.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// Work on another thread was lost.
+    #[error("an internal task ended early: {0}")]
+    Task(String),
+}
+
+impl ReleaseError {
+    /// A thing that does not exist.
+    pub fn not_found(what: &'static str, name: impl ToString, help: impl Into<String>) -> Self {
+        Self::NotFound { what, name: name.to_string(), help: help.into() }
+    }
+
+    /// Input that is wrong in one place.
+    pub fn invalid(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Invalid { message: message.into(), findings: Vec::new(), help: help.into() }
+    }
+
+    /// Something a rule refuses.
+    pub fn refused(code: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Refused { code, message: message.into(), findings: Vec::new(), help: help.into() }
+    }
+
+    /// A stable kebab-case code for programs; the last part of the problem `type` over HTTP.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Forbidden { .. } => "forbidden",
+            Self::NotFound { .. } => "not-found",
+            Self::Stale { .. } => "stale-write",
+            Self::Invalid { .. } => "invalid-input",
+            Self::Refused { code, .. } => code,
+            Self::GatesFailed { .. } => "gates-failed",
+            Self::Superseded { .. } => "superseded",
+            Self::Corrupt { .. } => "corrupt",
+            Self::Store(_) => "storage",
+            Self::Sql(_) => "database",
+            Self::Task(_) => "internal",
+        }
+    }
+
+    /// The next thing to do; empty when there is nothing better than the message.
+    pub fn help(&self) -> String {
+        match self {
+            Self::NotFound { help, .. } | Self::Invalid { help, .. } | Self::Refused { help, .. } => help.clone(),
+            Self::Forbidden { right, .. } => format!("use a key that has the scope `{right}`"),
+            Self::Stale { current, .. } => format!(
+                "read version {} again, merge your change into it, and send it with that version",
+                current.version
+            ),
+            Self::GatesFailed { candidate, .. } => {
+                format!("`ashlar candidate gates {candidate}` shows every finding and how to mend it")
+            }
+            Self::Superseded { .. } => {
+                "make a new candidate: `ashlar candidate create` freezes the drafts on top of what is live now".to_owned()
+            }
+            Self::Corrupt { .. } => {
+                "run `ashlar release verify` and `ashlar audit verify`; restore the damaged object from a backup or an exported release".to_owned()
+            }
+            Self::Store(_) | Self::Sql(_) | Self::Task(_) => String::new(),
+        }
+    }
+
+    /// What it consists of, each with its place.
+    pub fn findings(&self) -> &[Finding] {
+        match self {
+            Self::Invalid { findings, .. }
+            | Self::Refused { findings, .. }
+            | Self::GatesFailed { findings, .. } => findings,
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The seam to the rooms above: what release needs to know of definitions and gates, without knowing how it is found.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use ashlar_model::{
+    ContractName, Digest, EntryKey, Fields, Files, Finding, GateReport, ReleaseId, Rules, Waiver,
+};
+use ashlar_store::{Batch, TenantObjects, Tree};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ReleaseError;
+
+/// Reads definitions and judges candidates. The `gates` room implements it.
+///
+/// Everything here is synchronous and deterministic; release calls it on a thread that may block.
+pub trait Judge: Send + Sync {
+    /// What drafts need to know of `definitions`.
+    ///
+    /// # Errors
+    /// The findings, when the definitions cannot be used at all.
+    fn rules(&self, definitions: &Files) -> Result<Rules, Vec<Finding>>;
+
+    /// What is wrong with `fields` under `contract`; empty when they are valid.
+    ///
+    /// # Errors
+    /// When the contract does not exist or cannot be read.
+    fn validate(
+        &self,
+        definitions: &Files,
+        contract: &ContractName,
+        fields: &Fields,
+    ) -> Result<Vec<Finding>, ReleaseError>;
+
+    /// Runs every gate on a frozen candidate and builds what delivery needs of it.
+    ///
+    /// # Errors
+    /// Only when the candidate itself cannot be read; a gate that cannot run says so in its report.
+    fn judge(&self, input: &JudgeInput<'_>) -> Result<Judgement, ReleaseError>;
+
+    /// The approvals that the candidate's changes need, each tied to the digest of exactly those changes.
+    ///
+    /// # Errors
+    /// When the candidate cannot be read.
+    fn required_approvals(&self, input: &JudgeInput<'_>) -> Result<Vec<RequiredApproval>, ReleaseError>;
+}
+
+/// A frozen candidate and everything its verdict may depend on.
+pub struct JudgeInput<'a> {
+    /// The tenant's objects.
+    pub objects: &'a TenantObjects,
+    /// The candidate's definitions.
+    pub definitions: &'a Arc<Files>,
+    /// The root of the definitions tree.
+    pub definitions_digest: Digest,
+    /// The candidate's entries: [`EntryKey`] bytes → [`ashlar_model::EntryRecord`] bytes.
+    pub snapshot: &'a Tree,
+    /// What the channel serves now; `None` before the first release.
+    pub base: Option<Base>,
+    /// Definitions of earlier releases, newest first; empty unless compatibility is transitive.
+    pub history: Vec<Arc<Files>>,
+    /// The candidate's changes against its base: [`EntryKey`] bytes → [`ChangeRecord`] JSON.
+    pub changes: &'a Tree,
+    /// Who pushed definitions since the base.
+    pub definition_authors: &'a BTreeSet<String>,
+    /// Approvals that were given in this tenant for any of the changes at hand.
+    pub approvals: &'a [Approval],
+    /// Waivers of this candidate by gate.
+    pub waivers: &'a [(String, Waiver)],
+    /// Earlier evidence of a gate for these inputs.
+    pub evidence: &'a (dyn Fn(&str, &Digest) -> Option<GateReport> + Sync),
+    /// When the judgement is made (sunsets and waivers depend on it).
+    pub now: Timestamp,
+}
+
+/// What a channel serves when a candidate is judged.
+#[derive(Clone)]
+pub struct Base {
+    /// The release.
+    pub release: ReleaseId,
+    /// Its definitions.
+    pub definitions: Arc<Files>,
+    /// The root of its definitions tree.
+    pub definitions_digest: Digest,
+    /// Its entries.
+    pub snapshot: Tree,
+    /// Roots of what was derived from it, by name (`lookup`).
+    pub derived: BTreeMap<String, Digest>,
+    /// The verdicts it was promoted with.
+    pub gates: Vec<GateReport>,
+}
+
+/// Who changed an entry since the base, and what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeRecord {
+    /// Everybody who wrote it since the base.
+    pub authors: BTreeSet<String>,
+}
+
+/// A changed entry with its record.
+pub type Change = (EntryKey, ChangeRecord);
+
+/// The outcome of [`Judge::judge`].
+pub struct Judgement {
+    /// Every gate's report.
+    pub gates: Vec<GateReport>,
+    /// Roots of what was derived from the candidate, by name.
+    pub derived: BTreeMap<String, Digest>,
+    /// New objects that the derived roots need.
+    pub objects: Batch,
+}
+
+/// An approval that a candidate needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequiredApproval {
+    /// The right its giver must hold: `pricing`, `legal`, `claim`, `owner:NAME`.
+    pub right: String,
+    /// The digest of exactly the changes that are approved.
+    pub change: Digest,
+    /// Who made them and so may not approve them.
+    pub authors: BTreeSet<String>,
+    /// What is approved, for people: entries with fields, or contracts.
+    pub subjects: Vec<String>,
+}
+
+/// An approval that was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// The right it was given under.
+    pub right: String,
+    /// The digest of the approved changes.
+    pub change: Digest,
+    /// Who gave it.
+    pub by: String,
+    /// When, in RFC 3339.
+    pub at: String,
+}

@@ -1,0 +1,240 @@
+//! Releases and channels.
+
+use std::collections::BTreeMap;
+
+use ashlar_model::{CandidateId, ChannelName, Digest, ReleaseId};
+use sqlx::any::AnyRow;
+
+use super::{Rows, SqlError, int, json, maybe_unsigned, number, parsed, text, to_json, unsigned};
+
+/// A release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseRow {
+    /// Its number.
+    pub id: ReleaseId,
+    /// The candidate it was.
+    pub candidate: CandidateId,
+    /// The digest of its manifest.
+    pub manifest: Digest,
+    /// The root of its entries.
+    pub snapshot: Digest,
+    /// The root of its definitions.
+    pub definitions: Digest,
+    /// Roots of what was derived from it, by name.
+    pub derived: BTreeMap<String, Digest>,
+    /// What the channel served before it.
+    pub parent: Option<ReleaseId>,
+    /// How many entries it has.
+    pub entries: u64,
+    /// Why it was made.
+    pub note: String,
+    /// When, RFC 3339.
+    pub created_at: String,
+    /// Who promoted it.
+    pub created_by: String,
+}
+
+/// Where a channel points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelRow {
+    /// The channel.
+    pub channel: ChannelName,
+    /// What it serves.
+    pub release: ReleaseId,
+    /// How often it has moved.
+    pub sequence: u64,
+    /// When it moved, RFC 3339.
+    pub moved_at: String,
+    /// Who moved it.
+    pub moved_by: String,
+}
+
+/// A move of the public channel whose drafts have not been compared with what it serves now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsettledRow {
+    /// Its place in the order of moves.
+    pub sequence: u64,
+    /// What was served before; `None` before the first release.
+    pub old_snapshot: Option<Digest>,
+    /// What is served now.
+    pub new_snapshot: Digest,
+}
+
+fn release_of(row: &AnyRow) -> Result<ReleaseRow, SqlError> {
+    Ok(ReleaseRow {
+        id: ReleaseId(number(row, "number")?),
+        candidate: CandidateId(number(row, "candidate")?),
+        manifest: parsed(row, "manifest")?,
+        snapshot: parsed(row, "snapshot")?,
+        definitions: parsed(row, "definitions")?,
+        derived: json(row, "derived")?,
+        parent: maybe_unsigned(row, "parent")?.and_then(|n| u32::try_from(n).ok()).map(ReleaseId),
+        entries: unsigned(row, "entries")?,
+        note: text(row, "note")?,
+        created_at: text(row, "created_at")?,
+        created_by: text(row, "created_by")?,
+    })
+}
+
+fn channel_of(row: &AnyRow) -> Result<ChannelRow, SqlError> {
+    Ok(ChannelRow {
+        channel: parsed(row, "channel")?,
+        release: ReleaseId(number(row, "release")?),
+        sequence: unsigned(row, "sequence")?,
+        moved_at: text(row, "moved_at")?,
+        moved_by: text(row, "moved_by")?,
+    })
+}
+
+impl Rows<'_> {
+    /// Stores a new release.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn insert_release(&mut self, row: &ReleaseRow) -> Result<(), SqlError> {
+        sqlx::query(
+            "INSERT INTO releases (tenant, number, candidate, manifest, snapshot, definitions, derived, parent, entries, \
+             note, created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        )
+        .bind(self.t())
+        .bind(i64::from(row.id.0))
+        .bind(i64::from(row.candidate.0))
+        .bind(row.manifest.to_string())
+        .bind(row.snapshot.to_string())
+        .bind(row.definitions.to_string())
+        .bind(to_json(&row.derived)?)
+        .bind(row.parent.map(|r| i64::from(r.0)))
+        .bind(int(row.entries))
+        .bind(row.note.clone())
+        .bind(row.created_at.clone())
+        .bind(row.created_by.clone())
+        .execute(&mut *self.conn)
+        .await?;
+        Ok(())
+    }
+
+    /// A release.
+    ///
+    /// # Errors
+    /// When the database refuses or holds damaged values.
+    pub async fn release(&mut self, id: ReleaseId) -> Result<Option<ReleaseRow>, SqlError> {
+        let row = sqlx::query("SELECT * FROM releases WHERE tenant = $1 AND number = $2")
+            .bind(self.t())
+            .bind(i64::from(id.0))
+            .fetch_optional(&mut *self.conn)
+            .await?;
+        row.as_ref().map(release_of).transpose()
+    }
+
+    /// Releases below `before`, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database refuses or holds damaged values.
+    pub async fn releases(&mut self, before: u32, limit: u32) -> Result<Vec<ReleaseRow>, SqlError> {
+        let rows =
+            sqlx::query("SELECT * FROM releases WHERE tenant = $1 AND number < $2 ORDER BY number DESC LIMIT $3")
+                .bind(self.t())
+                .bind(i64::from(before))
+                .bind(i64::from(limit))
+                .fetch_all(&mut *self.conn)
+                .await?;
+        rows.iter().map(release_of).collect()
+    }
+
+    /// Where a channel points; `None` before its first release.
+    ///
+    /// # Errors
+    /// When the database refuses or holds damaged values.
+    pub async fn channel(&mut self, channel: &ChannelName) -> Result<Option<ChannelRow>, SqlError> {
+        let row = sqlx::query("SELECT * FROM channels WHERE tenant = $1 AND channel = $2")
+            .bind(self.t())
+            .bind(channel.as_str().to_owned())
+            .fetch_optional(&mut *self.conn)
+            .await?;
+        row.as_ref().map(channel_of).transpose()
+    }
+
+    /// All channels that point somewhere, by name.
+    ///
+    /// # Errors
+    /// When the database refuses or holds damaged values.
+    pub async fn channels(&mut self) -> Result<Vec<ChannelRow>, SqlError> {
+        let rows = sqlx::query("SELECT * FROM channels WHERE tenant = $1 ORDER BY channel")
+            .bind(self.t())
+            .fetch_all(&mut *self.conn)
+            .await?;
+        rows.iter().map(channel_of).collect()
+    }
+
+    /// Points a channel at a release.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn move_channel(&mut self, row: &ChannelRow) -> Result<(), SqlError> {
+        sqlx::query(
+            "INSERT INTO channels (tenant, channel, release, sequence, moved_at, moved_by) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, channel) DO UPDATE SET release = excluded.release, \
+             sequence = excluded.sequence, moved_at = excluded.moved_at, moved_by = excluded.moved_by",
+        )
+        .bind(self.t())
+        .bind(row.channel.as_str().to_owned())
+        .bind(i64::from(row.release.0))
+        .bind(int(row.sequence))
+        .bind(row.moved_at.clone())
+        .bind(row.moved_by.clone())
+        .execute(&mut *self.conn)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that drafts must be compared with what the public channel serves now.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn insert_unsettled(&mut self, row: &UnsettledRow) -> Result<(), SqlError> {
+        sqlx::query("INSERT INTO unsettled (tenant, sequence, old_snapshot, new_snapshot) VALUES ($1, $2, $3, $4)")
+            .bind(self.t())
+            .bind(int(row.sequence))
+            .bind(row.old_snapshot.map(|d| d.to_string()).unwrap_or_default())
+            .bind(row.new_snapshot.to_string())
+            .execute(&mut *self.conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Moves that are not settled, oldest first.
+    ///
+    /// # Errors
+    /// When the database refuses or holds damaged values.
+    pub async fn unsettled(&mut self) -> Result<Vec<UnsettledRow>, SqlError> {
+        let rows = sqlx::query("SELECT * FROM unsettled WHERE tenant = $1 ORDER BY sequence")
+            .bind(self.t())
+            .fetch_all(&mut *self.conn)
+            .await?;
+        rows.iter()
+            .map(|r| {
+                Ok(UnsettledRow {
+                    sequence: unsigned(r, "sequence")?,
+                    old_snapshot: match text(r, "old_snapshot")?.as_str() {
+                        "" => None,
+                        _ => Some(parsed(r, "old_snapshot")?),
+                    },
+                    new_snapshot: parsed(r, "new_snapshot")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Says that a move is settled.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn delete_unsettled(&mut self, sequence: u64) -> Result<(), SqlError> {
+        sqlx::query("DELETE FROM unsettled WHERE tenant = $1 AND sequence = $2")
+            .bind(self.t())
+            .bind(int(sequence))
+            .execute(&mut *self.conn)
+            .await?;
+        Ok(())
+    }
+}

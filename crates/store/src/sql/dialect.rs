@@ -1,0 +1,115 @@
+//! Where SQLite and PostgreSQL differ: addresses, connection settings, locking and migration bookkeeping.
+
+use sqlx::{AnyConnection, AnyPool, Executor, Row};
+
+use super::SqlError;
+
+/// Migrations in order; the version is the position from 1. A released migration is never edited.
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_state.sql")];
+
+/// The engine behind a [`super::Db`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Embedded: one file, write-ahead log, synchronous full.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl Dialect {
+    pub(super) fn of(address: &str) -> Result<Self, String> {
+        match address.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Ok(Self::Sqlite),
+            Some("postgres" | "postgresql") => Ok(Self::Postgres),
+            _ => Err("an address starts with sqlite: or postgres:".to_owned()),
+        }
+    }
+
+    pub(super) fn address(self, address: &str) -> String {
+        match self {
+            Self::Sqlite if !address.contains('?') => format!("{address}?mode=rwc"),
+            _ => address.to_owned(),
+        }
+    }
+
+    pub(super) fn connections_max(self) -> u32 {
+        match self {
+            Self::Sqlite => 8,
+            Self::Postgres => 16,
+        }
+    }
+
+    pub(super) async fn prepare(self, conn: &mut AnyConnection) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite => {
+                conn.execute(sqlx::raw_sql(
+                    "PRAGMA busy_timeout = 15000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000;",
+                ))
+                .await?;
+            }
+            Self::Postgres => {
+                conn.execute(sqlx::raw_sql(
+                    "SET synchronous_commit = on; SET lock_timeout = '15s'; SET idle_in_transaction_session_timeout = '120s';",
+                ))
+                .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Brings the schema up to date under a lock, so that several nodes may start at once.
+pub(super) async fn migrate(pool: &AnyPool, dialect: Dialect) -> Result<(), SqlError> {
+    let known = MIGRATIONS.len() as i64;
+    if version(&mut *pool.acquire().await?).await == Some(known) {
+        return Ok(());
+    }
+    let mut tx = match dialect {
+        Dialect::Sqlite => pool.begin_with("BEGIN IMMEDIATE").await?,
+        Dialect::Postgres => pool.begin().await?,
+    };
+    if dialect == Dialect::Postgres {
+        sqlx::query("SELECT 1 FROM pg_advisory_xact_lock(4919001)").execute(&mut *tx).await?;
+    }
+    tx.execute(sqlx::raw_sql("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")).await?;
+    let found = version(&mut tx).await.unwrap_or(0);
+    if found > known {
+        return Err(SqlError::Newer { found, known });
+    }
+    for (migration, number) in MIGRATIONS.iter().zip(1_i64..) {
+        if number > found {
+            tx.execute(sqlx::raw_sql(*migration)).await?;
+            sqlx::query("INSERT INTO schema_version (version) VALUES ($1)").bind(number).execute(&mut *tx).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn version(conn: &mut AnyConnection) -> Option<i64> {
+    let row = sqlx::query("SELECT MAX(version) AS version FROM schema_version").fetch_one(conn).await.ok()?;
+    row.try_get::<Option<i64>, _>("version").ok()?
+}
+
+/// The address as it may be shown in messages and logs.
+pub(super) fn without_password(address: &str) -> String {
+    match url::Url::parse(address) {
+        Ok(mut url) if url.password().is_some() => {
+            let hidden = url.set_password(Some("***")).is_ok();
+            if hidden { url.to_string() } else { "(address hidden)".to_owned() }
+        }
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(without_password("postgres://u:secret@h/db"), "postgres://u:***@h/db");
+        assert_eq!(without_password("sqlite:///tmp/x"), "sqlite:///tmp/x");
+    }
+}

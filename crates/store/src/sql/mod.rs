@@ -1,0 +1,285 @@
+//! State that changes: one set of migrations and queries for SQLite and PostgreSQL.
+//!
+//! Invariant: a query that touches tenant data is a method of [`Rows`], which carries the tenant; there is no other way
+//! to reach a table, so a query without a tenant cannot be written by mistake.
+
+mod candidates;
+mod channels;
+mod dialect;
+mod drafts;
+mod keys;
+mod log;
+mod plan;
+
+use std::{str::FromStr, time::Duration};
+
+use ashlar_model::TenantId;
+pub use candidates::{CandidateRow, CandidateStatus, GateRow, MigrationRow, NewCandidate};
+pub use channels::{ChannelRow, ReleaseRow, UnsettledRow};
+pub use dialect::Dialect;
+pub use drafts::{DraftFilter, DraftRow, DraftState, NewVersion, VersionRow};
+use jiff::Timestamp;
+pub use keys::{KeyRow, NewKey, TenantRow};
+pub use log::{AuditBreak, AuditRow, EventRow};
+pub use plan::{ChangesetRow, ChangesetState, DefinitionsRow};
+use sqlx::{
+    Any, AnyConnection, AnyPool, Row, Transaction, any::AnyPoolOptions, any::AnyRow, pool::PoolConnection,
+};
+
+/// Why the database did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    /// The address cannot be used.
+    #[error("cannot open the database {address}: {message}")]
+    Open {
+        /// The address without its password.
+        address: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Written by a newer version of Ashlar.
+    #[error("the database was written by a newer Ashlar (schema {found}, this one knows {known}); upgrade the binary")]
+    Newer {
+        /// The schema version found.
+        found: i64,
+        /// The newest that this binary knows.
+        known: i64,
+    },
+    /// A stored value does not read back.
+    #[error("the database holds a damaged value in `{column}`: {message}")]
+    Damaged {
+        /// The column.
+        column: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// The disk or the database is full.
+    #[error("the database is full: {0}; free some space, nothing was changed")]
+    Full(String),
+    /// Somebody else held the database for too long.
+    #[error("the database is busy: {0}; nothing was changed, try again")]
+    Busy(String),
+    /// Anything else the database said.
+    #[error("the database refused: {0}; nothing was changed")]
+    Engine(String),
+}
+
+impl From<sqlx::Error> for SqlError {
+    fn from(error: sqlx::Error) -> Self {
+        let message = error.to_string();
+        let lower = message.to_lowercase();
+        if ["disk is full", "disk full", "no space left"].iter().any(|p| lower.contains(p)) {
+            Self::Full(message)
+        } else if matches!(error, sqlx::Error::PoolTimedOut) || lower.contains("database is locked") {
+            Self::Busy(message)
+        } else {
+            Self::Engine(message)
+        }
+    }
+}
+
+/// The database of an installation.
+#[derive(Clone)]
+pub struct Db {
+    pool: AnyPool,
+    dialect: Dialect,
+}
+
+/// A transaction that writes for one tenant. Writers of one tenant follow one another; dropped without
+/// [`WriteTx::commit`], it leaves nothing behind.
+pub struct WriteTx {
+    tx: Transaction<'static, Any>,
+    tenant: TenantId,
+}
+
+/// A connection that reads for one tenant.
+pub struct ReadConn {
+    conn: PoolConnection<Any>,
+    tenant: TenantId,
+}
+
+/// All queries, bound to one tenant.
+pub struct Rows<'c> {
+    pub(crate) conn: &'c mut AnyConnection,
+    pub(crate) tenant: &'c TenantId,
+}
+
+impl Db {
+    /// Opens or creates the database at `address` (`sqlite:///path/state.db` or `postgres://…`) and brings its schema up
+    /// to date.
+    ///
+    /// # Errors
+    /// When it cannot be reached, is damaged, or was written by a newer version.
+    pub async fn open(address: &str) -> Result<Self, SqlError> {
+        sqlx::any::install_default_drivers();
+        let shown = dialect::without_password(address);
+        let open_err = |message: String| SqlError::Open { address: shown.clone(), message };
+        let dialect = Dialect::of(address).map_err(open_err)?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(dialect.connections_max())
+            .acquire_timeout(Duration::from_secs(15))
+            .after_connect(move |conn, _| Box::pin(async move { dialect.prepare(conn).await }))
+            .connect(&dialect.address(address))
+            .await
+            .map_err(|e| open_err(e.to_string()))?;
+        let db = Self { pool, dialect };
+        dialect::migrate(&db.pool, dialect).await?;
+        Ok(db)
+    }
+
+    /// Which engine it is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), SqlError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Begins a write for `tenant`, after every earlier writer of that tenant has ended.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or is held by others for too long.
+    pub async fn write(&self, tenant: &TenantId) -> Result<WriteTx, SqlError> {
+        let mut tx = match self.dialect {
+            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
+            Dialect::Postgres => self.pool.begin().await?,
+        };
+        if self.dialect == Dialect::Postgres {
+            sqlx::query("SELECT tenant FROM tenants WHERE tenant = $1 FOR UPDATE")
+                .bind(tenant.as_str().to_owned())
+                .execute(&mut *tx)
+                .await?;
+        }
+        Ok(WriteTx { tx, tenant: tenant.clone() })
+    }
+
+    /// A connection to read with.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn read(&self, tenant: &TenantId) -> Result<ReadConn, SqlError> {
+        Ok(ReadConn { conn: self.pool.acquire().await?, tenant: tenant.clone() })
+    }
+
+    /// Closes all connections; a SQLite write-ahead log is folded into its database.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl WriteTx {
+    /// The queries of this transaction.
+    pub fn rows(&mut self) -> Rows<'_> {
+        Rows { conn: &mut self.tx, tenant: &self.tenant }
+    }
+
+    /// Makes everything that was written durable and visible.
+    ///
+    /// # Errors
+    /// When the database could not; nothing was changed then.
+    pub async fn commit(self) -> Result<(), SqlError> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+impl ReadConn {
+    /// The queries of this connection.
+    pub fn rows(&mut self) -> Rows<'_> {
+        Rows { conn: &mut self.conn, tenant: &self.tenant }
+    }
+}
+
+impl Rows<'_> {
+    /// The tenant these queries are bound to.
+    pub fn tenant(&self) -> &TenantId {
+        self.tenant
+    }
+
+    pub(crate) fn t(&self) -> String {
+        self.tenant.as_str().to_owned()
+    }
+
+    /// The next value of a counter of this tenant, from 1.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn next(&mut self, counter: &str) -> Result<u64, SqlError> {
+        let row = sqlx::query(
+            "INSERT INTO counters (tenant, name, value) VALUES ($1, $2, 1) \
+             ON CONFLICT (tenant, name) DO UPDATE SET value = counters.value + 1 RETURNING value",
+        )
+        .bind(self.t())
+        .bind(counter.to_owned())
+        .fetch_one(&mut *self.conn)
+        .await?;
+        unsigned(&row, "value")
+    }
+
+    /// The present value of a counter; 0 when it was never used.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn counter(&mut self, counter: &str) -> Result<u64, SqlError> {
+        let row = sqlx::query("SELECT value FROM counters WHERE tenant = $1 AND name = $2")
+            .bind(self.t())
+            .bind(counter.to_owned())
+            .fetch_optional(&mut *self.conn)
+            .await?;
+        row.map_or(Ok(0), |r| unsigned(&r, "value"))
+    }
+}
+
+/// A time as it is stored: RFC 3339 in UTC with microseconds, so that text order is time order.
+pub fn stamp(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+pub(crate) fn text(row: &AnyRow, column: &'static str) -> Result<String, SqlError> {
+    row.try_get(column).map_err(|e| SqlError::Damaged { column, message: e.to_string() })
+}
+
+pub(crate) fn maybe_text(row: &AnyRow, column: &'static str) -> Result<Option<String>, SqlError> {
+    row.try_get(column).map_err(|e| SqlError::Damaged { column, message: e.to_string() })
+}
+
+pub(crate) fn unsigned(row: &AnyRow, column: &'static str) -> Result<u64, SqlError> {
+    let value: i64 = row.try_get(column).map_err(|e| SqlError::Damaged { column, message: e.to_string() })?;
+    u64::try_from(value).map_err(|e| SqlError::Damaged { column, message: e.to_string() })
+}
+
+pub(crate) fn maybe_unsigned(row: &AnyRow, column: &'static str) -> Result<Option<u64>, SqlError> {
+    let value: Option<i64> =
+        row.try_get(column).map_err(|e| SqlError::Damaged { column, message: e.to_string() })?;
+    value.map(u64::try_from).transpose().map_err(|e| SqlError::Damaged { column, message: e.to_string() })
+}
+
+pub(crate) fn number(row: &AnyRow, column: &'static str) -> Result<u32, SqlError> {
+    u32::try_from(unsigned(row, column)?).map_err(|e| SqlError::Damaged { column, message: e.to_string() })
+}
+
+pub(crate) fn parsed<T: FromStr>(row: &AnyRow, column: &'static str) -> Result<T, SqlError>
+where
+    T::Err: std::fmt::Display,
+{
+    text(row, column)?.parse().map_err(|e: T::Err| SqlError::Damaged { column, message: e.to_string() })
+}
+
+pub(crate) fn json<T: serde::de::DeserializeOwned>(row: &AnyRow, column: &'static str) -> Result<T, SqlError> {
+    serde_json::from_str(&text(row, column)?)
+        .map_err(|e| SqlError::Damaged { column, message: e.to_string() })
+}
+
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String, SqlError> {
+    serde_json::to_string(value).map_err(|e| SqlError::Engine(e.to_string()))
+}
+
+/// Signed form of a count or sequence for binding; the values are far below 2^63.
+pub(crate) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
