@@ -1,1 +1,26 @@
-//! project
+//! A project directory: definition files, seed content, Markdown and JSON import, the files of a new project.
+//!
+//! Everything but [`read`], [`content::list`] and the file lists of [`import`] is pure: text in, values and findings
+//! out. Nothing here knows contracts, SQL or HTTP.
+
+pub mod content;
+mod front_matter;
+mod glob;
+pub mod governance;
+pub mod import;
+pub mod init;
+mod locate;
+mod mapping;
+pub mod markdown;
+mod read;
+mod redirects;
+mod text;
+mod toml_text;
+mod value;
+
+pub use content::{ContentOptions, SeedEntry};
+pub use governance::Governance;
+pub use locate::line_of_pointer;
+pub use mapping::{LocaleSource, Mapping};
+pub use read::{Project, ProjectError, is_definition, read_config};
+pub use redirects::{Redirect, Redirects};

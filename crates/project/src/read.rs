@@ -1,0 +1,208 @@
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use ashlar_model::{FILE_BYTES_MAX, Files, Finding, ProjectConfig};
+
+use crate::text::decode;
+
+/// Folders whose files are definitions.
+const FOLDERS: [&str; 8] =
+    ["contracts", "views", "queries", "consumers", "tokens", "components", "prompts", "evals"];
+
+/// Files beside `ashlar.toml` that are definitions.
+const TOP_FILES: [&str; 8] = [
+    "ashlar.toml",
+    "intents.toml",
+    "gateway.toml",
+    "retrieval.toml",
+    "budgets.toml",
+    "governance.toml",
+    "redirects.toml",
+    "ledger.toml",
+];
+
+/// Endings of definition files that are text and so must be UTF-8.
+const TEXT_ENDINGS: [&str; 13] = [
+    ".json", ".toml", ".graphql", ".yaml", ".yml", ".md", ".jsonl", ".html", ".css", ".js", ".svg", ".txt",
+    ".csv",
+];
+
+/// Why a project cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// There is no `ashlar.toml`.
+    #[error("{dir} is not a project: it has no ashlar.toml; make one with `ashlar init {dir}`")]
+    NotAProject {
+        /// The directory.
+        dir: String,
+    },
+    /// The disk failed, or a permission is missing.
+    #[error("{path} cannot be read: {source}")]
+    Io {
+        /// What was read.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Reading a project directory.
+pub struct Project;
+
+impl Project {
+    /// The definition files of the project in exactly `dir`, and findings about files that cannot be one: wrong
+    /// encoding, too large, symbolic links that leave the directory. Other files beside `ashlar.toml` are not looked
+    /// at.
+    ///
+    /// # Errors
+    /// When there is no project or the disk fails.
+    pub fn read(dir: &Path) -> Result<(Files, Vec<Finding>), ProjectError> {
+        let io_error = |path: &Path| {
+            let path = path.display().to_string();
+            move |source| ProjectError::Io { path, source }
+        };
+        match fs::metadata(dir.join("ashlar.toml")) {
+            Ok(meta) if meta.is_file() => {}
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io_error(dir)(e)),
+            _ => return Err(ProjectError::NotAProject { dir: dir.display().to_string() }),
+        }
+        let mut paths = Vec::new();
+        let mut findings = Vec::new();
+        for name in TOP_FILES {
+            match fs::symlink_metadata(dir.join(name)) {
+                Ok(_) => paths.push((name.to_owned(), dir.join(name))),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(io_error(&dir.join(name))(e)),
+            }
+        }
+        for folder in FOLDERS {
+            let root = dir.join(folder);
+            if !root.exists() {
+                continue;
+            }
+            for entry in walkdir::WalkDir::new(&root).max_depth(32).sort_by_file_name() {
+                let entry = entry.map_err(|e| ProjectError::Io {
+                    path: e.path().unwrap_or(&root).display().to_string(),
+                    source: e.into(),
+                })?;
+                let relative = entry.path().strip_prefix(dir).ok().and_then(Path::to_str);
+                let Some(relative) = relative else {
+                    findings.push(
+                        Finding::error(
+                            "file-name",
+                            entry.path().display().to_string(),
+                            "The file name is not UTF-8.",
+                        )
+                        .help("rename the file"),
+                    );
+                    continue;
+                };
+                let relative = relative.replace(std::path::MAIN_SEPARATOR, "/");
+                if entry.file_type().is_dir() || relative.split('/').any(|part| part.starts_with('.')) {
+                    continue;
+                }
+                paths.push((relative, entry.into_path()));
+            }
+        }
+        let mut files = Files::new();
+        for (relative, path) in paths {
+            let is_link = fs::symlink_metadata(&path).is_ok_and(|m| m.file_type().is_symlink());
+            if is_link && !link_stays_inside(dir, &path) {
+                findings.push(outside(&relative));
+                continue;
+            }
+            let bytes = match read_bounded(&path, FILE_BYTES_MAX) {
+                Ok(bytes) => bytes,
+                Err(e) => {
+                    findings.push(unreadable(&relative, &e, FILE_BYTES_MAX));
+                    continue;
+                }
+            };
+            if TEXT_ENDINGS.iter().any(|e| relative.ends_with(e))
+                && let Err(finding) = decode(&relative, &bytes)
+            {
+                findings.push(finding);
+                continue;
+            }
+            if let Err(e) = files.insert(&relative, bytes) {
+                findings.push(Finding::error("definitions", relative, format!("{e}.")));
+            }
+        }
+        Ok((files, findings))
+    }
+}
+
+/// Whether a path within a project is one of its definition files.
+pub fn is_definition(path: &str) -> bool {
+    match path.split_once('/') {
+        Some((folder, rest)) => {
+            FOLDERS.contains(&folder) && !rest.split('/').any(|part| part.starts_with('.'))
+        }
+        None => TOP_FILES.contains(&path),
+    }
+}
+
+/// `ashlar.toml` of a project.
+///
+/// # Errors
+/// What is wrong with it, with its line.
+pub fn read_config(files: &Files) -> Result<ProjectConfig, Vec<Finding>> {
+    let missing = || {
+        Finding::error("config", "ashlar.toml", "The project has no ashlar.toml.")
+            .help("make one with `ashlar init`")
+    };
+    let bytes = files.get("ashlar.toml").ok_or_else(|| vec![missing()])?;
+    let text = decode("ashlar.toml", bytes).map_err(|f| vec![f])?;
+    ProjectConfig::parse(text).map_err(|e| {
+        let place = e.line.map_or("ashlar.toml".to_owned(), |line| format!("ashlar.toml:{line}"));
+        vec![Finding::error("config", place, crate::text::sentence(&e.message))]
+    })
+}
+
+/// Whether a symbolic link leads to a regular file inside `dir`.
+pub(crate) fn link_stays_inside(dir: &Path, link: &Path) -> bool {
+    let target: Option<(PathBuf, PathBuf)> = dir.canonicalize().ok().zip(link.canonicalize().ok());
+    target.is_some_and(|(dir, target)| target.starts_with(dir) && target.is_file())
+}
+
+pub(crate) fn outside(path: &str) -> Finding {
+    Finding::error("symlink", path, "The symbolic link does not lead to a file inside the project.")
+        .help("copy the file into the project; folders are not followed through links")
+}
+
+/// Why a file was not read.
+pub(crate) enum Unread {
+    Io(io::Error),
+    TooLarge,
+}
+
+pub(crate) fn unreadable(path: &str, e: &Unread, max: usize) -> Finding {
+    match e {
+        Unread::Io(e) => Finding::error("unreadable", path, format!("It cannot be read: {e}."))
+            .help("check that it is a file and its permissions"),
+        Unread::TooLarge => {
+            Finding::error("too-large", path, format!("The file is larger than {max} bytes."))
+                .help("split it, or import it in pieces")
+        }
+    }
+}
+
+/// Reads a regular file of at most `max` bytes.
+pub(crate) fn read_bounded(path: &Path, max: usize) -> Result<Vec<u8>, Unread> {
+    // Asked before opening: opening a named pipe would wait for a writer.
+    let meta = fs::metadata(path).map_err(Unread::Io)?;
+    if !meta.is_file() {
+        return Err(Unread::Io(io::Error::other("it is not a regular file")));
+    }
+    let mut file = fs::File::open(path).map_err(Unread::Io)?;
+    let len = usize::try_from(meta.len()).unwrap_or(usize::MAX);
+    if len > max {
+        return Err(Unread::TooLarge);
+    }
+    let mut bytes = Vec::with_capacity(len + 1);
+    file.by_ref().take(max as u64 + 1).read_to_end(&mut bytes).map_err(Unread::Io)?;
+    if bytes.len() > max { Err(Unread::TooLarge) } else { Ok(bytes) }
+}

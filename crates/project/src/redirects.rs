@@ -1,0 +1,164 @@
+use std::collections::BTreeMap;
+
+use ashlar_model::{Files, Finding};
+use serde::Deserialize;
+
+use crate::{
+    text::decode,
+    toml_text::{line_of_table, typed_text},
+};
+
+const FILE: &str = "redirects.toml";
+
+/// The most redirects of a project.
+pub const REDIRECTS_MAX: usize = 100_000;
+
+/// Where an old path leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redirect {
+    /// A path of the project (`/new`) or an absolute `http(s)` address.
+    pub to: String,
+    /// The HTTP status: 301, 302, 307 or 308.
+    pub status: u16,
+    /// The line in `redirects.toml`, from 1.
+    pub line: usize,
+}
+
+/// `redirects.toml`: old path → where it leads. Paths have no trailing slash.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Redirects {
+    map: BTreeMap<String, Redirect>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    #[serde(default)]
+    redirect: Vec<RawRedirect>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRedirect {
+    from: String,
+    to: String,
+    #[serde(default = "permanent")]
+    status: u16,
+}
+
+fn permanent() -> u16 {
+    301
+}
+
+/// A path without query, fragment and trailing slash: the form in which routes are compared.
+pub fn normal_path(path: &str) -> &str {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    match path.trim_end_matches('/') {
+        "" => "/",
+        trimmed => trimmed,
+    }
+}
+
+impl Redirects {
+    /// Reads `redirects.toml`; a project without one has no redirects.
+    ///
+    /// # Errors
+    /// Everything that is wrong, with its lines; loops are not looked for here, see [`Redirects::follow`].
+    pub fn parse(files: &Files) -> Result<Self, Vec<Finding>> {
+        let Some(bytes) = files.get(FILE) else { return Ok(Self::default()) };
+        let text = decode(FILE, bytes).map_err(|f| vec![f])?;
+        let raw: Raw = typed_text(FILE, text).map_err(|f| vec![f])?;
+        if raw.redirect.len() > REDIRECTS_MAX {
+            return Err(vec![Finding::error(
+                "redirect",
+                FILE,
+                format!("There are more than {REDIRECTS_MAX} redirects."),
+            )]);
+        }
+        let mut findings = Vec::new();
+        let mut map: BTreeMap<String, Redirect> = BTreeMap::new();
+        let lines: Vec<usize> = text
+            .lines()
+            .enumerate()
+            .filter(|(_, l)| l.trim_start().starts_with("[[redirect]]"))
+            .map(|(i, _)| i + 1)
+            .collect();
+        for (i, r) in raw.redirect.into_iter().enumerate() {
+            let line = lines.get(i).copied().unwrap_or_else(|| line_of_table(text, "redirect", i));
+            let mut wrong = |message: String, help: &str| {
+                findings.push(Finding::error("redirect", format!("{FILE}:{line}"), message).help(help));
+            };
+            if !r.from.starts_with('/') || r.from.contains(['?', '#']) {
+                wrong(
+                    format!("`from` is `{}`, which is not a path of the project.", r.from),
+                    "write a path such as /old",
+                );
+                continue;
+            }
+            let external = r.to.starts_with("https://") || r.to.starts_with("http://");
+            if !external && (!r.to.starts_with('/') || r.to.starts_with("//")) {
+                wrong(
+                    format!("`to` is `{}`, which is neither a path nor an address.", r.to),
+                    "write a path such as /new",
+                );
+                continue;
+            }
+            if ![301, 302, 307, 308].contains(&r.status) {
+                wrong(format!("{} is not the status of a redirect.", r.status), "use 301, 302, 307 or 308");
+                continue;
+            }
+            let from = normal_path(&r.from).to_owned();
+            if let Some(first) = map.get(&from) {
+                wrong(
+                    format!("`{from}` is already redirected on line {}.", first.line),
+                    "keep one of the two",
+                );
+                continue;
+            }
+            map.insert(from, Redirect { to: r.to, status: r.status, line });
+        }
+        if findings.is_empty() { Ok(Self { map }) } else { Err(findings) }
+    }
+
+    /// The redirect of a path, in any spelling of its trailing slash.
+    pub fn get(&self, path: &str) -> Option<&Redirect> {
+        self.map.get(normal_path(path))
+    }
+
+    /// Follows redirects from `path` to the first path or address that is not redirected.
+    ///
+    /// # Errors
+    /// The paths of the loop, the first one repeated at its end.
+    pub fn follow<'a>(&'a self, path: &'a str) -> Result<&'a str, Vec<&'a str>> {
+        let mut seen = vec![normal_path(path)];
+        let mut at = path;
+        while let Some(next) = self.get(at) {
+            at = &next.to;
+            if !at.starts_with('/') {
+                break;
+            }
+            let normal = normal_path(at);
+            if let Some(start) = seen.iter().position(|s| *s == normal) {
+                seen.push(normal);
+                return Err(seen.split_off(start));
+            }
+            seen.push(normal);
+        }
+        Ok(at)
+    }
+
+    /// All redirects in path order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Redirect)> {
+        self.map.iter().map(|(from, r)| (from.as_str(), r))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+}

@@ -1,0 +1,255 @@
+use std::{cell::Cell, fmt};
+
+use ashlar_model::{Finding, JSON_DEPTH_MAX};
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Number, Value};
+
+use crate::text::sentence;
+
+/// The most bytes one parsed value may take, roughly: a bound on what YAML aliases expand to.
+pub(crate) const VALUE_BYTES_MAX: usize = 64 << 20;
+
+const INTEGER_MAX: u64 = (1 << 53) - 1;
+
+const DEEP: &str = "nested deeper than 64 levels";
+const TWICE: &str = "stands twice in the same object";
+const LARGE: &str = "grows too large when it is expanded";
+const INTEGER: &str = "is beyond ±(2^53 − 1) and would lose digits";
+
+/// Stands before the messages of this module, so that they are told from the path that the YAML reader puts before.
+const MARK: char = '\u{1}';
+
+fn refuse<E: Error>(message: impl fmt::Display) -> E {
+    E::custom(format_args!("{MARK}{message}"))
+}
+
+/// What a parser said, without its own way of naming the place.
+fn said(full: &str) -> &str {
+    let message = full.rsplit_once(" at line ").map_or(full, |(m, _)| m);
+    message.rsplit_once(MARK).map_or(message, |(_, m)| m)
+}
+
+/// Builds a JSON value from any self-describing format, and refuses what JSON cannot hold without loss: deep
+/// nesting, keys that stand twice, integers beyond 2^53 − 1, numbers that are not finite, tags, and expansions
+/// without bound.
+#[derive(Clone, Copy)]
+struct Bounded<'a> {
+    depth: usize,
+    left: &'a Cell<usize>,
+}
+
+impl Bounded<'_> {
+    fn spend<E: Error>(&self, bytes: usize) -> Result<(), E> {
+        match self.left.get().checked_sub(bytes + 16) {
+            Some(left) => {
+                self.left.set(left);
+                Ok(())
+            }
+            None => Err(refuse(format_args!("the value {LARGE}"))),
+        }
+    }
+
+    fn deeper<E: Error>(self) -> Result<Self, E> {
+        match self.depth >= JSON_DEPTH_MAX {
+            true => Err(refuse(DEEP)),
+            false => Ok(Self { depth: self.depth + 1, ..self }),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Bounded<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Bounded<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E: Error>(self, b: bool) -> Result<Value, E> {
+        self.spend(0).map(|()| Value::Bool(b))
+    }
+
+    fn visit_u64<E: Error>(self, n: u64) -> Result<Value, E> {
+        if n > INTEGER_MAX {
+            return Err(refuse(format_args!("the integer {n} {INTEGER}")));
+        }
+        self.spend(0).map(|()| Value::from(n))
+    }
+
+    fn visit_i64<E: Error>(self, n: i64) -> Result<Value, E> {
+        if n.unsigned_abs() > INTEGER_MAX {
+            return Err(refuse(format_args!("the integer {n} {INTEGER}")));
+        }
+        self.spend(0).map(|()| Value::from(n))
+    }
+
+    fn visit_f64<E: Error>(self, n: f64) -> Result<Value, E> {
+        self.spend(0)?;
+        Number::from_f64(n)
+            .map(Value::Number)
+            .ok_or_else(|| refuse(format_args!("{n} is not a number that JSON has")))
+    }
+
+    fn visit_str<E: Error>(self, s: &str) -> Result<Value, E> {
+        self.spend(s.len()).map(|()| Value::String(s.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, s: String) -> Result<Value, E> {
+        self.spend(s.len()).map(|()| Value::String(s))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        self.spend(0).map(|()| Value::Null)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Value, E> {
+        self.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        self.spend(0)?;
+        let inner = self.deeper()?;
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(inner)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        self.spend(0)?;
+        let inner = self.deeper()?;
+        let mut map = Map::new();
+        while let Some(key) = access.next_key::<String>()? {
+            if key == "<<" {
+                return Err(refuse("merge keys (`<<`) are not supported; write the keys out"));
+            }
+            self.spend(key.len())?;
+            if map.contains_key(&key) {
+                return Err(refuse(format_args!("the key `{key}` {TWICE}")));
+            }
+            let value = access.next_value_seed(inner)?;
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Value, A::Error> {
+        Err(refuse("tags (`!name`) are not supported; write the plain value"))
+    }
+}
+
+/// Code and help of what a parser said.
+fn classify(message: &str, malformed: &str) -> (String, &'static str) {
+    if message.contains(DEEP) || message.contains("recursion limit") {
+        ("too-deep".to_owned(), "flatten the value, or move parts of it to entries of their own")
+    } else if message.contains(TWICE) {
+        ("duplicate-key".to_owned(), "remove one of the two")
+    } else if message.contains(LARGE) || message.contains("repetition limit") {
+        ("too-large".to_owned(), "write the values out instead of repeating them through aliases")
+    } else if message.contains(INTEGER) {
+        ("integer-range".to_owned(), "store it as a string")
+    } else {
+        (malformed.to_owned(), "")
+    }
+}
+
+/// Reads JSON text. `line` is the line (from 1) of `path` on which the text starts.
+pub(crate) fn json(path: &str, line: usize, text: &str, bytes_max: usize) -> Result<Value, Finding> {
+    let left = Cell::new(bytes_max);
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    Bounded { depth: 0, left: &left }
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value))
+        .map_err(|e| {
+            let full = e.to_string();
+            let message = said(&full);
+            let (code, help) = classify(message, "json-malformed");
+            let help = match (help, message) {
+                ("", m) if m.contains("trailing comma") => "remove the comma",
+                ("", _) if text.trim().is_empty() => "the file is empty; write an object such as {}",
+                ("", _) => "mend the JSON at this place; comments and trailing commas are not allowed",
+                (help, _) => help,
+            };
+            let place = format!("{path}:{}:{}", line - 1 + e.line().max(1), e.column().max(1));
+            Finding::error(&code, place, sentence(message)).help(help)
+        })
+}
+
+/// Reads one YAML document. `line` is the line (from 1) of `path` on which the text starts. Dates and times stay the
+/// text they are.
+pub(crate) fn yaml(path: &str, line: usize, text: &str) -> Result<Value, Finding> {
+    let left = Cell::new(VALUE_BYTES_MAX / 16);
+    Bounded { depth: 0, left: &left }.deserialize(serde_norway::Deserializer::from_str(text)).map_err(|e| {
+        let full = e.to_string();
+        let message = said(&full);
+        let (code, help) = classify(message, "yaml-malformed");
+        let help = match help {
+            "" if text.contains('\t') => "YAML is indented with spaces, not with tabs",
+            "" => "quote values that hold `: `, `#`, `@` or start with a bracket",
+            help => help,
+        };
+        let place = match e.location() {
+            Some(at) => format!("{path}:{}:{}", line - 1 + at.line(), at.column()),
+            None => format!("{path}:{line}:1"),
+        };
+        Finding::error(&code, place, sentence(message)).help(help)
+    })
+}
+
+/// Turns TOML into JSON; dates and times become RFC 3339 text.
+pub(crate) fn toml(path: &str, line: usize, text: &str) -> Result<Value, Finding> {
+    let table: toml::Table = toml::from_str(text).map_err(|e| {
+        let (l, column) = e.span().map_or((1, 1), |s| crate::text::position(text.as_bytes(), s.start));
+        Finding::error("toml-malformed", format!("{path}:{}:{column}", line - 1 + l), sentence(e.message()))
+            .help("mend the TOML at this place; text values stand in quotes")
+    })?;
+    fn convert(value: toml::Value, depth: usize) -> Result<Value, String> {
+        if depth > JSON_DEPTH_MAX {
+            return Err(DEEP.to_owned());
+        }
+        Ok(match value {
+            toml::Value::String(s) => Value::String(s),
+            toml::Value::Integer(n) if n.unsigned_abs() > INTEGER_MAX => {
+                return Err(format!("the integer {n} {INTEGER}"));
+            }
+            toml::Value::Integer(n) => Value::from(n),
+            toml::Value::Float(n) => Number::from_f64(n)
+                .map(Value::Number)
+                .ok_or_else(|| format!("{n} is not a number that JSON has"))?,
+            toml::Value::Boolean(b) => Value::Bool(b),
+            toml::Value::Datetime(d) => Value::String(d.to_string()),
+            toml::Value::Array(items) => {
+                Value::Array(items.into_iter().map(|i| convert(i, depth + 1)).collect::<Result<Vec<_>, _>>()?)
+            }
+            toml::Value::Table(table) => Value::Object(
+                table
+                    .into_iter()
+                    .map(|(k, v)| convert(v, depth + 1).map(|v| (k, v)))
+                    .collect::<Result<Map<_, _>, _>>()?,
+            ),
+        })
+    }
+    convert(toml::Value::Table(table), 0).map_err(|message| {
+        let (code, help) = classify(&message, "toml-malformed");
+        Finding::error(&code, format!("{path}:{line}:1"), sentence(&message)).help(help)
+    })
+}
