@@ -28,8 +28,8 @@ fn refuse<E: Error>(message: impl fmt::Display) -> E {
 
 /// What a parser said, without its own way of naming the place.
 fn said(full: &str) -> &str {
-    let message = full.rsplit_once(" at line ").map_or(full, |(m, _)| m);
-    message.rsplit_once(MARK).map_or(message, |(_, m)| m)
+    let message = full.split_once(MARK).map_or(full, |(_, m)| m);
+    message.split_once(" at line ").map_or(message, |(m, _)| m)
 }
 
 /// Builds a JSON value from any self-describing format, and refuses what JSON cannot hold without loss: deep

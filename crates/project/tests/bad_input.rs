@@ -114,7 +114,7 @@ doc/a (en) {"date":"2024-02-03T10:00:00Z","day":"2024-02-03","title":"Hi"} conte
 doc/a (en) {"text":"no front matter"} content/doc/a.en.md:1
 front-matter content/doc/a.en.md:1:1: The front matter that starts with `---` has no closing `---` line. [close it with a line that holds only `---`]
 yaml-malformed content/doc/a.en.md:2:9: Mapping values are not allowed in this context. [quote values that hold `: `, `#`, `@` or start with a bracket]
-yaml-malformed content/doc/a.en.md:3:1: Found a tab character that violates indentation at line 2 column 1, while scanning a plain scalar. [YAML is indented with spaces, not with tabs]
+yaml-malformed content/doc/a.en.md:3:1: Found a tab character that violates indentation. [YAML is indented with spaces, not with tabs]
 front-matter content/doc/a.en.md:2:1: The front matter is not a list of names with values. [write lines such as `title: About us`]
 duplicate-key content/doc/a.en.md:2:1: The key `a` stands twice in the same object. [remove one of the two]
 yaml-malformed content/doc/a.en.md:2:4: Tags (`!name`) are not supported; write the plain value. [quote values that hold `: `, `#`, `@` or start with a bracket]
