@@ -178,12 +178,14 @@ CREATE TABLE channels (
     PRIMARY KEY (tenant, channel)
 );
 
--- Moves of the public channel whose drafts have not been compared with what it serves now.
+-- Moves of the public channel whose drafts have not been compared with what it serves now. `adopt`: drafts that were
+-- equal to what was served take over what is served now (a release that came from elsewhere).
 CREATE TABLE unsettled (
     tenant       TEXT   NOT NULL,
     sequence     BIGINT NOT NULL,
     old_snapshot TEXT   NOT NULL,
     new_snapshot TEXT   NOT NULL,
+    adopt        BIGINT NOT NULL,
     PRIMARY KEY (tenant, sequence)
 );
 

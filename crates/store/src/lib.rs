@@ -1,2 +1,23 @@
-//! store
+//! Where Ashlar keeps things: packed objects, the Merkle search tree over them, and SQL for what changes.
+//!
+//! Invariants:
+//! - An object is named by the digest of its bytes; writing it twice changes nothing.
+//! - What [`TenantObjects::commit`] has acknowledged survives a crash; what it has not is never seen.
+//! - Every read and write goes through the handle of one tenant.
+
+pub mod bundle;
+mod error;
+mod gc;
+mod objects;
+mod pack;
+mod pointer;
+mod remote;
 pub mod sql;
+mod tree;
+
+pub use error::StoreError;
+pub use gc::{Collected, PACKS_SMALL_MAX};
+pub use objects::{Batch, Objects, ReadObjects, TenantObjects};
+pub use pointer::{PointerRead, PointerVersion};
+pub use remote::Remote;
+pub use tree::{Diff, Range, Tree, TreeChange, TreeStats};

@@ -58,6 +58,8 @@ pub struct UnsettledRow {
     pub old_snapshot: Option<Digest>,
     /// What is served now.
     pub new_snapshot: Digest,
+    /// Whether drafts that were equal to what was served take over what is served now.
+    pub adopt: bool,
 }
 
 fn release_of(row: &AnyRow) -> Result<ReleaseRow, SqlError> {
@@ -192,11 +194,12 @@ impl Rows<'_> {
     /// # Errors
     /// When the database refuses.
     pub async fn insert_unsettled(&mut self, row: &UnsettledRow) -> Result<(), SqlError> {
-        sqlx::query("INSERT INTO unsettled (tenant, sequence, old_snapshot, new_snapshot) VALUES ($1, $2, $3, $4)")
+        sqlx::query("INSERT INTO unsettled (tenant, sequence, old_snapshot, new_snapshot, adopt) VALUES ($1, $2, $3, $4, $5)")
             .bind(self.t())
             .bind(int(row.sequence))
             .bind(row.old_snapshot.map(|d| d.to_string()).unwrap_or_default())
             .bind(row.new_snapshot.to_string())
+            .bind(i64::from(row.adopt))
             .execute(&mut *self.conn)
             .await?;
         Ok(())
@@ -220,6 +223,7 @@ impl Rows<'_> {
                         _ => Some(parsed(r, "old_snapshot")?),
                     },
                     new_snapshot: parsed(r, "new_snapshot")?,
+                    adopt: unsigned(r, "adopt")? != 0,
                 })
             })
             .collect()

@@ -390,15 +390,21 @@ impl Rows<'_> {
         Ok(version)
     }
 
-    /// Puts a draft into a changeset, or takes it out of any.
+    /// Puts a draft into a changeset, or takes it out of any. It counts as written anew, so that a candidate that was
+    /// frozen before does not settle it.
     ///
     /// # Errors
     /// When the database refuses.
     pub async fn set_draft_changeset(&mut self, key: &EntryKey, changeset: Option<&str>) -> Result<(), SqlError> {
+        let sequence = self.next("drafts").await?;
         let query = sqlx::query(
-            "UPDATE drafts SET changeset = $5 WHERE tenant = $1 AND type = $2 AND id = $3 AND locale = $4",
+            "UPDATE drafts SET changeset = $5, sequence = $6 WHERE tenant = $1 AND type = $2 AND id = $3 AND locale = $4",
         );
-        bind_key!(self, query, key).bind(changeset.map(str::to_owned)).execute(&mut *self.conn).await?;
+        bind_key!(self, query, key)
+            .bind(changeset.map(str::to_owned))
+            .bind(int(sequence))
+            .execute(&mut *self.conn)
+            .await?;
         Ok(())
     }
 

@@ -210,12 +210,21 @@ impl Rows<'_> {
     /// # Errors
     /// When the database refuses.
     pub async fn next(&mut self, counter: &str) -> Result<u64, SqlError> {
+        self.advance(counter, 1).await
+    }
+
+    /// Moves a counter of this tenant on by `by` and returns its new value.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn advance(&mut self, counter: &str, by: u64) -> Result<u64, SqlError> {
         let row = sqlx::query(
-            "INSERT INTO counters (tenant, name, value) VALUES ($1, $2, 1) \
-             ON CONFLICT (tenant, name) DO UPDATE SET value = counters.value + 1 RETURNING value",
+            "INSERT INTO counters (tenant, name, value) VALUES ($1, $2, $3) \
+             ON CONFLICT (tenant, name) DO UPDATE SET value = counters.value + excluded.value RETURNING value",
         )
         .bind(self.t())
         .bind(counter.to_owned())
+        .bind(int(by))
         .fetch_one(&mut *self.conn)
         .await?;
         unsigned(&row, "value")

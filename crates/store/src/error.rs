@@ -1,0 +1,80 @@
+use std::{io, path::Path};
+
+use ashlar_model::Digest;
+
+/// Why objects could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No pack has the object.
+    #[error("object {} is missing from the store", digest.short())]
+    Missing {
+        /// The object.
+        digest: Digest,
+    },
+    /// Stored bytes are not what they should be.
+    #[error("{what} is damaged: {why}")]
+    Corrupt {
+        /// What was read.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The disk is full.
+    #[error("the disk is full: could not {op} {path}; free some space, nothing was changed")]
+    Full {
+        /// What was tried.
+        op: &'static str,
+        /// The file.
+        path: String,
+    },
+    /// The file system refused.
+    #[error("could not {op} {path}: {source}")]
+    Io {
+        /// What was tried.
+        op: &'static str,
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The remote object store refused or did not answer.
+    #[error("the object store could not {op}: {source}")]
+    Remote {
+        /// What was tried.
+        op: &'static str,
+        /// What it said.
+        source: object_store::Error,
+    },
+    /// The address of the remote cannot be used.
+    #[error("cannot use the object store `{address}`: {why}")]
+    Address {
+        /// The address.
+        address: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Somebody else holds the store for maintenance.
+    #[error("the store is being cleaned up by another process; try again in a moment")]
+    Busy,
+    /// The caller broke a rule of this room.
+    #[error("{0}")]
+    Usage(&'static str),
+}
+
+impl StoreError {
+    /// What the file system said, with the disk being full told apart.
+    pub fn io(op: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.display().to_string();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full { op, path }
+            }
+            _ => Self::Io { op, path, source },
+        }
+    }
+
+    /// Stored bytes that are not what they should be.
+    pub fn corrupt(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Corrupt { what: what.into(), why: why.into() }
+    }
+}

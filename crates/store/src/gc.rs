@@ -1,0 +1,189 @@
+//! Keeping the number of packs small, and taking away what nothing needs any more.
+
+use std::{collections::HashSet, path::Path, sync::Arc};
+
+use ashlar_model::Digest;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    StoreError, TenantObjects,
+    objects::blocking,
+    pack::{self, Pack},
+};
+
+/// So many small packs are merged into one.
+pub const PACKS_SMALL_MAX: usize = 48;
+/// Packs are merged with others of about their size: each tier is this many times the one below.
+const TIER_FACTOR: u64 = 16;
+const TIER_FIRST: u64 = 256 << 10;
+/// Packs above this size are not merged.
+const MERGE_BYTES_MAX: u64 = 1 << 30;
+/// A pack in a remote is not deleted before it is this old: a slower node may still be fetching it.
+const REMOTE_GRACE_SECONDS: i64 = 3600;
+
+/// What a clean-up did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collected {
+    /// Packs before.
+    pub packs_before: usize,
+    /// Packs after.
+    pub packs_after: usize,
+    /// Objects that were taken away.
+    pub objects_removed: u64,
+    /// Bytes that were freed.
+    pub bytes_freed: u64,
+}
+
+fn tier(len: u64) -> u32 {
+    let mut tier = 0;
+    let mut limit = TIER_FIRST;
+    while len > limit && limit < MERGE_BYTES_MAX {
+        limit = limit.saturating_mul(TIER_FACTOR);
+        tier += 1;
+    }
+    tier
+}
+
+/// The objects of a pack that `keep` wants, read one by one.
+fn objects_of<'a>(
+    pack: &'a Pack,
+    dir: &Path,
+    keep: impl Fn(&Digest) -> bool + 'a,
+) -> Result<impl Iterator<Item = Result<(Digest, Bytes), StoreError>> + 'a, StoreError> {
+    let (_, rows) = Pack::open(&dir.join(format!("{}.pack", pack.name)))?;
+    Ok(rows.into_iter().filter(move |r| keep(&r.digest)).map(|row| {
+        let mut bytes = Vec::with_capacity(row.len as usize);
+        pack.read_into(row.offset, row.len, &mut bytes)?;
+        if Digest::of(&bytes) != row.digest {
+            let what = format!("object {} in pack {}", row.digest.short(), pack.name);
+            return Err(StoreError::corrupt(what, "its bytes are not those of its digest"));
+        }
+        Ok((row.digest, bytes.into()))
+    }))
+}
+
+impl TenantObjects {
+    /// Merges small packs when there are many of about the same size. Each object is rewritten a few times in its life at
+    /// most, whatever the number of packs.
+    ///
+    /// # Errors
+    /// When a pack cannot be read or written; nothing is lost then.
+    pub async fn repack(&self) -> Result<bool, StoreError> {
+        let mut tiers: std::collections::BTreeMap<u32, Vec<Arc<Pack>>> = std::collections::BTreeMap::new();
+        for pack in self.packs() {
+            if pack.len <= MERGE_BYTES_MAX {
+                tiers.entry(tier(pack.len)).or_default().push(pack);
+            }
+        }
+        let Some(many) = tiers.into_values().find(|packs| packs.len() > PACKS_SMALL_MAX) else { return Ok(false) };
+        let guard = match self.exclude() {
+            Ok(guard) => guard,
+            // Somebody is writing; there is always a next time.
+            Err(StoreError::Busy) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        self.replace(many, |_| true).await?;
+        drop(guard);
+        Ok(true)
+    }
+
+    /// Writes what `keep` wants of some packs into one new pack, and deletes them.
+    async fn replace(
+        &self,
+        old: Vec<Arc<Pack>>,
+        keep: impl Fn(&Digest) -> bool + Send + Sync + 'static,
+    ) -> Result<u64, StoreError> {
+        let this = self.clone();
+        let packs = old.clone();
+        let (new, kept) = blocking(move || {
+            let dir = this.make_packs_dir()?;
+            let (mut seen, mut sources) = (HashSet::new(), Vec::new());
+            for pack in &packs {
+                sources.push(objects_of(pack, &dir, &keep)?);
+            }
+            let objects = sources.into_iter().flatten().filter(|o| match o {
+                Ok((digest, _)) => seen.insert(*digest),
+                Err(_) => true,
+            });
+            let mut objects = objects.peekable();
+            if objects.peek().is_none() {
+                return Ok((None, 0));
+            }
+            let path = pack::create(&dir, objects)?;
+            Ok((Some(path), seen.len() as u64))
+        })
+        .await?;
+        let mut names: HashSet<String> = old.iter().map(|p| p.name.clone()).collect();
+        if let Some(path) = &new {
+            if let Some(remote) = &self.inner.remote {
+                remote.upload_pack(&self.inner.tenant, path).await?;
+            }
+            // What is written again may be the very pack it came from.
+            if let Some(name) = path.file_stem() {
+                names.remove(&*name.to_string_lossy());
+            }
+            self.adopt(path)?;
+        }
+        self.delete_packs(&names).await?;
+        Ok(kept)
+    }
+
+    async fn delete_packs(&self, names: &HashSet<String>) -> Result<(), StoreError> {
+        self.forget(names);
+        for name in names {
+            let path = self.packs_dir().join(format!("{name}.pack"));
+            match std::fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::io("delete", &path, e));
+                }
+                _ => {}
+            }
+        }
+        if let Some(remote) = &self.inner.remote {
+            let old_enough = jiff::Timestamp::now().as_second() - REMOTE_GRACE_SECONDS;
+            for (name, written) in remote.pack_ages(&self.inner.tenant).await? {
+                if names.contains(&name) && written < old_enough {
+                    remote.delete_pack(&self.inner.tenant, &name).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes away every object that is not in `live`. Runs only while nobody holds a [`crate::Batch`].
+    ///
+    /// # Errors
+    /// When somebody is writing, or a pack cannot be read or written; nothing live is lost then.
+    pub async fn collect(&self, live: Arc<HashSet<Digest>>) -> Result<Collected, StoreError> {
+        let _guard = self.exclude()?;
+        self.rescan(true)?;
+        let packs = self.packs();
+        let mut done = Collected { packs_before: packs.len(), ..Collected::default() };
+        let (dir, mut rewrite) = (self.packs_dir(), Vec::new());
+        let (mut dead, mut removed, mut before) = (HashSet::new(), 0, 0);
+        for pack in packs {
+            let (_, rows) = Pack::open(&dir.join(format!("{}.pack", pack.name)))?;
+            let live_bytes: u64 = rows.iter().filter(|r| live.contains(&r.digest)).map(|r| u64::from(r.len)).sum();
+            let gone = rows.iter().filter(|r| !live.contains(&r.digest)).count() as u64;
+            before += pack.len;
+            if gone == rows.len() as u64 {
+                dead.insert(pack.name.clone());
+                removed += gone;
+            } else if live_bytes * 2 < pack.len {
+                removed += gone;
+                rewrite.push(pack);
+            }
+        }
+        self.delete_packs(&dead).await?;
+        if !rewrite.is_empty() {
+            let live = live.clone();
+            self.replace(rewrite, move |digest| live.contains(digest)).await?;
+        }
+        let after = self.packs();
+        done.packs_after = after.len();
+        done.objects_removed = removed;
+        done.bytes_freed = before.saturating_sub(after.iter().map(|p| p.len).sum());
+        Ok(done)
+    }
+}

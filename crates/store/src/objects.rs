@@ -1,0 +1,551 @@
+//! Content-addressed objects of a tenant, in packs.
+
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    fs::File,
+    hash::{BuildHasherDefault, Hasher},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Instant, SystemTime},
+};
+
+use ashlar_model::{Digest, TenantId};
+use bytes::Bytes;
+
+use crate::{
+    Remote, StoreError,
+    pack::{self, OBJECT_BYTES_MAX, Pack, Row},
+    tree::Node,
+};
+
+/// Digests are hashes already: the first eight bytes will do.
+#[derive(Default)]
+pub(crate) struct TakeFirst(u64);
+
+impl Hasher for TakeFirst {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks_exact(8).take(1) {
+            let mut word = [0; 8];
+            word.copy_from_slice(chunk);
+            self.0 = u64::from_le_bytes(word);
+        }
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = n;
+    }
+}
+
+/// The first 16 bytes of a digest; BLAKE3 makes two objects with the same ones infeasible.
+type Short = (u64, u64);
+type Locations = HashMap<Short, Location, BuildHasherDefault<FirstWord>>;
+
+/// Hashes a [`Short`] by its first word.
+#[derive(Default)]
+struct FirstWord(u64, bool);
+
+impl Hasher for FirstWord {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, n: u64) {
+        if !self.1 {
+            (self.0, self.1) = (n, true);
+        }
+    }
+}
+
+fn short(digest: &Digest) -> Short {
+    let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b));
+    (word(&digest.as_bytes()[..8]), word(&digest.as_bytes()[8..16]))
+}
+
+#[derive(Clone, Copy)]
+struct Location {
+    pack: u32,
+    len: u32,
+    offset: u64,
+}
+
+#[derive(Default)]
+struct Index {
+    locations: Locations,
+    packs: Vec<Option<Arc<Pack>>>,
+    names: HashMap<String, u32>,
+    damaged: Vec<(PathBuf, String)>,
+    scanned: Option<(SystemTime, Instant)>,
+}
+
+impl Index {
+    fn add(&mut self, pack: Pack, rows: &[Row]) {
+        let number = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
+        self.names.insert(pack.name.clone(), number);
+        self.packs.push(Some(Arc::new(pack)));
+        self.locations.reserve(rows.len());
+        for row in rows {
+            self.locations.insert(short(&row.digest), Location { pack: number, len: row.len, offset: row.offset });
+        }
+    }
+
+    fn drop_packs(&mut self, gone: &HashSet<u32>) {
+        if gone.is_empty() {
+            return;
+        }
+        self.locations.retain(|_, l| !gone.contains(&l.pack));
+        self.names.retain(|_, n| !gone.contains(n));
+        for number in gone {
+            if let Some(slot) = self.packs.get_mut(*number as usize) {
+                *slot = None;
+            }
+        }
+    }
+}
+
+/// All objects of an installation, by tenant. Cheap to clone.
+#[derive(Clone)]
+pub struct Objects {
+    inner: Arc<Shared>,
+}
+
+struct Shared {
+    dir: PathBuf,
+    remote: Option<Remote>,
+    tenants: Mutex<HashMap<TenantId, TenantObjects>>,
+}
+
+/// The objects of one tenant. Cheap to clone; all clones share one index.
+#[derive(Clone)]
+pub struct TenantObjects {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) tenant: TenantId,
+    /// `…/t/<tenant>`
+    pub(crate) dir: PathBuf,
+    pub(crate) remote: Option<Remote>,
+    index: RwLock<Index>,
+    nodes: Mutex<Nodes>,
+    reads: AtomicU64,
+}
+
+#[derive(Default)]
+struct Nodes {
+    by_digest: HashMap<Digest, Weak<Node>, BuildHasherDefault<TakeFirst>>,
+    sweep_at: usize,
+}
+
+/// Something objects can be read from.
+pub trait ReadObjects {
+    /// The bytes of an object.
+    ///
+    /// # Errors
+    /// When it is missing or cannot be read.
+    fn get(&self, digest: &Digest) -> Result<Bytes, StoreError>;
+}
+
+/// New objects that are not stored yet. While it lives, no clean-up can take away an object it relies on.
+pub struct Batch {
+    objects: TenantObjects,
+    new: HashMap<Digest, Bytes, BuildHasherDefault<TakeFirst>>,
+    order: Vec<Digest>,
+    bytes: usize,
+    guard: Option<File>,
+}
+
+impl Objects {
+    /// Opens the objects under `dir`, which exists. With a remote the directory is a cache of it.
+    ///
+    /// # Errors
+    /// When the directory cannot be used.
+    pub fn open(dir: &Path, remote: Option<Remote>) -> Result<Self, StoreError> {
+        let tenants = dir.join("t");
+        std::fs::create_dir_all(&tenants).map_err(|e| StoreError::io("make the directory", &tenants, e))?;
+        let shared = Shared { dir: dir.to_owned(), remote, tenants: Mutex::default() };
+        Ok(Self { inner: Arc::new(shared) })
+    }
+
+    /// The objects of a tenant.
+    pub fn tenant(&self, tenant: &TenantId) -> TenantObjects {
+        let mut tenants = self.inner.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        match tenants.entry(tenant.clone()) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(slot) => {
+                let inner = Inner {
+                    tenant: tenant.clone(),
+                    dir: self.inner.dir.join("t").join(tenant.as_str()),
+                    remote: self.inner.remote.clone(),
+                    index: RwLock::default(),
+                    nodes: Mutex::default(),
+                    reads: AtomicU64::new(0),
+                };
+                let objects = TenantObjects { inner: Arc::new(inner) };
+                if let Err(error) = objects.rescan(true) {
+                    tracing::warn!(%tenant, %error, "the packs of a tenant could not all be read");
+                }
+                slot.insert(objects).clone()
+            }
+        }
+    }
+
+    /// The tenants that have objects here or in the remote.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        let dir = self.inner.dir.join("t");
+        let mut found: std::collections::BTreeSet<TenantId> = std::fs::read_dir(&dir)
+            .map_err(|e| StoreError::io("list", &dir, e))?
+            .filter_map(|e| TenantId::new(e.ok()?.file_name().to_str()?).ok())
+            .collect();
+        if let Some(remote) = &self.inner.remote {
+            found.extend(remote.tenants().await?);
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// Whether a remote stands behind the directory.
+    pub fn has_remote(&self) -> bool {
+        self.inner.remote.is_some()
+    }
+}
+
+impl TenantObjects {
+    /// The tenant.
+    pub fn tenant(&self) -> &TenantId {
+        &self.inner.tenant
+    }
+
+    pub(crate) fn packs_dir(&self) -> PathBuf {
+        self.inner.dir.join("packs")
+    }
+
+    fn find(&self, digest: &Digest) -> Option<(Arc<Pack>, Location)> {
+        let index = self.inner.index.read().unwrap_or_else(PoisonError::into_inner);
+        let location = *index.locations.get(&short(digest))?;
+        let pack = index.packs.get(location.pack as usize)?.clone()?;
+        Some((pack, location))
+    }
+
+    fn find_again(&self, digest: &Digest) -> Result<(Arc<Pack>, Location), StoreError> {
+        if let Some(found) = self.find(digest) {
+            return Ok(found);
+        }
+        self.rescan(false)?;
+        self.find(digest).ok_or(StoreError::Missing { digest: *digest })
+    }
+
+    /// The bytes of an object. When no known pack has it, packs that another process wrote are looked for.
+    ///
+    /// # Errors
+    /// When it is missing or cannot be read.
+    pub fn get(&self, digest: &Digest) -> Result<Bytes, StoreError> {
+        let mut buffer = Vec::new();
+        self.read_into(digest, &mut buffer)?;
+        Ok(buffer.into())
+    }
+
+    /// Appends the bytes of an object to `buffer` and returns how many there were. This is the read path of delivery.
+    ///
+    /// # Errors
+    /// When it is missing or cannot be read.
+    pub fn read_into(&self, digest: &Digest, buffer: &mut Vec<u8>) -> Result<usize, StoreError> {
+        let (pack, location) = self.find_again(digest)?;
+        pack.read_into(location.offset, location.len, buffer)?;
+        self.inner.reads.fetch_add(1, Ordering::Relaxed);
+        Ok(location.len as usize)
+    }
+
+    /// The length of an object in bytes, without reading it.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn len_of(&self, digest: &Digest) -> Result<u32, StoreError> {
+        Ok(self.find_again(digest)?.1.len)
+    }
+
+    /// Whether a known pack has the object.
+    pub fn contains(&self, digest: &Digest) -> bool {
+        let index = self.inner.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.locations.contains_key(&short(digest))
+    }
+
+    /// How many objects were read through this handle's index.
+    pub fn reads(&self) -> u64 {
+        self.inner.reads.load(Ordering::Relaxed)
+    }
+
+    /// How many packs and objects are known.
+    pub fn counts(&self) -> (usize, usize) {
+        let index = self.inner.index.read().unwrap_or_else(PoisonError::into_inner);
+        (index.names.len(), index.locations.len())
+    }
+
+    /// Packs that could not be opened, with what is wrong with them.
+    pub fn damaged_packs(&self) -> Vec<(PathBuf, String)> {
+        self.inner.index.read().unwrap_or_else(PoisonError::into_inner).damaged.clone()
+    }
+
+    /// An empty batch of new objects.
+    pub fn batch(&self) -> Batch {
+        Batch { objects: self.clone(), new: HashMap::default(), order: Vec::new(), bytes: 0, guard: self.share().ok() }
+    }
+
+    /// Stores a batch as one pack; durable, in the remote too, when this returns. An empty batch stores nothing.
+    ///
+    /// # Errors
+    /// When it could not be stored; nothing is visible then.
+    pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let this = self.clone();
+        let work = move || {
+            let dir = this.make_packs_dir()?;
+            let objects = batch.order.iter().filter_map(|d| batch.new.get(d).map(|b| Ok((*d, b.clone()))));
+            let path = pack::create(&dir, objects)?;
+            Ok((path, batch.guard))
+        };
+        // The guard is held until the pack is known to the index.
+        let (path, _guard) = blocking(work).await?;
+        if let Some(remote) = &self.inner.remote
+            && let Err(error) = remote.upload_pack(&self.inner.tenant, &path).await
+        {
+            // Not acknowledged, so it must not be seen; a copy that did arrive in the remote is unreferenced.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+        self.adopt(&path)
+    }
+
+    pub(crate) fn make_packs_dir(&self) -> Result<PathBuf, StoreError> {
+        let dir = self.packs_dir();
+        if !dir.is_dir() {
+            std::fs::create_dir_all(&dir).map_err(|e| StoreError::io("make the directory", &dir, e))?;
+            pack::sync_dir(&self.inner.dir)?;
+        }
+        Ok(dir)
+    }
+
+    /// Adds a pack file to the index.
+    pub(crate) fn adopt(&self, path: &Path) -> Result<(), StoreError> {
+        let (pack, rows) = Pack::open(path)?;
+        let mut index = self.inner.index.write().unwrap_or_else(PoisonError::into_inner);
+        if !index.names.contains_key(&pack.name) {
+            index.add(pack, &rows);
+        }
+        Ok(())
+    }
+
+    /// Looks for packs that came or went. Unless `force`, a directory that has not changed is not read again.
+    pub(crate) fn rescan(&self, force: bool) -> Result<(), StoreError> {
+        let dir = self.packs_dir();
+        let changed = match std::fs::metadata(&dir).and_then(|m| m.modified()) {
+            Ok(at) => at,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(StoreError::io("read", &dir, e)),
+        };
+        let mut index = self.inner.index.write().unwrap_or_else(PoisonError::into_inner);
+        // File system times are coarse: a directory read within two seconds of its change is read again.
+        let settled = |(at, when): (SystemTime, Instant)| {
+            at == changed && SystemTime::now().duration_since(at).is_ok_and(|d| d.as_secs() >= 2) && when.elapsed().as_millis() > 0
+        };
+        if !force && index.scanned.is_some_and(settled) {
+            return Ok(());
+        }
+        let mut present = HashSet::new();
+        let mut damaged = Vec::new();
+        for file in std::fs::read_dir(&dir).map_err(|e| StoreError::io("list", &dir, e))? {
+            let path = file.map_err(|e| StoreError::io("list", &dir, e))?.path();
+            if path.extension().is_none_or(|e| e != "pack") {
+                self.sweep_temp(&path);
+                continue;
+            }
+            let name = path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            if !index.names.contains_key(&name) {
+                match Pack::open(&path) {
+                    Ok((pack, rows)) => index.add(pack, &rows),
+                    Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => continue,
+                    Err(error) => {
+                        tracing::error!(%error, "a pack cannot be used");
+                        damaged.push((path, error.to_string()));
+                    }
+                }
+            }
+            present.insert(name);
+        }
+        let gone: HashSet<u32> =
+            index.names.iter().filter(|(name, _)| !present.contains(*name)).map(|(_, n)| *n).collect();
+        index.drop_packs(&gone);
+        index.damaged = damaged;
+        index.scanned = Some((changed, Instant::now()));
+        Ok(())
+    }
+
+    /// Removes what a crashed writer left behind, an hour later.
+    fn sweep_temp(&self, path: &Path) {
+        let old = std::fs::metadata(path)
+            .and_then(|m| m.modified())
+            .is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() > 3600));
+        if old && path.extension().is_some_and(|e| e == "tmp") {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// Brings the packs that the remote has and this node lacks; returns how many came.
+    ///
+    /// # Errors
+    /// When the remote does not answer or a pack is damaged.
+    pub async fn refresh(&self) -> Result<usize, StoreError> {
+        let Some(remote) = &self.inner.remote else {
+            self.rescan(false)?;
+            return Ok(0);
+        };
+        let dir = self.make_packs_dir()?;
+        let mut came = 0;
+        for name in remote.packs(&self.inner.tenant).await? {
+            let known = self.inner.index.read().unwrap_or_else(PoisonError::into_inner).names.contains_key(&name);
+            if known {
+                continue;
+            }
+            let path = remote.download_pack(&self.inner.tenant, &name, &dir).await?;
+            self.adopt(&path)?;
+            came += 1;
+        }
+        Ok(came)
+    }
+
+    /// A tree node, shared between all trees of the tenant while any of them holds it.
+    pub(crate) fn node(&self, digest: &Digest) -> Result<Arc<Node>, StoreError> {
+        let mut nodes = self.inner.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(node) = nodes.by_digest.get(digest).and_then(Weak::upgrade) {
+            return Ok(node);
+        }
+        drop(nodes);
+        let bytes = self.get(digest)?;
+        let node = Node::parse(bytes)
+            .map_err(|why| StoreError::corrupt(format!("tree node {}", digest.short()), why))?;
+        let node = Arc::new(node);
+        nodes = self.inner.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = nodes.by_digest.get(digest).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        nodes.by_digest.insert(*digest, Arc::downgrade(&node));
+        if nodes.by_digest.len() > nodes.sweep_at {
+            nodes.by_digest.retain(|_, n| n.strong_count() > 0);
+            nodes.sweep_at = (nodes.by_digest.len() * 2).max(1024);
+        }
+        Ok(node)
+    }
+
+    /// Makes nodes that were just written known, so that trees opened later share them.
+    pub(crate) fn keep_node(&self, digest: &Digest, node: &Arc<Node>) {
+        let mut nodes = self.inner.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        nodes.by_digest.insert(*digest, Arc::downgrade(node));
+    }
+
+    fn lock_file(&self) -> Result<File, StoreError> {
+        std::fs::create_dir_all(&self.inner.dir)
+            .map_err(|e| StoreError::io("make the directory", &self.inner.dir, e))?;
+        let path = self.inner.dir.join("gc.lock");
+        let open = File::options().create(true).truncate(false).write(true).open(&path);
+        open.map_err(|e| StoreError::io("open", &path, e))
+    }
+
+    /// Holds off clean-up while objects that exist are relied upon.
+    fn share(&self) -> Result<File, StoreError> {
+        let file = self.lock_file()?;
+        file.lock_shared().map_err(|e| StoreError::io("lock", &self.inner.dir, e))?;
+        Ok(file)
+    }
+
+    /// Takes the store for clean-up.
+    pub(crate) fn exclude(&self) -> Result<File, StoreError> {
+        let file = self.lock_file()?;
+        file.try_lock().map_err(|e| match e {
+            std::fs::TryLockError::WouldBlock => StoreError::Busy,
+            std::fs::TryLockError::Error(e) => StoreError::io("lock", &self.inner.dir, e),
+        })?;
+        Ok(file)
+    }
+
+    /// The known packs, by name.
+    pub(crate) fn packs(&self) -> Vec<Arc<Pack>> {
+        let index = self.inner.index.read().unwrap_or_else(PoisonError::into_inner);
+        let mut packs: Vec<_> = index.packs.iter().flatten().cloned().collect();
+        packs.sort_by(|a, b| a.name.cmp(&b.name));
+        packs
+    }
+
+    /// Drops packs from the index before their files go.
+    pub(crate) fn forget(&self, names: &HashSet<String>) {
+        let mut index = self.inner.index.write().unwrap_or_else(PoisonError::into_inner);
+        let gone = index.names.iter().filter(|(n, _)| names.contains(*n)).map(|(_, n)| *n).collect();
+        index.drop_packs(&gone);
+    }
+}
+
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Usage("a task of the store ended early"))?
+}
+
+impl ReadObjects for TenantObjects {
+    fn get(&self, digest: &Digest) -> Result<Bytes, StoreError> {
+        Self::get(self, digest)
+    }
+}
+
+impl Batch {
+    /// Adds an object, unless it is there already, and returns its digest.
+    pub fn put(&mut self, bytes: impl Into<Bytes>) -> Digest {
+        let bytes = bytes.into();
+        let digest = Digest::of(&bytes);
+        if bytes.len() <= OBJECT_BYTES_MAX && !self.new.contains_key(&digest) && !self.objects.contains(&digest) {
+            self.bytes += bytes.len();
+            self.order.push(digest);
+            self.new.insert(digest, bytes);
+        }
+        digest
+    }
+
+    /// The tenant's stored objects.
+    pub fn objects(&self) -> &TenantObjects {
+        &self.objects
+    }
+
+    /// Whether there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.new.is_empty()
+    }
+
+    /// How many new objects there are.
+    pub fn len(&self) -> usize {
+        self.new.len()
+    }
+
+    /// How many bytes the new objects have together.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl ReadObjects for Batch {
+    fn get(&self, digest: &Digest) -> Result<Bytes, StoreError> {
+        match self.new.get(digest) {
+            Some(bytes) => Ok(bytes.clone()),
+            None => self.objects.get(digest),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Small objects that change: channel pointers and key rings. Each is replaced as a whole.
+
+use std::{os::unix::fs::MetadataExt, path::PathBuf, time::UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use crate::{
+    StoreError, TenantObjects,
+    objects::blocking,
+    pack::sync_dir,
+};
+
+/// The largest pointer object, in bytes.
+const POINTER_BYTES_MAX: u64 = 16 << 20;
+
+/// Tells one state of a pointer object from another without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PointerVersion {
+    /// Of a file.
+    File {
+        /// When it was written, in nanoseconds since 1970.
+        modified_ns: u128,
+        /// How long it is, in bytes.
+        len: u64,
+        /// Its inode: a replaced file has another.
+        inode: u64,
+    },
+    /// Of a remote object.
+    Remote {
+        /// Its entity tag.
+        etag: String,
+    },
+}
+
+/// The outcome of reading a pointer object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PointerRead {
+    /// It is other than what was known.
+    Changed {
+        /// What it says.
+        body: Bytes,
+        /// How to ask next time.
+        version: PointerVersion,
+    },
+    /// It is what was known.
+    Unchanged,
+    /// There is none.
+    Absent,
+}
+
+impl PointerRead {
+    /// What it says, when it was read.
+    pub fn body(&self) -> Option<&[u8]> {
+        match self {
+            Self::Changed { body, .. } => Some(body),
+            Self::Unchanged | Self::Absent => None,
+        }
+    }
+}
+
+impl TenantObjects {
+    fn pointer_path(&self, name: &str) -> Result<PathBuf, StoreError> {
+        let good = name.len() <= 200
+            && name.split('/').all(|s| !s.is_empty() && s != "." && s != ".." && s != "packs")
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/'));
+        match good {
+            true => Ok(self.inner.dir.join(name)),
+            false => Err(StoreError::Usage("a pointer name has letters, digits, `-`, `_`, `.` and `/`")),
+        }
+    }
+
+    /// Replaces a pointer object; durable when this returns.
+    ///
+    /// # Errors
+    /// When it could not be written; the old one stands then.
+    pub async fn put_pointer(&self, name: &str, body: Bytes) -> Result<(), StoreError> {
+        let path = self.pointer_path(name)?;
+        if let Some(remote) = &self.inner.remote {
+            return remote.put_pointer(&self.inner.tenant, name, body).await;
+        }
+        blocking(move || {
+            let dir = path.parent().ok_or(StoreError::Usage("a pointer has a directory"))?;
+            let failed = |op| move |e| StoreError::io(op, dir, e);
+            std::fs::create_dir_all(dir).map_err(failed("make the directory"))?;
+            let mut temp = tempfile::Builder::new()
+                .prefix(".new-")
+                .suffix(".tmp")
+                .tempfile_in(dir)
+                .map_err(failed("make a file in"))?;
+            std::io::Write::write_all(&mut temp, &body).map_err(failed("write a pointer in"))?;
+            temp.as_file().sync_all().map_err(failed("sync a pointer in"))?;
+            temp.persist(&path).map_err(|e| StoreError::io("rename a pointer in", dir, e.error))?;
+            sync_dir(dir)
+        })
+        .await
+    }
+
+    /// Reads a pointer object, unless it is still at version `known`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the remote does not answer.
+    pub async fn get_pointer(
+        &self,
+        name: &str,
+        known: Option<&PointerVersion>,
+    ) -> Result<PointerRead, StoreError> {
+        let path = self.pointer_path(name)?;
+        if let Some(remote) = &self.inner.remote {
+            return remote.get_pointer(&self.inner.tenant, name, known).await;
+        }
+        let Some(version) = self.pointer_stat(name) else { return Ok(PointerRead::Absent) };
+        if known == Some(&version) {
+            return Ok(PointerRead::Unchanged);
+        }
+        if matches!(version, PointerVersion::File { len, .. } if len > POINTER_BYTES_MAX) {
+            return Err(StoreError::corrupt(format!("pointer {name}"), "it is larger than 16 MiB"));
+        }
+        match std::fs::read(&path) {
+            // Replaced between looking and reading: the next look sees another version and reads again.
+            Ok(body) => Ok(PointerRead::Changed { body: body.into(), version }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(PointerRead::Absent),
+            Err(e) => Err(StoreError::io("read", &path, e)),
+        }
+    }
+
+    /// The version of a pointer object in a directory: one system call. `None` when there is none, or with a remote.
+    pub fn pointer_stat(&self, name: &str) -> Option<PointerVersion> {
+        if self.inner.remote.is_some() {
+            return None;
+        }
+        let meta = std::fs::metadata(self.pointer_path(name).ok()?).ok()?;
+        let modified_ns = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
+        Some(PointerVersion::File { modified_ns, len: meta.len(), inode: meta.ino() })
+    }
+}

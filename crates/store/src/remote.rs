@@ -1,0 +1,200 @@
+//! The object store behind a node's directory: S3 or another directory.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use ashlar_model::TenantId;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use object_store::{
+    BackoffConfig, ClientOptions, GetOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig,
+    aws::AmazonS3Builder, local::LocalFileSystem, path::Path as RemotePath,
+};
+use tokio::io::AsyncWriteExt;
+
+use crate::{PointerRead, PointerVersion, StoreError, pack};
+
+/// Larger packs are uploaded in parts of this size.
+const PART_BYTES: usize = 16 << 20;
+
+/// An object store that several nodes share. Cheap to clone.
+#[derive(Clone)]
+pub struct Remote {
+    store: Arc<dyn ObjectStore>,
+    prefix: String,
+}
+
+fn failed(op: &'static str) -> impl Fn(object_store::Error) -> StoreError {
+    move |source| StoreError::Remote { op, source }
+}
+
+impl Remote {
+    /// Reads an address: `s3://bucket/prefix` (endpoint, region and keys from the usual `AWS_…` variables),
+    /// `file:///directory` or a plain directory.
+    ///
+    /// # Errors
+    /// When the address cannot be used.
+    pub fn parse(address: &str) -> Result<Self, StoreError> {
+        let wrong = |why: String| StoreError::Address { address: address.to_owned(), why };
+        if let Some(rest) = address.strip_prefix("s3://") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            if bucket.is_empty() {
+                return Err(wrong("it names no bucket; write s3://bucket/prefix".to_owned()));
+            }
+            // Another part of the process may have chosen a provider; any will do.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let store = AmazonS3Builder::from_env()
+                .with_bucket_name(bucket)
+                .with_allow_http(true)
+                .with_client_options(
+                    ClientOptions::new()
+                        .with_allow_http(true)
+                        .with_connect_timeout(Duration::from_secs(5))
+                        .with_timeout(Duration::from_secs(120)),
+                )
+                .with_retry(RetryConfig {
+                    backoff: BackoffConfig { max_backoff: Duration::from_secs(2), ..BackoffConfig::default() },
+                    max_retries: 3,
+                    retry_timeout: Duration::from_secs(15),
+                })
+                .build()
+                .map_err(|e| wrong(e.to_string()))?;
+            return Ok(Self::new(Arc::new(store), prefix));
+        }
+        let dir = address.strip_prefix("file://").unwrap_or(address);
+        if dir.contains("://") {
+            return Err(wrong("it is neither s3://bucket/prefix nor a directory".to_owned()));
+        }
+        std::fs::create_dir_all(dir).map_err(|e| StoreError::io("make the directory", Path::new(dir), e))?;
+        let store = LocalFileSystem::new_with_prefix(dir).map_err(|e| wrong(e.to_string()))?;
+        Ok(Self::new(Arc::new(store), ""))
+    }
+
+    /// Any object store, with a prefix for all names.
+    pub fn new(store: Arc<dyn ObjectStore>, prefix: &str) -> Self {
+        Self { store, prefix: prefix.trim_matches('/').to_owned() }
+    }
+
+    fn path(&self, tenant: &TenantId, name: &str) -> RemotePath {
+        RemotePath::from(format!("{}/t/{tenant}/{name}", self.prefix).trim_start_matches('/'))
+    }
+
+    fn tenants_path(&self) -> RemotePath {
+        RemotePath::from(format!("{}/t", self.prefix).trim_start_matches('/'))
+    }
+
+    pub(crate) async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        let list = self.store.list_with_delimiter(Some(&self.tenants_path())).await.map_err(failed("list tenants"))?;
+        Ok(list.common_prefixes.iter().filter_map(|p| TenantId::new(p.filename()?).ok()).collect())
+    }
+
+    pub(crate) async fn packs(&self, tenant: &TenantId) -> Result<Vec<String>, StoreError> {
+        let folder = self.path(tenant, "packs");
+        let names = self.store.list(Some(&folder)).map_err(failed("list packs")).try_filter_map(async |meta| {
+            Ok(meta.location.filename().and_then(|f| f.strip_suffix(".pack")).map(str::to_owned))
+        });
+        names.try_collect().await
+    }
+
+    /// Packs with when they were written, in seconds since 1970.
+    pub(crate) async fn pack_ages(&self, tenant: &TenantId) -> Result<Vec<(String, i64)>, StoreError> {
+        let folder = self.path(tenant, "packs");
+        let names = self.store.list(Some(&folder)).map_err(failed("list packs")).try_filter_map(async |meta| {
+            let name = meta.location.filename().and_then(|f| f.strip_suffix(".pack")).map(str::to_owned);
+            Ok(name.map(|n| (n, meta.last_modified.timestamp())))
+        });
+        names.try_collect().await
+    }
+
+    pub(crate) async fn upload_pack(&self, tenant: &TenantId, path: &Path) -> Result<(), StoreError> {
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let to = self.path(tenant, &format!("packs/{name}"));
+        let len = std::fs::metadata(path).map_err(|e| StoreError::io("read", path, e))?.len();
+        if len <= PART_BYTES as u64 {
+            let body = tokio::fs::read(path).await.map_err(|e| StoreError::io("read", path, e))?;
+            self.store.put(&to, PutPayload::from(body)).await.map_err(failed("store a pack"))?;
+            return Ok(());
+        }
+        let mut file = tokio::fs::File::open(path).await.map_err(|e| StoreError::io("open", path, e))?;
+        let mut out = object_store::buffered::BufWriter::with_capacity(self.store.clone(), to, PART_BYTES);
+        let copied = tokio::io::copy(&mut file, &mut out).await;
+        let done = match copied {
+            Ok(_) => out.shutdown().await,
+            Err(e) => Err(e),
+        };
+        done.map_err(|e| StoreError::Remote {
+            op: "store a pack",
+            source: object_store::Error::Generic { store: "pack", source: Box::new(e) },
+        })
+    }
+
+    /// Brings a pack into `dir`; its content is checked against its name before it counts.
+    pub(crate) async fn download_pack(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        dir: &Path,
+    ) -> Result<PathBuf, StoreError> {
+        let from = self.path(tenant, &format!("packs/{name}.pack"));
+        let mut body = self.store.get(&from).await.map_err(failed("fetch a pack"))?.into_stream();
+        let temp_dir = tempfile::Builder::new()
+            .prefix(".fetch-")
+            .suffix(".tmp")
+            .tempdir_in(dir)
+            .map_err(|e| StoreError::io("make a directory in", dir, e))?;
+        let temp = temp_dir.path().join(format!("{name}.pack"));
+        let mut file = tokio::fs::File::create(&temp).await.map_err(|e| StoreError::io("make", &temp, e))?;
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(failed("fetch a pack"))?;
+            file.write_all(&chunk).await.map_err(|e| StoreError::io("write", &temp, e))?;
+        }
+        file.sync_all().await.map_err(|e| StoreError::io("sync", &temp, e))?;
+        drop(file);
+        let path = dir.join(format!("{name}.pack"));
+        let to = path.clone();
+        crate::objects::blocking(move || {
+            pack::check_name(&temp)?;
+            std::fs::rename(&temp, &to).map_err(|e| StoreError::io("rename", &temp, e))
+        })
+        .await?;
+        Ok(path)
+    }
+
+    pub(crate) async fn delete_pack(&self, tenant: &TenantId, name: &str) -> Result<(), StoreError> {
+        match self.store.delete(&self.path(tenant, &format!("packs/{name}.pack"))).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(e) => Err(failed("delete a pack")(e)),
+        }
+    }
+
+    pub(crate) async fn put_pointer(&self, tenant: &TenantId, name: &str, body: Bytes) -> Result<(), StoreError> {
+        self.store.put(&self.path(tenant, name), body.into()).await.map_err(failed("store a pointer"))?;
+        Ok(())
+    }
+
+    pub(crate) async fn get_pointer(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        known: Option<&PointerVersion>,
+    ) -> Result<PointerRead, StoreError> {
+        let if_none_match = match known {
+            Some(PointerVersion::Remote { etag }) => Some(etag.clone()),
+            _ => None,
+        };
+        let options = GetOptions { if_none_match, ..GetOptions::default() };
+        match self.store.get_opts(&self.path(tenant, name), options).await {
+            Ok(found) => {
+                let etag = found.meta.e_tag.clone().unwrap_or_default();
+                let body = found.bytes().await.map_err(failed("read a pointer"))?;
+                Ok(PointerRead::Changed { body, version: PointerVersion::Remote { etag } })
+            }
+            Err(object_store::Error::NotModified { .. }) => Ok(PointerRead::Unchanged),
+            Err(object_store::Error::NotFound { .. }) => Ok(PointerRead::Absent),
+            Err(e) => Err(failed("read a pointer")(e)),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The Merkle search tree: an ordered map from bytes to bytes whose root names its content.
+//!
+//! Nodes end where the hash of a key says so, and nothing else decides where they end. So the same entries make the same
+//! tree whatever the order of edits, a change rewrites one path, and equal parts of two trees are equal nodes. The idea is
+//! that of Auvolat and Taïani, "Merkle Search Trees" (2019), with chunks in the manner of prolly trees.
+
+mod apply;
+mod diff;
+mod node;
+mod range;
+mod verify;
+
+use std::{fmt, ops::Bound, sync::Arc};
+
+use ashlar_model::Digest;
+use bytes::Bytes;
+pub use diff::{Diff, TreeChange};
+pub(crate) use node::Node;
+pub use range::Range;
+pub use verify::TreeStats;
+
+use crate::{StoreError, TenantObjects};
+
+/// An immutable ordered map. Cheap to clone; nodes are read when they are first touched and shared between trees.
+#[derive(Clone)]
+pub struct Tree {
+    objects: Option<TenantObjects>,
+    root: Arc<Node>,
+    digest: Digest,
+}
+
+impl fmt::Debug for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tree({}, {} entries)", self.digest.short(), self.len())
+    }
+}
+
+impl PartialEq for Tree {
+    /// Root equality is content equality.
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for Tree {}
+
+impl Tree {
+    /// The tree without entries. Its root is a constant and need not be stored.
+    pub fn empty() -> Self {
+        let root = Arc::new(Node::build(0, &[]));
+        Self { objects: None, digest: Digest::of(root.bytes()), root }
+    }
+
+    /// The tree under `root`; only the root node is read.
+    ///
+    /// # Errors
+    /// When the root node is missing or is not a tree node.
+    pub fn open(objects: &TenantObjects, root: &Digest) -> Result<Self, StoreError> {
+        let empty = Self::empty();
+        let node = if *root == empty.digest { empty.root } else { objects.node(root)? };
+        Ok(Self { objects: Some(objects.clone()), root: node, digest: *root })
+    }
+
+    /// The digest of the root node: equal roots mean equal content.
+    pub fn root(&self) -> Digest {
+        self.digest
+    }
+
+    /// How many entries it has.
+    pub fn len(&self) -> u64 {
+        self.root.total()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn child<'a>(&self, node: &'a Node, index: usize) -> Result<&'a Arc<Node>, StoreError> {
+        node.child(index, self.objects.as_ref())
+    }
+
+    /// The value under a key.
+    ///
+    /// # Errors
+    /// When a node on the way is missing or damaged.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let mut node = &self.root;
+        loop {
+            let index = node.lower_bound(key);
+            if index == node.count() {
+                return Ok(None);
+            }
+            if node.level() == 0 {
+                return Ok((node.key(index) == key).then(|| node.value_bytes(index)));
+            }
+            node = self.child(node, index)?;
+        }
+    }
+
+    /// Entries between two bounds, in key order; also from the back.
+    pub fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Range {
+        Range::new(self.clone(), from.map(<[u8]>::to_vec), to.map(<[u8]>::to_vec))
+    }
+
+    /// Entries whose keys start with `prefix`, in key order; also from the back.
+    pub fn prefix(&self, prefix: &[u8]) -> Range {
+        let to = match after_prefix(prefix) {
+            Some(end) => Bound::Excluded(end),
+            None => Bound::Unbounded,
+        };
+        Range::new(self.clone(), Bound::Included(prefix.to_vec()), to)
+    }
+
+    /// How many entries lie between two bounds: O(log n).
+    ///
+    /// # Errors
+    /// When a node on the way is missing or damaged.
+    pub fn count_range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<u64, StoreError> {
+        let below = match from {
+            Bound::Unbounded => 0,
+            Bound::Included(key) => self.rank(key, false)?,
+            Bound::Excluded(key) => self.rank(key, true)?,
+        };
+        let above = match to {
+            Bound::Unbounded => self.len(),
+            Bound::Included(key) => self.rank(key, true)?,
+            Bound::Excluded(key) => self.rank(key, false)?,
+        };
+        Ok(above.saturating_sub(below))
+    }
+
+    /// How many entries have keys below `key`, or up to and with it.
+    fn rank(&self, key: &[u8], with: bool) -> Result<u64, StoreError> {
+        let (mut node, mut rank) = (&self.root, 0);
+        loop {
+            let index = node.lower_bound(key);
+            if node.level() == 0 {
+                let same = index < node.count() && node.key(index) == key;
+                return Ok(rank + index as u64 + u64::from(same && with));
+            }
+            rank += (0..index).map(|i| node.child_count(i)).sum::<u64>();
+            if index == node.count() {
+                return Ok(rank);
+            }
+            node = self.child(node, index)?;
+        }
+    }
+}
+
+/// The smallest key above all keys with this prefix; `None` when there is none.
+fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let keep = prefix.iter().rposition(|b| *b != 0xff)?;
+    let mut end = prefix[..=keep].to_vec();
+    end[keep] += 1;
+    Some(end)
+}
