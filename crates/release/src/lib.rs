@@ -1,1 +1,51 @@
-//! release
+//! Drafts, changesets, candidates, releases, channels, events and audit.
+//!
+//! Each use case is one [`Action`]: check the right, act, append event and audit row in the same transaction. The
+//! command line, HTTP and the scheduler call the same ones through [`Engine::run`].
+//!
+//! Invariants:
+//! - Objects are durable before the transaction that names them commits.
+//! - A transaction of this room commits only through `Scope::commit`, which appends its events and audit row.
+//! - This room does not know what a schema is; it asks its [`Judge`].
+
+mod bundles;
+mod candidates;
+mod changesets;
+mod definitions;
+mod drafts;
+mod engine;
+mod error;
+mod gc;
+mod import;
+mod judge;
+mod keys;
+mod manifest;
+mod migrate;
+mod promote;
+mod reads;
+mod schedule;
+mod settle;
+mod view;
+
+pub use ashlar_store::sql::{AuditBreak, AuditRow, EventRow};
+pub use bundles::ImportBundle;
+pub use candidates::{ApprovalGiven, Approve, CreateCandidate, DiscardCandidate, Rejudge, Waive};
+pub use changesets::{
+    AddToChangeset, CancelSchedule, CreateChangeset, RemoveFromChangeset, ScheduleChangeset,
+};
+pub use definitions::{PushDefinitions, Pushed};
+pub use drafts::{DeleteEntry, ENTRY_BYTES_MAX, PutEntry, SetUnpublished};
+pub use engine::{Action, ChannelMoved, Ctx, Engine, Location, Scope, new_id};
+pub use error::ReleaseError;
+pub use gc::{CollectGarbage, Collected};
+pub use import::{BATCH_MAX, ImportEntries, Imported, IncomingEntry};
+pub use judge::{Approval, Base, Change, ChangeRecord, Judge, JudgeInput, Judgement, RequiredApproval};
+pub use keys::{Access, CreateKey, CreateTenant, CreatedKey, KeyRing, RevokeKey};
+pub use migrate::{Mapping, MigrateContent, Migrated, RevertMigration};
+pub use promote::{Promote, Promoted, Rollback, RolledBack};
+pub use reads::{AT_FORMS, At, DraftQuery};
+pub use schedule::Tick;
+pub use view::{
+    CandidateView, ChangesetView, ChannelState, ChannelView, DefinitionChange, DraftView, KeyView, Manifest,
+    MigrationView, Page, ReleaseDiff, ReleaseInfo, Verification, VersionView,
+};

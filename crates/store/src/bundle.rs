@@ -35,8 +35,11 @@ pub fn write(
     let mut hasher = blake3::Hasher::new();
     let mut put = |bytes: &[u8]| {
         hasher.update(bytes);
-        out.write_all(bytes)
-            .map_err(|source| StoreError::Io { op: "write", path: "the bundle".to_owned(), source })
+        out.write_all(bytes).map_err(|source| StoreError::Io {
+            op: "write",
+            path: "the bundle".to_owned(),
+            source,
+        })
     };
     put(MAGIC)?;
     put(manifest.as_bytes())?;
@@ -47,16 +50,19 @@ pub fn write(
             let what = format!("object {}", digest.short());
             return Err(StoreError::corrupt(what, "its bytes are not those of its digest"));
         }
-        let len = u32::try_from(bytes.len()).map_err(|_| StoreError::Usage("an object is larger than 1 GiB"))?;
+        let len =
+            u32::try_from(bytes.len()).map_err(|_| StoreError::Usage("an object is larger than 1 GiB"))?;
         put(&len.to_le_bytes())?;
         put(&bytes)?;
         count += 1;
     }
     put(&END.to_le_bytes())?;
     let digest = hasher.finalize();
-    out.write_all(digest.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|source| StoreError::Io { op: "write", path: "the bundle".to_owned(), source })?;
+    out.write_all(digest.as_bytes()).and_then(|()| out.flush()).map_err(|source| StoreError::Io {
+        op: "write",
+        path: "the bundle".to_owned(),
+        source,
+    })?;
     Ok(count)
 }
 

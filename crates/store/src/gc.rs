@@ -76,7 +76,9 @@ impl TenantObjects {
                 tiers.entry(tier(pack.len)).or_default().push(pack);
             }
         }
-        let Some(many) = tiers.into_values().find(|packs| packs.len() > PACKS_SMALL_MAX) else { return Ok(false) };
+        let Some(many) = tiers.into_values().find(|packs| packs.len() > PACKS_SMALL_MAX) else {
+            return Ok(false);
+        };
         let guard = match self.exclude() {
             Ok(guard) => guard,
             // Somebody is writing; there is always a next time.
@@ -164,7 +166,8 @@ impl TenantObjects {
         let (mut dead, mut removed, mut before) = (HashSet::new(), 0, 0);
         for pack in packs {
             let (_, rows) = Pack::open(&dir.join(format!("{}.pack", pack.name)))?;
-            let live_bytes: u64 = rows.iter().filter(|r| live.contains(&r.digest)).map(|r| u64::from(r.len)).sum();
+            let live_bytes: u64 =
+                rows.iter().filter(|r| live.contains(&r.digest)).map(|r| u64::from(r.len)).sum();
             let gone = rows.iter().filter(|r| !live.contains(&r.digest)).count() as u64;
             before += pack.len;
             if gone == rows.len() as u64 {

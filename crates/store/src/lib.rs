@@ -17,7 +17,7 @@ mod tree;
 
 pub use error::StoreError;
 pub use gc::{Collected, PACKS_SMALL_MAX};
-pub use objects::{Batch, Objects, ReadObjects, TenantObjects};
+pub use objects::{Batch, Hold, Objects, ReadObjects, TenantObjects};
 pub use pointer::{PointerRead, PointerVersion};
 pub use remote::Remote;
 pub use tree::{Diff, Range, Tree, TreeChange, TreeStats};

@@ -93,7 +93,8 @@ impl Index {
         self.packs.push(Some(Arc::new(pack)));
         self.locations.reserve(rows.len());
         for row in rows {
-            self.locations.insert(short(&row.digest), Location { pack: number, len: row.len, offset: row.offset });
+            self.locations
+                .insert(short(&row.digest), Location { pack: number, len: row.len, offset: row.offset });
         }
     }
 
@@ -153,6 +154,9 @@ pub trait ReadObjects {
     /// When it is missing or cannot be read.
     fn get(&self, digest: &Digest) -> Result<Bytes, StoreError>;
 }
+
+/// While it lives, no clean-up takes anything away.
+pub struct Hold(#[expect(dead_code, reason = "the lock goes with the file")] File);
 
 /// New objects that are not stored yet. While it lives, no clean-up can take away an object it relies on.
 pub struct Batch {
@@ -298,7 +302,13 @@ impl TenantObjects {
 
     /// An empty batch of new objects.
     pub fn batch(&self) -> Batch {
-        Batch { objects: self.clone(), new: HashMap::default(), order: Vec::new(), bytes: 0, guard: self.share().ok() }
+        Batch {
+            objects: self.clone(),
+            new: HashMap::default(),
+            order: Vec::new(),
+            bytes: 0,
+            guard: self.share().ok(),
+        }
     }
 
     /// Stores a batch as one pack; durable, in the remote too, when this returns. An empty batch stores nothing.
@@ -358,7 +368,9 @@ impl TenantObjects {
         let mut index = self.inner.index.write().unwrap_or_else(PoisonError::into_inner);
         // File system times are coarse: a directory read within two seconds of its change is read again.
         let settled = |(at, when): (SystemTime, Instant)| {
-            at == changed && SystemTime::now().duration_since(at).is_ok_and(|d| d.as_secs() >= 2) && when.elapsed().as_millis() > 0
+            at == changed
+                && SystemTime::now().duration_since(at).is_ok_and(|d| d.as_secs() >= 2)
+                && when.elapsed().as_millis() > 0
         };
         if !force && index.scanned.is_some_and(settled) {
             return Ok(());
@@ -375,7 +387,9 @@ impl TenantObjects {
             if !index.names.contains_key(&name) {
                 match Pack::open(&path) {
                     Ok((pack, rows)) => index.add(pack, &rows),
-                    Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => continue,
+                    Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                        continue;
+                    }
                     Err(error) => {
                         tracing::error!(%error, "a pack cannot be used");
                         damaged.push((path, error.to_string()));
@@ -414,7 +428,8 @@ impl TenantObjects {
         let dir = self.make_packs_dir()?;
         let mut came = 0;
         for name in remote.packs(&self.inner.tenant).await? {
-            let known = self.inner.index.read().unwrap_or_else(PoisonError::into_inner).names.contains_key(&name);
+            let known =
+                self.inner.index.read().unwrap_or_else(PoisonError::into_inner).names.contains_key(&name);
             if known {
                 continue;
             }
@@ -462,6 +477,14 @@ impl TenantObjects {
         open.map_err(|e| StoreError::io("open", &path, e))
     }
 
+    /// Holds off clean-up until it is dropped: for objects that are stored before anything names them.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made.
+    pub fn hold(&self) -> Result<Hold, StoreError> {
+        self.share().map(Hold)
+    }
+
     /// Holds off clean-up while objects that exist are relied upon.
     fn share(&self) -> Result<File, StoreError> {
         let file = self.lock_file()?;
@@ -498,7 +521,9 @@ impl TenantObjects {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Usage("a task of the store ended early"))?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| StoreError::Usage("a task of the store ended early"))?
 }
 
 impl ReadObjects for TenantObjects {
@@ -512,7 +537,10 @@ impl Batch {
     pub fn put(&mut self, bytes: impl Into<Bytes>) -> Digest {
         let bytes = bytes.into();
         let digest = Digest::of(&bytes);
-        if bytes.len() <= OBJECT_BYTES_MAX && !self.new.contains_key(&digest) && !self.objects.contains(&digest) {
+        if bytes.len() <= OBJECT_BYTES_MAX
+            && !self.new.contains_key(&digest)
+            && !self.objects.contains(&digest)
+        {
             self.bytes += bytes.len();
             self.order.push(digest);
             self.new.insert(digest, bytes);

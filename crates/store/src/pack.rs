@@ -58,7 +58,8 @@ pub(crate) fn write(
     put(MAGIC)?;
     for object in objects {
         let (digest, bytes) = object?;
-        let len = u32::try_from(bytes.len()).map_err(|_| StoreError::Usage("an object is larger than 1 GiB"))?;
+        let len =
+            u32::try_from(bytes.len()).map_err(|_| StoreError::Usage("an object is larger than 1 GiB"))?;
         put(&bytes)?;
         rows.push(Row { digest, offset, len });
         offset += u64::from(len);
@@ -133,7 +134,8 @@ impl Pack {
         let (Some(index_len), true) = (index_len, whole == Some(len)) else {
             return Err(damaged("its footer is wrong"));
         };
-        let index = read(index_at, usize::try_from(index_len).map_err(|_| damaged("its index is too large"))?)?;
+        let index =
+            read(index_at, usize::try_from(index_len).map_err(|_| damaged("its index is too large"))?)?;
         if blake3::hash(&index).as_bytes()[..] != foot[16..48] {
             return Err(damaged("its index is not what it was"));
         }
@@ -175,7 +177,10 @@ pub(crate) fn check_name(path: &Path) -> Result<(), StoreError> {
     let digest = Digest::from_bytes(*hasher.finalize().as_bytes()).to_string();
     match path.file_stem().is_some_and(|s| *s == *digest) {
         true => Ok(()),
-        false => Err(StoreError::corrupt(format!("pack {}", path.display()), "its content is not what its name says")),
+        false => Err(StoreError::corrupt(
+            format!("pack {}", path.display()),
+            "its content is not what its name says",
+        )),
     }
 }
 

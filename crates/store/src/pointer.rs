@@ -4,11 +4,7 @@ use std::{os::unix::fs::MetadataExt, path::PathBuf, time::UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use crate::{
-    StoreError, TenantObjects,
-    objects::blocking,
-    pack::sync_dir,
-};
+use crate::{StoreError, TenantObjects, objects::blocking, pack::sync_dir};
 
 /// The largest pointer object, in bytes.
 const POINTER_BYTES_MAX: u64 = 16 << 20;

@@ -56,7 +56,10 @@ impl Remote {
                         .with_timeout(Duration::from_secs(120)),
                 )
                 .with_retry(RetryConfig {
-                    backoff: BackoffConfig { max_backoff: Duration::from_secs(2), ..BackoffConfig::default() },
+                    backoff: BackoffConfig {
+                        max_backoff: Duration::from_secs(2),
+                        ..BackoffConfig::default()
+                    },
                     max_retries: 3,
                     retry_timeout: Duration::from_secs(15),
                 })
@@ -87,25 +90,31 @@ impl Remote {
     }
 
     pub(crate) async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
-        let list = self.store.list_with_delimiter(Some(&self.tenants_path())).await.map_err(failed("list tenants"))?;
+        let list = self
+            .store
+            .list_with_delimiter(Some(&self.tenants_path()))
+            .await
+            .map_err(failed("list tenants"))?;
         Ok(list.common_prefixes.iter().filter_map(|p| TenantId::new(p.filename()?).ok()).collect())
     }
 
     pub(crate) async fn packs(&self, tenant: &TenantId) -> Result<Vec<String>, StoreError> {
         let folder = self.path(tenant, "packs");
-        let names = self.store.list(Some(&folder)).map_err(failed("list packs")).try_filter_map(async |meta| {
-            Ok(meta.location.filename().and_then(|f| f.strip_suffix(".pack")).map(str::to_owned))
-        });
+        let names =
+            self.store.list(Some(&folder)).map_err(failed("list packs")).try_filter_map(async |meta| {
+                Ok(meta.location.filename().and_then(|f| f.strip_suffix(".pack")).map(str::to_owned))
+            });
         names.try_collect().await
     }
 
     /// Packs with when they were written, in seconds since 1970.
     pub(crate) async fn pack_ages(&self, tenant: &TenantId) -> Result<Vec<(String, i64)>, StoreError> {
         let folder = self.path(tenant, "packs");
-        let names = self.store.list(Some(&folder)).map_err(failed("list packs")).try_filter_map(async |meta| {
-            let name = meta.location.filename().and_then(|f| f.strip_suffix(".pack")).map(str::to_owned);
-            Ok(name.map(|n| (n, meta.last_modified.timestamp())))
-        });
+        let names =
+            self.store.list(Some(&folder)).map_err(failed("list packs")).try_filter_map(async |meta| {
+                let name = meta.location.filename().and_then(|f| f.strip_suffix(".pack")).map(str::to_owned);
+                Ok(name.map(|n| (n, meta.last_modified.timestamp())))
+            });
         names.try_collect().await
     }
 
@@ -170,7 +179,12 @@ impl Remote {
         }
     }
 
-    pub(crate) async fn put_pointer(&self, tenant: &TenantId, name: &str, body: Bytes) -> Result<(), StoreError> {
+    pub(crate) async fn put_pointer(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        body: Bytes,
+    ) -> Result<(), StoreError> {
         self.store.put(&self.path(tenant, name), body.into()).await.map_err(failed("store a pointer"))?;
         Ok(())
     }

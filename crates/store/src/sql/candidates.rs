@@ -9,9 +9,7 @@ use std::{
 use ashlar_model::{CandidateId, ChannelName, Digest, GateReport, ReleaseId, Waiver};
 use sqlx::any::AnyRow;
 
-use super::{
-    Rows, SqlError, int, json, maybe_text, maybe_unsigned, number, parsed, text, to_json, unsigned,
-};
+use super::{Rows, SqlError, int, json, maybe_text, maybe_unsigned, number, parsed, text, to_json, unsigned};
 
 /// Where a candidate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,13 +217,14 @@ impl Rows<'_> {
     /// # Errors
     /// When the database refuses or holds damaged values.
     pub async fn candidates(&mut self, before: u32, limit: u32) -> Result<Vec<CandidateRow>, SqlError> {
-        let rows =
-            sqlx::query("SELECT * FROM candidates WHERE tenant = $1 AND number < $2 ORDER BY number DESC LIMIT $3")
-                .bind(self.t())
-                .bind(i64::from(before))
-                .bind(i64::from(limit))
-                .fetch_all(&mut *self.conn)
-                .await?;
+        let rows = sqlx::query(
+            "SELECT * FROM candidates WHERE tenant = $1 AND number < $2 ORDER BY number DESC LIMIT $3",
+        )
+        .bind(self.t())
+        .bind(i64::from(before))
+        .bind(i64::from(limit))
+        .fetch_all(&mut *self.conn)
+        .await?;
         rows.iter().map(candidate_of).collect()
     }
 
@@ -234,10 +233,11 @@ impl Rows<'_> {
     /// # Errors
     /// When the database refuses or holds damaged values.
     pub async fn open_candidates(&mut self) -> Result<Vec<CandidateRow>, SqlError> {
-        let rows = sqlx::query("SELECT * FROM candidates WHERE tenant = $1 AND status IN ('passed', 'failed')")
-            .bind(self.t())
-            .fetch_all(&mut *self.conn)
-            .await?;
+        let rows =
+            sqlx::query("SELECT * FROM candidates WHERE tenant = $1 AND status IN ('passed', 'failed')")
+                .bind(self.t())
+                .fetch_all(&mut *self.conn)
+                .await?;
         rows.iter().map(candidate_of).collect()
     }
 
@@ -269,7 +269,12 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn put_reports(&mut self, id: CandidateId, reports: &[GateReport], at: &str) -> Result<(), SqlError> {
+    pub async fn put_reports(
+        &mut self,
+        id: CandidateId,
+        reports: &[GateReport],
+        at: &str,
+    ) -> Result<(), SqlError> {
         for (report, position) in reports.iter().zip(0_i64..) {
             let text = to_json(report)?;
             sqlx::query(
@@ -419,7 +424,8 @@ impl Rows<'_> {
         .await?;
         rows.iter()
             .map(|r| {
-                let waiver = Waiver { by: text(r, "by_name")?, reason: text(r, "reason")?, at: text(r, "at")? };
+                let waiver =
+                    Waiver { by: text(r, "by_name")?, reason: text(r, "reason")?, at: text(r, "at")? };
                 Ok((text(r, "gate")?, waiver))
             })
             .collect()
@@ -452,10 +458,11 @@ impl Rows<'_> {
     /// # Errors
     /// When the database refuses or holds damaged values.
     pub async fn migrations(&mut self) -> Result<Vec<MigrationRow>, SqlError> {
-        let rows = sqlx::query("SELECT * FROM migrations_run WHERE tenant = $1 ORDER BY number DESC LIMIT 1000")
-            .bind(self.t())
-            .fetch_all(&mut *self.conn)
-            .await?;
+        let rows =
+            sqlx::query("SELECT * FROM migrations_run WHERE tenant = $1 ORDER BY number DESC LIMIT 1000")
+                .bind(self.t())
+                .fetch_all(&mut *self.conn)
+                .await?;
         rows.iter().map(migration_of).collect()
     }
 

@@ -133,13 +133,14 @@ impl Rows<'_> {
     /// # Errors
     /// When the database refuses or holds damaged values.
     pub async fn releases(&mut self, before: u32, limit: u32) -> Result<Vec<ReleaseRow>, SqlError> {
-        let rows =
-            sqlx::query("SELECT * FROM releases WHERE tenant = $1 AND number < $2 ORDER BY number DESC LIMIT $3")
-                .bind(self.t())
-                .bind(i64::from(before))
-                .bind(i64::from(limit))
-                .fetch_all(&mut *self.conn)
-                .await?;
+        let rows = sqlx::query(
+            "SELECT * FROM releases WHERE tenant = $1 AND number < $2 ORDER BY number DESC LIMIT $3",
+        )
+        .bind(self.t())
+        .bind(i64::from(before))
+        .bind(i64::from(limit))
+        .fetch_all(&mut *self.conn)
+        .await?;
         rows.iter().map(release_of).collect()
     }
 

@@ -80,7 +80,10 @@ pub(super) async fn migrate(pool: &AnyPool, dialect: Dialect) -> Result<(), SqlE
     for (migration, number) in MIGRATIONS.iter().zip(1_i64..) {
         if number > found {
             tx.execute(sqlx::raw_sql(*migration)).await?;
-            sqlx::query("INSERT INTO schema_version (version) VALUES ($1)").bind(number).execute(&mut *tx).await?;
+            sqlx::query("INSERT INTO schema_version (version) VALUES ($1)")
+                .bind(number)
+                .execute(&mut *tx)
+                .await?;
         }
     }
     tx.commit().await?;

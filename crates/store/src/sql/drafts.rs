@@ -236,7 +236,11 @@ impl Rows<'_> {
             arg(&mut sql, "pending = 1", &[]);
         }
         if let Some(k) = &filter.after {
-            arg(&mut sql, "(type, id, locale) > (?, ?, ?)", &[k.type_name.as_str(), k.id.as_str(), k.locale.as_str()]);
+            arg(
+                &mut sql,
+                "(type, id, locale) > (?, ?, ?)",
+                &[k.type_name.as_str(), k.id.as_str(), k.locale.as_str()],
+            );
         }
         sql.push_str(&format!(" ORDER BY type, id, locale LIMIT {}", filter.limit));
         let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
@@ -296,7 +300,11 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// When the database refuses or holds damaged values.
-    pub async fn draft_version(&mut self, key: &EntryKey, version: u64) -> Result<Option<VersionRow>, SqlError> {
+    pub async fn draft_version(
+        &mut self,
+        key: &EntryKey,
+        version: u64,
+    ) -> Result<Option<VersionRow>, SqlError> {
         let query = sqlx::query(
             "SELECT version, major, state, fields, changed, author, at, action, note FROM draft_versions \
              WHERE tenant = $1 AND type = $2 AND id = $3 AND locale = $4 AND version = $5",
@@ -395,7 +403,11 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn set_draft_changeset(&mut self, key: &EntryKey, changeset: Option<&str>) -> Result<(), SqlError> {
+    pub async fn set_draft_changeset(
+        &mut self,
+        key: &EntryKey,
+        changeset: Option<&str>,
+    ) -> Result<(), SqlError> {
         let sequence = self.next("drafts").await?;
         let query = sqlx::query(
             "UPDATE drafts SET changeset = $5, sequence = $6 WHERE tenant = $1 AND type = $2 AND id = $3 AND locale = $4",
@@ -426,29 +438,29 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn settle_published(&mut self, changeset: Option<&str>, sequence: u64) -> Result<u64, SqlError> {
+    pub async fn settle_published(
+        &mut self,
+        changeset: Option<&str>,
+        sequence: u64,
+    ) -> Result<u64, SqlError> {
         let done = match changeset {
-            Some(name) => {
-                sqlx::query(
-                    "UPDATE drafts SET pending = 0, clean_version = version WHERE tenant = $1 AND pending = 1 \
+            Some(name) => sqlx::query(
+                "UPDATE drafts SET pending = 0, clean_version = version WHERE tenant = $1 AND pending = 1 \
                      AND sequence <= $2 AND changeset = $3",
-                )
-                .bind(self.t())
-                .bind(int(sequence))
-                .bind(name.to_owned())
-                .execute(&mut *self.conn)
-                .await?
-            }
-            None => {
-                sqlx::query(
-                    "UPDATE drafts SET pending = 0, clean_version = version WHERE tenant = $1 AND pending = 1 \
+            )
+            .bind(self.t())
+            .bind(int(sequence))
+            .bind(name.to_owned())
+            .execute(&mut *self.conn)
+            .await?,
+            None => sqlx::query(
+                "UPDATE drafts SET pending = 0, clean_version = version WHERE tenant = $1 AND pending = 1 \
                      AND sequence <= $2 AND changeset IS NULL",
-                )
-                .bind(self.t())
-                .bind(int(sequence))
-                .execute(&mut *self.conn)
-                .await?
-            }
+            )
+            .bind(self.t())
+            .bind(int(sequence))
+            .execute(&mut *self.conn)
+            .await?,
         };
         Ok(done.rows_affected())
     }

@@ -105,13 +105,14 @@ impl Rows<'_> {
     /// # Errors
     /// When the database refuses or holds damaged values.
     pub async fn events(&mut self, after: u64, limit: u32) -> Result<Vec<EventRow>, SqlError> {
-        let rows =
-            sqlx::query("SELECT * FROM events WHERE tenant = $1 AND sequence > $2 ORDER BY sequence LIMIT $3")
-                .bind(self.t())
-                .bind(int(after))
-                .bind(i64::from(limit))
-                .fetch_all(&mut *self.conn)
-                .await?;
+        let rows = sqlx::query(
+            "SELECT * FROM events WHERE tenant = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+        )
+        .bind(self.t())
+        .bind(int(after))
+        .bind(i64::from(limit))
+        .fetch_all(&mut *self.conn)
+        .await?;
         rows.iter().map(event_of).collect()
     }
 
@@ -128,14 +129,16 @@ impl Rows<'_> {
             .and_then(|bytes| String::from_utf8(bytes).ok())
             .ok_or_else(|| SqlError::Engine("an audit row has no canonical form".to_owned()))?;
         let hash = chain(&previous, &row_text);
-        sqlx::query("INSERT INTO audit (tenant, sequence, row_text, previous, hash) VALUES ($1, $2, $3, $4, $5)")
-            .bind(self.t())
-            .bind(int(sequence))
-            .bind(row_text)
-            .bind(previous)
-            .bind(hash)
-            .execute(&mut *self.conn)
-            .await?;
+        sqlx::query(
+            "INSERT INTO audit (tenant, sequence, row_text, previous, hash) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(self.t())
+        .bind(int(sequence))
+        .bind(row_text)
+        .bind(previous)
+        .bind(hash)
+        .execute(&mut *self.conn)
+        .await?;
         Ok(())
     }
 

@@ -38,7 +38,9 @@ pub enum SqlError {
         message: String,
     },
     /// Written by a newer version of Ashlar.
-    #[error("the database was written by a newer Ashlar (schema {found}, this one knows {known}); upgrade the binary")]
+    #[error(
+        "the database was written by a newer Ashlar (schema {found}, this one knows {known}); upgrade the binary"
+    )]
     Newer {
         /// The schema version found.
         found: i64,
@@ -279,7 +281,10 @@ where
     text(row, column)?.parse().map_err(|e: T::Err| SqlError::Damaged { column, message: e.to_string() })
 }
 
-pub(crate) fn json<T: serde::de::DeserializeOwned>(row: &AnyRow, column: &'static str) -> Result<T, SqlError> {
+pub(crate) fn json<T: serde::de::DeserializeOwned>(
+    row: &AnyRow,
+    column: &'static str,
+) -> Result<T, SqlError> {
     serde_json::from_str(&text(row, column)?)
         .map_err(|e| SqlError::Damaged { column, message: e.to_string() })
 }

@@ -136,7 +136,12 @@ fn digest_of(child: &Bytes) -> Digest {
 }
 
 /// Writes a node and returns what its parent keeps of it: last key and reference.
-fn finish(level: u8, chunk: &mut Vec<(Bytes, Bytes)>, fresh: &mut Fresh, batch: &mut Batch) -> (Bytes, Bytes) {
+fn finish(
+    level: u8,
+    chunk: &mut Vec<(Bytes, Bytes)>,
+    fresh: &mut Fresh,
+    batch: &mut Batch,
+) -> (Bytes, Bytes) {
     let node = Arc::new(Node::build(level, chunk));
     if level > 0 {
         for index in 0..node.count() {

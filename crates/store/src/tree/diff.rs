@@ -111,8 +111,12 @@ impl Diff<'_> {
                     return Ok(Some(TreeChange { key, old: None, new: self.new.take() }));
                 }
                 (Front::Entry(a), Front::Entry(b)) => match a.cmp(&b) {
-                    Ordering::Less => return Ok(Some(TreeChange { key: a, old: self.old.take(), new: None })),
-                    Ordering::Greater => return Ok(Some(TreeChange { key: b, old: None, new: self.new.take() })),
+                    Ordering::Less => {
+                        return Ok(Some(TreeChange { key: a, old: self.old.take(), new: None }));
+                    }
+                    Ordering::Greater => {
+                        return Ok(Some(TreeChange { key: b, old: None, new: self.new.take() }));
+                    }
                     Ordering::Equal => {
                         let (old, new) = (self.old.take(), self.new.take());
                         if old != new {

@@ -87,8 +87,13 @@ impl Node {
             return Err("its level is too high");
         }
         let count = read_word(&bytes, 4);
-        let keys = count.checked_mul(8).map(|n| n + HEADER).filter(|n| *n <= bytes.len()).ok_or("it is cut short")?;
-        let mut node = Self { count, keys, values: keys, total: count as u64, children: Box::default(), bytes };
+        let keys = count
+            .checked_mul(8)
+            .map(|n| n + HEADER)
+            .filter(|n| *n <= bytes.len())
+            .ok_or("it is cut short")?;
+        let mut node =
+            Self { count, keys, values: keys, total: count as u64, children: Box::default(), bytes };
         let ordered = |from: usize| -> Option<usize> {
             let mut end = 0;
             for i in 0..count {
@@ -191,7 +196,11 @@ impl Node {
     }
 
     /// A child, read when it is first touched.
-    pub(super) fn child(&self, index: usize, objects: Option<&TenantObjects>) -> Result<&Arc<Node>, StoreError> {
+    pub(super) fn child(
+        &self,
+        index: usize,
+        objects: Option<&TenantObjects>,
+    ) -> Result<&Arc<Node>, StoreError> {
         let slot = &self.children[index];
         if let Some(node) = slot.get() {
             return Ok(node);
@@ -199,7 +208,10 @@ impl Node {
         let digest = self.child_digest(index);
         let node = objects.ok_or(StoreError::Missing { digest })?.node(&digest)?;
         if node.level() + 1 != self.level() || node.total() != self.child_count(index) {
-            return Err(StoreError::corrupt(format!("tree node {}", digest.short()), "it is not the child its parent says"));
+            return Err(StoreError::corrupt(
+                format!("tree node {}", digest.short()),
+                "it is not the child its parent says",
+            ));
         }
         Ok(slot.get_or_init(|| node))
     }

@@ -1,0 +1,177 @@
+//! Export and import of a release as one verifiable file.
+
+use std::io::{Read, Write};
+
+use ashlar_model::{CandidateId, Digest, EntryKey, EntryRecord, ReleaseId, Right, canonical_json};
+use ashlar_store::{
+    TenantObjects, Tree, bundle,
+    sql::{CandidateRow, NewCandidate},
+};
+use async_trait::async_trait;
+use serde_json::json;
+
+use crate::{
+    Action, CandidateView, ChangeRecord, Ctx, Engine, Manifest, ReleaseError, Scope,
+    candidates::{docket, head_of, verdict},
+    definitions::file_digests,
+    engine::Record,
+    manifest,
+};
+
+/// Reads an exported release and makes it a candidate here: it goes through this installation's gates like any other.
+pub struct ImportBundle {
+    /// The file.
+    pub source: Box<dyn Read + Send>,
+    /// Why.
+    pub note: String,
+}
+
+/// Every object that a manifest needs, besides itself.
+pub(crate) fn reachable(objects: &TenantObjects, manifest: &Manifest) -> Result<Vec<Digest>, ReleaseError> {
+    let mut all = vec![manifest.evidence];
+    let mut seen = std::collections::HashSet::new();
+    let mut add = |all: &mut Vec<Digest>, digest: Digest| {
+        let new = seen.insert(digest);
+        if new {
+            all.push(digest);
+        }
+        new
+    };
+    let snapshot = Tree::open(objects, &manifest.snapshot)?;
+    for root in [manifest.definitions].iter().chain(manifest.derived.values()) {
+        Tree::open(objects, root)?.reachable(&mut |d| add(&mut all, d))?;
+    }
+    snapshot.reachable(&mut |d| add(&mut all, d))?;
+    for item in snapshot.prefix(b"") {
+        let (_, value) = item?;
+        add(&mut all, EntryRecord::from_bytes(&value)?.digest);
+    }
+    for digest in file_digests(objects, &manifest.definitions)?.into_values() {
+        add(&mut all, digest);
+    }
+    Ok(all)
+}
+
+impl Engine {
+    /// Writes a release as one verifiable file; returns how many objects it has.
+    ///
+    /// # Errors
+    /// When the release does not exist, an object is missing, or the file cannot be written.
+    pub async fn export(
+        &self,
+        ctx: &Ctx,
+        id: ReleaseId,
+        mut out: impl Write + Send + 'static,
+    ) -> Result<u64, ReleaseError> {
+        self.permit(ctx, Right::Preview)?;
+        let row = self.release_row(ctx, id).await?;
+        let objects = self.tenant_objects(&ctx.tenant);
+        let work = move || {
+            let manifest = manifest::read(&objects, &row.manifest)?;
+            let all = reachable(&objects, &manifest)?;
+            Ok(bundle::write(&objects, &row.manifest, all.into_iter(), &mut out)?)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|e| ReleaseError::Task(e.to_string()))?
+    }
+}
+
+#[async_trait]
+impl Action for ImportBundle {
+    type Output = CandidateView;
+    const NAME: &'static str = "release.import";
+
+    fn right(&self) -> Right {
+        Right::Release
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<CandidateView, ReleaseError> {
+        let (engine, objects) = (scope.engine, scope.objects());
+        let _hold = objects.hold()?;
+        let digest = bundle::read(&objects, self.source).await?;
+        let manifest = manifest::read(&objects, &digest)?;
+        let rules = engine.rules(&scope.ctx.tenant, &manifest.definitions)?;
+        let head = {
+            let mut conn = engine.db().read(&scope.ctx.tenant).await?;
+            head_of(&mut conn.rows(), &rules.config.channels.public).await?
+        };
+        let base = match &head {
+            Some(head) => Tree::open(&objects, &head.snapshot)?,
+            None => Tree::empty(),
+        };
+        let snapshot = Tree::open(&objects, &manifest.snapshot)?;
+        let author = scope.actor().to_owned();
+        let (changes, batch, changed, entries) = {
+            let objects = objects.clone();
+            scope
+                .blocking(move || {
+                    // Everything the manifest names must really be there before it counts.
+                    for digest in reachable(&objects, &manifest)? {
+                        objects.len_of(&digest)?;
+                    }
+                    let mut batch = objects.batch();
+                    let record = canonical_json(&ChangeRecord { authors: [author].into() })
+                        .map_err(|e| ReleaseError::Task(e.to_string()))?;
+                    let mut edits = Vec::new();
+                    for change in base.diff(&snapshot) {
+                        let key = change?.key.to_vec();
+                        EntryKey::from_bytes(&key)?;
+                        edits.push((key, Some(record.clone())));
+                    }
+                    let changes = Tree::empty().apply(&edits, &mut batch)?;
+                    Ok((changes.root(), batch, edits.len() as u64, snapshot.len()))
+                })
+                .await?
+        };
+        objects.commit(batch).await?;
+        let manifest = manifest::read(&objects, &digest)?;
+        let mut frozen = NewCandidate {
+            snapshot: manifest.snapshot,
+            definitions: manifest.definitions,
+            changes,
+            derived: manifest.derived,
+            base: head.as_ref().map(|h| h.id),
+            channel: rules.config.channels.public.clone(),
+            changeset: None,
+            frozen_at_sequence: 0,
+            definition_authors: [scope.actor().to_owned()].into(),
+            entries,
+            changed,
+            note: match self.note.is_empty() {
+                true => format!("imported release {}", digest.short()),
+                false => self.note,
+            },
+            created_at: scope.at.clone(),
+            created_by: scope.actor().to_owned(),
+        };
+        let docket = {
+            let mut conn = engine.db().read(&scope.ctx.tenant).await?;
+            docket(engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
+        };
+        let judgement = scope.blocking(move || docket.judge()).await?;
+        objects.commit(judgement.objects).await?;
+        frozen.derived = judgement.derived;
+        let status = verdict(&judgement.gates);
+
+        let mut tx = scope.begin().await?;
+        let mut rows = tx.rows();
+        if rows.definitions().await?.is_none_or(|d| d.digest != frozen.definitions) {
+            let sequence = rows.next("definitions").await?;
+            rows.insert_definitions(&ashlar_store::sql::DefinitionsRow {
+                sequence,
+                digest: frozen.definitions,
+                author: scope.actor().to_owned(),
+                pushed_at: scope.at.clone(),
+            })
+            .await?;
+        }
+        let number = rows.next("candidates").await?;
+        let id = CandidateId(
+            u32::try_from(number).map_err(|_| ReleaseError::Task("too many candidates".to_owned()))?,
+        );
+        rows.insert_candidate(id, status, &frozen).await?;
+        rows.put_reports(id, &judgement.gates, &scope.at).await?;
+        let data = json!({"manifest": digest, "snapshot": frozen.snapshot, "status": status.to_string(), "changed": changed});
+        scope.commit(tx, Record::one("release.imported", id.to_string(), data)).await?;
+        Ok(CandidateView::of(CandidateRow { id, status, frozen, release: None }, judgement.gates))
+    }
+}

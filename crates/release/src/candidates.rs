@@ -1,0 +1,546 @@
+//! Freezing drafts and definitions into a candidate, judging it, approving and waiving.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use ashlar_model::{
+    CandidateId, Digest, EntryRecord, Files, GateReport, ReleaseId, Right, Waiver, canonical_json,
+};
+use ashlar_store::{
+    Tree,
+    sql::{CandidateRow, CandidateStatus, DraftState, NewCandidate, ReleaseRow, Rows},
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    Action, Approval, Base, CandidateView, ChangeRecord, Engine, Judge, JudgeInput, Judgement, ReleaseError,
+    RequiredApproval, Scope, drafts::no_definitions, engine::Record,
+};
+
+/// New objects are written out whenever this many bytes have gathered.
+const PACK_BYTES: usize = 64 << 20;
+/// Drafts that are read at a time.
+const PAGE: u32 = 2_000;
+/// Reports of earlier judgements that a judgement may be answered from.
+const EVIDENCE_MAX: u32 = 64;
+
+/// Freezes pending drafts and the working definitions on top of what the public channel serves, and judges the result.
+#[derive(Debug, Clone, Default)]
+pub struct CreateCandidate {
+    /// Only the drafts of this changeset; otherwise all that belong to none.
+    pub changeset: Option<String>,
+    /// Why it is made.
+    pub note: String,
+}
+
+/// Gives a candidate up.
+#[derive(Debug, Clone)]
+pub struct DiscardCandidate {
+    /// The candidate.
+    pub candidate: CandidateId,
+}
+
+/// Runs the gates of a candidate again, against what the public channel serves now.
+#[derive(Debug, Clone)]
+pub struct Rejudge {
+    /// The candidate.
+    pub candidate: CandidateId,
+}
+
+/// Approves the changes of a candidate that need a right. The approval is tied to the digest of exactly these changes:
+/// it holds for every candidate that contains the same, and for none that contains others.
+#[derive(Debug, Clone)]
+pub struct Approve {
+    /// The candidate.
+    pub candidate: CandidateId,
+    /// The right: `pricing`, `legal`, `claim`, `owner:NAME`.
+    pub right: String,
+}
+
+/// The outcome of an approval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalGiven {
+    /// The right it was given under.
+    pub right: String,
+    /// Who gave it.
+    pub by: String,
+    /// The digest of what was approved.
+    pub change: Digest,
+    /// What was approved, for people.
+    pub subjects: Vec<String>,
+    /// The candidate as it stands now.
+    #[serde(flatten)]
+    pub candidate: CandidateView,
+}
+
+/// Lets a failed gate of a candidate through, with a reason.
+#[derive(Debug, Clone)]
+pub struct Waive {
+    /// The candidate.
+    pub candidate: CandidateId,
+    /// The gate.
+    pub gate: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Everything a judgement is made from, owned, so that it can move to a thread that may block.
+pub(crate) struct Docket {
+    judge: Arc<dyn Judge>,
+    objects: ashlar_store::TenantObjects,
+    definitions: Arc<Files>,
+    definitions_digest: Digest,
+    snapshot: Tree,
+    base: Option<Base>,
+    history: Vec<Arc<Files>>,
+    changes: Tree,
+    definition_authors: BTreeSet<String>,
+    approvals: Vec<Approval>,
+    waivers: Vec<(String, Waiver)>,
+    evidence: HashMap<(String, Digest), GateReport>,
+    now: jiff::Timestamp,
+}
+
+impl Docket {
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&dyn Judge, &JudgeInput<'_>) -> Result<T, ReleaseError>,
+    ) -> Result<T, ReleaseError> {
+        let evidence = |gate: &str, inputs: &Digest| self.evidence.get(&(gate.to_owned(), *inputs)).cloned();
+        let input = JudgeInput {
+            objects: &self.objects,
+            definitions: &self.definitions,
+            definitions_digest: self.definitions_digest,
+            snapshot: &self.snapshot,
+            base: self.base.clone(),
+            history: self.history.clone(),
+            changes: &self.changes,
+            definition_authors: &self.definition_authors,
+            approvals: &self.approvals,
+            waivers: &self.waivers,
+            evidence: &evidence,
+            now: self.now,
+        };
+        work(self.judge.as_ref(), &input)
+    }
+
+    pub(crate) fn judge(&self) -> Result<Judgement, ReleaseError> {
+        self.with(|judge, input| judge.judge(input))
+    }
+
+    fn required(&self) -> Result<Vec<RequiredApproval>, ReleaseError> {
+        self.with(|judge, input| judge.required_approvals(input))
+    }
+}
+
+/// What the public channel serves, as a judge needs it.
+pub(crate) async fn base_of(
+    engine: &Engine,
+    rows: &mut Rows<'_>,
+    head: Option<&ReleaseRow>,
+) -> Result<Option<Base>, ReleaseError> {
+    let Some(head) = head else { return Ok(None) };
+    let tenant = rows.tenant().clone();
+    let gates = rows.reports(head.candidate).await?;
+    Ok(Some(Base {
+        release: head.id,
+        definitions: engine.files(&tenant, &head.definitions)?,
+        definitions_digest: head.definitions,
+        snapshot: Tree::open(&engine.tenant_objects(&tenant), &head.snapshot)?,
+        derived: head.derived.clone(),
+        gates,
+    }))
+}
+
+/// The release that a channel serves.
+pub(crate) async fn head_of(
+    rows: &mut Rows<'_>,
+    channel: &ashlar_model::ChannelName,
+) -> Result<Option<ReleaseRow>, ReleaseError> {
+    match rows.channel(channel).await? {
+        Some(at) => rows.release(at.release).await?.map(Some).ok_or_else(|| ReleaseError::Corrupt {
+            what: format!("the channel {channel}"),
+            why: format!("it points at {}, which does not exist", at.release),
+        }),
+        None => Ok(None),
+    }
+}
+
+/// Gathers what a judgement of a frozen candidate is made from, in the present transaction.
+pub(crate) async fn docket(
+    engine: &Engine,
+    rows: &mut Rows<'_>,
+    id: Option<CandidateId>,
+    frozen: &NewCandidate,
+    head: Option<&ReleaseRow>,
+    now: jiff::Timestamp,
+) -> Result<Docket, ReleaseError> {
+    let tenant = rows.tenant().clone();
+    let objects = engine.tenant_objects(&tenant);
+    let definitions = engine.files(&tenant, &frozen.definitions)?;
+    let rules = engine.rules(&tenant, &frozen.definitions)?;
+    let mut history = Vec::new();
+    if rules.config.gates.transitive {
+        let mut seen: BTreeSet<Digest> = head.map(|h| h.definitions).into_iter().collect();
+        for release in rows.releases(u32::MAX, 100).await? {
+            if seen.insert(release.definitions) {
+                history.push(engine.files(&tenant, &release.definitions)?);
+            }
+        }
+    }
+    let mut evidence: Vec<GateReport> = rows.recent_evidence(EVIDENCE_MAX).await?;
+    if let Some(id) = id {
+        evidence.extend(rows.reports(id).await?);
+    }
+    Ok(Docket {
+        judge: engine.judge().clone(),
+        definitions,
+        definitions_digest: frozen.definitions,
+        snapshot: Tree::open(&objects, &frozen.snapshot)?,
+        base: base_of(engine, rows, head).await?,
+        history,
+        changes: Tree::open(&objects, &frozen.changes)?,
+        definition_authors: frozen.definition_authors.clone(),
+        approvals: rows
+            .approvals()
+            .await?
+            .into_iter()
+            .map(|(right, change, by, at)| Approval { right, change, by, at })
+            .collect(),
+        waivers: match id {
+            Some(id) => rows.waivers(id).await?,
+            None => Vec::new(),
+        },
+        evidence: evidence
+            .into_iter()
+            .filter(|r| r.waiver.is_none())
+            .map(|r| ((r.gate.clone(), r.inputs), r))
+            .collect(),
+        objects,
+        now,
+    })
+}
+
+pub(crate) fn verdict(gates: &[GateReport]) -> CandidateStatus {
+    match gates.iter().all(|g| g.status.lets_through()) {
+        true => CandidateStatus::Passed,
+        false => CandidateStatus::Failed,
+    }
+}
+
+impl CreateCandidate {
+    /// Freezes in a read phase: objects are written, nothing in SQL changes.
+    async fn freeze(&self, scope: &Scope<'_>) -> Result<(NewCandidate, Option<ReleaseRow>), ReleaseError> {
+        let (engine, objects) = (scope.engine, scope.objects());
+        let mut conn = engine.db().read(&scope.ctx.tenant).await?;
+        let mut rows = conn.rows();
+        if let Some(name) = &self.changeset {
+            crate::changesets::changeset(&mut rows, name).await?;
+        }
+        let working = rows.definitions().await?.ok_or_else(no_definitions)?;
+        let rules = engine.rules(&scope.ctx.tenant, &working.digest)?;
+        let channel = rules.config.channels.public.clone();
+        let head = head_of(&mut rows, &channel).await?;
+        let base = match &head {
+            Some(head) => Tree::open(&objects, &head.snapshot)?,
+            None => Tree::empty(),
+        };
+        let pushes = rows.pushes_since(head.as_ref().map(|h| &h.definitions)).await?;
+        let mut batch = objects.batch();
+        let (mut edits, mut changes) = (BTreeMap::new(), BTreeMap::new());
+        let mut last = 0;
+        loop {
+            let page = rows.pending(self.changeset.as_deref(), last, PAGE).await?;
+            let Some((newest, _)) = page.last() else { break };
+            last = newest.sequence;
+            for (draft, fields) in page {
+                let key = draft.key.to_bytes();
+                let record = match draft.state {
+                    DraftState::Live => {
+                        let len = u32::try_from(fields.len()).unwrap_or(u32::MAX);
+                        let digest = batch.put(fields.into_bytes());
+                        Some(EntryRecord { digest, major: draft.major, len }.to_bytes().to_vec())
+                    }
+                    DraftState::Unpublished | DraftState::Deleted => None,
+                };
+                if base.get(&key)?.as_deref() == record.as_deref() {
+                    edits.remove(&key);
+                    changes.remove(&key);
+                    continue;
+                }
+                let authors = match draft.version == draft.clean_version + 1 {
+                    true => [draft.updated_by.clone()].into(),
+                    false => rows.draft_authors(&draft.key, draft.clean_version).await?,
+                };
+                let change = canonical_json(&ChangeRecord { authors })
+                    .map_err(|e| ReleaseError::Corrupt { what: draft.key.to_string(), why: e.to_string() })?;
+                changes.insert(key.clone(), Some(change));
+                edits.insert(key, record);
+                if batch.bytes() > PACK_BYTES {
+                    objects.commit(std::mem::replace(&mut batch, objects.batch())).await?;
+                }
+            }
+        }
+        drop(conn);
+        let changed = edits.len() as u64;
+        let (edits, changes): (Vec<_>, Vec<_>) = (edits.into_iter().collect(), changes.into_iter().collect());
+        let (snapshot, changes, batch) = scope
+            .blocking(move || {
+                let snapshot = base.apply(&edits, &mut batch)?;
+                let changes = Tree::empty().apply(&changes, &mut batch)?;
+                Ok((snapshot, changes, batch))
+            })
+            .await?;
+        objects.commit(batch).await?;
+        let frozen = NewCandidate {
+            snapshot: snapshot.root(),
+            definitions: working.digest,
+            changes: changes.root(),
+            derived: BTreeMap::new(),
+            base: head.as_ref().map(|h| h.id),
+            channel,
+            changeset: self.changeset.clone(),
+            frozen_at_sequence: last,
+            definition_authors: pushes.into_iter().map(|p| p.author).collect(),
+            entries: snapshot.len(),
+            changed,
+            note: self.note.chars().take(2000).collect(),
+            created_at: scope.at.clone(),
+            created_by: scope.actor().to_owned(),
+        };
+        Ok((frozen, head))
+    }
+}
+
+#[async_trait]
+impl Action for CreateCandidate {
+    type Output = CandidateView;
+    const NAME: &'static str = "candidate.create";
+
+    fn right(&self) -> Right {
+        Right::Write
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<CandidateView, ReleaseError> {
+        crate::settle::settle(scope.engine, &scope.ctx.tenant).await?;
+        // Until the candidate's row names its objects, nothing else does.
+        let _hold = scope.objects().hold()?;
+        let (mut frozen, head) = self.freeze(scope).await?;
+        let docket = {
+            let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
+            docket(scope.engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
+        };
+        let judgement = scope.blocking(move || docket.judge()).await?;
+        scope.objects().commit(judgement.objects).await?;
+        frozen.derived = judgement.derived;
+        let status = verdict(&judgement.gates);
+
+        let mut tx = scope.begin().await?;
+        let mut rows = tx.rows();
+        let number = rows.next("candidates").await?;
+        let id = CandidateId(
+            u32::try_from(number).map_err(|_| ReleaseError::Task("too many candidates".to_owned()))?,
+        );
+        rows.insert_candidate(id, status, &frozen).await?;
+        rows.put_reports(id, &judgement.gates, &scope.at).await?;
+        let data = json!({
+            "snapshot": frozen.snapshot, "definitions": frozen.definitions, "status": status.to_string(),
+            "changed": frozen.changed, "base": frozen.base,
+            "gates": judgement.gates.iter().map(|g| json!({"gate": g.gate, "status": g.status})).collect::<Vec<_>>(),
+        });
+        scope.commit(tx, Record::one("candidate.created", id.to_string(), data)).await?;
+        let row = CandidateRow { id, status, frozen, release: None };
+        Ok(CandidateView::of(row, judgement.gates))
+    }
+}
+
+pub(crate) async fn candidate(rows: &mut Rows<'_>, id: CandidateId) -> Result<CandidateRow, ReleaseError> {
+    rows.candidate(id).await?.ok_or_else(|| {
+        ReleaseError::not_found("candidate", id, "`ashlar candidate list` shows what there is")
+    })
+}
+
+fn check_open(row: &CandidateRow) -> Result<(), ReleaseError> {
+    match row.status {
+        CandidateStatus::Passed | CandidateStatus::Failed => Ok(()),
+        CandidateStatus::Promoted => Err(ReleaseError::refused(
+            "candidate-closed",
+            format!(
+                "{} was promoted already{}",
+                row.id,
+                row.release.map_or(String::new(), |r: ReleaseId| format!(" as {r}"))
+            ),
+            "make a new candidate for new changes",
+        )),
+        CandidateStatus::Superseded | CandidateStatus::Discarded => Err(ReleaseError::refused(
+            "candidate-closed",
+            format!("{} is {}", row.id, row.status),
+            "make a new candidate: `ashlar candidate create`",
+        )),
+    }
+}
+
+/// Judges a stored candidate again inside the transaction and stores the outcome. Evidence keeps this cheap when nothing
+/// the verdict depends on has changed.
+pub(crate) async fn judge_again(
+    scope: &Scope<'_>,
+    rows: &mut Rows<'_>,
+    row: &mut CandidateRow,
+    head: Option<&ReleaseRow>,
+) -> Result<Vec<GateReport>, ReleaseError> {
+    let docket = docket(scope.engine, rows, Some(row.id), &row.frozen, head, scope.now).await?;
+    let judgement = scope.blocking(move || docket.judge()).await?;
+    scope.objects().commit(judgement.objects).await?;
+    row.frozen.derived = judgement.derived;
+    row.status = verdict(&judgement.gates);
+    rows.put_reports(row.id, &judgement.gates, &scope.at).await?;
+    rows.update_candidate(row.id, row.status, &row.frozen.derived, row.release).await?;
+    Ok(judgement.gates)
+}
+
+#[async_trait]
+impl Action for Rejudge {
+    type Output = CandidateView;
+    const NAME: &'static str = "candidate.gates";
+
+    fn right(&self) -> Right {
+        Right::Write
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<CandidateView, ReleaseError> {
+        let mut tx = scope.begin().await?;
+        let mut rows = tx.rows();
+        let mut row = candidate(&mut rows, self.candidate).await?;
+        check_open(&row)?;
+        let head = head_of(&mut rows, &row.frozen.channel.clone()).await?;
+        let before = row.status;
+        let gates = judge_again(scope, &mut rows, &mut row, head.as_ref()).await?;
+        let data = json!({"status": row.status.to_string(), "before": before.to_string()});
+        scope.commit(tx, Record::one("candidate.judged", row.id.to_string(), data)).await?;
+        Ok(CandidateView::of(row, gates))
+    }
+}
+
+#[async_trait]
+impl Action for DiscardCandidate {
+    type Output = CandidateView;
+    const NAME: &'static str = "candidate.discard";
+
+    fn right(&self) -> Right {
+        Right::Write
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<CandidateView, ReleaseError> {
+        let mut tx = scope.begin().await?;
+        let mut rows = tx.rows();
+        let mut row = candidate(&mut rows, self.candidate).await?;
+        check_open(&row)?;
+        row.status = CandidateStatus::Discarded;
+        rows.update_candidate(row.id, row.status, &row.frozen.derived, None).await?;
+        let gates = rows.reports(row.id).await?;
+        scope.commit(tx, Record::one("candidate.discarded", row.id.to_string(), json!({}))).await?;
+        Ok(CandidateView::of(row, gates))
+    }
+}
+
+#[async_trait]
+impl Action for Approve {
+    type Output = ApprovalGiven;
+    const NAME: &'static str = "candidate.approve";
+
+    fn right(&self) -> Right {
+        Right::Approve(self.right.clone())
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<ApprovalGiven, ReleaseError> {
+        let mut tx = scope.begin().await?;
+        let mut rows = tx.rows();
+        let mut row = candidate(&mut rows, self.candidate).await?;
+        check_open(&row)?;
+        let head = head_of(&mut rows, &row.frozen.channel.clone()).await?;
+        let docket =
+            docket(scope.engine, &mut rows, Some(row.id), &row.frozen, head.as_ref(), scope.now).await?;
+        let required = scope.blocking(move || docket.required()).await?;
+        let by = scope.actor();
+        let Some(needed) = required.iter().find(|r| r.right == self.right) else {
+            let rights: Vec<_> = required.iter().map(|r| r.right.as_str()).collect();
+            let help = match rights.is_empty() {
+                true => "it needs no approval at all".to_owned(),
+                false => format!("it needs: {}", rights.join(", ")),
+            };
+            let message = format!("{} needs no approval under `{}`", row.id, self.right);
+            return Err(ReleaseError::refused("approval-not-needed", message, help));
+        };
+        if needed.authors.contains(by) {
+            let message = format!("{by} wrote what is to be approved, and nobody approves their own change");
+            let help = "ask somebody else who holds the right";
+            return Err(ReleaseError::refused("own-change", message, help));
+        }
+        let rules = scope.engine.rules(&scope.ctx.tenant, &row.frozen.definitions)?;
+        if let Some(holders) = rules.approvers.get(&self.right)
+            && !holders.contains(by)
+        {
+            let names: Vec<_> = holders.iter().map(String::as_str).collect();
+            let message = format!("{by} does not hold the approval right `{}`", self.right);
+            let help = format!("governance.toml names: {}", names.join(", "));
+            return Err(ReleaseError::refused("not-an-approver", message, help));
+        }
+        let (change, subjects) = (needed.change, needed.subjects.clone());
+        rows.insert_approval(&self.right, &change, by, &scope.at).await?;
+        let gates = judge_again(scope, &mut rows, &mut row, head.as_ref()).await?;
+        let data = json!({"right": self.right, "change": change, "subjects": subjects, "status": row.status.to_string()});
+        let by = by.to_owned();
+        scope.commit(tx, Record::one("candidate.approved", row.id.to_string(), data)).await?;
+        Ok(ApprovalGiven {
+            right: self.right,
+            by,
+            change,
+            subjects,
+            candidate: CandidateView::of(row, gates),
+        })
+    }
+}
+
+#[async_trait]
+impl Action for Waive {
+    type Output = CandidateView;
+    const NAME: &'static str = "candidate.waive";
+
+    fn right(&self) -> Right {
+        Right::Waive
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<CandidateView, ReleaseError> {
+        let reason = self.reason.trim();
+        if reason.is_empty() || reason.len() > 2000 {
+            return Err(ReleaseError::invalid(
+                "a waiver needs a reason of 1 to 2000 characters",
+                "say why it may pass",
+            ));
+        }
+        let mut tx = scope.begin().await?;
+        let mut rows = tx.rows();
+        let mut row = candidate(&mut rows, self.candidate).await?;
+        check_open(&row)?;
+        let reports = rows.reports(row.id).await?;
+        if !reports.iter().any(|r| r.gate == self.gate) {
+            let names: Vec<_> = reports.iter().map(|r| r.gate.as_str()).collect();
+            return Err(ReleaseError::not_found(
+                "gate",
+                &self.gate,
+                format!("gates are: {}", names.join(", ")),
+            ));
+        }
+        let waiver = Waiver { by: scope.actor().to_owned(), reason: reason.to_owned(), at: scope.at.clone() };
+        rows.put_waiver(row.id, &self.gate, &waiver).await?;
+        let head = head_of(&mut rows, &row.frozen.channel.clone()).await?;
+        let gates = judge_again(scope, &mut rows, &mut row, head.as_ref()).await?;
+        let data = json!({"gate": self.gate, "reason": reason, "status": row.status.to_string()});
+        scope.commit(tx, Record::one("candidate.waived", row.id.to_string(), data)).await?;
+        Ok(CandidateView::of(row, gates))
+    }
+}

@@ -1,0 +1,352 @@
+//! The engine that runs actions, and what an action is given.
+
+use std::{
+    fmt::Write as _,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use ashlar_model::{Actor, Digest, Files, Right, Rules, TenantId, TraceId};
+use ashlar_store::{
+    Objects, Remote, TenantObjects,
+    sql::{AuditRow, Db, EventRow, WriteTx, stamp},
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use crate::{ChannelState, Judge, ReleaseError};
+
+/// How many parsed definitions are kept; a tenant needs the working ones and those of a release or two.
+const DEFINITIONS_KEPT: usize = 16;
+
+/// Where an installation keeps its state and objects.
+#[derive(Debug, Clone)]
+pub struct Location {
+    /// `sqlite:///path/state.db` or `postgres://…`.
+    pub sql: String,
+    /// The directory of objects: the truth when embedded, a cache when there is a remote.
+    pub objects_dir: PathBuf,
+    /// The object store behind the directory: `s3://bucket/prefix`, `file:///dir`.
+    pub remote: Option<String>,
+}
+
+impl Location {
+    /// Everything in one directory.
+    pub fn embedded(dir: impl Into<PathBuf>) -> Self {
+        let dir = dir.into();
+        Self {
+            sql: format!("sqlite://{}", dir.join("state.db").display()),
+            objects_dir: dir.join("objects"),
+            remote: None,
+        }
+    }
+}
+
+/// One use case. Every door calls the same one.
+#[async_trait]
+pub trait Action: Send + Sized {
+    /// What it returns when it is done.
+    type Output: Send;
+    /// Its name in the audit log: `entry.put`.
+    const NAME: &'static str;
+
+    /// The right its actor must hold.
+    fn right(&self) -> Right;
+
+    /// Acts: everything in one transaction that ends in [`Scope::commit`].
+    ///
+    /// # Errors
+    /// When it is refused or could not be done; nothing is changed then.
+    async fn act(self, scope: &Scope<'_>) -> Result<Self::Output, ReleaseError>;
+}
+
+/// For whom an action or read is done.
+#[derive(Debug, Clone)]
+pub struct Ctx {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Who acts.
+    pub actor: Actor,
+    /// The trace it belongs to.
+    pub trace: TraceId,
+}
+
+impl Ctx {
+    /// A context with a fresh trace.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn new(tenant: TenantId, actor: Actor) -> Result<Self, ReleaseError> {
+        let trace = TraceId::new(&new_id()?).map_err(|e| ReleaseError::Task(e.to_string()))?;
+        Ok(Self { tenant, actor, trace })
+    }
+}
+
+/// A channel has moved.
+#[derive(Debug, Clone)]
+pub struct ChannelMoved {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Where it points now.
+    pub state: ChannelState,
+}
+
+/// Runs actions and answers reads on one installation. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: Db,
+    objects: Objects,
+    judge: Arc<dyn Judge>,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    definitions: Mutex<Vec<(Digest, Arc<Files>, Option<Arc<Rules>>)>>,
+    moves: broadcast::Sender<ChannelMoved>,
+}
+
+impl Engine {
+    /// Opens or creates an installation; the tenant `main` exists afterwards.
+    ///
+    /// # Errors
+    /// When the database or the objects cannot be opened.
+    pub async fn open(location: &Location, judge: Arc<dyn Judge>) -> Result<Self, ReleaseError> {
+        Self::open_with_clock(location, judge, Timestamp::now).await
+    }
+
+    /// As [`Engine::open`], with another clock (schedules in tests).
+    ///
+    /// # Errors
+    /// When the database or the objects cannot be opened.
+    pub async fn open_with_clock(
+        location: &Location,
+        judge: Arc<dyn Judge>,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Result<Self, ReleaseError> {
+        std::fs::create_dir_all(&location.objects_dir)
+            .map_err(|e| ashlar_store::StoreError::io("create", &location.objects_dir, e))?;
+        let remote = location.remote.as_deref().map(Remote::parse).transpose()?;
+        let objects = Objects::open(&location.objects_dir, remote)?;
+        let db = Db::open(&location.sql).await?;
+        db.ensure_tenant(&TenantId::main(), &stamp(clock())).await?;
+        let (moves, _) = broadcast::channel(256);
+        let inner =
+            Inner { db, objects, judge, clock: Box::new(clock), definitions: Mutex::new(Vec::new()), moves };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Runs an action for `ctx`.
+    ///
+    /// # Errors
+    /// When the actor lacks the right, or the action is refused or could not be done.
+    pub async fn run<A: Action>(&self, ctx: &Ctx, action: A) -> Result<A::Output, ReleaseError> {
+        let right = action.right();
+        if !ctx.actor.may(&right) {
+            return Err(ReleaseError::Forbidden { actor: ctx.actor.name.clone(), right });
+        }
+        let now = self.now();
+        let scope = Scope { engine: self, ctx, now, at: stamp(now), name: A::NAME, action: new_id()? };
+        action.act(&scope).await
+    }
+
+    /// Checks that the actor may read what needs `right`.
+    ///
+    /// # Errors
+    /// When they may not.
+    pub fn permit(&self, ctx: &Ctx, right: Right) -> Result<(), ReleaseError> {
+        if ctx.actor.may(&right) {
+            return Ok(());
+        }
+        Err(ReleaseError::Forbidden { actor: ctx.actor.name.clone(), right })
+    }
+
+    /// The database.
+    pub fn db(&self) -> &Db {
+        &self.inner.db
+    }
+
+    /// The objects of all tenants.
+    pub fn objects(&self) -> &Objects {
+        &self.inner.objects
+    }
+
+    /// The objects of one tenant.
+    pub fn tenant_objects(&self, tenant: &TenantId) -> TenantObjects {
+        self.inner.objects.tenant(tenant)
+    }
+
+    /// Who reads definitions and judges candidates.
+    pub fn judge(&self) -> &Arc<dyn Judge> {
+        &self.inner.judge
+    }
+
+    /// The time by the engine's clock.
+    pub fn now(&self) -> Timestamp {
+        (self.inner.clock)()
+    }
+
+    /// Channel moves that this process makes, from now on.
+    pub fn moves(&self) -> broadcast::Receiver<ChannelMoved> {
+        self.inner.moves.subscribe()
+    }
+
+    pub(crate) fn announce(&self, tenant: &TenantId, state: ChannelState) {
+        // Nobody listening is fine: readers also follow the pointer object.
+        let _ = self.inner.moves.send(ChannelMoved { tenant: tenant.clone(), state });
+    }
+
+    /// The definition files under a definitions root.
+    ///
+    /// # Errors
+    /// When they cannot be read or are damaged.
+    pub fn files(&self, tenant: &TenantId, root: &Digest) -> Result<Arc<Files>, ReleaseError> {
+        let known =
+            |kept: &[(Digest, Arc<Files>, _)]| kept.iter().find(|k| k.0 == *root).map(|k| k.1.clone());
+        if let Some(files) = known(&self.kept()) {
+            return Ok(files);
+        }
+        let files = Arc::new(crate::definitions::read_files(&self.tenant_objects(tenant), root)?);
+        let mut kept = self.kept();
+        if let Some(files) = known(&kept) {
+            return Ok(files);
+        }
+        if kept.len() >= DEFINITIONS_KEPT {
+            kept.remove(0);
+        }
+        kept.push((*root, files.clone(), None));
+        Ok(files)
+    }
+
+    /// What drafts need to know of the definitions under a root.
+    ///
+    /// # Errors
+    /// When they cannot be read or used.
+    pub fn rules(&self, tenant: &TenantId, root: &Digest) -> Result<Arc<Rules>, ReleaseError> {
+        let files = self.files(tenant, root)?;
+        let known = self.kept().iter().find(|k| k.0 == *root).and_then(|k| k.2.clone());
+        if let Some(rules) = known {
+            return Ok(rules);
+        }
+        let rules = self.inner.judge.rules(&files).map_err(|findings| ReleaseError::Invalid {
+            message: "the working definitions cannot be used".to_owned(),
+            findings,
+            help: "mend them and run `ashlar push` again".to_owned(),
+        })?;
+        let rules = Arc::new(rules);
+        if let Some(slot) = self.kept().iter_mut().find(|k| k.0 == *root) {
+            slot.2 = Some(rules.clone());
+        }
+        Ok(rules)
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<(Digest, Arc<Files>, Option<Arc<Rules>>)>> {
+        self.inner.definitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the database.
+    pub async fn close(&self) {
+        self.inner.db.close().await;
+    }
+}
+
+/// What a running action is given.
+pub struct Scope<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// For whom.
+    pub ctx: &'a Ctx,
+    /// When the action began.
+    pub now: Timestamp,
+    /// The same, as it is stored.
+    pub at: String,
+    name: &'static str,
+    /// The id of this one action; the same in events, audit and draft versions.
+    pub action: String,
+}
+
+/// What an action leaves in the logs.
+pub(crate) struct Record {
+    pub subject: String,
+    pub data: Value,
+    pub events: Vec<(&'static str, String, Value)>,
+}
+
+impl Record {
+    /// One event that says the same as the audit row.
+    pub(crate) fn one(kind: &'static str, subject: impl Into<String>, data: Value) -> Self {
+        let subject = subject.into();
+        Self { events: vec![(kind, subject.clone(), data.clone())], subject, data }
+    }
+}
+
+impl Scope<'_> {
+    /// The tenant's objects.
+    pub(crate) fn objects(&self) -> TenantObjects {
+        self.engine.tenant_objects(&self.ctx.tenant)
+    }
+
+    /// Who acts.
+    pub(crate) fn actor(&self) -> &str {
+        &self.ctx.actor.name
+    }
+
+    /// Begins the action's transaction.
+    pub(crate) async fn begin(&self) -> Result<WriteTx, ReleaseError> {
+        Ok(self.engine.db().write(&self.ctx.tenant).await?)
+    }
+
+    /// Appends events and the audit row, and commits.
+    pub(crate) async fn commit(&self, mut tx: WriteTx, record: Record) -> Result<(), ReleaseError> {
+        let mut rows = tx.rows();
+        for (kind, subject, data) in record.events {
+            let event = EventRow {
+                sequence: 0,
+                kind: kind.to_owned(),
+                subject,
+                data,
+                actor: self.actor().to_owned(),
+                trace: self.ctx.trace.to_string(),
+                action: self.action.clone(),
+                at: self.at.clone(),
+            };
+            rows.append_event(&event).await?;
+        }
+        let audit = AuditRow {
+            sequence: 0,
+            at: self.at.clone(),
+            actor: self.actor().to_owned(),
+            action_name: self.name.to_owned(),
+            action: self.action.clone(),
+            subject: record.subject,
+            data: record.data,
+            trace: self.ctx.trace.to_string(),
+        };
+        rows.append_audit(&audit).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Runs work that computes or reads files on a thread that may block.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ReleaseError> + Send + 'static,
+    ) -> Result<T, ReleaseError> {
+        tokio::task::spawn_blocking(work).await.map_err(|e| ReleaseError::Task(e.to_string()))?
+    }
+}
+
+/// 128 random bits as 32 hexadecimal digits: ids of actions and traces.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn new_id() -> Result<String, ReleaseError> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|e| ReleaseError::Task(format!("no randomness: {e}")))?;
+    let mut text = String::with_capacity(32);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
+}

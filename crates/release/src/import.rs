@@ -1,0 +1,92 @@
+//! Writing many drafts at once.
+
+use ashlar_model::{EntryKey, Fields, Right};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    Action, ReleaseError, Scope,
+    drafts::{CountsByType, Ground, Write, Written, write_entry},
+    engine::Record,
+};
+
+/// The most entries of one batch.
+pub const BATCH_MAX: usize = 5_000;
+
+/// Writes a batch of drafts in one transaction. Entries that are already there as they are stay untouched, so an import
+/// that was interrupted is resumed by running it again.
+#[derive(Debug, Clone)]
+pub struct ImportEntries {
+    /// Where they come from, for the audit log.
+    pub source: String,
+    /// The entries, at most [`BATCH_MAX`].
+    pub entries: Vec<IncomingEntry>,
+}
+
+/// An entry that comes from elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IncomingEntry {
+    /// What names it.
+    #[serde(flatten)]
+    pub key: EntryKey,
+    /// The major version of its contract; the newest active when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub major: Option<u32>,
+    /// Its fields.
+    pub fields: Fields,
+}
+
+/// The outcome of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Drafts that were written.
+    pub written: u64,
+    /// Drafts that were already there as they are.
+    pub unchanged: u64,
+}
+
+#[async_trait]
+impl Action for ImportEntries {
+    type Output = Imported;
+    const NAME: &'static str = "entry.import";
+
+    fn right(&self) -> Right {
+        Right::Write
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<Imported, ReleaseError> {
+        if self.entries.len() > BATCH_MAX {
+            let message =
+                format!("a batch has {} entries; at most {BATCH_MAX} are allowed", self.entries.len());
+            return Err(ReleaseError::invalid(message, "send several batches"));
+        }
+        let mut seen = std::collections::HashSet::new();
+        if let Some(twice) = self.entries.iter().find(|e| !seen.insert(&e.key)) {
+            let message = format!("{} is in the batch twice", twice.key);
+            return Err(ReleaseError::invalid(message, "remove one of them, or give it another id"));
+        }
+        let mut tx = scope.begin().await?;
+        let mut rows = tx.rows();
+        let ground = Ground::read(scope.engine, &mut rows).await?;
+        let (mut imported, mut by_type) = (Imported::default(), CountsByType::new());
+        for entry in self.entries {
+            let type_name = entry.key.type_name.to_string();
+            let write =
+                Write { key: entry.key, major: entry.major, fields: entry.fields, expected_version: None };
+            match write_entry(&mut rows, &ground, write, &scope.author()).await? {
+                Written::Unchanged => imported.unchanged += 1,
+                Written::Version { .. } => {
+                    imported.written += 1;
+                    *by_type.entry(type_name).or_default() += 1;
+                }
+            }
+        }
+        if imported.written > 0 {
+            let data =
+                json!({"written": imported.written, "unchanged": imported.unchanged, "types": by_type});
+            scope.commit(tx, Record::one("drafts.imported", self.source, data)).await?;
+        }
+        Ok(imported)
+    }
+}

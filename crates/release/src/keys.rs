@@ -1,0 +1,311 @@
+//! API keys and tenants. Secrets are 256 random bits; only their BLAKE3 hash is stored, compared in constant time.
+
+use std::collections::BTreeMap;
+
+use ashlar_model::{Actor, ChannelName, Right, TenantId};
+use ashlar_store::sql::{KeyRow, NewKey, stamp};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use subtle::ConstantTimeEq;
+
+use crate::{Action, Engine, KeyView, ReleaseError, Scope, engine::Record, new_id};
+
+const PREFIX: &str = "ash";
+
+/// Makes an API key.
+#[derive(Debug, Clone)]
+pub struct CreateKey {
+    /// Who or what will use it; the actor's name in history.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<Right>,
+    /// The channel it reads; the public one when absent.
+    pub channel: Option<ChannelName>,
+    /// When it ends, RFC 3339.
+    pub expires_at: Option<String>,
+}
+
+/// A new key; the only time its secret is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedKey {
+    /// The whole key, to be sent as `Authorization: Bearer …`.
+    pub key: String,
+    /// Everything else about it.
+    #[serde(flatten)]
+    pub view: KeyView,
+}
+
+/// Ends a key at once.
+#[derive(Debug, Clone)]
+pub struct RevokeKey {
+    /// Its public part.
+    pub id: String,
+}
+
+/// Makes a tenant, or sets the host names of one.
+#[derive(Debug, Clone)]
+pub struct CreateTenant {
+    /// Its name.
+    pub tenant: TenantId,
+    /// Host names that lead to it.
+    pub hosts: Vec<String>,
+}
+
+/// What a valid key gives.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The tenant it belongs to.
+    pub tenant: TenantId,
+    /// Who acts with it.
+    pub actor: Actor,
+    /// The channel it reads; the public one when absent.
+    pub channel: Option<ChannelName>,
+    /// Its public part.
+    pub key_id: String,
+}
+
+/// The keys of a tenant as an edge knows them: hashes and scopes, no secrets. The pointer object `keys.json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRing {
+    /// Keys by their public part.
+    pub keys: BTreeMap<String, RingKey>,
+    /// Host names that lead to the tenant.
+    pub hosts: Vec<String>,
+}
+
+/// One key of a [`KeyRing`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RingKey {
+    name: String,
+    scopes: Vec<String>,
+    channel: String,
+    hash: String,
+    expires_at: Option<String>,
+}
+
+impl KeyRing {
+    /// The name of the pointer object.
+    pub const POINTER: &'static str = "keys.json";
+
+    /// Checks a key against the ring.
+    pub fn check(&self, tenant: &TenantId, key: &str, now: Timestamp) -> Option<Access> {
+        let (id, secret) = split(key)?;
+        let ring = self.keys.get(id)?;
+        let row = KeyRow {
+            tenant: tenant.clone(),
+            id: id.to_owned(),
+            name: ring.name.clone(),
+            scopes: ring.scopes.clone(),
+            channel: ring.channel.clone(),
+            hash: ring.hash.clone(),
+            created_at: String::new(),
+            created_by: String::new(),
+            expires_at: ring.expires_at.clone(),
+            revoked_at: None,
+        };
+        access(row, secret, now)
+    }
+}
+
+/// `ash_<id>_<secret>`
+fn split(key: &str) -> Option<(&str, &str)> {
+    let (prefix, rest) = key.split_once('_')?;
+    let (id, secret) = rest.split_once('_')?;
+    (prefix == PREFIX && id.len() == 16 && secret.len() == 64).then_some((id, secret))
+}
+
+fn hash(secret: &str) -> String {
+    blake3::hash(secret.as_bytes()).to_hex().to_string()
+}
+
+fn access(row: KeyRow, secret: &str, now: Timestamp) -> Option<Access> {
+    let same = bool::from(hash(secret).as_bytes().ct_eq(row.hash.as_bytes()));
+    let ended = row.revoked_at.is_some()
+        || row.expires_at.as_deref().is_some_and(|e| e.parse::<Timestamp>().is_ok_and(|e| e <= now));
+    if !same || ended {
+        return None;
+    }
+    Some(Access {
+        tenant: row.tenant,
+        actor: Actor::new(row.name, row.scopes.iter().filter_map(|s| s.parse::<Right>().ok())),
+        channel: ChannelName::new(&row.channel).ok(),
+        key_id: row.id,
+    })
+}
+
+impl Engine {
+    /// Checks a key; `None` when it is unknown, wrong, revoked or past its end. Which of these it is stays unsaid.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn authenticate(&self, key: &str) -> Result<Option<Access>, ReleaseError> {
+        let Some((id, secret)) = split(key) else { return Ok(None) };
+        Ok(self.db().key(id).await?.and_then(|row| access(row, secret, self.now())))
+    }
+
+    /// Writes the key ring of a tenant to its pointer object, for edges.
+    ///
+    /// # Errors
+    /// When the database or the objects cannot be reached.
+    pub async fn publish_keys(&self, tenant: &TenantId) -> Result<(), ReleaseError> {
+        let rows = self.db().read(tenant).await?.rows().keys().await?;
+        let hosts = self.db().tenants().await?.into_iter().find(|t| t.tenant == *tenant).map(|t| t.hosts);
+        let ring = KeyRing {
+            keys: rows
+                .into_iter()
+                .filter(|k| k.revoked_at.is_none())
+                .map(|k| {
+                    let ring = RingKey {
+                        name: k.name,
+                        scopes: k.scopes,
+                        channel: k.channel,
+                        hash: k.hash,
+                        expires_at: k.expires_at,
+                    };
+                    (k.id, ring)
+                })
+                .collect(),
+            hosts: hosts.unwrap_or_default(),
+        };
+        let body = serde_json::to_vec(&ring).map_err(|e| ReleaseError::Task(e.to_string()))?;
+        Ok(self.tenant_objects(tenant).put_pointer(KeyRing::POINTER, body.into()).await?)
+    }
+}
+
+#[async_trait]
+impl Action for CreateKey {
+    type Output = CreatedKey;
+    const NAME: &'static str = "key.create";
+
+    fn right(&self) -> Right {
+        Right::Admin
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<CreatedKey, ReleaseError> {
+        if self.name.trim().is_empty() || self.name.len() > 200 {
+            return Err(ReleaseError::invalid(
+                "a key needs a name of 1 to 200 characters",
+                "say who will use it",
+            ));
+        }
+        let expires_at = match &self.expires_at {
+            None => None,
+            Some(text) => match text.parse::<Timestamp>() {
+                Ok(at) if at > scope.now => Some(stamp(at)),
+                Ok(_) => {
+                    return Err(ReleaseError::invalid(
+                        "the key would have ended already",
+                        "choose a later time",
+                    ));
+                }
+                Err(e) => {
+                    return Err(ReleaseError::invalid(
+                        format!("`{text}` is not a time: {e}"),
+                        "write `2027-01-31T00:00:00Z`",
+                    ));
+                }
+            },
+        };
+        let (id, secret) = (new_id()?[..16].to_owned(), format!("{}{}", new_id()?, new_id()?));
+        let scopes: Vec<String> = self.scopes.iter().map(ToString::to_string).collect();
+        let channel = self.channel.as_ref().map(|c| c.to_string()).unwrap_or_default();
+        let mut tx = scope.begin().await?;
+        tx.rows()
+            .insert_key(&NewKey {
+                id: &id,
+                name: &self.name,
+                scopes: &scopes,
+                channel: &channel,
+                hash: &hash(&secret),
+                at: &scope.at,
+                by: scope.actor(),
+                expires_at: expires_at.as_deref(),
+            })
+            .await?;
+        let data = json!({"name": self.name, "scopes": scopes, "channel": channel, "expires_at": expires_at});
+        scope.commit(tx, Record::one("key.created", &id, data)).await?;
+        scope.engine.publish_keys(&scope.ctx.tenant).await?;
+        Ok(CreatedKey {
+            key: format!("{PREFIX}_{id}_{secret}"),
+            view: KeyView {
+                id,
+                name: self.name,
+                scopes,
+                channel: self.channel.map(|c| c.to_string()),
+                created_at: scope.at.clone(),
+                created_by: scope.actor().to_owned(),
+                expires_at,
+                revoked_at: None,
+            },
+        })
+    }
+}
+
+#[async_trait]
+impl Action for RevokeKey {
+    type Output = ();
+    const NAME: &'static str = "key.revoke";
+
+    fn right(&self) -> Right {
+        Right::Admin
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<(), ReleaseError> {
+        let mut tx = scope.begin().await?;
+        if !tx.rows().revoke_key(&self.id, &scope.at).await? {
+            return Err(ReleaseError::not_found("key in use", &self.id, "`ashlar key list` shows the keys"));
+        }
+        scope.commit(tx, Record::one("key.revoked", &self.id, json!({}))).await?;
+        scope.engine.publish_keys(&scope.ctx.tenant).await
+    }
+}
+
+#[async_trait]
+impl Action for CreateTenant {
+    type Output = ();
+    const NAME: &'static str = "tenant.create";
+
+    fn right(&self) -> Right {
+        Right::Admin
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<(), ReleaseError> {
+        if scope.ctx.tenant != TenantId::main() {
+            return Err(ReleaseError::refused(
+                "not-main-tenant",
+                "tenants are made from the tenant `main`",
+                "use a key of the tenant `main` with the scope `admin`",
+            ));
+        }
+        for host in &self.hosts {
+            let good = (1..=253).contains(&host.len())
+                && host
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-'));
+            if !good {
+                return Err(ReleaseError::invalid(
+                    format!("`{host}` is not a host name"),
+                    "write it in lower case, without a port",
+                ));
+            }
+        }
+        for other in scope.engine.db().tenants().await? {
+            if other.tenant != self.tenant
+                && let Some(host) = other.hosts.iter().find(|h| self.hosts.contains(h))
+            {
+                let message = format!("the host `{host}` already leads to the tenant `{}`", other.tenant);
+                return Err(ReleaseError::refused("host-taken", message, "choose another host name"));
+            }
+        }
+        scope.engine.db().ensure_tenant(&self.tenant, &scope.at).await?;
+        let mut hosts = scope.engine.db().write(&self.tenant).await?;
+        hosts.rows().set_hosts(&self.hosts).await?;
+        hosts.commit().await?;
+        let tx = scope.begin().await?;
+        let data = json!({"tenant": self.tenant, "hosts": self.hosts});
+        scope.commit(tx, Record::one("tenant.created", self.tenant.as_str(), data)).await?;
+        scope.engine.publish_keys(&self.tenant).await
+    }
+}

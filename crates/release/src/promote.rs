@@ -1,0 +1,392 @@
+//! Moving channels: promote and rollback.
+
+use std::time::Instant;
+
+use ashlar_model::{CandidateId, ChannelName, Digest, GateStatus, ReleaseId, Right};
+use ashlar_store::{
+    TenantObjects, Tree,
+    sql::{CandidateRow, CandidateStatus, ChangesetState, ChannelRow, ReleaseRow, Rows, UnsettledRow},
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    Action, ChannelState, ReleaseError, Scope,
+    candidates::{candidate, head_of, judge_again},
+    engine::Record,
+    manifest,
+};
+
+/// Makes a release of a candidate, when it is not one yet, and points a channel at it. The exact frozen snapshot is
+/// judged again inside the promoting transaction.
+#[derive(Debug, Clone)]
+pub struct Promote {
+    /// The candidate.
+    pub candidate: CandidateId,
+    /// The channel; the public one when absent.
+    pub channel: Option<ChannelName>,
+    /// Why.
+    pub note: String,
+}
+
+/// The outcome of a promotion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promoted {
+    /// The release.
+    pub release: ReleaseId,
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// The channel that serves it now.
+    pub channel: ChannelName,
+    /// What the channel served before.
+    pub from: Option<ReleaseId>,
+    /// The candidate it was.
+    pub candidate: CandidateId,
+}
+
+/// Points a channel at an earlier release, definitions and all.
+#[derive(Debug, Clone)]
+pub struct Rollback {
+    /// The release.
+    pub release: ReleaseId,
+    /// The channel; the public one when absent.
+    pub channel: Option<ChannelName>,
+    /// Why.
+    pub note: String,
+}
+
+/// The outcome of a rollback.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RolledBack {
+    /// What the channel serves now.
+    pub release: ReleaseId,
+    /// What it served before.
+    pub from: Option<ReleaseId>,
+    /// The channel.
+    pub channel: ChannelName,
+    /// How long it took, in milliseconds.
+    pub took_ms: f64,
+}
+
+async fn public_channel(
+    scope: &Scope<'_>,
+    rows: &mut Rows<'_>,
+    asked: Option<ChannelName>,
+) -> Result<(ChannelName, bool), ReleaseError> {
+    let definitions = rows.definitions().await?.ok_or_else(crate::drafts::no_definitions)?;
+    let rules = scope.engine.rules(&scope.ctx.tenant, &definitions.digest)?;
+    let channels = &rules.config.channels;
+    let channel = asked.unwrap_or_else(|| channels.public.clone());
+    if !channels.names.contains(&channel) {
+        let names: Vec<_> = channels.names.iter().map(ChannelName::as_str).collect();
+        return Err(ReleaseError::not_found(
+            "channel",
+            channel,
+            format!("ashlar.toml has: {}", names.join(", ")),
+        ));
+    }
+    let public = channel == channels.public;
+    Ok((channel, public))
+}
+
+/// How many changes that reached the channel after the candidate's base would be undone by it.
+fn undone(
+    objects: &TenantObjects,
+    base: Option<&ReleaseRow>,
+    head: &ReleaseRow,
+    row: &CandidateRow,
+) -> Result<usize, ReleaseError> {
+    let old = match base {
+        Some(base) => Tree::open(objects, &base.snapshot)?,
+        None => Tree::empty(),
+    };
+    let now = Tree::open(objects, &head.snapshot)?;
+    let new = Tree::open(objects, &row.frozen.snapshot)?;
+    let mut count = 0;
+    for change in old.diff(&now) {
+        let change = change?;
+        if new.get(&change.key)?.as_deref() != change.new.as_deref() {
+            count += 1;
+        }
+    }
+    let definitions_moved = base.is_none_or(|b| b.definitions != head.definitions);
+    if definitions_moved && row.frozen.definitions != head.definitions && row.id < head.candidate {
+        count += 1;
+    }
+    Ok(count)
+}
+
+#[async_trait]
+impl Action for Promote {
+    type Output = Promoted;
+    const NAME: &'static str = "release.promote";
+
+    fn right(&self) -> Right {
+        Right::Release
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<Promoted, ReleaseError> {
+        crate::settle::settle(scope.engine, &scope.ctx.tenant).await?;
+        let objects = scope.objects();
+        let mut tx = scope.begin().await?;
+        let mut rows = tx.rows();
+        let (channel, public) = public_channel(scope, &mut rows, self.channel).await?;
+        let mut row = candidate(&mut rows, self.candidate).await?;
+        match row.status {
+            CandidateStatus::Discarded | CandidateStatus::Superseded => {
+                let message = format!("{} is {}", row.id, row.status);
+                let help = "make a new candidate: `ashlar candidate create`";
+                return Err(ReleaseError::refused("candidate-closed", message, help));
+            }
+            CandidateStatus::Passed | CandidateStatus::Failed | CandidateStatus::Promoted => {}
+        }
+        let head = head_of(&mut rows, &channel).await?;
+        if let (Some(head), Some(release)) = (&head, row.release)
+            && head.id == release
+        {
+            let message = format!("{} is {release}, and {channel} serves it already", row.id);
+            return Err(ReleaseError::refused("already-promoted", message, "there is nothing to do"));
+        }
+        if public
+            && let Some(head) = &head
+            && row.frozen.base != Some(head.id)
+        {
+            let base = match row.frozen.base {
+                Some(base) => rows.release(base).await?,
+                None => None,
+            };
+            let undone = undone(&objects, base.as_ref(), head, &row)?;
+            if undone > 0 {
+                let head = head.id;
+                if row.release.is_none() {
+                    rows.update_candidate(row.id, CandidateStatus::Superseded, &row.frozen.derived, None)
+                        .await?;
+                    let data = json!({"channel": channel, "head": head, "undone": undone});
+                    scope.commit(tx, Record::one("candidate.superseded", row.id.to_string(), data)).await?;
+                }
+                return Err(ReleaseError::Superseded { candidate: row.id, channel, head, undone });
+            }
+        }
+        let base_head = match public {
+            true => head.clone(),
+            false => head_of(&mut rows, &row.frozen.channel.clone()).await?,
+        };
+        let (release, gates) = match row.release {
+            Some(release) => (rows.release(release).await?, Vec::new()),
+            None => {
+                let gates = judge_again(scope, &mut rows, &mut row, base_head.as_ref()).await?;
+                (None, gates)
+            }
+        };
+        let against: Vec<_> = gates.iter().filter(|g| !g.status.lets_through()).collect();
+        if !against.is_empty() {
+            let error = ReleaseError::GatesFailed {
+                candidate: row.id,
+                gates: against.iter().map(|g| g.gate.clone()).collect(),
+                findings: against.iter().flat_map(|g| g.findings.clone()).take(100).collect(),
+            };
+            let failed: Vec<_> = against.iter().map(|g| g.gate.as_str()).collect();
+            let data = json!({"channel": channel, "gates": failed});
+            scope.commit(tx, Record::one("candidate.refused", row.id.to_string(), data)).await?;
+            return Err(error);
+        }
+        let release = match release {
+            Some(release) => release,
+            None => {
+                let mut batch = objects.batch();
+                let parent = head.as_ref().map(|h| h.manifest);
+                let digest = manifest::write(&objects, &mut batch, &row.frozen, &gates, parent)?;
+                objects.commit(batch).await?;
+                let number = rows.next("releases").await?;
+                let release = ReleaseRow {
+                    id: ReleaseId(
+                        u32::try_from(number)
+                            .map_err(|_| ReleaseError::Task("too many releases".to_owned()))?,
+                    ),
+                    candidate: row.id,
+                    manifest: digest,
+                    snapshot: row.frozen.snapshot,
+                    definitions: row.frozen.definitions,
+                    derived: row.frozen.derived.clone(),
+                    parent: head.as_ref().map(|h| h.id),
+                    entries: row.frozen.entries,
+                    note: match self.note.is_empty() {
+                        true => row.frozen.note.clone(),
+                        false => self.note.chars().take(2000).collect(),
+                    },
+                    created_at: scope.at.clone(),
+                    created_by: scope.actor().to_owned(),
+                };
+                rows.insert_release(&release).await?;
+                rows.update_candidate(
+                    row.id,
+                    CandidateStatus::Promoted,
+                    &row.frozen.derived,
+                    Some(release.id),
+                )
+                .await?;
+                release
+            }
+        };
+        if public {
+            let from_drafts = row.frozen.frozen_at_sequence > 0 || row.frozen.changed == 0;
+            if from_drafts && row.release.is_none() {
+                let changeset = row.frozen.changeset.as_deref();
+                rows.settle_published(changeset, row.frozen.frozen_at_sequence).await?;
+                if let Some(name) = changeset {
+                    publish_changeset(&mut rows, name).await?;
+                }
+            } else {
+                unsettle(&mut rows, head.as_ref(), &release, !from_drafts).await?;
+            }
+        }
+        let state = move_to(scope, &mut rows, &channel, &release).await?;
+        let waived: Vec<_> =
+            gates.iter().filter(|g| g.status == GateStatus::Waived).map(|g| g.gate.clone()).collect();
+        let data = json!({
+            "release": release.id, "digest": release.manifest, "channel": channel, "candidate": row.id,
+            "from": head.as_ref().map(|h| h.id), "changed": row.frozen.changed, "entries": release.entries, "waived": waived,
+        });
+        scope.commit(tx, Record::one("release.promoted", release.id.to_string(), data)).await?;
+        publish_pointer(scope, state).await;
+        Ok(Promoted {
+            release: release.id,
+            digest: release.manifest,
+            channel,
+            from: head.map(|h| h.id),
+            candidate: row.id,
+        })
+    }
+}
+
+async fn publish_changeset(rows: &mut Rows<'_>, name: &str) -> Result<(), ReleaseError> {
+    let Some(mut changeset) = rows.changeset(name).await? else { return Ok(()) };
+    changeset.state = ChangesetState::Published;
+    changeset.message = String::new();
+    rows.put_changeset(&changeset).await?;
+    // Drafts of a changeset that will be taken down stay in it until then.
+    if changeset.unpublish_at.is_none() {
+        rows.clear_changeset(name).await?;
+    }
+    Ok(())
+}
+
+async fn unsettle(
+    rows: &mut Rows<'_>,
+    head: Option<&ReleaseRow>,
+    release: &ReleaseRow,
+    adopt: bool,
+) -> Result<(), ReleaseError> {
+    let sequence = rows.next("unsettled").await?;
+    let row = UnsettledRow {
+        sequence,
+        old_snapshot: head.map(|h| h.snapshot),
+        new_snapshot: release.snapshot,
+        adopt,
+    };
+    Ok(rows.insert_unsettled(&row).await?)
+}
+
+async fn move_to(
+    scope: &Scope<'_>,
+    rows: &mut Rows<'_>,
+    channel: &ChannelName,
+    release: &ReleaseRow,
+) -> Result<ChannelState, ReleaseError> {
+    let sequence = rows.next(&format!("channel/{channel}")).await?;
+    rows.move_channel(&ChannelRow {
+        channel: channel.clone(),
+        release: release.id,
+        sequence,
+        moved_at: scope.at.clone(),
+        moved_by: scope.actor().to_owned(),
+    })
+    .await?;
+    Ok(state_of(channel, release, sequence, &scope.at))
+}
+
+pub(crate) fn state_of(channel: &ChannelName, release: &ReleaseRow, sequence: u64, at: &str) -> ChannelState {
+    ChannelState {
+        channel: channel.clone(),
+        release: release.id,
+        manifest: release.manifest,
+        snapshot: release.snapshot,
+        definitions: release.definitions,
+        derived: release.derived.clone(),
+        sequence,
+        moved_at: at.to_owned(),
+    }
+}
+
+/// Tells readers of this process and writes the pointer object for all others. The transaction has committed by now, so a
+/// pointer that cannot be written is not an error of the action: the next tick writes it again.
+async fn publish_pointer(scope: &Scope<'_>, state: ChannelState) {
+    let objects = scope.objects();
+    scope.engine.announce(&scope.ctx.tenant, state.clone());
+    if let Err(error) = write_pointer(&objects, &state).await {
+        tracing::warn!(channel = %state.channel, %error, "the channel pointer could not be written; it will be tried again");
+    }
+}
+
+pub(crate) async fn write_pointer(objects: &TenantObjects, state: &ChannelState) -> Result<(), ReleaseError> {
+    let body = serde_json::to_vec(state).map_err(|e| ReleaseError::Task(e.to_string()))?;
+    Ok(objects.put_pointer(&ChannelState::pointer(&state.channel), body.into()).await?)
+}
+
+#[async_trait]
+impl Action for Rollback {
+    type Output = RolledBack;
+    const NAME: &'static str = "release.rollback";
+
+    fn right(&self) -> Right {
+        Right::Release
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<RolledBack, ReleaseError> {
+        let started = Instant::now();
+        let objects = scope.objects();
+        let mut tx = scope.begin().await?;
+        let mut rows = tx.rows();
+        let (channel, public) = public_channel(scope, &mut rows, self.channel).await?;
+        let release = rows.release(self.release).await?.ok_or_else(|| {
+            ReleaseError::not_found("release", self.release, "`ashlar release list` shows what there is")
+        })?;
+        let head = head_of(&mut rows, &channel).await?;
+        if head.as_ref().is_some_and(|h| h.id == release.id) {
+            let message = format!("{channel} serves {} already", release.id);
+            return Err(ReleaseError::refused("already-promoted", message, "there is nothing to do"));
+        }
+        let Some(head) = head else {
+            let message = format!("{channel} serves nothing yet");
+            let help = format!(
+                "promote a candidate to it: `ashlar release promote {} --channel {channel}`",
+                release.candidate
+            );
+            return Err(ReleaseError::refused("nothing-to-roll-back", message, help));
+        };
+        // Refuse before the pointer moves if what it would point at is not there.
+        manifest::read(&objects, &release.manifest)?;
+        objects
+            .get(&release.snapshot)
+            .map(drop)
+            .or_else(|e| if release.entries == 0 { Ok(()) } else { Err(e) })?;
+        if public {
+            unsettle(&mut rows, Some(&head), &release, false).await?;
+        }
+        let state = move_to(scope, &mut rows, &channel, &release).await?;
+        let data = json!({
+            "release": release.id, "digest": release.manifest, "channel": channel, "from": head.id,
+            "note": self.note.chars().take(2000).collect::<String>(),
+        });
+        scope.commit(tx, Record::one("release.rolled_back", release.id.to_string(), data)).await?;
+        publish_pointer(scope, state).await;
+        let took_ms = started.elapsed().as_secs_f64() * 1000.0;
+        // Drafts are compared with what is served now after the pointer has moved; if this is interrupted, the next
+        // action does it.
+        if let Err(error) = crate::settle::settle(scope.engine, &scope.ctx.tenant).await {
+            tracing::warn!(%error, "drafts could not be compared with the release yet; it will be tried again");
+        }
+        Ok(RolledBack { release: release.id, from: Some(head.id), channel, took_ms })
+    }
+}

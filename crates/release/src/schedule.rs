@@ -1,0 +1,185 @@
+//! What happens without anybody asking at that moment: schedules that are due, pointers that must be repaired.
+
+use ashlar_model::{Actor, Right, TenantId};
+use ashlar_store::{
+    StoreError,
+    sql::{ChangesetRow, ChangesetState, DraftFilter, DraftState, stamp},
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    Action, ChannelState, CreateCandidate, Ctx, Engine, Promote, ReleaseError, Scope, SetUnpublished,
+    engine::Record,
+    promote::{state_of, write_pointer},
+};
+
+/// A schedule that ran this many seconds after its time says so.
+const LATE_SECONDS: i64 = 60;
+
+/// What a tick did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tick {
+    /// Changesets that were published or taken down.
+    pub done: Vec<String>,
+    /// Changesets that a gate or rule stood against, with what it said.
+    pub failed: Vec<(String, String)>,
+    /// Channel pointers that were written again.
+    pub repaired: usize,
+}
+
+/// Records the outcome of a scheduled step.
+struct Settle {
+    row: ChangesetRow,
+    late_seconds: i64,
+    release: Option<String>,
+}
+
+#[async_trait]
+impl Action for Settle {
+    type Output = ();
+    const NAME: &'static str = "schedule.run";
+
+    fn right(&self) -> Right {
+        Right::Release
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<(), ReleaseError> {
+        let mut tx = scope.begin().await?;
+        let mut rows = tx.rows();
+        rows.put_changeset(&self.row).await?;
+        if self.row.state == ChangesetState::Ended {
+            rows.clear_changeset(&self.row.name).await?;
+        }
+        let kind = match self.row.state {
+            ChangesetState::Failed => "schedule.failed",
+            _ => "schedule.ran",
+        };
+        let late = (self.late_seconds > LATE_SECONDS).then_some(self.late_seconds);
+        let data = json!({
+            "state": self.row.state.to_string(), "late_seconds": late, "release": self.release,
+            "message": self.row.message,
+        });
+        scope.commit(tx, Record::one(kind, &self.row.name, data)).await
+    }
+}
+
+impl Engine {
+    /// Runs every schedule that is due, once each however often it was missed, and repairs channel pointers that a
+    /// crash left behind.
+    ///
+    /// # Errors
+    /// When the database cannot be read; what a gate refuses is in the outcome, not an error.
+    pub async fn tick(&self) -> Result<Tick, ReleaseError> {
+        let mut tick = Tick::default();
+        for tenant in self.db().tenants_with_due_changesets(&stamp(self.now())).await? {
+            self.run_due(&tenant, &mut tick).await?;
+        }
+        for tenant in self.db().tenants().await? {
+            tick.repaired += self.repair_pointers(&tenant.tenant).await?;
+            crate::settle::settle(self, &tenant.tenant).await?;
+        }
+        Ok(tick)
+    }
+
+    async fn run_due(&self, tenant: &TenantId, tick: &mut Tick) -> Result<(), ReleaseError> {
+        let now = stamp(self.now());
+        let all = self.db().read(tenant).await?.rows().changesets().await?;
+        let ctx = Ctx::new(tenant.clone(), Actor::local("scheduler"))?;
+        for row in all {
+            let (due, publish) = match row.state {
+                ChangesetState::Scheduled => (row.publish_at.clone(), true),
+                ChangesetState::Published => (row.unpublish_at.clone(), false),
+                _ => continue,
+            };
+            let Some(due) = due.filter(|d| *d <= now) else { continue };
+            let late_seconds =
+                due.parse::<jiff::Timestamp>().map_or(0, |d| self.now().as_second() - d.as_second());
+            let name = row.name.clone();
+            match self.run_changeset(&ctx, &row, publish).await {
+                Ok(release) => {
+                    let state = match (publish, row.unpublish_at.is_some()) {
+                        (true, true) | (true, false) => ChangesetState::Published,
+                        (false, _) => ChangesetState::Ended,
+                    };
+                    let message = match late_seconds > LATE_SECONDS {
+                        true => format!("ran {late_seconds} seconds late"),
+                        false => String::new(),
+                    };
+                    let row = ChangesetRow { state, message, ..row };
+                    self.run(&ctx, Settle { row, late_seconds, release: Some(release) }).await?;
+                    tick.done.push(name);
+                }
+                // A full disk or lost database is no verdict: it stays due and is tried at the next tick.
+                Err(error @ (ReleaseError::Sql(_) | ReleaseError::Store(_) | ReleaseError::Task(_))) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    let message = error.to_string();
+                    let row = ChangesetRow { state: ChangesetState::Failed, message: message.clone(), ..row };
+                    self.run(&ctx, Settle { row, late_seconds, release: None }).await?;
+                    tick.failed.push((name, message));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn run_changeset(
+        &self,
+        ctx: &Ctx,
+        row: &ChangesetRow,
+        publish: bool,
+    ) -> Result<String, ReleaseError> {
+        let filter =
+            DraftFilter { changeset: Some(row.name.clone()), limit: 100_000, ..DraftFilter::default() };
+        let drafts = self.db().read(&ctx.tenant).await?.rows().drafts(&filter).await?;
+        if !publish {
+            for draft in &drafts {
+                if draft.state == DraftState::Live {
+                    self.run(ctx, SetUnpublished { key: draft.key.clone(), unpublished: true }).await?;
+                }
+            }
+        } else if drafts.is_empty() {
+            return Err(ReleaseError::refused(
+                "changeset-empty",
+                "the changeset has no drafts",
+                "add drafts to it",
+            ));
+        }
+        let verb = if publish { "publishes" } else { "takes down" };
+        let note = format!("schedule {verb} the changeset {}", row.name);
+        let create = CreateCandidate { changeset: Some(row.name.clone()), note: note.clone() };
+        let candidate = self.run(ctx, create).await?;
+        let promote = Promote { candidate: candidate.candidate, channel: Some(row.channel.clone()), note };
+        Ok(self.run(ctx, promote).await?.release.to_string())
+    }
+
+    /// Writes the pointer objects of a tenant that are behind the database.
+    ///
+    /// # Errors
+    /// When the database or the objects cannot be read.
+    pub async fn repair_pointers(&self, tenant: &TenantId) -> Result<usize, ReleaseError> {
+        let objects = self.tenant_objects(tenant);
+        let mut conn = self.db().read(tenant).await?;
+        let mut rows = conn.rows();
+        let mut repaired = 0;
+        for channel in rows.channels().await? {
+            let written = match objects.get_pointer(&ChannelState::pointer(&channel.channel), None).await {
+                Ok(read) => read.body().and_then(|b| serde_json::from_slice::<ChannelState>(b).ok()),
+                Err(StoreError::Missing { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
+            if written.is_some_and(|w| w.sequence >= channel.sequence) {
+                continue;
+            }
+            let Some(release) = rows.release(channel.release).await? else { continue };
+            let state = state_of(&channel.channel, &release, channel.sequence, &channel.moved_at);
+            write_pointer(&objects, &state).await?;
+            self.announce(tenant, state);
+            repaired += 1;
+        }
+        Ok(repaired)
+    }
+}
