@@ -1,1 +1,27 @@
-//! delivery
+//! Delivery: what clients read of a release.
+//!
+//! A [`ReleaseView`] is an opened release: definitions parsed once, the snapshot tree, the look-up tree. [`write_answer`]
+//! answers a request from it and from nothing else; it knows no sockets and no SQL, so every door gives the same bytes.
+
+mod body;
+mod compose;
+mod definitions;
+mod error;
+mod list;
+mod locales;
+pub mod lookup;
+mod problem;
+mod query;
+mod release_view;
+mod respond;
+mod trace;
+pub mod value;
+pub mod views;
+
+pub use body::{Caches, Encoding};
+pub use definitions::{Definitions, FieldKind, read_files};
+pub use error::DeliveryError;
+pub use problem::Problem;
+pub use release_view::{ReleaseRoots, ReleaseView};
+pub use respond::{Answer, RequestParts, Written, answer, write_answer, write_problem};
+pub use trace::Traceparent;

@@ -1,0 +1,151 @@
+//! Bodies: compressed variants and the caches of what was composed.
+
+use std::{io::Write, sync::Arc};
+
+use ashlar_model::Digest;
+use bytes::Bytes;
+use moka::sync::Cache;
+
+use crate::{compose::Composed, locales::quality};
+
+/// The smallest body that is compressed, in bytes.
+pub(crate) const COMPRESS_BYTES_MIN: usize = 1024;
+/// The largest body that is compressed while a client waits, in bytes.
+const COMPRESS_BYTES_MAX: usize = 8 << 20;
+/// Brotli quality: beyond it time grows much faster than size shrinks.
+const BROTLI_QUALITY: i32 = 5;
+
+/// A content encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// `gzip`
+    Gzip,
+    /// `br`
+    Brotli,
+}
+
+impl Encoding {
+    /// The name in headers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Brotli => "br",
+        }
+    }
+
+    /// The encoding that an `Accept-Encoding` header prefers; `None` for no encoding. Brotli wins a tie.
+    pub fn accepted(header: &str) -> Option<Self> {
+        let (mut gzip, mut brotli, mut other, mut identity) = (None, None, None, None);
+        for part in header.split(',').take(16) {
+            let mut pieces = part.split(';');
+            let name = pieces.next().unwrap_or_default().trim();
+            let q = pieces.find_map(|p| p.trim().strip_prefix("q=")).map_or(1000, quality);
+            match name {
+                _ if name.eq_ignore_ascii_case("gzip") => gzip = Some(q),
+                _ if name.eq_ignore_ascii_case("br") => brotli = Some(q),
+                _ if name.eq_ignore_ascii_case("identity") => identity = Some(q),
+                "*" => other = Some(q),
+                _ => {}
+            }
+        }
+        let gzip = gzip.or(other).unwrap_or(0);
+        let brotli = brotli.or(other).unwrap_or(0);
+        let best = gzip.max(brotli);
+        if best == 0 || identity.is_some_and(|q| q > best) {
+            return None;
+        }
+        Some(if brotli >= gzip { Self::Brotli } else { Self::Gzip })
+    }
+
+    fn compress(self, body: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Gzip => {
+                let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+                out.write_all(body).ok()?;
+                out.finish().ok()
+            }
+            Self::Brotli => {
+                let mut out = Vec::new();
+                let params =
+                    brotli::enc::BrotliEncoderParams { quality: BROTLI_QUALITY, ..Default::default() };
+                brotli::BrotliCompress(&mut &body[..], &mut out, &params).ok()?;
+                Some(out)
+            }
+        }
+    }
+}
+
+/// Bounded caches of bodies, shared by all releases of a process. Cheap to clone.
+#[derive(Clone)]
+pub struct Caches {
+    compressed: Cache<(Digest, Encoding), Option<Bytes>>,
+    pub(crate) composed: Cache<Vec<u8>, Arc<Composed>>,
+}
+
+impl Caches {
+    /// Caches that together hold about `bytes_max` bytes.
+    pub fn new(bytes_max: u64) -> Self {
+        let compressed = Cache::builder()
+            .max_capacity(bytes_max / 2)
+            .weigher(|_, body: &Option<Bytes>| weight(body.as_ref().map_or(0, Bytes::len) + 100))
+            .build();
+        let composed = Cache::builder()
+            .max_capacity(bytes_max / 2)
+            .weigher(|key: &Vec<u8>, c: &Arc<Composed>| weight(key.len() + c.weight()))
+            .build();
+        Self { compressed, composed }
+    }
+
+    /// The compressed form of a body; `None` when it would not be smaller.
+    pub(crate) fn compressed(
+        &self,
+        digest: Digest,
+        encoding: Encoding,
+        body: impl FnOnce() -> Option<Bytes>,
+    ) -> Option<Bytes> {
+        if let Some(known) = self.compressed.get(&(digest, encoding)) {
+            return known;
+        }
+        let body = body()?;
+        let small = (body.len() <= COMPRESS_BYTES_MAX)
+            .then(|| encoding.compress(&body))
+            .flatten()
+            .filter(|c| c.len() < body.len())
+            .map(Bytes::from);
+        self.compressed.insert((digest, encoding), small.clone());
+        small
+    }
+}
+
+impl Default for Caches {
+    /// 64 MiB.
+    fn default() -> Self {
+        Self::new(64 << 20)
+    }
+}
+
+fn weight(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn negotiates_encodings() {
+        for (header, expect) in [
+            ("", None),
+            ("gzip", Some("gzip")),
+            ("gzip, br", Some("br")),
+            ("gzip;q=1.0, br;q=0.5", Some("gzip")),
+            ("*", Some("br")),
+            ("br;q=0, *", Some("gzip")),
+            ("deflate", None),
+            ("identity, gzip;q=0.5", None),
+            ("GZIP;q=0.001", Some("gzip")),
+        ] {
+            assert_eq!(Encoding::accepted(header).map(Encoding::name), expect, "{header}");
+        }
+    }
+}

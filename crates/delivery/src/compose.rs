@@ -1,0 +1,275 @@
+//! Bodies that are composed: selected fields, and references answered with what they refer to.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use ashlar_model::{
+    ContractName, Digest, EntryId, EntryKey, EntryRecord, Fields, Locale, TypeName, canonical_json,
+};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::{
+    DeliveryError, Problem, ReleaseView,
+    respond::{Failure, surrogate},
+    value::IndexKey,
+    views::{LookupBy, Selection, View},
+};
+
+/// The most entries one body may be composed from.
+const ENTRIES_MAX: usize = 1000;
+/// The largest composed body, in bytes.
+const BODY_BYTES_MAX: usize = 8 << 20;
+
+/// A composed body with what it was composed from.
+pub(crate) struct Composed {
+    pub(crate) body: Bytes,
+    pub(crate) digest: Digest,
+    pub(crate) major: u32,
+    pub(crate) locale: Locale,
+    pub(crate) surrogate: Vec<u8>,
+    /// The entry that was asked for.
+    id: EntryId,
+    /// Everything that was looked for: what was there, and what was not.
+    read: Vec<(EntryKey, Option<EntryRecord>)>,
+    /// The last release this was found to be the answer of.
+    valid_for: AtomicU64,
+}
+
+impl Composed {
+    pub(crate) fn weight(&self) -> usize {
+        self.body.len() + self.surrogate.len() + self.read.len() * 200 + 200
+    }
+
+    fn still_true(&self, view: &ReleaseView) -> Result<bool, DeliveryError> {
+        for (key, record) in &self.read {
+            if view.record(key)? != *record {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The id of the entry of a type that has `text` in `field`, in the first of `locales` where one has.
+pub(crate) fn by_field(
+    view: &ReleaseView,
+    type_name: &TypeName,
+    field: &str,
+    text: &str,
+    locales: &[Locale],
+) -> Result<Option<EntryId>, DeliveryError> {
+    for locale in locales {
+        let found = view.lookup.with_value(type_name, field, locale, &IndexKey::string(text), 1)?;
+        if let Some(id) = found.into_iter().next() {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
+/// The body of a view for one entry, from the cache when nothing it was composed from has changed.
+pub(crate) fn cached(
+    view: &ReleaseView,
+    at: usize,
+    shape: &View,
+    slug: &str,
+    locales: &[Locale],
+) -> Result<Option<Arc<Composed>>, Failure> {
+    let mut key = view.definitions.digest.as_bytes().to_vec();
+    key.extend((at as u32).to_le_bytes());
+    for locale in locales {
+        key.extend(locale.as_str().as_bytes());
+        key.push(b',');
+    }
+    key.push(0);
+    key.extend(slug.as_bytes());
+    let known = view.caches.composed.get(key.as_slice());
+    if let Some(known) = &known
+        && known.valid_for.load(Ordering::Relaxed) == view.number
+    {
+        return Ok(Some(known.clone()));
+    }
+    let id = match &shape.lookup {
+        LookupBy::Id => EntryId::new(slug).ok(),
+        LookupBy::Field(field) => by_field(view, &shape.source, field, slug, locales)?,
+    };
+    let Some(id) = id else { return Ok(None) };
+    if let Some(known) = known
+        && known.id == id
+        && known.still_true(view)?
+    {
+        known.valid_for.store(view.number, Ordering::Relaxed);
+        return Ok(Some(known));
+    }
+    let Some(composed) = compose(view, shape, &id, locales)? else { return Ok(None) };
+    let composed = Arc::new(composed);
+    view.caches.composed.insert(key, composed.clone());
+    Ok(Some(composed))
+}
+
+fn compose(
+    view: &ReleaseView,
+    shape: &View,
+    id: &EntryId,
+    locales: &[Locale],
+) -> Result<Option<Composed>, Failure> {
+    let mut work = Work { view, locales, read: Vec::new(), bytes: 0 };
+    let Some((key, record)) = work.find(&shape.source, id)? else { return Ok(None) };
+    let value = work.value(&key, &record, &shape.select)?;
+    let body = canonical_json(&value).map_err(|_| DeliveryError::Object(record.digest))?;
+    Ok(Some(Composed {
+        digest: Digest::of(&body),
+        body: Bytes::from(body),
+        major: record.major,
+        locale: key.locale,
+        surrogate: surrogate(work.read.iter().map(|(k, _)| k)),
+        id: id.clone(),
+        read: work.read,
+        valid_for: AtomicU64::new(view.number),
+    }))
+}
+
+struct Work<'v> {
+    view: &'v ReleaseView,
+    locales: &'v [Locale],
+    read: Vec<(EntryKey, Option<EntryRecord>)>,
+    bytes: usize,
+}
+
+impl Work<'_> {
+    fn find(
+        &mut self,
+        type_name: &TypeName,
+        id: &EntryId,
+    ) -> Result<Option<(EntryKey, EntryRecord)>, DeliveryError> {
+        for locale in self.locales {
+            let key = EntryKey { type_name: type_name.clone(), id: id.clone(), locale: locale.clone() };
+            let record = self.view.record(&key)?;
+            self.read.push((key.clone(), record));
+            if let Some(record) = record {
+                return Ok(Some((key, record)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn value(&mut self, key: &EntryKey, record: &EntryRecord, select: &Selection) -> Result<Value, Failure> {
+        self.bytes += record.len as usize;
+        if self.read.len() > ENTRIES_MAX * self.locales.len().max(1) || self.bytes > BODY_BYTES_MAX {
+            return Err(Problem::new(
+                500,
+                "view-too-large",
+                "View too large",
+                format!("the view includes more than {ENTRIES_MAX} entries or {BODY_BYTES_MAX} bytes"),
+            )
+            .help("include less in the view; clients can list entries page by page")
+            .into());
+        }
+        let bytes = self.view.objects.get(&record.digest)?;
+        let fields: Fields =
+            serde_json::from_slice(&bytes).map_err(|_| DeliveryError::Object(record.digest))?;
+        let mut value = Value::Object(fields);
+        if !select.include.is_empty() {
+            self.include(key, record, select, &mut value)?;
+        }
+        let Some(names) = &select.fields else { return Ok(value) };
+        let Value::Object(mut fields) = value else { return Ok(value) };
+        let mut out = Fields::new();
+        for name in names {
+            let found = match name.as_str() {
+                "$id" => Some(json!(key.id)),
+                "$type" => Some(json!(key.type_name)),
+                "$locale" => Some(json!(key.locale)),
+                field => fields.remove(field),
+            };
+            if let Some(found) = found {
+                out.insert(name.clone(), found);
+            }
+        }
+        Ok(Value::Object(out))
+    }
+
+    /// Replaces references by what they refer to; a reference to nothing is left out.
+    fn include(
+        &mut self,
+        key: &EntryKey,
+        record: &EntryRecord,
+        select: &Selection,
+        value: &mut Value,
+    ) -> Result<(), Failure> {
+        let name = ContractName { name: key.type_name.clone(), major: record.major };
+        let definitions = self.view.definitions.clone();
+        let Some(contract) = definitions.contracts.get(&name) else { return Ok(()) };
+        let facts = match value {
+            Value::Object(fields) => contract.facts(fields),
+            _ => return Ok(()),
+        };
+        let refs: Vec<_> = facts
+            .refs
+            .iter()
+            .filter_map(|r| {
+                let include = select.include.iter().find(|i| leads_to(&i.path, &r.path))?;
+                Some((r.path.to_string(), r.target_type.clone(), r.target_id.clone(), include))
+            })
+            .collect();
+        drop(facts);
+        // Positions in arrays that are to be left out, by the array's pointer.
+        let mut gone: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (pointer, target_type, target_id, include) in refs {
+            match self.find(&target_type, &target_id)? {
+                Some((key, record)) => {
+                    let included = self.value(&key, &record, &include.select)?;
+                    if let Some(slot) = value.pointer_mut(&pointer) {
+                        *slot = included;
+                    }
+                }
+                None => {
+                    let (parent, last) = pointer.rsplit_once('/').unwrap_or_default();
+                    match value.pointer_mut(parent) {
+                        Some(Value::Object(object)) => {
+                            object.remove(&last.replace("~1", "/").replace("~0", "~"));
+                        }
+                        Some(Value::Array(_)) => {
+                            gone.entry(parent.to_owned()).or_default().extend(last.parse::<usize>());
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        // The longest pointers first, and from the end of each array, so that positions stay true.
+        let mut gone: Vec<_> = gone.into_iter().collect();
+        gone.sort_by_key(|(parent, _)| std::cmp::Reverse(parent.len()));
+        for (parent, mut positions) in gone {
+            positions.sort_unstable();
+            if let Some(Value::Array(items)) = value.pointer_mut(&parent) {
+                for at in positions.into_iter().rev() {
+                    if at < items.len() {
+                        items.remove(at);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a JSON pointer leads to `path`, positions in arrays left out.
+fn leads_to(path: &[String], pointer: &str) -> bool {
+    let mut wanted = path.iter();
+    let mut next = wanted.next();
+    for part in pointer.split('/').skip(1) {
+        match next {
+            Some(name) if part.replace("~1", "/").replace("~0", "~") == *name => next = wanted.next(),
+            _ if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) => {}
+            _ => return false,
+        }
+    }
+    next.is_none()
+}

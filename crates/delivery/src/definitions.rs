@@ -1,0 +1,102 @@
+//! The definitions of a release, parsed once for all releases that share them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ashlar_contracts::{ContractSet, IndexKind};
+use ashlar_model::{Digest, Files, ProjectConfig, TypeName};
+use ashlar_store::{TenantObjects, Tree};
+
+use crate::{DeliveryError, locales::Locales, views::Views};
+
+/// Everything delivery needs of a project's definitions. Immutable; shared by all releases with the same definitions.
+pub struct Definitions {
+    /// The root of the definitions tree.
+    pub digest: Digest,
+    /// `ashlar.toml`.
+    pub config: ProjectConfig,
+    /// `contracts/*.json`.
+    pub contracts: ContractSet,
+    /// `views/*.toml`.
+    pub views: Views,
+    /// Locales with their fallback chains, ready for negotiation.
+    pub(crate) locales: Locales,
+    /// What entries of a type can be filtered and sorted by.
+    pub(crate) indexed: BTreeMap<TypeName, BTreeMap<String, FieldKind>>,
+}
+
+/// How the values of an indexed field are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldKind {
+    /// By their UTF-8 bytes.
+    String,
+    /// As numbers.
+    Number,
+    /// `false` before `true`.
+    Bool,
+    /// Many strings: equality with one of them, no order.
+    Strings,
+}
+
+impl Definitions {
+    /// Parses definition files. What cannot be used is left out: a release has passed the gates, which report it.
+    pub fn parse(digest: Digest, files: &Files) -> Self {
+        let config = match files.text("ashlar.toml") {
+            Ok(Some(text)) => ProjectConfig::parse(text).unwrap_or_else(|_| ProjectConfig::named("project")),
+            _ => ProjectConfig::named("project"),
+        };
+        let (contracts, _) = ContractSet::load(files);
+        let (views, _) = Views::parse(files, &contracts);
+        let locales = Locales::new(&config.locales);
+        let indexed = indexed(&contracts, &views);
+        Self { digest, config, contracts, views, locales, indexed }
+    }
+
+    /// Reads the definitions of a release from the store: a tree of path → digest of the file's object.
+    ///
+    /// # Errors
+    /// When the tree or a file cannot be read.
+    pub fn open(objects: &TenantObjects, root: &Digest) -> Result<Arc<Self>, DeliveryError> {
+        let files = read_files(objects, root)?;
+        Ok(Arc::new(Self::parse(*root, &files)))
+    }
+}
+
+fn indexed(contracts: &ContractSet, views: &Views) -> BTreeMap<TypeName, BTreeMap<String, FieldKind>> {
+    let mut out: BTreeMap<TypeName, BTreeMap<String, FieldKind>> = BTreeMap::new();
+    for contract in contracts.iter().filter(|c| c.is_type()) {
+        let fields = out.entry(contract.name.name.clone()).or_default();
+        for field in contract.indexed_fields() {
+            let kind = match field.kind {
+                IndexKind::String => FieldKind::String,
+                IndexKind::Number => FieldKind::Number,
+                IndexKind::Bool => FieldKind::Bool,
+                IndexKind::Strings => FieldKind::Strings,
+            };
+            fields.insert(field.name.clone(), kind);
+        }
+    }
+    for view in views.iter() {
+        if let (Some(field), Some(fields)) = (view.lookup.field(), out.get_mut(&view.source)) {
+            fields.entry(field.to_owned()).or_insert(FieldKind::String);
+        }
+    }
+    out
+}
+
+/// Reads all files of a definitions tree: path → 32 bytes, the digest of the file's object.
+///
+/// # Errors
+/// When the tree or a file cannot be read, or is not what it should be.
+pub fn read_files(objects: &TenantObjects, root: &Digest) -> Result<Files, DeliveryError> {
+    let damaged = |why: String| DeliveryError::Definitions { digest: *root, why };
+    let mut files = Files::new();
+    for item in Tree::open(objects, root)?.prefix(b"") {
+        let (path, value) = item?;
+        let path = std::str::from_utf8(&path).map_err(|_| damaged("a path is not UTF-8".to_owned()))?;
+        let digest: [u8; 32] =
+            value.as_ref().try_into().map_err(|_| damaged(format!("`{path}` has no digest")))?;
+        let content = objects.get(&Digest::from_bytes(digest))?;
+        files.insert(path, content.to_vec()).map_err(|e| damaged(e.to_string()))?;
+    }
+    Ok(files)
+}

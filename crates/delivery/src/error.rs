@@ -1,0 +1,27 @@
+use ashlar_model::{Digest, RecordError};
+use ashlar_store::StoreError;
+
+/// Why a release cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// The store could not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A snapshot holds something that is not an entry.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The object of an entry is not a JSON object, or has another length than its record says.
+    #[error("the object {0} is not the content of an entry; run `ashlar release verify`")]
+    Object(Digest),
+    /// The tree of definitions holds something that is not a file.
+    #[error("the definitions {digest} are damaged: {why}")]
+    Definitions {
+        /// The root of the tree.
+        digest: Digest,
+        /// What is wrong.
+        why: String,
+    },
+    /// A key of the look-up tree is not one that this room writes.
+    #[error("the look-up tree holds a key that is not one; build it anew")]
+    LookupKey,
+}

@@ -1,0 +1,44 @@
+use serde_json::json;
+
+/// An RFC 9457 problem: what was wrong, where, and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// A stable kebab-case code; the `type` of the body is `urn:ashlar:problem:` and this.
+    pub code: &'static str,
+    /// A short name of the kind of problem.
+    pub title: &'static str,
+    /// What was wrong this time.
+    pub detail: String,
+    /// The next thing to do; may be empty.
+    pub help: String,
+}
+
+impl Problem {
+    /// A problem without help.
+    pub fn new(status: u16, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, title, detail: detail.into(), help: String::new() }
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = help.into();
+        self
+    }
+
+    /// The body, `application/problem+json`.
+    pub fn body(&self) -> Vec<u8> {
+        let mut value = json!({
+            "type": format!("urn:ashlar:problem:{}", self.code),
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        });
+        if !self.help.is_empty() {
+            value["help"] = json!(self.help);
+        }
+        value.to_string().into_bytes()
+    }
+}

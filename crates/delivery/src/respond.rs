@@ -1,0 +1,640 @@
+use std::borrow::Cow;
+
+use ashlar_model::{Digest, EntryId, EntryRecord, Locale, TypeName};
+use bytes::Bytes;
+
+use crate::{
+    DeliveryError, Encoding, Problem, ReleaseView, Traceparent,
+    body::COMPRESS_BYTES_MIN,
+    compose, list,
+    locales::Wanted,
+    query,
+    views::{CACHE_CONTROL, LookupBy, View},
+};
+
+/// Answers that are not for shared caches: other channels, drafts, candidates.
+const CACHE_CONTROL_PRIVATE: &str = "private, no-cache";
+/// The longest type, id and locale of an entry, with two separators.
+const KEY_BYTES_MAX: usize = 64 + 200 + 35 + 2;
+/// The longest `Surrogate-Key` header, in bytes; beyond it the keys of types stand for those of entries.
+const SURROGATE_BYTES_MAX: usize = 8 << 10;
+
+/// What of a request an answer depends on.
+#[derive(Clone, Copy)]
+pub struct RequestParts<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The path as it was sent (percent-encoded), without the query.
+    pub path: &'a str,
+    /// The query as it was sent, without the question mark.
+    pub query: Option<&'a str>,
+    /// `Accept-Language`
+    pub accept_language: Option<&'a str>,
+    /// `Accept-Encoding`
+    pub accept_encoding: Option<&'a str>,
+    /// `If-None-Match`
+    pub if_none_match: Option<&'a str>,
+    /// The trace to name in the answer.
+    pub traceparent: &'a Traceparent,
+    /// Whether the answer depends on who asks: then shared caches must not keep it.
+    pub private: bool,
+    /// Header lines the caller adds, each ending in CR LF (`date`, `connection`).
+    pub extra_head: &'a [u8],
+}
+
+/// What [`write_answer`] wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The status.
+    pub status: u16,
+    /// The length of status line and headers with the empty line, in bytes.
+    pub head_len: usize,
+    /// The length of the body behind them, in bytes; 0 for HEAD and 304.
+    pub body_len: usize,
+}
+
+/// An answer taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Names in lower case with values, in the order they are sent.
+    pub headers: Vec<(String, String)>,
+    /// The body; empty for HEAD and 304.
+    pub body: Bytes,
+}
+
+/// Why something is not answered with content.
+pub(crate) enum Failure {
+    Problem(Box<Problem>),
+    Broken(DeliveryError),
+}
+
+impl From<Problem> for Failure {
+    fn from(p: Problem) -> Self {
+        Self::Problem(Box::new(p))
+    }
+}
+
+impl From<DeliveryError> for Failure {
+    fn from(e: DeliveryError) -> Self {
+        Self::Broken(e)
+    }
+}
+
+impl From<ashlar_store::StoreError> for Failure {
+    fn from(e: ashlar_store::StoreError) -> Self {
+        Self::Broken(e.into())
+    }
+}
+
+impl From<ashlar_model::RecordError> for Failure {
+    fn from(e: ashlar_model::RecordError) -> Self {
+        Self::Broken(e.into())
+    }
+}
+
+/// One answer in the making, at the end of a buffer that may hold earlier ones.
+struct Out<'b> {
+    buf: &'b mut Vec<u8>,
+    start: usize,
+}
+
+impl Out<'_> {
+    /// Drops what was written of this answer and starts it with a status.
+    fn status(&mut self, status: u16) {
+        self.buf.truncate(self.start);
+        let line: &[u8] = match status {
+            200 => b"HTTP/1.1 200 OK\r\n",
+            304 => b"HTTP/1.1 304 Not Modified\r\n",
+            400 => b"HTTP/1.1 400 Bad Request\r\n",
+            401 => b"HTTP/1.1 401 Unauthorized\r\n",
+            403 => b"HTTP/1.1 403 Forbidden\r\n",
+            404 => b"HTTP/1.1 404 Not Found\r\n",
+            405 => b"HTTP/1.1 405 Method Not Allowed\r\n",
+            406 => b"HTTP/1.1 406 Not Acceptable\r\n",
+            503 => b"HTTP/1.1 503 Service Unavailable\r\n",
+            _ => b"HTTP/1.1 500 Internal Server Error\r\n",
+        };
+        self.buf.extend_from_slice(line);
+    }
+
+    fn header(&mut self, name: &str, values: &[&[u8]]) {
+        self.buf.extend_from_slice(name.as_bytes());
+        self.buf.extend_from_slice(b": ");
+        for value in values {
+            self.buf.extend_from_slice(value);
+        }
+        self.buf.extend_from_slice(b"\r\n");
+    }
+
+    fn number(&mut self, name: &str, number: usize) {
+        let mut digits = [0_u8; 20];
+        let mut at = digits.len();
+        let mut rest = number;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.header(name, &[&digits[at..]]);
+    }
+
+    /// Ends the head; returns its length.
+    fn end_head(&mut self) -> usize {
+        self.buf.extend_from_slice(b"\r\n");
+        self.buf.len() - self.start
+    }
+}
+
+/// Answers a request from a release, as an HTTP/1.1 message at the end of `out`; `None`, and nothing written, when the
+/// path is neither `/v1/entries/…` nor that of a view. The same request gives the same bytes.
+pub fn write_answer(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<u8>) -> Option<Written> {
+    let start = out.len();
+    let mut out = Out { buf: out, start };
+    let result = match parts.path.strip_prefix("/v1/entries/") {
+        Some(rest) => match method(parts) {
+            Err(e) => Err(e),
+            Ok(()) => match rest.split_once('/') {
+                Some((type_name, id)) => entry(view, parts, type_name, id, &mut out),
+                None => entries(view, parts, rest, &mut out),
+            },
+        },
+        None => {
+            let (at, shape, slug) = view.definitions.views.route(parts.path)?;
+            method(parts).and_then(|()| shaped(view, parts, at, shape, slug, &mut out))
+        }
+    };
+    Some(match result {
+        Ok(written) => written,
+        Err(Failure::Problem(p)) => problem(&p, Some(view.label()), parts, &mut out),
+        Err(Failure::Broken(e)) => {
+            tracing::error!(release = view.label, path = parts.path, error = %e, "a release cannot be read");
+            let p = Problem::new(500, "unreadable", "Cannot be read", "the release could not be read")
+                .help("try again; when it stays, `ashlar release verify` says what is damaged");
+            problem(&p, Some(view.label()), parts, &mut out)
+        }
+    })
+}
+
+/// Writes a problem as an HTTP/1.1 message at the end of `out`.
+pub fn write_problem(problem_: &Problem, parts: &RequestParts<'_>, out: &mut Vec<u8>) -> Written {
+    let start = out.len();
+    problem(problem_, None, parts, &mut Out { buf: out, start })
+}
+
+/// [`write_answer`] taken apart, for doors that do not speak HTTP/1.1 themselves.
+pub fn answer(view: &ReleaseView, parts: &RequestParts<'_>) -> Option<Answer> {
+    let mut out = Vec::with_capacity(4096);
+    let written = write_answer(view, parts, &mut out)?;
+    Some(Answer::read(out, written))
+}
+
+impl Answer {
+    /// Takes apart what [`write_answer`] or [`write_problem`] wrote into an empty buffer.
+    pub fn read(mut message: Vec<u8>, written: Written) -> Self {
+        let body = Bytes::from(message.split_off(written.head_len.min(message.len())));
+        let head = String::from_utf8_lossy(&message);
+        let headers = head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Self { status: written.status, headers, body }
+    }
+}
+
+fn method(parts: &RequestParts<'_>) -> Result<(), Failure> {
+    match parts.method {
+        "GET" | "HEAD" => Ok(()),
+        other => Err(Problem::new(
+            405,
+            "method-not-allowed",
+            "Method not allowed",
+            format!("{} cannot be used here", other.chars().take(20).collect::<String>()),
+        )
+        .help("delivery is read with GET or HEAD; content is changed through /api/v1")
+        .into()),
+    }
+}
+
+fn problem(p: &Problem, release: Option<&str>, parts: &RequestParts<'_>, out: &mut Out<'_>) -> Written {
+    let body = p.body();
+    out.status(p.status);
+    out.buf.extend_from_slice(parts.extra_head);
+    out.header("content-type", &[b"application/problem+json"]);
+    if let Some(release) = release {
+        out.header("ashlar-release", &[release.as_bytes()]);
+    }
+    if p.status == 405 {
+        out.header("allow", &[b"GET, HEAD"]);
+    }
+    if p.status == 401 {
+        out.header("www-authenticate", &[b"Bearer"]);
+    }
+    out.header("cache-control", &[b"no-store"]);
+    out.header("traceparent", &[parts.traceparent.as_bytes()]);
+    out.number("content-length", body.len());
+    let head_len = out.end_head();
+    let body_len = if parts.method == "HEAD" { 0 } else { body.len() };
+    out.buf.extend_from_slice(&body[..body_len]);
+    Written { status: p.status, head_len, body_len }
+}
+
+/// The locales a request wants, and whether it named one itself.
+pub(crate) fn wanted<'v>(
+    view: &'v ReleaseView,
+    parts: &RequestParts<'_>,
+) -> Result<(Wanted<'v>, bool), Failure> {
+    let locales = &view.definitions.locales;
+    if let Some(query) = parts.query
+        && let Some(named) = query::get(query, "locale")
+    {
+        return match locales.named(&named) {
+            Some(wanted) => Ok((wanted, true)),
+            None => {
+                let all: Vec<&str> = locales.all().iter().map(Locale::as_str).collect();
+                let named: String = named.chars().take(40).collect();
+                Err(Problem::new(
+                    400,
+                    "unknown-locale",
+                    "Unknown locale",
+                    format!("there is no locale `{named}`"),
+                )
+                .help(format!("this project has {}", all.join(", ")))
+                .into())
+            }
+        };
+    }
+    let wanted = match parts.accept_language {
+        Some(header) => locales.accepted(header),
+        None => locales.default_chain(),
+    };
+    Ok((wanted, false))
+}
+
+/// What stands in the head of an answer with content.
+pub(crate) struct Head<'a> {
+    /// `type.vN`, empty for lists.
+    pub(crate) contract: (&'a str, u32),
+    pub(crate) locale: &'a str,
+    pub(crate) digest: Digest,
+    pub(crate) surrogate: &'a [u8],
+    pub(crate) cache_control: &'a str,
+    pub(crate) locale_named: bool,
+}
+
+/// Writes an answer with content; `body` is called only when its bytes are needed.
+fn content(
+    view: &ReleaseView,
+    parts: &RequestParts<'_>,
+    head: &Head<'_>,
+    len: usize,
+    body: &dyn Fn(&mut Vec<u8>) -> Result<(), Failure>,
+    out: &mut Out<'_>,
+) -> Result<Written, Failure> {
+    let mut encoded = None;
+    if len >= COMPRESS_BYTES_MIN
+        && let Some(encoding) = parts.accept_encoding.and_then(Encoding::accepted)
+    {
+        let mut failure = None;
+        let compressed = view.caches.compressed(head.digest, encoding, || {
+            let mut plain = Vec::with_capacity(len);
+            body(&mut plain).map_err(|e| failure = Some(e)).ok()?;
+            Some(Bytes::from(plain))
+        });
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        encoded = compressed.map(|bytes| (encoding, bytes));
+    }
+    let mut etag = [b'"'; 72];
+    hex(head.digest.as_bytes(), &mut etag[1..65]);
+    let etag_len = match &encoded {
+        None => 66,
+        Some((encoding, _)) => {
+            let suffix: &[u8] = match encoding {
+                Encoding::Gzip => b"-gzip\"",
+                Encoding::Brotli => b"-br\"",
+            };
+            etag[65..65 + suffix.len()].copy_from_slice(suffix);
+            65 + suffix.len()
+        }
+    };
+    let unchanged = parts.if_none_match.is_some_and(|known| matches_etag(known, &etag[1..65]));
+    let status = if unchanged { 304 } else { 200 };
+    out.status(status);
+    out.buf.extend_from_slice(parts.extra_head);
+    if !unchanged {
+        out.header("content-type", &[b"application/json"]);
+    }
+    out.header("ashlar-release", &[view.label.as_bytes()]);
+    if !head.contract.0.is_empty() {
+        let mut digits = [0_u8; 10];
+        out.header(
+            "ashlar-contract",
+            &[head.contract.0.as_bytes(), b".v", decimal(head.contract.1, &mut digits)],
+        );
+    }
+    out.header("content-language", &[head.locale.as_bytes()]);
+    out.header("etag", &[&etag[..etag_len]]);
+    out.header("surrogate-key", &[head.surrogate]);
+    let cache_control = if parts.private { CACHE_CONTROL_PRIVATE } else { head.cache_control };
+    out.header("cache-control", &[cache_control.as_bytes()]);
+    let by_language = !head.locale_named && view.definitions.locales.all().len() > 1;
+    let vary: &[u8] = match (by_language, parts.private) {
+        (false, false) => b"accept-encoding",
+        (true, false) => b"accept-encoding, accept-language",
+        (false, true) => b"accept-encoding, authorization",
+        (true, true) => b"accept-encoding, accept-language, authorization",
+    };
+    out.header("vary", &[vary]);
+    out.header("traceparent", &[parts.traceparent.as_bytes()]);
+    if unchanged {
+        return Ok(Written { status, head_len: out.end_head(), body_len: 0 });
+    }
+    let sent_len = encoded.as_ref().map_or(len, |(_, bytes)| bytes.len());
+    if let Some((encoding, _)) = &encoded {
+        out.header("content-encoding", &[encoding.name().as_bytes()]);
+    }
+    out.number("content-length", sent_len);
+    let head_len = out.end_head();
+    if parts.method == "HEAD" {
+        return Ok(Written { status, head_len, body_len: 0 });
+    }
+    match encoded {
+        Some((_, bytes)) => out.buf.extend_from_slice(&bytes),
+        None => body(out.buf)?,
+    }
+    let body_len = out.buf.len() - out.start - head_len;
+    if body_len != sent_len {
+        return Err(DeliveryError::Object(head.digest).into());
+    }
+    Ok(Written { status, head_len, body_len })
+}
+
+fn hex(bytes: &[u8], out: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, b) in out.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(b >> 4)];
+        pair[1] = DIGITS[usize::from(b & 15)];
+    }
+}
+
+fn decimal(number: u32, digits: &mut [u8; 10]) -> &[u8] {
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            return &digits[at..];
+        }
+    }
+}
+
+/// Whether an `If-None-Match` value names the content with this hexadecimal digest, in whatever encoding.
+fn matches_etag(header: &str, digest: &[u8]) -> bool {
+    header.split(',').take(50).any(|tag| {
+        let tag = tag.trim();
+        let bare = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
+        let bare = bare.strip_suffix("-gzip").or(bare.strip_suffix("-br")).unwrap_or(bare);
+        tag == "*" || bare.as_bytes() == digest
+    })
+}
+
+/// `type NUL id NUL locale` without allocation; `None` when it cannot be a key.
+fn write_key<'k>(
+    buf: &'k mut [u8; KEY_BYTES_MAX],
+    type_name: &str,
+    id: &str,
+    locale: &str,
+) -> Option<&'k [u8]> {
+    let mut at = 0;
+    for (n, part) in [type_name, id, locale].into_iter().enumerate() {
+        if n > 0 {
+            *buf.get_mut(at)? = 0;
+            at += 1;
+        }
+        buf.get_mut(at..at + part.len())?.copy_from_slice(part.as_bytes());
+        at += part.len();
+    }
+    Some(&buf[..at])
+}
+
+fn entry(
+    view: &ReleaseView,
+    parts: &RequestParts<'_>,
+    type_name: &str,
+    id: &str,
+    out: &mut Out<'_>,
+) -> Result<Written, Failure> {
+    let (type_name, id) = (decode(type_name), decode(id));
+    let (wanted, locale_named) = wanted(view, parts)?;
+    let found = find(view, &type_name, &id, wanted.as_slice())?;
+    let Some((at, record)) = found else { return Err(missing(view, &type_name, &id, wanted.as_slice())) };
+    let tried = &wanted.as_slice()[..=at];
+    whole(view, parts, &type_name, &id, tried, &record, CACHE_CONTROL, locale_named, out)
+}
+
+/// The first of `locales` that an entry has, by position, with its record.
+fn find(
+    view: &ReleaseView,
+    type_name: &str,
+    id: &str,
+    locales: &[Locale],
+) -> Result<Option<(usize, EntryRecord)>, DeliveryError> {
+    let mut buf = [0; KEY_BYTES_MAX];
+    for (at, locale) in locales.iter().enumerate() {
+        let Some(key) = write_key(&mut buf, type_name, id, locale.as_str()) else { return Ok(None) };
+        if let Some(record) = view.record_at(key)? {
+            return Ok(Some((at, record)));
+        }
+    }
+    Ok(None)
+}
+
+/// An entry exactly as it is stored.
+#[allow(clippy::too_many_arguments, reason = "the hot path; a struct would only be taken apart again")]
+fn whole(
+    view: &ReleaseView,
+    parts: &RequestParts<'_>,
+    type_name: &str,
+    id: &str,
+    tried: &[Locale],
+    record: &EntryRecord,
+    cache_control: &str,
+    locale_named: bool,
+    out: &mut Out<'_>,
+) -> Result<Written, Failure> {
+    let mut surrogate = Vec::with_capacity(tried.len() * (type_name.len() + id.len() + 8));
+    for locale in tried {
+        if !surrogate.is_empty() {
+            surrogate.push(b' ');
+        }
+        for part in [type_name, ":", id, ":", locale.as_str()] {
+            surrogate.extend_from_slice(part.as_bytes());
+        }
+    }
+    let head = Head {
+        contract: (type_name, record.major),
+        locale: tried.last().map(Locale::as_str).unwrap_or_default(),
+        digest: record.digest,
+        surrogate: &surrogate,
+        cache_control,
+        locale_named,
+    };
+    let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
+        view.objects.read_into(&record.digest, buf)?;
+        Ok(())
+    };
+    content(view, parts, &head, record.len as usize, &body, out)
+}
+
+fn decode(part: &str) -> Cow<'_, str> {
+    if part.contains('%') {
+        percent_encoding::percent_decode_str(part).decode_utf8_lossy()
+    } else {
+        Cow::Borrowed(part)
+    }
+}
+
+pub(crate) fn cut(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+fn type_named(view: &ReleaseView, type_name: &str) -> Result<TypeName, Failure> {
+    let found = TypeName::new(type_name).ok().filter(|t| view.definitions.indexed.contains_key(t));
+    found.ok_or_else(|| {
+        let known: Vec<&str> = view.definitions.indexed.keys().take(50).map(TypeName::as_str).collect();
+        let detail = format!("there is no content type `{}`", cut(type_name));
+        Problem::new(404, "unknown-type", "Unknown content type", detail)
+            .help(format!("this release has {}", known.join(", ")))
+            .into()
+    })
+}
+
+fn missing(view: &ReleaseView, type_name: &str, id: &str, tried: &[Locale]) -> Failure {
+    let named = match type_named(view, type_name) {
+        Ok(named) => named,
+        Err(e) => return e,
+    };
+    let others = match EntryId::new(id) {
+        Ok(id) => match view.locales_of(&named, &id) {
+            Ok(others) => others,
+            Err(e) => return e.into(),
+        },
+        Err(_) => Vec::new(),
+    };
+    let list = |l: &[Locale]| l.iter().map(Locale::as_str).collect::<Vec<_>>().join(", ");
+    let p = Problem::new(
+        404,
+        "entry-not-found",
+        "Entry not found",
+        format!("there is no {named} `{}` in {}", cut(id), list(tried)),
+    );
+    match others.is_empty() {
+        true => p.help(format!("GET /v1/entries/{named} lists what there is")).into(),
+        false => p.help(format!("it exists in {}; ask for it with ?locale=", list(&others))).into(),
+    }
+}
+
+fn entries(
+    view: &ReleaseView,
+    parts: &RequestParts<'_>,
+    type_name: &str,
+    out: &mut Out<'_>,
+) -> Result<Written, Failure> {
+    let type_name = type_named(view, &decode(type_name))?;
+    let (wanted, locale_named) = wanted(view, parts)?;
+    let page = list::page(view, &type_name, wanted.as_slice(), parts.query.unwrap_or_default())?;
+    let mut surrogate = type_name.as_str().as_bytes().to_vec();
+    if page.keys.len() < SURROGATE_BYTES_MAX {
+        surrogate.extend(&page.keys);
+    }
+    let head = Head {
+        contract: ("", 0),
+        locale: wanted.as_slice().first().map(Locale::as_str).unwrap_or_default(),
+        digest: Digest::of(&page.body),
+        surrogate: &surrogate,
+        cache_control: CACHE_CONTROL,
+        locale_named,
+    };
+    let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
+        buf.extend_from_slice(&page.body);
+        Ok(())
+    };
+    content(view, parts, &head, page.body.len(), &body, out)
+}
+
+fn shaped(
+    view: &ReleaseView,
+    parts: &RequestParts<'_>,
+    at: usize,
+    shape: &View,
+    slug: &str,
+    out: &mut Out<'_>,
+) -> Result<Written, Failure> {
+    let slug = decode(slug);
+    let (wanted, locale_named) = wanted(view, parts)?;
+    let locales = wanted.as_slice();
+    let not_found = || -> Failure {
+        let list = locales.iter().map(Locale::as_str).collect::<Vec<_>>().join(", ");
+        let by = shape.lookup.field().unwrap_or("id");
+        let detail = format!("no {} has the {by} `{}` in {list}", shape.source, cut(&slug));
+        Problem::new(404, "entry-not-found", "Entry not found", detail)
+            .help(format!("GET /v1/entries/{} lists what there is", shape.source))
+            .into()
+    };
+    if shape.is_whole_entry() {
+        let id = match &shape.lookup {
+            LookupBy::Id => Cow::Borrowed(slug.as_ref()),
+            LookupBy::Field(field) => match compose::by_field(view, &shape.source, field, &slug, locales)? {
+                Some(id) => Cow::Owned(id.as_str().to_owned()),
+                None => return Err(not_found()),
+            },
+        };
+        let source = shape.source.as_str();
+        let Some((n, record)) = find(view, source, &id, locales)? else { return Err(not_found()) };
+        let (tried, cc) = (&locales[..=n], shape.cache_control.as_str());
+        return whole(view, parts, source, &id, tried, &record, cc, locale_named, out);
+    }
+    let Some(composed) = compose::cached(view, at, shape, &slug, locales)? else { return Err(not_found()) };
+    let head = Head {
+        contract: (shape.source.as_str(), composed.major),
+        locale: composed.locale.as_str(),
+        digest: composed.digest,
+        surrogate: &composed.surrogate,
+        cache_control: &shape.cache_control,
+        locale_named,
+    };
+    let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
+        buf.extend_from_slice(&composed.body);
+        Ok(())
+    };
+    content(view, parts, &head, composed.body.len(), &body, out)
+}
+
+/// The surrogate keys of everything that was read, or those of their types when the header would be too long.
+pub(crate) fn surrogate<'a>(keys: impl Iterator<Item = &'a ashlar_model::EntryKey> + Clone) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for key in keys.clone() {
+        if seen.insert(key) {
+            if !out.is_empty() {
+                out.push(b' ');
+            }
+            out.extend(format!("{}:{}:{}", key.type_name, key.id, key.locale).into_bytes());
+        }
+    }
+    if out.len() > SURROGATE_BYTES_MAX {
+        let types: std::collections::BTreeSet<&str> = keys.map(|k| k.type_name.as_str()).collect();
+        return types.into_iter().collect::<Vec<_>>().join(" ").into_bytes();
+    }
+    out
+}

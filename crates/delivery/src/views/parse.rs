@@ -1,0 +1,190 @@
+use std::collections::BTreeMap;
+
+use ashlar_contracts::ContractSet;
+use ashlar_model::{Digest, Files, Finding, TypeName};
+use serde::Deserialize;
+
+use super::{CACHE_CONTROL, INCLUDE_DEPTH_MAX, Include, LookupBy, Selection, VIEWS_MAX, View, Views, check};
+
+/// First path segments under `/v1/` that are not views.
+const RESERVED: [&str; 6] = ["entries", "search", "answers", "tokens", "changes", "redirects"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ViewFile {
+    source: TypeName,
+    lookup: String,
+    path: Option<String>,
+    fields: Option<Vec<String>>,
+    cache_control: Option<String>,
+    #[serde(default)]
+    include: BTreeMap<String, IncludeFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IncludeFile {
+    fields: Option<Vec<String>>,
+    #[serde(default)]
+    include: BTreeMap<String, IncludeFile>,
+}
+
+impl Views {
+    /// Reads `views/*.toml`. A file with an error is left out of the value and has a finding.
+    pub fn parse(files: &Files, contracts: &ContractSet) -> (Self, Vec<Finding>) {
+        let mut findings = Vec::new();
+        let mut list: Vec<View> = Vec::new();
+        for (path, bytes) in files.under("views", ".toml") {
+            if list.len() == VIEWS_MAX {
+                findings.push(Finding::error(
+                    "view-too-many",
+                    path,
+                    format!("a project may have {VIEWS_MAX} views"),
+                ));
+                break;
+            }
+            let Some(view) = read(path, bytes, &mut findings) else { continue };
+            if !check::against_contracts(path, &view, contracts, &mut findings) {
+                continue;
+            }
+            if let Some(other) = list.iter().find(|v| v.prefix == view.prefix) {
+                findings.push(
+                    Finding::error(
+                        "view-path-duplicate",
+                        path,
+                        format!(
+                            "`{}` is already the path of view `{}.v{}`",
+                            view.prefix, other.name, other.major
+                        ),
+                    )
+                    .help("give one of them another `path`"),
+                );
+                continue;
+            }
+            list.push(view);
+        }
+        (Self::new(list), findings)
+    }
+}
+
+fn read(path: &str, bytes: &[u8], findings: &mut Vec<Finding>) -> Option<View> {
+    let mut error = |code: &str, message: String, help: &str| {
+        findings.push(Finding::error(code, path, message).help(help));
+    };
+    let stem = path.strip_prefix("views/").and_then(|p| p.strip_suffix(".toml")).unwrap_or_default();
+    let named = stem.rsplit_once(".v").and_then(|(name, major)| {
+        let major =
+            major.parse::<u32>().ok().filter(|m| (1..=9999).contains(m) && !major.starts_with('0'))?;
+        TypeName::new(name).ok().map(|name| (name.as_str().to_owned(), major))
+    });
+    let Some((name, major)) = named else {
+        error(
+            "view-name",
+            format!("`{stem}` is not a view name"),
+            "call the file NAME.vMAJOR.toml, such as views/pages.v1.toml",
+        );
+        return None;
+    };
+    let Ok(text) = std::str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)) else {
+        error("view-syntax", "the file is not UTF-8 text".to_owned(), "save it as UTF-8");
+        return None;
+    };
+    let file: ViewFile =
+        match toml::from_str(text) {
+            Ok(file) => file,
+            Err(e) => {
+                let line = e.span().map_or(1, |s| {
+                    text.as_bytes()[..s.start.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
+                });
+                let place = format!("{path}:{line}");
+                findings.push(Finding::error("view-syntax", place, e.message().trim().to_owned()).help(
+                    "a view has source, lookup, path, fields, cache_control and [include.FIELD] tables",
+                ));
+                return None;
+            }
+        };
+    let (prefix, rest) = match path_of(&name, major, file.path.as_deref()) {
+        Ok(found) => found,
+        Err(message) => {
+            error(
+                "view-path",
+                message,
+                "a path starts with /v and the major version, and ends in one parameter: /v1/pages/{slug} or /v1/pages/{slug…}",
+            );
+            return None;
+        }
+    };
+    let cache_control = file.cache_control.unwrap_or_else(|| CACHE_CONTROL.to_owned());
+    if cache_control.len() > 200 || !cache_control.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        error(
+            "view-cache-control",
+            "cache_control is not a header value".to_owned(),
+            "use at most 200 printable ASCII characters",
+        );
+        return None;
+    }
+    if depth(&file.include) > INCLUDE_DEPTH_MAX {
+        error(
+            "view-include-depth",
+            format!("includes are nested deeper than {INCLUDE_DEPTH_MAX} levels"),
+            "leave out the innermost; the client can ask for those entries by id",
+        );
+        return None;
+    }
+    let lookup = if file.lookup == "id" { LookupBy::Id } else { LookupBy::Field(file.lookup) };
+    Some(View {
+        name,
+        major,
+        source: file.source,
+        lookup,
+        prefix,
+        rest,
+        select: selection(file.fields, file.include),
+        cache_control,
+        digest: Digest::of(bytes),
+    })
+}
+
+fn depth(include: &BTreeMap<String, IncludeFile>) -> usize {
+    include.values().map(|i| 1 + depth(&i.include)).max().unwrap_or(0)
+}
+
+fn selection(fields: Option<Vec<String>>, include: BTreeMap<String, IncludeFile>) -> Selection {
+    Selection {
+        fields,
+        include: include
+            .into_iter()
+            .map(|(path, i)| Include {
+                path: path.split('.').map(str::to_owned).collect(),
+                select: selection(i.fields, i.include),
+            })
+            .collect(),
+    }
+}
+
+/// The prefix of a view's path and whether its parameter takes slashes.
+fn path_of(name: &str, major: u32, path: Option<&str>) -> Result<(String, bool), String> {
+    let Some(path) = path else { return Ok((format!("/v{major}/{name}/"), true)) };
+    let bad = || format!("`{path}` is not a path for a view");
+    let (prefix, parameter) = path.split_once('{').ok_or_else(bad)?;
+    let parameter = parameter.strip_suffix('}').ok_or_else(bad)?;
+    let (parameter, rest) = match parameter.strip_suffix('…').or(parameter.strip_suffix("...")) {
+        Some(p) => (p, true),
+        None => (parameter, false),
+    };
+    let word = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    let Some(inner) = prefix.strip_prefix("/v").and_then(|p| p.strip_suffix('/')) else { return Err(bad()) };
+    let mut segments = inner.split('/');
+    let version = segments.next().and_then(|v| v.parse::<u32>().ok()).filter(|v| *v > 0).ok_or_else(bad)?;
+    let segments: Vec<&str> = segments.collect();
+    if !word(parameter) || segments.is_empty() || !segments.iter().all(|s| word(s)) || prefix.len() > 500 {
+        return Err(bad());
+    }
+    if version != major {
+        return Err(format!("`{path}` is a path of version {version}; this is version {major} of the view"));
+    }
+    if RESERVED.contains(&segments[0]) {
+        return Err(format!("`/v{version}/{}` is not free for views", segments[0]));
+    }
+    Ok((prefix.to_owned(), rest))
+}

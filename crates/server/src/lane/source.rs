@@ -1,0 +1,41 @@
+use std::sync::Arc;
+
+use ashlar_delivery::{Problem, ReleaseView};
+use async_trait::async_trait;
+
+/// Who asks: what a request says of the tenant and the channel it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Caller<'a> {
+    /// The `Host` header (or `:authority`), with its port.
+    pub host: Option<&'a str>,
+    /// The secret of `Authorization: Bearer …`.
+    pub key: Option<&'a str>,
+}
+
+/// A release that a caller may read.
+#[derive(Clone)]
+pub struct Resolved {
+    /// The release.
+    pub release: Arc<ReleaseView>,
+    /// Whether everybody reads the same here: the public channel. Then shared caches may keep the answer.
+    pub public: bool,
+}
+
+/// Where the doors of delivery find the release to answer from. Implementations touch no SQL in [`Source::resolve`].
+#[async_trait]
+pub trait Source: Send + Sync + 'static {
+    /// The release that a caller reads now, from memory alone and in well under a microsecond. `None` when that cannot
+    /// be said at once (unknown host, unknown or expired key, no release yet): the request then goes to the full
+    /// server, which asks [`Source::explain`].
+    fn resolve(&self, caller: &Caller<'_>) -> Option<Resolved>;
+
+    /// Like [`Source::resolve`], with time: loads what is not in memory, and says why something is refused. `at` is the
+    /// `?at=` of the request: `draft`, a candidate, a release or a channel; it needs the scope `preview`.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    async fn explain(&self, caller: &Caller<'_>, at: Option<&str>) -> Result<Resolved, Problem>;
+
+    /// Called after every answer of the lane and of the delivery router: the status and how many bytes were sent.
+    fn served(&self, status: u16, bytes: usize);
+}
