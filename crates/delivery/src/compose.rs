@@ -207,7 +207,7 @@ impl Work<'_> {
         let definitions = self.view.definitions.clone();
         let Some(contract) = definitions.contracts.get(&name) else { return Ok(()) };
         let facts = match value {
-            Value::Object(fields) => contract.facts(fields),
+            Value::Object(fields) => contract.facts(key, fields),
             _ => return Ok(()),
         };
         let refs: Vec<_> = facts

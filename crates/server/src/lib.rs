@@ -1,1 +1,3 @@
-//! server
+//! HTTP: the delivery lane and its router.
+
+pub mod lane;

@@ -77,7 +77,7 @@ impl<'a> LookupRules<'a> {
                 out.insert(k, Vec::new());
             }
         }
-        let facts = contract.facts(fields);
+        let facts = contract.facts(entry, fields);
         let mut note = |k: Vec<u8>, path: &str| {
             let value = out.entry(k).or_default();
             if value.iter().filter(|b| **b == b'\n').count() < POINTERS_PER_TARGET_MAX {

@@ -17,3 +17,6 @@ pub use accept::serve;
 pub use config::LaneConfig;
 pub use door::{deliver, router};
 pub use source::{Caller, Resolved, Source};
+
+#[cfg(test)]
+mod tests;
