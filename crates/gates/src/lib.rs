@@ -1,1 +1,31 @@
-//! gates
+//! Every check on a frozen candidate or on a project directory, with evidence.
+//!
+//! [`Checker`] is the judge that the `release` room asks; [`check_project`] is `ashlar check`. Both run the same gates
+//! over a [`Site`]: the look-up tree of a candidate, or the entries of a directory in memory.
+//!
+//! Invariants:
+//! - A gate is a pure function of the inputs that its digest covers.
+//! - Work on a candidate is proportional to its changes when the gate passed on the base, unwaived, under the same rules;
+//!   the verdict is that of a full run.
+
+mod candidate;
+pub mod check;
+mod checker;
+mod definitions;
+mod error;
+mod findings;
+mod gate;
+mod inputs;
+mod links;
+mod report;
+mod site;
+
+pub use check::{CheckOptions, CheckReport, CheckStatus, check_project};
+pub use checker::Checker;
+pub use error::GateError;
+pub use report::{junit, sarif, text};
+pub use site::Site;
+
+/// The gates, in the order in which they report.
+pub const GATES: [&str; 7] =
+    ["schema-compatibility", "content-validity", "references", "links", "routes", "views", "approvals"];

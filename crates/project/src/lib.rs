@@ -23,4 +23,4 @@ pub use governance::Governance;
 pub use locate::line_of_pointer;
 pub use mapping::{LocaleSource, Mapping};
 pub use read::{Project, ProjectError, is_definition, read_config};
-pub use redirects::{Redirect, Redirects};
+pub use redirects::{REDIRECTS_MAX, Redirect, Redirects, normal_path};

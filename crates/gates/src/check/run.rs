@@ -1,0 +1,525 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
+
+use ashlar_model::{
+    ContractName, Digest, EntryId, EntryKey, Finding, GateReport, Locale, ProjectConfig, TypeName, Waiver,
+};
+use ashlar_project::{ContentOptions, Project, content};
+use jiff::tz::TimeZone;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{
+    CheckOptions, CheckReport, cache,
+    cache::Cache,
+    entries::{self, FileFacts, Row},
+};
+use crate::{
+    GATES, GateError, Site, checker,
+    definitions::Definitions,
+    findings::{Findings, count},
+    gate::{approvals, compatibility::Compared, links, references, routes, validity},
+    inputs::Inputs,
+    links::LinkRules,
+};
+
+/// Broken references and links whose line is looked up; beyond them the file alone is named.
+const PLACES_MAX: usize = 2_000;
+
+/// Files a worker takes at a time.
+const CHUNK: usize = 64;
+
+/// A project directory with the facts about its content.
+struct Loaded<'a> {
+    dir: &'a Path,
+    definitions: Definitions,
+    options: ContentOptions,
+    /// Findings about definition files and about the content folder itself.
+    findings: Vec<Finding>,
+    content_findings: Vec<Finding>,
+    files: Vec<content::ContentFile>,
+    facts: Vec<FileFacts>,
+    reused: usize,
+    context: Digest,
+    /// The digest of everything that was listed: definition files by content, content files by what tells a change.
+    listed: Digest,
+    settled: bool,
+    cache: Cache,
+}
+
+impl<'a> Loaded<'a> {
+    /// Reads definitions and lists content; the content itself is not read yet.
+    fn list(dir: &'a Path, use_cache: bool) -> Result<Self, GateError> {
+        // Taken before anything is listed: what changes later is not settled.
+        let now_ns = jiff::Timestamp::now().as_nanosecond();
+        let (files, findings) = Project::read(dir)?;
+        let definitions = Definitions::load(&files);
+        let options = content_options(&definitions);
+        let mut context = Inputs::new("check");
+        context.json("locale", &options.default_locale).json("bodies", &options.body_fields);
+        let context = context.finish();
+        let (listed_files, content_findings) = content::list(dir);
+        let mut listed = Inputs::new("listed");
+        listed.digest("definitions", &definitions.digest).json("findings", &(&findings, &content_findings));
+        for f in &listed_files {
+            listed.add(&f.path, &f.len.to_le_bytes());
+            listed.add("", &[f.mtime_ns.to_le_bytes(), f.ctime_ns.to_le_bytes()].concat());
+            listed.add("", &f.inode.to_le_bytes());
+        }
+        let settled = listed_files.iter().all(|f| cache::settled(f, now_ns));
+        let cache = if use_cache { Cache::open(dir, &context) } else { Cache::default() };
+        Ok(Self {
+            dir,
+            definitions,
+            options,
+            findings,
+            content_findings,
+            files: listed_files,
+            facts: Vec::new(),
+            reused: 0,
+            context,
+            listed: listed.finish(),
+            settled,
+            cache,
+        })
+    }
+
+    /// Reads the content, what is unchanged from the cache.
+    fn read(&mut self) {
+        let next = AtomicUsize::new(0);
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
+        let this = &*self;
+        let work = || {
+            let mut out: Vec<(usize, bool, FileFacts)> = Vec::new();
+            loop {
+                let start = next.fetch_add(CHUNK, Ordering::Relaxed);
+                let Some(chunk) = this.files.get(start..(start + CHUNK).min(this.files.len())) else {
+                    return out;
+                };
+                if chunk.is_empty() {
+                    return out;
+                }
+                for (i, file) in chunk.iter().enumerate() {
+                    let known = this.cache.get(file).filter(|facts| facts.rows.iter().all(|r| this.holds(r)));
+                    let reused = known.is_some();
+                    let facts = known.unwrap_or_else(|| {
+                        entries::read(this.dir, &file.path, &this.options, &this.definitions)
+                    });
+                    out.push((start + i, reused, facts));
+                }
+            }
+        };
+        let mut parts: Vec<(usize, bool, FileFacts)> = std::thread::scope(|scope| {
+            let handles: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut all = work();
+            for handle in handles {
+                match handle.join() {
+                    Ok(part) => all.extend(part),
+                    // A file that brought a worker down is read again here, where the panic is not hidden.
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            all
+        });
+        parts.sort_unstable_by_key(|p| p.0);
+        self.reused = parts.iter().filter(|p| p.1).map(|p| p.2.rows.len()).sum();
+        self.facts = parts.into_iter().map(|p| p.2).collect();
+    }
+
+    /// Whether facts from the cache were taken with the contract that the entry follows now.
+    fn holds(&self, row: &Row) -> bool {
+        let contract = entries::contract_of(&self.definitions, &row.key, row.named.as_ref());
+        contract.map(|c| c.digest) == row.contract
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.facts.iter().flat_map(|f| &f.rows)
+    }
+}
+
+fn content_options(definitions: &Definitions) -> ContentOptions {
+    let default_locale = match &definitions.config {
+        Ok(config) => config.locales.default.clone(),
+        Err(_) => ProjectConfig::named("").locales.default,
+    };
+    let mut body_fields = BTreeMap::new();
+    for contract in definitions.contracts.iter().filter(|c| c.is_type()) {
+        let type_name = &contract.name.name;
+        if body_fields.contains_key(type_name) {
+            continue;
+        }
+        let newest = definitions.newest(type_name).unwrap_or(contract);
+        // The first Markdown property of the entry itself; those inside objects and arrays cannot take a body.
+        let own = |path: &&String| !path.trim_start_matches('/').contains('/');
+        if let Some(field) = newest.markdown_fields().iter().find(own) {
+            body_fields.insert(type_name.clone(), field.trim_start_matches('/').to_owned());
+        }
+    }
+    ContentOptions { default_locale, body_fields }
+}
+
+/// All content in memory.
+struct MemorySite<'a> {
+    entries: FxHashMap<&'a TypeName, FxHashSet<&'a EntryId>>,
+    routes: FxHashMap<&'a Locale, FxHashMap<&'a str, Vec<&'a Row>>>,
+    rows: Vec<&'a Row>,
+    duplicates: Vec<(&'a Row, &'a Row)>,
+}
+
+impl<'a> MemorySite<'a> {
+    fn new(loaded: &'a Loaded<'_>) -> Self {
+        let mut site = Self {
+            entries: FxHashMap::default(),
+            routes: FxHashMap::default(),
+            rows: Vec::new(),
+            duplicates: Vec::new(),
+        };
+        let mut seen: FxHashMap<&EntryKey, &Row> = FxHashMap::default();
+        for row in loaded.rows() {
+            if let Some(first) = seen.get(&row.key) {
+                site.duplicates.push((first, row));
+                continue;
+            }
+            seen.insert(&row.key, row);
+            site.entries.entry(&row.key.type_name).or_default().insert(&row.key.id);
+            if let Some(route) = &row.route {
+                site.routes.entry(&row.key.locale).or_default().entry(route).or_default().push(row);
+            }
+            site.rows.push(row);
+        }
+        site
+    }
+
+    fn find(&self, key: &EntryKey) -> bool {
+        self.rows.iter().any(|r| r.key == *key)
+    }
+}
+
+impl Site for MemorySite<'_> {
+    fn has_entry(&self, type_name: &TypeName, id: &EntryId) -> Result<bool, GateError> {
+        Ok(self.entries.get(type_name).is_some_and(|ids| ids.contains(id)))
+    }
+
+    fn has_route(&self, locale: &Locale, route: &str) -> Result<bool, GateError> {
+        Ok(self.routes.get(locale).is_some_and(|routes| routes.contains_key(route)))
+    }
+}
+
+/// What a gate found: its findings, how much it looked at, and of what.
+type Outcome = (Findings, usize, String);
+
+struct Check<'a> {
+    project: &'a Loaded<'a>,
+    site: &'a MemorySite<'a>,
+    base: Option<(&'a Loaded<'a>, &'a MemorySite<'a>)>,
+    config: &'a ProjectConfig,
+    today: String,
+}
+
+pub(super) fn run(dir: &Path, options: &CheckOptions) -> Result<CheckReport, GateError> {
+    let started = Instant::now();
+    let mut project = Loaded::list(dir, options.cache)?;
+    let mut base = options.against.as_deref().map(|dir| Loaded::list(dir, false)).transpose()?;
+    let today = options.now.to_zoned(TimeZone::UTC).date();
+    let mut inputs = Inputs::new("check-report");
+    inputs.digest("project", &project.listed).add("today", today.to_string().as_bytes());
+    if let Some(base) = &base {
+        inputs.digest("base", &base.listed);
+    }
+    let inputs = inputs.finish();
+    let settled = project.settled && base.as_ref().is_none_or(|b| b.settled);
+    let mut metrics = BTreeMap::new();
+    let contracts = project.definitions.contracts.iter().count();
+    metrics.insert("contracts".to_owned(), contracts as f64);
+    metrics.insert("files".to_owned(), project.files.len() as f64);
+    let finish = |gates: Vec<GateReport>, mut metrics: BTreeMap<String, f64>| {
+        metrics.insert("ms".to_owned(), started.elapsed().as_secs_f64() * 1e3);
+        CheckReport::new(gates, metrics)
+    };
+    if settled
+        && let Some((known, report)) = &project.cache.report
+        && *known == inputs
+        && let Ok((entries, mut gates)) = serde_json::from_slice::<(usize, Vec<GateReport>)>(report)
+        && gates.len() == GATES.len()
+    {
+        gates.iter_mut().for_each(|g| g.from_evidence = true);
+        metrics.insert("entries".to_owned(), entries as f64);
+        metrics.insert("reused".to_owned(), entries as f64);
+        return Ok(finish(gates, metrics));
+    }
+    let config = match &project.definitions.config {
+        Ok(config) => config.clone(),
+        Err(findings) => {
+            // A file that could not be read at all says more than that the configuration is missing.
+            let unreadable = project.findings.iter().filter(|f| f.place.starts_with("ashlar.toml"));
+            let findings: Vec<Finding> = match unreadable.cloned().collect::<Vec<_>>() {
+                found if found.is_empty() => findings.clone(),
+                found => found,
+            };
+            return Ok(finish(checker::unusable(&findings, &project.listed), metrics));
+        }
+    };
+    project.read();
+    if let Some(base) = &mut base {
+        base.read();
+    }
+    let site = MemorySite::new(&project);
+    let base_site = base.as_ref().map(MemorySite::new);
+    let check = Check {
+        project: &project,
+        site: &site,
+        base: base.as_ref().zip(base_site.as_ref()),
+        config: &config,
+        today: today.to_string(),
+    };
+    let gates = check.all(today)?;
+    metrics.insert("entries".to_owned(), site.rows.len() as f64);
+    metrics.insert("reused".to_owned(), project.reused as f64);
+    if options.cache {
+        let report = serde_json::to_vec(&(site.rows.len(), &gates)).ok().filter(|_| settled);
+        let now_ns = jiff::Timestamp::now().as_nanosecond();
+        let unchanged = project.cache.len() == project.files.len() && project.reused == site.rows.len();
+        if !unchanged || report.is_some() {
+            let started_ns = now_ns - i128::try_from(started.elapsed().as_nanos()).unwrap_or(0);
+            let kept =
+                project.files.iter().zip(&project.facts).filter(|(f, _)| cache::settled(f, started_ns));
+            cache::write(dir, &project.context, report.as_deref().map(|r| (&inputs, r)), kept);
+        }
+    }
+    Ok(finish(gates, metrics))
+}
+
+impl Check<'_> {
+    fn all(&self, today: jiff::civil::Date) -> Result<Vec<GateReport>, GateError> {
+        let mut content = Inputs::new("content");
+        for row in self.project.rows() {
+            content.add(&row.source, &row.key.to_bytes()).digest("", &row.digest);
+        }
+        let content = content.finish();
+        let base = self.base.map(|(b, _)| b.listed);
+        GATES
+            .iter()
+            .map(|gate| {
+                let started = Instant::now();
+                let mut inputs = Inputs::new(gate);
+                inputs.digest("definitions", &self.project.definitions.digest).digest("content", &content);
+                inputs.json("base", &base);
+                let (findings, checked, what) = self.gate(gate)?;
+                let summary = match (findings.errors(), findings.total()) {
+                    (0, 0) => format!("{what}: nothing stands against it"),
+                    (0, n) => format!("{what}: {}", count(n, "warning", "warnings")),
+                    (n, _) => format!("{what}: {}", count(n, "error", "errors")),
+                };
+                let mut report = findings.judged(gate, inputs.finish(), summary);
+                report = report.metric("checked", checked as f64);
+                if *gate == "content-validity" {
+                    report = report.metric("reused", self.project.reused as f64);
+                }
+                report.duration_ms = started.elapsed().as_secs_f64() * 1e3;
+                if !report.status.lets_through() {
+                    let waiver = self.project.definitions.governance.waiver(gate, today).map(|w| Waiver {
+                        by: w.by.clone(),
+                        reason: w.reason.clone(),
+                        at: w.until.map_or_else(
+                            || "governance.toml".to_owned(),
+                            |until| format!("governance.toml, until {until}"),
+                        ),
+                    });
+                    checker::waived(&mut report, waiver);
+                }
+                Ok(report)
+            })
+            .collect()
+    }
+
+    fn gate(&self, gate: &str) -> Result<Outcome, GateError> {
+        match gate {
+            "schema-compatibility" => Ok(self.compatibility()),
+            "content-validity" => Ok(self.validity()),
+            "references" => self.references(),
+            "links" => self.links(),
+            "routes" => self.routes(),
+            "views" => {
+                let mut findings = Findings::default();
+                findings.extend(self.project.definitions.view_findings.iter().cloned());
+                let n = self.project.definitions.views.iter().count();
+                Ok((findings, n, count(n, "view", "views")))
+            }
+            _ => Ok(self.approvals()),
+        }
+    }
+
+    fn compatibility(&self) -> Outcome {
+        let definitions = &self.project.definitions;
+        let mut findings = Findings::default();
+        findings.extend(self.project.findings.iter().cloned());
+        let base = self.base.map(|(b, _)| &b.definitions);
+        let compared = Compared::new(&self.config.gates, definitions, base, &[]);
+        let mut used: BTreeMap<ContractName, String> = BTreeMap::new();
+        let removed = compared.removed_types();
+        for row in self.site.rows.iter().filter(|r| removed.contains(&r.key.type_name)) {
+            if let Some(named) = &row.named {
+                used.entry(named.clone()).or_insert_with(|| row.source.clone());
+            }
+        }
+        findings.extend(compared.findings(&BTreeSet::new(), &[], &used, &self.today));
+        let what = match self.base {
+            Some(_) => count(compared.compared(), "changed contract", "changed contracts"),
+            None => count(definitions.contracts.iter().count(), "contract", "contracts"),
+        };
+        (findings, compared.compared(), what)
+    }
+
+    fn validity(&self) -> Outcome {
+        let mut findings = Findings::default();
+        findings.extend(self.project.content_findings.iter().cloned());
+        for facts in &self.project.facts {
+            findings.extend(facts.findings.iter().cloned());
+        }
+        for (first, second) in &self.site.duplicates {
+            findings.push(
+                Finding::error(
+                    "duplicate-entry",
+                    &second.source,
+                    format!("{} is already in {}.", second.key, first.source),
+                )
+                .help("remove one of the two, or give it another id"),
+            );
+        }
+        for row in self.project.rows() {
+            let mut problems: Vec<_> =
+                validity::unsupported_locale(&self.config.locales, &row.key).into_iter().collect();
+            if row.contract.is_none() {
+                let major = row.named.as_ref().map(|n| n.major);
+                problems.push(validity::unknown_contract(&self.project.definitions, &row.key, major));
+            }
+            findings.extend(problems.into_iter().map(|p| p.at(row.source.clone())));
+            findings.extend(row.findings.iter().cloned());
+        }
+        let n = self.site.rows.len();
+        (findings, n, count(n, "entry", "entries"))
+    }
+
+    /// Where a field of an entry stands; exact for the first ones only.
+    fn place(&self, told: &mut usize, row: &Row, pointer: &str, line: usize) -> String {
+        *told += 1;
+        match *told > PLACES_MAX {
+            true => format!("{} {pointer}", row.source),
+            false => entries::place(self.project.dir, row, pointer, line, &self.project.options),
+        }
+    }
+
+    fn references(&self) -> Result<Outcome, GateError> {
+        let mut findings = Findings::default();
+        let (mut checked, mut told) = (0, 0);
+        for row in &self.site.rows {
+            for r in &row.refs {
+                checked += 1;
+                if self.site.has_entry(&r.type_name, &r.id)? {
+                    continue;
+                }
+                let deleted = match self.base {
+                    Some((_, base)) => base.has_entry(&r.type_name, &r.id)?,
+                    None => false,
+                };
+                let place = self.place(&mut told, row, &r.pointer, 1);
+                let broken = references::Broken { place, type_name: &r.type_name, id: &r.id, deleted };
+                findings.push(broken.finding());
+            }
+        }
+        Ok((findings, checked, count(checked, "reference", "references")))
+    }
+
+    fn link_rules(&self) -> LinkRules<'_> {
+        let redirects = &self.project.definitions.redirects;
+        LinkRules::new(&self.config.locales, &self.config.gates.links_ignored, redirects)
+    }
+
+    fn links(&self) -> Result<Outcome, GateError> {
+        let mut findings = Findings::default();
+        let rules = self.link_rules();
+        let (mut checked, mut told) = (0, 0);
+        for row in &self.site.rows {
+            for link in &row.links {
+                checked += 1;
+                if !rules.leads(self.site, &row.key.locale, &link.target)? {
+                    let place = self.place(&mut told, row, &link.pointer, link.line);
+                    findings.push(links::broken(place, &row.key.locale, &link.target));
+                }
+            }
+        }
+        Ok((findings, checked, count(checked, "link", "links")))
+    }
+
+    fn routes(&self) -> Result<Outcome, GateError> {
+        let mut findings = Findings::default();
+        let definitions = &self.project.definitions;
+        findings.extend(definitions.redirect_findings.iter().cloned());
+        let rules = self.link_rules();
+        let mut n = 0;
+        for (locale, routes) in &self.site.routes {
+            n += routes.len();
+            for (route, rows) in routes.iter().filter(|(_, rows)| rows.len() > 1) {
+                let mut places: Vec<String> = rows.iter().take(100).map(|r| r.source.clone()).collect();
+                places.sort();
+                findings.push(routes::clash(route, locale, &places));
+            }
+        }
+        if let Some((_, base)) = self.base {
+            for row in &base.rows {
+                let Some(route) = &row.route else { continue };
+                if definitions.redirects.get(route).is_none()
+                    && !rules.has_route(self.site, &row.key.locale, route)?
+                {
+                    findings.push(routes::vanished(&row.key, route, !self.site.find(&row.key)));
+                }
+            }
+        }
+        let locales = self.config.locales.all();
+        findings.extend(routes::redirects(self.site, &rules, &definitions.redirects, &locales, None)?);
+        Ok((findings, n, count(n, "route", "routes")))
+    }
+
+    fn approvals(&self) -> Outcome {
+        let mut findings = Findings::default();
+        let definitions = &self.project.definitions;
+        findings.extend(definitions.governance_findings.iter().cloned());
+        let Some((_, base)) = self.base else { return (findings, 0, "no base to compare with".to_owned()) };
+        let none = BTreeMap::new();
+        let old: FxHashMap<&EntryKey, &Row> = base.rows.iter().map(|r| (&r.key, *r)).collect();
+        let new: FxHashMap<&EntryKey, &Row> = self.site.rows.iter().map(|r| (&r.key, *r)).collect();
+        let keys: BTreeSet<&EntryKey> = old.keys().chain(new.keys()).copied().collect();
+        let mut changes = Vec::new();
+        for key in keys {
+            let values = |rows: &FxHashMap<&EntryKey, &Row>| {
+                rows.get(key).map_or_else(|| none.clone(), |r| r.sensitive.clone())
+            };
+            changes.extend(approvals::changes(key, &values(&old), &values(&new)));
+        }
+        for change in &changes {
+            let place = match new.get(&change.key) {
+                Some(row) => format!("{} /{}", row.source, change.field),
+                None => format!("{} /{}", change.key, change.field),
+            };
+            findings.push(
+                Finding::warning(
+                    "approval-needed",
+                    place,
+                    format!(
+                        "The change of `{}` will need an approval under the right `{}`.",
+                        change.field, change.right
+                    ),
+                )
+                .help(format!(
+                    "ashlar candidate approve C --right {} --as NAME, once it is a candidate",
+                    change.right
+                )),
+            );
+        }
+        let n = changes.len();
+        (findings, n, count(n, "sensitive change", "sensitive changes"))
+    }
+}

@@ -1,0 +1,406 @@
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use ashlar_delivery::lookup::{self, Lookup};
+use ashlar_model::{
+    ContractName, Digest, EntryId, EntryKey, Fields, Files, Finding, GateReport, GateStatus, Level,
+    ProjectConfig, Rules, Waiver,
+};
+use ashlar_release::{Judge, JudgeInput, Judgement, ReleaseError, RequiredApproval};
+use ashlar_store::{Batch, TenantObjects, Tree};
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::{
+    GATES, GateError,
+    candidate::{Candidate, Work},
+    definitions::{Definitions, DefinitionsCache},
+    findings::{Findings, count},
+    gate::{approvals, compatibility::Compared, validity},
+    inputs::Inputs,
+};
+
+/// The name of the look-up tree among what is derived from a candidate.
+const LOOKUP: &str = "lookup";
+
+/// Look-up trees that are remembered: those of open candidates and of what channels serve.
+const LOOKUPS_KEPT_MAX: usize = 64;
+
+/// Runs every gate. Cheap to share; parsed definitions and look-up roots are kept between calls.
+#[derive(Default)]
+pub struct Checker {
+    definitions: DefinitionsCache,
+    lookups: Mutex<VecDeque<(Digest, Digest, Digest)>>,
+}
+
+impl Checker {
+    /// A judge with nothing remembered.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The root of the look-up tree that was made for this snapshot and these rules, if it is stored.
+    fn remembered(&self, objects: &TenantObjects, snapshot: &Digest, rules: &Digest) -> Option<Digest> {
+        let lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = lookups.iter().find(|(s, r, _)| s == snapshot && r == rules)?;
+        objects.contains(&found.2).then_some(found.2)
+    }
+
+    fn remember(&self, snapshot: Digest, rules: Digest, root: Digest) {
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        lookups.retain(|(s, r, _)| *s != snapshot || *r != rules);
+        lookups.push_front((snapshot, rules, root));
+        lookups.truncate(LOOKUPS_KEPT_MAX);
+    }
+
+    /// The candidate's look-up tree, made from that of the base where that can be done.
+    fn lookup(
+        &self,
+        input: &JudgeInput<'_>,
+        definitions: &Definitions,
+        base: Option<(&Lookup, &Tree)>,
+        batch: &mut Batch,
+    ) -> Result<Lookup, GateError> {
+        let rules = Candidate::lookup_rules(definitions);
+        let (snapshot, digest) = (input.snapshot.root(), *rules.digest());
+        if let Some(root) = self.remembered(input.objects, &snapshot, &digest) {
+            return Ok(Lookup::open(input.objects, &root)?);
+        }
+        let lookup = lookup::derive(base, &rules, input.objects, input.snapshot, batch)?;
+        self.remember(snapshot, digest, lookup.tree().root());
+        Ok(lookup)
+    }
+
+    fn base_lookup(input: &JudgeInput<'_>) -> Result<Option<Lookup>, GateError> {
+        let root = input.base.as_ref().and_then(|b| b.derived.get(LOOKUP));
+        Ok(root.map(|root| Lookup::open(input.objects, root)).transpose()?)
+    }
+
+    fn history(&self, input: &JudgeInput<'_>) -> Vec<Arc<Definitions>> {
+        input.history.iter().map(|files| self.definitions.get(files)).collect()
+    }
+
+    fn today(input: &JudgeInput<'_>) -> jiff::civil::Date {
+        input.now.to_zoned(TimeZone::UTC).date()
+    }
+}
+
+impl Judge for Checker {
+    fn rules(&self, definitions: &Files) -> Result<Rules, Vec<Finding>> {
+        self.definitions.get(definitions).rules()
+    }
+
+    fn validate(
+        &self,
+        definitions: &Files,
+        contract: &ContractName,
+        fields: &Fields,
+    ) -> Result<Vec<Finding>, ReleaseError> {
+        let definitions = self.definitions.get(definitions);
+        let Some(found) = definitions.contract(&contract.name, contract.major) else {
+            let known: Vec<String> =
+                definitions.contracts.iter().filter(|c| c.is_type()).map(|c| c.name.to_string()).collect();
+            return Err(ReleaseError::not_found(
+                "contract",
+                contract,
+                format!("the project has {}", known.join(", ")),
+            ));
+        };
+        // What is wrong with fields does not depend on which entry they are of.
+        let id = EntryId::new("entry").map_err(|e| ReleaseError::invalid(e.to_string(), ""))?;
+        let locale = ProjectConfig::named("").locales.default;
+        let key = EntryKey { type_name: contract.name.clone(), id, locale };
+        let problems = validity::fields(found, &key, &Value::Object(fields.clone()));
+        Ok(problems
+            .into_iter()
+            .map(|p| {
+                let place = if p.pointer.is_empty() { "/".to_owned() } else { p.pointer.clone() };
+                p.at(place)
+            })
+            .collect())
+    }
+
+    fn judge(&self, input: &JudgeInput<'_>) -> Result<Judgement, ReleaseError> {
+        let definitions = self.definitions.get(input.definitions);
+        let mut batch = input.objects.batch();
+        let config = match &definitions.config {
+            Ok(config) => config.clone(),
+            Err(findings) => {
+                let gates = unusable(findings, &definitions.digest);
+                return Ok(Judgement { gates, derived: BTreeMap::new(), objects: batch });
+            }
+        };
+        let base = input.base.as_ref().map(|b| self.definitions.get(&b.definitions));
+        let base_lookup = Self::base_lookup(input)?;
+        let started = Instant::now();
+        let earlier = base_lookup.as_ref().zip(input.base.as_ref().map(|b| &b.snapshot));
+        let lookup = self.lookup(input, &definitions, earlier, &mut batch)?;
+        let lookup_ms = started.elapsed().as_secs_f64() * 1e3;
+        let same_rules = base.as_ref().is_some_and(|b| {
+            Candidate::lookup_rules(b).digest() == Candidate::lookup_rules(&definitions).digest()
+        });
+        let candidate = Candidate {
+            input,
+            definitions: definitions.clone(),
+            base: base.clone(),
+            config: &config,
+            lookup: &lookup,
+            base_lookup: base_lookup.as_ref(),
+            same_rules,
+        };
+        let history = self.history(input);
+        let mut gates = Run { candidate: &candidate, config: &config, history: &history }.all();
+        if let Some(references) = gates.iter_mut().find(|g| g.gate == "references" && !g.from_evidence) {
+            references.metrics.insert("lookup_ms".to_owned(), lookup_ms);
+        }
+        let derived = BTreeMap::from([(LOOKUP.to_owned(), lookup.tree().root())]);
+        Ok(Judgement { gates, derived, objects: batch })
+    }
+
+    fn required_approvals(&self, input: &JudgeInput<'_>) -> Result<Vec<RequiredApproval>, ReleaseError> {
+        let definitions = self.definitions.get(input.definitions);
+        let Ok(config) = &definitions.config else { return Ok(Vec::new()) };
+        let base = input.base.as_ref().map(|b| self.definitions.get(&b.definitions));
+        let no_lookup = Lookup::new(Tree::empty());
+        let candidate = Candidate {
+            input,
+            definitions: definitions.clone(),
+            base: base.clone(),
+            config,
+            lookup: &no_lookup,
+            base_lookup: None,
+            same_rules: false,
+        };
+        let changes = candidate.sensitive_changes()?;
+        let mut required = approvals::required(&changes, &|key| candidate.authors(key));
+        let history = self.history(input);
+        let compared = Compared::new(&config.gates, &definitions, base.as_deref(), &history);
+        required.extend(compared.required(input.definition_authors));
+        Ok(required)
+    }
+}
+
+/// The reports when `ashlar.toml` cannot be used: no gate can run.
+pub(crate) fn unusable(findings: &[Finding], inputs: &Digest) -> Vec<GateReport> {
+    GATES
+        .iter()
+        .map(|gate| {
+            let mut report = GateReport::could_not_run(
+                gate,
+                *inputs,
+                "ashlar.toml cannot be used, so nothing was checked",
+            );
+            report.findings = findings.to_vec();
+            report.findings_total = findings.len();
+            report
+        })
+        .collect()
+}
+
+/// One judgement.
+struct Run<'a> {
+    candidate: &'a Candidate<'a>,
+    config: &'a ProjectConfig,
+    history: &'a [Arc<Definitions>],
+}
+
+impl Run<'_> {
+    fn all(&self) -> Vec<GateReport> {
+        GATES.iter().map(|gate| self.gate(gate)).collect()
+    }
+
+    fn gate(&self, gate: &str) -> GateReport {
+        let inputs = self.inputs(gate);
+        let report = match (self.candidate.input.evidence)(gate, &inputs) {
+            Some(report) if report.gate == gate && could_run(&report) => from_evidence(report),
+            _ => {
+                let started = Instant::now();
+                let mut report = self.run(gate, inputs).unwrap_or_else(|e| {
+                    GateReport::could_not_run(gate, inputs, format!("The gate could not run: {e}."))
+                });
+                report.duration_ms = started.elapsed().as_secs_f64() * 1e3;
+                report
+            }
+        };
+        self.waive(report)
+    }
+
+    /// Everything a gate's verdict depends on.
+    fn inputs(&self, gate: &str) -> Digest {
+        let Candidate { input, definitions, base, lookup, base_lookup, .. } = self.candidate;
+        let mut inputs = Inputs::new(gate);
+        inputs.digest("contracts", &definitions.contracts_digest);
+        let zero = Digest::from_bytes([0; 32]);
+        let base_contracts = base.as_ref().map_or(zero, |b| b.contracts_digest);
+        let base_snapshot = input.base.as_ref().map_or(zero, |b| b.snapshot.root());
+        match gate {
+            "schema-compatibility" => {
+                inputs.digest("base", &base_contracts).json("config", &self.config.gates);
+                for definitions in self.history {
+                    inputs.digest("history", &definitions.contracts_digest);
+                }
+                inputs.digest("governance", &definitions.part("governance.toml"));
+                inputs.json("authors", input.definition_authors);
+                for a in input.approvals.iter().filter(|a| a.right.starts_with("owner:")) {
+                    inputs.json("approval", &(&a.right, &a.change, &a.by));
+                }
+                let removed = base.as_ref().is_some_and(|b| {
+                    b.contracts.iter().any(|c| definitions.contracts.get(&c.name).is_none())
+                });
+                if removed {
+                    // Whether entries still follow a removed contract, and whether its sunset has come.
+                    inputs.digest("snapshot", &input.snapshot.root());
+                    inputs.add("today", Checker::today(input).to_string().as_bytes());
+                }
+            }
+            "content-validity" => {
+                inputs.digest("snapshot", &input.snapshot.root()).json("locales", &self.config.locales);
+            }
+            "references" => {
+                inputs.digest("lookup", &lookup.tree().root()).digest("snapshot", &input.snapshot.root());
+                inputs.digest("base", &base_snapshot);
+            }
+            "links" | "routes" => {
+                inputs.digest("lookup", &lookup.tree().root()).json("locales", &self.config.locales);
+                inputs.json("ignored", &self.config.gates.links_ignored);
+                inputs.digest("redirects", &definitions.part("redirects.toml"));
+                if gate == "routes" {
+                    inputs.digest("base", &base_lookup.as_ref().map_or(zero, |l| l.tree().root()));
+                    inputs.digest("snapshot", &input.snapshot.root());
+                }
+            }
+            "views" => {
+                inputs.digest("views", &definitions.part("views/"));
+            }
+            _ => {
+                inputs.digest("base-contracts", &base_contracts).digest("base", &base_snapshot);
+                inputs.digest("snapshot", &input.snapshot.root()).digest("changes", &input.changes.root());
+                inputs.digest("governance", &definitions.part("governance.toml"));
+                for a in input.approvals {
+                    inputs.json("approval", &(&a.right, &a.change, &a.by));
+                }
+            }
+        }
+        inputs.finish()
+    }
+
+    fn run(&self, gate: &str, inputs: Digest) -> Result<GateReport, GateError> {
+        let c = self.candidate;
+        let (work, summary) = match gate {
+            "schema-compatibility" => {
+                let compared =
+                    Compared::new(&self.config.gates, &c.definitions, c.base.as_deref(), self.history);
+                let used = c.still_used(&compared.removed_types())?;
+                let today = Checker::today(c.input).to_string();
+                let mut findings = Findings::default();
+                findings.extend(compared.findings(
+                    c.input.definition_authors,
+                    c.input.approvals,
+                    &used,
+                    &today,
+                ));
+                let checked = compared.compared();
+                let what = count(checked, "changed contract", "changed contracts");
+                (Work { findings, checked, reused: 0 }, what)
+            }
+            "content-validity" => summed(c.validity()?, "entry", "entries"),
+            "references" => summed(c.references()?, "target of references", "targets of references"),
+            "links" => summed(c.links()?, "link", "links"),
+            "routes" => summed(c.routes()?, "route", "routes"),
+            "views" => {
+                let mut findings = Findings::default();
+                findings.extend(c.definitions.view_findings.iter().cloned());
+                let checked = c.definitions.views.iter().count();
+                (Work { findings, checked, reused: 0 }, count(checked, "view", "views"))
+            }
+            _ => self.approvals()?,
+        };
+        let summary = match (work.findings.errors(), work.findings.total()) {
+            (0, 0) => format!("{summary}: nothing stands against it"),
+            (0, n) => format!("{summary}: {}", count(n, "warning", "warnings")),
+            (n, _) => format!("{summary}: {}", count(n, "error", "errors")),
+        };
+        let (checked, reused) = (work.checked as f64, work.reused as f64);
+        let report = work.findings.judged(gate, inputs, summary);
+        Ok(report.metric("checked", checked).metric("reused", reused))
+    }
+
+    fn approvals(&self) -> Result<(Work, String), GateError> {
+        let c = self.candidate;
+        let governance = &c.definitions.governance;
+        let mut findings = Findings::default();
+        findings.extend(c.definitions.governance_findings.iter().cloned());
+        let changes = c.sensitive_changes()?;
+        let required = approvals::required(&changes, &|key| c.authors(key));
+        for r in &required {
+            if let Err(why) = approvals::given(r, c.input.approvals, governance) {
+                findings.extend(approvals::missing(r, &changes, governance, why.as_deref()));
+            }
+        }
+        let what = count(required.len(), "approval needed", "approvals needed");
+        Ok((Work { findings, checked: changes.len(), reused: 0 }, what))
+    }
+
+    /// Lets a gate that did not pass through when a named person said so.
+    fn waive(&self, mut report: GateReport) -> GateReport {
+        if report.status.lets_through() {
+            return report;
+        }
+        let given = self
+            .candidate
+            .input
+            .waivers
+            .iter()
+            .find(|(gate, _)| *gate == report.gate)
+            .map(|(_, w)| w.clone());
+        let today = Checker::today(self.candidate.input);
+        let standing = self.candidate.definitions.governance.waiver(&report.gate, today).map(|w| Waiver {
+            by: w.by.clone(),
+            reason: w.reason.clone(),
+            at: w
+                .until
+                .map_or_else(|| "governance.toml".to_owned(), |u| format!("governance.toml, until {u}")),
+        });
+        waived(&mut report, given.or(standing));
+        report
+    }
+}
+
+/// Marks a report as waived: it says so, by whom and why.
+pub(crate) fn waived(report: &mut GateReport, waiver: Option<Waiver>) {
+    if let Some(waiver) = waiver {
+        report.status = GateStatus::Waived;
+        report.summary = format!("{} (waived by {}: {})", report.summary, waiver.by, waiver.reason);
+        report.waiver = Some(waiver);
+    }
+}
+
+/// A gate that could not run is run again, also when it was waived.
+fn could_run(report: &GateReport) -> bool {
+    report.status != GateStatus::Error && report.findings.iter().all(|f| f.code != "gate-error")
+}
+
+/// A report as the gate itself gave it, before any waiver.
+fn from_evidence(mut report: GateReport) -> GateReport {
+    if let Some(waiver) = report.waiver.take() {
+        let suffix = format!(" (waived by {}: {})", waiver.by, waiver.reason);
+        if let Some(plain) = report.summary.strip_suffix(&suffix) {
+            report.summary = plain.to_owned();
+        }
+        let failed = report.findings.iter().any(|f| f.level == Level::Error);
+        report.status = if failed { GateStatus::Fail } else { GateStatus::Pass };
+    }
+    report.from_evidence = true;
+    report
+}
+
+fn summed(work: Work, one: &str, many: &str) -> (Work, String) {
+    let what = match work.reused {
+        0 => count(work.checked, one, many),
+        _ => format!("{} affected by the changes", count(work.checked, one, many)),
+    };
+    (work, what)
+}

@@ -1,0 +1,180 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use ashlar_contracts::{Contract, ContractSet};
+use ashlar_delivery::views::Views;
+use ashlar_model::{ContractName, Digest, Files, Finding, ProjectConfig, Rules, TypeName, TypeRules};
+use ashlar_project::{Governance, Redirects, read_config};
+
+use crate::inputs::Inputs;
+
+/// Definition files that gates read.
+const READ: [&str; 5] = ["ashlar.toml", "governance.toml", "redirects.toml", "contracts/", "views/"];
+
+/// How many parsed definitions are kept: those of a candidate, its base and what is being worked on, for a few tenants.
+const KEPT_MAX: usize = 16;
+
+/// A project's definitions as the gates need them, with what was wrong in each part.
+pub(crate) struct Definitions {
+    /// `ashlar.toml`, or why it cannot be used.
+    pub(crate) config: Result<ProjectConfig, Vec<Finding>>,
+    pub(crate) contracts: ContractSet,
+    pub(crate) contract_findings: Vec<Finding>,
+    pub(crate) views: Views,
+    pub(crate) view_findings: Vec<Finding>,
+    pub(crate) governance: Governance,
+    pub(crate) governance_findings: Vec<Finding>,
+    pub(crate) redirects: Redirects,
+    pub(crate) redirect_findings: Vec<Finding>,
+    /// The digest of all contracts and of what is wrong with their files.
+    pub(crate) contracts_digest: Digest,
+    /// The digest of the files that gates read.
+    pub(crate) digest: Digest,
+    files: BTreeMap<&'static str, Digest>,
+}
+
+/// The digest of the definition files that gates read.
+pub(crate) fn files_digest(files: &Files) -> Digest {
+    let mut inputs = Inputs::new("definitions");
+    for (path, bytes) in files.iter().filter(|(path, _)| READ.iter().any(|r| path.starts_with(r))) {
+        inputs.digest(path, &Digest::of(bytes));
+    }
+    inputs.finish()
+}
+
+impl Definitions {
+    pub(crate) fn load(files: &Files) -> Self {
+        let config = read_config(files);
+        let (contracts, contract_findings) = ContractSet::load(files);
+        let (views, view_findings) = Views::parse(files, &contracts);
+        let (governance, governance_findings) = match Governance::parse(files) {
+            Ok(governance) => (governance, Vec::new()),
+            Err(findings) => (Governance::default(), findings),
+        };
+        let (redirects, redirect_findings) = match Redirects::parse(files) {
+            Ok(redirects) => (redirects, Vec::new()),
+            Err(findings) => (Redirects::default(), findings),
+        };
+        let mut inputs = Inputs::new("contracts");
+        for contract in contracts.iter() {
+            inputs.digest(&contract.name.to_string(), &contract.digest);
+        }
+        inputs.json("findings", &contract_findings);
+        let digests = READ
+            .iter()
+            .map(|part| {
+                let mut of_part = Inputs::new("part");
+                for (path, bytes) in files.iter().filter(|(path, _)| path.starts_with(part)) {
+                    of_part.digest(path, &Digest::of(bytes));
+                }
+                (*part, of_part.finish())
+            })
+            .collect();
+        Self {
+            config,
+            contracts,
+            contract_findings,
+            views,
+            view_findings,
+            governance,
+            governance_findings,
+            redirects,
+            redirect_findings,
+            contracts_digest: inputs.finish(),
+            digest: files_digest(files),
+            files: digests,
+        }
+    }
+
+    /// The digest of one part: `governance.toml`, `redirects.toml`, `views/`.
+    pub(crate) fn part(&self, name: &str) -> Digest {
+        self.files.get(name).copied().unwrap_or_else(|| Digest::from_bytes([0; 32]))
+    }
+
+    /// The contract an entry of a type follows when it names none: the newest active one, else the newest.
+    pub(crate) fn newest(&self, type_name: &TypeName) -> Option<&Contract> {
+        newest(&self.contracts, type_name)
+    }
+
+    /// The contract of an entry.
+    pub(crate) fn contract(&self, type_name: &TypeName, major: u32) -> Option<&Contract> {
+        let name = ContractName { name: type_name.clone(), major };
+        self.contracts.get(&name).filter(|c| c.is_type())
+    }
+
+    /// What drafts need to know.
+    pub(crate) fn rules(&self) -> Result<Rules, Vec<Finding>> {
+        let config = self.config.clone()?;
+        let errors: Vec<Finding> = self
+            .contract_findings
+            .iter()
+            .chain(&self.governance_findings)
+            .filter(|f| f.level == ashlar_model::Level::Error)
+            .cloned()
+            .collect();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut types: BTreeMap<TypeName, Vec<TypeRules>> = BTreeMap::new();
+        for contract in self.contracts.iter().filter(|c| c.is_type()) {
+            types.entry(contract.name.name.clone()).or_default().push(TypeRules {
+                contract: contract.name.clone(),
+                active: is_active(contract),
+                shared: contract.shared_fields().iter().cloned().collect(),
+                sensitive: sensitive(contract).clone(),
+            });
+        }
+        for versions in types.values_mut() {
+            versions.sort_by_key(|t| t.contract.major);
+        }
+        Ok(Rules { config, types, approvers: self.governance.approvers.clone() })
+    }
+}
+
+/// Whether new entries may follow the contract.
+pub(crate) fn is_active(contract: &Contract) -> bool {
+    contract.is_active()
+}
+
+/// Top-level field → sensitivities that need an approval or at least care.
+pub(crate) fn sensitive(contract: &Contract) -> &BTreeMap<String, BTreeSet<String>> {
+    contract.sensitive_fields()
+}
+
+fn newest<'a>(contracts: &'a ContractSet, type_name: &TypeName) -> Option<&'a Contract> {
+    let versions = || contracts.iter().filter(|c| c.is_type() && c.name.name == *type_name);
+    versions()
+        .filter(|c| is_active(c))
+        .max_by_key(|c| c.name.major)
+        .or_else(|| versions().max_by_key(|c| c.name.major))
+}
+
+/// Parsed definitions by the digest of their files.
+#[derive(Default)]
+pub(crate) struct DefinitionsCache {
+    kept: Mutex<Vec<Arc<Definitions>>>,
+}
+
+impl DefinitionsCache {
+    pub(crate) fn get(&self, files: &Files) -> Arc<Definitions> {
+        let digest = files_digest(files);
+        {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(at) = kept.iter().position(|d| d.digest == digest) {
+                let found = kept.remove(at);
+                kept.push(found.clone());
+                return found;
+            }
+        }
+        // Parsed outside the lock: hundreds of schemas take a while, and other tenants go on meanwhile.
+        let loaded = Arc::new(Definitions::load(files));
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT_MAX {
+            kept.remove(0);
+        }
+        kept.push(loaded.clone());
+        loaded
+    }
+}

@@ -1,0 +1,40 @@
+use ashlar_delivery::DeliveryError;
+use ashlar_model::{EntryKey, RecordError};
+use ashlar_project::ProjectError;
+use ashlar_release::ReleaseError;
+use ashlar_store::StoreError;
+
+/// Why a gate or a check could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// The store could not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The look-up tree or a snapshot cannot be read.
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
+    /// A snapshot holds something that is not an entry.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The project directory cannot be read.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// The object of an entry is not JSON.
+    #[error("the stored content of {0} is not JSON; run `ashlar release verify`")]
+    Object(Box<EntryKey>),
+    /// A key of the look-up tree is not one.
+    #[error("the look-up tree holds a key that is not one; run `ashlar release verify`")]
+    LookupKey,
+    /// A worker thread ended early.
+    #[error("a worker thread ended early")]
+    Thread,
+}
+
+impl From<GateError> for ReleaseError {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Store(e) | GateError::Delivery(DeliveryError::Store(e)) => Self::Store(e),
+            other => Self::Corrupt { what: "the candidate".to_owned(), why: other.to_string() },
+        }
+    }
+}

@@ -1,0 +1,168 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use ashlar_model::{Digest, EntryKey, Fields, Finding, canonical_json};
+use ashlar_project::Governance;
+use ashlar_release::{Approval, RequiredApproval};
+use serde_json::Value;
+
+use crate::inputs::Inputs;
+
+/// Sensitivities whose change needs an approval. Others (`pii`) ask for care, not for approval.
+const APPROVED: [&str; 3] = ["claim", "legal", "pricing"];
+
+/// Subjects of one approval that are listed; the digest covers all.
+const SUBJECTS_MAX: usize = 200;
+
+/// A changed field that needs an approval.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SensitiveChange {
+    pub(crate) right: String,
+    pub(crate) key: EntryKey,
+    pub(crate) field: String,
+    pub(crate) old: Option<Digest>,
+    pub(crate) new: Option<Digest>,
+}
+
+/// The digests of an entry's sensitive fields: `(field, right) → digest`.
+pub(crate) fn sensitive_values(
+    sensitive: &BTreeMap<String, BTreeSet<String>>,
+    fields: &Fields,
+) -> BTreeMap<(String, String), Digest> {
+    let mut out = BTreeMap::new();
+    for (field, kinds) in sensitive {
+        let Some(value) = fields.get(field) else { continue };
+        for right in kinds.iter().filter(|k| APPROVED.contains(&k.as_str())) {
+            out.insert((field.clone(), right.clone()), digest(value));
+        }
+    }
+    out
+}
+
+fn digest(value: &Value) -> Digest {
+    Digest::of(&canonical_json(value).unwrap_or_default())
+}
+
+/// How sensitive fields of one entry differ.
+pub(crate) fn changes(
+    key: &EntryKey,
+    old: &BTreeMap<(String, String), Digest>,
+    new: &BTreeMap<(String, String), Digest>,
+) -> Vec<SensitiveChange> {
+    let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| old.get(*name) != new.get(*name))
+        .map(|name| SensitiveChange {
+            right: name.1.clone(),
+            key: key.clone(),
+            field: name.0.clone(),
+            old: old.get(name).copied(),
+            new: new.get(name).copied(),
+        })
+        .collect()
+}
+
+/// One approval per right, bound to the digest of exactly these changes.
+pub(crate) fn required(
+    changes: &[SensitiveChange],
+    authors: &dyn Fn(&EntryKey) -> BTreeSet<String>,
+) -> Vec<RequiredApproval> {
+    let mut by_right: BTreeMap<&str, Vec<&SensitiveChange>> = BTreeMap::new();
+    for change in changes {
+        by_right.entry(&change.right).or_default().push(change);
+    }
+    by_right
+        .into_iter()
+        .map(|(right, mut changes)| {
+            changes.sort();
+            let mut inputs = Inputs::new("approval");
+            let mut all_authors = BTreeSet::new();
+            let none = Digest::from_bytes([0; 32]);
+            for c in &changes {
+                inputs.add("key", &c.key.to_bytes()).add("field", c.field.as_bytes());
+                inputs
+                    .digest("old", c.old.as_ref().unwrap_or(&none))
+                    .digest("new", c.new.as_ref().unwrap_or(&none));
+                all_authors.extend(authors(&c.key));
+            }
+            RequiredApproval {
+                right: right.to_owned(),
+                change: inputs.finish(),
+                authors: all_authors,
+                subjects: changes
+                    .iter()
+                    .take(SUBJECTS_MAX)
+                    .map(|c| format!("{} /{}", c.key, c.field))
+                    .collect(),
+            }
+        })
+        .collect()
+}
+
+/// Whether an approval was given that counts, and if not why those that were given do not.
+pub(crate) fn given(
+    required: &RequiredApproval,
+    approvals: &[Approval],
+    governance: &Governance,
+) -> Result<(), Option<String>> {
+    let mut why = None;
+    for a in approvals.iter().filter(|a| a.right == required.right) {
+        if a.change != required.change {
+            why.get_or_insert_with(|| {
+                format!("the approval of {} was given to other values of these changes", a.by)
+            });
+        } else if required.authors.contains(&a.by) {
+            why = Some(format!("the approval of {} does not count: nobody approves their own change", a.by));
+        } else if !governance.holds(&required.right, &a.by) {
+            why = Some(format!("{} does not hold the right `{}`", a.by, required.right));
+        } else {
+            return Ok(());
+        }
+    }
+    Err(why)
+}
+
+/// Who may give an approval, for people.
+fn who(required: &RequiredApproval, governance: &Governance) -> String {
+    match governance.approvers.get(&required.right) {
+        Some(people) => {
+            let able: Vec<&str> = people.difference(&required.authors).map(String::as_str).collect();
+            match able.is_empty() {
+                true => "every declared holder is an author; name another in governance.toml".to_owned(),
+                false => format!("by {}", able.join(" or ")),
+            }
+        }
+        None => "by anyone but its authors".to_owned(),
+    }
+}
+
+/// The findings of changes whose approval is missing.
+pub(crate) fn missing(
+    required: &RequiredApproval,
+    changes: &[SensitiveChange],
+    governance: &Governance,
+    why: Option<&str>,
+) -> Vec<Finding> {
+    let who = who(required, governance);
+    let why = why.map_or(String::new(), |w| format!("; {w}"));
+    changes
+        .iter()
+        .filter(|c| c.right == required.right)
+        .map(|c| {
+            let what = match (c.old, c.new) {
+                (None, _) => "is new",
+                (_, None) => "is removed",
+                _ => "has changed",
+            };
+            Finding::error(
+                "approval-missing",
+                format!("{} /{}", c.key, c.field),
+                format!(
+                    "`{}` {what} and needs an approval under the right `{}` ({who}){why}.",
+                    c.field, c.right
+                ),
+            )
+            .help(format!("ashlar candidate approve C --right {} --as NAME", c.right))
+        })
+        .collect()
+}

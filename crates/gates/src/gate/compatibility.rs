@@ -1,0 +1,276 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use ashlar_contracts::{Answer, Comparison, Contract, ContractSet, Verdict, Version, compare};
+use ashlar_model::{Compatibility, ContractName, Digest, Finding, GateConfig, TypeName};
+use ashlar_release::{Approval, RequiredApproval};
+
+use super::{approvals, validity::sentence};
+use crate::{definitions::Definitions, inputs::Inputs};
+
+/// Changes of one contract that are told in full; the others are counted.
+const CHANGES_TOLD_MAX: usize = 20;
+
+/// How one contract differs from an earlier one of the same name and major version.
+struct Pair<'a> {
+    old: &'a Contract,
+    new: &'a Contract,
+    comparison: Comparison,
+    /// `the base`, or which earlier release.
+    against: String,
+}
+
+/// What the schema-compatibility gate looks at.
+pub(crate) struct Compared<'a> {
+    config: &'a GateConfig,
+    definitions: &'a Definitions,
+    pairs: Vec<Pair<'a>>,
+    removed: Vec<&'a Contract>,
+    base: Option<&'a Definitions>,
+}
+
+impl<'a> Compared<'a> {
+    /// Compares every contract with the one of the same name in the base and, newest first, in the history.
+    pub(crate) fn new(
+        config: &'a GateConfig,
+        definitions: &'a Definitions,
+        base: Option<&'a Definitions>,
+        history: &'a [std::sync::Arc<Definitions>],
+    ) -> Self {
+        let mut pairs: Vec<Pair<'a>> = Vec::new();
+        let mut seen: BTreeSet<(&ContractName, Digest)> = BTreeSet::new();
+        let earlier = base.into_iter().map(|b| ("the base".to_owned(), &b.contracts));
+        let history = history
+            .iter()
+            .enumerate()
+            .map(|(i, d)| (format!("the release {} before the last", i + 1), &d.contracts));
+        for (against, old_set) in earlier.chain(history) {
+            for new in definitions.contracts.iter() {
+                let Some(old) = old_set.get(&new.name) else { continue };
+                if old.digest == new.digest || !seen.insert((&new.name, old.digest)) {
+                    continue;
+                }
+                let comparison = compare_contracts(old, old_set, new, &definitions.contracts, config);
+                pairs.push(Pair { old, new, comparison, against: against.clone() });
+            }
+        }
+        let removed = base
+            .into_iter()
+            .flat_map(|b| b.contracts.iter())
+            .filter(|c| c.is_type() && definitions.contracts.get(&c.name).is_none())
+            .collect();
+        Self { config, definitions, pairs, removed, base }
+    }
+
+    pub(crate) fn compared(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// The types of contracts that are gone.
+    pub(crate) fn removed_types(&self) -> BTreeSet<&'a TypeName> {
+        self.removed.iter().map(|c| &c.name.name).collect()
+    }
+
+    /// Approvals of owners that the changes need: those that are semantic, or about which nothing is known.
+    pub(crate) fn required(&self, authors: &BTreeSet<String>) -> Vec<RequiredApproval> {
+        self.pairs
+            .iter()
+            .filter(|p| self.needs_owner(p) && self.accepted(&p.comparison.digest).is_none())
+            .map(|p| RequiredApproval {
+                right: format!("owner:{}", p.new.owner),
+                change: p.comparison.digest,
+                authors: authors.clone(),
+                subjects: vec![format!("contracts/{}.json", p.new.name)],
+            })
+            .collect()
+    }
+
+    fn accepted(&self, change: &Digest) -> Option<&ashlar_project::governance::Accept> {
+        self.definitions.governance.accepted(change)
+    }
+
+    /// The answers that the mode asks for.
+    fn answers(&self, comparison: &Comparison) -> Vec<(&'static str, Answer)> {
+        let backward = ("values that are valid today stay valid", comparison.backward);
+        let forward = ("values that become valid were valid before", comparison.forward);
+        match self.config.compatibility {
+            Compatibility::Backward => vec![backward],
+            Compatibility::Forward => vec![forward],
+            Compatibility::Full => vec![backward, forward],
+        }
+    }
+
+    fn breaks(&self, comparison: &Comparison) -> bool {
+        self.answers(comparison).iter().any(|(_, a)| *a == Answer::No)
+    }
+
+    fn needs_owner(&self, pair: &Pair<'_>) -> bool {
+        let unknown = self.answers(&pair.comparison).iter().any(|(_, a)| *a == Answer::Unknown);
+        pair.comparison.semantic || (unknown && !self.breaks(&pair.comparison))
+    }
+
+    /// Everything that stands against the changes. `used` says which removed contracts entries still follow.
+    pub(crate) fn findings(
+        &self,
+        authors: &BTreeSet<String>,
+        given: &[Approval],
+        used: &BTreeMap<ContractName, String>,
+        today: &str,
+    ) -> Vec<Finding> {
+        let mut findings = self.definitions.contract_findings.clone();
+        for contract in self.definitions.contracts.iter() {
+            // One that the base has as well has been compiled there.
+            let known = self.base.and_then(|b| b.contracts.get(&contract.name));
+            if known.is_none_or(|k| k.digest != contract.digest)
+                && let Some((pointer, message)) = contract.compile_error()
+            {
+                let place = format!("contracts/{} {pointer}", contract.file());
+                findings.push(
+                    Finding::error("contract-schema", place, sentence(message))
+                        .help("mend the schema at this place"),
+                );
+            }
+        }
+        let required: BTreeMap<Digest, RequiredApproval> =
+            self.required(authors).into_iter().map(|r| (r.change, r)).collect();
+        for pair in &self.pairs {
+            let comparison = &pair.comparison;
+            let place = format!("contracts/{}.json", pair.new.name);
+            let accepted = self.accepted(&comparison.digest).is_some();
+            if self.breaks(comparison) && !accepted {
+                findings.push(
+                    Finding::error(
+                        "contract-incompatible",
+                        &place,
+                        format!("It breaks with {}: {}", pair.against, self.told(comparison, false)),
+                    )
+                    .help(format!(
+                        "make it a new major version, contracts/{}.v{}.json, or accept it in governance.toml: {}",
+                        pair.new.name.name,
+                        pair.new.name.major + 1,
+                        accept(&comparison.digest)
+                    )),
+                );
+            }
+            if let Some(required) = required.get(&comparison.digest) {
+                let (code, what) = match comparison.semantic {
+                    true => ("contract-semantic-change", "It means something else than in"),
+                    false => {
+                        ("contract-compatibility-unknown", "It cannot be told whether it is compatible with")
+                    }
+                };
+                if let Err(why) = approvals::given(required, given, &self.definitions.governance) {
+                    let why = why.map_or(String::new(), |w| format!(" ({w})"));
+                    findings.push(
+                        Finding::error(
+                            code,
+                            &place,
+                            format!("{what} {}, so its owner `{}` has to agree{why}: {}", pair.against, pair.new.owner, self.told(comparison, comparison.semantic)),
+                        )
+                        .help(format!(
+                            "ashlar candidate approve C --right {} --as NAME, or accept it in governance.toml: {}",
+                            required.right,
+                            accept(&comparison.digest)
+                        )),
+                    );
+                }
+            }
+            findings.extend(version(pair, &place));
+        }
+        for contract in &self.removed {
+            findings.extend(self.removal(contract, used, today));
+        }
+        findings
+    }
+
+    fn told(&self, comparison: &Comparison, semantic: bool) -> String {
+        let mode = self.config.compatibility;
+        let counts = |c: &ashlar_contracts::Change| match mode {
+            Compatibility::Backward => c.backward != Answer::Yes,
+            Compatibility::Forward => c.forward != Answer::Yes,
+            Compatibility::Full => c.backward != Answer::Yes || c.forward != Answer::Yes,
+        };
+        let told: Vec<String> = comparison
+            .changes
+            .iter()
+            .filter(|c| if semantic { c.semantic } else { counts(c) })
+            .map(|c| format!("{} {}", if c.path.is_empty() { "/" } else { &c.path }, sentence(&c.message)))
+            .collect();
+        let told =
+            if told.is_empty() { comparison.reasons.iter().map(|r| sentence(r)).collect() } else { told };
+        let more = told.len().saturating_sub(CHANGES_TOLD_MAX);
+        let mut text = told.into_iter().take(CHANGES_TOLD_MAX).collect::<Vec<_>>().join(" ");
+        if more > 0 {
+            text.push_str(&format!(" And {more} more."));
+        }
+        text
+    }
+
+    fn removal(
+        &self,
+        contract: &Contract,
+        used: &BTreeMap<ContractName, String>,
+        today: &str,
+    ) -> Option<Finding> {
+        let place = format!("contracts/{}.json", contract.name);
+        if let Some(entry) = used.get(&contract.name) {
+            return Some(
+                Finding::error(
+                    "contract-removed-in-use",
+                    place,
+                    format!("It is removed, but {entry} still follows it."),
+                )
+                .help("migrate its entries first, or bring the file back"),
+            );
+        }
+        let change = removal_digest(contract);
+        if self.accepted(&change).is_some() {
+            return None;
+        }
+        let message = match contract.sunset.as_ref().map(ToString::to_string) {
+            Some(sunset) if sunset.as_str() <= today => return None,
+            Some(sunset) => format!("It is removed before its sunset on {sunset}."),
+            None => "It is removed without having been deprecated with a sunset.".to_owned(),
+        };
+        Some(Finding::error("contract-removed", place, message).help(format!(
+            "bring it back with \"status\": \"deprecated\" and a \"sunset\", or accept it in governance.toml: {}",
+            accept(&change)
+        )))
+    }
+}
+
+fn removal_digest(contract: &Contract) -> Digest {
+    Inputs::new("removal").digest(&contract.name.to_string(), &contract.digest).finish()
+}
+
+fn accept(change: &Digest) -> String {
+    format!("[[accept]] change = \"{change}\" with `by` and `reason`")
+}
+
+fn compare_contracts(
+    old: &Contract,
+    old_set: &ContractSet,
+    new: &Contract,
+    new_set: &ContractSet,
+    config: &GateConfig,
+) -> Comparison {
+    compare(old, old_set, new, new_set, config.lenient_open_models)
+}
+
+/// A declared version that is lower than the changes demand.
+fn version(pair: &Pair<'_>, place: &str) -> Option<Finding> {
+    let (old, new) = (&pair.old.version, &pair.new.version);
+    let demanded = match pair.comparison.verdict {
+        Verdict::None => return None,
+        Verdict::Patch if !pair.comparison.semantic => Version { patch: old.patch + 1, ..*old },
+        // A breaking change that was accepted within a major version is at least a minor one.
+        _ => Version { minor: old.minor + 1, patch: 0, ..*old },
+    };
+    (*new < demanded).then(|| {
+        Finding::error(
+            "contract-version",
+            place,
+            format!("It declares version {new}, but it differs from {old} in {} in ways that demand at least {demanded}.", pair.against),
+        )
+        .help(format!("set \"version\": \"{demanded}\" in its x-ashlar"))
+    })
+}

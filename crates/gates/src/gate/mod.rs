@@ -1,0 +1,8 @@
+//! The gates. Each takes what it judges from a [`crate::Site`] and hands back findings.
+
+pub(crate) mod approvals;
+pub(crate) mod compatibility;
+pub(crate) mod links;
+pub(crate) mod references;
+pub(crate) mod routes;
+pub(crate) mod validity;

@@ -1,0 +1,81 @@
+use std::collections::BTreeSet;
+
+use ashlar_model::{EntryKey, Finding, Locale};
+use ashlar_project::{Redirects, normal_path};
+
+use crate::{GateError, Site, links::LinkRules};
+
+/// Entries that have the same route. `places` names them, in order.
+pub(crate) fn clash(route: &str, locale: &Locale, places: &[String]) -> Finding {
+    let others = places[1..].join(" and ");
+    Finding::error(
+        "route-duplicate",
+        places.first().cloned().unwrap_or_default(),
+        format!("The route {route} ({locale}) is also that of {others}."),
+    )
+    .help("give one of them another route, for example another slug")
+}
+
+/// A route of the base that nothing answers any more.
+pub(crate) fn vanished(entry: &EntryKey, route: &str, is_gone: bool) -> Finding {
+    let why = if is_gone { "its entry is gone" } else { "its entry has another route now" };
+    Finding::error(
+        "route-vanished",
+        entry.to_string(),
+        format!("The route {route} ({}) vanishes: {why}, and no redirect leads from it.", entry.locale),
+    )
+    .help(format!(
+        "add to redirects.toml: [[redirect]] from = \"{route}\" and to = the path that takes its place"
+    ))
+}
+
+/// What is wrong with the redirects themselves: loops, and targets that nothing answers. `only` narrows the work to
+/// redirects that end at one of these paths.
+pub(crate) fn redirects(
+    site: &dyn Site,
+    rules: &LinkRules<'_>,
+    redirects: &Redirects,
+    locales: &[Locale],
+    only: Option<&BTreeSet<String>>,
+) -> Result<Vec<Finding>, GateError> {
+    let mut findings = Vec::new();
+    let mut in_loops: BTreeSet<String> = BTreeSet::new();
+    for (from, redirect) in redirects.iter() {
+        let place = format!("redirects.toml:{}", redirect.line);
+        match redirects.follow(from) {
+            Err(path) => {
+                if path.iter().all(|p| !in_loops.contains(*p)) {
+                    findings.push(
+                        Finding::error(
+                            "redirect-loop",
+                            place,
+                            format!("The redirects run in a circle: {}.", path.join(" → ")),
+                        )
+                        .help("let one of them lead to a page"),
+                    );
+                }
+                in_loops.extend(path.into_iter().map(str::to_owned));
+            }
+            Ok(end) if end.starts_with('/') && only.is_none_or(|only| only.contains(normal_path(end))) => {
+                let mut answered = rules.leads(site, &locales[0], end)?;
+                for locale in &locales[1..] {
+                    answered = answered || rules.leads(site, locale, end)?;
+                }
+                if !answered {
+                    findings.push(
+                        Finding::error(
+                            "redirect-target",
+                            place,
+                            format!(
+                                "The redirect from {from} leads to {end}, which no entry has as its route."
+                            ),
+                        )
+                        .help("correct `to`, or remove the redirect"),
+                    );
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(findings)
+}

@@ -1,0 +1,104 @@
+use ashlar_contracts::Contract;
+use ashlar_model::{EntryKey, Finding, LocaleConfig};
+use serde_json::Value;
+
+use crate::definitions::Definitions;
+
+/// Something wrong in an entry, before it has a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) code: String,
+    /// JSON pointer into the fields.
+    pub(crate) pointer: String,
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+impl Problem {
+    pub(crate) fn at(self, place: String) -> Finding {
+        Finding::error(&self.code, place, self.message).help(self.help)
+    }
+}
+
+/// The place of a field for people: `page/home (en) /title`.
+pub(crate) fn place(key: &EntryKey, pointer: &str) -> String {
+    format!("{key} {}", if pointer.is_empty() { "/" } else { pointer })
+}
+
+/// What is wrong with fields under their contract.
+pub(crate) fn fields(contract: &Contract, key: &EntryKey, value: &Value) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = contract
+        .validate(value)
+        .into_iter()
+        .map(|v| Problem {
+            code: format!("invalid-{}", kebab(&v.keyword)),
+            pointer: v.path,
+            message: sentence(&v.message),
+            help: v.help,
+        })
+        .collect();
+    if let Value::Object(map) = value {
+        problems.extend(contract.facts(key, map).bad_refs.into_iter().map(|bad| Problem {
+            code: "invalid-reference".to_owned(),
+            pointer: bad.path,
+            message: sentence(&bad.message),
+            help: "write the id of an entry, or `type/id` where more than one type is allowed".to_owned(),
+        }));
+    }
+    problems
+}
+
+/// An entry whose type or contract version the project does not have.
+pub(crate) fn unknown_contract(definitions: &Definitions, key: &EntryKey, major: Option<u32>) -> Problem {
+    match (definitions.newest(&key.type_name), major) {
+        (Some(newest), Some(major)) => Problem {
+            code: "contract-unknown".to_owned(),
+            pointer: String::new(),
+            message: format!("It follows {}.v{major}, which the project does not have.", key.type_name),
+            help: format!("bring the contract back, or migrate the entry to {}", newest.name),
+        },
+        _ => Problem {
+            code: "type-unknown".to_owned(),
+            pointer: String::new(),
+            message: format!("There is no content type `{}`.", key.type_name),
+            help: format!("add contracts/{}.v1.json, or move the entry to another type", key.type_name),
+        },
+    }
+}
+
+/// An entry in a locale that the project does not have.
+pub(crate) fn unsupported_locale(locales: &LocaleConfig, key: &EntryKey) -> Option<Problem> {
+    (!locales.supports(&key.locale)).then(|| {
+        let known: Vec<String> = locales.all().iter().map(ToString::to_string).collect();
+        Problem {
+            code: "locale-unknown".to_owned(),
+            pointer: String::new(),
+            message: format!(
+                "`{}` is not a locale of the project; there are {}.",
+                key.locale,
+                known.join(", ")
+            ),
+            help: "add it to [locales] supported in ashlar.toml, or remove the entry".to_owned(),
+        }
+    })
+}
+
+fn kebab(keyword: &str) -> String {
+    let mut out = String::with_capacity(keyword.len() + 4);
+    for c in keyword.chars() {
+        if c.is_ascii_uppercase() {
+            out.push('-');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+/// A message as a sentence.
+pub(crate) fn sentence(message: &str) -> String {
+    let mut chars = message.trim().trim_end_matches('.').chars();
+    match chars.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
+        None => String::new(),
+    }
+}

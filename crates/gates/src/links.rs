@@ -1,0 +1,77 @@
+use std::collections::HashMap;
+
+use ashlar_model::{Locale, LocaleConfig};
+use ashlar_project::{Redirects, normal_path};
+
+use crate::{GateError, Site};
+
+/// How a path finds what it leads to.
+pub(crate) struct LinkRules<'a> {
+    locales: &'a LocaleConfig,
+    ignored: &'a [String],
+    redirects: &'a Redirects,
+    chains: HashMap<&'a str, Vec<Locale>>,
+}
+
+impl<'a> LinkRules<'a> {
+    pub(crate) fn new(locales: &'a LocaleConfig, ignored: &'a [String], redirects: &'a Redirects) -> Self {
+        let all = locales.supported.iter().chain([&locales.default]);
+        let chains = all.map(|l| (l.as_str(), locales.chain(l))).collect();
+        Self { locales, ignored, redirects, chains }
+    }
+
+    /// Whether a link to `path` from a page in `locale` leads somewhere: to a route of the locale or of its fallbacks,
+    /// to a redirect, or below an ignored prefix. A first segment that is a locale of the project stands for it.
+    pub(crate) fn leads(&self, site: &dyn Site, locale: &Locale, path: &str) -> Result<bool, GateError> {
+        if self.is_ignored(path) || self.redirects.get(path).is_some() {
+            return Ok(true);
+        }
+        if self.has_route(site, locale, path)? {
+            return Ok(true);
+        }
+        match self.split_locale(path) {
+            Some((named, rest)) => {
+                Ok(self.redirects.get(rest).is_some() || self.has_route(site, &named, rest)?)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Whether a route of `locale` or of its fallbacks answers `path`.
+    pub(crate) fn has_route(&self, site: &dyn Site, locale: &Locale, path: &str) -> Result<bool, GateError> {
+        let path = normal_path(path);
+        let own = [locale.clone()];
+        for l in self.chains.get(locale.as_str()).map_or(&own[..], Vec::as_slice) {
+            if site.has_route(l, path)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// `/de/docs` → `de` and `/docs`, when `de` is a locale of the project.
+    pub(crate) fn split_locale<'p>(&self, path: &'p str) -> Option<(Locale, &'p str)> {
+        let rest = path.strip_prefix('/')?;
+        let (first, rest) = match rest.find('/') {
+            Some(at) => (&rest[..at], &rest[at..]),
+            None => (rest, "/"),
+        };
+        let locale = Locale::new(first).ok().filter(|l| self.locales.supports(l))?;
+        Some((locale, rest))
+    }
+
+    /// Every path under which a route of `locale` may have been linked to.
+    pub(crate) fn spellings(&self, route: &str) -> Vec<String> {
+        let rest = if route == "/" { "" } else { route };
+        let mut out = vec![route.to_owned()];
+        out.extend(self.locales.all().iter().map(|l| format!("/{l}{rest}")));
+        out
+    }
+
+    fn is_ignored(&self, path: &str) -> bool {
+        self.ignored.iter().any(|prefix| match prefix.trim_end_matches('/') {
+            "" => path == "/",
+            prefix => path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+        })
+    }
+}
