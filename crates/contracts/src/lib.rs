@@ -1,1 +1,23 @@
-//! contracts
+//! Contracts: JSON Schemas with the `x-ashlar` vocabulary. Loading, validation, facts about entries, compatibility.
+//!
+//! Invariants: no I/O, and nothing is ever fetched: a `$ref` leads to a loaded file or is a finding. A checker returns a
+//! value and a list of findings, so one mistake does not hide the others.
+
+pub mod compat;
+mod contract;
+mod facts;
+mod load;
+mod plan;
+mod position;
+mod refs;
+mod route;
+mod validate;
+mod vocabulary;
+
+pub use compat::{Answer, Change, Comparison, Verdict, compare, compare_documents};
+pub use contract::{Contract, ContractSet};
+pub use facts::{BadRef, Facts, IndexKind, IndexedField, RefFact, RefField};
+pub use position::line_of;
+pub use route::{RouteTemplate, RouteTemplateError};
+pub use validate::Violation;
+pub use vocabulary::{Kind, Status, Version, VersionError};

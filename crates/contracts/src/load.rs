@@ -1,0 +1,302 @@
+//! Reading contract files: every mistake is a finding with file, line and JSON pointer.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, OnceLock},
+};
+
+use ashlar_model::{ContractName, Digest, FILE_BYTES_MAX, Files, Finding, canonical_json};
+use serde_json::Value;
+
+use crate::{
+    Contract, ContractSet, Kind, RouteTemplate, Version, facts, line_of,
+    plan::Plan,
+    refs::{Documents, look_up, normalize, target, walk},
+    vocabulary::{OnProperty, OnSchema, Wrong},
+};
+
+/// The most contracts of a project.
+const CONTRACTS_MAX: usize = 5_000;
+/// The largest contract file, in bytes.
+const CONTRACT_BYTES_MAX: usize = 1 << 20;
+/// How deep a schema may nest.
+const SCHEMA_DEPTH_MAX: usize = 100;
+
+struct File<'a> {
+    path: &'a str,
+    text: &'a str,
+    name: ContractName,
+}
+
+impl File<'_> {
+    fn place(&self, pointer: &str) -> String {
+        let shown = if pointer.is_empty() { "/" } else { pointer };
+        format!("{}:{} {shown}", self.path, line_of(self.text, pointer))
+    }
+
+    fn error(&self, code: &str, pointer: &str, message: impl Into<String>) -> Finding {
+        Finding::error(code, self.place(pointer), message)
+    }
+
+    fn wrong(&self, pointer: &str, wrong: Vec<Wrong>) -> impl Iterator<Item = Finding> {
+        wrong.into_iter().map(move |(below, message, help)| {
+            self.error("contract-vocabulary", &format!("{pointer}/x-ashlar{below}"), message).help(help)
+        })
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Reads one file into a schema.
+fn read<'a>(path: &'a str, bytes: &'a [u8]) -> Result<(File<'a>, Value), Finding> {
+    let name_help = "name it `<name>.v<major>.json`, such as `contracts/page.v1.json`";
+    let stem = path.strip_prefix("contracts/").and_then(|p| p.strip_suffix(".json")).unwrap_or(path);
+    let name: ContractName = stem
+        .parse()
+        .map_err(|e: ashlar_model::IdError| Finding::error("contract-name", path, e.to_string()).help(name_help))?;
+    if bytes.len() > CONTRACT_BYTES_MAX.min(FILE_BYTES_MAX) {
+        let message = format!("the file has {} bytes; a contract may have {CONTRACT_BYTES_MAX}", bytes.len());
+        return Err(Finding::error("contract-too-large", path, message).help("split it with `$ref`s"));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let message = format!("the file is not UTF-8 text (first bad byte at offset {})", e.valid_up_to());
+        Finding::error("contract-encoding", path, message).help("save it as UTF-8")
+    })?;
+    let schema: Value = serde_json::from_str(text).map_err(|e| {
+        let place = format!("{path}:{}:{}", e.line(), e.column());
+        Finding::error("contract-json", place, format!("the file is not valid JSON: {e}")).help("mend the JSON at this place")
+    })?;
+    let file = File { path, text, name };
+    if depth(&schema) > SCHEMA_DEPTH_MAX {
+        let message = format!("the schema nests deeper than {SCHEMA_DEPTH_MAX} levels");
+        return Err(file.error("contract-depth", "", message).help("use `$defs` and `$ref`"));
+    }
+    if !schema.is_object() {
+        return Err(file.error("contract-form", "", "a contract is a JSON object").help("start with `{ \"type\": \"object\" }`"));
+    }
+    Ok((file, schema))
+}
+
+/// Writes every `$ref` in one way and drops what would change where they lead.
+fn settle_refs(file: &File<'_>, schema: &mut Value, findings: &mut Vec<Finding>) {
+    let mut wrong = Vec::new();
+    let mut refs = Vec::new();
+    walk(schema, &mut String::new(), &mut |pointer, s| {
+        for word in ["$ref", "$dynamicRef", "$recursiveRef", "$id", "$anchor", "$dynamicAnchor", "$schema", "$vocabulary"] {
+            let Some(value) = s.get(word) else { continue };
+            let at = format!("{pointer}/{word}");
+            match (word, value.as_str()) {
+                ("$ref", Some(text)) => match normalize(text) {
+                    Ok(text) => refs.push((pointer.to_owned(), text)),
+                    Err(why) => wrong.push((at, why, "refer to a file of contracts/ or to `#/$defs/…`")),
+                },
+                ("$schema", Some(text)) if pointer.is_empty() => {
+                    if !text.contains("json-schema.org/draft/2020-12") {
+                        wrong.push((at, format!("`{text}` is not JSON Schema 2020-12"), "contracts are written in JSON Schema 2020-12"));
+                    }
+                }
+                ("$id", Some(_)) if pointer.is_empty() => {}
+                ("$anchor", _) => {}
+                _ => wrong.push((at, format!("`{word}` is not supported here"), "use `$ref` with a JSON pointer")),
+            }
+        }
+    });
+    findings.extend(wrong.into_iter().map(|(at, message, help)| file.error("contract-ref", &at, message).help(help)));
+    for (pointer, text) in refs {
+        if let Some(Value::Object(map)) = schema.pointer_mut(&pointer) {
+            map.insert("$ref".to_owned(), Value::String(text));
+        }
+    }
+    if let Value::Object(map) = schema {
+        map.remove("$id");
+    }
+}
+
+fn check_words(file: &File<'_>, schema: &Value, findings: &mut Vec<Finding>) {
+    walk(schema, &mut String::new(), &mut |pointer, s| {
+        if let Some(words) = s.get("x-ashlar")
+            && !pointer.is_empty()
+        {
+            findings.extend(file.wrong(pointer, OnProperty::read(words).1));
+        }
+        if let Some(pattern) = s.get("pattern").and_then(Value::as_str) {
+            findings.extend(check_pattern(file, &format!("{pointer}/pattern"), pattern));
+        }
+        for (pattern, _) in s.get("patternProperties").and_then(Value::as_object).into_iter().flatten() {
+            let at = format!("{pointer}/patternProperties/{}", pattern.replace('~', "~0").replace('/', "~1"));
+            findings.extend(check_pattern(file, &at, pattern));
+        }
+    });
+}
+
+/// Patterns run in linear time, so what needs backtracking is refused.
+fn check_pattern(file: &File<'_>, pointer: &str, pattern: &str) -> Option<Finding> {
+    let wrong = |message: String, help: &str| Some(file.error("contract-pattern", pointer, message).help(help));
+    if pattern.len() > 2_000 {
+        return wrong("the pattern is longer than 2,000 characters".to_owned(), "shorten it");
+    }
+    match regex_syntax::ParserBuilder::new().nest_limit(60).build().parse(pattern) {
+        Ok(_) => None,
+        Err(e) => {
+            let text = e.to_string();
+            let why = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
+            wrong(
+                format!("the pattern `{pattern}` cannot be used: {why}"),
+                "patterns run in linear time: look-around and back-references are not available",
+            )
+        }
+    }
+}
+
+/// The files a file refers to, itself included.
+fn closure(documents: &Documents, file: &str) -> BTreeSet<String> {
+    let (mut out, mut waiting) = (BTreeSet::new(), vec![file.to_owned()]);
+    while let Some(file) = waiting.pop() {
+        let Some(schema) = documents.get(&file) else { continue };
+        if !out.insert(file.clone()) {
+            continue;
+        }
+        walk(schema, &mut String::new(), &mut |_, s| {
+            if let Some(reference) = s.get("$ref").and_then(Value::as_str) {
+                waiting.push(target(&file, reference).file);
+            }
+        });
+    }
+    out
+}
+
+fn digest_of(documents: &Documents, file: &str) -> Digest {
+    let parts: BTreeMap<String, &Value> =
+        closure(documents, file).into_iter().filter_map(|f| documents.get(&f).map(|s| (f.clone(), s))).collect();
+    Digest::of(&canonical_json(&(file, parts)).unwrap_or_default())
+}
+
+/// A chain of `$ref`s that leads back to itself without a step into the value.
+fn circular(documents: &Documents, file: &str, pointer: &str) -> bool {
+    let mut place = crate::refs::Place { file: file.to_owned(), pointer: pointer.to_owned() };
+    let mut seen = BTreeSet::new();
+    while let Some(next) = look_up(documents, &place).and_then(|s| s.get("$ref")).and_then(Value::as_str) {
+        if !seen.insert(place.clone()) {
+            return true;
+        }
+        place = target(&place.file, next);
+    }
+    false
+}
+
+pub(crate) fn load(files: &Files) -> (ContractSet, Vec<Finding>) {
+    let (mut findings, mut read_files, mut documents) = (Vec::new(), Vec::new(), Documents::new());
+    for (path, bytes) in files.under("contracts", ".json") {
+        if read_files.len() >= CONTRACTS_MAX {
+            findings.push(Finding::error("contracts-too-many", path, format!("there are more than {CONTRACTS_MAX} contracts")));
+            break;
+        }
+        match read(path, bytes) {
+            Ok((file, mut schema)) => {
+                settle_refs(&file, &mut schema, &mut findings);
+                documents.insert(format!("{}.json", file.name), schema);
+                read_files.push(file);
+            }
+            Err(finding) => findings.push(finding),
+        }
+    }
+    let documents = Arc::new(documents);
+    let mut contracts = BTreeMap::new();
+    for file in read_files {
+        let before = findings.len();
+        let file_name = format!("{}.json", file.name);
+        let Some(schema) = documents.get(&file_name) else { continue };
+        check_words(&file, schema, &mut findings);
+        walk(schema, &mut String::new(), &mut |pointer, s| {
+            let Some(reference) = s.get("$ref").and_then(Value::as_str) else { return };
+            let at = format!("{pointer}/$ref");
+            if normalize(reference).is_err() {
+                return;
+            }
+            if look_up(&documents, &target(&file_name, reference)).is_none() {
+                let names: Vec<&str> = documents.keys().map(String::as_str).take(8).collect();
+                findings.push(
+                    file.error("contract-ref", &at, format!("`{reference}` leads nowhere"))
+                        .help(format!("loaded files: {}", names.join(", "))),
+                );
+            } else if circular(&documents, &file_name, pointer) {
+                findings.push(
+                    file.error("contract-ref", &at, format!("`{reference}` leads back to itself"))
+                        .help("a recursive schema takes a step into the value between two `$ref`s"),
+                );
+            }
+        });
+        let (words, wrong) = schema.get("x-ashlar").map(OnSchema::read).unwrap_or_default();
+        findings.extend(file.wrong("", wrong));
+        let version = words.version.unwrap_or(Version { major: file.name.major, minor: 0, patch: 0 });
+        if version.major != file.name.major {
+            let message = format!("the file is named v{} and its version is {version}", file.name.major);
+            findings.push(file.error("contract-version", "/x-ashlar/version", message).help("make the two agree"));
+        }
+        let route = match words.route.as_deref().map(RouteTemplate::parse) {
+            Some(Ok(route)) => Some(route),
+            Some(Err(e)) => {
+                findings.push(file.error("contract-route", "/x-ashlar/route", e.to_string()).help("write it like `/pricing/{slug}`"));
+                None
+            }
+            None => None,
+        };
+        let plan = Plan::compile(&documents, &file_name);
+        let summary = facts::summarize(&plan, route.as_ref(), words.title_field.as_deref());
+        let known = |name: &str| plan.closure(0).iter().any(|id| plan.nodes[*id].properties.contains_key(name));
+        let named = route.iter().flat_map(|r| r.fields().map(|f| ("route", f.to_owned())));
+        for (word, name) in named.chain(words.title_field.iter().map(|t| ("title_field", t.clone()))) {
+            if !known(&name) {
+                let message = format!("`{word}` names `{name}`, which is no property of the schema");
+                findings.push(file.error("contract-vocabulary", &format!("/x-ashlar/{word}"), message).help("name a top-level property"));
+            }
+        }
+        let contract = Contract {
+            kind: if schema.get("x-ashlar").is_none() { Kind::Type } else { words.kind },
+            version,
+            owner: words.owner,
+            status: words.status,
+            sunset: words.sunset,
+            replaced_by: words.replaced_by,
+            route,
+            index: words.index,
+            title_field: words.title_field,
+            digest: digest_of(&documents, &file_name),
+            schema: schema.clone(),
+            speaks: !summary.refs.is_empty() || !summary.markdown.is_empty(),
+            plan,
+            summary,
+            documents: documents.clone(),
+            validator: OnceLock::new(),
+            name: file.name.clone(),
+        };
+        if findings.len() == before
+            && let Some((pointer, message)) = contract.compile_error()
+        {
+            findings.push(
+                file.error("contract-schema", pointer, format!("this is not a JSON Schema: {message}"))
+                    .help("compare it with JSON Schema 2020-12"),
+            );
+        }
+        contracts.insert(file.name.clone(), contract);
+    }
+    for contract in contracts.values() {
+        if let Some(next) = &contract.replaced_by
+            && !contracts.contains_key(next)
+        {
+            let place = format!("contracts/{}.json /x-ashlar/replaced_by", contract.name);
+            findings.push(
+                Finding::error("contract-vocabulary", place, format!("`replaced_by` names {next}, which does not exist"))
+                    .help("add the contract, or correct the name"),
+            );
+        }
+    }
+    (ContractSet { contracts }, findings)
+}

@@ -1,0 +1,166 @@
+//! Validation through the `jsonschema` crate, with messages an editor understands.
+
+use std::sync::Arc;
+
+use jsonschema::{
+    Draft, PatternOptions, Retrieve, Uri, ValidationError, Validator, error::ValidationErrorKind as Kind,
+};
+use serde_json::Value;
+
+use crate::refs::Documents;
+
+/// The most violations that are reported of one value.
+const VIOLATIONS_MAX: usize = 50;
+/// The largest compiled form of one pattern, in bytes.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+const BASE: &str = "contract:///";
+
+/// One thing that is wrong with a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// JSON pointer to it; empty for the whole value.
+    pub path: String,
+    /// The keyword that it breaks.
+    pub keyword: String,
+    /// What is wrong.
+    pub message: String,
+    /// How to mend it.
+    pub help: String,
+}
+
+/// Knows the loaded files and nothing else.
+struct Loaded(Arc<Documents>);
+
+impl Retrieve for Loaded {
+    fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+        let file = uri.as_str().strip_prefix(BASE).unwrap_or(uri.as_str());
+        self.0.get(file).cloned().ok_or_else(|| format!("`{file}` is not a loaded contract").into())
+    }
+}
+
+/// Compiles the schema of a file.
+///
+/// # Errors
+/// JSON pointer and message of what the schema does that cannot be compiled.
+pub(crate) fn compile(documents: &Arc<Documents>, file: &str) -> Result<Validator, (String, String)> {
+    let schema = documents.get(file).ok_or_else(|| (String::new(), format!("`{file}` is not loaded")))?;
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .with_base_uri(format!("{BASE}{file}"))
+        .with_retriever(Loaded(documents.clone()))
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(true)
+        .with_pattern_options(
+            PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX),
+        )
+        .build(schema)
+        .map_err(|e| (e.instance_path().as_str().to_owned(), short(&e.to_string())))
+}
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(300) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// Everything that is wrong with `value`, in order of place.
+pub(crate) fn violations(validator: &Validator, value: &Value) -> Vec<Violation> {
+    if validator.is_valid(value) {
+        return Vec::new();
+    }
+    let mut out: Vec<Violation> = Vec::new();
+    for error in validator.iter_errors(value).take(VIOLATIONS_MAX) {
+        flatten(&error, &mut out);
+    }
+    out.truncate(VIOLATIONS_MAX);
+    out.sort_by(|a, b| a.path.cmp(&b.path));
+    out
+}
+
+fn flatten(error: &ValidationError<'_>, out: &mut Vec<Violation>) {
+    // The branch that was nearly right says more than "none of them".
+    if let Kind::AnyOf { context } | Kind::OneOfNotValid { context } = error.kind() {
+        let depth = |branch: &Vec<ValidationError<'static>>| {
+            branch.iter().all(|e| !matches!(e.kind(), Kind::Constant { .. } | Kind::Enum { .. } | Kind::Type { .. }))
+        };
+        let mut near = context.iter().filter(|b| depth(b));
+        if let (Some(only), None) = (near.next(), near.next()) {
+            only.iter().for_each(|e| flatten(e, out));
+            return;
+        }
+    }
+    let (message, help) = explain(error);
+    out.push(Violation {
+        path: error.instance_path().as_str().to_owned(),
+        keyword: error.kind().keyword().to_owned(),
+        message,
+        help,
+    });
+}
+
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+fn explain(error: &ValidationError<'_>) -> (String, String) {
+    let value = shown(error.instance());
+    let count = |n: u64, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+    let pair = |a: String, b: &str| (a, b.to_owned());
+    match error.kind() {
+        Kind::Required { property } => (
+            format!("{} is required and is missing", backticked(property)),
+            format!("add {}", backticked(property)),
+        ),
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => (
+            format!("there is no field `{}` in the contract", unexpected.join("`, `")),
+            "remove it, correct its name, or add it to the contract".to_owned(),
+        ),
+        Kind::Type { .. } => pair(short(&error.to_string()), "give a value of the type the contract asks for"),
+        Kind::Enum { options } => {
+            (format!("{value} is not one of the allowed values"), format!("choose one of {}", shown(options)))
+        }
+        Kind::Constant { expected_value } => {
+            (format!("it is {value} and must be {expected_value}"), format!("write {expected_value}"))
+        }
+        Kind::MaxLength { limit } => {
+            let length = error.instance().as_str().map_or(0, |s| s.chars().count() as u64);
+            let message =
+                format!("it has {}; at most {limit} are allowed", count(length, "character", "characters"));
+            pair(message, "shorten it")
+        }
+        Kind::MinLength { limit } => {
+            pair(format!("it has fewer than {}", count(*limit, "character", "characters")), "write more")
+        }
+        Kind::Minimum { limit } => (format!("{value} is below {limit}"), format!("give {limit} or more")),
+        Kind::Maximum { limit } => (format!("{value} is above {limit}"), format!("give {limit} or less")),
+        Kind::ExclusiveMinimum { limit } => (format!("{value} is not above {limit}"), format!("give more than {limit}")),
+        Kind::ExclusiveMaximum { limit } => (format!("{value} is not below {limit}"), format!("give less than {limit}")),
+        Kind::MinItems { limit } => pair(format!("it has fewer than {}", count(*limit, "item", "items")), "add items"),
+        Kind::MaxItems { limit } => pair(format!("it has more than {}", count(*limit, "item", "items")), "remove items"),
+        Kind::Pattern { pattern } => {
+            (format!("{value} does not have the form the contract asks for"), format!("it must match `{pattern}`"))
+        }
+        Kind::Format { format } => (format!("{value} is not a valid {format}"), format!("write it as a {format}")),
+        Kind::UniqueItems => pair("two of its items are the same".to_owned(), "remove one of them"),
+        Kind::FalseSchema => pair("nothing is allowed here".to_owned(), "remove it"),
+        Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => {
+            pair(format!("{value} fits none of the allowed forms"), "compare it with the contract")
+        }
+        Kind::OneOfMultipleValid { .. } => {
+            pair(format!("{value} fits more than one of the forms of which exactly one may fit"), "compare it with the contract")
+        }
+        _ => pair(short(&error.to_string()), "compare it with the contract"),
+    }
+}
+
+fn backticked(value: &Value) -> String {
+    match value {
+        Value::String(s) => format!("`{s}`"),
+        other => other.to_string(),
+    }
+}
