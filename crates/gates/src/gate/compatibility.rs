@@ -25,7 +25,6 @@ pub(crate) struct Compared<'a> {
     definitions: &'a Definitions,
     pairs: Vec<Pair<'a>>,
     removed: Vec<&'a Contract>,
-    base: Option<&'a Definitions>,
 }
 
 impl<'a> Compared<'a> {
@@ -58,7 +57,7 @@ impl<'a> Compared<'a> {
             .flat_map(|b| b.contracts.iter())
             .filter(|c| c.is_type() && definitions.contracts.get(&c.name).is_none())
             .collect();
-        Self { config, definitions, pairs, removed, base }
+        Self { config, definitions, pairs, removed }
     }
 
     pub(crate) fn compared(&self) -> usize {
@@ -117,19 +116,6 @@ impl<'a> Compared<'a> {
         today: &str,
     ) -> Vec<Finding> {
         let mut findings = self.definitions.contract_findings.clone();
-        for contract in self.definitions.contracts.iter() {
-            // One that the base has as well has been compiled there.
-            let known = self.base.and_then(|b| b.contracts.get(&contract.name));
-            if known.is_none_or(|k| k.digest != contract.digest)
-                && let Some((pointer, message)) = contract.compile_error()
-            {
-                let place = format!("contracts/{} {pointer}", contract.file());
-                findings.push(
-                    Finding::error("contract-schema", place, sentence(message))
-                        .help("mend the schema at this place"),
-                );
-            }
-        }
         let required: BTreeMap<Digest, RequiredApproval> =
             self.required(authors).into_iter().map(|r| (r.change, r)).collect();
         for pair in &self.pairs {
