@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -484,8 +484,8 @@ impl<'a> Candidate<'a> {
                     name: (*type_name).clone(),
                     major: EntryRecord::from_bytes(&record)?.major,
                 };
-                if !used.contains_key(&name) {
-                    used.insert(name, EntryKey::from_bytes(&key)?.to_string());
+                if let Entry::Vacant(first) = used.entry(name) {
+                    first.insert(EntryKey::from_bytes(&key)?.to_string());
                 }
             }
         }
