@@ -100,11 +100,11 @@ impl IndexKey {
 
     /// How many bytes at the start of `bytes` are one encoded value; `None` when they are none.
     pub fn len_in(bytes: &[u8]) -> Option<usize> {
-        match bytes.first()? {
-            &MISSING => Some(1),
-            &BOOL => (bytes.len() >= 2).then_some(2),
-            &NUMBER => (bytes.len() >= 9).then_some(9),
-            &STRING => {
+        match *bytes.first()? {
+            MISSING => Some(1),
+            BOOL => (bytes.len() >= 2).then_some(2),
+            NUMBER => (bytes.len() >= 9).then_some(9),
+            STRING => {
                 let mut at = 1;
                 loop {
                     at += 1 + bytes.get(at..)?.iter().position(|b| *b == 0)?;

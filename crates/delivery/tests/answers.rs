@@ -1,4 +1,5 @@
 //! Whole answers: status, headers and body of each request, side by side in one snapshot file.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod common;
 

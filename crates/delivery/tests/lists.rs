@@ -1,4 +1,5 @@
 //! Lists: every entry exactly once, in order, whatever the page size.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod common;
 

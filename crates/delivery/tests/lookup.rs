@@ -1,4 +1,5 @@
 //! The look-up tree: what it answers, and that updating gives what building gives.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What is said about view files.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod common;
 

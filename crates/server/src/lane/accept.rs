@@ -19,7 +19,9 @@ use super::{
 /// How often deadlines are looked at and the date is renewed.
 const TICK: Duration = Duration::from_millis(200);
 
-type Open = Arc<Mutex<HashMap<u64, (Arc<Slot>, Option<AbortHandle>)>>>;
+/// Open connections by number.
+type Slots = HashMap<u64, (Arc<Slot>, Option<AbortHandle>)>;
+type Open = Arc<Mutex<Slots>>;
 
 /// Takes a connection out of the list when its task ends, however it ends.
 struct Leave {
@@ -33,7 +35,7 @@ impl Drop for Leave {
     }
 }
 
-fn lock(open: &Open) -> std::sync::MutexGuard<'_, HashMap<u64, (Arc<Slot>, Option<AbortHandle>)>> {
+fn lock(open: &Open) -> std::sync::MutexGuard<'_, Slots> {
     open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
