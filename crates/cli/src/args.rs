@@ -1,0 +1,824 @@
+//! The commands and their arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Versions, contracts, tests, releases and rollback for everything that is not code.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ashlar",
+    version,
+    about,
+    max_term_width = 110,
+    after_help = "Exit codes: 0 done, 1 refused by a gate or a rule, 2 bad usage or input, 3 could not (disk, network, peer)."
+)]
+pub struct Cli {
+    /// What to log to standard error, such as `info` or `ashlar_server=debug`.
+    #[arg(long, global = true, env = "ASHLAR_LOG")]
+    pub log: Option<String>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Cli {
+    /// Worker threads of the runtime: what `serve` asks for, else one per core.
+    pub fn threads(&self) -> usize {
+        let asked = match &self.command {
+            Command::Serve(serve) => serve.threads,
+            Command::Demo(demo) => demo.serve.threads,
+            _ => None,
+        };
+        asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 256)
+    }
+
+    /// How the command reports.
+    pub fn format(&self) -> Format {
+        match &self.command {
+            Command::Check(c) => match c.format {
+                CheckFormat::Json => Format::Json,
+                _ => Format::Human,
+            },
+            Command::Init(_) | Command::Completions { .. } => Format::Human,
+            Command::Serve(s) => s.format,
+            Command::Demo(d) => d.serve.format,
+            Command::Push(a) => a.at.format,
+            Command::Import { command } => command.at().format,
+            Command::Entry { command } => command.at().format,
+            Command::Changeset { command } => command.at().format,
+            Command::Candidate { command } => command.at().format,
+            Command::Release { command } => command.at().format,
+            Command::Channel { command: ChannelCommand::List { at } } => at.format,
+            Command::Contracts { command } => match command {
+                ContractsCommand::Diff { format, .. } | ContractsCommand::Validate { format, .. } => *format,
+            },
+            Command::Migrate { command } => command.at().format,
+            Command::Audit { command: AuditCommand::Verify { at } | AuditCommand::List { at, .. } } => {
+                at.format
+            }
+            Command::Event { command: EventCommand::List { at, .. } } => at.format,
+            Command::Key { command } => command.at().format,
+            Command::Tenant { command: TenantCommand::Create { at, .. } | TenantCommand::List { at } } => {
+                at.format
+            }
+            Command::Gc { at }
+            | Command::Schedule { command: ScheduleCommand::Run { at } | ScheduleCommand::List { at } } => {
+                at.format
+            }
+        }
+    }
+}
+
+/// How a command reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs; stable.
+    Json,
+}
+
+/// How `check` reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum CheckFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs; stable.
+    Json,
+    /// SARIF 2.1.0, for code hosts.
+    Sarif,
+    /// JUnit XML, for CI.
+    Junit,
+}
+
+/// Where a command works, and as whom.
+#[derive(Debug, Clone, Args)]
+pub struct At {
+    /// A data directory, or `postgres://…` with --objects.
+    #[arg(long, env = "ASHLAR_DATA", value_name = "DIR|URL", help_heading = "Where")]
+    pub data: Option<String>,
+    /// The objects of a PostgreSQL installation: `s3://bucket/prefix` or a directory.
+    #[arg(long, env = "ASHLAR_OBJECTS", value_name = "URL|DIR", help_heading = "Where")]
+    pub objects: Option<String>,
+    /// The local directory that caches a remote's objects.
+    #[arg(long, env = "ASHLAR_CACHE", value_name = "DIR", help_heading = "Where")]
+    pub cache: Option<PathBuf>,
+    /// A running server, instead of --data.
+    #[arg(long, env = "ASHLAR_SERVER", value_name = "URL", conflicts_with = "data", help_heading = "Where")]
+    pub server: Option<String>,
+    /// The key for --server.
+    #[arg(long, env = "ASHLAR_KEY", value_name = "KEY", hide_env_values = true, help_heading = "Where")]
+    pub key: Option<String>,
+    /// The tenant; with --server the key says which.
+    #[arg(long, env = "ASHLAR_TENANT", default_value = "main", help_heading = "Where")]
+    pub tenant: String,
+    /// Who acts: the name in history and the audit log. With --server the key says who.
+    #[arg(long = "as", env = "ASHLAR_USER", value_name = "NAME", help_heading = "Where")]
+    pub actor: Option<String>,
+    /// How to report.
+    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
+    pub format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Makes an empty project that passes `check`.
+    #[command(after_help = "Example:\n  ashlar init my-site")]
+    Init(InitArgs),
+    /// Runs every gate that needs no server on the files of a project.
+    #[command(after_help = "Examples:\n  ashlar check\n  ashlar check my-site --against main --format sarif")]
+    Check(CheckArgs),
+    /// Makes the definitions of a project the working definitions.
+    #[command(after_help = "Example:\n  ashlar push my-site --data ./data --content")]
+    Push(PushArgs),
+    /// Brings entries in from files.
+    Import {
+        #[command(subcommand)]
+        command: ImportCommand,
+    },
+    /// Reads and writes drafts.
+    Entry {
+        #[command(subcommand)]
+        command: EntryCommand,
+    },
+    /// Groups drafts that ship together, now or at a given time.
+    Changeset {
+        #[command(subcommand)]
+        command: ChangesetCommand,
+    },
+    /// Freezes drafts and definitions, and judges them.
+    Candidate {
+        #[command(subcommand)]
+        command: CandidateCommand,
+    },
+    /// Promotes, rolls back, compares and verifies releases.
+    Release {
+        #[command(subcommand)]
+        command: ReleaseCommand,
+    },
+    /// Shows where channels point.
+    Channel {
+        #[command(subcommand)]
+        command: ChannelCommand,
+    },
+    /// Compares contracts and validates values.
+    Contracts {
+        #[command(subcommand)]
+        command: ContractsCommand,
+    },
+    /// Moves content from one contract version to another.
+    Migrate {
+        #[command(subcommand)]
+        command: MigrateCommand,
+    },
+    /// Shows and verifies the audit log.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+    /// Shows the event log.
+    Event {
+        #[command(subcommand)]
+        command: EventCommand,
+    },
+    /// Makes, lists and revokes API keys.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Makes and lists tenants.
+    Tenant {
+        #[command(subcommand)]
+        command: TenantCommand,
+    },
+    /// Runs and shows schedules.
+    Schedule {
+        #[command(subcommand)]
+        command: ScheduleCommand,
+    },
+    /// Takes away objects that nothing needs.
+    Gc {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Serves a data directory over HTTP.
+    #[command(after_help = "Example:\n  ashlar serve --data ./data --listen 127.0.0.1:8080")]
+    Serve(ServeArgs),
+    /// Serves the demo project, seeded, with everything on.
+    #[command(after_help = "Example:\n  ashlar demo")]
+    Demo(DemoArgs),
+    /// Prints completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The directory; made when it is not there.
+    pub dir: PathBuf,
+    /// The project's name; the directory's name when absent.
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The project directory.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// What to compare with: a git revision, another project directory, or a server's address.
+    #[arg(long, value_name = "REF|DIR|URL")]
+    pub against: Option<String>,
+    /// The key for a server's address in --against.
+    #[arg(long, env = "ASHLAR_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// Judge everything anew.
+    #[arg(long)]
+    pub no_cache: bool,
+    /// How to report.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CheckFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// The project directory.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// Also write the entries under content/ as drafts.
+    #[arg(long)]
+    pub content: bool,
+    #[command(flatten)]
+    pub at: At,
+}
+
+macro_rules! at_of {
+    ($name:ident: $($variant:ident),+) => {
+        impl $name {
+            /// Where it works, and as whom.
+            pub fn at(&self) -> &At {
+                match self {
+                    $(Self::$variant { at, .. })|+ => at,
+                }
+            }
+        }
+    };
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// A tree of Markdown files with front matter.
+    #[command(after_help = "Example:\n  ashlar import markdown ./docs --type doc --data ./data --keep-going")]
+    Markdown {
+        /// The tree.
+        dir: PathBuf,
+        /// How front matter and paths become entries (TOML).
+        #[arg(long)]
+        mapping: Option<PathBuf>,
+        /// The content type, without a mapping.
+        #[arg(long = "type", conflicts_with = "mapping", required_unless_present = "mapping")]
+        type_name: Option<String>,
+        /// The locale of all files, without a mapping.
+        #[arg(long, conflicts_with = "mapping")]
+        locale: Option<String>,
+        /// Import the others when files are broken.
+        #[arg(long)]
+        keep_going: bool,
+        /// Read everything, write nothing.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Entries as a JSON array or as NDJSON lines of {"type","id","locale","fields"}.
+    #[command(after_help = "Example:\n  ashlar import json entries.ndjson --data ./data")]
+    Json {
+        /// The file; `-` for standard input.
+        file: PathBuf,
+        /// Import the others when entries are broken.
+        #[arg(long)]
+        keep_going: bool,
+        /// Read everything, write nothing.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        at: At,
+    },
+}
+at_of!(ImportCommand: Markdown, Json);
+
+/// One entry.
+#[derive(Debug, Clone, Args)]
+pub struct EntryName {
+    /// The content type; `type.v2` names a version of its contract.
+    #[arg(value_name = "TYPE")]
+    pub type_name: String,
+    /// The id.
+    pub id: String,
+    /// The locale; the project's default when absent.
+    #[arg(long)]
+    pub locale: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EntryCommand {
+    /// Writes the fields of a draft.
+    #[command(
+        after_help = "Example:\n  echo '{\"title\":\"Hello\"}' | ashlar entry put page home --locale en --file - --data ./data"
+    )]
+    Put {
+        #[command(flatten)]
+        name: EntryName,
+        /// The fields as JSON; `-` for standard input.
+        #[arg(long)]
+        file: PathBuf,
+        /// Write only over this version; 0 only when there is none yet.
+        #[arg(long)]
+        version: Option<u64>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Prints the fields of a draft.
+    Get {
+        #[command(flatten)]
+        name: EntryName,
+        /// Print everything about the draft, not only its fields.
+        #[arg(long)]
+        full: bool,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Marks a draft as deleted.
+    Rm {
+        #[command(flatten)]
+        name: EntryName,
+        /// Delete only this version.
+        #[arg(long)]
+        version: Option<u64>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lists drafts.
+    List {
+        /// Only this type.
+        #[arg(value_name = "TYPE")]
+        type_name: Option<String>,
+        /// Only those that differ from what is served.
+        #[arg(long)]
+        pending: bool,
+        /// Where the page starts.
+        #[arg(long)]
+        cursor: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Shows the versions of a draft.
+    History {
+        #[command(flatten)]
+        name: EntryName,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Takes an entry out of what is served with the next release, and keeps its draft.
+    Unpublish {
+        #[command(flatten)]
+        name: EntryName,
+        /// Bring it back instead.
+        #[arg(long)]
+        undo: bool,
+        #[command(flatten)]
+        at: At,
+    },
+}
+at_of!(EntryCommand: Put, Get, Rm, List, History, Unpublish);
+
+#[derive(Debug, Subcommand)]
+pub enum ChangesetCommand {
+    /// Makes an empty changeset.
+    Create {
+        /// Its name.
+        name: String,
+        /// What it is about.
+        #[arg(long, default_value = "")]
+        title: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Puts a draft into a changeset.
+    Add {
+        /// The changeset.
+        changeset: String,
+        #[command(flatten)]
+        name: EntryName,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Takes a draft out of a changeset.
+    Remove {
+        /// The changeset.
+        changeset: String,
+        #[command(flatten)]
+        name: EntryName,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Shows a changeset and its drafts.
+    Show {
+        /// The changeset.
+        changeset: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lists changesets.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Says when a changeset is published.
+    #[command(
+        after_help = "Example:\n  ashlar changeset schedule spring --publish-at 2027-03-01T09:00 --zone Europe/Berlin --data ./data"
+    )]
+    Schedule {
+        /// The changeset.
+        changeset: String,
+        /// A local time in --zone, or an RFC 3339 time.
+        #[arg(long)]
+        publish_at: String,
+        /// When its entries are taken down again.
+        #[arg(long)]
+        unpublish_at: Option<String>,
+        /// An IANA time zone.
+        #[arg(long)]
+        zone: Option<String>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Takes a changeset off the schedule.
+    Cancel {
+        /// The changeset.
+        changeset: String,
+        #[command(flatten)]
+        at: At,
+    },
+}
+at_of!(ChangesetCommand: Create, Add, Remove, Show, List, Schedule, Cancel);
+
+#[derive(Debug, Subcommand)]
+pub enum CandidateCommand {
+    /// Freezes pending drafts and the working definitions, and runs the gates.
+    Create {
+        /// Only the drafts of this changeset.
+        #[arg(long)]
+        changeset: Option<String>,
+        /// Why.
+        #[arg(long, default_value = "")]
+        note: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Shows a candidate.
+    Show {
+        /// The candidate, such as `c1`.
+        candidate: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lists candidates.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Runs the gates again and shows every finding; exit 1 when one fails.
+    Gates {
+        /// The candidate.
+        candidate: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Approves the changes of a candidate that need a right.
+    #[command(after_help = "Example:\n  ashlar candidate approve c2 --right pricing --as ines --data ./data")]
+    Approve {
+        /// The candidate.
+        candidate: String,
+        /// The right: `pricing`, `legal`, `claim`, `owner:NAME`.
+        #[arg(long)]
+        right: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lets a failed gate through, with a reason.
+    Waive {
+        /// The candidate.
+        candidate: String,
+        /// The gate.
+        #[arg(long)]
+        gate: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Gives a candidate up.
+    Discard {
+        /// The candidate.
+        candidate: String,
+        #[command(flatten)]
+        at: At,
+    },
+}
+at_of!(CandidateCommand: Create, Show, List, Gates, Approve, Waive, Discard);
+
+#[derive(Debug, Subcommand)]
+pub enum ReleaseCommand {
+    /// Makes a release of a candidate and points a channel at it.
+    #[command(after_help = "Example:\n  ashlar release promote c1 --channel production --data ./data")]
+    Promote {
+        /// The candidate.
+        candidate: String,
+        /// The channel; the public one when absent.
+        #[arg(long)]
+        channel: Option<String>,
+        /// Why.
+        #[arg(long, default_value = "")]
+        note: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Points a channel at an earlier release, definitions and all.
+    #[command(after_help = "Example:\n  ashlar release rollback r1 --channel production --data ./data")]
+    Rollback {
+        /// The release.
+        release: String,
+        /// The channel; the public one when absent.
+        #[arg(long)]
+        channel: Option<String>,
+        /// Why.
+        #[arg(long, default_value = "")]
+        note: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lists releases.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Shows a release.
+    Show {
+        /// The release.
+        release: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Shows how two releases differ.
+    Diff {
+        /// The older.
+        from: String,
+        /// The newer.
+        to: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Checks every digest of a release.
+    Verify {
+        /// The release.
+        release: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Writes a release as one verifiable file.
+    Export {
+        /// The release.
+        release: String,
+        /// The file.
+        #[arg(long)]
+        out: PathBuf,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Makes a candidate of an exported release.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[arg(long, default_value = "")]
+        note: String,
+        #[command(flatten)]
+        at: At,
+    },
+}
+at_of!(ReleaseCommand: Promote, Rollback, List, Show, Diff, Verify, Export, Import);
+
+#[derive(Debug, Subcommand)]
+pub enum ChannelCommand {
+    /// Lists channels with what they serve.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ContractsCommand {
+    /// Explains how two versions of a contract differ, and what that demands.
+    #[command(after_help = "Example:\n  ashlar contracts diff old/page.v1.json contracts/page.v1.json")]
+    Diff {
+        /// The older schema.
+        old: PathBuf,
+        /// The newer schema.
+        new: PathBuf,
+        /// Judge a new optional property of an open content model strictly.
+        #[arg(long)]
+        strict: bool,
+        /// How to report.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Validates a JSON value; exit 1 when it is not valid.
+    Validate {
+        /// The schema.
+        schema: PathBuf,
+        /// The value.
+        instance: PathBuf,
+        /// How to report.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MigrateCommand {
+    /// Runs a mapping over every draft of its contract, in one transaction.
+    Run {
+        /// The mapping (TOML).
+        mapping: PathBuf,
+        /// Only say what would happen.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Takes a migration back.
+    Revert {
+        /// Its number.
+        migration: u64,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lists migrations that were run.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+}
+at_of!(MigrateCommand: Run, Revert, List);
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Walks the hash chain; exit 1 when it does not hold.
+    Verify {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lists what was done, newest first.
+    List {
+        /// Where the page starts.
+        #[arg(long)]
+        cursor: Option<String>,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EventCommand {
+    /// Lists events, oldest first.
+    List {
+        /// Events after this one.
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Makes a key; its secret is shown once.
+    #[command(after_help = "Example:\n  ashlar key create --name web --scope read --data ./data")]
+    Create {
+        /// Who or what will use it.
+        #[arg(long)]
+        name: String,
+        /// What it may do: read, preview, write, define, release, approve:NAME, waive, admin.
+        #[arg(long = "scope", required = true)]
+        scopes: Vec<String>,
+        /// The channel it reads; the public one when absent.
+        #[arg(long)]
+        channel: Option<String>,
+        /// When it ends, RFC 3339.
+        #[arg(long)]
+        expires_at: Option<String>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lists keys.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Ends a key at once.
+    Revoke {
+        /// Its public part.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+}
+at_of!(KeyCommand: Create, List, Revoke);
+
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// Makes a tenant, or sets its host names.
+    Create {
+        /// Its name.
+        name: String,
+        /// A host name that leads to it.
+        #[arg(long = "host")]
+        hosts: Vec<String>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lists tenants.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ScheduleCommand {
+    /// Runs every schedule that is due.
+    Run {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lists schedules; overdue ones say so.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Role {
+    /// Everything.
+    #[default]
+    All,
+    /// The management API.
+    Author,
+    /// Delivery, from the object store alone.
+    Edge,
+    /// Schedules and upkeep.
+    Worker,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// A data directory, or `postgres://…` with --objects.
+    #[arg(long, env = "ASHLAR_DATA", value_name = "DIR|URL")]
+    pub data: Option<String>,
+    /// The object store: `s3://bucket/prefix` or a directory; all an edge needs.
+    #[arg(long, env = "ASHLAR_OBJECTS", value_name = "URL|DIR")]
+    pub objects: Option<String>,
+    /// The local directory that caches a remote's objects.
+    #[arg(long, env = "ASHLAR_CACHE", value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Address and port; port 0 chooses a free one.
+    #[arg(long, env = "ASHLAR_LISTEN")]
+    pub listen: Option<String>,
+    /// What this node does.
+    #[arg(long, env = "ASHLAR_ROLE", value_enum, default_value_t)]
+    pub role: Role,
+    /// Worker threads; one per core when absent.
+    #[arg(long, env = "ASHLAR_THREADS")]
+    pub threads: Option<usize>,
+    /// How to report.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}

@@ -1,0 +1,188 @@
+//! Where a command works: an engine in this process, or a server.
+
+use std::{path::PathBuf, sync::Arc};
+
+use ashlar_gates::Checker;
+use ashlar_model::{Actor, TenantId};
+use ashlar_release::{Action, Ctx, Engine, Location};
+use reqwest::Method;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{args::At, error::CliError};
+
+/// An engine, or a server.
+pub enum Backend {
+    /// An engine in this process.
+    Local(Box<Local>),
+    /// A server.
+    Remote(Remote),
+}
+
+/// An engine with for whom it acts.
+pub struct Local {
+    pub engine: Engine,
+    pub ctx: Ctx,
+}
+
+/// A server with a key.
+pub struct Remote {
+    client: reqwest::Client,
+    base: String,
+    key: String,
+}
+
+/// Reads --data, --objects and --cache.
+pub fn location(
+    data: Option<&str>,
+    objects: Option<&str>,
+    cache: Option<&PathBuf>,
+) -> Result<Location, CliError> {
+    let help = "give --data DIR (or set ASHLAR_DATA), or --server URL --key KEY";
+    let data = data.ok_or_else(|| CliError::input("it is not said where to work", help))?;
+    if data.starts_with("postgres://") || data.starts_with("postgresql://") {
+        let objects = objects.ok_or_else(|| {
+            CliError::input(
+                "with PostgreSQL, --objects says where objects are kept",
+                "give --objects s3://bucket/prefix or a directory",
+            )
+        })?;
+        if !objects.contains("://") && cache.is_none() {
+            return Ok(Location { sql: data.to_owned(), objects_dir: objects.into(), remote: None });
+        }
+        let name = ashlar_model::Digest::of(objects.as_bytes()).short();
+        let cache =
+            cache.cloned().unwrap_or_else(|| std::env::temp_dir().join(format!("ashlar-cache-{name}")));
+        return Ok(Location { sql: data.to_owned(), objects_dir: cache, remote: Some(objects.to_owned()) });
+    }
+    if data.contains("://") {
+        return Err(CliError::input(format!("`{data}` is neither a directory nor postgres://…"), help));
+    }
+    let dir = PathBuf::from(data);
+    std::fs::create_dir_all(&dir).map_err(|e| CliError::file("make the directory", &dir, &e))?;
+    let dir = std::path::absolute(&dir).map_err(|e| CliError::file("find", &dir, &e))?;
+    let mut location = Location::embedded(&dir);
+    if let Some(objects) = objects {
+        location.objects_dir = cache.cloned().unwrap_or_else(|| dir.join("cache"));
+        location.remote = Some(objects.to_owned());
+    }
+    Ok(location)
+}
+
+/// Who acts when nobody is named.
+fn default_actor() -> String {
+    std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .ok()
+        .filter(|u| !u.is_empty())
+        .unwrap_or_else(|| "local".to_owned())
+}
+
+impl Backend {
+    /// Opens what the arguments name.
+    pub async fn open(at: &At) -> Result<Self, CliError> {
+        if let Some(server) = &at.server {
+            let key = at
+                .key
+                .clone()
+                .ok_or_else(|| CliError::input("--server needs --key", "give --key KEY or set ASHLAR_KEY"))?;
+            let client = reqwest::Client::builder()
+                .timeout(std::time::Duration::from_secs(300))
+                .build()
+                .map_err(|e| CliError::new(3, "network", e.to_string(), ""))?;
+            return Ok(Self::Remote(Remote { client, base: server.trim_end_matches('/').to_owned(), key }));
+        }
+        Ok(Self::Local(Box::new(Local::open(at).await?)))
+    }
+}
+
+impl Local {
+    pub async fn open(at: &At) -> Result<Self, CliError> {
+        if at.server.is_some() {
+            return Err(CliError::input("this command works on a data directory only", "give --data"));
+        }
+        let location = location(at.data.as_deref(), at.objects.as_deref(), at.cache.as_ref())?;
+        let engine = Engine::open(&location, Arc::new(Checker::new())).await?;
+        let tenant = TenantId::new(&at.tenant)?;
+        if !engine
+            .db()
+            .tenants()
+            .await
+            .map_err(ashlar_release::ReleaseError::from)?
+            .iter()
+            .any(|t| t.tenant == tenant)
+        {
+            let message = format!("there is no tenant `{tenant}`");
+            return Err(CliError::input(message, format!("`ashlar tenant create {tenant}` makes it")));
+        }
+        let actor = at.actor.clone().unwrap_or_else(default_actor);
+        let ctx = Ctx::new(tenant, Actor::local(actor))?;
+        Ok(Self { engine, ctx })
+    }
+
+    /// Runs an action.
+    pub async fn run<A: Action>(&self, action: A) -> Result<A::Output, CliError> {
+        Ok(self.engine.run(&self.ctx, action).await?)
+    }
+}
+
+/// A value as programs read it.
+pub fn value(value: impl Serialize) -> Result<Value, CliError> {
+    serde_json::to_value(value).map_err(|e| CliError::new(3, "internal", e.to_string(), ""))
+}
+
+impl Remote {
+    /// Sends a request to the management API.
+    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, CliError> {
+        let url = format!("{}/api/v1{path}", self.base);
+        let mut request = self.client.request(method, &url).bearer_auth(&self.key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let failed = |e: reqwest::Error| {
+            CliError::new(
+                3,
+                "network",
+                format!("the server {} did not answer: {e}", self.base),
+                "is it running, and is the address right?",
+            )
+        };
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(failed)?;
+        let answer: Value = match bytes.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&bytes).map_err(|e| {
+                CliError::new(
+                    3,
+                    "network",
+                    format!("the server answered {status} with something that is not JSON: {e}"),
+                    "",
+                )
+            })?,
+        };
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let kind = text("type");
+        let exit = match status.as_u16() {
+            401 | 403 | 409 | 422 => 1,
+            400 | 404 | 405 | 413 | 415 => 2,
+            _ => 3,
+        };
+        let findings =
+            answer.get("findings").cloned().and_then(|f| serde_json::from_value(f).ok()).unwrap_or_default();
+        Err(CliError {
+            exit,
+            code: kind.rsplit('/').next().unwrap_or("problem").to_owned(),
+            message: match text("detail") {
+                detail if detail.is_empty() => format!("the server answered {status}"),
+                detail => detail,
+            },
+            help: text("help"),
+            findings,
+            more: answer,
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! `candidate`.
+
+use std::process::ExitCode;
+
+use ashlar_model::CandidateId;
+use ashlar_release::{Approve, CreateCandidate, DiscardCandidate, Rejudge, Waive};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{
+    Done, done,
+    entry::{items, told},
+};
+use crate::{
+    args::{CandidateCommand, Format},
+    backend::{Backend, value},
+    error::CliError,
+    output,
+};
+
+/// Findings that are shown of one gate.
+const FINDINGS_SHOWN: usize = 20;
+
+fn show(answer: &Value) {
+    let name = output::text(answer, "candidate");
+    let snapshot: String = output::text(answer, "snapshot").chars().take(12).collect();
+    output::line(format!(
+        "{}  {}  {} entries, {} changed  snapshot {snapshot}",
+        output::paint(&name, "1"),
+        output::text(answer, "status"),
+        output::text(answer, "entries"),
+        output::text(answer, "changed"),
+    ));
+    let gates = answer["gates"].as_array().map_or(&[][..], Vec::as_slice);
+    output::gates(gates, FINDINGS_SHOWN);
+    match answer["status"].as_str() {
+        Some("passed") => output::line(format!("\nNext:  ashlar release promote {name}")),
+        Some("failed") => output::line(
+            "\nNext:  mend what the gates found, or have it approved, then `ashlar candidate create` again",
+        ),
+        _ => {}
+    }
+}
+
+fn id(text: &str) -> Result<CandidateId, CliError> {
+    Ok(text.parse::<CandidateId>()?)
+}
+
+pub async fn candidate(command: CandidateCommand) -> Done {
+    let at = command.at().clone();
+    let backend = Backend::open(&at).await?;
+    let json_out = at.format == Format::Json;
+    let answer = match command {
+        CandidateCommand::Create { changeset, note, .. } => match &backend {
+            Backend::Local(local) => value(local.run(CreateCandidate { changeset, note }).await?)?,
+            Backend::Remote(remote) => {
+                remote
+                    .send(Method::POST, "/candidates", Some(json!({"changeset": changeset, "note": note})))
+                    .await?
+            }
+        },
+        CandidateCommand::Show { candidate, .. } => match &backend {
+            Backend::Local(local) => value(local.engine.candidate(&local.ctx, id(&candidate)?).await?)?,
+            Backend::Remote(remote) => {
+                remote.send(Method::GET, &format!("/candidates/{}", id(&candidate)?), None).await?
+            }
+        },
+        CandidateCommand::List { .. } => {
+            let answer = match &backend {
+                Backend::Local(local) => value(local.engine.candidates(&local.ctx, None).await?)?,
+                Backend::Remote(remote) => remote.send(Method::GET, "/candidates", None).await?,
+            };
+            if json_out {
+                output::print_json(&answer);
+                return done();
+            }
+            let columns = [
+                ("candidate", "CANDIDATE"),
+                ("status", "STATUS"),
+                ("release", "RELEASE"),
+                ("changed", "CHANGED"),
+                ("created_by", "BY"),
+                ("created_at", "AT"),
+                ("note", "NOTE"),
+            ];
+            output::table(
+                items(&answer),
+                &columns,
+                "there are no candidates; `ashlar candidate create` makes one",
+            );
+            return done();
+        }
+        CandidateCommand::Gates { candidate, .. } => {
+            let candidate = id(&candidate)?;
+            let answer = match &backend {
+                Backend::Local(local) => {
+                    let now = local.engine.candidate(&local.ctx, candidate).await?;
+                    match now.status.as_str() {
+                        "passed" | "failed" => value(local.run(Rejudge { candidate }).await?)?,
+                        _ => value(now)?,
+                    }
+                }
+                Backend::Remote(remote) => {
+                    remote.send(Method::POST, &format!("/candidates/{candidate}/gates"), None).await?
+                }
+            };
+            match json_out {
+                true => output::print_json(&answer),
+                false => show(&answer),
+            }
+            return Ok(ExitCode::from(u8::from(answer["status"] == "failed")));
+        }
+        CandidateCommand::Approve { candidate, right, .. } => {
+            let candidate = id(&candidate)?;
+            let answer = match &backend {
+                Backend::Local(local) => value(local.run(Approve { candidate, right }).await?)?,
+                Backend::Remote(remote) => {
+                    remote
+                        .send(
+                            Method::POST,
+                            &format!("/candidates/{candidate}/approve"),
+                            Some(json!({"right": right})),
+                        )
+                        .await?
+                }
+            };
+            if !json_out {
+                output::line(format!(
+                    "{} approved {} under `{}`:",
+                    output::text(&answer, "by"),
+                    candidate,
+                    output::text(&answer, "right")
+                ));
+                for subject in answer["subjects"].as_array().into_iter().flatten().take(FINDINGS_SHOWN) {
+                    output::line(format!("  {}", subject.as_str().unwrap_or_default()));
+                }
+            }
+            answer
+        }
+        CandidateCommand::Waive { candidate, gate, reason, .. } => {
+            let candidate = id(&candidate)?;
+            match &backend {
+                Backend::Local(local) => value(local.run(Waive { candidate, gate, reason }).await?)?,
+                Backend::Remote(remote) => {
+                    let body = json!({"gate": gate, "reason": reason});
+                    remote.send(Method::POST, &format!("/candidates/{candidate}/waive"), Some(body)).await?
+                }
+            }
+        }
+        CandidateCommand::Discard { candidate, .. } => {
+            let candidate = id(&candidate)?;
+            let answer = match &backend {
+                Backend::Local(local) => value(local.run(DiscardCandidate { candidate }).await?)?,
+                Backend::Remote(remote) => {
+                    remote.send(Method::DELETE, &format!("/candidates/{candidate}"), None).await?
+                }
+            };
+            told(json_out, &answer, &format!("{candidate} is discarded"));
+            return done();
+        }
+    };
+    match json_out {
+        true => output::print_json(&answer),
+        false => show(&answer),
+    }
+    done()
+}

@@ -1,0 +1,145 @@
+//! `changeset`.
+
+use ashlar_release::{
+    AddToChangeset, CancelSchedule, CreateChangeset, RemoveFromChangeset, ScheduleChangeset,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{
+    Done, done, encode,
+    entry::{Named, items, told},
+};
+use crate::{
+    args::{ChangesetCommand, Format},
+    backend::{Backend, value},
+    error::CliError,
+    output,
+};
+
+const COLUMNS: [(&str, &str); 7] = [
+    ("changeset", "CHANGESET"),
+    ("state", "STATE"),
+    ("publish_at", "PUBLISH AT"),
+    ("unpublish_at", "TAKE DOWN AT"),
+    ("overdue_seconds", "OVERDUE S"),
+    ("title", "TITLE"),
+    ("message", "MESSAGE"),
+];
+
+pub async fn list(backend: &Backend) -> Result<Value, CliError> {
+    match backend {
+        Backend::Local(local) => value(local.engine.changesets(&local.ctx).await?),
+        Backend::Remote(remote) => remote.send(Method::GET, "/changesets", None).await,
+    }
+}
+
+pub fn show_list(answer: &Value) {
+    output::table(items(answer), &COLUMNS, "there are no changesets");
+}
+
+pub async fn changeset(command: ChangesetCommand) -> Done {
+    let at = command.at().clone();
+    let backend = Backend::open(&at).await?;
+    let json_out = at.format == Format::Json;
+    let of = |name: &str, below: &str| format!("/changesets/{}{below}", encode(name));
+    let (answer, sentence) = match command {
+        ChangesetCommand::Create { name, title, .. } => {
+            let answer = match &backend {
+                Backend::Local(local) => {
+                    value(local.run(CreateChangeset { name: name.clone(), title }).await?)?
+                }
+                Backend::Remote(remote) => {
+                    remote
+                        .send(Method::POST, "/changesets", Some(json!({"name": name, "title": title})))
+                        .await?
+                }
+            };
+            (answer, format!("changeset {name} made; add drafts: ashlar changeset add {name} TYPE ID"))
+        }
+        ChangesetCommand::Add { changeset, name, .. } => {
+            let key = Named::read(&name)?.key(&backend).await?;
+            let answer = match &backend {
+                Backend::Local(local) => value(
+                    local.run(AddToChangeset { name: changeset.clone(), keys: vec![key.clone()] }).await?,
+                )?,
+                Backend::Remote(remote) => {
+                    remote
+                        .send(Method::POST, &of(&changeset, "/drafts"), Some(json!({"drafts": [key]})))
+                        .await?
+                }
+            };
+            (answer, format!("{key} ships with {changeset}"))
+        }
+        ChangesetCommand::Remove { changeset, name, .. } => {
+            let key = Named::read(&name)?.key(&backend).await?;
+            let answer = match &backend {
+                Backend::Local(local) => value(
+                    local
+                        .run(RemoveFromChangeset { name: changeset.clone(), keys: vec![key.clone()] })
+                        .await?,
+                )?,
+                Backend::Remote(remote) => {
+                    remote
+                        .send(Method::DELETE, &of(&changeset, "/drafts"), Some(json!({"drafts": [key]})))
+                        .await?
+                }
+            };
+            (answer, format!("{key} no longer ships with {changeset}"))
+        }
+        ChangesetCommand::Schedule { changeset, publish_at, unpublish_at, zone, .. } => {
+            let answer = match &backend {
+                Backend::Local(local) => {
+                    let action =
+                        ScheduleChangeset { name: changeset.clone(), publish_at, unpublish_at, zone };
+                    value(local.run(action).await?)?
+                }
+                Backend::Remote(remote) => {
+                    let body = json!({"publish_at": publish_at, "unpublish_at": unpublish_at, "zone": zone});
+                    remote.send(Method::POST, &of(&changeset, "/schedule"), Some(body)).await?
+                }
+            };
+            let sentence = format!("{changeset} is published at {}", output::text(&answer, "publish_at"));
+            (answer, sentence)
+        }
+        ChangesetCommand::Cancel { changeset, .. } => {
+            let answer = match &backend {
+                Backend::Local(local) => value(local.run(CancelSchedule { name: changeset.clone() }).await?)?,
+                Backend::Remote(remote) => {
+                    remote.send(Method::DELETE, &of(&changeset, "/schedule"), None).await?
+                }
+            };
+            (answer, format!("{changeset} is off the schedule"))
+        }
+        ChangesetCommand::Show { changeset, .. } => {
+            let answer = match &backend {
+                Backend::Local(local) => value(local.engine.changeset(&local.ctx, &changeset).await?)?,
+                Backend::Remote(remote) => remote.send(Method::GET, &of(&changeset, ""), None).await?,
+            };
+            if !json_out {
+                output::table(std::slice::from_ref(&answer), &COLUMNS, "");
+                let drafts = answer["drafts"].as_array().map_or(&[][..], Vec::as_slice);
+                let columns = [
+                    ("type", "TYPE"),
+                    ("id", "ID"),
+                    ("locale", "LOCALE"),
+                    ("state", "STATE"),
+                    ("pending", "PENDING"),
+                ];
+                output::table(drafts, &columns, "it has no drafts");
+                return done();
+            }
+            (answer, String::new())
+        }
+        ChangesetCommand::List { .. } => {
+            let answer = list(&backend).await?;
+            if !json_out {
+                show_list(&answer);
+                return done();
+            }
+            (answer, String::new())
+        }
+    };
+    told(json_out, &answer, &sentence);
+    done()
+}

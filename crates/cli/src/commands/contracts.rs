@@ -1,0 +1,150 @@
+//! `contracts`: compare and validate on files.
+
+use std::{path::Path, process::ExitCode};
+
+use ashlar_contracts::{Answer, Contract, ContractSet, compare};
+use ashlar_model::{ContractName, Files, Finding, Level};
+use serde_json::{Value, json};
+
+use super::Done;
+use crate::{
+    args::{ContractsCommand, Format},
+    error::CliError,
+    output,
+};
+
+/// The largest value that is validated, in bytes.
+const VALUE_BYTES_MAX: u64 = 64 << 20;
+
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    let meta = std::fs::metadata(path).map_err(|e| CliError::file("read", path, &e))?;
+    if meta.len() > VALUE_BYTES_MAX {
+        return Err(CliError::input(format!("{} has more than {VALUE_BYTES_MAX} bytes", path.display()), ""));
+    }
+    std::fs::read(path).map_err(|e| CliError::file("read", path, &e))
+}
+
+/// Loads a schema with the contracts beside it, which its `$ref`s may name.
+fn load(path: &Path) -> Result<(ContractSet, ContractName), CliError> {
+    let bytes = read(path)?;
+    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let named: Option<ContractName> = stem.parse().ok();
+    let name = match &named {
+        Some(name) => name.clone(),
+        None => major_of(&bytes)?,
+    };
+    let mut files = Files::new();
+    let add = |files: &mut Files, name: &str, bytes: Vec<u8>| {
+        files.insert(&format!("contracts/{name}"), bytes).map_err(|e| CliError::input(e.to_string(), ""))
+    };
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for file in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let (file_name, path) = (file.file_name().to_string_lossy().into_owned(), file.path());
+        let is_contract = file_name.strip_suffix(".json").is_some_and(|s| s.parse::<ContractName>().is_ok());
+        if is_contract && path.is_file() {
+            add(&mut files, &file_name, read(&path)?)?;
+        }
+    }
+    add(&mut files, &format!("{name}.json"), bytes)?;
+    let (set, findings) = ContractSet::load(&files);
+    let own = format!("contracts/{name}.json");
+    let shown = path.display().to_string();
+    let mine: Vec<Finding> = findings
+        .into_iter()
+        .filter(|f| f.level == Level::Error && f.place.starts_with(&own))
+        .map(|f| Finding { place: f.place.replacen(&own, &shown, 1), ..f })
+        .collect();
+    if !mine.is_empty() {
+        return Err(CliError::findings(format!("{shown} cannot be used"), mine));
+    }
+    Ok((set, name))
+}
+
+/// A schema whose file is not named like a contract: the major version comes from its `x-ashlar`.
+fn major_of(bytes: &[u8]) -> Result<ContractName, CliError> {
+    let schema: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+    let version = schema.pointer("/x-ashlar/version").and_then(Value::as_str).unwrap_or("1.0.0");
+    let major = version.split('.').next().unwrap_or("1");
+    Ok(format!("schema.v{major}").parse::<ContractName>().or_else(|_| "schema.v1".parse())?)
+}
+
+fn get<'a>(set: &'a ContractSet, name: &ContractName) -> Result<&'a Contract, CliError> {
+    set.get(name).ok_or_else(|| CliError::input(format!("{name} was not loaded"), ""))
+}
+
+pub fn contracts(command: &ContractsCommand) -> Done {
+    match command {
+        ContractsCommand::Diff { old, new, strict, format } => {
+            let ((old_set, old_name), (new_set, new_name)) = (load(old)?, load(new)?);
+            let (old, new) = (get(&old_set, &old_name)?, get(&new_set, &new_name)?);
+            let comparison = compare(old, &old_set, new, &new_set, !strict);
+            if *format == Format::Json {
+                output::print_json(&comparison);
+                return Ok(ExitCode::SUCCESS);
+            }
+            let answer = |a: Answer| match a {
+                Answer::Yes => output::paint("yes", "32"),
+                Answer::No => output::paint("no", "31;1"),
+                Answer::Unknown => output::paint("unknown", "33"),
+            };
+            for change in &comparison.changes {
+                let path = if change.path.is_empty() { "/" } else { &change.path };
+                output::line(format!("{:6} {path}", change.verdict.to_string()));
+                output::line(format!("       {}", change.message));
+            }
+            for reason in &comparison.reasons {
+                output::line(format!("       because {reason}"));
+            }
+            output::line(format!(
+                "verdict   {}{}",
+                comparison.verdict,
+                if comparison.semantic { ", semantic: its owner has to agree" } else { "" }
+            ));
+            output::line(format!(
+                "backward  {} (values that are valid today stay valid)",
+                answer(comparison.backward)
+            ));
+            output::line(format!(
+                "forward   {} (values that become valid were valid before)",
+                answer(comparison.forward)
+            ));
+            output::line(format!("change    {}", comparison.digest));
+            Ok(ExitCode::SUCCESS)
+        }
+        ContractsCommand::Validate { schema, instance, format } => {
+            let (set, name) = load(schema)?;
+            let bytes = read(instance)?;
+            let text = std::str::from_utf8(&bytes).map_err(|_| {
+                CliError::input(format!("{} is not UTF-8 text", instance.display()), "save it as UTF-8")
+            })?;
+            let value: Value = serde_json::from_str(text).map_err(|e| {
+                let place = format!("{}:{}:{}", instance.display(), e.line(), e.column());
+                CliError::new(2, "json", format!("{place}: {e}"), "mend the JSON at this place")
+            })?;
+            let findings: Vec<Finding> = get(&set, &name)?
+                .validate(&value)
+                .into_iter()
+                .map(|v| {
+                    let line = ashlar_contracts::line_of(text, &v.path);
+                    let shown = if v.path.is_empty() { "/" } else { &v.path };
+                    let place = format!("{}:{line} {shown}", instance.display());
+                    Finding::error(&format!("invalid-{}", v.keyword), place, v.message).help(v.help)
+                })
+                .collect();
+            let valid = findings.is_empty();
+            match format {
+                Format::Json => output::print_json(&json!({"valid": valid, "findings": findings})),
+                Format::Human if valid => output::line(format!("{} is valid", instance.display())),
+                Format::Human => {
+                    for finding in &findings {
+                        output::line(format!(
+                            "{}\n  {}\n  → {}",
+                            finding.place, finding.message, finding.help
+                        ));
+                    }
+                }
+            }
+            Ok(ExitCode::from(u8::from(!valid)))
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! `entry`: drafts.
+
+use std::{io::Read, path::Path};
+
+use ashlar_model::{ContractName, EntryId, EntryKey, Fields, Locale, TypeName};
+use ashlar_release::{DeleteEntry, DraftQuery, PutEntry, SetUnpublished};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Done, done, encode};
+use crate::{
+    args::{EntryCommand, EntryName, Format},
+    backend::{Backend, value},
+    error::CliError,
+    output,
+};
+
+/// An entry as it was named: its key, without a locale when none was given, and the contract version.
+pub struct Named {
+    pub type_name: TypeName,
+    pub id: EntryId,
+    pub locale: Option<Locale>,
+    pub major: Option<u32>,
+}
+
+impl Named {
+    pub fn read(name: &EntryName) -> Result<Self, CliError> {
+        let (type_name, major) = match name.type_name.parse::<ContractName>() {
+            Ok(contract) => (contract.name, Some(contract.major)),
+            Err(_) => (TypeName::new(&name.type_name)?, None),
+        };
+        let locale = name.locale.as_deref().map(Locale::new).transpose()?;
+        Ok(Self { type_name, id: EntryId::new(&name.id)?, locale, major })
+    }
+
+    /// The key, with the project's default locale when none was named.
+    pub async fn key(&self, backend: &Backend) -> Result<EntryKey, CliError> {
+        let locale = match (&self.locale, backend) {
+            (Some(locale), _) => locale.clone(),
+            (None, Backend::Local(local)) => {
+                let tenant = &local.ctx.tenant;
+                let mut conn =
+                    local.engine.db().read(tenant).await.map_err(ashlar_release::ReleaseError::from)?;
+                let definitions =
+                    conn.rows().definitions().await.map_err(ashlar_release::ReleaseError::from)?;
+                match definitions {
+                    Some(d) => local.engine.rules(tenant, &d.digest)?.config.locales.default.clone(),
+                    None => Locale::new("en")?,
+                }
+            }
+            (None, Backend::Remote(remote)) => {
+                let config = remote.send(Method::GET, "/definitions", None).await?;
+                Locale::new(config["default_locale"].as_str().unwrap_or("en"))?
+            }
+        };
+        Ok(EntryKey { type_name: self.type_name.clone(), id: self.id.clone(), locale })
+    }
+}
+
+/// The path of an entry in the management API.
+pub fn path(key: &EntryKey, below: &str) -> String {
+    format!("/entries/{}/{}{below}?locale={}", key.type_name, encode(key.id.as_str()), key.locale)
+}
+
+fn read_fields(file: &Path) -> Result<Fields, CliError> {
+    let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
+    let mut text = Vec::new();
+    let limit = ashlar_release::ENTRY_BYTES_MAX as u64 * 2;
+    let read = match file == Path::new("-") {
+        true => std::io::stdin().take(limit + 1).read_to_end(&mut text),
+        false => std::fs::File::open(file).and_then(|f| f.take(limit + 1).read_to_end(&mut text)),
+    };
+    read.map_err(|e| CliError::file("read", file, &e))?;
+    if text.len() as u64 > limit {
+        return Err(CliError::input(
+            format!("{name} has more than {limit} bytes"),
+            "an entry is smaller than that",
+        ));
+    }
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+    let value: Value = serde_json::from_slice(text).map_err(|e| {
+        CliError::new(
+            2,
+            "json",
+            format!("{name}:{}:{}: {e}", e.line(), e.column()),
+            "mend the JSON at this place",
+        )
+    })?;
+    match value {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(CliError::input(
+            format!("{name}:1:1: the fields of an entry are a JSON object"),
+            "write `{ \"title\": … }`",
+        )),
+    }
+}
+
+pub async fn entry(command: EntryCommand) -> Done {
+    let at = command.at().clone();
+    let backend = Backend::open(&at).await?;
+    let json_out = at.format == Format::Json;
+    match command {
+        EntryCommand::Put { name, file, version, .. } => {
+            let named = Named::read(&name)?;
+            let fields = read_fields(&file)?;
+            let key = named.key(&backend).await?;
+            let answer = match &backend {
+                Backend::Local(local) => value(
+                    local
+                        .run(PutEntry { key, major: named.major, fields, expected_version: version })
+                        .await?,
+                )?,
+                Backend::Remote(remote) => {
+                    let body = json!({"fields": fields, "version": version, "major": named.major});
+                    remote.send(Method::PUT, &path(&key, ""), Some(body)).await?
+                }
+            };
+            output::print_json(&json!({
+                "type": answer["type"], "id": answer["id"], "locale": answer["locale"], "version": answer["version"],
+                "contract": answer["contract"], "pending": answer["pending"],
+            }));
+        }
+        EntryCommand::Get { name, full, .. } => {
+            let key = Named::read(&name)?.key(&backend).await?;
+            let answer = match &backend {
+                Backend::Local(local) => value(local.engine.draft(&local.ctx, &key).await?)?,
+                Backend::Remote(remote) => remote.send(Method::GET, &path(&key, ""), None).await?,
+            };
+            output::print_json(if full { &answer } else { &answer["fields"] });
+        }
+        EntryCommand::Rm { name, version, .. } => {
+            let key = Named::read(&name)?.key(&backend).await?;
+            let answer = match &backend {
+                Backend::Local(local) => {
+                    value(local.run(DeleteEntry { key: key.clone(), expected_version: version }).await?)?
+                }
+                Backend::Remote(remote) => {
+                    let version = version.map(|v| format!("&version={v}")).unwrap_or_default();
+                    remote.send(Method::DELETE, &format!("{}{version}", path(&key, "")), None).await?
+                }
+            };
+            told(
+                json_out,
+                &answer,
+                &format!("{key} is marked as deleted; it leaves what is served with the next release"),
+            );
+        }
+        EntryCommand::Unpublish { name, undo, .. } => {
+            let key = Named::read(&name)?.key(&backend).await?;
+            let answer = match &backend {
+                Backend::Local(local) => {
+                    value(local.run(SetUnpublished { key: key.clone(), unpublished: !undo }).await?)?
+                }
+                Backend::Remote(remote) => {
+                    let body = json!({"unpublished": !undo});
+                    remote.send(Method::POST, &path(&key, "/unpublish"), Some(body)).await?
+                }
+            };
+            let what = if undo { "comes back" } else { "leaves what is served" };
+            told(json_out, &answer, &format!("{key} {what} with the next release"));
+        }
+        EntryCommand::List { type_name, pending, cursor, limit, .. } => {
+            let answer = match &backend {
+                Backend::Local(local) => {
+                    let query = DraftQuery {
+                        type_name: type_name.as_deref().map(TypeName::new).transpose()?,
+                        pending,
+                        changeset: None,
+                        cursor,
+                        limit: Some(limit),
+                    };
+                    value(local.engine.drafts(&local.ctx, &query).await?)?
+                }
+                Backend::Remote(remote) => {
+                    let mut query = format!("/entries?limit={limit}&pending={pending}");
+                    for (name, value) in [("type", &type_name), ("cursor", &cursor)] {
+                        if let Some(value) = value {
+                            query.push_str(&format!("&{name}={}", encode(value)));
+                        }
+                    }
+                    remote.send(Method::GET, &query, None).await?
+                }
+            };
+            if json_out {
+                output::print_json(&answer);
+                return done();
+            }
+            let columns = [
+                ("type", "TYPE"),
+                ("id", "ID"),
+                ("locale", "LOCALE"),
+                ("version", "VERSION"),
+                ("state", "STATE"),
+                ("pending", "PENDING"),
+                ("updated_by", "BY"),
+                ("updated_at", "AT"),
+            ];
+            output::table(items(&answer), &columns, "there are no drafts");
+            if let Some(cursor) = answer["next_cursor"].as_str() {
+                output::line(format!("more: --cursor '{cursor}'"));
+            }
+        }
+        EntryCommand::History { name, .. } => {
+            let key = Named::read(&name)?.key(&backend).await?;
+            let answer = match &backend {
+                Backend::Local(local) => value(local.engine.history(&local.ctx, &key, None).await?)?,
+                Backend::Remote(remote) => remote.send(Method::GET, &path(&key, "/history"), None).await?,
+            };
+            if json_out {
+                output::print_json(&answer);
+                return done();
+            }
+            let columns = [
+                ("version", "VERSION"),
+                ("author", "AUTHOR"),
+                ("at", "AT"),
+                ("state", "STATE"),
+                ("changed", "FIELDS"),
+                ("note", "NOTE"),
+            ];
+            output::table(items(&answer), &columns, "there are no versions");
+        }
+    }
+    done()
+}
+
+/// The items of a page.
+pub fn items(page: &Value) -> &[Value] {
+    page.get("items").or(Some(page)).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// JSON for programs, a sentence for people.
+pub fn told(json_out: bool, answer: &Value, sentence: &str) {
+    match json_out {
+        true => output::print_json(answer),
+        false => output::line(sentence),
+    }
+}

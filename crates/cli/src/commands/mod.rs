@@ -1,0 +1,64 @@
+//! One module per group of commands.
+
+mod candidate;
+mod changeset;
+mod check;
+mod contracts;
+mod demo;
+mod entry;
+mod import;
+mod ops;
+mod project;
+mod release;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use crate::{
+    args::{Cli, Command},
+    error::CliError,
+};
+
+/// The outcome of a command that ran.
+pub type Done = Result<ExitCode, CliError>;
+
+/// Everything went as asked.
+pub fn done() -> Done {
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a command.
+pub async fn run(cli: Cli) -> Done {
+    match cli.command {
+        Command::Init(args) => project::init(&args),
+        Command::Check(args) => check::check(args).await,
+        Command::Push(args) => project::push(&args).await,
+        Command::Import { command } => import::import(command).await,
+        Command::Entry { command } => entry::entry(command).await,
+        Command::Changeset { command } => changeset::changeset(command).await,
+        Command::Candidate { command } => candidate::candidate(command).await,
+        Command::Release { command } => release::release(command).await,
+        Command::Channel { command } => release::channel(command).await,
+        Command::Contracts { command } => contracts::contracts(&command),
+        Command::Migrate { command } => ops::migrate(command).await,
+        Command::Audit { command } => ops::audit(command).await,
+        Command::Event { command } => ops::event(command).await,
+        Command::Key { command } => ops::key(command).await,
+        Command::Tenant { command } => ops::tenant(command).await,
+        Command::Schedule { command } => ops::schedule(command).await,
+        Command::Gc { at } => ops::gc(at).await,
+        Command::Serve(args) => serve::serve(args).await,
+        Command::Demo(args) => demo::demo(args).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "ashlar", &mut std::io::stdout());
+            done()
+        }
+    }
+}
+
+/// A path segment or query value.
+pub fn encode(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}

@@ -1,0 +1,184 @@
+//! `init` and `push`.
+
+use std::path::Path;
+
+use ashlar_model::{Files, Finding, Level};
+use ashlar_project::{ContentOptions, Project, SeedEntry, content};
+use ashlar_release::{ImportEntries, Imported, IncomingEntry, PushDefinitions};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Done, done};
+use crate::{
+    args::{Format, InitArgs, PushArgs},
+    backend::{Backend, Local, value},
+    error::CliError,
+    output,
+};
+
+pub fn init(args: &InitArgs) -> Done {
+    let dir = &args.dir;
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => std::path::absolute(dir)
+            .ok()
+            .and_then(|d| d.file_name().map(|n| n.to_string_lossy().into_owned()))
+            .unwrap_or_else(|| "site".to_owned()),
+    };
+    if dir.join("ashlar.toml").exists() {
+        return Err(CliError::new(
+            1,
+            "project-exists",
+            format!("{} is a project already", dir.display()),
+            "choose another directory",
+        ));
+    }
+    let files = ashlar_project::init::files(&name)
+        .map_err(|e| CliError::input(e.to_string(), "choose a shorter name"))?;
+    for (path, _) in files.iter() {
+        if dir.join(path).exists() {
+            let message = format!("{} is there already", dir.join(path).display());
+            return Err(CliError::new(1, "file-exists", message, "choose an empty directory"));
+        }
+    }
+    write_files(dir, &files)?;
+    output::line(format!("A project in {}:", dir.display()));
+    for (path, _) in files.iter() {
+        output::line(format!("  {path}"));
+    }
+    output::line(format!(
+        "\nNext:  ashlar check {0}\n       ashlar push {0} --data ./data --content",
+        dir.display()
+    ));
+    done()
+}
+
+/// Writes files below a directory.
+pub fn write_files(dir: &Path, files: &Files) -> Result<(), CliError> {
+    for (path, bytes) in files.iter() {
+        let path = dir.join(path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|e| CliError::file("make", parent, &e))?;
+        }
+        std::fs::write(&path, bytes).map_err(|e| CliError::file("write", &path, &e))?;
+    }
+    Ok(())
+}
+
+/// The definition files of a project; findings of level error stop.
+pub fn read(dir: &Path) -> Result<Files, CliError> {
+    let (files, findings) = Project::read(dir)
+        .map_err(|e| CliError::input(e.to_string(), "`ashlar init DIR` makes a project"))?;
+    let errors: Vec<Finding> = findings.into_iter().filter(|f| f.level == Level::Error).collect();
+    match errors.is_empty() {
+        true => Ok(files),
+        false => Err(CliError::findings("the project cannot be read", errors)),
+    }
+}
+
+/// The seed entries under content/.
+pub fn read_content(dir: &Path, files: &Files) -> Result<Vec<SeedEntry>, CliError> {
+    let config = ashlar_project::read_config(files)
+        .map_err(|f| CliError::findings("ashlar.toml cannot be used", f))?;
+    let (contracts, _) = ashlar_contracts::ContractSet::load(files);
+    let body_fields = contracts
+        .iter()
+        .filter(|c| c.is_type())
+        .filter_map(|c| {
+            let field =
+                c.markdown_fields().iter().find_map(|p| p.strip_prefix('/').filter(|p| !p.contains('/')))?;
+            Some((c.name.name.clone(), field.to_owned()))
+        })
+        .collect();
+    let options = ContentOptions { default_locale: config.locales.default.clone(), body_fields };
+    let (list, mut findings) = content::list(dir);
+    let mut entries = Vec::new();
+    for file in list {
+        match content::read(dir, &file.path)
+            .map_err(|f| vec![f])
+            .and_then(|b| content::parse(&file.path, &b, &options))
+        {
+            Ok(found) => entries.extend(found),
+            Err(wrong) => findings.extend(wrong),
+        }
+    }
+    findings.retain(|f| f.level == Level::Error);
+    match findings.is_empty() {
+        true => Ok(entries),
+        false => Err(CliError::findings("content cannot be read; nothing was written", findings)),
+    }
+}
+
+/// An entry as the import action takes it.
+pub fn incoming(entry: SeedEntry) -> IncomingEntry {
+    IncomingEntry { key: entry.key, major: entry.contract.map(|c| c.major), fields: entry.fields }
+}
+
+/// Writes entries in batches.
+pub async fn import_local(
+    local: &Local,
+    source: &str,
+    entries: Vec<IncomingEntry>,
+    each: &mut dyn FnMut(u64),
+) -> Result<Imported, CliError> {
+    let mut total = Imported::default();
+    let mut entries = entries.into_iter().peekable();
+    while entries.peek().is_some() {
+        let batch: Vec<_> = entries.by_ref().take(BATCH).collect();
+        let count = batch.len() as u64;
+        let done = local.run(ImportEntries { source: source.to_owned(), entries: batch }).await?;
+        total.written += done.written;
+        total.unchanged += done.unchanged;
+        each(count);
+    }
+    Ok(total)
+}
+
+/// Entries per transaction: what an interruption can cost.
+pub const BATCH: usize = 500;
+
+pub async fn push(args: &PushArgs) -> Done {
+    let files = read(&args.dir)?;
+    let content = if args.content { read_content(&args.dir, &files)? } else { Vec::new() };
+    let mut answer = match Backend::open(&args.at).await? {
+        Backend::Local(local) => {
+            let mut answer = value(local.run(PushDefinitions { files }).await?)?;
+            if args.content {
+                let entries = content.into_iter().map(incoming).collect();
+                answer["content"] = value(import_local(&local, "content/", entries, &mut |_| {}).await?)?;
+            }
+            answer
+        }
+        Backend::Remote(remote) => {
+            let mut map = serde_json::Map::new();
+            for (path, bytes) in files.iter() {
+                let text = std::str::from_utf8(bytes)
+                    .map_err(|_| CliError::input(format!("{path} is not UTF-8 text"), "save it as UTF-8"))?;
+                map.insert(path.to_owned(), Value::String(text.to_owned()));
+            }
+            let mut answer = remote.send(Method::POST, "/definitions", Some(json!({"files": map}))).await?;
+            if args.content {
+                let entries: Vec<_> = content.into_iter().map(incoming).collect();
+                answer["content"] =
+                    super::import::import_remote(&remote, "content/", entries, &mut |_| {}).await?;
+            }
+            answer
+        }
+    };
+    if args.at.format == Format::Json {
+        output::print_json(&answer);
+        return done();
+    }
+    let digest: String = output::text(&answer, "definitions").chars().take(12).collect();
+    let what = if answer["changed"] == json!(true) { "pushed" } else { "unchanged" };
+    output::line(format!("{} definition files {what} ({digest})", output::text(&answer, "files")));
+    if let Some(content) = answer.get_mut("content") {
+        output::line(format!(
+            "{} drafts written, {} unchanged",
+            output::text(content, "written"),
+            output::text(content, "unchanged")
+        ));
+    }
+    output::line("Next:  ashlar candidate create");
+    done()
+}
