@@ -30,11 +30,21 @@ impl<'a> LinkRules<'a> {
             return Ok(true);
         }
         match self.split_locale(path) {
-            Some((named, rest)) => {
-                Ok(self.redirects.get(rest).is_some() || self.has_route(site, &named, rest)?)
-            }
+            Some((named, rest)) => Ok(self.redirects.get(rest).is_some()
+                || self.has_route(site, &named, rest)?
+                || self.falls_back(site, &named, rest)?),
             None => Ok(false),
         }
+    }
+
+    /// Whether `/de/docs` is answered by the page that `de` falls back to, whose own route is `/en/docs`.
+    fn falls_back(&self, site: &dyn Site, named: &Locale, rest: &str) -> Result<bool, GateError> {
+        for l in self.chains.get(named.as_str()).map_or(&[][..], Vec::as_slice) {
+            if site.has_route(l, normal_path(&format!("/{l}{rest}")))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a route of `locale` or of its fallbacks answers `path`.
@@ -65,6 +75,9 @@ impl<'a> LinkRules<'a> {
         let rest = if route == "/" { "" } else { route };
         let mut out = vec![route.to_owned()];
         out.extend(self.locales.all().iter().map(|l| format!("/{l}{rest}")));
+        if let Some((_, rest)) = self.split_locale(route) {
+            out.extend(self.locales.all().iter().map(|l| format!("/{l}{rest}")));
+        }
         out
     }
 
