@@ -11,10 +11,8 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 use crate::{
-    Facts, IndexedField, Kind, RefField, RouteTemplate, Status, Version, Violation, facts,
-    plan::Plan,
-    refs::Documents,
-    validate,
+    Facts, IndexedField, Kind, RefField, RouteTemplate, Status, Version, Violation, facts, plan::Plan,
+    refs::Documents, validate,
 };
 
 /// A versioned JSON Schema with what `x-ashlar` says of it.

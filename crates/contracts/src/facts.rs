@@ -119,7 +119,11 @@ impl<'a> Walk<'a, '_> {
             Value::String(text) => {
                 let types: Vec<TypeName> = {
                     let mut seen = BTreeSet::new();
-                    nodes().flat_map(|n| &n.words.refs).filter(|t| seen.insert((*t).clone())).cloned().collect()
+                    nodes()
+                        .flat_map(|n| &n.words.refs)
+                        .filter(|t| seen.insert((*t).clone()))
+                        .cloned()
+                        .collect()
                 };
                 if !types.is_empty() {
                     match read_ref(text, &types) {
@@ -174,10 +178,15 @@ pub(crate) fn of<'a>(contract: &Contract, key: &EntryKey, fields: &'a Fields) ->
         let root = contract.plan.closure(0);
         let wanted: Vec<NodeId> = root.into_iter().collect();
         for (name, value) in fields {
-            let mut below: Vec<NodeId> =
-                wanted.iter().filter_map(|id| contract.plan.nodes[*id].properties.get(name).copied()).collect();
+            let mut below: Vec<NodeId> = wanted
+                .iter()
+                .filter_map(|id| contract.plan.nodes[*id].properties.get(name).copied())
+                .collect();
             if below.is_empty() {
-                below = wanted.iter().flat_map(|id| contract.plan.nodes[*id].additional.iter().copied()).collect();
+                below = wanted
+                    .iter()
+                    .flat_map(|id| contract.plan.nodes[*id].additional.iter().copied())
+                    .collect();
             }
             walk.below(&below, value, &mut path, name, 0);
         }
@@ -224,7 +233,9 @@ pub(crate) fn summarize(plan: &Plan, route: Option<&crate::RouteTemplate>, title
             collect(plan, *node, &format!("/{name}"), &mut (Vec::new(), &mut budget), &mut out, name);
         }
     }
-    let says = |ids: &BTreeSet<NodeId>, f: &dyn Fn(&crate::plan::Node) -> bool| ids.iter().any(|id| f(&plan.nodes[*id]));
+    let says = |ids: &BTreeSet<NodeId>, f: &dyn Fn(&crate::plan::Node) -> bool| {
+        ids.iter().any(|id| f(&plan.nodes[*id]))
+    };
     out.localized = top.values().any(|ids| says(ids, &|n| n.words.localized == Some(true)));
     if out.localized {
         out.shared = top
@@ -237,9 +248,10 @@ pub(crate) fn summarize(plan: &Plan, route: Option<&crate::RouteTemplate>, title
     for (name, ids) in &top {
         let kind = ids.iter().find_map(|id| plan.nodes[*id].kind);
         let is_ref = says(ids, &|n| !n.words.refs.is_empty());
-        let items_ref = ids.iter().flat_map(|id| &plan.nodes[*id].items).any(|i| {
-            plan.closure(*i).iter().any(|id| !plan.nodes[*id].words.refs.is_empty())
-        });
+        let items_ref = ids
+            .iter()
+            .flat_map(|id| &plan.nodes[*id].items)
+            .any(|i| plan.closure(*i).iter().any(|id| !plan.nodes[*id].words.refs.is_empty()));
         let wanted = says(ids, &|n| n.words.indexed)
             || is_ref
             || items_ref

@@ -57,9 +57,9 @@ fn depth(value: &Value) -> usize {
 fn read<'a>(path: &'a str, bytes: &'a [u8]) -> Result<(File<'a>, Value), Finding> {
     let name_help = "name it `<name>.v<major>.json`, such as `contracts/page.v1.json`";
     let stem = path.strip_prefix("contracts/").and_then(|p| p.strip_suffix(".json")).unwrap_or(path);
-    let name: ContractName = stem
-        .parse()
-        .map_err(|e: ashlar_model::IdError| Finding::error("contract-name", path, e.to_string()).help(name_help))?;
+    let name: ContractName = stem.parse().map_err(|e: ashlar_model::IdError| {
+        Finding::error("contract-name", path, e.to_string()).help(name_help)
+    })?;
     if bytes.len() > CONTRACT_BYTES_MAX.min(FILE_BYTES_MAX) {
         let message = format!("the file has {} bytes; a contract may have {CONTRACT_BYTES_MAX}", bytes.len());
         return Err(Finding::error("contract-too-large", path, message).help("split it with `$ref`s"));
@@ -71,7 +71,8 @@ fn read<'a>(path: &'a str, bytes: &'a [u8]) -> Result<(File<'a>, Value), Finding
     })?;
     let schema: Value = serde_json::from_str(text).map_err(|e| {
         let place = format!("{path}:{}:{}", e.line(), e.column());
-        Finding::error("contract-json", place, format!("the file is not valid JSON: {e}")).help("mend the JSON at this place")
+        Finding::error("contract-json", place, format!("the file is not valid JSON: {e}"))
+            .help("mend the JSON at this place")
     })?;
     let file = File { path, text, name };
     if depth(&schema) > SCHEMA_DEPTH_MAX {
@@ -79,7 +80,9 @@ fn read<'a>(path: &'a str, bytes: &'a [u8]) -> Result<(File<'a>, Value), Finding
         return Err(file.error("contract-depth", "", message).help("use `$defs` and `$ref`"));
     }
     if !schema.is_object() {
-        return Err(file.error("contract-form", "", "a contract is a JSON object").help("start with `{ \"type\": \"object\" }`"));
+        return Err(file
+            .error("contract-form", "", "a contract is a JSON object")
+            .help("start with `{ \"type\": \"object\" }`"));
     }
     Ok((file, schema))
 }
@@ -89,7 +92,16 @@ fn settle_refs(file: &File<'_>, schema: &mut Value, findings: &mut Vec<Finding>)
     let mut wrong = Vec::new();
     let mut refs = Vec::new();
     walk(schema, &mut String::new(), &mut |pointer, s| {
-        for word in ["$ref", "$dynamicRef", "$recursiveRef", "$id", "$anchor", "$dynamicAnchor", "$schema", "$vocabulary"] {
+        for word in [
+            "$ref",
+            "$dynamicRef",
+            "$recursiveRef",
+            "$id",
+            "$anchor",
+            "$dynamicAnchor",
+            "$schema",
+            "$vocabulary",
+        ] {
             let Some(value) = s.get(word) else { continue };
             let at = format!("{pointer}/{word}");
             match (word, value.as_str()) {
@@ -99,16 +111,26 @@ fn settle_refs(file: &File<'_>, schema: &mut Value, findings: &mut Vec<Finding>)
                 },
                 ("$schema", Some(text)) if pointer.is_empty() => {
                     if !text.contains("json-schema.org/draft/2020-12") {
-                        wrong.push((at, format!("`{text}` is not JSON Schema 2020-12"), "contracts are written in JSON Schema 2020-12"));
+                        wrong.push((
+                            at,
+                            format!("`{text}` is not JSON Schema 2020-12"),
+                            "contracts are written in JSON Schema 2020-12",
+                        ));
                     }
                 }
                 ("$id", Some(_)) if pointer.is_empty() => {}
                 ("$anchor", _) => {}
-                _ => wrong.push((at, format!("`{word}` is not supported here"), "use `$ref` with a JSON pointer")),
+                _ => wrong.push((
+                    at,
+                    format!("`{word}` is not supported here"),
+                    "use `$ref` with a JSON pointer",
+                )),
             }
         }
     });
-    findings.extend(wrong.into_iter().map(|(at, message, help)| file.error("contract-ref", &at, message).help(help)));
+    findings.extend(
+        wrong.into_iter().map(|(at, message, help)| file.error("contract-ref", &at, message).help(help)),
+    );
     for (pointer, text) in refs {
         if let Some(Value::Object(map)) = schema.pointer_mut(&pointer) {
             map.insert("$ref".to_owned(), Value::String(text));
@@ -138,7 +160,8 @@ fn check_words(file: &File<'_>, schema: &Value, findings: &mut Vec<Finding>) {
 
 /// Patterns run in linear time, so what needs backtracking is refused.
 fn check_pattern(file: &File<'_>, pointer: &str, pattern: &str) -> Option<Finding> {
-    let wrong = |message: String, help: &str| Some(file.error("contract-pattern", pointer, message).help(help));
+    let wrong =
+        |message: String, help: &str| Some(file.error("contract-pattern", pointer, message).help(help));
     if pattern.len() > 2_000 {
         return wrong("the pattern is longer than 2,000 characters".to_owned(), "shorten it");
     }
@@ -173,8 +196,10 @@ fn closure(documents: &Documents, file: &str) -> BTreeSet<String> {
 }
 
 fn digest_of(documents: &Documents, file: &str) -> Digest {
-    let parts: BTreeMap<String, &Value> =
-        closure(documents, file).into_iter().filter_map(|f| documents.get(&f).map(|s| (f.clone(), s))).collect();
+    let parts: BTreeMap<String, &Value> = closure(documents, file)
+        .into_iter()
+        .filter_map(|f| documents.get(&f).map(|s| (f.clone(), s)))
+        .collect();
     Digest::of(&canonical_json(&(file, parts)).unwrap_or_default())
 }
 
@@ -195,7 +220,11 @@ pub(crate) fn load(files: &Files) -> (ContractSet, Vec<Finding>) {
     let (mut findings, mut read_files, mut documents) = (Vec::new(), Vec::new(), Documents::new());
     for (path, bytes) in files.under("contracts", ".json") {
         if read_files.len() >= CONTRACTS_MAX {
-            findings.push(Finding::error("contracts-too-many", path, format!("there are more than {CONTRACTS_MAX} contracts")));
+            findings.push(Finding::error(
+                "contracts-too-many",
+                path,
+                format!("there are more than {CONTRACTS_MAX} contracts"),
+            ));
             break;
         }
         match read(path, bytes) {
@@ -238,24 +267,33 @@ pub(crate) fn load(files: &Files) -> (ContractSet, Vec<Finding>) {
         let version = words.version.unwrap_or(Version { major: file.name.major, minor: 0, patch: 0 });
         if version.major != file.name.major {
             let message = format!("the file is named v{} and its version is {version}", file.name.major);
-            findings.push(file.error("contract-version", "/x-ashlar/version", message).help("make the two agree"));
+            findings.push(
+                file.error("contract-version", "/x-ashlar/version", message).help("make the two agree"),
+            );
         }
         let route = match words.route.as_deref().map(RouteTemplate::parse) {
             Some(Ok(route)) => Some(route),
             Some(Err(e)) => {
-                findings.push(file.error("contract-route", "/x-ashlar/route", e.to_string()).help("write it like `/pricing/{slug}`"));
+                findings.push(
+                    file.error("contract-route", "/x-ashlar/route", e.to_string())
+                        .help("write it like `/pricing/{slug}`"),
+                );
                 None
             }
             None => None,
         };
         let plan = Plan::compile(&documents, &file_name);
         let summary = facts::summarize(&plan, route.as_ref(), words.title_field.as_deref());
-        let known = |name: &str| plan.closure(0).iter().any(|id| plan.nodes[*id].properties.contains_key(name));
+        let known =
+            |name: &str| plan.closure(0).iter().any(|id| plan.nodes[*id].properties.contains_key(name));
         let named = route.iter().flat_map(|r| r.fields().map(|f| ("route", f.to_owned())));
         for (word, name) in named.chain(words.title_field.iter().map(|t| ("title_field", t.clone()))) {
             if !known(&name) {
                 let message = format!("`{word}` names `{name}`, which is no property of the schema");
-                findings.push(file.error("contract-vocabulary", &format!("/x-ashlar/{word}"), message).help("name a top-level property"));
+                findings.push(
+                    file.error("contract-vocabulary", &format!("/x-ashlar/{word}"), message)
+                        .help("name a top-level property"),
+                );
             }
         }
         let contract = Contract {
@@ -293,8 +331,12 @@ pub(crate) fn load(files: &Files) -> (ContractSet, Vec<Finding>) {
         {
             let place = format!("contracts/{}.json /x-ashlar/replaced_by", contract.name);
             findings.push(
-                Finding::error("contract-vocabulary", place, format!("`replaced_by` names {next}, which does not exist"))
-                    .help("add the contract, or correct the name"),
+                Finding::error(
+                    "contract-vocabulary",
+                    place,
+                    format!("`replaced_by` names {next}, which does not exist"),
+                )
+                .help("add the contract, or correct the name"),
             );
         }
     }

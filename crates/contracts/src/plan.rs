@@ -74,7 +74,8 @@ impl Plan {
 
     fn fits(&self, id: NodeId, value: &Value, depth: usize) -> bool {
         let node = &self.nodes[id];
-        let own = node.constants.iter().all(|(name, allowed)| value.get(name).is_none_or(|v| allowed.contains(v)));
+        let own =
+            node.constants.iter().all(|(name, allowed)| value.get(name).is_none_or(|v| allowed.contains(v)));
         own && (depth > 8 || node.also.iter().all(|a| self.fits(*a, value, depth + 1)))
     }
 }
@@ -135,7 +136,9 @@ impl Compiler<'_> {
                 node.constants.push((name.clone(), allowed));
             }
         }
-        for name in schema.get("patternProperties").and_then(Value::as_object).into_iter().flatten().map(|p| p.0) {
+        for name in
+            schema.get("patternProperties").and_then(Value::as_object).into_iter().flatten().map(|p| p.0)
+        {
             let id = self.below(place, &["patternProperties", name]);
             node.additional.push(id);
         }
@@ -172,7 +175,9 @@ impl Compiler<'_> {
                 node.branches.push(id);
             }
         }
-        for name in schema.get("dependentSchemas").and_then(Value::as_object).into_iter().flatten().map(|p| p.0) {
+        for name in
+            schema.get("dependentSchemas").and_then(Value::as_object).into_iter().flatten().map(|p| p.0)
+        {
             let id = self.below(place, &["dependentSchemas", name]);
             node.branches.push(id);
         }

@@ -106,7 +106,10 @@ impl Scanner<'_> {
                 b',' | b':' => self.at += 1,
                 b if b.is_ascii_whitespace() => self.at += 1,
                 _ => {
-                    while self.peek().is_some_and(|b| !matches!(b, b',' | b'}' | b']') && !b.is_ascii_whitespace()) {
+                    while self
+                        .peek()
+                        .is_some_and(|b| !matches!(b, b',' | b'}' | b']') && !b.is_ascii_whitespace())
+                    {
                         self.at += 1;
                     }
                 }
@@ -124,10 +127,18 @@ mod tests {
 
     #[test]
     fn pointers_lead_to_lines() {
-        let text = "{\n  \"a\": {\n    \"b/c\": [1,\n      {\"x\": \"}\\\"\"},\n      3]\n  },\n  \"d\": true\n}";
-        for (pointer, line) in
-            [("", 1), ("/a", 2), ("/a/b~1c", 3), ("/a/b~1c/1", 4), ("/a/b~1c/1/x", 4), ("/a/b~1c/2", 5), ("/d", 7), ("/a/no", 2)]
-        {
+        let text =
+            "{\n  \"a\": {\n    \"b/c\": [1,\n      {\"x\": \"}\\\"\"},\n      3]\n  },\n  \"d\": true\n}";
+        for (pointer, line) in [
+            ("", 1),
+            ("/a", 2),
+            ("/a/b~1c", 3),
+            ("/a/b~1c/1", 4),
+            ("/a/b~1c/1/x", 4),
+            ("/a/b~1c/2", 5),
+            ("/d", 7),
+            ("/a/no", 2),
+        ] {
             assert_eq!(line_of(text, pointer), line, "{pointer}");
         }
     }

@@ -98,8 +98,17 @@ pub(crate) fn walk(schema: &Value, pointer: &mut String, each: &mut dyn FnMut(&s
                     down(&[key, &i.to_string()], schema, pointer);
                 }
             }
-            "items" | "contains" | "additionalProperties" | "propertyNames" | "not" | "if" | "then" | "else"
-            | "unevaluatedItems" | "unevaluatedProperties" | "contentSchema" => down(&[key], value, pointer),
+            "items"
+            | "contains"
+            | "additionalProperties"
+            | "propertyNames"
+            | "not"
+            | "if"
+            | "then"
+            | "else"
+            | "unevaluatedItems"
+            | "unevaluatedProperties"
+            | "contentSchema" => down(&[key], value, pointer),
             _ => {}
         }
     }

@@ -66,7 +66,7 @@ impl RouteTemplate {
         })
     }
 
-    /// The route of an entry; a trailing slash is dropped unless the template has one.
+    /// The route of an entry, without a trailing slash: routes and links are compared in this form.
     ///
     /// # Errors
     /// The fields it needs that are absent or cannot stand in a path.
@@ -76,7 +76,9 @@ impl RouteTemplate {
             match part {
                 Part::Text(text) => route.push_str(text),
                 Part::Field(name) => match (name.as_str(), fields.get(name)) {
-                    (_, Some(Value::String(text))) if safe(text) => route.push_str(text.trim_start_matches('/')),
+                    (_, Some(Value::String(text))) if safe(text) => {
+                        route.push_str(text.trim_start_matches('/'))
+                    }
                     (_, Some(Value::Number(n))) => route.push_str(&n.to_string()),
                     ("id", None) => route.push_str(key.id.as_str()),
                     ("locale", None) => route.push_str(key.locale.as_str()),
@@ -90,7 +92,7 @@ impl RouteTemplate {
         while route.contains("//") {
             route = route.replace("//", "/");
         }
-        if route.len() > 1 && route.ends_with('/') && !self.text.ends_with('/') {
+        if route.len() > 1 && route.ends_with('/') {
             route.pop();
         }
         Ok(route)
@@ -99,6 +101,8 @@ impl RouteTemplate {
 
 /// Text that can stand in a path as it is.
 fn safe(text: &str) -> bool {
-    !text.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '?' | '#' | '\\' | '"' | '<' | '>' | '%'))
+    !text
+        .chars()
+        .any(|c| c.is_control() || c.is_whitespace() || matches!(c, '?' | '#' | '\\' | '"' | '<' | '>' | '%'))
         && !text.split('/').any(|s| s == ".." || s == ".")
 }

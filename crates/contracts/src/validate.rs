@@ -82,7 +82,9 @@ fn flatten(error: &ValidationError<'_>, out: &mut Vec<Violation>) {
     // The branch that was nearly right says more than "none of them".
     if let Kind::AnyOf { context } | Kind::OneOfNotValid { context } = error.kind() {
         let depth = |branch: &Vec<ValidationError<'static>>| {
-            branch.iter().all(|e| !matches!(e.kind(), Kind::Constant { .. } | Kind::Enum { .. } | Kind::Type { .. }))
+            branch
+                .iter()
+                .all(|e| !matches!(e.kind(), Kind::Constant { .. } | Kind::Enum { .. } | Kind::Type { .. }))
         };
         let mut near = context.iter().filter(|b| depth(b));
         if let (Some(only), None) = (near.next(), near.next()) {
@@ -120,7 +122,9 @@ fn explain(error: &ValidationError<'_>) -> (String, String) {
             format!("there is no field `{}` in the contract", unexpected.join("`, `")),
             "remove it, correct its name, or add it to the contract".to_owned(),
         ),
-        Kind::Type { .. } => pair(short(&error.to_string()), "give a value of the type the contract asks for"),
+        Kind::Type { .. } => {
+            pair(short(&error.to_string()), "give a value of the type the contract asks for")
+        }
         Kind::Enum { options } => {
             (format!("{value} is not one of the allowed values"), format!("choose one of {}", shown(options)))
         }
@@ -138,22 +142,34 @@ fn explain(error: &ValidationError<'_>) -> (String, String) {
         }
         Kind::Minimum { limit } => (format!("{value} is below {limit}"), format!("give {limit} or more")),
         Kind::Maximum { limit } => (format!("{value} is above {limit}"), format!("give {limit} or less")),
-        Kind::ExclusiveMinimum { limit } => (format!("{value} is not above {limit}"), format!("give more than {limit}")),
-        Kind::ExclusiveMaximum { limit } => (format!("{value} is not below {limit}"), format!("give less than {limit}")),
-        Kind::MinItems { limit } => pair(format!("it has fewer than {}", count(*limit, "item", "items")), "add items"),
-        Kind::MaxItems { limit } => pair(format!("it has more than {}", count(*limit, "item", "items")), "remove items"),
-        Kind::Pattern { pattern } => {
-            (format!("{value} does not have the form the contract asks for"), format!("it must match `{pattern}`"))
+        Kind::ExclusiveMinimum { limit } => {
+            (format!("{value} is not above {limit}"), format!("give more than {limit}"))
         }
-        Kind::Format { format } => (format!("{value} is not a valid {format}"), format!("write it as a {format}")),
+        Kind::ExclusiveMaximum { limit } => {
+            (format!("{value} is not below {limit}"), format!("give less than {limit}"))
+        }
+        Kind::MinItems { limit } => {
+            pair(format!("it has fewer than {}", count(*limit, "item", "items")), "add items")
+        }
+        Kind::MaxItems { limit } => {
+            pair(format!("it has more than {}", count(*limit, "item", "items")), "remove items")
+        }
+        Kind::Pattern { pattern } => (
+            format!("{value} does not have the form the contract asks for"),
+            format!("it must match `{pattern}`"),
+        ),
+        Kind::Format { format } => {
+            (format!("{value} is not a valid {format}"), format!("write it as a {format}"))
+        }
         Kind::UniqueItems => pair("two of its items are the same".to_owned(), "remove one of them"),
         Kind::FalseSchema => pair("nothing is allowed here".to_owned(), "remove it"),
         Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => {
             pair(format!("{value} fits none of the allowed forms"), "compare it with the contract")
         }
-        Kind::OneOfMultipleValid { .. } => {
-            pair(format!("{value} fits more than one of the forms of which exactly one may fit"), "compare it with the contract")
-        }
+        Kind::OneOfMultipleValid { .. } => pair(
+            format!("{value} fits more than one of the forms of which exactly one may fit"),
+            "compare it with the contract",
+        ),
         _ => pair(short(&error.to_string()), "compare it with the contract"),
     }
 }

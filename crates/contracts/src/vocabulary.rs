@@ -104,9 +104,8 @@ pub(crate) struct OnProperty {
 
 pub(crate) const SCHEMA_WORDS: &[&str] =
     &["version", "owner", "kind", "status", "sunset", "replaced_by", "route", "index", "title_field"];
-pub(crate) const PROPERTY_WORDS: &[&str] = &[
-    "localized", "ref", "sensitivity", "presentation", "reason", "semantics", "unit", "search", "indexed",
-];
+pub(crate) const PROPERTY_WORDS: &[&str] =
+    &["localized", "ref", "sensitivity", "presentation", "reason", "semantics", "unit", "search", "indexed"];
 const SENSITIVITIES: &[&str] = &["claim", "pricing", "legal", "pii"];
 
 /// A word that is wrong: where below `x-ashlar`, what, and how to mend it.
@@ -161,7 +160,8 @@ where
 }
 
 fn flag(word: &str, value: &Value) -> Result<bool, Wrong> {
-    let wrong = || (format!("/{word}"), format!("`{word}` must be true or false"), "without quotes".to_owned());
+    let wrong =
+        || (format!("/{word}"), format!("`{word}` must be true or false"), "without quotes".to_owned());
     value.as_bool().ok_or_else(wrong)
 }
 
@@ -177,7 +177,9 @@ impl OnSchema {
                     "version" => out.version = Some(parsed(word, value, "write `1.0.0`")?),
                     "owner" => out.owner = text(word, value)?,
                     "kind" => {
-                        out.kind = match one_of(word, value, &["type", "block", "props", "tool", "output"])?.as_str() {
+                        out.kind = match one_of(word, value, &["type", "block", "props", "tool", "output"])?
+                            .as_str()
+                        {
                             "block" => Kind::Block,
                             "props" => Kind::Props,
                             "tool" => Kind::Tool,
@@ -192,7 +194,9 @@ impl OnSchema {
                         };
                     }
                     "sunset" => out.sunset = Some(parsed(word, value, "write a date such as `2027-06-30`")?),
-                    "replaced_by" => out.replaced_by = Some(parsed(word, value, "name a contract such as `page.v2`")?),
+                    "replaced_by" => {
+                        out.replaced_by = Some(parsed(word, value, "name a contract such as `page.v2`")?)
+                    }
                     "route" => out.route = Some(text(word, value)?),
                     "index" => out.index = Some(text(word, value)?),
                     "title_field" => out.title_field = Some(text(word, value)?),
@@ -218,7 +222,11 @@ impl OnProperty {
             match value {
                 Value::String(s) => Ok(vec![s.clone()]),
                 Value::Array(items) if items.len() <= 100 => items.iter().map(|v| text(word, v)).collect(),
-                _ => Err((format!("/{word}"), format!("`{word}` must be a name or a list of names"), String::new())),
+                _ => Err((
+                    format!("/{word}"),
+                    format!("`{word}` must be a name or a list of names"),
+                    String::new(),
+                )),
             }
         };
         for (word, value) in map {
@@ -229,7 +237,11 @@ impl OnProperty {
                     "ref" => {
                         for name in list(word, value)? {
                             let name = TypeName::new(&name).map_err(|e| {
-                                (format!("/{word}"), e.to_string(), "name content types without their version".to_owned())
+                                (
+                                    format!("/{word}"),
+                                    e.to_string(),
+                                    "name content types without their version".to_owned(),
+                                )
                             })?;
                             out.refs.push(name);
                         }

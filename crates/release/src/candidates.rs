@@ -234,7 +234,10 @@ pub(crate) fn verdict(gates: &[GateReport]) -> CandidateStatus {
 
 impl CreateCandidate {
     /// Freezes in a read phase: objects are written, nothing in SQL changes.
-    async fn freeze(&self, scope: &Scope<'_>) -> Result<(NewCandidate, Option<ReleaseRow>), ReleaseError> {
+    pub(crate) async fn freeze(
+        &self,
+        scope: &Scope<'_>,
+    ) -> Result<(NewCandidate, Option<ReleaseRow>), ReleaseError> {
         let (engine, objects) = (scope.engine, scope.objects());
         let mut conn = engine.db().read(&scope.ctx.tenant).await?;
         let mut rows = conn.rows();

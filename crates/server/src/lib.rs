@@ -1,3 +1,18 @@
-//! HTTP: the delivery lane and its router.
+//! HTTP: delivery through the lane, the management API, auth, roles, following channels, schedules.
+//!
+//! Invariants: delivery touches no SQL; every handler of the management API is a thin door on one action or read; a release
+//! that cannot be opened leaves the one before it in place.
 
+mod api;
+mod app;
+mod auth;
+mod follow;
 pub mod lane;
+mod metrics;
+mod openapi;
+mod pages;
+mod problem;
+mod serve;
+mod source;
+
+pub use serve::{Role, ServeOptions, ServerError, serve};

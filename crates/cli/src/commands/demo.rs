@@ -1,7 +1,163 @@
-//! `demo`.
-use super::Done;
-use crate::{args::DemoArgs, error::CliError};
+//! `demo`: a seeded project, served.
 
-pub async fn demo(_args: DemoArgs) -> Done {
-    Err(CliError::input("demo", ""))
+use std::{collections::BTreeMap, path::Path};
+
+use ashlar_model::{Actor, EntryKey, Fields, Files, ServerConfig, TenantId};
+use ashlar_release::{Approve, CreateCandidate, Ctx, Engine, Promote, PushDefinitions, PutEntry};
+use ashlar_server::Role;
+use include_dir::{Dir, DirEntry, include_dir};
+use serde::Deserialize;
+
+use super::{
+    Done, done, project,
+    serve::{LocalKeys, open, ready_line, run, stop_signal},
+};
+use crate::{
+    args::{DemoArgs, Format},
+    backend::Local,
+    error::CliError,
+    output,
+};
+
+static DEMO: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../examples/demo");
+
+/// One step of the demo's history.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    title: String,
+    author: String,
+    /// Import everything under content/ first.
+    #[serde(default)]
+    all: bool,
+    #[serde(default)]
+    approve: Vec<StepApproval>,
+    #[serde(default)]
+    put: Vec<StepPut>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepApproval {
+    right: String,
+    by: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepPut {
+    #[serde(flatten)]
+    key: EntryKey,
+    /// Top-level fields that are set.
+    set: Fields,
+}
+
+fn files_of<'a>(dir: &'a Dir<'a>, out: &mut BTreeMap<String, &'a [u8]>) {
+    for entry in dir.entries() {
+        match entry {
+            DirEntry::Dir(dir) => files_of(dir, out),
+            DirEntry::File(file) => {
+                out.insert(file.path().to_string_lossy().replace('\\', "/"), file.contents());
+            }
+        }
+    }
+}
+
+fn broken(what: impl std::fmt::Display) -> CliError {
+    CliError::new(3, "demo", format!("the demo project is broken: {what}"), "this is a fault of the build")
+}
+
+/// Makes the demo's releases in an empty installation.
+async fn seed(engine: &Engine) -> Result<(), CliError> {
+    let mut all = BTreeMap::new();
+    files_of(&DEMO, &mut all);
+    let mut files = Files::new();
+    for (path, bytes) in &all {
+        files.insert(path, bytes.to_vec()).map_err(broken)?;
+    }
+    let temp = tempfile::tempdir().map_err(|e| CliError::file("make", &std::env::temp_dir(), &e))?;
+    project::write_files(temp.path(), &files)?;
+    let definitions = project::read(temp.path())?;
+    let entries = project::read_content(temp.path(), &definitions)?;
+    let act = |name: &str| -> Result<Local, CliError> {
+        Ok(Local { engine: engine.clone(), ctx: Ctx::new(TenantId::main(), Actor::local(name))? })
+    };
+    act("platform")?.run(PushDefinitions { files: definitions }).await?;
+    let mut entries = Some(entries);
+    for (path, bytes) in all.iter().filter(|(p, _)| p.starts_with("history/") && p.ends_with(".toml")) {
+        let text = std::str::from_utf8(bytes).map_err(|e| broken(format!("{path}: {e}")))?;
+        let step: Step = toml::from_str(text).map_err(|e| broken(format!("{path}: {e}")))?;
+        let author = act(&step.author)?;
+        if let Some(entries) = entries.take_if(|_| step.all) {
+            let entries = entries.into_iter().map(project::incoming).collect();
+            project::import_local(&author, "examples/demo", entries, &mut |_| {}).await?;
+        }
+        for put in step.put {
+            let mut fields = engine.draft(&author.ctx, &put.key).await?.fields.unwrap_or_default();
+            fields.extend(put.set);
+            author.run(PutEntry { key: put.key, major: None, fields, expected_version: None }).await?;
+        }
+        let made = author.run(CreateCandidate { changeset: None, note: step.title.clone() }).await?;
+        let candidate = made.candidate;
+        for approval in step.approve {
+            act(&approval.by)?.run(Approve { candidate, right: approval.right }).await?;
+        }
+        author.run(Promote { candidate, channel: None, note: step.title }).await?;
+    }
+    Ok(())
+}
+
+fn tell(url: &str, data: &Path, keys: &LocalKeys) {
+    let data = data.display();
+    output::line(format!("{}  {url}", output::paint("Mooring, the demo project, is served on", "1")));
+    output::line(format!("its data is in {data}\n"));
+    output::line("Read what is live:");
+    output::line(format!("  curl -i '{url}/v1/plans/basin?locale=de'"));
+    output::line(format!("  curl '{url}/v1/entries/pricing-plan?sort=price_minor'"));
+    output::line(format!("  curl '{url}/v1/pages/home'\n"));
+    output::line("Change a price, and see what stands in its way (in another terminal):");
+    output::line(format!("  export ASHLAR_DATA='{data}'"));
+    output::line("  ashlar entry get pricing-plan port > port.json");
+    output::line("  sed -i 's/39900/42900/' port.json");
+    output::line("  ashlar entry put pricing-plan port --file port.json --as jonas");
+    output::line("  ashlar candidate create --as jonas");
+    output::line("  ashlar release promote c4                      # refused: nobody approved the price");
+    output::line("  ashlar candidate approve c4 --right pricing --as ines");
+    output::line("  ashlar release promote c4");
+    output::line(format!("  curl '{url}/v1/plans/port'"));
+    output::line("  ashlar release diff r3 r4");
+    output::line("  ashlar release rollback r3\n");
+    output::line("The same over HTTP, with this installation's admin key:");
+    output::line(format!("  curl -H 'Authorization: Bearer {}' {url}/api/v1/releases\n", keys.admin));
+    output::line("`ashlar` is the binary that `cargo install --path crates/cli` installs. Stop with Ctrl-C.");
+}
+
+pub async fn demo(args: DemoArgs) -> Done {
+    let mut args = args.serve;
+    let mut temp = None;
+    if args.data.is_none() {
+        let dir = tempfile::Builder::new()
+            .prefix("ashlar-demo-")
+            .tempdir()
+            .map_err(|e| CliError::file("make", &std::env::temp_dir(), &e))?;
+        args.data = Some(temp.insert(dir).path().display().to_string());
+    }
+    let (engine, keys) = open(&args).await?;
+    let Some(keys) = keys else {
+        return Err(CliError::input("the demo works in a directory", "give --data DIR"));
+    };
+    let ctx = Ctx::new(TenantId::main(), Actor::local("demo"))?;
+    if engine.releases(&ctx, None).await?.items.is_empty() {
+        seed(&engine).await?;
+    }
+    let listen = args.listen.clone().unwrap_or_else(|| "127.0.0.1:0".to_owned());
+    let config = ServerConfig { listen, ..ServerConfig::default() };
+    let data = std::path::PathBuf::from(args.data.clone().unwrap_or_default());
+    let ready = |url: String| match args.format {
+        Format::Json => ready_line(&url, Some(&keys)),
+        Format::Human => tell(&url, &data, &keys),
+    };
+    let objects = engine.objects().clone();
+    run(Some(engine), objects, Role::All, config, ready, stop_signal()).await?;
+    done()
 }

@@ -1,7 +1,204 @@
-//! `serve`.
-use super::Done;
-use crate::{args::ServeArgs, error::CliError};
+//! `serve`: a data directory over HTTP.
 
-pub async fn serve(_args: ServeArgs) -> Done {
-    Err(CliError::input("serve", ""))
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use ashlar_gates::Checker;
+use ashlar_model::{Actor, Right, ServerConfig, TenantId};
+use ashlar_release::{CreateKey, Ctx, Engine};
+use ashlar_server::{Role, ServeOptions, ServerError};
+use ashlar_store::{Objects, Remote};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Done, done};
+use crate::{
+    args::{Format, Role as RoleArg, ServeArgs},
+    backend::location,
+    error::CliError,
+    output,
+};
+
+/// The keys that a local installation keeps for the person at this machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalKeys {
+    /// Reads what the public channel serves.
+    pub delivery: String,
+    /// Everything but approvals and waivers.
+    pub admin: String,
+    /// For model calls.
+    pub llm: String,
+}
+
+impl LocalKeys {
+    /// The keys of an embedded data directory, made when they are not there, in a file that only its owner reads.
+    pub async fn of(engine: &Engine, dir: &Path) -> Result<Self, CliError> {
+        let path = dir.join("keys.json");
+        if let Ok(text) = std::fs::read(&path)
+            && let Ok(keys) = serde_json::from_slice::<Self>(&text)
+            && engine.authenticate(&keys.admin).await?.is_some()
+        {
+            return Ok(keys);
+        }
+        let ctx = Ctx::new(TenantId::main(), Actor::local("local"))?;
+        let make = async |name: &str, scopes: Vec<Right>| -> Result<String, CliError> {
+            let create = CreateKey { name: name.to_owned(), scopes, channel: None, expires_at: None };
+            Ok(engine.run(&ctx, create).await?.key)
+        };
+        let keys = Self {
+            delivery: make("local delivery", vec![Right::Read]).await?,
+            admin: make("local admin", vec![Right::Admin]).await?,
+            llm: make("local llm", vec![Right::Read]).await?,
+        };
+        let write = || -> std::io::Result<()> {
+            let mut file = tempfile::Builder::new().prefix(".keys-").tempfile_in(dir)?;
+            std::io::Write::write_all(&mut file, &serde_json::to_vec_pretty(&keys).unwrap_or_default())?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|e| e.error)?;
+            Ok(())
+        };
+        write().map_err(|e| CliError::file("write", &path, &e))?;
+        Ok(keys)
+    }
+}
+
+/// Ends when the process is asked to stop.
+async fn asked_to_stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = interrupt => {}
+        () = terminate => {}
+    }
+}
+
+/// What `[server]` of the working definitions says, with the arguments over it.
+async fn config_of(engine: Option<&Engine>, args: &ServeArgs) -> Result<ServerConfig, CliError> {
+    let mut config = ServerConfig::default();
+    if let Some(engine) = engine {
+        let ctx = Ctx::new(TenantId::main(), Actor::local("local"))?;
+        if let Some((digest, _)) = engine.working_definitions(&ctx).await? {
+            config = engine.rules(&ctx.tenant, &digest)?.config.server.clone();
+        }
+    }
+    if let Some(listen) = &args.listen {
+        config.listen.clone_from(listen);
+    }
+    Ok(config)
+}
+
+fn server_error(error: &ServerError) -> CliError {
+    CliError::new(
+        3,
+        "server",
+        error.to_string(),
+        "choose another address with --listen; port 0 takes a free one",
+    )
+}
+
+/// The base address that people and programs use.
+fn url_of(bound: SocketAddr) -> String {
+    let host = match bound.ip() {
+        ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    format!("http://{host}:{}", bound.port())
+}
+
+/// Serves an open engine until the process is asked to stop.
+pub async fn run(
+    engine: Option<Engine>,
+    objects: Objects,
+    role: Role,
+    config: ServerConfig,
+    ready: impl FnOnce(String),
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), CliError> {
+    let options = ServeOptions { engine, objects, role, config, remote_interval: Duration::from_secs(1) };
+    ashlar_server::serve(options, |bound| ready(url_of(bound)), stop).await.map_err(|e| server_error(&e))
+}
+
+/// What `--format json` prints when a server is ready: one line.
+pub fn ready_line(url: &str, keys: Option<&LocalKeys>) {
+    output::print_json(
+        &json!({"ready": true, "url": url, "studio_url": format!("{url}/studio"), "keys": keys}),
+    );
+}
+
+/// Opens an engine and, when it is embedded, the keys of its directory.
+pub async fn open(args: &ServeArgs) -> Result<(Engine, Option<LocalKeys>), CliError> {
+    let location = location(args.data.as_deref(), args.objects.as_deref(), args.cache.as_ref())?;
+    let engine = Engine::open(&location, Arc::new(Checker::new())).await?;
+    engine.repair_pointers(&TenantId::main()).await?;
+    let keys = match args.data.as_deref() {
+        Some(data) if !data.contains("://") => Some(LocalKeys::of(&engine, Path::new(data)).await?),
+        _ => None,
+    };
+    Ok((engine, keys))
+}
+
+/// The objects an edge follows.
+fn edge_objects(args: &ServeArgs) -> Result<Objects, CliError> {
+    let help = "an edge needs --objects s3://bucket/prefix or a directory of objects";
+    let from = match (&args.objects, &args.data) {
+        (Some(objects), _) => objects.clone(),
+        (None, Some(data)) if !data.contains("://") => Path::new(data).join("objects").display().to_string(),
+        _ => return Err(CliError::input("it is not said what to follow", help)),
+    };
+    if args.cache.is_none() && !from.contains("://") {
+        return Ok(Objects::open(Path::new(&from), None)?);
+    }
+    let name = ashlar_model::Digest::of(from.as_bytes()).short();
+    let cache: PathBuf =
+        args.cache.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("ashlar-edge-{name}")));
+    std::fs::create_dir_all(&cache).map_err(|e| CliError::file("make the directory", &cache, &e))?;
+    Ok(Objects::open(&cache, Some(Remote::parse(&from)?))?)
+}
+
+pub async fn serve(args: ServeArgs) -> Done {
+    let role = match args.role {
+        RoleArg::All => Role::All,
+        RoleArg::Author => Role::Author,
+        RoleArg::Edge => Role::Edge,
+        RoleArg::Worker => Role::Worker,
+    };
+    let (engine, keys, objects) = if role == Role::Edge {
+        (None, None, edge_objects(&args)?)
+    } else {
+        let (engine, keys) = open(&args).await?;
+        let objects = engine.objects().clone();
+        (Some(engine), keys, objects)
+    };
+    let config = config_of(engine.as_ref(), &args).await?;
+    let format = args.format;
+    let ready = |url: String| match format {
+        Format::Json => ready_line(&url, keys.as_ref()),
+        Format::Human => {
+            output::line(format!("Serving on {url}"));
+            if let (Some(_), Some(data)) = (&keys, &args.data) {
+                output::line(format!("Keys are in {}", Path::new(data).join("keys.json").display()));
+            }
+            output::line("Stop with Ctrl-C.");
+        }
+    };
+    run(engine, objects, role, config, ready, asked_to_stop()).await?;
+    done()
+}
+
+/// For `demo`.
+pub fn stop_signal() -> impl Future<Output = ()> + Send {
+    asked_to_stop()
 }

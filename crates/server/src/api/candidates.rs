@@ -1,0 +1,109 @@
+use std::sync::Arc;
+
+use ashlar_model::{CandidateId, ChannelName};
+use ashlar_release::{
+    ApprovalGiven, Approve, CandidateView, CreateCandidate, DiscardCandidate, Page, Promote, Promoted,
+    Rejudge, Waive,
+};
+use axum::extract::State;
+use serde::Deserialize;
+
+use super::{Answer, Api, Body, Path, Query, answer};
+use crate::{auth::Caller, problem::ApiError};
+
+#[derive(Deserialize)]
+pub struct CreateBody {
+    changeset: Option<String>,
+    #[serde(default)]
+    note: String,
+}
+
+pub async fn create(caller: Caller, Body(body): Body<CreateBody>) -> Answer<CandidateView> {
+    answer(
+        caller
+            .engine
+            .run(&caller.ctx, CreateCandidate { changeset: body.changeset, note: body.note })
+            .await?,
+    )
+}
+
+#[derive(Deserialize)]
+pub struct Cursor {
+    pub cursor: Option<String>,
+}
+
+pub async fn list(caller: Caller, Query(at): Query<Cursor>) -> Answer<Page<CandidateView>> {
+    answer(caller.engine.candidates(&caller.ctx, at.cursor.as_deref()).await?)
+}
+
+pub async fn show(caller: Caller, Path(candidate): Path<CandidateId>) -> Answer<CandidateView> {
+    answer(caller.engine.candidate(&caller.ctx, candidate).await?)
+}
+
+pub async fn discard(caller: Caller, Path(candidate): Path<CandidateId>) -> Answer<CandidateView> {
+    answer(caller.engine.run(&caller.ctx, DiscardCandidate { candidate }).await?)
+}
+
+pub async fn gates(caller: Caller, Path(candidate): Path<CandidateId>) -> Answer<CandidateView> {
+    let now = caller.engine.candidate(&caller.ctx, candidate).await?;
+    match now.status.as_str() {
+        "passed" | "failed" => answer(caller.engine.run(&caller.ctx, Rejudge { candidate }).await?),
+        _ => answer(now),
+    }
+}
+
+#[derive(Deserialize)]
+pub struct ApproveBody {
+    right: String,
+}
+
+pub async fn approve(
+    caller: Caller,
+    Path(candidate): Path<CandidateId>,
+    Body(body): Body<ApproveBody>,
+) -> Answer<ApprovalGiven> {
+    answer(caller.engine.run(&caller.ctx, Approve { candidate, right: body.right }).await?)
+}
+
+#[derive(Deserialize)]
+pub struct WaiveBody {
+    gate: String,
+    reason: String,
+}
+
+pub async fn waive(
+    caller: Caller,
+    Path(candidate): Path<CandidateId>,
+    Body(body): Body<WaiveBody>,
+) -> Answer<CandidateView> {
+    answer(caller.engine.run(&caller.ctx, Waive { candidate, gate: body.gate, reason: body.reason }).await?)
+}
+
+#[derive(Deserialize)]
+pub struct MoveBody {
+    pub channel: Option<ChannelName>,
+    #[serde(default)]
+    pub note: String,
+}
+
+/// Puts in place what a channel serves now, so that the next read sees it.
+pub async fn serve_now(api: &Arc<Api>, caller: &Caller, channel: &ChannelName) -> Result<(), ApiError> {
+    if let Some(state) = caller.engine.channel_state(&caller.ctx.tenant, channel).await? {
+        let (app, tenant) = (api.app.clone(), caller.ctx.tenant.clone());
+        let applied = tokio::task::spawn_blocking(move || app.apply(&tenant, state)).await;
+        applied.map_err(|e| ApiError::new(500, "internal", e.to_string(), ""))?;
+    }
+    Ok(())
+}
+
+pub async fn promote(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(candidate): Path<CandidateId>,
+    Body(body): Body<MoveBody>,
+) -> Answer<Promoted> {
+    let promote = Promote { candidate, channel: body.channel, note: body.note };
+    let promoted = caller.engine.run(&caller.ctx, promote).await?;
+    serve_now(&api, &caller, &promoted.channel).await?;
+    answer(promoted)
+}

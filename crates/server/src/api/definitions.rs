@@ -1,0 +1,68 @@
+use ashlar_model::{Digest, Files};
+use ashlar_release::{PushDefinitions, Pushed};
+use axum::Json;
+use base64::Engine as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Answer, Body, Query, answer};
+use crate::{auth::Caller, problem::ApiError};
+
+#[derive(Deserialize)]
+pub struct PushBody {
+    files: Map<String, Value>,
+}
+
+/// A push: path → text, or `{"base64": …}` for other bytes.
+pub async fn push(caller: Caller, Body(body): Body<PushBody>) -> Answer<Pushed> {
+    let mut files = Files::new();
+    for (path, content) in body.files {
+        let bytes = match (&content, content.get("base64").and_then(Value::as_str)) {
+            (Value::String(text), _) => text.as_bytes().to_vec(),
+            (_, Some(text)) => base64::engine::general_purpose::STANDARD
+                .decode(text)
+                .map_err(|e| ApiError::invalid(format!("`{path}`: {e}"), "send base64"))?,
+            _ => return Err(ApiError::invalid(format!("`{path}` is neither text nor {{\"base64\"}}"), "")),
+        };
+        files.insert(&path, bytes).map_err(|e| ApiError::invalid(e.to_string(), ""))?;
+    }
+    answer(caller.engine.run(&caller.ctx, PushDefinitions { files }).await?)
+}
+
+#[derive(Deserialize)]
+pub struct Wanted {
+    #[serde(default)]
+    files: bool,
+}
+
+#[derive(Serialize)]
+pub struct Working {
+    definitions: Option<Digest>,
+    default_locale: String,
+    paths: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Map<String, Value>>,
+}
+
+/// The working definitions.
+pub async fn show(caller: Caller, Query(wanted): Query<Wanted>) -> Answer<Working> {
+    let Some((digest, files)) = caller.engine.working_definitions(&caller.ctx).await? else {
+        return Ok(Json(Working {
+            definitions: None,
+            default_locale: "en".to_owned(),
+            paths: Vec::new(),
+            files: None,
+        }));
+    };
+    let rules = caller.engine.rules(&caller.ctx.tenant, &digest)?;
+    let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) => Value::String(text.to_owned()),
+        Err(_) => serde_json::json!({"base64": base64::engine::general_purpose::STANDARD.encode(bytes)}),
+    };
+    answer(Working {
+        definitions: Some(digest),
+        default_locale: rules.config.locales.default.to_string(),
+        paths: files.iter().map(|(p, _)| p.to_owned()).collect(),
+        files: wanted.files.then(|| files.iter().map(|(p, b)| (p.to_owned(), text(b))).collect()),
+    })
+}

@@ -1,0 +1,166 @@
+//! The management API: one endpoint per action or read.
+
+mod candidates;
+mod changesets;
+mod definitions;
+mod entries;
+mod ops;
+mod releases;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, FromRequest, Request},
+    http::StatusCode,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{delete, get, post},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    app::App,
+    auth::{Limits, around},
+    openapi,
+    problem::ApiError,
+};
+
+/// What the endpoints share.
+pub struct Api {
+    pub app: Arc<App>,
+    pub limits: Limits,
+    pub request_max: Duration,
+}
+
+/// The outcome of an endpoint.
+pub type Answer<T> = Result<Json<T>, ApiError>;
+
+/// A JSON body, with problems that say line and column.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let bytes =
+            axum::body::Bytes::from_request(request, state).await.map_err(|rejection| {
+                match rejection.into_response().status() {
+                    StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
+                        413,
+                        "too-large",
+                        "the body is too large",
+                        "send less at a time, or raise server.body_bytes_max",
+                    ),
+                    _ => ApiError::invalid("the body could not be read", "send it again"),
+                }
+            })?;
+        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        serde_json::from_slice(text).map(Self).map_err(|e| {
+            ApiError::invalid(
+                format!("the body, line {} column {}: {e}", e.line(), e.column()),
+                "mend the JSON at this place",
+            )
+        })
+    }
+}
+
+/// Query parameters, with problems.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> axum::extract::FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, ApiError> {
+        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        query.map(|q| Self(q.0)).map_err(|e| ApiError::invalid(e.body_text(), "see /api/openapi.json"))
+    }
+}
+
+/// Path parameters, with problems.
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> axum::extract::FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|p| Self(p.0)).map_err(|e| ApiError::invalid(e.body_text(), "see /api/openapi.json"))
+    }
+}
+
+/// Any value as the answer.
+pub fn answer<T: Serialize>(value: T) -> Answer<T> {
+    Ok(Json(value))
+}
+
+async fn nothing_here() -> ApiError {
+    ApiError::new(404, "not-found", "there is no such endpoint", "see /api/openapi.json")
+}
+
+async fn wrong_method() -> ApiError {
+    ApiError::new(
+        405,
+        "method-not-allowed",
+        "the endpoint does not know this method",
+        "see /api/openapi.json",
+    )
+}
+
+/// The routes under `/api`.
+pub fn router(api: Arc<Api>, body_bytes_max: usize) -> Router {
+    let v1 = Router::new()
+        .route("/definitions", get(definitions::show).post(definitions::push))
+        .route("/entries", get(entries::list).post(entries::import))
+        .route("/entries/{type}/{id}", get(entries::show).put(entries::put).delete(entries::delete))
+        .route("/entries/{type}/{id}/history", get(entries::history))
+        .route("/entries/{type}/{id}/unpublish", post(entries::unpublish))
+        .route("/changesets", get(changesets::list).post(changesets::create))
+        .route("/changesets/{name}", get(changesets::show))
+        .route("/changesets/{name}/drafts", post(changesets::add).delete(changesets::remove))
+        .route("/changesets/{name}/schedule", post(changesets::schedule).delete(changesets::cancel))
+        .route("/schedules", get(changesets::schedules))
+        .route("/schedules/run", post(ops::tick))
+        .route("/candidates", get(candidates::list).post(candidates::create))
+        .route("/candidates/{candidate}", get(candidates::show).delete(candidates::discard))
+        .route("/candidates/{candidate}/gates", post(candidates::gates))
+        .route("/candidates/{candidate}/approve", post(candidates::approve))
+        .route("/candidates/{candidate}/waive", post(candidates::waive))
+        .route("/candidates/{candidate}/promote", post(candidates::promote))
+        .route("/releases", get(releases::list))
+        .route("/releases/import", post(releases::import).layer(DefaultBodyLimit::disable()))
+        .route("/releases/{release}", get(releases::show))
+        .route("/releases/{release}/rollback", post(releases::rollback))
+        .route("/releases/{release}/diff/{other}", get(releases::diff))
+        .route("/releases/{release}/verify", post(releases::verify))
+        .route("/releases/{release}/export", get(releases::export))
+        .route("/channels", get(releases::channels))
+        .route("/events", get(ops::events))
+        .route("/audit", get(ops::audit))
+        .route("/audit/verify", get(ops::verify_audit))
+        .route("/keys", get(ops::keys).post(ops::create_key))
+        .route("/keys/{id}", delete(ops::revoke_key))
+        .route("/tenants", get(ops::tenants).post(ops::create_tenant))
+        .route("/migrations", get(ops::migrations).post(ops::migrate))
+        .route("/migrations/{number}", delete(ops::revert))
+        .route("/gc", post(ops::gc));
+    Router::new()
+        .nest("/api/v1", v1)
+        .route("/api/openapi.json", get(|| async { Json(openapi::document()) }))
+        .route("/api/{*rest}", axum::routing::any(nothing_here))
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(body_bytes_max))
+        .layer(middleware::from_fn_with_state(api.clone(), around))
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(
+            |_: Box<dyn std::any::Any + Send>| -> Response {
+                ApiError::new(
+                    500,
+                    "internal",
+                    "the request hit a fault of the server",
+                    "see the server's log",
+                )
+                .into_response()
+            },
+        ))
+        .with_state(api)
+}

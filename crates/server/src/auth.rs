@@ -1,0 +1,130 @@
+//! Who asks: keys, tenants, traces; and how much they may ask.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use ashlar_model::TraceId;
+use ashlar_release::{Ctx, Engine, new_id};
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use crate::{api::Api, problem::ApiError};
+
+/// An authenticated caller of the management API.
+pub struct Caller {
+    /// The engine.
+    pub engine: Engine,
+    /// For whom.
+    pub ctx: Ctx,
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
+}
+
+/// The trace of a request: that of its `traceparent`, or a new one.
+fn trace_of(headers: &HeaderMap) -> Option<TraceId> {
+    let given = headers.get("traceparent").and_then(|v| v.to_str().ok()).and_then(|v| v.split('-').nth(1));
+    given.and_then(|t| TraceId::new(t).ok()).or_else(|| TraceId::new(&new_id().ok()?).ok())
+}
+
+impl FromRequestParts<Arc<Api>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let engine = api.app.engine.clone().ok_or_else(|| {
+            ApiError::new(404, "not-found", "this node has no management API", "ask an author node")
+        })?;
+        let key =
+            bearer(&parts.headers).ok_or_else(|| ApiError::unauthorized("the management API needs a key"))?;
+        let access = api.app.check_key(key).await.map_err(ApiError::from)?;
+        let access =
+            access.ok_or_else(|| ApiError::unauthorized("the key is unknown, revoked or past its end"))?;
+        api.limits.take(&access.key_id)?;
+        let trace = parts.extensions.get::<TraceId>().cloned();
+        let mut ctx = Ctx::new(access.tenant.clone(), access.actor.clone()).map_err(ApiError::from)?;
+        if let Some(trace) = trace {
+            ctx.trace = trace;
+        }
+        Ok(Self { engine, ctx })
+    }
+}
+
+/// Requests per second and key, with a burst of one second's worth.
+pub struct Limits {
+    per_second: f64,
+    buckets: Mutex<HashMap<String, (Instant, f64)>>,
+}
+
+impl Limits {
+    /// `per_second` of 0 means no limit.
+    pub fn new(per_second: u32) -> Self {
+        Self { per_second: f64::from(per_second), buckets: Mutex::default() }
+    }
+
+    fn take(&self, key: &str) -> Result<(), ApiError> {
+        if self.per_second == 0.0 {
+            return Ok(());
+        }
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() > 10_000 {
+            buckets.retain(|_, (at, _)| at.elapsed().as_secs() < 10);
+        }
+        let (at, left) = buckets.entry(key.to_owned()).or_insert((Instant::now(), self.per_second));
+        *left = (*left + at.elapsed().as_secs_f64() * self.per_second).min(self.per_second);
+        *at = Instant::now();
+        if *left < 1.0 {
+            let detail = format!("more than {} requests per second with this key", self.per_second);
+            return Err(ApiError::new(
+                429,
+                "too-many-requests",
+                detail,
+                "wait a moment, or raise server.requests_per_second_max",
+            ));
+        }
+        *left -= 1.0;
+        Ok(())
+    }
+}
+
+/// Around every request of the management API: trace, limits of time, security headers, figures.
+pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let trace = trace_of(request.headers());
+    if let Some(trace) = &trace {
+        request.extensions_mut().insert(trace.clone());
+    }
+    let mut response = match tokio::time::timeout(api.request_max, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::new(
+            408,
+            "timeout",
+            format!("the request took longer than {:?}", api.request_max),
+            "send less at a time",
+        )
+        .into_response(),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if let Some(trace) = trace {
+        let parent = format!("00-{trace}-{}-01", &trace.as_str()[..16]);
+        if let Ok(value) = HeaderValue::try_from(parent) {
+            headers.insert(HeaderName::from_static("traceparent"), value);
+        }
+    }
+    api.app.metrics.answered(response.status().as_u16(), started.elapsed().as_secs_f64());
+    response
+}

@@ -1,0 +1,122 @@
+//! Figures for operators, in the Prometheus text format. Counting on the read path is one atomic addition.
+
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// Upper bounds of the latency histogram, in seconds.
+const BUCKETS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+
+/// Counters of one process.
+#[derive(Default)]
+pub struct Metrics {
+    delivery: [AtomicU64; 6],
+    delivery_bytes: AtomicU64,
+    api: [AtomicU64; 6],
+    api_buckets: [AtomicU64; 10],
+    api_micros: AtomicU64,
+    view_failures: AtomicU64,
+    ticks: AtomicU64,
+    tick_failures: AtomicU64,
+    overdue: AtomicU64,
+    overdue_seconds_max: AtomicU64,
+}
+
+fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+impl Metrics {
+    /// An answer of delivery.
+    pub fn delivered(&self, status: u16, bytes: usize) {
+        add(&self.delivery[usize::from(status / 100).min(5)], 1);
+        add(&self.delivery_bytes, bytes as u64);
+    }
+
+    /// An answer of the management API.
+    pub fn answered(&self, status: u16, seconds: f64) {
+        add(&self.api[usize::from(status / 100).min(5)], 1);
+        let bucket = BUCKETS.iter().position(|b| seconds <= *b).unwrap_or(BUCKETS.len());
+        add(&self.api_buckets[bucket], 1);
+        add(&self.api_micros, (seconds * 1e6) as u64);
+    }
+
+    /// A release that could not be opened.
+    pub fn view_failed(&self) {
+        add(&self.view_failures, 1);
+    }
+
+    /// A round of upkeep.
+    pub fn ticked(&self, failed: bool, overdue: u64, overdue_seconds_max: u64) {
+        add(&self.ticks, 1);
+        add(&self.tick_failures, u64::from(failed));
+        self.overdue.store(overdue, Ordering::Relaxed);
+        self.overdue_seconds_max.store(overdue_seconds_max, Ordering::Relaxed);
+    }
+
+    /// Everything, as text. `channels`: tenant, channel, release number, sequence.
+    pub fn render(&self, channels: &[(String, String, u64, u64)]) -> String {
+        let mut out = String::new();
+        let read = |c: &AtomicU64| c.load(Ordering::Relaxed);
+        let head = |name: &str, kind: &str, help: &str, out: &mut String| {
+            let _ = writeln!(out, "# HELP ashlar_{name} {help}\n# TYPE ashlar_{name} {kind}");
+        };
+        for (name, help, counters) in [
+            ("delivery_responses_total", "Answers of delivery by status class.", &self.delivery),
+            ("api_responses_total", "Answers of the management API by status class.", &self.api),
+        ] {
+            head(name, "counter", help, &mut out);
+            for (class, counter) in counters.iter().enumerate().skip(2) {
+                let _ = writeln!(out, "ashlar_{name}{{class=\"{class}xx\"}} {}", read(counter));
+            }
+        }
+        head("api_seconds", "histogram", "How long answers of the management API took.", &mut out);
+        let mut sum = 0;
+        for (i, counter) in self.api_buckets.iter().enumerate() {
+            sum += read(counter);
+            let bound = BUCKETS.get(i).map_or("+Inf".to_owned(), ToString::to_string);
+            let _ = writeln!(out, "ashlar_api_seconds_bucket{{le=\"{bound}\"}} {sum}");
+        }
+        let _ = writeln!(
+            out,
+            "ashlar_api_seconds_sum {}\nashlar_api_seconds_count {sum}",
+            read(&self.api_micros) as f64 / 1e6
+        );
+        for (name, kind, help, value) in [
+            ("delivery_bytes_total", "counter", "Bytes sent by delivery.", read(&self.delivery_bytes)),
+            (
+                "view_failures_total",
+                "counter",
+                "Releases that could not be opened.",
+                read(&self.view_failures),
+            ),
+            ("ticks_total", "counter", "Rounds of schedules and upkeep.", read(&self.ticks)),
+            ("tick_failures_total", "counter", "Rounds that failed.", read(&self.tick_failures)),
+            ("schedules_overdue", "gauge", "Schedules whose time has gone by.", read(&self.overdue)),
+            (
+                "schedule_overdue_seconds_max",
+                "gauge",
+                "How late the latest of them is.",
+                read(&self.overdue_seconds_max),
+            ),
+        ] {
+            head(name, kind, help, &mut out);
+            let _ = writeln!(out, "ashlar_{name} {value}");
+        }
+        head("channel_release", "gauge", "The release a channel serves.", &mut out);
+        for (tenant, channel, release, _) in channels {
+            let _ = writeln!(
+                out,
+                "ashlar_channel_release{{tenant=\"{tenant}\",channel=\"{channel}\"}} {release}"
+            );
+        }
+        head("channel_moves", "counter", "How often a channel has moved.", &mut out);
+        for (tenant, channel, _, sequence) in channels {
+            let _ =
+                writeln!(out, "ashlar_channel_moves{{tenant=\"{tenant}\",channel=\"{channel}\"}} {sequence}");
+        }
+        let _ = writeln!(out, "ashlar_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+        out
+    }
+}

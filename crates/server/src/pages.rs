@@ -1,0 +1,166 @@
+//! The pages for people and for operators: `/`, `/studio`, `/healthz`, `/readyz`, `/metrics`.
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, PoisonError},
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use serde_json::{Value, json};
+
+use crate::app::App;
+
+const CSP: &str = "default-src 'none'; style-src 'sha256-";
+const STYLE: &str = ":root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--paper:#fbfaf7;--line:#d9d5cc;--mark:#0b5c6b}\
+@media(prefers-color-scheme:dark){:root{--ink:#e8e6e1;--dim:#9aa3ad;--paper:#15181c;--line:#30363d;--mark:#6fc3d3}}\
+*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.6 system-ui,sans-serif}\
+main{max-width:44rem;margin:0 auto;padding:clamp(1.5rem,6vw,5rem) 1.25rem}\
+h1{font-size:clamp(1.9rem,5vw,2.6rem);line-height:1.15;margin:0 0 .5rem;letter-spacing:-.02em}\
+p.lead{color:var(--dim);margin:0 0 2rem;font-size:1.1rem}h2{font-size:1.05rem;margin:2.2rem 0 .6rem}\
+table{border-collapse:collapse;width:100%;font-size:.95rem}td,th{text-align:left;padding:.45rem .8rem .45rem 0;border-bottom:1px solid var(--line);font-weight:400}\
+th{color:var(--dim)}a{color:var(--mark)}a:focus-visible{outline:2px solid var(--mark);outline-offset:3px}\
+code{font:0.9em ui-monospace,monospace}pre{overflow-x:auto;padding:.9rem 1rem;border:1px solid var(--line);border-radius:.4rem;margin:0}";
+
+/// The routes of these pages.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(home))
+        .route("/studio", get(studio))
+        .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(app)
+}
+
+fn channels(app: &App) -> Vec<(String, String, u64, u64)> {
+    let tenants = app.tenants.read().unwrap_or_else(PoisonError::into_inner);
+    let mut all = Vec::new();
+    for (tenant, state) in tenants.iter() {
+        for (channel, live) in state.channels.load().iter() {
+            let release = u64::from(live.state.release.0);
+            all.push((tenant.to_string(), channel.to_string(), release, live.state.sequence));
+        }
+    }
+    all.sort();
+    all
+}
+
+async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
+    let sql = match &app.engine {
+        Some(engine) => engine.db().ping().await.map_err(|e| e.to_string()),
+        None => Ok(()),
+    };
+    let serving: Vec<_> = channels(&app).into_iter().map(|(t, c, r, _)| format!("{t}/{c}: r{r}")).collect();
+    match sql {
+        Ok(()) => (StatusCode::OK, Json(json!({"status": "ready", "serving": serving}))),
+        Err(why) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(json!({"status": "not ready", "why": why, "serving": serving})),
+        ),
+    }
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render(&channels(&app)))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn page(title: &str, body: &str) -> Response {
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <title>{title}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>"
+    );
+    let mut response = Html(html).into_response();
+    let hash = {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(sha256(STYLE.as_bytes()))
+    };
+    let policy = format!("{CSP}{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::try_from(policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, value);
+    }
+    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// SHA-256, for the content security policy.
+fn sha256(bytes: &[u8]) -> Vec<u8> {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).to_vec()
+}
+
+async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
+    let tenant = app.tenant_of_host(host);
+    let mut body = String::new();
+    let state = app.tenant(&tenant);
+    let live = state.as_ref().and_then(|s| s.public.load_full());
+    let _ = match &live {
+        Some(view) => write!(
+            body,
+            "<h1>{}</h1><p class=\"lead\">Release {} is live, with {} entries.</p>",
+            escape(&view.definitions().config.name),
+            escape(view.label()),
+            view.snapshot().len()
+        ),
+        None => write!(
+            body,
+            "<h1>Ashlar</h1><p class=\"lead\">Nothing is released yet. <code>ashlar push</code>, <code>ashlar candidate create</code>, <code>ashlar release promote</code>.</p>"
+        ),
+    };
+    if let Some(state) = &state {
+        body.push_str("<h2>Channels</h2><table><tr><th>channel</th><th>release</th><th>since</th></tr>");
+        for (channel, live) in state.channels.load().iter() {
+            let _ = write!(
+                body,
+                "<tr><td>{channel}</td><td>{}</td><td>{}</td></tr>",
+                live.state.release,
+                escape(&live.state.moved_at)
+            );
+        }
+        body.push_str("</table>");
+    }
+    if let Some(view) = &live {
+        body.push_str("<h2>Views</h2><table><tr><th>path</th><th>of</th></tr>");
+        for v in view.definitions().views.iter() {
+            let _ = write!(
+                body,
+                "<tr><td><code>{}</code></td><td>{}</td></tr>",
+                escape(&format!("{}{{{}}}", v.prefix, v.lookup.field().unwrap_or("id"))),
+                escape(v.source.as_str())
+            );
+        }
+        body.push_str("</table><h2>Content types</h2><table><tr><th>entries</th><th>contract</th></tr>");
+        for (name, contracts) in view.definitions().contracts.types() {
+            let versions: Vec<_> = contracts.iter().map(|c| format!("{} {}", c.name, c.version)).collect();
+            let _ = write!(
+                body,
+                "<tr><td><a href=\"/v1/entries/{name}\"><code>/v1/entries/{name}</code></a></td><td>{}</td></tr>",
+                escape(&versions.join(", "))
+            );
+        }
+        body.push_str("</table>");
+    }
+    body.push_str("<h2>For programs</h2><p><a href=\"/api/openapi.json\">OpenAPI</a> · <a href=\"/readyz\">readiness</a> · <a href=\"/metrics\">metrics</a></p>");
+    page("Ashlar", &body)
+}
+
+async fn studio() -> Response {
+    page(
+        "Studio",
+        "<h1>Studio</h1><p class=\"lead\">This build has no studio. Drafts, candidates and releases are managed with the \
+         command line and the management API.</p><pre>ashlar entry list --pending\nashlar candidate create\nashlar release promote c1</pre>\
+         <p><a href=\"/api/openapi.json\">OpenAPI</a> · <a href=\"/\">What is served</a></p>",
+    )
+}

@@ -1,0 +1,122 @@
+//! RFC 9457 problems: what was wrong, where, how to mend it, and the trace it belongs to.
+
+use ashlar_model::TraceId;
+use ashlar_release::ReleaseError;
+use ashlar_store::{StoreError, sql::SqlError};
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+/// A problem of the management API.
+#[derive(Debug)]
+pub struct ApiError {
+    pub status: u16,
+    pub code: String,
+    pub detail: String,
+    pub help: String,
+    pub more: Value,
+    pub trace: Option<TraceId>,
+}
+
+/// Status and code of an error of the `release` room.
+pub fn status_of(error: &ReleaseError) -> (u16, &'static str) {
+    let status = match error {
+        ReleaseError::Forbidden { .. } => 403,
+        ReleaseError::NotFound { .. } => 404,
+        ReleaseError::Stale { .. } | ReleaseError::Superseded { .. } | ReleaseError::Refused { .. } => 409,
+        ReleaseError::GatesFailed { .. } => 422,
+        ReleaseError::Invalid { .. } => 400,
+        ReleaseError::Store(StoreError::Full { .. }) | ReleaseError::Sql(SqlError::Full(_)) => 507,
+        ReleaseError::Corrupt { .. }
+        | ReleaseError::Store(StoreError::Corrupt { .. })
+        | ReleaseError::Task(_) => 500,
+        ReleaseError::Store(_) | ReleaseError::Sql(_) => 503,
+    };
+    (status, error.code())
+}
+
+impl From<ReleaseError> for ApiError {
+    fn from(error: ReleaseError) -> Self {
+        let (status, code) = status_of(&error);
+        let mut more = json!({});
+        if !error.findings().is_empty() {
+            more["findings"] = json!(error.findings());
+        }
+        if let ReleaseError::Stale { expected, current, offered, .. } = &error {
+            more["expected"] = json!(expected);
+            more["current"] = json!(current);
+            more["offered"] = json!(offered);
+        }
+        if status >= 500 {
+            tracing::error!(%error, code, "a request could not be answered");
+        }
+        Self {
+            status,
+            code: code.to_owned(),
+            detail: error.to_string(),
+            help: error.help(),
+            more,
+            trace: None,
+        }
+    }
+}
+
+impl ApiError {
+    pub fn new(status: u16, code: &str, detail: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code.to_owned(),
+            detail: detail.into(),
+            help: help.into(),
+            more: Value::Null,
+            trace: None,
+        }
+    }
+
+    /// Input that is wrong.
+    pub fn invalid(detail: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(400, "invalid-input", detail, help)
+    }
+
+    /// No key, or one that is no good.
+    pub fn unauthorized(detail: &str) -> Self {
+        Self::new(
+            401,
+            "unauthorized",
+            detail,
+            "send `Authorization: Bearer KEY`; `ashlar key create` makes one",
+        )
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut body = json!({
+            "type": format!("urn:ashlar:problem:{}", self.code),
+            "title": status.canonical_reason().unwrap_or("Problem"),
+            "status": self.status,
+            "detail": self.detail,
+        });
+        if !self.help.is_empty() {
+            body["help"] = json!(self.help);
+        }
+        if let Some(trace) = &self.trace {
+            body["trace_id"] = json!(trace);
+        }
+        if let (Value::Object(body), Value::Object(more)) = (&mut body, self.more) {
+            body.extend(more);
+        }
+        let mut response = Response::new(Body::from(body.to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == 401 {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ashlar\""));
+        }
+        response
+    }
+}

@@ -1,0 +1,172 @@
+//! Starting and stopping a server.
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use ashlar_model::ServerConfig;
+use ashlar_release::Engine;
+use ashlar_store::Objects;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{self, Api},
+    app::App,
+    auth::Limits,
+    follow,
+    lane::{self, LaneConfig},
+    pages,
+    source::Releases,
+};
+
+/// How often schedules are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    All,
+    /// The management API, and delivery for previews.
+    Author,
+    /// Delivery, from the object store alone.
+    Edge,
+    /// Schedules and upkeep.
+    Worker,
+}
+
+/// What a server is started with.
+pub struct ServeOptions {
+    /// The engine; an edge has none.
+    pub engine: Option<Engine>,
+    /// The objects.
+    pub objects: Objects,
+    /// What the node does.
+    pub role: Role,
+    /// Bounds, from `ashlar.toml`.
+    pub config: ServerConfig,
+    /// How often a remote object store is asked for moves.
+    pub remote_interval: Duration,
+}
+
+/// Why a server could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The listener failed later.
+    #[error("the server stopped: {0}")]
+    Serve(std::io::Error),
+}
+
+/// Serves until `shutdown` is done; then open requests are finished and the database is closed. `ready` is called with the
+/// bound address when the first request can be answered.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn serve(
+    options: ServeOptions,
+    ready: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServerError> {
+    let address = options.config.listen.clone();
+    let failed = |source| ServerError::Listen { address: address.clone(), source };
+    let listener = TcpListener::bind(&address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let app = Arc::new(App::new(options.engine.clone(), options.objects));
+    let versions = follow::start(&app).await;
+    let stop = CancellationToken::new();
+    let mut tasks =
+        vec![tokio::spawn(follow::follow(app.clone(), versions, options.remote_interval, stop.clone()))];
+    if matches!(options.role, Role::All | Role::Worker)
+        && let Some(engine) = &options.engine
+    {
+        tasks.push(tokio::spawn(work(app.clone(), engine.clone(), stop.clone())));
+    }
+    let source = Arc::new(Releases(app.clone()));
+    let mut router: Router = pages::router(app.clone());
+    if matches!(options.role, Role::All | Role::Author) {
+        let api = Arc::new(Api {
+            app: app.clone(),
+            limits: Limits::new(options.config.requests_per_second_max),
+            request_max: Duration::from_secs(options.config.request_seconds_max.max(1)),
+        });
+        router = router.merge(api::router(api, options.config.body_bytes_max));
+    }
+    let router = router.fallback_service(lane::router(source.clone()));
+    let config = LaneConfig {
+        shutdown: Duration::from_secs(options.config.shutdown_seconds_max),
+        ..LaneConfig::default()
+    };
+    ready(bound);
+    let served = lane::serve(listener, source, router, config, shutdown).await.map_err(ServerError::Serve);
+    stop.cancel();
+    for task in tasks {
+        // A task that does not end at once is left behind; nothing it does is acknowledged to anybody.
+        let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
+    }
+    if let Some(engine) = &options.engine {
+        engine.close().await;
+    }
+    served
+}
+
+/// Runs schedules and keeps packs few.
+async fn work(app: Arc<App>, engine: Engine, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let failed = match engine.tick().await {
+            Ok(tick) => {
+                for (changeset, why) in &tick.failed {
+                    tracing::error!(changeset, why, "a schedule could not be kept");
+                }
+                false
+            }
+            Err(error) => {
+                tracing::error!(%error, "schedules cannot be looked at");
+                true
+            }
+        };
+        let (overdue, latest) = match overdue(&engine).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "overdue schedules cannot be counted");
+                (0, 0)
+            }
+        };
+        app.metrics.ticked(failed, overdue, latest);
+        let tenants: Vec<_> =
+            app.tenants.read().unwrap_or_else(std::sync::PoisonError::into_inner).keys().cloned().collect();
+        for tenant in tenants {
+            if let Err(error) = app.objects.tenant(&tenant).repack().await {
+                tracing::warn!(%tenant, %error, "packs cannot be merged");
+            }
+        }
+    }
+}
+
+async fn overdue(engine: &Engine) -> Result<(u64, u64), ashlar_release::ReleaseError> {
+    let (mut count, mut latest) = (0, 0);
+    let now = ashlar_store::sql::stamp(engine.now());
+    for tenant in engine.db().tenants_with_due_changesets(&now).await? {
+        let ctx = ashlar_release::Ctx::new(tenant, ashlar_model::Actor::local("metrics"))?;
+        for changeset in engine.changesets(&ctx).await? {
+            if let Some(seconds) = changeset.overdue_seconds {
+                count += 1;
+                latest = latest.max(seconds);
+            }
+        }
+    }
+    Ok((count, latest))
+}

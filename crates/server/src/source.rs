@@ -1,0 +1,163 @@
+//! Where delivery finds the release to answer from.
+
+use std::sync::Arc;
+
+use ashlar_delivery::{Problem, ReleaseView};
+use ashlar_model::{Right, TenantId};
+use ashlar_release::{Access, At, Ctx, PreviewDrafts, ReleaseError};
+use async_trait::async_trait;
+
+use crate::{
+    app::{App, roots},
+    lane::{Caller, Resolved, Source},
+};
+
+/// The lane's view of the application.
+pub struct Releases(pub Arc<App>);
+
+fn no_release(tenant: &TenantId) -> Problem {
+    Problem::new(
+        404,
+        "no-release",
+        "Nothing released",
+        format!("nothing is released in the tenant `{tenant}` yet"),
+    )
+    .help("make a candidate and promote it: `ashlar candidate create`, then `ashlar release promote`")
+}
+
+fn unknown_key() -> Problem {
+    Problem::new(401, "unauthorized", "Unauthorized", "the key is unknown, revoked or past its end")
+        .help("send `Authorization: Bearer KEY`, or no key at all for the public channel")
+}
+
+fn failed(error: &ReleaseError) -> Problem {
+    let (status, code) = crate::problem::status_of(error);
+    Problem::new(status, code, "Not available", error.to_string()).help(error.help())
+}
+
+impl Releases {
+    /// The release of the channel that a key reads.
+    fn of_access(&self, access: &Access) -> Option<Resolved> {
+        let tenant = self.0.tenant(&access.tenant)?;
+        match &access.channel {
+            Some(channel) => {
+                let live = tenant.channels.load().get(channel).map(|l| l.view.clone())?;
+                let public = tenant.public.load().as_ref().is_some_and(|p| Arc::ptr_eq(p, &live));
+                Some(Resolved { release: live, public })
+            }
+            None => Some(Resolved { release: tenant.public.load_full()?, public: true }),
+        }
+    }
+
+    async fn open_at(&self, access: &Access, at: &At) -> Result<Arc<ReleaseView>, Problem> {
+        let Some(engine) = &self.0.engine else {
+            return Err(Problem::new(404, "not-found", "Not found", "an edge serves channels only")
+                .help("read drafts, candidates and releases from an author node"));
+        };
+        let ctx = Ctx::new(access.tenant.clone(), access.actor.clone()).map_err(|e| failed(&e))?;
+        let name = format!("{}/{at}", access.tenant);
+        let found = match at {
+            At::Channel(channel) => {
+                let tenant = self.0.tenant(&access.tenant).ok_or_else(|| no_release(&access.tenant))?;
+                let live = tenant.channels.load().get(channel).map(|l| l.view.clone());
+                return live.ok_or_else(|| {
+                    Problem::new(
+                        404,
+                        "not-found",
+                        "Not found",
+                        format!("the channel `{channel}` serves nothing"),
+                    )
+                });
+            }
+            At::Release(id) => {
+                if let Some(view) = self.0.preview(&name) {
+                    return Ok(view);
+                }
+                let manifest = engine.manifest(&ctx, *id).await.map_err(|e| failed(&e))?;
+                roots(&at.to_string(), &manifest.snapshot, &manifest.definitions, &manifest.derived)
+            }
+            At::Candidate(id) => {
+                if let Some(view) = self.0.preview(&name) {
+                    return Ok(view);
+                }
+                let frozen = engine.candidate_roots(&ctx, *id).await.map_err(|e| failed(&e))?;
+                roots(&at.to_string(), &frozen.snapshot, &frozen.definitions, &frozen.derived)
+            }
+            At::Draft => {
+                let drafts = engine.run(&ctx, PreviewDrafts::default()).await.map_err(|e| failed(&e))?;
+                roots("draft", &drafts.snapshot, &drafts.definitions, &drafts.derived)
+            }
+        };
+        let roots = found.ok_or_else(|| no_release(&access.tenant))?;
+        let objects = self.0.objects.tenant(&access.tenant);
+        let view = ReleaseView::open(&objects, &roots, None, &self.0.caches)
+            .map_err(|e| Problem::new(503, "storage", "Not available", e.to_string()))?;
+        if *at != At::Draft {
+            self.0.keep_preview(name, view.clone());
+        }
+        Ok(view)
+    }
+}
+
+#[async_trait]
+impl Source for Releases {
+    fn resolve(&self, caller: &Caller<'_>) -> Option<Resolved> {
+        match caller.key {
+            Some(key) => self.of_access(self.0.known_key(key)??.as_ref()),
+            None => {
+                let tenant = self.0.tenant(&self.0.tenant_of_host(caller.host))?;
+                Some(Resolved { release: tenant.public.load_full()?, public: true })
+            }
+        }
+    }
+
+    async fn explain(&self, caller: &Caller<'_>, at: Option<&str>) -> Result<Resolved, Problem> {
+        let access = match caller.key {
+            Some(key) => {
+                let checked = self.0.check_key(key).await.map_err(|e| failed(&e))?;
+                Some(checked.ok_or_else(unknown_key)?)
+            }
+            None => None,
+        };
+        if let Some(at) = at {
+            let at: At = at.parse().map_err(|e: String| {
+                Problem::new(400, "invalid-input", "Invalid input", e)
+                    .help(format!("`at` is {}", ashlar_release::AT_FORMS))
+            })?;
+            let access = access.ok_or_else(|| {
+                Problem::new(401, "unauthorized", "Unauthorized", format!("reading `{at}` needs a key"))
+                    .help("send `Authorization: Bearer KEY` with a key that has the scope `preview`")
+            })?;
+            if !access.actor.may(&Right::Preview) {
+                return Err(Problem::new(
+                    403,
+                    "forbidden",
+                    "Forbidden",
+                    format!("reading `{at}` needs the scope `preview`"),
+                )
+                .help("use a key that has the scope `preview`"));
+            }
+            return Ok(Resolved { release: self.open_at(&access, &at).await?, public: false });
+        }
+        match access {
+            Some(access) => {
+                let public_only = access.channel.is_none();
+                if !public_only && !access.actor.may(&Right::Preview) && !access.actor.may(&Right::Read) {
+                    return Err(Problem::new(403, "forbidden", "Forbidden", "the key may not read")
+                        .help("use a key that has the scope `read`"));
+                }
+                self.of_access(&access).ok_or_else(|| no_release(&access.tenant))
+            }
+            None => {
+                let tenant = self.0.tenant_of_host(caller.host);
+                let state = self.0.tenant(&tenant).ok_or_else(|| no_release(&tenant))?;
+                let release = state.public.load_full().ok_or_else(|| no_release(&tenant))?;
+                Ok(Resolved { release, public: true })
+            }
+        }
+    }
+
+    fn served(&self, status: u16, bytes: usize) {
+        self.0.metrics.delivered(status, bytes);
+    }
+}
