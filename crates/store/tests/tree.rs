@@ -1,5 +1,7 @@
 //! The laws of the Merkle search tree, against a `BTreeMap`.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::{collections::BTreeMap, ops::Bound};
 
 use ashlar_model::TenantId;

@@ -1,0 +1,162 @@
+//! The servers that tests talk to: private, on free ports, in temporary directories, stopped at the end.
+
+use std::{
+    error::Error,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// The version of the S3 server that tests use.
+const S3_VERSION: &str = "0.14.1";
+
+/// A process that ends with its owner.
+pub struct Peer {
+    child: Child,
+    /// How tests reach it.
+    pub address: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // SIGINT makes PostgreSQL stop at once but cleanly.
+        let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        let until = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < until {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn wait_for(port: u16, child: &mut Child) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < until {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return Ok(());
+        }
+        if let Some(status) = child.try_wait()? {
+            return Err(format!("it ended at once: {status}").into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Err("it did not answer within 30 seconds".into())
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|d| d.join(name)).find(|p| p.is_file())
+}
+
+/// The directory with `initdb` and `postgres`.
+fn postgres_bin() -> Option<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|d| d.path().join("bin"))
+        .filter(|d| d.join("initdb").is_file() && d.join("postgres").is_file())
+        .collect();
+    found.sort();
+    found.pop().or_else(|| {
+        let dir = on_path("initdb")?.parent()?.to_owned();
+        dir.join("postgres").is_file().then_some(dir)
+    })
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0")
+}
+
+/// A private PostgreSQL cluster; installs the package when there is none and that is possible.
+pub fn postgres() -> Result<Peer> {
+    if postgres_bin().is_none() && is_root() && on_path("apt-get").is_some() {
+        println!("installing postgresql (for tests only)");
+        let _ = Command::new("apt-get").args(["update", "-qq"]).status();
+        Command::new("apt-get")
+            .args(["install", "-y", "-qq", "postgresql"])
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(Stdio::null())
+            .status()?;
+    }
+    let bin = postgres_bin().ok_or("PostgreSQL is not installed: initdb and postgres were not found")?;
+    let dir = tempfile::Builder::new().prefix("ashlar-pg-").tempdir()?;
+    // PostgreSQL refuses to run as root.
+    let as_user: Vec<&str> = if is_root() {
+        let user = if Command::new("id").arg("postgres").output()?.status.success() { "postgres" } else { "nobody" };
+        Command::new("chown").arg(user).arg(dir.path()).status()?;
+        vec!["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"]
+    } else {
+        Vec::new()
+    };
+    let command = |program: &Path| match as_user.split_first() {
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    let data = dir.path().join("data");
+    let made = command(&bin.join("initdb"))
+        .args(["-U", "ashlar", "--auth=trust", "-E", "UTF8", "-D"])
+        .arg(&data)
+        .current_dir(dir.path())
+        .output()?;
+    if !made.status.success() {
+        return Err(format!("initdb failed: {}", String::from_utf8_lossy(&made.stderr)).into());
+    }
+    let port = free_port()?;
+    let mut child = command(&bin.join("postgres"))
+        .arg("-D")
+        .arg(&data)
+        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-k"])
+        .arg(dir.path())
+        .current_dir(dir.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    wait_for(port, &mut child)?;
+    // It listens a moment before it lets anybody in.
+    std::thread::sleep(Duration::from_millis(500));
+    Ok(Peer { child, address: format!("postgres://ashlar@127.0.0.1:{port}/postgres"), _dir: dir })
+}
+
+/// A private S3 server with one bucket; installs `s3s-fs` when it is not there.
+pub fn s3(cache: &Path) -> Result<Peer> {
+    let tools = cache.join("tools");
+    let program = tools.join("bin").join("s3s-fs");
+    if !program.is_file() {
+        println!("installing s3s-fs {S3_VERSION} (for tests only)");
+        let done = Command::new("cargo")
+            .args(["install", "s3s-fs", "--version", S3_VERSION, "--features", "binary", "--locked", "--root"])
+            .arg(&tools)
+            .env("CARGO_TARGET_DIR", cache.join("tools-target"))
+            .status()?;
+        if !done.success() {
+            return Err("s3s-fs could not be installed".into());
+        }
+    }
+    let dir = tempfile::Builder::new().prefix("ashlar-s3-").tempdir()?;
+    std::fs::create_dir(dir.path().join("ashlar-test"))?;
+    let port = free_port()?;
+    let mut child = Command::new(&program)
+        .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--access-key", "TESTKEY", "--secret-key", "TESTSECRET"])
+        .arg(dir.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    wait_for(port, &mut child)?;
+    Ok(Peer { child, address: format!("http://TESTKEY:TESTSECRET@127.0.0.1:{port}/ashlar-test"), _dir: dir })
+}

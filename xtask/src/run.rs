@@ -1,0 +1,101 @@
+//! Running tests with their peers.
+
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{faults, peers, tidy};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Kill rounds per engine that belong to every test run.
+const ROUNDS: u32 = 15;
+
+/// The workspace.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// Where builds go.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn cache() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(target) => Path::new(&target).parent().map(Path::to_owned).unwrap_or_default(),
+        None => target(),
+    }
+}
+
+fn require_all() -> bool {
+    std::env::var("ASHLAR_REQUIRE_ALL").is_ok_and(|v| v == "1")
+}
+
+/// A peer, or a plain word about its absence; absence fails when everything is required.
+fn or_absent(name: &str, peer: Result<peers::Peer>) -> Result<Option<peers::Peer>> {
+    match peer {
+        Ok(peer) => {
+            println!("{name}: {}", peer.address);
+            Ok(Some(peer))
+        }
+        Err(error) if require_all() => Err(format!("{name} is required and absent: {error}").into()),
+        Err(error) => {
+            println!("{name}: absent ({error}); its tests say so and pass");
+            Ok(None)
+        }
+    }
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status()?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!("{command:?} failed: {status}").into()),
+    }
+}
+
+/// The binary, built.
+pub fn binary() -> Result<PathBuf> {
+    run(Command::new("cargo").args(["build", "--quiet", "--package", "ashlar"]).current_dir(root()))?;
+    Ok(target().join("debug").join("ashlar"))
+}
+
+/// Runs every test.
+pub fn test(filter: Option<&str>) -> Result<()> {
+    tidy::tidy()?;
+    let postgres = or_absent("PostgreSQL", peers::postgres())?;
+    let s3 = or_absent("S3", peers::s3(&cache()))?;
+    let mut cargo = Command::new("cargo");
+    cargo.args(["test", "--workspace"]).args(filter).current_dir(root());
+    if let Some(peer) = &postgres {
+        cargo.env("ASHLAR_TEST_POSTGRES", &peer.address);
+    }
+    if let Some(peer) = &s3 {
+        cargo.env("ASHLAR_TEST_S3", &peer.address);
+    }
+    let data = root().join("../shared/data");
+    if data.is_dir() && std::env::var_os("ASHLAR_TEST_DATA").is_none() {
+        cargo.env("ASHLAR_TEST_DATA", data.canonicalize()?);
+    }
+    if filter.is_none() {
+        let binary = binary()?;
+        faults::faults(&binary, None, ROUNDS, 1)?;
+        if let Some(peer) = &postgres {
+            faults::faults(&binary, Some(&peer.address), ROUNDS, 1)?;
+        }
+    }
+    run(&mut cargo)
+}
+
+/// Runs kill rounds on both engines.
+pub fn faults(rounds: u32, seed: u64) -> Result<()> {
+    let binary = binary()?;
+    faults::faults(&binary, None, rounds, seed)?;
+    if let Some(peer) = or_absent("PostgreSQL", peers::postgres())? {
+        faults::faults(&binary, Some(&peer.address), rounds, seed)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Rules of style that no compiler knows.
+
+use std::{error::Error, path::Path, process::Command};
+
+use crate::run::root;
+
+/// Rooms from top to bottom; each uses only those after it.
+const ROOMS: [&str; 9] = ["cli", "server", "gates", "delivery", "project", "contracts", "release", "store", "model"];
+/// Lines a source file may have.
+const LINES_MAX: usize = 700;
+
+fn check_file(path: &str, text: &str, wrong: &mut Vec<String>) {
+    let lines = text.lines().count();
+    if lines > LINES_MAX && !path.contains("/tests/") {
+        wrong.push(format!("{path}: {lines} lines; at most {LINES_MAX}"));
+    }
+    for (number, line) in text.lines().enumerate() {
+        for word in ["todo!(", "unimplemented!(", "dbg!("] {
+            if line.contains(word) && !path.starts_with("xtask/") {
+                wrong.push(format!("{path}:{}: {word}", number + 1));
+            }
+        }
+    }
+}
+
+/// Checks every tracked file.
+pub fn tidy() -> Result<(), Box<dyn Error>> {
+    let root = root();
+    let mut wrong = Vec::new();
+    let list = Command::new("git").args(["ls-files", "*.rs"]).current_dir(&root).output()?;
+    for path in String::from_utf8_lossy(&list.stdout).lines() {
+        if let Ok(text) = std::fs::read_to_string(root.join(path)) {
+            check_file(path, &text, &mut wrong);
+            let top = ["lib.rs", "main.rs"].iter().any(|n| path.ends_with(&format!("src/{n}")));
+            if top && !text.starts_with("//!") {
+                wrong.push(format!("{path}: begins without saying what the crate is"));
+            }
+        }
+    }
+    for (place, room) in ROOMS.iter().enumerate() {
+        check_room(&root, place, room, &mut wrong)?;
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.join("\n").into()),
+    }
+}
+
+fn check_room(root: &Path, place: usize, room: &str, wrong: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
+    let manifest = std::fs::read_to_string(root.join("crates").join(room).join("Cargo.toml"))?;
+    let mut tests = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            tests = line.contains("dev-dependencies");
+        }
+        let Some(used) = line.strip_prefix("ashlar-").and_then(|l| l.split(['.', ' ', '=']).next()) else { continue };
+        let Some(below) = ROOMS.iter().position(|r| *r == used) else { continue };
+        if below <= place && !tests {
+            wrong.push(format!("crates/{room}: uses `{used}`, which is not below it"));
+        }
+    }
+    Ok(())
+}
