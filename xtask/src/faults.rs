@@ -55,14 +55,20 @@ impl Rig<'_> {
         let out = self.run(args)?;
         if !out.status.success() {
             let said = String::from_utf8_lossy(&out.stderr);
-            return Err(format!("{args:?} failed: {} {said} {}", out.status, String::from_utf8_lossy(&out.stdout)).into());
+            return Err(format!(
+                "{args:?} failed: {} {said} {}",
+                out.status,
+                String::from_utf8_lossy(&out.stdout)
+            )
+            .into());
         }
         Ok(serde_json::from_slice(&out.stdout).unwrap_or(Value::Null))
     }
 
     /// Runs for a while and kills; what it printed counts as acknowledged when it ended by itself, and well.
     fn killed(&self, args: &[&str], after: Duration) -> Result<Option<Value>> {
-        let mut child = self.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut child =
+            self.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let until = Instant::now() + after;
         while Instant::now() < until && child.try_wait()?.is_none() {
             std::thread::sleep(Duration::from_micros(300));
@@ -90,7 +96,8 @@ pub fn faults(binary: &Path, postgres: Option<&str>, rounds: u32, seed: u64) -> 
     let data = match postgres {
         Some(address) => {
             let name = format!("faults_{}_{seed}", std::process::id());
-            let made = Command::new("psql").args([address, "-c", &format!("CREATE DATABASE {name}")]).output()?;
+            let made =
+                Command::new("psql").args([address, "-c", &format!("CREATE DATABASE {name}")]).output()?;
             if !made.status.success() {
                 return Err(format!("psql: {}", String::from_utf8_lossy(&made.stderr)).into());
             }
@@ -126,7 +133,9 @@ pub fn faults(binary: &Path, postgres: Option<&str>, rounds: u32, seed: u64) -> 
                     if title == format!("v{value}") {
                         known.values.insert(id, value);
                     } else if Some(title.to_owned()) != before {
-                        return Err(format!("round {round}: {name} is `{title}`, which nobody wrote last").into());
+                        return Err(
+                            format!("round {round}: {name} is `{title}`, which nobody wrote last").into()
+                        );
                     }
                 }
                 done
@@ -167,8 +176,13 @@ pub fn faults(binary: &Path, postgres: Option<&str>, rounds: u32, seed: u64) -> 
                 done
             }
         };
-        if done.is_some() { ended += 1 } else { kills += 1 }
-        check(&rig, &mut known).map_err(|e| format!("{engine}, seed {seed}, round {round}, action {what}: {e}"))?;
+        if done.is_some() {
+            ended += 1
+        } else {
+            kills += 1
+        }
+        check(&rig, &mut known)
+            .map_err(|e| format!("{engine}, seed {seed}, round {round}, action {what}: {e}"))?;
     }
     println!(
         "faults on {engine}: {rounds} rounds (seed {seed}), {kills} killed, {ended} acknowledged, {} releases, nothing lost",

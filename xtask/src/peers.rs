@@ -94,7 +94,8 @@ pub fn postgres() -> Result<Peer> {
     let dir = tempfile::Builder::new().prefix("ashlar-pg-").tempdir()?;
     // PostgreSQL refuses to run as root.
     let as_user: Vec<&str> = if is_root() {
-        let user = if Command::new("id").arg("postgres").output()?.status.success() { "postgres" } else { "nobody" };
+        let user =
+            if Command::new("id").arg("postgres").output()?.status.success() { "postgres" } else { "nobody" };
         Command::new("chown").arg(user).arg(dir.path()).status()?;
         vec!["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"]
     } else {
@@ -121,7 +122,15 @@ pub fn postgres() -> Result<Peer> {
     let mut child = command(&bin.join("postgres"))
         .arg("-D")
         .arg(&data)
-        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-k"])
+        .args([
+            "-p",
+            &port.to_string(),
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "max_connections=200",
+            "-k",
+        ])
         .arg(dir.path())
         .current_dir(dir.path())
         .stdout(Stdio::null())
@@ -140,7 +149,16 @@ pub fn s3(cache: &Path) -> Result<Peer> {
     if !program.is_file() {
         println!("installing s3s-fs {S3_VERSION} (for tests only)");
         let done = Command::new("cargo")
-            .args(["install", "s3s-fs", "--version", S3_VERSION, "--features", "binary", "--locked", "--root"])
+            .args([
+                "install",
+                "s3s-fs",
+                "--version",
+                S3_VERSION,
+                "--features",
+                "binary",
+                "--locked",
+                "--root",
+            ])
             .arg(&tools)
             .env("CARGO_TARGET_DIR", cache.join("tools-target"))
             .status()?;
@@ -152,7 +170,16 @@ pub fn s3(cache: &Path) -> Result<Peer> {
     std::fs::create_dir(dir.path().join("ashlar-test"))?;
     let port = free_port()?;
     let mut child = Command::new(&program)
-        .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--access-key", "TESTKEY", "--secret-key", "TESTSECRET"])
+        .args([
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &port.to_string(),
+            "--access-key",
+            "TESTKEY",
+            "--secret-key",
+            "TESTSECRET",
+        ])
         .arg(dir.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -5,7 +5,8 @@ use std::{error::Error, path::Path, process::Command};
 use crate::run::root;
 
 /// Rooms from top to bottom; each uses only those after it.
-const ROOMS: [&str; 9] = ["cli", "server", "gates", "delivery", "project", "contracts", "release", "store", "model"];
+const ROOMS: [&str; 9] =
+    ["cli", "server", "gates", "delivery", "project", "contracts", "release", "store", "model"];
 /// Lines a source file may have.
 const LINES_MAX: usize = 700;
 
@@ -53,7 +54,9 @@ fn check_room(root: &Path, place: usize, room: &str, wrong: &mut Vec<String>) ->
         if line.starts_with('[') {
             tests = line.contains("dev-dependencies");
         }
-        let Some(used) = line.strip_prefix("ashlar-").and_then(|l| l.split(['.', ' ', '=']).next()) else { continue };
+        let Some(used) = line.strip_prefix("ashlar-").and_then(|l| l.split(['.', ' ', '=']).next()) else {
+            continue;
+        };
         let Some(below) = ROOMS.iter().position(|r| *r == used) else { continue };
         if below <= place && !tests {
             wrong.push(format!("crates/{room}: uses `{used}`, which is not below it"));
