@@ -179,7 +179,7 @@ fn check_pattern(file: &File<'_>, pointer: &str, pattern: &str) -> Option<Findin
 }
 
 /// The files a file refers to, itself included.
-fn closure(documents: &Documents, file: &str) -> BTreeSet<String> {
+pub(crate) fn closure(documents: &Documents, file: &str) -> BTreeSet<String> {
     let (mut out, mut waiting) = (BTreeSet::new(), vec![file.to_owned()]);
     while let Some(file) = waiting.pop() {
         let Some(schema) = documents.get(&file) else { continue };

@@ -3,13 +3,21 @@
 //! `backward` says whether every value valid under the old version is valid under the new one, `forward` the reverse. Each
 //! answer is yes, no or unknown, and a yes is never wrong.
 
-use std::fmt;
+mod changes;
+mod node;
+mod prove;
+mod witness;
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use ashlar_model::{Digest, canonical_json};
+use changes::Walker;
+use node::{Conj, Node};
+use prove::Prover;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Contract, ContractSet, refs::Documents};
+use crate::{Contract, ContractSet, refs::Documents, validate};
 
 /// Whether something holds, as far as can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -94,30 +102,123 @@ pub fn compare(
     _new_set: &ContractSet,
     lenient: bool,
 ) -> Comparison {
-    compare_documents((&old.documents, &old.file()), (&new.documents, &new.file()), lenient)
+    compare_files((&old.documents, &old.file()), (&new.documents, &new.file()), lenient)
 }
 
-/// Compares two schemas, each a file among its documents.
-pub(crate) fn compare_files(old: (&Documents, &str), new: (&Documents, &str), _lenient: bool) -> Comparison {
-    let (a, b) = (old.0.get(old.1), new.0.get(new.1));
-    let same = a == b;
-    let answer = if same { Answer::Yes } else { Answer::Unknown };
-    Comparison {
-        verdict: if same { Verdict::None } else { Verdict::Major },
-        semantic: false,
-        backward: answer,
-        forward: answer,
-        changes: Vec::new(),
-        reasons: Vec::new(),
-        digest: Digest::of(&canonical_json(&(a, b)).unwrap_or_default()),
+/// The files that a file refers to, itself included, with annotations left out: what an approval is tied to.
+fn substance(docs: &Documents, file: &str) -> BTreeMap<String, Value> {
+    let strip = |value: &Value| {
+        let mut value = value.clone();
+        strip_annotations(&mut value);
+        value
+    };
+    crate::load::closure(docs, file)
+        .into_iter()
+        .filter_map(|f| docs.get(&f).map(|v| (f.clone(), strip(v))))
+        .collect()
+}
+
+fn strip_annotations(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            for word in ["title", "description", "examples", "default", "$comment", "$schema"] {
+                // A property may have such a name; its value is a schema then, not an annotation's text.
+                if map.get(word).is_some_and(|v| !v.is_object()) {
+                    map.remove(word);
+                }
+            }
+            if let Some(Value::Object(words)) = map.get_mut("x-ashlar") {
+                words.retain(|w, _| {
+                    ["semantics", "unit", "sensitivity", "ref", "localized"].contains(&w.as_str())
+                });
+            }
+            map.values_mut().for_each(strip_annotations);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip_annotations),
+        _ => {}
     }
 }
 
+struct Side<'a> {
+    docs: &'a Arc<Documents>,
+    file: &'a str,
+}
+
+/// Whether every value of `a` is valid under `b`, with why not.
+fn subset(a: &Side<'_>, b: &Side<'_>, lenient: bool) -> (Answer, Vec<String>) {
+    let (Some(root_a), Some(root_b)) = (a.docs.get(a.file), b.docs.get(b.file)) else {
+        return (Answer::Unknown, vec!["a schema is missing".to_owned()]);
+    };
+    let node_a = Node { docs: a.docs, file: a.file, value: root_a };
+    let node_b = Node { docs: b.docs, file: b.file, value: root_b };
+    let mut prover = Prover::new(a.docs, b.docs, lenient);
+    if prover.prove(&Conj::of(node_a), node_b) {
+        return (Answer::Yes, Vec::new());
+    }
+    let mut reasons = prover.reasons;
+    if let (Ok(valid), Ok(invalid)) = (validate::compile(a.docs, a.file), validate::compile(b.docs, b.file))
+        && let Some(example) = witness::find([node_a, node_b], &valid, &invalid)
+    {
+        let mut text = example.to_string();
+        if let Some((at, _)) = text.char_indices().nth(300) {
+            text.truncate(at);
+            text.push('…');
+        }
+        reasons.insert(0, format!("for example {text} is valid under one and not under the other"));
+        return (Answer::No, reasons);
+    }
+    (Answer::Unknown, reasons)
+}
+
 /// Compares two schemas, each a file among its documents.
-pub fn compare_documents(
-    old: (&std::collections::BTreeMap<String, Value>, &str),
-    new: (&std::collections::BTreeMap<String, Value>, &str),
+pub(crate) fn compare_files(
+    old: (&Arc<Documents>, &str),
+    new: (&Arc<Documents>, &str),
     lenient: bool,
 ) -> Comparison {
-    compare_files(old, new, lenient)
+    let (a, b) = (Side { docs: old.0, file: old.1 }, Side { docs: new.0, file: new.1 });
+    let (old_part, new_part) = (substance(a.docs, a.file), substance(b.docs, b.file));
+    let digest = Digest::of(&canonical_json(&(&old_part, &new_part)).unwrap_or_default());
+    let mut walker = Walker::new(lenient);
+    let empty = Value::Object(serde_json::Map::new());
+    walker.walk("", a.docs.get(a.file).unwrap_or(&empty), b.docs.get(b.file).unwrap_or(&empty), 0);
+    for file in old_part.keys().filter(|f| *f != a.file && new_part.contains_key(*f)) {
+        if let (Some(o), Some(n)) = (a.docs.get(file), b.docs.get(file)) {
+            walker.walk(&format!("{file}#"), o, n, 0);
+        }
+    }
+    let mut changes = walker.changes;
+    let (backward, mut reasons) = subset(&a, &b, lenient);
+    let (forward, more) = subset(&b, &a, false);
+    if forward != Answer::Yes {
+        reasons.extend(more.into_iter().map(|r| format!("forward, {r}")));
+    }
+    for change in &mut changes {
+        if backward == Answer::Yes && change.backward != Answer::Yes {
+            change.backward = Answer::Yes;
+            change.verdict = change.verdict.min(Verdict::Minor);
+        }
+        if forward == Answer::Yes {
+            change.forward = Answer::Yes;
+        }
+    }
+    let semantic = changes.iter().any(|c| c.semantic);
+    let told = changes.iter().map(|c| c.verdict).max().unwrap_or(Verdict::None);
+    let same = old_part == new_part && changes.is_empty();
+    let verdict = match (same, backward, forward) {
+        (true, ..) => Verdict::None,
+        (false, Answer::No | Answer::Unknown, _) => Verdict::Major,
+        (false, Answer::Yes, Answer::Yes) if !semantic => told.max(Verdict::Patch),
+        (false, Answer::Yes, _) => told.max(Verdict::Minor),
+    };
+    Comparison { verdict, semantic, backward, forward, changes, reasons, digest }
+}
+
+/// Compares two schemas, each a file among its documents: names such as `page.v1.json`, `$ref`s to other documents by name.
+pub fn compare_documents(
+    old: (&BTreeMap<String, Value>, &str),
+    new: (&BTreeMap<String, Value>, &str),
+    lenient: bool,
+) -> Comparison {
+    compare_files((&Arc::new(old.0.clone()), old.1), (&Arc::new(new.0.clone()), new.1), lenient)
 }

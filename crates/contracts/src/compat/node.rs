@@ -1,0 +1,370 @@
+//! Schemas as the prover sees them: nodes, and conjunctions of nodes that apply at one place.
+
+use ashlar_model::Digest;
+use serde_json::{Map, Value};
+
+use crate::refs::{Documents, look_up, target};
+
+/// JSON types as bits; an integer is a number without a fraction, however it is written.
+pub(super) const NULL: u8 = 1;
+pub(super) const BOOL: u8 = 2;
+pub(super) const OBJECT: u8 = 4;
+pub(super) const ARRAY: u8 = 8;
+pub(super) const FRACTION: u8 = 16;
+pub(super) const INTEGER: u8 = 32;
+pub(super) const STRING: u8 = 64;
+pub(super) const ALL: u8 = 127;
+pub(super) const NUMBER: u8 = FRACTION | INTEGER;
+
+/// Words that say nothing about which values are valid.
+pub(super) const ANNOTATIONS: &[&str] = &[
+    "title",
+    "description",
+    "examples",
+    "default",
+    "$comment",
+    "$defs",
+    "definitions",
+    "$schema",
+    "$id",
+    "$anchor",
+    "x-ashlar",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "contentMediaType",
+    "contentEncoding",
+    "contentSchema",
+];
+
+/// Conjunctions are flattened no further than this.
+const NODES_MAX: usize = 400;
+
+/// A subschema in its file.
+#[derive(Clone, Copy)]
+pub(super) struct Node<'a> {
+    pub docs: &'a Documents,
+    pub file: &'a str,
+    pub value: &'a Value,
+}
+
+impl<'a> Node<'a> {
+    pub fn address(&self) -> usize {
+        std::ptr::from_ref(self.value) as usize
+    }
+
+    pub fn map(&self) -> Option<&'a Map<String, Value>> {
+        self.value.as_object()
+    }
+
+    pub fn get(&self, word: &str) -> Option<&'a Value> {
+        self.map()?.get(word)
+    }
+
+    pub fn at(&self, value: &'a Value) -> Self {
+        Self { value, ..*self }
+    }
+
+    pub fn below(&self, word: &str) -> Option<Self> {
+        self.get(word).map(|v| self.at(v))
+    }
+
+    pub fn each(&self, word: &str) -> Vec<Self> {
+        self.get(word).and_then(Value::as_array).into_iter().flatten().map(|v| self.at(v)).collect()
+    }
+
+    pub fn named(&self, word: &str) -> Vec<(&'a str, Self)> {
+        let map = self.get(word).and_then(Value::as_object);
+        map.into_iter().flatten().map(|(n, v)| (n.as_str(), self.at(v))).collect()
+    }
+
+    /// Where its `$ref` leads.
+    pub fn referred(&self) -> Option<Self> {
+        let place = target(self.file, self.get("$ref")?.as_str()?);
+        let (file, _) = self.docs.get_key_value(&place.file)?;
+        Some(Self { docs: self.docs, file, value: look_up(self.docs, &place)? })
+    }
+}
+
+/// Everything that applies at one place of a value: all of the nodes, and only these types.
+#[derive(Clone)]
+pub(super) struct Conj<'a> {
+    pub nodes: Vec<Node<'a>>,
+    pub never: bool,
+    pub mask: u8,
+    /// Alternatives that a case distinction has gone into already.
+    pub split: Vec<usize>,
+}
+
+pub(super) fn type_of(value: &Value) -> u8 {
+    match value {
+        Value::Null => NULL,
+        Value::Bool(_) => BOOL,
+        Value::Object(_) => OBJECT,
+        Value::Array(_) => ARRAY,
+        Value::String(_) => STRING,
+        Value::Number(n) => match n.as_f64() {
+            Some(f) if f.fract() != 0.0 => FRACTION,
+            _ => INTEGER,
+        },
+    }
+}
+
+fn types_named(value: &Value) -> u8 {
+    let one = |v: &Value| match v.as_str() {
+        Some("null") => NULL,
+        Some("boolean") => BOOL,
+        Some("object") => OBJECT,
+        Some("array") => ARRAY,
+        Some("number") => NUMBER,
+        Some("integer") => INTEGER,
+        Some("string") => STRING,
+        _ => 0,
+    };
+    match value {
+        Value::Array(items) => items.iter().map(one).fold(0, |a, b| a | b),
+        other => one(other),
+    }
+}
+
+/// The types that `type` of a node allows.
+pub(super) fn types_allowed(value: &Value) -> u8 {
+    types_named(value)
+}
+
+/// A number that doubles hold exactly, so that comparing is exact.
+pub(super) fn exact(value: &Value) -> Option<f64> {
+    let f = value.as_f64()?;
+    (f.abs() < 9e15).then_some(f)
+}
+
+impl<'a> Conj<'a> {
+    pub fn any() -> Self {
+        Self { nodes: Vec::new(), never: false, mask: ALL, split: Vec::new() }
+    }
+
+    pub fn of(node: Node<'a>) -> Self {
+        let mut out = Self::any();
+        out.add(node);
+        out
+    }
+
+    /// Adds a node with everything that applies at the same place through `$ref` and `allOf`.
+    pub fn add(&mut self, node: Node<'a>) {
+        if self.nodes.len() >= NODES_MAX || self.nodes.iter().any(|n| n.address() == node.address()) {
+            return;
+        }
+        match node.value {
+            Value::Bool(true) => return,
+            Value::Bool(false) => self.never = true,
+            _ => {}
+        }
+        self.nodes.push(node);
+        if let Some(next) = node.referred() {
+            self.add(next);
+        }
+        for part in node.each("allOf") {
+            self.add(part);
+        }
+    }
+
+    pub fn with(&self, node: Node<'a>) -> Self {
+        let mut out = self.clone();
+        out.add(node);
+        out
+    }
+
+    pub fn values(&self, word: &str) -> Vec<&'a Value> {
+        self.nodes.iter().filter_map(|n| n.get(word)).collect()
+    }
+
+    /// A finite list that every value is in.
+    pub fn finite(&self) -> Option<Vec<&'a Value>> {
+        self.nodes.iter().find_map(|n| match (n.get("const"), n.get("enum").and_then(Value::as_array)) {
+            (Some(v), _) => Some(vec![v]),
+            (None, Some(list)) => Some(list.iter().collect()),
+            _ => None,
+        })
+    }
+
+    /// An upper bound of the types of its values.
+    pub fn types(&self) -> u8 {
+        if self.never {
+            return 0;
+        }
+        let mut types = self.mask;
+        for node in &self.nodes {
+            if let Some(t) = node.get("type") {
+                types &= types_named(t);
+            }
+            if let Some(v) = node.get("const") {
+                types &= type_of(v);
+            }
+            if let Some(list) = node.get("enum").and_then(Value::as_array) {
+                types &= list.iter().map(type_of).fold(0, |a, b| a | b);
+            }
+        }
+        types
+    }
+
+    /// The largest value of a word that sets a lower bound, and the smallest of one that sets an upper bound.
+    pub fn largest(&self, word: &str) -> Option<f64> {
+        self.values(word).into_iter().filter_map(exact).reduce(f64::max)
+    }
+
+    pub fn smallest(&self, word: &str) -> Option<f64> {
+        self.values(word).into_iter().filter_map(exact).reduce(f64::min)
+    }
+
+    pub fn required(&self, name: &str) -> bool {
+        let lists = self.values("required");
+        lists.iter().filter_map(|l| l.as_array()).flatten().any(|v| v.as_str() == Some(name))
+    }
+
+    pub fn required_names(&self) -> Vec<&'a str> {
+        let mut names: Vec<&str> = self
+            .values("required")
+            .into_iter()
+            .filter_map(Value::as_array)
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Every name that a node declares.
+    pub fn names(&self) -> Vec<&'a str> {
+        let mut names: Vec<&str> =
+            self.nodes.iter().flat_map(|n| n.named("properties")).map(|(n, _)| n).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    pub fn patterns(&self) -> Vec<(&'a str, Node<'a>)> {
+        self.nodes.iter().flat_map(|n| n.named("patternProperties")).collect()
+    }
+
+    /// What applies to the property `name`; the flag says whether any node speaks of it at all.
+    pub fn property(&self, name: &str) -> (Self, bool) {
+        let (mut out, mut said) = (Self::any(), false);
+        for node in &self.nodes {
+            let mut own: Vec<Node<'a>> =
+                node.named("properties").into_iter().filter(|(n, _)| *n == name).map(|(_, s)| s).collect();
+            own.extend(
+                node.named("patternProperties").into_iter().filter(|(p, _)| matches(p, name)).map(|(_, s)| s),
+            );
+            if own.is_empty() {
+                own.extend(node.below("additionalProperties"));
+            }
+            said |= !own.is_empty();
+            own.into_iter().for_each(|s| out.add(s));
+        }
+        (out, said)
+    }
+
+    /// What applies to properties that no node declares and no pattern matches.
+    pub fn others(&self) -> Self {
+        let mut out = Self::any();
+        for node in &self.nodes {
+            if let Some(s) = node.below("additionalProperties") {
+                out.add(s);
+            }
+        }
+        out
+    }
+
+    /// What applies to the item at `index`.
+    pub fn item(&self, index: usize) -> Self {
+        let mut out = Self::any();
+        for node in &self.nodes {
+            match node.each("prefixItems").get(index) {
+                Some(s) => out.add(*s),
+                None => {
+                    if let Some(s) = node.below("items") {
+                        out.add(s);
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    pub fn prefix_len(&self) -> usize {
+        self.nodes.iter().map(|n| n.each("prefixItems").len()).max().unwrap_or(0)
+    }
+
+    /// Names this conjunction among others.
+    pub fn key(&self) -> Vec<usize> {
+        let mut key: Vec<usize> = self.nodes.iter().map(Node::address).collect();
+        key.sort_unstable();
+        key.push(usize::from(self.mask));
+        key
+    }
+}
+
+/// Whether a pattern of the schema matches; a pattern that cannot be compiled matches everything, to be careful.
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
+    regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_or(true, |r| r.is_match(name))
+}
+
+/// Whether two schemas say the same, `$ref`s followed and annotations left out.
+pub(super) fn same(a: Node<'_>, b: Node<'_>, seen: &mut Vec<(usize, usize)>) -> bool {
+    let pair = (a.address(), b.address());
+    if pair.0 == pair.1 || seen.contains(&pair) {
+        return true;
+    }
+    if seen.len() > 5_000 {
+        return false;
+    }
+    seen.push(pair);
+    let (Some(x), Some(y)) = (a.map(), b.map()) else { return a.value == b.value };
+    let words = |m: &Map<String, Value>| -> Vec<String> {
+        m.keys().filter(|k| !ANNOTATIONS.contains(&k.as_str())).cloned().collect()
+    };
+    if words(x) != words(y) {
+        return false;
+    }
+    words(x).iter().all(|word| {
+        let (v, w) = (&x[word], &y[word]);
+        match word.as_str() {
+            "$ref" => match (a.referred(), b.referred()) {
+                (Some(a), Some(b)) => same(a, b, seen),
+                _ => false,
+            },
+            "properties" | "patternProperties" | "dependentSchemas" => {
+                let (p, q) = (a.named(word), b.named(word));
+                p.len() == q.len() && p.iter().zip(&q).all(|((n, s), (m, t))| n == m && same(*s, *t, seen))
+            }
+            "allOf" | "anyOf" | "oneOf" | "prefixItems" => {
+                let (p, q) = (a.each(word), b.each(word));
+                p.len() == q.len() && p.iter().zip(&q).all(|(s, t)| same(*s, *t, seen))
+            }
+            "items"
+            | "contains"
+            | "additionalProperties"
+            | "propertyNames"
+            | "not"
+            | "if"
+            | "then"
+            | "else"
+            | "unevaluatedItems"
+            | "unevaluatedProperties" => same(a.at(v), b.at(w), seen),
+            "required" | "enum" | "type" => as_set(v) == as_set(w),
+            _ => v == w,
+        }
+    })
+}
+
+fn as_set(value: &Value) -> Vec<Digest> {
+    let one = |v: &Value| Digest::of(&ashlar_model::canonical_json(v).unwrap_or_default());
+    let mut out: Vec<Digest> = match value {
+        Value::Array(items) => items.iter().map(one).collect(),
+        other => vec![one(other)],
+    };
+    out.sort_unstable();
+    out.dedup();
+    out
+}

@@ -1,0 +1,256 @@
+//! Looking for a value that was valid and is not any more. What is found is checked by the real validator, so it is real.
+
+use jsonschema::Validator;
+use regex_syntax::hir::{Class, Hir, HirKind};
+use serde_json::{Map, Value, json};
+
+use super::node::{ARRAY, BOOL, Conj, FRACTION, INTEGER, NULL, Node, OBJECT, STRING, matches};
+
+/// Samples of one place, and of a whole document.
+const SAMPLES_MAX: usize = 24;
+const DOCUMENTS_MAX: usize = 1_500;
+const DEPTH_MAX: usize = 7;
+
+/// A text that a pattern matches, as short as can be.
+fn text_of(hir: &Hir, out: &mut String) {
+    if out.len() > 200 {
+        return;
+    }
+    match hir.kind() {
+        HirKind::Literal(literal) => out.push_str(&String::from_utf8_lossy(&literal.0)),
+        HirKind::Class(Class::Unicode(class)) => out.extend(class.ranges().first().map(|r| r.start())),
+        HirKind::Class(Class::Bytes(class)) => {
+            out.extend(class.ranges().first().map(|r| char::from(r.start())))
+        }
+        HirKind::Repetition(r) => (0..r.min.min(50)).for_each(|_| text_of(&r.sub, out)),
+        HirKind::Capture(c) => text_of(&c.sub, out),
+        HirKind::Concat(parts) => parts.iter().for_each(|p| text_of(p, out)),
+        HirKind::Alternation(parts) => parts.first().into_iter().for_each(|p| text_of(p, out)),
+        HirKind::Empty | HirKind::Look(_) => {}
+    }
+}
+
+fn numbers(c: &Conj<'_>, whole: bool, out: &mut Vec<Value>) {
+    let mut list = Vec::new();
+    for word in ["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf"] {
+        for limit in c.values(word).into_iter().filter_map(Value::as_f64) {
+            list.extend([limit, limit + 1.0, limit - 1.0, limit + 0.5]);
+        }
+    }
+    list.extend([0.0, 1.0, -1.0, 7.0, 1.5]);
+    for n in list {
+        let value = if n.fract() == 0.0 && n.abs() < 9e15 { json!(n as i64) } else { json!(n) };
+        if !(whole && n.fract() != 0.0) {
+            out.push(value);
+        }
+    }
+}
+
+fn texts(c: &Conj<'_>, out: &mut Vec<Value>) {
+    for pattern in c.values("pattern").into_iter().filter_map(Value::as_str) {
+        if let Ok(hir) = regex_syntax::parse(pattern) {
+            let mut text = String::new();
+            text_of(&hir, &mut text);
+            out.push(json!(text));
+        }
+    }
+    for format in c.values("format").into_iter().filter_map(Value::as_str) {
+        out.push(json!(match format {
+            "date" => "2026-01-31",
+            "date-time" => "2026-01-31T10:00:00Z",
+            "time" => "10:00:00Z",
+            "email" | "idn-email" => "a@example.com",
+            "uri" | "iri" => "https://example.com/a",
+            "uri-reference" | "iri-reference" => "/a",
+            "uuid" => "00000000-0000-4000-8000-000000000000",
+            "hostname" | "idn-hostname" => "example.com",
+            "ipv4" => "127.0.0.1",
+            "ipv6" => "::1",
+            _ => "a",
+        }));
+    }
+    for word in ["minLength", "maxLength"] {
+        for limit in c.values(word).into_iter().filter_map(Value::as_u64).filter(|l| *l <= 3_000) {
+            for n in [limit.saturating_sub(1), limit, limit + 1] {
+                out.push(json!("a".repeat(n as usize)));
+            }
+        }
+    }
+    out.extend([json!("a"), json!("abc"), json!(""), json!("Ab 1-é")]);
+}
+
+/// Whether the simple limits of a place let a text or number through.
+fn plausible(c: &Conj<'_>, value: &Value) -> bool {
+    let within = |n: f64, low: &str, high: &str| {
+        c.largest(low).is_none_or(|l| n >= l) && c.smallest(high).is_none_or(|h| n <= h)
+    };
+    match value {
+        Value::String(s) => {
+            within(s.chars().count() as f64, "minLength", "maxLength")
+                && c.values("pattern").into_iter().filter_map(Value::as_str).all(|p| matches(p, s))
+        }
+        Value::Number(n) => {
+            let n = n.as_f64().unwrap_or(0.0);
+            within(n, "minimum", "maximum")
+                && c.largest("exclusiveMinimum").is_none_or(|l| n > l)
+                && c.smallest("exclusiveMaximum").is_none_or(|h| n < h)
+                && c.values("multipleOf")
+                    .into_iter()
+                    .filter_map(Value::as_f64)
+                    .all(|m| m == 0.0 || (n / m).fract() == 0.0)
+        }
+        Value::Array(items) => within(items.len() as f64, "minItems", "maxItems"),
+        _ => true,
+    }
+}
+
+/// Values of one place: likely ones first.
+fn samples(c: &Conj<'_>, depth: usize) -> Vec<Value> {
+    let mut out = Vec::new();
+    if c.never || depth > DEPTH_MAX {
+        return out;
+    }
+    if let Some(list) = c.finite() {
+        return list.into_iter().take(SAMPLES_MAX).cloned().collect();
+    }
+    for word in ["oneOf", "anyOf"] {
+        if let Some(node) = c
+            .nodes
+            .iter()
+            .find(|n| n.get(word).is_some_and(|v| !c.split.contains(&(std::ptr::from_ref(v) as usize))))
+        {
+            let id = node.get(word).map_or(0, |v| std::ptr::from_ref(v) as usize);
+            let branches = node.each(word);
+            let each = (SAMPLES_MAX / branches.len().max(1)).max(2);
+            for branch in branches {
+                let mut case = c.with(branch);
+                case.split.push(id);
+                out.extend(samples(&case, depth + 1).into_iter().take(each));
+            }
+            return out;
+        }
+    }
+    let types = c.types();
+    let kinds = [(OBJECT, 0), (ARRAY, 1), (STRING, 2), (INTEGER, 3), (FRACTION, 4), (BOOL, 5), (NULL, 6)];
+    let many = types.count_ones() > 2;
+    for (bit, kind) in kinds {
+        if types & bit == 0 {
+            continue;
+        }
+        let mut some = Vec::new();
+        match kind {
+            0 => objects(c, depth, &mut some),
+            1 => arrays(c, depth, &mut some),
+            2 => texts(c, &mut some),
+            3 => numbers(c, true, &mut some),
+            4 => {
+                numbers(c, false, &mut some);
+                some.retain(|v| v.as_f64().is_some_and(|f| f.fract() != 0.0));
+            }
+            5 => some.extend([json!(true), json!(false)]),
+            _ => some.push(Value::Null),
+        }
+        some.sort_by_key(|v| !plausible(c, v));
+        let take = if many { 3 } else { SAMPLES_MAX };
+        out.extend(some.into_iter().take(take));
+    }
+    out
+}
+
+fn arrays(c: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
+    let prefix: Vec<Value> = (0..c.prefix_len())
+        .map(|i| samples(&c.item(i), depth + 1).into_iter().next().unwrap_or(Value::Null))
+        .collect();
+    let mut items = samples(&c.item(usize::MAX), depth + 1);
+    for node in &c.nodes {
+        if let Some(contains) = node.below("contains") {
+            items.splice(0..0, samples(&Conj::of(contains), depth + 1).into_iter().take(2));
+        }
+    }
+    let mut lengths = vec![0, 1, 2, prefix.len(), prefix.len() + 1];
+    for word in ["minItems", "maxItems", "minContains", "maxContains"] {
+        for limit in c.values(word).into_iter().filter_map(Value::as_u64).filter(|l| *l <= 50) {
+            lengths.extend([(limit as usize).saturating_sub(1), limit as usize, limit as usize + 1]);
+        }
+    }
+    lengths.sort_unstable();
+    lengths.dedup();
+    let build = |n: usize, shift: usize| -> Value {
+        let rest = (prefix.len()..n).filter_map(|i| items.get((i + shift) % items.len().max(1)).cloned());
+        Value::Array(prefix.iter().take(n).cloned().chain(rest).collect())
+    };
+    for item in items.iter().take(12) {
+        out.push(json!([item]));
+    }
+    for n in lengths {
+        out.push(build(n, 0));
+        if let Some(first) = items.first() {
+            out.push(Value::Array(vec![first.clone(); n]));
+        }
+    }
+}
+
+fn objects(c: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
+    let mut names: Vec<&str> = c.names();
+    names.extend(c.required_names());
+    names.sort_unstable();
+    names.dedup();
+    names.truncate(60);
+    let choices: Vec<(&str, Vec<Value>)> = names
+        .into_iter()
+        .map(|n| (n, samples(&c.property(n).0, depth + 1)))
+        .filter(|(_, s)| !s.is_empty())
+        .collect();
+    let pick = |required_only: bool| -> Map<String, Value> {
+        choices
+            .iter()
+            .filter(|(n, _)| !required_only || c.required(n))
+            .map(|(n, s)| ((*n).to_owned(), s[0].clone()))
+            .collect()
+    };
+    let (least, full) = (pick(true), pick(false));
+    out.push(Value::Object(full.clone()));
+    out.push(Value::Object(least.clone()));
+    for (name, values) in &choices {
+        for value in values.iter().take(if depth == 0 { SAMPLES_MAX } else { 6 }) {
+            for base in [&least, &full] {
+                let mut map = base.clone();
+                map.insert((*name).to_owned(), value.clone());
+                out.push(Value::Object(map));
+            }
+        }
+        let mut map = full.clone();
+        map.remove(*name);
+        out.push(Value::Object(map));
+    }
+    for (pattern, schema) in c.patterns() {
+        let Ok(hir) = regex_syntax::parse(pattern) else { continue };
+        let mut name = String::new();
+        text_of(&hir, &mut name);
+        for value in samples(&Conj::of(schema), depth + 1).into_iter().take(4) {
+            let mut map = least.clone();
+            map.insert(name.clone(), value);
+            out.push(Value::Object(map));
+        }
+    }
+    // A name that no contract declares.
+    for value in samples(&c.others(), depth + 1).into_iter().take(4) {
+        let mut map = least.clone();
+        map.insert("zz-other".to_owned(), value);
+        out.push(Value::Object(map));
+    }
+}
+
+/// A value that `valid` accepts and `invalid` does not; made from either schema.
+pub(super) fn find(sources: [Node<'_>; 2], valid: &Validator, invalid: &Validator) -> Option<Value> {
+    for source in sources {
+        let mut tried = samples(&Conj::of(source), 0);
+        tried.extend([json!(null), json!(true), json!(1), json!(1.5), json!("a"), json!([]), json!({})]);
+        for value in tried.into_iter().take(DOCUMENTS_MAX) {
+            if valid.is_valid(&value) && !invalid.is_valid(&value) {
+                return Some(value);
+            }
+        }
+    }
+    None
+}
