@@ -63,6 +63,15 @@ fn objects_of<'a>(
     }))
 }
 
+/// Runs maintenance on a thread of its own: it holds a lock that writers wait for, so it must not need their thread to
+/// go on.
+async fn apart<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let runtime = tokio::runtime::Handle::current();
+    blocking(move || runtime.block_on(work)).await
+}
+
 impl TenantObjects {
     /// Merges small packs when there are many of about the same size. Each object is rewritten a few times in its life at
     /// most, whatever the number of packs.
@@ -70,6 +79,11 @@ impl TenantObjects {
     /// # Errors
     /// When a pack cannot be read or written; nothing is lost then.
     pub async fn repack(&self) -> Result<bool, StoreError> {
+        let this = self.clone();
+        apart(async move { this.repack_now().await }).await
+    }
+
+    async fn repack_now(&self) -> Result<bool, StoreError> {
         let mut tiers: std::collections::BTreeMap<u32, Vec<Arc<Pack>>> = std::collections::BTreeMap::new();
         for pack in self.packs() {
             if pack.len <= MERGE_BYTES_MAX {
@@ -112,20 +126,28 @@ impl TenantObjects {
             if objects.peek().is_none() {
                 return Ok((None, 0));
             }
-            let path = pack::create(&dir, objects)?;
+            let first = match this.inner.remote {
+                Some(_) => this.make_dir("incoming")?,
+                None => dir,
+            };
+            let path = pack::create(&first, objects)?;
             Ok((Some(path), seen.len() as u64))
         })
         .await?;
         let mut names: HashSet<String> = old.iter().map(|p| p.name.clone()).collect();
-        if let Some(path) = &new {
+        if let Some(mut path) = new {
             if let Some(remote) = &self.inner.remote {
-                remote.upload_pack(&self.inner.tenant, path).await?;
+                remote.upload_pack(&self.inner.tenant, &path).await?;
+                let to = self.packs_dir().join(path.file_name().unwrap_or_default());
+                std::fs::rename(&path, &to).map_err(|e| StoreError::io("rename", &path, e))?;
+                pack::sync_dir(&self.packs_dir())?;
+                path = to;
             }
             // What is written again may be the very pack it came from.
             if let Some(name) = path.file_stem() {
                 names.remove(&*name.to_string_lossy());
             }
-            self.adopt(path)?;
+            self.adopt(&path)?;
         }
         self.delete_packs(&names).await?;
         Ok(kept)
@@ -158,6 +180,11 @@ impl TenantObjects {
     /// # Errors
     /// When somebody is writing, or a pack cannot be read or written; nothing live is lost then.
     pub async fn collect(&self, live: Arc<HashSet<Digest>>) -> Result<Collected, StoreError> {
+        let this = self.clone();
+        apart(async move { this.collect_now(live).await }).await
+    }
+
+    async fn collect_now(&self, live: Arc<HashSet<Digest>>) -> Result<Collected, StoreError> {
         let _guard = self.exclude()?;
         self.rescan(true)?;
         let packs = self.packs();

@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex, PoisonError, RwLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use ashlar_model::{Digest, TenantId};
@@ -20,6 +20,9 @@ use crate::{
     pack::{self, OBJECT_BYTES_MAX, Pack, Row},
     tree::Node,
 };
+
+/// How long a writer waits for a clean-up to end.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// Digests are hashes already: the first eight bytes will do.
 #[derive(Default)]
@@ -146,6 +149,16 @@ struct Nodes {
     sweep_at: usize,
 }
 
+impl Nodes {
+    /// Forgets nodes that nobody holds, whenever the table has doubled.
+    fn sweep(&mut self) {
+        if self.by_digest.len() > self.sweep_at {
+            self.by_digest.retain(|_, n| n.strong_count() > 0);
+            self.sweep_at = (self.by_digest.len() * 2).max(1024);
+        }
+    }
+}
+
 /// Something objects can be read from.
 pub trait ReadObjects {
     /// The bytes of an object.
@@ -164,7 +177,8 @@ pub struct Batch {
     new: HashMap<Digest, Bytes, BuildHasherDefault<TakeFirst>>,
     order: Vec<Digest>,
     bytes: usize,
-    guard: Option<File>,
+    guard: Result<File, StoreError>,
+    too_large: bool,
 }
 
 impl Objects {
@@ -302,12 +316,15 @@ impl TenantObjects {
 
     /// An empty batch of new objects.
     pub fn batch(&self) -> Batch {
+        // What another process has cleaned away meanwhile must not be taken as stored: look again under the lock.
+        let guard = self.share().and_then(|lock| self.rescan(false).map(|()| lock));
         Batch {
             objects: self.clone(),
             new: HashMap::default(),
             order: Vec::new(),
             bytes: 0,
-            guard: self.share().ok(),
+            guard,
+            too_large: false,
         }
     }
 
@@ -316,34 +333,49 @@ impl TenantObjects {
     /// # Errors
     /// When it could not be stored; nothing is visible then.
     pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        if batch.is_empty() {
+        if batch.too_large {
+            return Err(StoreError::Usage("an object is larger than 1 GiB"));
+        }
+        let Batch { new, order, guard, .. } = batch;
+        // The guard is held until the pack is known to the index.
+        let _guard = guard?;
+        if new.is_empty() {
             return Ok(());
         }
         let this = self.clone();
+        let remote = self.inner.remote.clone();
         let work = move || {
             let dir = this.make_packs_dir()?;
-            let objects = batch.order.iter().filter_map(|d| batch.new.get(d).map(|b| Ok((*d, b.clone()))));
-            let path = pack::create(&dir, objects)?;
-            Ok((path, batch.guard))
+            // With a remote, a pack becomes visible here only after it is there.
+            let first = match this.inner.remote {
+                Some(_) => this.make_dir("incoming")?,
+                None => dir.clone(),
+            };
+            let objects = order.iter().filter_map(|d| new.get(d).map(|b| Ok((*d, b.clone()))));
+            Ok((pack::create(&first, objects)?, dir))
         };
-        // The guard is held until the pack is known to the index.
-        let (path, _guard) = blocking(work).await?;
-        if let Some(remote) = &self.inner.remote
-            && let Err(error) = remote.upload_pack(&self.inner.tenant, &path).await
-        {
-            // Not acknowledged, so it must not be seen; a copy that did arrive in the remote is unreferenced.
-            let _ = std::fs::remove_file(&path);
-            return Err(error);
+        let (mut path, dir) = blocking(work).await?;
+        if let Some(remote) = remote {
+            if let Err(error) = remote.upload_pack(&self.inner.tenant, &path).await {
+                let _ = std::fs::remove_file(&path);
+                return Err(error);
+            }
+            let to = dir.join(path.file_name().unwrap_or_default());
+            std::fs::rename(&path, &to).map_err(|e| StoreError::io("rename a pack into", &dir, e))?;
+            pack::sync_dir(&dir)?;
+            path = to;
         }
         self.adopt(&path)
     }
 
     pub(crate) fn make_packs_dir(&self) -> Result<PathBuf, StoreError> {
-        let dir = self.packs_dir();
-        if !dir.is_dir() {
-            std::fs::create_dir_all(&dir).map_err(|e| StoreError::io("make the directory", &dir, e))?;
-            pack::sync_dir(&self.inner.dir)?;
-        }
+        self.make_dir("packs")
+    }
+
+    /// Makes a directory of the tenant, durably, with all directories above it.
+    pub(crate) fn make_dir(&self, name: &str) -> Result<PathBuf, StoreError> {
+        let dir = self.inner.dir.join(name);
+        make_durable_dir(&dir)?;
         Ok(dir)
     }
 
@@ -426,18 +458,25 @@ impl TenantObjects {
             return Ok(0);
         };
         let dir = self.make_packs_dir()?;
-        let mut came = 0;
+        let (mut came, mut failed) = (0, None);
         for name in remote.packs(&self.inner.tenant).await? {
             let known =
                 self.inner.index.read().unwrap_or_else(PoisonError::into_inner).names.contains_key(&name);
             if known {
                 continue;
             }
-            let path = remote.download_pack(&self.inner.tenant, &name, &dir).await?;
-            self.adopt(&path)?;
-            came += 1;
+            // One pack that cannot be had must not keep the others away; merged packs go away between list and fetch.
+            let fetched = remote.download_pack(&self.inner.tenant, &name, &dir).await;
+            match fetched.and_then(|path| self.adopt(&path)) {
+                Ok(()) => came += 1,
+                Err(StoreError::Remote { source: object_store::Error::NotFound { .. }, .. }) => {}
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(came)
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(came),
+        }
     }
 
     /// A tree node, shared between all trees of the tenant while any of them holds it.
@@ -448,6 +487,10 @@ impl TenantObjects {
         }
         drop(nodes);
         let bytes = self.get(digest)?;
+        if Digest::of(&bytes) != *digest {
+            let what = format!("tree node {}", digest.short());
+            return Err(StoreError::corrupt(what, "its bytes are not those of its digest"));
+        }
         let node = Node::parse(bytes)
             .map_err(|why| StoreError::corrupt(format!("tree node {}", digest.short()), why))?;
         let node = Arc::new(node);
@@ -456,10 +499,7 @@ impl TenantObjects {
             return Ok(known);
         }
         nodes.by_digest.insert(*digest, Arc::downgrade(&node));
-        if nodes.by_digest.len() > nodes.sweep_at {
-            nodes.by_digest.retain(|_, n| n.strong_count() > 0);
-            nodes.sweep_at = (nodes.by_digest.len() * 2).max(1024);
-        }
+        nodes.sweep();
         Ok(node)
     }
 
@@ -467,6 +507,7 @@ impl TenantObjects {
     pub(crate) fn keep_node(&self, digest: &Digest, node: &Arc<Node>) {
         let mut nodes = self.inner.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         nodes.by_digest.insert(*digest, Arc::downgrade(node));
+        nodes.sweep();
     }
 
     fn lock_file(&self) -> Result<File, StoreError> {
@@ -488,8 +529,19 @@ impl TenantObjects {
     /// Holds off clean-up while objects that exist are relied upon.
     fn share(&self) -> Result<File, StoreError> {
         let file = self.lock_file()?;
-        file.lock_shared().map_err(|e| StoreError::io("lock", &self.inner.dir, e))?;
-        Ok(file)
+        let until = Instant::now() + LOCK_WAIT;
+        loop {
+            match file.try_lock_shared() {
+                Ok(()) => return Ok(file),
+                Err(std::fs::TryLockError::Error(e)) => {
+                    return Err(StoreError::io("lock", &self.inner.dir, e));
+                }
+                Err(std::fs::TryLockError::WouldBlock) if Instant::now() >= until => {
+                    return Err(StoreError::Busy);
+                }
+                Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
     }
 
     /// Takes the store for clean-up.
@@ -518,6 +570,23 @@ impl TenantObjects {
     }
 }
 
+/// Makes a directory and syncs every parent that gained an entry.
+pub(crate) fn make_durable_dir(dir: &Path) -> Result<(), StoreError> {
+    let missing: Vec<&Path> =
+        dir.ancestors().take_while(|d| !d.as_os_str().is_empty() && !d.is_dir()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(dir).map_err(|e| StoreError::io("make the directory", dir, e))?;
+    for made in missing {
+        if let Some(parent) = made.parent() {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            pack::sync_dir(parent)?;
+        }
+    }
+    Ok(())
+}
+
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
@@ -537,6 +606,7 @@ impl Batch {
     pub fn put(&mut self, bytes: impl Into<Bytes>) -> Digest {
         let bytes = bytes.into();
         let digest = Digest::of(&bytes);
+        self.too_large |= bytes.len() > OBJECT_BYTES_MAX;
         if bytes.len() <= OBJECT_BYTES_MAX
             && !self.new.contains_key(&digest)
             && !self.objects.contains(&digest)

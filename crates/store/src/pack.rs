@@ -156,9 +156,15 @@ impl Pack {
     pub fn read_into(&self, offset: u64, len: u32, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
         let start = buffer.len();
         buffer.resize(start + len as usize, 0);
-        self.file
-            .read_exact_at(&mut buffer[start..], offset)
-            .map_err(|e| StoreError::io("read", Path::new(&self.name), e))
+        self.file.read_exact_at(&mut buffer[start..], offset).map_err(|e| {
+            buffer.truncate(start);
+            match e.kind() {
+                std::io::ErrorKind::UnexpectedEof => {
+                    StoreError::corrupt(format!("pack {}", self.name), "it is cut short")
+                }
+                _ => StoreError::io("read", Path::new(&self.name), e),
+            }
+        })
     }
 }
 

@@ -77,7 +77,7 @@ impl TenantObjects {
         blocking(move || {
             let dir = path.parent().ok_or(StoreError::Usage("a pointer has a directory"))?;
             let failed = |op| move |e| StoreError::io(op, dir, e);
-            std::fs::create_dir_all(dir).map_err(failed("make the directory"))?;
+            crate::objects::make_durable_dir(dir)?;
             let mut temp = tempfile::Builder::new()
                 .prefix(".new-")
                 .suffix(".tmp")

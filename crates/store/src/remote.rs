@@ -72,7 +72,7 @@ impl Remote {
             return Err(wrong("it is neither s3://bucket/prefix nor a directory".to_owned()));
         }
         std::fs::create_dir_all(dir).map_err(|e| StoreError::io("make the directory", Path::new(dir), e))?;
-        let store = LocalFileSystem::new_with_prefix(dir).map_err(|e| wrong(e.to_string()))?;
+        let store = LocalFileSystem::new_with_prefix(dir).map_err(|e| wrong(e.to_string()))?.with_fsync(true);
         Ok(Self::new(Arc::new(store), ""))
     }
 
@@ -203,6 +203,12 @@ impl Remote {
         match self.store.get_opts(&self.path(tenant, name), options).await {
             Ok(found) => {
                 let etag = found.meta.e_tag.clone().unwrap_or_default();
+                // Some servers ignore the condition and answer in full.
+                if !etag.is_empty()
+                    && matches!(known, Some(PointerVersion::Remote { etag: old }) if *old == etag)
+                {
+                    return Ok(PointerRead::Unchanged);
+                }
                 let body = found.bytes().await.map_err(failed("read a pointer"))?;
                 Ok(PointerRead::Changed { body, version: PointerVersion::Remote { etag } })
             }

@@ -1,0 +1,234 @@
+//! One suite for every place objects can be in: a directory, a directory behind a node's cache, S3 behind a node's cache.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::{collections::HashSet, path::Path, sync::Arc};
+
+use ashlar_model::{Digest, TenantId};
+use ashlar_store::{Objects, PointerRead, Remote, StoreError, TenantObjects, Tree, bundle};
+use bytes::Bytes;
+
+fn open(dir: &Path, remote: Option<&Remote>) -> TenantObjects {
+    Objects::open(dir, remote.cloned()).unwrap().tenant(&TenantId::main())
+}
+
+async fn put(objects: &TenantObjects, texts: &[&str]) -> Vec<Digest> {
+    let mut batch = objects.batch();
+    let digests = texts.iter().map(|t| batch.put(t.as_bytes().to_vec())).collect();
+    objects.commit(batch).await.unwrap();
+    digests
+}
+
+/// What must hold everywhere. `fresh` gives a directory for another node.
+async fn suite(remote: Option<&Remote>) {
+    let dirs: Vec<tempfile::TempDir> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let here = open(dirs[0].path(), remote);
+    let digests = put(&here, &["one", "two", "three"]).await;
+    assert_eq!(here.get(&digests[1]).unwrap(), Bytes::from("two"));
+    let missing = Digest::of(b"nowhere");
+    assert!(matches!(here.get(&missing), Err(StoreError::Missing { digest }) if digest == missing));
+
+    // Writing the same again stores nothing, and an empty batch is no pack.
+    let packs = here.counts().0;
+    put(&here, &["one", "two"]).await;
+    here.commit(here.batch()).await.unwrap();
+    assert_eq!(here.counts().0, packs);
+
+    // Another process on the same directory sees it without being told, and after a restart it is there.
+    let later = put(&here, &["four"]).await;
+    let other = open(dirs[0].path(), remote);
+    assert_eq!(other.get(&later[0]).unwrap(), Bytes::from("four"));
+    let even_later = put(&here, &["five"]).await;
+    assert_eq!(other.get(&even_later[0]).unwrap(), Bytes::from("five"));
+
+    // Another node brings what it lacks.
+    if remote.is_some() {
+        let node = open(dirs[1].path(), remote);
+        assert!(node.get(&digests[0]).is_err());
+        assert!(node.refresh().await.unwrap() >= 3);
+        assert_eq!(node.get(&even_later[0]).unwrap(), Bytes::from("five"));
+        assert_eq!(node.refresh().await.unwrap(), 0);
+        let all = Objects::open(dirs[2].path(), remote.cloned()).unwrap().tenants().await.unwrap();
+        assert!(all.contains(&TenantId::main()));
+    }
+
+    // Pointers are replaced as a whole, and read only when they changed.
+    let name = "channels/production.json";
+    assert_eq!(here.get_pointer(name, None).await.unwrap(), PointerRead::Absent);
+    here.put_pointer(name, Bytes::from("r1")).await.unwrap();
+    let PointerRead::Changed { body, version } = here.get_pointer(name, None).await.unwrap() else {
+        panic!("changed")
+    };
+    assert_eq!(body, Bytes::from("r1"));
+    assert_eq!(here.get_pointer(name, Some(&version)).await.unwrap(), PointerRead::Unchanged);
+    here.put_pointer(name, Bytes::from("r2")).await.unwrap();
+    assert!(
+        matches!(here.get_pointer(name, Some(&version)).await.unwrap(), PointerRead::Changed { body, .. } if body == "r2")
+    );
+    assert!(here.put_pointer("../outside", Bytes::new()).await.is_err());
+
+    // Tenants do not see one another's objects.
+    let stranger =
+        Objects::open(dirs[0].path(), remote.cloned()).unwrap().tenant(&TenantId::new("other").unwrap());
+    assert!(stranger.get(&digests[0]).is_err());
+
+    // Many small packs become few, and nothing is lost, also for a reader that had them open.
+    for i in 0..60 {
+        put(&here, &[&format!("small {i}")]).await;
+    }
+    let reader = open(dirs[0].path(), remote);
+    assert!(here.repack().await.unwrap());
+    assert!(here.counts().0 < 20, "{:?}", here.counts());
+    for i in 0..60 {
+        let digest = Digest::of(format!("small {i}").as_bytes());
+        assert!(here.get(&digest).is_ok() && reader.get(&digest).is_ok());
+    }
+
+    // A clean-up takes what nothing needs and keeps the rest; while somebody writes it does not run.
+    let live: HashSet<Digest> = digests.iter().copied().collect();
+    let writing = here.batch();
+    assert!(matches!(here.collect(Arc::new(live.clone())).await, Err(StoreError::Busy)));
+    drop(writing);
+    let done = here.collect(Arc::new(live)).await.unwrap();
+    assert!(done.objects_removed >= 60, "{done:?}");
+    for digest in &digests {
+        assert!(open(dirs[0].path(), remote).get(digest).is_ok());
+    }
+    assert!(open(dirs[0].path(), None).get(&later[0]).is_err());
+}
+
+#[tokio::test]
+async fn a_directory() {
+    suite(None).await;
+}
+
+#[tokio::test]
+async fn a_directory_behind_a_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    suite(Some(&Remote::parse(dir.path().to_str().unwrap()).unwrap())).await;
+}
+
+/// `http://KEY:SECRET@HOST:PORT/BUCKET` as a remote with a prefix of its own.
+fn s3(address: &str) -> Remote {
+    let url = url::Url::parse(address).unwrap();
+    let store = object_store::aws::AmazonS3Builder::new()
+        .with_endpoint(format!("http://{}:{}", url.host_str().unwrap(), url.port().unwrap()))
+        .with_access_key_id(url.username())
+        .with_secret_access_key(url.password().unwrap())
+        .with_bucket_name(url.path().trim_matches('/'))
+        .with_region("us-east-1")
+        .with_allow_http(true)
+        .build()
+        .unwrap();
+    let prefix =
+        format!("run-{}", Digest::of(format!("{:?}", std::time::SystemTime::now()).as_bytes()).short());
+    Remote::new(Arc::new(store), &prefix)
+}
+
+#[tokio::test]
+async fn an_s3_server() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match std::env::var("ASHLAR_TEST_S3") {
+        Ok(address) => suite(Some(&s3(&address))).await,
+        Err(_) => {
+            assert!(
+                std::env::var("ASHLAR_REQUIRE_ALL").is_err(),
+                "ASHLAR_TEST_S3 is not set, and everything is required"
+            );
+            println!("S3 conformance not run: ASHLAR_TEST_S3 is not set");
+        }
+    }
+}
+
+fn only_pack(dir: &Path) -> std::path::PathBuf {
+    std::fs::read_dir(dir.join("t/main/packs")).unwrap().next().unwrap().unwrap().path()
+}
+
+#[tokio::test]
+async fn damage_is_told_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let objects = open(dir.path(), None);
+    let mut batch = objects.batch();
+    let tree = Tree::empty().apply(&[(b"key".to_vec(), Some(b"value".to_vec()))], &mut batch).unwrap();
+    objects.commit(batch).await.unwrap();
+    let pack = only_pack(dir.path());
+    let whole = std::fs::read(&pack).unwrap();
+
+    let mut flipped = whole.clone();
+    flipped[20] ^= 1;
+    std::fs::write(&pack, &flipped).unwrap();
+    let error = Tree::open(&open(dir.path(), None), &tree.root()).unwrap_err().to_string();
+    assert!(error.contains("tree node") && error.contains("damaged"), "{error}");
+
+    std::fs::write(&pack, &whole[..whole.len() - 9]).unwrap();
+    let cut = open(dir.path(), None);
+    assert!(cut.damaged_packs()[0].1.contains("cut short"));
+    assert!(matches!(cut.get(&tree.root()), Err(StoreError::Missing { .. })));
+
+    std::fs::write(&pack, &whole).unwrap();
+    assert_eq!(Tree::open(&open(dir.path(), None), &tree.root()).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn bundles_read_back_and_show_tampering() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let objects = open(from.path(), None);
+    let digests = put(&objects, &["manifest", "a", "b"]).await;
+    let mut file = Vec::new();
+    let count = bundle::write(&objects, &digests[0], digests[1..].iter().copied(), &mut file).unwrap();
+    assert_eq!(count, 3);
+    let target = open(to.path(), None);
+    assert_eq!(bundle::read(&target, &file[..]).await.unwrap(), digests[0]);
+    assert_eq!(target.get(&digests[2]).unwrap(), Bytes::from("b"));
+    for at in 0..file.len() {
+        let mut tampered = file.clone();
+        tampered[at] ^= 0x40;
+        let dir = tempfile::tempdir().unwrap();
+        assert!(bundle::read(&open(dir.path(), None), &tampered[..]).await.is_err(), "byte {at}");
+    }
+    for len in [0, 7, 40, file.len() - 1] {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(bundle::read(&open(dir.path(), None), &file[..len]).await.is_err(), "{len} bytes");
+    }
+}
+
+/// Golden files: stored forms of format 1, and what they must read as.
+#[tokio::test]
+async fn stored_forms_stay_readable() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("test-data");
+    let dir = tempfile::tempdir().unwrap();
+    let objects = open(dir.path(), None);
+    let edits: Vec<_> =
+        (0..300_u32).map(|i| (format!("key {i:04}").into_bytes(), Some(i.to_le_bytes().to_vec()))).collect();
+    let mut batch = objects.batch();
+    let tree = Tree::empty().apply(&edits, &mut batch).unwrap();
+    objects.commit(batch).await.unwrap();
+    let pack = only_pack(dir.path());
+    let mut file = Vec::new();
+    let mut nodes = Vec::new();
+    tree.reachable(&mut |d| {
+        nodes.push(d);
+        true
+    })
+    .unwrap();
+    bundle::write(&objects, &tree.root(), nodes[1..].iter().copied(), &mut file).unwrap();
+    if std::env::var_os("ASHLAR_WRITE_GOLDEN").is_some() {
+        std::fs::create_dir_all(&golden).unwrap();
+        std::fs::write(golden.join("v1.pack"), std::fs::read(&pack).unwrap()).unwrap();
+        std::fs::write(golden.join("v1.bundle"), &file).unwrap();
+        std::fs::write(golden.join("v1.root"), format!("{}\n", tree.root())).unwrap();
+    }
+    let root: Digest = std::fs::read_to_string(golden.join("v1.root")).unwrap().trim().parse().unwrap();
+    assert_eq!(tree.root(), root, "the stored form of a tree node has changed");
+    assert_eq!(std::fs::read(golden.join("v1.pack")).unwrap(), std::fs::read(&pack).unwrap());
+    assert_eq!(std::fs::read(golden.join("v1.bundle")).unwrap(), file);
+    let other = tempfile::tempdir().unwrap();
+    let read = open(other.path(), None);
+    assert_eq!(
+        bundle::read(&read, &std::fs::read(golden.join("v1.bundle")).unwrap()[..]).await.unwrap(),
+        root
+    );
+    let tree = Tree::open(&read, &root).unwrap();
+    assert_eq!(tree.get(b"key 0042").unwrap().unwrap(), Bytes::from(42_u32.to_le_bytes().to_vec()));
+    assert_eq!(tree.verify(&mut |_, _| Ok(())).unwrap().entries, 300);
+}
