@@ -105,8 +105,8 @@ pub struct At {
     /// The local directory that caches a remote's objects.
     #[arg(long, env = "ASHLAR_CACHE", value_name = "DIR", help_heading = "Where")]
     pub cache: Option<PathBuf>,
-    /// A running server, instead of --data.
-    #[arg(long, env = "ASHLAR_SERVER", value_name = "URL", conflicts_with = "data", help_heading = "Where")]
+    /// A running server, instead of --data; an option beats a variable.
+    #[arg(long, env = "ASHLAR_SERVER", value_name = "URL", help_heading = "Where")]
     pub server: Option<String>,
     /// The key for --server.
     #[arg(long, env = "ASHLAR_KEY", value_name = "KEY", hide_env_values = true, help_heading = "Where")]

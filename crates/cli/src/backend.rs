@@ -81,7 +81,12 @@ fn default_actor() -> String {
 impl Backend {
     /// Opens what the arguments name.
     pub async fn open(at: &At) -> Result<Self, CliError> {
-        if let Some(server) = &at.server {
+        // An option beats a variable: `--server` wins over ASHLAR_DATA, `--data` over ASHLAR_SERVER.
+        let given = |name: &str| std::env::args().any(|a| a == name || a.starts_with(&format!("{name}=")));
+        if given("--data") && given("--server") {
+            return Err(CliError::input("--data and --server exclude each other", "give one of them"));
+        }
+        if let Some(server) = at.server.as_ref().filter(|_| !given("--data")) {
             let key = at
                 .key
                 .clone()
@@ -98,9 +103,6 @@ impl Backend {
 
 impl Local {
     pub async fn open(at: &At) -> Result<Self, CliError> {
-        if at.server.is_some() {
-            return Err(CliError::input("this command works on a data directory only", "give --data"));
-        }
         let location = location(at.data.as_deref(), at.objects.as_deref(), at.cache.as_ref())?;
         let engine = Engine::open(&location, Arc::new(Checker::new())).await?;
         let tenant = TenantId::new(&at.tenant)?;
@@ -175,7 +177,7 @@ impl Remote {
             answer.get("findings").cloned().and_then(|f| serde_json::from_value(f).ok()).unwrap_or_default();
         Err(CliError {
             exit,
-            code: kind.rsplit('/').next().unwrap_or("problem").to_owned(),
+            code: kind.rsplit(['/', ':']).next().unwrap_or("problem").to_owned(),
             message: match text("detail") {
                 detail if detail.is_empty() => format!("the server answered {status}"),
                 detail => detail,

@@ -250,6 +250,7 @@ impl Action for Promote {
         });
         scope.commit(tx, Record::one("release.promoted", release.id.to_string(), data)).await?;
         publish_pointer(scope, state).await;
+        settle_now(scope).await;
         Ok(Promoted {
             release: release.id,
             digest: release.manifest,
@@ -329,6 +330,13 @@ async fn publish_pointer(scope: &Scope<'_>, state: ChannelState) {
     }
 }
 
+/// Compares drafts with what is served now, after the pointer has moved; if this is interrupted, the next action does it.
+async fn settle_now(scope: &Scope<'_>) {
+    if let Err(error) = crate::settle::settle(scope.engine, &scope.ctx.tenant).await {
+        tracing::warn!(%error, "drafts could not be compared with the release yet; it will be tried again");
+    }
+}
+
 pub(crate) async fn write_pointer(objects: &TenantObjects, state: &ChannelState) -> Result<(), ReleaseError> {
     let body = serde_json::to_vec(state).map_err(|e| ReleaseError::Task(e.to_string()))?;
     Ok(objects.put_pointer(&ChannelState::pointer(&state.channel), body.into()).await?)
@@ -382,11 +390,7 @@ impl Action for Rollback {
         scope.commit(tx, Record::one("release.rolled_back", release.id.to_string(), data)).await?;
         publish_pointer(scope, state).await;
         let took_ms = started.elapsed().as_secs_f64() * 1000.0;
-        // Drafts are compared with what is served now after the pointer has moved; if this is interrupted, the next
-        // action does it.
-        if let Err(error) = crate::settle::settle(scope.engine, &scope.ctx.tenant).await {
-            tracing::warn!(%error, "drafts could not be compared with the release yet; it will be tried again");
-        }
+        settle_now(scope).await;
         Ok(RolledBack { release: release.id, from: Some(head.id), channel, took_ms })
     }
 }
