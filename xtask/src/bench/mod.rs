@@ -1,0 +1,4 @@
+//! Benchmarks: each prints its figures beside its target or yardstick.
+
+pub mod delivery;
+pub mod publish;
