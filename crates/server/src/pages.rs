@@ -23,7 +23,7 @@ const STYLE: &str = ":root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;-
 main{max-width:44rem;margin:0 auto;padding:clamp(1.5rem,6vw,5rem) 1.25rem}\
 h1{font-size:clamp(1.9rem,5vw,2.6rem);line-height:1.15;margin:0 0 .5rem;letter-spacing:-.02em}\
 p.lead{color:var(--dim);margin:0 0 2rem;font-size:1.1rem}h2{font-size:1.05rem;margin:2.2rem 0 .6rem}\
-table{border-collapse:collapse;width:100%;font-size:.95rem}td,th{text-align:left;padding:.45rem .8rem .45rem 0;border-bottom:1px solid var(--line);font-weight:400}\
+table{border-collapse:collapse;width:100%;font-size:.95rem}td,th{text-align:left;padding:.45rem .8rem .45rem 0;border-bottom:1px solid var(--line);font-weight:400;vertical-align:top}@media(max-width:420px){table{font-size:.82rem}td,th{padding-right:.5rem}td:last-child{overflow-wrap:anywhere}}\
 th{color:var(--dim)}a{color:var(--mark)}a:focus-visible{outline:2px solid var(--mark);outline-offset:3px}\
 code{font:0.9em ui-monospace,monospace}pre{overflow-x:auto;padding:.9rem 1rem;border:1px solid var(--line);border-radius:.4rem;margin:0}";
 
@@ -68,6 +68,14 @@ async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
 
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render(&channels(&app)))
+}
+
+/// A time to the minute, for people.
+fn moment(at: &str) -> String {
+    match at.split_once('T') {
+        Some((day, time)) if time.len() >= 5 => format!("{day} {} UTC", &time[..5]),
+        _ => at.to_owned(),
+    }
 }
 
 fn escape(text: &str) -> String {
@@ -126,7 +134,7 @@ async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
                 body,
                 "<tr><td>{channel}</td><td>{}</td><td>{}</td></tr>",
                 live.state.release,
-                escape(&live.state.moved_at)
+                escape(&moment(&live.state.moved_at))
             );
         }
         body.push_str("</table>");
