@@ -503,6 +503,12 @@ impl TenantObjects {
         Ok(node)
     }
 
+    /// A tree node that some tree holds, without reading it.
+    pub(crate) fn held_node(&self, digest: &Digest) -> Option<Arc<Node>> {
+        let nodes = self.inner.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        nodes.by_digest.get(digest).and_then(Weak::upgrade)
+    }
+
     /// Makes nodes that were just written known, so that trees opened later share them.
     pub(crate) fn keep_node(&self, digest: &Digest, node: &Arc<Node>) {
         let mut nodes = self.inner.nodes.lock().unwrap_or_else(PoisonError::into_inner);

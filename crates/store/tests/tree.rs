@@ -184,3 +184,17 @@ fn unsorted_edits_are_refused() {
     let edits = vec![(b"b".to_vec(), Some(vec![])), (b"a".to_vec(), Some(vec![]))];
     assert!(Tree::empty().apply(&edits, &mut batch).is_err());
 }
+
+#[test]
+fn a_tree_made_in_several_steps_is_readable_before_it_is_stored() {
+    let store = Store::new();
+    let mut batch = store.objects.batch();
+    let all = puts(&numbered(30_000));
+    let mut tree = Tree::empty();
+    for part in all.chunks(10_000) {
+        tree = tree.apply(part, &mut batch).unwrap();
+    }
+    assert_eq!(listed(&tree).len(), 30_000);
+    let opened = Tree::open(&store.objects, &tree.root()).unwrap();
+    assert_eq!(opened.get(&all[123].0).unwrap().unwrap(), all[123].1.clone().unwrap());
+}

@@ -118,24 +118,20 @@ fn substance(docs: &Documents, file: &str) -> BTreeMap<String, Value> {
         .collect()
 }
 
+/// Takes annotations away where a schema stands; values under `const`, `enum` and the like stay as they are.
 fn strip_annotations(schema: &mut Value) {
-    match schema {
-        Value::Object(map) => {
-            for word in ["title", "description", "examples", "default", "$comment", "$schema"] {
-                // A property may have such a name; its value is a schema then, not an annotation's text.
-                if map.get(word).is_some_and(|v| !v.is_object()) {
-                    map.remove(word);
-                }
-            }
-            if let Some(Value::Object(words)) = map.get_mut("x-ashlar") {
-                words.retain(|w, _| {
-                    ["semantics", "unit", "sensitivity", "ref", "localized"].contains(&w.as_str())
-                });
-            }
-            map.values_mut().for_each(strip_annotations);
+    let mut places = Vec::new();
+    crate::refs::walk(schema, &mut String::new(), &mut |pointer, _| places.push(pointer.to_owned()));
+    for place in places {
+        let Some(Value::Object(map)) = schema.pointer_mut(&place) else { continue };
+        for word in ["title", "description", "examples", "default", "$comment", "$schema"] {
+            map.remove(word);
         }
-        Value::Array(items) => items.iter_mut().for_each(strip_annotations),
-        _ => {}
+        if let Some(Value::Object(words)) = map.get_mut("x-ashlar") {
+            words.retain(|w, _| {
+                ["semantics", "unit", "sensitivity", "ref", "localized"].contains(&w.as_str())
+            });
+        }
     }
 }
 

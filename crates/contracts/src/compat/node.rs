@@ -1,6 +1,5 @@
 //! Schemas as the prover sees them: nodes, and conjunctions of nodes that apply at one place.
 
-use ashlar_model::Digest;
 use serde_json::{Map, Value};
 
 use crate::refs::{Documents, look_up, target};
@@ -305,9 +304,20 @@ impl<'a> Conj<'a> {
     }
 }
 
-/// Whether a pattern of the schema matches; a pattern that cannot be compiled matches everything, to be careful.
+/// Whether a pattern of the schema matches a name, by the validator's own reading of patterns; `None` when it cannot be told.
+pub(super) fn matches_surely(pattern: &str, name: &str) -> Option<bool> {
+    let schema = serde_json::json!({ "pattern": pattern });
+    let options = jsonschema::PatternOptions::regex().size_limit(1 << 20);
+    let validator = jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .with_pattern_options(options)
+        .build(&schema);
+    validator.ok().map(|v| v.is_valid(&Value::String(name.to_owned())))
+}
+
+/// The same where a careful guess will do.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
-    regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_or(true, |r| r.is_match(name))
+    matches_surely(pattern, name).unwrap_or(false)
 }
 
 /// Whether two schemas say the same, `$ref`s followed and annotations left out.
@@ -358,9 +368,10 @@ pub(super) fn same(a: Node<'_>, b: Node<'_>, seen: &mut Vec<(usize, usize)>) -> 
     })
 }
 
-fn as_set(value: &Value) -> Vec<Digest> {
-    let one = |v: &Value| Digest::of(&ashlar_model::canonical_json(v).unwrap_or_default());
-    let mut out: Vec<Digest> = match value {
+fn as_set(value: &Value) -> Vec<String> {
+    // As text, not in canonical form: integers beyond 2^53 stay told apart.
+    let one = |v: &Value| v.to_string();
+    let mut out: Vec<String> = match value {
         Value::Array(items) => items.iter().map(one).collect(),
         other => vec![one(other)],
     };

@@ -462,7 +462,7 @@ impl<'a> Prover<'a> {
 
     fn property(&mut self, a: &Conj<'a>, b: Node<'a>, name: &str, schema: Node<'a>) -> bool {
         let (child, said) = a.property(name);
-        if !said && self.lenient && !a.required(name) {
+        if !said && self.lenient && !a.required(name) && !a.nodes.iter().any(|n| mentions(*n, name, 0)) {
             let required =
                 b.get("required").and_then(Value::as_array).is_some_and(|r| r.iter().any(|v| v == name));
             if !required && schema.value != &Value::Bool(false) {
@@ -625,6 +625,20 @@ impl<'a> Prover<'a> {
             }
         }
     }
+}
+
+/// Whether an alternative or condition of a node speaks of a property: then it is not new.
+fn mentions(node: Node<'_>, name: &str, depth: usize) -> bool {
+    if depth > 12 {
+        return true;
+    }
+    if node.named("properties").iter().any(|(n, _)| *n == name) {
+        return true;
+    }
+    let lists = ["allOf", "anyOf", "oneOf"].into_iter().flat_map(|w| node.each(w));
+    let single = ["if", "then", "else", "not"].into_iter().filter_map(|w| node.below(w));
+    let dependent = node.named("dependentSchemas").into_iter().map(|(_, s)| s);
+    lists.chain(single).chain(dependent).chain(node.referred()).any(|n| mentions(n, name, depth + 1))
 }
 
 /// A byte of a JSON pointer as it stands in a URI fragment.

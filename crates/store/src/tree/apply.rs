@@ -145,8 +145,10 @@ fn finish(
     let node = Arc::new(Node::build(level, chunk));
     if level > 0 {
         for index in 0..node.count() {
-            if let Some(child) = fresh.get(&node.child_digest(index)) {
-                node.set_child(index, child.clone());
+            // Children that an earlier edit made may not be stored yet: they are carried over, not read again.
+            let digest = node.child_digest(index);
+            if let Some(child) = fresh.get(&digest).cloned().or_else(|| batch.objects().held_node(&digest)) {
+                node.set_child(index, child);
             }
         }
     }
