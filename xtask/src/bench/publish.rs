@@ -88,13 +88,17 @@ fn ms(since: Instant) -> f64 {
 fn report(name: &str, mut values: Vec<f64>, target_ms: Option<f64>) {
     values.sort_by(f64::total_cmp);
     let at = |q: f64| values.get(((values.len() as f64 - 1.0) * q) as usize).copied().unwrap_or(0.0);
-    let target = target_ms.map_or(String::new(), |t| format!("  target {t:.0} ms  ratio of p50 {:.2}", at(0.5) / t));
+    let target =
+        target_ms.map_or(String::new(), |t| format!("  target {t:.0} ms  ratio of p50 {:.2}", at(0.5) / t));
     println!("{name:44} p50 {:9.2} ms  p99 {:9.2} ms{target}", at(0.5), at(0.99));
 }
 
 /// Runs with `entries` entries of about 2 KB.
 pub fn run(entries: usize) -> Result<()> {
-    let built = Command::new("cargo").args(["build", "--release", "--quiet", "--package", "ashlar"]).current_dir(root()).status()?;
+    let built = Command::new("cargo")
+        .args(["build", "--release", "--quiet", "--package", "ashlar"])
+        .current_dir(root())
+        .status()?;
     if !built.success() {
         return Err("the release build failed".into());
     }
@@ -113,7 +117,11 @@ pub fn run(entries: usize) -> Result<()> {
     ashlar(&["push", "site"])?;
     let mut file = std::io::BufWriter::new(std::fs::File::create(dir.join("entries.ndjson"))?);
     for i in 0..entries {
-        writeln!(file, "{}", json!({"type": "page", "id": format!("p{i}"), "locale": "en", "fields": entry(i, 0)}))?;
+        writeln!(
+            file,
+            "{}",
+            json!({"type": "page", "id": format!("p{i}"), "locale": "en", "fields": entry(i, 0)})
+        )?;
     }
     file.flush()?;
     drop(file);
@@ -122,7 +130,12 @@ pub fn run(entries: usize) -> Result<()> {
     println!("{:44} {:.2} s", "import of all entries", started.elapsed().as_secs_f64());
     let started = Instant::now();
     let candidate = ashlar(&["candidate", "create", "--format", "json"])?;
-    println!("{:44} {:.2} s ({})", "first freeze and gates", started.elapsed().as_secs_f64(), candidate["status"]);
+    println!(
+        "{:44} {:.2} s ({})",
+        "first freeze and gates",
+        started.elapsed().as_secs_f64(),
+        candidate["status"]
+    );
     let started = Instant::now();
     ashlar(&["release", "promote", "c1"])?;
     println!("{:44} {:.2} s", "first promote", started.elapsed().as_secs_f64());
@@ -169,7 +182,11 @@ pub fn run(entries: usize) -> Result<()> {
     let mut diffs = Vec::new();
     for _ in 0..20 {
         let started = Instant::now();
-        let diff = server.done("GET", &format!("/api/v1/releases/r{}/diff/r{}", ROUNDS - 9, ROUNDS + 1), &Value::Null)?;
+        let diff = server.done(
+            "GET",
+            &format!("/api/v1/releases/r{}/diff/r{}", ROUNDS - 9, ROUNDS + 1),
+            &Value::Null,
+        )?;
         diffs.push(ms(started));
         if diff["entries_total"] != 10 {
             return Err(format!("the diff has {} entries", diff["entries_total"]).into());
