@@ -37,6 +37,8 @@ pub struct TenantState {
     pub channels: ArcSwap<BTreeMap<ChannelName, Live>>,
     /// Its keys, at an edge.
     pub ring: ArcSwap<KeyRing>,
+    /// One change of what is served at a time.
+    applying: Mutex<()>,
 }
 
 type Keys = HashMap<Digest, (Instant, Option<Arc<Access>>)>;
@@ -133,11 +135,13 @@ impl App {
 
     /// Opens what a channel serves now and puts it in place, unless something newer is there. What cannot be opened leaves
     /// what is served as it is.
-    pub fn apply(&self, tenant: &TenantId, state: ChannelState) {
+    /// Says whether what is served is now at least this new.
+    pub fn apply(&self, tenant: &TenantId, state: ChannelState) -> bool {
         let known = self.tenant_or_new(tenant);
+        let _one = known.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let before = known.channels.load();
         if before.get(&state.channel).is_some_and(|l| l.state.sequence >= state.sequence) {
-            return;
+            return true;
         }
         let objects = self.objects.tenant(tenant);
         let definitions =
@@ -154,7 +158,7 @@ impl App {
                 self.metrics.view_failed();
                 tracing::error!(%tenant, channel = %state.channel, release = %state.release, %error,
                     "a release cannot be opened; what was served before stays");
-                return;
+                return false;
             }
         };
         let public = view.definitions().config.channels.public == state.channel;
@@ -170,6 +174,7 @@ impl App {
             known.public.store(live);
         }
         tracing::info!(%tenant, channel = %state.channel, release = %state.release, "serving");
+        true
     }
 
     /// A release, candidate or draft that was opened for a preview.

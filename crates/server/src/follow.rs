@@ -18,6 +18,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How often tenants, hosts and keys are looked for.
 const SCAN: Duration = Duration::from_secs(1);
 
+/// Marks pointers whose release could not be opened.
+const FAILED: &str = "failed:";
+
 type Versions = HashMap<(TenantId, String), PointerVersion>;
 
 /// Reads every pointer once, so that a start serves at once what there is.
@@ -59,11 +62,16 @@ pub async fn follow(
     }
 }
 
-async fn apply(app: &Arc<App>, tenant: TenantId, state: ChannelState) {
+/// Whether what is served is now at least this new.
+async fn apply(app: &Arc<App>, tenant: TenantId, state: ChannelState) -> bool {
     let app = app.clone();
     // Opening reads files; a panic there must not end the following.
-    if let Err(error) = tokio::task::spawn_blocking(move || app.apply(&tenant, state)).await {
-        tracing::error!(%error, "opening a release ended early");
+    match tokio::task::spawn_blocking(move || app.apply(&tenant, state)).await {
+        Ok(applied) => applied,
+        Err(error) => {
+            tracing::error!(%error, "opening a release ended early");
+            false
+        }
     }
 }
 
@@ -114,13 +122,21 @@ async fn look(app: &Arc<App>, versions: &mut Versions, read_all: bool) {
                 tracing::warn!(%tenant, %channel, %error, "the packs of a release cannot be fetched; what is served stays");
                 continue;
             }
-            versions.insert(id, version);
-            apply(app, tenant.clone(), state).await;
+            versions.insert(id, version.clone());
+            if !apply(app, tenant.clone(), state).await {
+                // Tried again at the next scan, not at every look.
+                versions.insert((tenant.clone(), format!("{FAILED}{name}")), version);
+            }
         }
     }
 }
 
 async fn scan(app: &Arc<App>, versions: &mut Versions) {
+    let failed: Vec<_> = versions.keys().filter(|(_, name)| name.starts_with(FAILED)).cloned().collect();
+    for (tenant, name) in failed {
+        versions.remove(&(tenant.clone(), name.trim_start_matches(FAILED).to_owned()));
+        versions.remove(&(tenant, name));
+    }
     let mut hosts = HashMap::new();
     match &app.engine {
         Some(engine) => match engine.db().tenants().await {

@@ -41,6 +41,10 @@ impl Releases {
         let tenant = self.0.tenant(&access.tenant)?;
         match &access.channel {
             Some(channel) => {
+                // Also on the fast path: a key that may not read reads nothing but the public channel.
+                if !access.actor.may(&Right::Preview) && !access.actor.may(&Right::Read) {
+                    return None;
+                }
                 let live = tenant.channels.load().get(channel).map(|l| l.view.clone())?;
                 let public = tenant.public.load().as_ref().is_some_and(|p| Arc::ptr_eq(p, &live));
                 Some(Resolved { release: live, public })

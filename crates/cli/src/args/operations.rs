@@ -105,9 +105,9 @@ pub enum ContractsCommand {
         old: PathBuf,
         /// The newer schema.
         new: PathBuf,
-        /// Judge a new optional property of an open content model strictly.
+        /// Declare that values of an open content model never carried its new optional properties.
         #[arg(long)]
-        strict: bool,
+        lenient: bool,
         /// How to report.
         #[arg(long, value_enum, default_value_t)]
         format: Format,

@@ -74,10 +74,10 @@ fn get<'a>(set: &'a ContractSet, name: &ContractName) -> Result<&'a Contract, Cl
 
 pub fn contracts(command: &ContractsCommand) -> Done {
     match command {
-        ContractsCommand::Diff { old, new, strict, format } => {
+        ContractsCommand::Diff { old, new, lenient, format } => {
             let ((old_set, old_name), (new_set, new_name)) = (load(old)?, load(new)?);
             let (old, new) = (get(&old_set, &old_name)?, get(&new_set, &new_name)?);
-            let comparison = compare(old, &old_set, new, &new_set, !strict);
+            let comparison = compare(old, &old_set, new, &new_set, *lenient);
             if *format == Format::Json {
                 output::print_json(&comparison);
                 return Ok(ExitCode::SUCCESS);
