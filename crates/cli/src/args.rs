@@ -32,6 +32,11 @@ impl Cli {
         asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 256)
     }
 
+    /// Whether the command runs a server.
+    pub fn serves(&self) -> bool {
+        matches!(self.command, Command::Serve(_) | Command::Demo(_))
+    }
+
     /// How the command reports.
     pub fn format(&self) -> Format {
         match &self.command {

@@ -5,6 +5,7 @@ mod backend;
 mod commands;
 mod error;
 mod output;
+mod pages;
 
 use std::process::ExitCode;
 
@@ -14,6 +15,9 @@ use crate::args::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.serves() {
+        pages::prefer_huge();
+    }
     output::start_logging(cli.log.as_deref());
     // Another part of the process may have chosen a provider; any will do.
     let _ = rustls::crypto::ring::default_provider().install_default();

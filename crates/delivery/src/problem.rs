@@ -28,13 +28,14 @@ impl Problem {
         self
     }
 
-    /// The body, `application/problem+json`.
-    pub fn body(&self) -> Vec<u8> {
+    /// The body, `application/problem+json`, with the trace it belongs to.
+    pub fn body(&self, trace_id: &str) -> Vec<u8> {
         let mut value = json!({
             "type": format!("urn:ashlar:problem:{}", self.code),
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
+            "trace_id": trace_id,
         });
         if !self.help.is_empty() {
             value["help"] = json!(self.help);

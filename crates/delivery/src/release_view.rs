@@ -104,8 +104,8 @@ impl ReleaseView {
     }
 
     pub(crate) fn record_at(&self, key: &[u8]) -> Result<Option<EntryRecord>, DeliveryError> {
-        match self.snapshot.get(key)? {
-            Some(bytes) => Ok(Some(EntryRecord::from_bytes(&bytes)?)),
+        match self.snapshot.get_ref(key)? {
+            Some(bytes) => Ok(Some(EntryRecord::from_bytes(bytes)?)),
             None => Ok(None),
         }
     }

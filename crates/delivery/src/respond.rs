@@ -113,6 +113,7 @@ impl Out<'_> {
             404 => b"HTTP/1.1 404 Not Found\r\n",
             405 => b"HTTP/1.1 405 Method Not Allowed\r\n",
             406 => b"HTTP/1.1 406 Not Acceptable\r\n",
+            429 => b"HTTP/1.1 429 Too Many Requests\r\n",
             503 => b"HTTP/1.1 503 Service Unavailable\r\n",
             _ => b"HTTP/1.1 500 Internal Server Error\r\n",
         };
@@ -223,7 +224,7 @@ fn method(parts: &RequestParts<'_>) -> Result<(), Failure> {
 }
 
 fn problem(p: &Problem, release: Option<&str>, parts: &RequestParts<'_>, out: &mut Out<'_>) -> Written {
-    let body = p.body();
+    let body = p.body(parts.traceparent.trace_id());
     out.status(p.status);
     out.buf.extend_from_slice(parts.extra_head);
     out.header("content-type", &[b"application/problem+json"]);

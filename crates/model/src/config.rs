@@ -86,6 +86,8 @@ pub struct ServerConfig {
     pub listen: String,
     /// The largest request body of the management API, in bytes.
     pub body_bytes_max: usize,
+    /// The largest uploaded release, in bytes.
+    pub upload_bytes_max: u64,
     /// How long a request may take, in seconds.
     pub request_seconds_max: u64,
     /// How long open requests may run on after a stop signal, in seconds.
@@ -178,6 +180,7 @@ impl Default for ServerConfig {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
             body_bytes_max: 16 << 20,
+            upload_bytes_max: 4 << 30,
             request_seconds_max: 60,
             shutdown_seconds_max: 15,
             requests_per_second_max: 500,

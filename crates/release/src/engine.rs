@@ -3,7 +3,10 @@
 use std::{
     fmt::Write as _,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use ashlar_model::{Actor, Digest, Files, Right, Rules, TenantId, TraceId};
@@ -106,6 +109,8 @@ struct Inner {
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     definitions: Mutex<Vec<(Digest, Arc<Files>, Option<Arc<Rules>>)>>,
     moves: broadcast::Sender<ChannelMoved>,
+    /// A pointer object could not be written; the next round of upkeep repairs it.
+    torn: AtomicBool,
 }
 
 impl Engine {
@@ -133,8 +138,15 @@ impl Engine {
         let db = Db::open(&location.sql).await?;
         db.ensure_tenant(&TenantId::main(), &stamp(clock())).await?;
         let (moves, _) = broadcast::channel(256);
-        let inner =
-            Inner { db, objects, judge, clock: Box::new(clock), definitions: Mutex::new(Vec::new()), moves };
+        let inner = Inner {
+            db,
+            objects,
+            judge,
+            clock: Box::new(clock),
+            definitions: Mutex::new(Vec::new()),
+            moves,
+            torn: AtomicBool::new(false),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -191,6 +203,17 @@ impl Engine {
     /// Channel moves that this process makes, from now on.
     pub fn moves(&self) -> broadcast::Receiver<ChannelMoved> {
         self.inner.moves.subscribe()
+    }
+
+    /// Notes that a pointer object is behind the database.
+    pub(crate) fn tear(&self) {
+        self.inner.torn.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this process left a pointer object behind the database since this was last asked; [`Engine::tick`] writes
+    /// it again.
+    pub fn take_torn(&self) -> bool {
+        self.inner.torn.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn announce(&self, tenant: &TenantId, state: ChannelState) {

@@ -1,9 +1,12 @@
 //! API keys and tenants. Secrets are 256 random bits; only their BLAKE3 hash is stored, compared in constant time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ashlar_model::{Actor, ChannelName, Right, TenantId};
-use ashlar_store::sql::{KeyRow, NewKey, stamp};
+use ashlar_store::{
+    StoreError,
+    sql::{KeyRow, NewKey, stamp},
+};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -89,28 +92,48 @@ impl KeyRing {
     /// The name of the pointer object.
     pub const POINTER: &'static str = "keys.json";
 
-    /// Checks a key against the ring.
-    pub fn check(&self, tenant: &TenantId, key: &str, now: Timestamp) -> Option<Access> {
-        let (id, secret) = split(key)?;
-        let ring = self.keys.get(id)?;
-        let row = KeyRow {
-            tenant: tenant.clone(),
-            id: id.to_owned(),
-            name: ring.name.clone(),
-            scopes: ring.scopes.clone(),
-            channel: ring.channel.clone(),
-            hash: ring.hash.clone(),
-            created_at: String::new(),
-            created_by: String::new(),
-            expires_at: ring.expires_at.clone(),
-            revoked_at: None,
-        };
-        access(row, secret, now)
+    /// Its keys by their public part, ready to be checked without a database.
+    pub fn known(&self, tenant: &TenantId) -> impl Iterator<Item = (String, KnownKey)> {
+        self.keys.iter().map(|(id, key)| {
+            let access = Access {
+                tenant: tenant.clone(),
+                actor: actor(key.name.clone(), &key.scopes),
+                channel: ChannelName::new(&key.channel).ok(),
+                key_id: id.clone(),
+            };
+            let known = KnownKey {
+                hash: key.hash.clone(),
+                // An end that cannot be read has come.
+                ends: key.expires_at.as_deref().map(|e| e.parse().unwrap_or(Timestamp::MIN)),
+                access: Arc::new(access),
+            };
+            (id.clone(), known)
+        })
     }
 }
 
-/// `ash_<id>_<secret>`
-fn split(key: &str) -> Option<(&str, &str)> {
+/// A key of a [`KeyRing`], taken apart.
+#[derive(Debug, Clone)]
+pub struct KnownKey {
+    hash: String,
+    ends: Option<Timestamp>,
+    access: Arc<Access>,
+}
+
+impl KnownKey {
+    /// What it gives to whoever has its secret part, until it ends.
+    pub fn check(&self, secret: &str, now: Timestamp) -> Option<Arc<Access>> {
+        let same = bool::from(hash(secret).as_bytes().ct_eq(self.hash.as_bytes()));
+        (same && self.ends.is_none_or(|e| e > now)).then(|| self.access.clone())
+    }
+}
+
+fn actor(name: String, scopes: &[String]) -> Actor {
+    Actor::new(name, scopes.iter().filter_map(|s| s.parse::<Right>().ok()))
+}
+
+/// The public and the secret part of a key, `ash_<id>_<secret>`; `None` when it does not look like one.
+pub fn split_key(key: &str) -> Option<(&str, &str)> {
     let (prefix, rest) = key.split_once('_')?;
     let (id, secret) = rest.split_once('_')?;
     (prefix == PREFIX && id.len() == 16 && secret.len() == 64).then_some((id, secret))
@@ -129,7 +152,7 @@ fn access(row: KeyRow, secret: &str, now: Timestamp) -> Option<Access> {
     }
     Some(Access {
         tenant: row.tenant,
-        actor: Actor::new(row.name, row.scopes.iter().filter_map(|s| s.parse::<Right>().ok())),
+        actor: actor(row.name, &row.scopes),
         channel: ChannelName::new(&row.channel).ok(),
         key_id: row.id,
     })
@@ -141,15 +164,39 @@ impl Engine {
     /// # Errors
     /// When the database cannot be read.
     pub async fn authenticate(&self, key: &str) -> Result<Option<Access>, ReleaseError> {
-        let Some((id, secret)) = split(key) else { return Ok(None) };
+        let Some((id, secret)) = split_key(key) else { return Ok(None) };
         Ok(self.db().key(id).await?.and_then(|row| access(row, secret, self.now())))
     }
 
-    /// Writes the key ring of a tenant to its pointer object, for edges.
-    ///
-    /// # Errors
-    /// When the database or the objects cannot be reached.
-    pub async fn publish_keys(&self, tenant: &TenantId) -> Result<(), ReleaseError> {
+    /// Writes the key ring of a tenant to its pointer object, for readers. What it is about has committed by now, so a
+    /// ring that cannot be written is no error: the next round of repairs writes it.
+    async fn publish_keys(&self, tenant: &TenantId) {
+        let written = async {
+            let body = self.key_ring(tenant).await?;
+            Ok::<_, ReleaseError>(
+                self.tenant_objects(tenant).put_pointer(KeyRing::POINTER, body.into()).await?,
+            )
+        };
+        if let Err(error) = written.await {
+            self.tear();
+            tracing::warn!(%tenant, %error, "the keys could not be written for readers; it will be tried again");
+        }
+    }
+
+    /// Writes the key ring of a tenant when it is not what the database says. Says whether it wrote.
+    pub(crate) async fn repair_keys(&self, tenant: &TenantId) -> Result<bool, ReleaseError> {
+        let body = self.key_ring(tenant).await?;
+        let objects = self.tenant_objects(tenant);
+        match objects.get_pointer(KeyRing::POINTER, None).await {
+            Ok(read) if read.body() == Some(&body) => return Ok(false),
+            Ok(_) | Err(StoreError::Missing { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        objects.put_pointer(KeyRing::POINTER, body.into()).await?;
+        Ok(true)
+    }
+
+    async fn key_ring(&self, tenant: &TenantId) -> Result<Vec<u8>, ReleaseError> {
         let rows = self.db().read(tenant).await?.rows().keys().await?;
         let hosts = self.db().tenants().await?.into_iter().find(|t| t.tenant == *tenant).map(|t| t.hosts);
         let ring = KeyRing {
@@ -169,8 +216,7 @@ impl Engine {
                 .collect(),
             hosts: hosts.unwrap_or_default(),
         };
-        let body = serde_json::to_vec(&ring).map_err(|e| ReleaseError::Task(e.to_string()))?;
-        Ok(self.tenant_objects(tenant).put_pointer(KeyRing::POINTER, body.into()).await?)
+        serde_json::to_vec(&ring).map_err(|e| ReleaseError::Task(e.to_string()))
     }
 }
 
@@ -226,7 +272,7 @@ impl Action for CreateKey {
             .await?;
         let data = json!({"name": self.name, "scopes": scopes, "channel": channel, "expires_at": expires_at});
         scope.commit(tx, Record::one("key.created", &id, data)).await?;
-        scope.engine.publish_keys(&scope.ctx.tenant).await?;
+        scope.engine.publish_keys(&scope.ctx.tenant).await;
         Ok(CreatedKey {
             key: format!("{PREFIX}_{id}_{secret}"),
             view: KeyView {
@@ -258,7 +304,8 @@ impl Action for RevokeKey {
             return Err(ReleaseError::not_found("key in use", &self.id, "`ashlar key list` shows the keys"));
         }
         scope.commit(tx, Record::one("key.revoked", &self.id, json!({}))).await?;
-        scope.engine.publish_keys(&scope.ctx.tenant).await
+        scope.engine.publish_keys(&scope.ctx.tenant).await;
+        Ok(())
     }
 }
 
@@ -306,6 +353,7 @@ impl Action for CreateTenant {
         let tx = scope.begin().await?;
         let data = json!({"tenant": self.tenant, "hosts": self.hosts});
         scope.commit(tx, Record::one("tenant.created", self.tenant.as_str(), data)).await?;
-        scope.engine.publish_keys(&self.tenant).await
+        scope.engine.publish_keys(&self.tenant).await;
+        Ok(())
     }
 }

@@ -41,7 +41,7 @@ pub use error::ReleaseError;
 pub use gc::{CollectGarbage, Collected};
 pub use import::{BATCH_MAX, ImportEntries, Imported, IncomingEntry};
 pub use judge::{Approval, Base, Change, ChangeRecord, Judge, JudgeInput, Judgement, RequiredApproval};
-pub use keys::{Access, CreateKey, CreateTenant, CreatedKey, KeyRing, RevokeKey};
+pub use keys::{Access, CreateKey, CreateTenant, CreatedKey, KeyRing, KnownKey, RevokeKey, split_key};
 pub use migrate::{Mapping, MigrateContent, Migrated, RevertMigration};
 pub use preview::{Preview, PreviewDrafts};
 pub use promote::{Promote, Promoted, Rollback, RolledBack};

@@ -52,6 +52,15 @@ impl Action for PreviewDrafts {
 }
 
 impl crate::Engine {
+    /// Names the state of a tenant: the head of its audit chain, which every action moves.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn state_token(&self, ctx: &crate::Ctx) -> Result<String, ReleaseError> {
+        self.permit(ctx, Right::Preview)?;
+        Ok(self.db().read(&ctx.tenant).await?.rows().audit_head().await?.unwrap_or_default())
+    }
+
     /// The manifest of a release.
     ///
     /// # Errors

@@ -326,6 +326,7 @@ async fn publish_pointer(scope: &Scope<'_>, state: ChannelState) {
     let objects = scope.objects();
     scope.engine.announce(&scope.ctx.tenant, state.clone());
     if let Err(error) = write_pointer(&objects, &state).await {
+        scope.engine.tear();
         tracing::warn!(channel = %state.channel, %error, "the channel pointer could not be written; it will be tried again");
     }
 }

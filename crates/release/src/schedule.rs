@@ -25,7 +25,7 @@ pub struct Tick {
     pub done: Vec<String>,
     /// Changesets that a gate or rule stood against, with what it said.
     pub failed: Vec<(String, String)>,
-    /// Channel pointers that were written again.
+    /// Channel pointers and key rings that were written again.
     pub repaired: usize,
 }
 
@@ -66,21 +66,47 @@ impl Action for Settle {
 }
 
 impl Engine {
-    /// Runs every schedule that is due, once each however often it was missed, and repairs channel pointers that a
-    /// crash left behind.
+    /// Runs every schedule that is due, once each however often it was missed.
     ///
     /// # Errors
     /// When the database cannot be read; what a gate refuses is in the outcome, not an error.
-    pub async fn tick(&self) -> Result<Tick, ReleaseError> {
+    pub async fn run_schedules(&self) -> Result<Tick, ReleaseError> {
         let mut tick = Tick::default();
         for tenant in self.db().tenants_with_due_changesets(&stamp(self.now())).await? {
             self.run_due(&tenant, &mut tick).await?;
         }
+        Ok(tick)
+    }
+
+    /// As [`Engine::run_schedules`], and repairs what a crash or a lost object store left behind: channel pointers, key
+    /// rings, drafts that were not compared with a new release.
+    ///
+    /// # Errors
+    /// When the database or the objects cannot be read.
+    pub async fn tick(&self) -> Result<Tick, ReleaseError> {
+        let mut tick = self.run_schedules().await?;
         for tenant in self.db().tenants().await? {
-            tick.repaired += self.repair_pointers(&tenant.tenant).await?;
-            crate::settle::settle(self, &tenant.tenant).await?;
+            self.mend(&tenant.tenant, &mut tick).await?;
         }
         Ok(tick)
+    }
+
+    /// As [`Engine::tick`], for one tenant.
+    ///
+    /// # Errors
+    /// When the actor may not release, or the database or the objects cannot be read.
+    pub async fn tick_tenant(&self, ctx: &Ctx) -> Result<Tick, ReleaseError> {
+        self.permit(ctx, Right::Release)?;
+        let mut tick = Tick::default();
+        self.run_due(&ctx.tenant, &mut tick).await?;
+        self.mend(&ctx.tenant, &mut tick).await?;
+        Ok(tick)
+    }
+
+    async fn mend(&self, tenant: &TenantId, tick: &mut Tick) -> Result<(), ReleaseError> {
+        tick.repaired += self.repair_pointers(tenant).await?;
+        crate::settle::settle(self, tenant).await?;
+        Ok(())
     }
 
     async fn run_due(&self, tenant: &TenantId, tick: &mut Tick) -> Result<(), ReleaseError> {
@@ -180,6 +206,7 @@ impl Engine {
             self.announce(tenant, state);
             repaired += 1;
         }
-        Ok(repaired)
+        drop(conn);
+        Ok(repaired + usize::from(self.repair_keys(tenant).await?))
     }
 }

@@ -9,15 +9,17 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ashlar_delivery::{Caches, ReleaseRoots, ReleaseView};
 use ashlar_model::{ChannelName, Digest, TenantId};
-use ashlar_release::{Access, ChannelState, Engine, KeyRing};
+use ashlar_release::{Access, ChannelState, Engine, KeyRing, KnownKey, ReleaseError, split_key};
 use ashlar_store::Objects;
 
-use crate::metrics::Metrics;
+use crate::{auth::Limits, metrics::Metrics};
 
-/// How long a key that was checked is believed; a revoked key works no longer than this.
+/// How long an answer of the database about a key is believed; a revoked key works no longer than this.
 const KEY_TTL: Duration = Duration::from_secs(3);
 /// Keys that are remembered.
 const KEYS_MAX: usize = 10_000;
+/// Keys that no key ring has are asked for in the database, this often per second at most.
+const UNKNOWN_KEYS_PER_SECOND: u32 = 100;
 /// Bytes of composed and compressed bodies that are kept.
 const CACHE_BYTES: u64 = 64 << 20;
 
@@ -35,10 +37,25 @@ pub struct TenantState {
     pub public: ArcSwapOption<ReleaseView>,
     /// All its channels.
     pub channels: ArcSwap<BTreeMap<ChannelName, Live>>,
-    /// Its keys, at an edge.
+    /// Its keys, as their pointer object has them.
     pub ring: ArcSwap<KeyRing>,
     /// One change of what is served at a time.
     applying: Mutex<()>,
+}
+
+/// Why a key could not be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFailure {
+    /// The database could not be asked.
+    #[error(transparent)]
+    Engine(#[from] ReleaseError),
+    /// Too many unknown keys came in a second.
+    #[error("too many requests with unknown keys")]
+    TooMany,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 type Keys = HashMap<Digest, (Instant, Option<Arc<Access>>)>;
@@ -52,7 +69,10 @@ pub struct App {
     pub metrics: Metrics,
     pub tenants: RwLock<HashMap<TenantId, Arc<TenantState>>>,
     pub hosts: ArcSwap<HashMap<String, TenantId>>,
+    /// The keys of all rings by their public part.
+    rings: ArcSwap<HashMap<String, KnownKey>>,
     keys: Mutex<Keys>,
+    unknown: Limits,
     previews: Mutex<Vec<(String, Arc<ReleaseView>)>>,
 }
 
@@ -65,6 +85,8 @@ impl App {
             metrics: Metrics::default(),
             tenants: RwLock::default(),
             hosts: ArcSwap::default(),
+            rings: ArcSwap::default(),
+            unknown: Limits::new(UNKNOWN_KEYS_PER_SECOND),
             keys: Mutex::default(),
             previews: Mutex::default(),
         }
@@ -84,6 +106,16 @@ impl App {
         tenants.entry(tenant.clone()).or_default().clone()
     }
 
+    /// Takes over the host names of a tenant.
+    pub fn set_hosts(&self, tenant: &TenantId, names: &[String]) {
+        self.hosts.rcu(|hosts| {
+            let mut next = HashMap::clone(hosts);
+            next.retain(|_, t| t != tenant);
+            next.extend(names.iter().map(|n| (n.clone(), tenant.clone())));
+            next
+        });
+    }
+
     /// The tenant that a host name leads to; `main` when it leads to none.
     pub fn tenant_of_host(&self, host: Option<&str>) -> TenantId {
         let hosts = self.hosts.load();
@@ -98,39 +130,69 @@ impl App {
         hosts.get(&name.to_ascii_lowercase()).cloned().unwrap_or_else(TenantId::main)
     }
 
-    /// What a key gives, when that was found out in the last seconds: `None` when it is not known, `Some(None)` when the
-    /// key is no good.
-    pub fn known_key(&self, key: &str) -> Option<Option<Arc<Access>>> {
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, access) = keys.get(&Digest::of(key.as_bytes()))?;
-        (at.elapsed() < KEY_TTL).then(|| access.clone())
+    /// What a key gives according to the key rings: no database, no waiting. `None` when no ring has it or it is no good.
+    pub fn ring_key(&self, key: &str) -> Option<Arc<Access>> {
+        let (id, secret) = split_key(key)?;
+        self.rings.load().get(id)?.check(secret, jiff::Timestamp::now())
     }
 
-    /// Checks a key, in the database or at an edge in the key rings.
+    /// Takes over the keys of a tenant.
+    pub fn set_ring(&self, tenant: &TenantId, ring: KeyRing) {
+        let state = self.tenant_or_new(tenant);
+        if **state.ring.load() == ring {
+            return;
+        }
+        state.ring.store(Arc::new(ring));
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let all = tenants.iter().flat_map(|(t, s)| s.ring.load().known(t).collect::<Vec<_>>()).collect();
+        self.rings.store(Arc::new(all));
+    }
+
+    /// Checks a key for delivery: in the key rings, and in the database only when no ring has it (it may be new).
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn check_key(&self, key: &str) -> Result<Option<Arc<Access>>, ashlar_release::ReleaseError> {
-        if let Some(known) = self.known_key(key) {
-            return Ok(known);
+    /// When the database cannot be read, or was asked for too many unknown keys.
+    pub async fn reading_key(&self, key: &str) -> Result<Option<Arc<Access>>, KeyFailure> {
+        if let Some(access) = self.ring_key(key) {
+            return Ok(Some(access));
         }
-        let access = match &self.engine {
-            Some(engine) => engine.authenticate(key).await?,
-            None => {
-                let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-                tenants.iter().find_map(|(t, s)| s.ring.load().check(t, key, jiff::Timestamp::now()))
-            }
-        };
-        let access = access.map(Arc::new);
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_ring = split_key(key).is_none_or(|(id, _)| self.rings.load().contains_key(id));
+        if in_ring || self.engine.is_none() {
+            return Ok(None);
+        }
+        self.check_key(key).await
+    }
+
+    /// Checks a key in the database, or at an edge in the key rings.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or was asked for too many unknown keys.
+    pub async fn check_key(&self, key: &str) -> Result<Option<Arc<Access>>, KeyFailure> {
+        let Some(engine) = &self.engine else { return Ok(self.ring_key(key)) };
+        let digest = Digest::of(key.as_bytes());
+        if let Some((at, access)) = lock(&self.keys).get(&digest)
+            && at.elapsed() < KEY_TTL
+        {
+            return Ok(access.clone());
+        }
+        if self.ring_key(key).is_none() && !self.unknown.take("") {
+            return Err(KeyFailure::TooMany);
+        }
+        let access = engine.authenticate(key).await?.map(Arc::new);
+        let mut keys = lock(&self.keys);
         if keys.len() >= KEYS_MAX {
             keys.retain(|_, (at, _)| at.elapsed() < KEY_TTL);
             if keys.len() >= KEYS_MAX {
                 keys.clear();
             }
         }
-        keys.insert(Digest::of(key.as_bytes()), (Instant::now(), access.clone()));
+        keys.insert(digest, (Instant::now(), access.clone()));
         Ok(access)
+    }
+
+    /// Forgets what is remembered of a key that was made or revoked here.
+    pub fn forget_key(&self, id: &str) {
+        lock(&self.keys).retain(|_, (_, access)| access.as_ref().is_some_and(|a| a.key_id != id));
     }
 
     /// Opens what a channel serves now and puts it in place, unless something newer is there. What cannot be opened leaves
@@ -161,7 +223,6 @@ impl App {
                 return false;
             }
         };
-        let public = view.definitions().config.channels.public == state.channel;
         known.channels.rcu(|channels| {
             let mut next = BTreeMap::clone(channels);
             if next.get(&state.channel).is_none_or(|l| l.state.sequence < state.sequence) {
@@ -169,10 +230,12 @@ impl App {
             }
             next
         });
-        if public {
-            let live = known.channels.load().get(&state.channel).map(|l| l.view.clone());
-            known.public.store(live);
-        }
+        // Releases may disagree about which channel is public; the one that moved last decides.
+        let channels = known.channels.load();
+        let named =
+            channels.values().filter(|l| l.view.definitions().config.channels.public == l.state.channel);
+        let public = named.max_by(|a, b| a.state.moved_at.cmp(&b.state.moved_at));
+        known.public.store(public.map(|l| l.view.clone()));
         tracing::info!(%tenant, channel = %state.channel, release = %state.release, "serving");
         true
     }

@@ -15,7 +15,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{api::Api, problem::ApiError};
+use crate::{
+    api::Api,
+    problem::{ApiError, TRACE},
+};
 
 /// An authenticated caller of the management API.
 pub struct Caller {
@@ -25,7 +28,8 @@ pub struct Caller {
     pub ctx: Ctx,
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The key of a request.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
 }
 
@@ -44,10 +48,10 @@ impl FromRequestParts<Arc<Api>> for Caller {
         })?;
         let key =
             bearer(&parts.headers).ok_or_else(|| ApiError::unauthorized("the management API needs a key"))?;
-        let access = api.app.check_key(key).await.map_err(ApiError::from)?;
+        let access = api.app.check_key(key).await?;
         let access =
             access.ok_or_else(|| ApiError::unauthorized("the key is unknown, revoked or past its end"))?;
-        api.limits.take(&access.key_id)?;
+        api.limited(&access.key_id)?;
         let trace = parts.extensions.get::<TraceId>().cloned();
         let mut ctx = Ctx::new(access.tenant.clone(), access.actor.clone()).map_err(ApiError::from)?;
         if let Some(trace) = trace {
@@ -69,9 +73,10 @@ impl Limits {
         Self { per_second: f64::from(per_second), buckets: Mutex::default() }
     }
 
-    fn take(&self, key: &str) -> Result<(), ApiError> {
+    /// Takes one; `false` when there is none left.
+    pub fn take(&self, key: &str) -> bool {
         if self.per_second == 0.0 {
-            return Ok(());
+            return true;
         }
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() > 10_000 {
@@ -80,17 +85,22 @@ impl Limits {
         let (at, left) = buckets.entry(key.to_owned()).or_insert((Instant::now(), self.per_second));
         *left = (*left + at.elapsed().as_secs_f64() * self.per_second).min(self.per_second);
         *at = Instant::now();
-        if *left < 1.0 {
-            let detail = format!("more than {} requests per second with this key", self.per_second);
-            return Err(ApiError::new(
-                429,
-                "too-many-requests",
-                detail,
-                "wait a moment, or raise server.requests_per_second_max",
-            ));
+        let enough = *left >= 1.0;
+        if enough {
+            *left -= 1.0;
         }
-        *left -= 1.0;
-        Ok(())
+        enough
+    }
+}
+
+impl Api {
+    fn limited(&self, key: &str) -> Result<(), ApiError> {
+        if self.limits.take(key) {
+            return Ok(());
+        }
+        let detail = format!("more than {} requests per second with this key", self.limits.per_second);
+        let help = "wait a moment, or raise server.requests_per_second_max";
+        Err(ApiError::new(429, "too-many-requests", detail, help))
     }
 }
 
@@ -101,16 +111,24 @@ pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Nex
     if let Some(trace) = &trace {
         request.extensions_mut().insert(trace.clone());
     }
-    let mut response = match tokio::time::timeout(api.request_max, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => ApiError::new(
-            408,
-            "timeout",
-            format!("the request took longer than {:?}", api.request_max),
-            "send less at a time",
-        )
-        .into_response(),
+    let answered = async {
+        // A request that finds no place within its time is told so like one that takes too long.
+        let _place = api.places.acquire().await;
+        next.run(request).await
     };
+    let answered = async {
+        match tokio::time::timeout(api.request_max, answered).await {
+            Ok(response) => response,
+            Err(_) => ApiError::new(
+                408,
+                "timeout",
+                format!("the request took longer than {:?}", api.request_max),
+                "send less at a time, or try again when the server has less to do",
+            )
+            .into_response(),
+        }
+    };
+    let mut response = TRACE.scope(trace.clone(), answered).await;
     let headers = response.headers_mut();
     for (name, value) in [
         ("x-content-type-options", "nosniff"),

@@ -18,6 +18,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How often tenants, hosts and keys are looked for.
 const SCAN: Duration = Duration::from_secs(1);
 
+/// How long the database may take to list tenants; following must go on without it.
+const ASK_MAX: Duration = Duration::from_secs(2);
+
 /// Marks pointers whose release could not be opened.
 const FAILED: &str = "failed:";
 
@@ -105,6 +108,7 @@ async fn look(app: &Arc<App>, versions: &mut Versions, read_all: bool) {
                 Ok(PointerRead::Unchanged | PointerRead::Absent) => continue,
                 Err(error) => {
                     tracing::warn!(%tenant, %channel, %error, "a channel cannot be followed; what is served stays");
+                    start_from_last(app, &tenant, &channel).await;
                     continue;
                 }
             };
@@ -131,6 +135,17 @@ async fn look(app: &Arc<App>, versions: &mut Versions, read_all: bool) {
     }
 }
 
+/// After a start without the object store: serves what was served when it was last there.
+async fn start_from_last(app: &Arc<App>, tenant: &TenantId, channel: &ChannelName) {
+    if app.tenant(tenant).is_some_and(|t| t.channels.load().contains_key(channel)) {
+        return;
+    }
+    let last = app.objects.tenant(tenant).last_pointer(&ChannelState::pointer(channel));
+    if let Some(state) = last.and_then(|body| serde_json::from_slice::<ChannelState>(&body).ok()) {
+        apply(app, tenant.clone(), state).await;
+    }
+}
+
 async fn scan(app: &Arc<App>, versions: &mut Versions) {
     let failed: Vec<_> = versions.keys().filter(|(_, name)| name.starts_with(FAILED)).cloned().collect();
     for (tenant, name) in failed {
@@ -138,48 +153,67 @@ async fn scan(app: &Arc<App>, versions: &mut Versions) {
         versions.remove(&(tenant, name));
     }
     let mut hosts = HashMap::new();
-    match &app.engine {
-        Some(engine) => match engine.db().tenants().await {
-            Ok(rows) => {
-                for row in rows {
-                    app.tenant_or_new(&row.tenant);
-                    hosts.extend(row.hosts.into_iter().map(|h| (h, row.tenant.clone())));
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "tenants cannot be listed; those that are known stay");
-                return;
-            }
-        },
-        None => {
-            let tenants = match app.objects.tenants().await {
-                Ok(tenants) => tenants,
-                Err(error) => {
-                    tracing::warn!(%error, "tenants cannot be listed; those that are known stay");
-                    return;
-                }
-            };
-            for tenant in tenants {
-                let state = app.tenant_or_new(&tenant);
-                let id = (tenant.clone(), KeyRing::POINTER.to_owned());
-                let read = app.objects.tenant(&tenant).get_pointer(KeyRing::POINTER, versions.get(&id)).await;
-                match read {
-                    Ok(PointerRead::Changed { body, version }) => {
-                        if let Ok(ring) = serde_json::from_slice::<KeyRing>(&body) {
-                            state.ring.store(Arc::new(ring));
-                        }
-                        versions.insert(id, version);
-                    }
-                    Ok(_) | Err(StoreError::Missing { .. }) => {}
-                    Err(error) => {
-                        tracing::warn!(%tenant, %error, "keys cannot be read; those that are known stay")
-                    }
-                }
-                hosts.extend(state.ring.load().hosts.iter().map(|h| (h.clone(), tenant.clone())));
-            }
+    let tenants = match &app.engine {
+        Some(engine) => {
+            let rows = tokio::time::timeout(ASK_MAX, engine.db().tenants()).await;
+            rows.map_err(|_| "the database does not answer".to_owned()).and_then(|rows| {
+                let rows = rows.map_err(|e| e.to_string())?;
+                let named = rows.iter().flat_map(|r| r.hosts.iter().map(|h| (h.clone(), r.tenant.clone())));
+                hosts.extend(named);
+                Ok(rows.into_iter().map(|r| r.tenant).collect())
+            })
         }
+        None => app.objects.tenants().await.map_err(|e| e.to_string()),
+    };
+    let complete = tenants.is_ok();
+    let tenants: Vec<TenantId> = tenants.unwrap_or_else(|error| {
+        tracing::warn!(error, "tenants cannot be listed; those that are known stay");
+        let known = app.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        known.keys().cloned().chain(app.objects.tenants_here()).collect::<BTreeSet<_>>().into_iter().collect()
+    });
+    for tenant in tenants {
+        let state = app.tenant_or_new(&tenant);
+        follow_ring(app, &tenant, versions).await;
+        if app.engine.is_none() {
+            hosts.extend(state.ring.load().hosts.iter().map(|h| (h.clone(), tenant.clone())));
+        }
+    }
+    if !complete && app.engine.is_some() {
+        return;
     }
     if **app.hosts.load() != hosts {
         app.hosts.store(Arc::new(hosts));
+    }
+}
+
+/// Takes over the keys of a tenant as they are now.
+pub async fn read_ring(app: &App, tenant: &TenantId) {
+    follow_ring(app, tenant, &mut Versions::new()).await;
+}
+
+/// Takes over the keys of a tenant when their pointer object has changed.
+async fn follow_ring(app: &App, tenant: &TenantId, versions: &mut Versions) {
+    let objects = app.objects.tenant(tenant);
+    let id = (tenant.clone(), KeyRing::POINTER.to_owned());
+    let body = match objects.get_pointer(KeyRing::POINTER, versions.get(&id)).await {
+        Ok(PointerRead::Changed { body, version }) => {
+            versions.insert(id, version);
+            body
+        }
+        Ok(_) | Err(StoreError::Missing { .. }) => return,
+        Err(error) => {
+            tracing::warn!(%tenant, %error, "keys cannot be read; those that are known stay");
+            let known = app.tenant(tenant).is_some_and(|t| !t.ring.load().keys.is_empty());
+            match objects.last_pointer(KeyRing::POINTER) {
+                Some(body) if !known => body,
+                _ => return,
+            }
+        }
+    };
+    match serde_json::from_slice(&body) {
+        Ok(ring) => app.set_ring(tenant, ring),
+        Err(error) => {
+            tracing::error!(%tenant, %error, "the key ring cannot be read; the keys that are known stay")
+        }
     }
 }

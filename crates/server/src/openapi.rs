@@ -164,8 +164,8 @@ const API: &[Row] = &[
         "post",
         "/api/v1/tenants",
         "admin",
-        "Makes a tenant, or sets its host names.",
-        &[("tenant", "string"), ("hosts", "array of strings?")],
+        "Makes a tenant, or sets its host names; `admin` names whom a first key is made for.",
+        &[("tenant", "string"), ("hosts", "array of strings?"), ("admin", "string?")],
     ),
     ("get", "/api/v1/migrations", "preview", "Content migrations that were run.", &[]),
     (

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
+use ashlar_model::{Right, TenantId};
 use axum::{
     Json, Router,
     extract::State,
@@ -56,18 +57,33 @@ async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
         Some(engine) => engine.db().ping().await.map_err(|e| e.to_string()),
         None => Ok(()),
     };
-    let serving: Vec<_> = channels(&app).into_iter().map(|(t, c, r, _)| format!("{t}/{c}: r{r}")).collect();
+    // How many, not which: anybody may ask.
+    let serving = channels(&app).len();
     match sql {
-        Ok(()) => (StatusCode::OK, Json(json!({"status": "ready", "serving": serving}))),
-        Err(why) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            Json(json!({"status": "not ready", "why": why, "serving": serving})),
-        ),
+        Ok(()) => (StatusCode::OK, Json(json!({"status": "ready", "channels": serving}))),
+        Err(error) => {
+            tracing::warn!(error, "not ready");
+            let body =
+                json!({"status": "not ready", "why": "the database does not answer", "channels": serving});
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body))
+        }
     }
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render(&channels(&app)))
+/// Figures of the process for everybody; what a channel serves only with a key of its tenant that has the scope `admin`
+/// (one of `main` sees all).
+async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {
+    let access = match crate::auth::bearer(&headers) {
+        Some(key) => app.reading_key(key).await.ok().flatten(),
+        None => None,
+    };
+    let mut channels = channels(&app);
+    channels.retain(|(tenant, ..)| {
+        access.as_ref().is_some_and(|a| {
+            a.actor.may(&Right::Admin) && (a.tenant == TenantId::main() || a.tenant.as_str() == tenant)
+        })
+    });
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render(&channels))
 }
 
 /// A time to the minute, for people.

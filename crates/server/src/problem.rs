@@ -10,6 +10,13 @@ use axum::{
 };
 use serde_json::{Value, json};
 
+use crate::app::KeyFailure;
+
+tokio::task_local! {
+    /// The trace of the request that is answered.
+    pub static TRACE: Option<TraceId>;
+}
+
 /// A problem of the management API.
 #[derive(Debug)]
 pub struct ApiError {
@@ -18,7 +25,6 @@ pub struct ApiError {
     pub detail: String,
     pub help: String,
     pub more: Value,
-    pub trace: Option<TraceId>,
 }
 
 /// Status and code of an error of the `release` room.
@@ -53,27 +59,27 @@ impl From<ReleaseError> for ApiError {
         if status >= 500 {
             tracing::error!(%error, code, "a request could not be answered");
         }
-        Self {
-            status,
-            code: code.to_owned(),
-            detail: error.to_string(),
-            help: error.help(),
-            more,
-            trace: None,
+        Self { status, code: code.to_owned(), detail: error.to_string(), help: error.help(), more }
+    }
+}
+
+impl From<KeyFailure> for ApiError {
+    fn from(failure: KeyFailure) -> Self {
+        match failure {
+            KeyFailure::Engine(error) => error.into(),
+            KeyFailure::TooMany => Self::new(
+                429,
+                "too-many-requests",
+                failure.to_string(),
+                "check the key, and wait a moment before trying again",
+            ),
         }
     }
 }
 
 impl ApiError {
     pub fn new(status: u16, code: &str, detail: impl Into<String>, help: impl Into<String>) -> Self {
-        Self {
-            status,
-            code: code.to_owned(),
-            detail: detail.into(),
-            help: help.into(),
-            more: Value::Null,
-            trace: None,
-        }
+        Self { status, code: code.to_owned(), detail: detail.into(), help: help.into(), more: Value::Null }
     }
 
     /// Input that is wrong.
@@ -104,7 +110,7 @@ impl IntoResponse for ApiError {
         if !self.help.is_empty() {
             body["help"] = json!(self.help);
         }
-        if let Some(trace) = &self.trace {
+        if let Ok(Some(trace)) = TRACE.try_with(Clone::clone) {
             body["trace_id"] = json!(trace);
         }
         if let (Value::Object(body), Value::Object(more)) = (&mut body, self.more) {

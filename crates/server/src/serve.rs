@@ -6,7 +6,7 @@ use ashlar_model::ServerConfig;
 use ashlar_release::Engine;
 use ashlar_store::Objects;
 use axum::Router;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -21,6 +21,10 @@ use crate::{
 
 /// How often schedules are looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// Every how many ticks everything is compared and repaired.
+const MEND_TICKS: u64 = 30;
+/// Requests of the management API that are worked on at a time; more of them wait.
+const API_REQUESTS_MAX: usize = 256;
 
 /// What a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +99,8 @@ pub async fn serve(
         let api = Arc::new(Api {
             app: app.clone(),
             limits: Limits::new(options.config.requests_per_second_max),
+            places: Semaphore::new(API_REQUESTS_MAX),
+            upload_bytes_max: options.config.upload_bytes_max,
             request_max: Duration::from_secs(options.config.request_seconds_max.max(1)),
         });
         router = router.merge(api::router(api, options.config.body_bytes_max));
@@ -121,12 +127,19 @@ pub async fn serve(
 async fn work(app: Arc<App>, engine: Engine, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut number, mut late) = (0_u64, (0, 0));
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let failed = match engine.tick().await {
+        let torn = engine.take_torn();
+        let done = match torn || number.is_multiple_of(MEND_TICKS) {
+            true => engine.tick().await,
+            false => engine.run_schedules().await,
+        };
+        number += 1;
+        let failed = match done {
             Ok(tick) => {
                 for (changeset, why) in &tick.failed {
                     tracing::error!(changeset, why, "a schedule could not be kept");
@@ -135,17 +148,15 @@ async fn work(app: Arc<App>, engine: Engine, stop: CancellationToken) {
             }
             Err(error) => {
                 tracing::error!(%error, "schedules cannot be looked at");
+                number = 0;
                 true
             }
         };
-        let (overdue, latest) = match overdue(&engine).await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(%error, "overdue schedules cannot be counted");
-                (0, 0)
-            }
-        };
-        app.metrics.ticked(failed, overdue, latest);
+        match overdue(&engine).await {
+            Ok(found) => late = found,
+            Err(error) => tracing::warn!(%error, "overdue schedules cannot be counted; the last count stays"),
+        }
+        app.metrics.ticked(failed, late.0, late.1);
         let tenants: Vec<_> =
             app.tenants.read().unwrap_or_else(std::sync::PoisonError::into_inner).keys().cloned().collect();
         for tenant in tenants {

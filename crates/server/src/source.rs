@@ -8,7 +8,7 @@ use ashlar_release::{Access, At, Ctx, PreviewDrafts, ReleaseError};
 use async_trait::async_trait;
 
 use crate::{
-    app::{App, roots},
+    app::{App, KeyFailure, roots},
     lane::{Caller, Resolved, Source},
 };
 
@@ -59,7 +59,7 @@ impl Releases {
                 .help("read drafts, candidates and releases from an author node"));
         };
         let ctx = Ctx::new(access.tenant.clone(), access.actor.clone()).map_err(|e| failed(&e))?;
-        let name = format!("{}/{at}", access.tenant);
+        let mut name = format!("{}/{at}", access.tenant);
         let found = match at {
             At::Channel(channel) => {
                 let tenant = self.0.tenant(&access.tenant).ok_or_else(|| no_release(&access.tenant))?;
@@ -88,6 +88,11 @@ impl Releases {
                 roots(&at.to_string(), &frozen.snapshot, &frozen.definitions, &frozen.derived)
             }
             At::Draft => {
+                // As long as nothing has happened, drafts are what they were.
+                name = format!("{name}@{}", engine.state_token(&ctx).await.map_err(|e| failed(&e))?);
+                if let Some(view) = self.0.preview(&name) {
+                    return Ok(view);
+                }
                 let drafts = engine.run(&ctx, PreviewDrafts::default()).await.map_err(|e| failed(&e))?;
                 roots("draft", &drafts.snapshot, &drafts.definitions, &drafts.derived)
             }
@@ -96,9 +101,7 @@ impl Releases {
         let objects = self.0.objects.tenant(&access.tenant);
         let view = ReleaseView::open(&objects, &roots, None, &self.0.caches)
             .map_err(|e| Problem::new(503, "storage", "Not available", e.to_string()))?;
-        if *at != At::Draft {
-            self.0.keep_preview(name, view.clone());
-        }
+        self.0.keep_preview(name, view.clone());
         Ok(view)
     }
 }
@@ -107,7 +110,7 @@ impl Releases {
 impl Source for Releases {
     fn resolve(&self, caller: &Caller<'_>) -> Option<Resolved> {
         match caller.key {
-            Some(key) => self.of_access(self.0.known_key(key)??.as_ref()),
+            Some(key) => self.of_access(self.0.ring_key(key)?.as_ref()),
             None => {
                 let tenant = self.0.tenant(&self.0.tenant_of_host(caller.host))?;
                 Some(Resolved { release: tenant.public.load_full()?, public: true })
@@ -118,7 +121,13 @@ impl Source for Releases {
     async fn explain(&self, caller: &Caller<'_>, at: Option<&str>) -> Result<Resolved, Problem> {
         let access = match caller.key {
             Some(key) => {
-                let checked = self.0.check_key(key).await.map_err(|e| failed(&e))?;
+                let checked = self.0.reading_key(key).await.map_err(|failure| match failure {
+                    KeyFailure::Engine(error) => failed(&error),
+                    KeyFailure::TooMany => {
+                        Problem::new(429, "too-many-requests", "Too many requests", failure.to_string())
+                            .help("check the key, and wait a moment before trying again")
+                    }
+                })?;
                 Some(checked.ok_or_else(unknown_key)?)
             }
             None => None,

@@ -221,15 +221,17 @@ impl Objects {
     /// # Errors
     /// When they cannot be listed.
     pub async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
-        let dir = self.inner.dir.join("t");
-        let mut found: std::collections::BTreeSet<TenantId> = std::fs::read_dir(&dir)
-            .map_err(|e| StoreError::io("list", &dir, e))?
-            .filter_map(|e| TenantId::new(e.ok()?.file_name().to_str()?).ok())
-            .collect();
+        let mut found: std::collections::BTreeSet<TenantId> = self.tenants_here().into_iter().collect();
         if let Some(remote) = &self.inner.remote {
             found.extend(remote.tenants().await?);
         }
         Ok(found.into_iter().collect())
+    }
+
+    /// The tenants that have objects in the directory.
+    pub fn tenants_here(&self) -> Vec<TenantId> {
+        let names = std::fs::read_dir(self.inner.dir.join("t")).into_iter().flatten();
+        names.filter_map(|e| TenantId::new(e.ok()?.file_name().to_str()?).ok()).collect()
     }
 
     /// Whether a remote stands behind the directory.

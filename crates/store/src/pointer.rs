@@ -1,6 +1,10 @@
 //! Small objects that change: channel pointers and key rings. Each is replaced as a whole.
 
-use std::{os::unix::fs::MetadataExt, path::PathBuf, time::UNIX_EPOCH};
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
 
 use bytes::Bytes;
 
@@ -54,6 +58,22 @@ impl PointerRead {
     }
 }
 
+/// Replaces a file as a whole, durably.
+fn replace(path: &Path, body: &[u8]) -> Result<(), StoreError> {
+    let dir = path.parent().ok_or(StoreError::Usage("a pointer has a directory"))?;
+    let failed = |op| move |e| StoreError::io(op, dir, e);
+    crate::objects::make_durable_dir(dir)?;
+    let mut temp = tempfile::Builder::new()
+        .prefix(".new-")
+        .suffix(".tmp")
+        .tempfile_in(dir)
+        .map_err(failed("make a file in"))?;
+    std::io::Write::write_all(&mut temp, body).map_err(failed("write a pointer in"))?;
+    temp.as_file().sync_all().map_err(failed("sync a pointer in"))?;
+    temp.persist(path).map_err(|e| StoreError::io("rename a pointer in", dir, e.error))?;
+    sync_dir(dir)
+}
+
 impl TenantObjects {
     fn pointer_path(&self, name: &str) -> Result<PathBuf, StoreError> {
         let good = name.len() <= 200
@@ -74,21 +94,18 @@ impl TenantObjects {
         if let Some(remote) = &self.inner.remote {
             return remote.put_pointer(&self.inner.tenant, name, body).await;
         }
-        blocking(move || {
-            let dir = path.parent().ok_or(StoreError::Usage("a pointer has a directory"))?;
-            let failed = |op| move |e| StoreError::io(op, dir, e);
-            crate::objects::make_durable_dir(dir)?;
-            let mut temp = tempfile::Builder::new()
-                .prefix(".new-")
-                .suffix(".tmp")
-                .tempfile_in(dir)
-                .map_err(failed("make a file in"))?;
-            std::io::Write::write_all(&mut temp, &body).map_err(failed("write a pointer in"))?;
-            temp.as_file().sync_all().map_err(failed("sync a pointer in"))?;
-            temp.persist(&path).map_err(|e| StoreError::io("rename a pointer in", dir, e.error))?;
-            sync_dir(dir)
-        })
-        .await
+        blocking(move || replace(&path, &body)).await
+    }
+
+    fn last_path(&self, name: &str) -> PathBuf {
+        self.inner.dir.join("last").join(name)
+    }
+
+    /// What a pointer object of the remote said when this node last read it; for a start without the remote.
+    pub fn last_pointer(&self, name: &str) -> Option<Bytes> {
+        self.inner.remote.as_ref()?;
+        self.pointer_path(name).ok()?;
+        std::fs::read(self.last_path(name)).ok().map(Bytes::from)
     }
 
     /// Reads a pointer object, unless it is still at version `known`.
@@ -102,7 +119,15 @@ impl TenantObjects {
     ) -> Result<PointerRead, StoreError> {
         let path = self.pointer_path(name)?;
         if let Some(remote) = &self.inner.remote {
-            return remote.get_pointer(&self.inner.tenant, name, known).await;
+            let read = remote.get_pointer(&self.inner.tenant, name, known).await?;
+            if let PointerRead::Changed { body, .. } = &read {
+                let (copy, body) = (self.last_path(name), body.clone());
+                // Only a start without the remote misses the copy.
+                if let Err(error) = blocking(move || replace(&copy, &body)).await {
+                    tracing::warn!(%error, "a pointer could not be kept here");
+                }
+            }
+            return Ok(read);
         }
         let Some(version) = self.pointer_stat(name) else { return Ok(PointerRead::Absent) };
         if known == Some(&version) {

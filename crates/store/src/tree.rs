@@ -85,17 +85,28 @@ impl Tree {
     /// # Errors
     /// When a node on the way is missing or damaged.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.position(key)?.map(|(node, index)| node.value_bytes(index)))
+    }
+
+    /// The value under a key where it lies. This is the read path of delivery.
+    ///
+    /// # Errors
+    /// When a node on the way is missing or damaged.
+    pub fn get_ref(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
+        Ok(self.position(key)?.map(|(node, index)| node.value(index)))
+    }
+
+    /// The leaf that has a key, and where in it.
+    fn position(&self, key: &[u8]) -> Result<Option<(&Node, usize)>, StoreError> {
         let mut node = &self.root;
-        loop {
+        while node.level() > 0 {
             let index = node.lower_bound(key);
             if index == node.count() {
                 return Ok(None);
             }
-            if node.level() == 0 {
-                return Ok((node.key(index) == key).then(|| node.value_bytes(index)));
-            }
             node = self.child(node, index)?;
         }
+        Ok(node.exact(key).map(|index| (node.as_ref(), index)))
     }
 
     /// Entries between two bounds, in key order; also from the back.

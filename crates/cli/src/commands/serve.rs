@@ -84,7 +84,29 @@ async fn asked_to_stop() {
     }
 }
 
-/// What `[server]` of the working definitions says, with the arguments over it.
+/// Lets `ASHLAR_SERVER_<SETTING>` stand over the settings of `[server]`.
+fn from_environment(config: ServerConfig) -> Result<ServerConfig, CliError> {
+    let mut settings = serde_json::to_value(&config).unwrap_or_default();
+    let Some(members) = settings.as_object_mut() else { return Ok(config) };
+    for (name, value) in members {
+        let variable = format!("ASHLAR_SERVER_{}", name.to_uppercase());
+        let Some(given) = std::env::var_os(&variable) else { continue };
+        let given = given.to_string_lossy();
+        *value = match value.is_number() {
+            false => json!(given),
+            true => json!(given.parse::<u64>().map_err(|e| {
+                CliError::input(
+                    format!("{variable}: `{given}` is not a whole number: {e}"),
+                    "mend the variable, or unset it",
+                )
+            })?),
+        };
+    }
+    serde_json::from_value(settings)
+        .map_err(|e| CliError::input(format!("ASHLAR_SERVER_…: {e}"), "mend the variable, or unset it"))
+}
+
+/// What `[server]` of the working definitions says, with the environment and then the arguments over it.
 async fn config_of(engine: Option<&Engine>, args: &ServeArgs) -> Result<ServerConfig, CliError> {
     let mut config = ServerConfig::default();
     if let Some(engine) = engine {
@@ -93,6 +115,7 @@ async fn config_of(engine: Option<&Engine>, args: &ServeArgs) -> Result<ServerCo
             config = engine.rules(&ctx.tenant, &digest)?.config.server.clone();
         }
     }
+    let mut config = from_environment(config)?;
     if let Some(listen) = &args.listen {
         config.listen.clone_from(listen);
     }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ashlar_model::{CandidateId, ChannelName};
+use ashlar_model::{CandidateId, ChannelName, Right};
 use ashlar_release::{
     ApprovalGiven, Approve, CandidateView, CreateCandidate, DiscardCandidate, Page, Promote, Promoted,
     Rejudge, Waive,
@@ -45,6 +45,7 @@ pub async fn discard(caller: Caller, Path(candidate): Path<CandidateId>) -> Answ
 }
 
 pub async fn gates(caller: Caller, Path(candidate): Path<CandidateId>) -> Answer<CandidateView> {
+    caller.engine.permit(&caller.ctx, Right::Write)?;
     let now = caller.engine.candidate(&caller.ctx, candidate).await?;
     match now.status.as_str() {
         "passed" | "failed" => answer(caller.engine.run(&caller.ctx, Rejudge { candidate }).await?),

@@ -18,6 +18,7 @@ use axum::{
     routing::{delete, get, post},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::Semaphore;
 
 use crate::{
     app::App,
@@ -31,6 +32,10 @@ pub struct Api {
     pub app: Arc<App>,
     pub limits: Limits,
     pub request_max: Duration,
+    /// The most bytes of an uploaded release.
+    pub upload_bytes_max: u64,
+    /// Requests that are worked on at a time.
+    pub places: Semaphore,
 }
 
 /// The outcome of an endpoint.
@@ -150,7 +155,6 @@ pub fn router(api: Arc<Api>, body_bytes_max: usize) -> Router {
         .route("/api/{*rest}", axum::routing::any(nothing_here))
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes_max))
-        .layer(middleware::from_fn_with_state(api.clone(), around))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(
             |_: Box<dyn std::any::Any + Send>| -> Response {
                 ApiError::new(
@@ -162,5 +166,6 @@ pub fn router(api: Arc<Api>, body_bytes_max: usize) -> Router {
                 .into_response()
             },
         ))
+        .layer(middleware::from_fn_with_state(api.clone(), around))
         .with_state(api)
 }

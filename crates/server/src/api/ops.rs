@@ -1,13 +1,16 @@
+use std::sync::Arc;
+
 use ashlar_model::{ChannelName, Right, TenantId};
 use ashlar_release::{
-    AuditRow, CollectGarbage, Collected, CreateKey, CreateTenant, CreatedKey, EventRow, KeyView,
+    AuditRow, CollectGarbage, Collected, CreateKey, CreateTenant, CreatedKey, Ctx, EventRow, KeyView,
     MigrateContent, Migrated, MigrationView, Page, ReleaseError, RevertMigration, RevokeKey, Tick,
 };
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Body, Path, Query, answer, candidates::Cursor};
-use crate::auth::Caller;
+use super::{Answer, Api, Body, Path, Query, answer, candidates::Cursor};
+use crate::{auth::Caller, follow::read_ring};
 
 #[derive(Deserialize)]
 pub struct After {
@@ -43,13 +46,25 @@ pub struct KeyBody {
     expires_at: Option<String>,
 }
 
-pub async fn create_key(caller: Caller, Body(b): Body<KeyBody>) -> Answer<CreatedKey> {
+pub async fn create_key(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(b): Body<KeyBody>,
+) -> Answer<CreatedKey> {
     let create = CreateKey { name: b.name, scopes: b.scopes, channel: b.channel, expires_at: b.expires_at };
-    answer(caller.engine.run(&caller.ctx, create).await?)
+    let created = caller.engine.run(&caller.ctx, create).await?;
+    read_ring(&api.app, &caller.ctx.tenant).await;
+    answer(created)
 }
 
-pub async fn revoke_key(caller: Caller, Path(id): Path<String>) -> Answer<Value> {
+pub async fn revoke_key(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Answer<Value> {
     caller.engine.run(&caller.ctx, RevokeKey { id: id.clone() }).await?;
+    read_ring(&api.app, &caller.ctx.tenant).await;
+    api.app.forget_key(&id);
     answer(json!({"id": id, "revoked": true}))
 }
 
@@ -71,11 +86,25 @@ pub struct TenantBody {
     tenant: TenantId,
     #[serde(default)]
     hosts: Vec<String>,
+    /// For whom a first key with the scope `admin` is made in the tenant.
+    admin: Option<String>,
 }
 
-pub async fn create_tenant(caller: Caller, Body(b): Body<TenantBody>) -> Answer<Value> {
-    let view = json!({"tenant": b.tenant, "hosts": b.hosts});
-    caller.engine.run(&caller.ctx, CreateTenant { tenant: b.tenant, hosts: b.hosts }).await?;
+pub async fn create_tenant(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(b): Body<TenantBody>,
+) -> Answer<Value> {
+    let mut view = json!({"tenant": b.tenant, "hosts": b.hosts});
+    let create = CreateTenant { tenant: b.tenant.clone(), hosts: b.hosts.clone() };
+    caller.engine.run(&caller.ctx, create).await?;
+    api.app.set_hosts(&b.tenant, &b.hosts);
+    if let Some(name) = b.admin {
+        let ctx = Ctx { tenant: b.tenant.clone(), ..caller.ctx.clone() };
+        let create = CreateKey { name, scopes: vec![Right::Admin], channel: None, expires_at: None };
+        view["key"] = json!(caller.engine.run(&ctx, create).await?);
+    }
+    read_ring(&api.app, &b.tenant).await;
     answer(view)
 }
 
@@ -102,8 +131,7 @@ pub async fn gc(caller: Caller) -> Answer<Collected> {
     answer(caller.engine.run(&caller.ctx, CollectGarbage).await?)
 }
 
-/// Runs what is due in the caller's installation.
+/// Runs what is due in the caller's tenant.
 pub async fn tick(caller: Caller) -> Answer<Tick> {
-    caller.engine.permit(&caller.ctx, Right::Release)?;
-    answer(caller.engine.tick().await?)
+    answer(caller.engine.tick_tenant(&caller.ctx).await?)
 }

@@ -1,6 +1,6 @@
 use std::{io::Write, sync::Arc};
 
-use ashlar_model::ReleaseId;
+use ashlar_model::{ReleaseId, Right};
 use ashlar_release::{
     CandidateView, ChannelView, ImportBundle, Page, ReleaseDiff, ReleaseInfo, Rollback, RolledBack,
     Verification,
@@ -86,16 +86,23 @@ pub async fn export(caller: Caller, Path(release): Path<ReleaseId>) -> Result<Re
 }
 
 /// Makes a candidate of an exported release; the body is the file.
-pub async fn import(caller: Caller, body: HttpBody) -> Answer<CandidateView> {
+pub async fn import(State(api): State<Arc<Api>>, caller: Caller, body: HttpBody) -> Answer<CandidateView> {
+    // Before anything is taken in.
+    caller.engine.permit(&caller.ctx, Right::Release)?;
     let failed = |e: &dyn std::fmt::Display| {
         ApiError::new(503, "storage", format!("the upload could not be kept: {e}"), "")
     };
     let file = tempfile::tempfile().map_err(|e| failed(&e))?;
     let mut out = tokio::fs::File::from_std(file);
     let mut pieces = body.into_data_stream();
+    let mut left = api.upload_bytes_max;
     while let Some(piece) = pieces.next().await {
         let piece =
             piece.map_err(|e| ApiError::invalid(format!("the upload broke off: {e}"), "send it again"))?;
+        left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
+            let detail = format!("the file is larger than {} bytes", api.upload_bytes_max);
+            ApiError::new(413, "too-large", detail, "raise server.upload_bytes_max, or import it with --data")
+        })?;
         tokio::io::AsyncWriteExt::write_all(&mut out, &piece).await.map_err(|e| failed(&e))?;
     }
     tokio::io::AsyncSeekExt::rewind(&mut out).await.map_err(|e| failed(&e))?;
