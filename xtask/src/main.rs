@@ -6,7 +6,7 @@ mod peers;
 mod run;
 mod tidy;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -45,17 +45,29 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
-    /// Reads by key, beside nginx.
+    /// Reads by key, beside nginx and Varnish.
     Delivery {
-        /// Options of this benchmark.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<String>,
+        /// How many entries, each size in turn.
+        #[arg(long, value_delimiter = ',', default_value = "10000,1000000")]
+        entries: Vec<usize>,
+        /// Seconds per peer and round.
+        #[arg(long, default_value_t = 5)]
+        seconds: u32,
+        /// Rounds that count.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// A directory that keeps data sets for the next run.
+        #[arg(long)]
+        keep: Option<PathBuf>,
     },
     /// One changed entry until its new body is served; rollback, diff, import, start, memory.
     Publish {
         /// How many entries.
         #[arg(long, default_value_t = 10_000)]
         entries: usize,
+        /// A directory that keeps data sets for the next run.
+        #[arg(long)]
+        keep: Option<PathBuf>,
     },
 }
 
@@ -63,8 +75,13 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test { filter } => run::test(filter.as_deref()),
         Command::Faults { rounds, seed } => run::faults(rounds, seed),
-        Command::Bench { what: Bench::Delivery { args } } => bench::delivery::run(&args),
-        Command::Bench { what: Bench::Publish { entries } } => bench::publish::run(entries),
+        Command::Bench { what: Bench::Delivery { entries, seconds, rounds, keep } } => {
+            let (entries, keep) = (&entries, keep.as_deref());
+            bench::delivery::run(&bench::delivery::Options { entries, seconds, rounds, keep })
+        }
+        Command::Bench { what: Bench::Publish { entries, keep } } => {
+            bench::publish::run(entries, keep.as_deref())
+        }
         Command::Tidy => tidy::tidy(),
     };
     match done {

@@ -1,111 +1,157 @@
-//! `cargo xtask bench delivery`: the lane beside nginx, on one core each in turn, in the same run.
-//!
-//! The server is `xtask bench delivery serve COUNT DIR`: the real lane on one runtime thread over a release that is
-//! generated once. The load comes from wrk on the other core, with random keys.
+//! Reads by key: the server beside nginx and Varnish with the same bytes, one core each in turn, in the same run.
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use ashlar_contracts::ContractSet;
-use ashlar_delivery::{
-    Caches, Definitions, Problem, ReleaseRoots, ReleaseView,
-    lookup::{self, LookupRules},
-    views::Views,
-};
-use ashlar_model::{
-    Digest, EntryId, EntryKey, EntryRecord, Files, Locale, TenantId, TypeName, canonical_json,
-};
-use ashlar_server::lane::{Caller, LaneConfig, Resolved, Source, router, serve};
-use ashlar_store::{Objects, Tree};
-use async_trait::async_trait;
-use serde_json::json;
+use serde_json::Value;
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+use super::site::{Result, Server, Site, entry};
 
-const CONTRACT: &str = r#"{"type":"object","additionalProperties":false,"properties":{
-"slug":{"type":"string","x-ashlar":{"indexed":true}},"price":{"type":"number","x-ashlar":{"indexed":true}},
-"title":{"type":"string"},"body":{"type":"string"}}}"#;
-const VIEW: &str = "source = 'page'\nlookup = 'slug'\nfields = ['title', 'body']\n";
-const SECONDS: u32 = 5;
-const ROUNDS: usize = 3;
 const CONNECTIONS: u32 = 32;
-const ENTRIES_PER_COMMIT: u64 = 50_000;
+/// nginx and Varnish have as many files and objects.
+const YARDSTICK_ENTRIES: usize = 10_000;
 
-/// Runs the benchmark, or serves one data set when called by it.
+/// What is measured, and for how long.
+pub struct Options<'a> {
+    /// Sizes of the server's data sets.
+    pub entries: &'a [usize],
+    /// Seconds per peer and round.
+    pub seconds: u32,
+    /// Rounds after the first, which fills caches.
+    pub rounds: usize,
+    /// Where data sets are kept between runs.
+    pub keep: Option<&'a Path>,
+}
+
+/// Who answers, and what is asked.
+struct Peer {
+    name: String,
+    /// The process that does the work.
+    pid: u32,
+    address: String,
+    path: &'static str,
+    entries: usize,
+    results: Vec<(f64, f64, f64)>,
+}
+
+/// A process that ends with this value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs the benchmark.
 ///
 /// # Errors
-/// When nginx, wrk or taskset is missing, or a data set cannot be written.
-pub fn run(args: &[String]) -> Result<()> {
-    if let [what, count, dir] = args
-        && what == "serve"
-    {
-        return serve_one(count.parse()?, Path::new(dir));
-    }
+/// When nginx, wrk or taskset is missing, or a peer answers other bytes. Varnish is left out when it is missing.
+pub fn run(options: &Options<'_>) -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let counts: &[u64] = if args.iter().any(|a| a == "--small") { &[10_000] } else { &[10_000, 1_000_000] };
     let script = dir.path().join("random.lua");
     fs::write(
         &script,
-        "local n = tonumber(os.getenv('ENTRIES'))\nmath.randomseed(os.time())\nrequest = function() return \
-         wrk.format('GET', string.format('/v1/entries/page/p%07d', math.random(0, n - 1))) end\n",
+        "local n, path = tonumber(os.getenv('ENTRIES')), os.getenv('ENTRY_PATH')\nmath.randomseed(os.time())\n\
+         request = function() return wrk.format('GET', path .. math.random(0, n - 1)) end\n",
     )?;
     let mut peers = Vec::new();
-    for count in counts {
-        peers.push(start_lane(*count, &dir.path().join(count.to_string()))?);
+    let mut servers: Vec<(Site, Server)> = Vec::new();
+    for entries in options.entries {
+        let site = Site::of(*entries, options.keep)?;
+        site.warm()?;
+        let server = site.serve(Some("0"))?;
+        for (what, path) in [("entry", "/v1/entries/page/p"), ("view", "/v1/shaped/p")] {
+            peers.push(Peer {
+                name: format!("ashlar, {what} of {entries}"),
+                pid: server.child.id(),
+                address: server.address.clone(),
+                path,
+                entries: *entries,
+                results: Vec::new(),
+            });
+        }
+        servers.push((site, server));
     }
-    peers.push(start_nginx(dir.path())?);
-    println!("{:<18}{:>12}{:>12}{:>14}", "peer", "requests/s", "p99", "CPU us/request");
-    for round in 0..=ROUNDS {
-        for peer in &peers {
-            let line = peer.load(&script)?;
-            // The first round fills the caches of both.
+    let (_nginx, nginx) = start_nginx(dir.path())?;
+    let _varnish = match start_varnish(dir.path(), &nginx.address) {
+        Ok((running, varnish)) => {
+            peers.push(varnish);
+            Some(running)
+        }
+        Err(error) => {
+            println!("without Varnish: {error}");
+            None
+        }
+    };
+    peers.push(nginx);
+    for peer in peers.iter().filter(|p| p.path.contains("entries")) {
+        check(peer)?;
+    }
+    for round in 0..=options.rounds {
+        for peer in &mut peers {
+            let result = peer.load(&script, options.seconds)?;
             if round > 0 {
-                println!("{:<18}{line}", peer.name);
+                peer.results.push(result);
             }
+        }
+    }
+    let median = |peer: &Peer, of: fn(&(f64, f64, f64)) -> f64| {
+        let mut all: Vec<f64> = peer.results.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or(0.0)
+    };
+    let rates: Vec<f64> = peers.iter().map(|p| median(p, |r| r.0)).collect();
+    let yardstick = rates.last().copied().unwrap_or(1.0);
+    println!(
+        "medians of {} rounds of {} s, {CONNECTIONS} connections, random keys",
+        options.rounds, options.seconds
+    );
+    println!("{:<28}{:>12}{:>16}{:>12}{:>10}", "peer", "requests/s", "CPU us/request", "p99 ms", "/ nginx");
+    for (peer, rate) in peers.iter().zip(rates) {
+        let (cpu, p99) = (median(peer, |r| r.1), median(peer, |r| r.2));
+        println!("{:<28}{rate:>12.0}{cpu:>16.2}{p99:>12.2}{:>10.2}", peer.name, rate / yardstick);
+    }
+    for (site, server) in &servers {
+        println!(
+            "{:<28}{:>12.0} MB resident",
+            site.dir.file_name().unwrap_or_default().display(),
+            server.memory_mb()
+        );
+    }
+    Ok(())
+}
+
+/// All peers must send the same bytes.
+fn check(peer: &Peer) -> Result<()> {
+    for i in [0, 1, peer.entries - 1] {
+        let out = Command::new("curl")
+            .args(["--silent", "--fail", &format!("http://{}{}{i}", peer.address, peer.path)])
+            .output()?;
+        if serde_json::from_slice::<Value>(&out.stdout).ok() != Some(entry(i, 0)) {
+            return Err(format!("{} sends other bytes for entry {i}", peer.name).into());
         }
     }
     Ok(())
 }
 
-struct Peer {
-    name: String,
-    child: Child,
-    /// The process that does the work.
-    pid: u32,
-    port: u16,
-    entries: u64,
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let _ = self.child.wait();
-    }
-}
-
 impl Peer {
-    fn load(&self, script: &Path) -> Result<String> {
+    /// Requests per second, microseconds of CPU per request, p99 in milliseconds.
+    fn load(&self, script: &Path, seconds: u32) -> Result<(f64, f64, f64)> {
         let before = cpu_us(self.pid)?;
         let output = Command::new("taskset")
-            .args([
-                "-c",
-                "1",
-                "wrk",
-                "-t1",
-                "--latency",
-                &format!("-c{CONNECTIONS}"),
-                &format!("-d{SECONDS}s"),
-                "-s",
-            ])
+            .args(["-c", "1", "wrk", "-t1", "--latency"])
+            .args([format!("-c{CONNECTIONS}"), format!("-d{seconds}s"), "-s".to_owned()])
             .arg(script)
-            .arg(format!("http://127.0.0.1:{}", self.port))
+            .arg(format!("http://{}", self.address))
             .env("ENTRIES", self.entries.to_string())
+            .env("ENTRY_PATH", self.path)
             .output()?;
         let cpu = cpu_us(self.pid)? - before;
         let text = String::from_utf8_lossy(&output.stdout);
@@ -113,12 +159,21 @@ impl Peer {
             return Err(format!("{} gave errors: {text}", self.name).into());
         }
         let word = |mark: &str, at: usize| {
-            text.lines().find(|l| l.contains(mark)).and_then(|l| l.split_whitespace().nth(at)).unwrap_or("?")
+            text.lines().find(|l| l.contains(mark)).and_then(|l| l.split_whitespace().nth(at)).unwrap_or("0")
         };
         let requests: f64 = word("requests in", 0).parse()?;
-        let (rate, p99) = (word("Requests/sec", 1), word("99%", 1));
-        Ok(format!("{rate:>12}{p99:>12}{:>14.2}", cpu / requests))
+        Ok((word("Requests/sec", 1).parse()?, cpu / requests, millis(word("99%", 1))?))
     }
+}
+
+/// A time as wrk prints it, in milliseconds.
+fn millis(text: &str) -> Result<f64> {
+    let (number, factor) = match text {
+        t if t.ends_with("us") => (t.trim_end_matches("us"), 0.001),
+        t if t.ends_with("ms") => (t.trim_end_matches("ms"), 1.0),
+        t => (t.trim_end_matches('s'), 1000.0),
+    };
+    Ok(number.parse::<f64>()? * factor)
 }
 
 /// User and system time of a process so far, in microseconds; the kernel counts hundredths of a second.
@@ -129,35 +184,32 @@ fn cpu_us(pid: u32) -> Result<f64> {
     Ok((ticks(11) + ticks(12)) * 10_000.0)
 }
 
-fn start_lane(entries: u64, dir: &Path) -> Result<Peer> {
-    let mut child = Command::new("taskset")
-        .args(["-c", "0"])
-        .arg(std::env::current_exe()?)
-        .args(["bench", "delivery", "serve", &entries.to_string()])
-        .arg(dir)
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let out = child.stdout.take().ok_or("no output")?;
-    let mut line = String::new();
-    BufReader::new(out).read_line(&mut line)?;
-    // taskset replaces itself by what it starts, so the child's id is the server's.
-    Ok(Peer {
-        name: format!("ashlar {entries}"),
-        pid: child.id(),
-        port: line.trim().parse()?,
-        child,
-        entries,
-    })
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-fn start_nginx(dir: &Path) -> Result<Peer> {
-    let entries = 10_000;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+/// The first child of a process: both yardsticks work in one.
+fn child_of(pid: u32, address: &str) -> Result<u32> {
+    let until = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < until {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        if let Some(child) = children.split_whitespace().next()
+            && TcpStream::connect(address).is_ok()
+        {
+            return Ok(child.parse()?);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Err(format!("nothing answers at {address}").into())
+}
+
+fn start_nginx(dir: &Path) -> Result<(Running, Peer)> {
+    let address = format!("127.0.0.1:{}", free_port()?);
     let root: PathBuf = dir.join("static");
     let pages = root.join("v1/entries/page");
     fs::create_dir_all(&pages)?;
-    for n in 0..entries {
-        fs::write(pages.join(format!("p{n:07}")), body(n)?)?;
+    for i in 0..YARDSTICK_ENTRIES {
+        fs::write(pages.join(format!("p{i}")), entry(i, 0).to_string())?;
     }
     let (d, r) = (dir.display(), root.display());
     let config = format!(
@@ -165,95 +217,46 @@ fn start_nginx(dir: &Path) -> Result<Peer> {
          events {{ worker_connections 4096; }}\n\
          http {{ access_log off; keepalive_requests 100000000; sendfile on; tcp_nopush on;\n\
          default_type application/json; open_file_cache max=20000 inactive=600s; open_file_cache_valid 600s;\n\
-         server {{ listen 127.0.0.1:{port}; root {r}; }} }}\n"
+         server {{ listen {address}; root {r}; }} }}\n"
     );
     let path = dir.join("nginx.conf");
     fs::write(&path, config)?;
-    let child = Command::new("nginx").arg("-c").arg(&path).spawn()?;
-    std::thread::sleep(Duration::from_millis(500));
-    let workers = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id()))?;
-    let pid = workers.split_whitespace().next().ok_or("nginx has no worker")?.parse()?;
-    Ok(Peer { name: "nginx 10000".to_owned(), child, pid, port, entries })
+    let running = Running(Command::new("nginx").arg("-c").arg(&path).spawn()?);
+    let pid = child_of(running.0.id(), &address)?;
+    Ok((running, peer(format!("nginx, {YARDSTICK_ENTRIES} files"), pid, address)))
 }
 
-/// About 2 KB that do not compress into nothing, the same for the same number.
-fn body(number: u64) -> Result<Vec<u8>> {
-    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut text = String::new();
-    while text.len() < 1900 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        text.push_str(&format!("{:x} ", state & 0xff_ffff));
+/// Varnish with everything in its cache; nginx fills it.
+fn start_varnish(dir: &Path, behind: &str) -> Result<(Running, Peer)> {
+    let address = format!("127.0.0.1:{}", free_port()?);
+    let vcl = dir.join("default.vcl");
+    let (host, port) = behind.split_once(':').ok_or("no port")?;
+    fs::write(
+        &vcl,
+        format!(
+            "vcl 4.1;\nbackend default {{ .host = \"{host}\"; .port = \"{port}\"; }}\n\
+             sub vcl_backend_response {{ set beresp.ttl = 1h; }}\n"
+        ),
+    )?;
+    let command = Command::new("taskset")
+        .args(["-c", "0", "varnishd", "-F", "-a", &address, "-s", "malloc,512m", "-f"])
+        .arg(&vcl)
+        .arg("-n")
+        .arg(dir.join("varnish"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let running = Running(command);
+    let pid = child_of(running.0.id(), &address)?;
+    for i in 0..YARDSTICK_ENTRIES {
+        use std::io::Write;
+        let mut stream = TcpStream::connect(&address)?;
+        write!(stream, "GET /v1/entries/page/p{i} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+        std::io::copy(&mut stream, &mut std::io::sink())?;
     }
-    let fields = json!({"body": text, "price": number, "slug": format!("s{number:07}"), "title": format!("Title {number}")});
-    Ok(canonical_json(&fields)?)
+    Ok((running, peer(format!("Varnish, {YARDSTICK_ENTRIES} hits"), pid, address)))
 }
 
-struct One(Arc<ReleaseView>);
-
-#[async_trait]
-impl Source for One {
-    fn resolve(&self, _: &Caller<'_>) -> Option<Resolved> {
-        Some(Resolved { release: self.0.clone(), public: true })
-    }
-
-    async fn explain(&self, _: &Caller<'_>, _: Option<&str>) -> std::result::Result<Resolved, Problem> {
-        Ok(Resolved { release: self.0.clone(), public: true })
-    }
-
-    fn served(&self, _: u16, _: usize) {}
-}
-
-fn serve_one(entries: u64, dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let objects = Objects::open(dir, None)?.tenant(&TenantId::main());
-    let mut files = Files::new();
-    for (path, text) in [
-        ("ashlar.toml", "name = 'bench'"),
-        ("contracts/page.v1.json", CONTRACT),
-        ("views/pages.v1.toml", VIEW),
-    ] {
-        files.insert(path, text.as_bytes().to_vec())?;
-    }
-    let mut snapshot = Tree::empty();
-    for from in (0..entries).step_by(ENTRIES_PER_COMMIT as usize) {
-        let mut batch = objects.batch();
-        let mut edits = Vec::new();
-        for n in from..entries.min(from + ENTRIES_PER_COMMIT) {
-            let bytes = body(n)?;
-            let len = u32::try_from(bytes.len())?;
-            let record = EntryRecord { digest: batch.put(bytes), major: 1, len };
-            let key = EntryKey {
-                type_name: TypeName::new("page")?,
-                id: EntryId::new(&format!("p{n:07}"))?,
-                locale: Locale::new("en")?,
-            };
-            edits.push((key.to_bytes(), Some(record.to_bytes().to_vec())));
-        }
-        let root = snapshot.apply(&edits, &mut batch)?.root();
-        runtime.block_on(objects.commit(batch))?;
-        snapshot = Tree::open(&objects, &root)?;
-    }
-    let (contracts, _) = ContractSet::load(&files);
-    let (views, _) = Views::parse(&files, &contracts);
-    let mut batch = objects.batch();
-    let lookup = lookup::build(&LookupRules::new(&contracts, &views), &objects, &snapshot, &mut batch)?;
-    runtime.block_on(objects.commit(batch))?;
-    let definitions = Arc::new(Definitions::parse(Digest::of(b"bench"), &files));
-    let roots = ReleaseRoots {
-        label: "r1".to_owned(),
-        snapshot: snapshot.root(),
-        definitions: definitions.digest,
-        lookup: lookup.tree().root(),
-    };
-    let view = ReleaseView::open(&objects, &roots, Some(&definitions), &Caches::default())?;
-    runtime.block_on(async move {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        println!("{}", listener.local_addr()?.port());
-        let source: Arc<dyn Source> = Arc::new(One(view));
-        serve(listener, source.clone(), router(source), LaneConfig::default(), std::future::pending()).await
-    })?;
-    Ok(())
+fn peer(name: String, pid: u32, address: String) -> Peer {
+    Peer { name, pid, address, path: "/v1/entries/page/p", entries: YARDSTICK_ENTRIES, results: Vec::new() }
 }

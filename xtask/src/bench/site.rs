@@ -1,0 +1,199 @@
+//! A data set of N entries in a real installation, and the real server on it.
+
+use std::{
+    error::Error,
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Instant,
+};
+
+use serde_json::{Value, json};
+
+use crate::run::{root, target};
+
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// An installation with N released entries of about 2 KB.
+pub struct Site {
+    /// Where it lies; `data` in it is the data directory.
+    pub dir: PathBuf,
+    binary: PathBuf,
+    _temp: Option<tempfile::TempDir>,
+}
+
+/// The fields of an entry; `version` changes its title.
+pub fn entry(i: usize, version: usize) -> Value {
+    json!({
+        "slug": format!("p{i}"),
+        "title": format!("Page {i}, version {version}"),
+        "body": "Boats come and go with the tide. ".repeat(56),
+    })
+}
+
+/// Milliseconds since a moment.
+pub fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
+
+fn told(what: &str, since: Instant) {
+    println!("{what:44} {:.2} s", since.elapsed().as_secs_f64());
+}
+
+impl Site {
+    /// Makes one, or takes the one that an earlier run left in `keep`.
+    pub fn of(entries: usize, keep: Option<&Path>) -> Result<Self> {
+        let built = Command::new("cargo")
+            .args(["build", "--release", "--quiet", "--package", "ashlar"])
+            .current_dir(root())
+            .status()?;
+        if !built.success() {
+            return Err("the release build failed".into());
+        }
+        let binary = target().join("release").join("ashlar");
+        let (dir, temp) = match keep {
+            Some(keep) => (fs::canonicalize(keep)?.join(entries.to_string()), None),
+            None => {
+                let temp = tempfile::Builder::new().prefix("ashlar-bench-").tempdir()?;
+                (temp.path().join("site"), Some(temp))
+            }
+        };
+        let site = Self { dir, binary, _temp: temp };
+        if site.dir.join("made").exists() {
+            println!("{entries} entries, from {}", site.dir.display());
+            return Ok(site);
+        }
+        site.make(entries)?;
+        Ok(site)
+    }
+
+    /// Runs the command line on it; returns what it printed as JSON.
+    pub fn ashlar(&self, args: &[&str]) -> Result<Value> {
+        let out = Command::new(&self.binary)
+            .args(args)
+            .current_dir(&self.dir)
+            .env("ASHLAR_DATA", "data")
+            .output()?;
+        if !out.status.success() {
+            return Err(format!("{args:?}: {}", String::from_utf8_lossy(&out.stderr)).into());
+        }
+        Ok(serde_json::from_slice(&out.stdout).unwrap_or(Value::Null))
+    }
+
+    fn make(&self, entries: usize) -> Result<()> {
+        println!("{entries} entries of about 2 KB");
+        let _ = fs::remove_dir_all(&self.dir);
+        fs::create_dir_all(&self.dir)?;
+        self.ashlar(&["init", "site"])?;
+        // The same shape, composed from its fields rather than stored.
+        fs::write(
+            self.dir.join("site/views/shaped.v1.toml"),
+            "source = \"page\"\nlookup = \"slug\"\npath = \"/v1/shaped/{slug}\"\nfields = [\"title\", \"body\"]\n",
+        )?;
+        self.ashlar(&["push", "site"])?;
+        let file = self.dir.join("entries.ndjson");
+        let mut out = std::io::BufWriter::new(fs::File::create(&file)?);
+        for i in 0..entries {
+            let line = json!({"type": "page", "id": format!("p{i}"), "locale": "en", "fields": entry(i, 0)});
+            writeln!(out, "{line}")?;
+        }
+        out.flush()?;
+        drop(out);
+        let started = Instant::now();
+        self.ashlar(&["import", "json", "entries.ndjson"])?;
+        told("import of all entries", started);
+        fs::remove_file(&file)?;
+        let started = Instant::now();
+        let candidate = self.ashlar(&["candidate", "create", "--format", "json"])?;
+        told(&format!("first freeze and gates ({})", candidate["status"].as_str().unwrap_or("?")), started);
+        let started = Instant::now();
+        self.ashlar(&["release", "promote", "c1"])?;
+        told("first promote", started);
+        fs::write(self.dir.join("made"), "")?;
+        Ok(())
+    }
+
+    /// Reads every pack once, so that what is measured is not the disk.
+    pub fn warm(&self) -> Result<()> {
+        for pack in fs::read_dir(self.dir.join("data/objects/t/main/packs"))? {
+            std::io::copy(&mut fs::File::open(pack?.path())?, &mut std::io::sink())?;
+        }
+        Ok(())
+    }
+
+    /// Starts the server, on one core when `core` names one.
+    pub fn serve(&self, core: Option<&str>) -> Result<Server> {
+        let mut command = match core {
+            Some(core) => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", core]).arg(&self.binary);
+                command
+            }
+            None => Command::new(&self.binary),
+        };
+        let mut child = command
+            .args(["serve", "--data", "data", "--listen", "127.0.0.1:0", "--format", "json"])
+            .current_dir(&self.dir)
+            .env_remove("ASHLAR_DATA")
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+        let ready: Value = serde_json::from_str(&line)?;
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        let address = text(&ready["url"]).replace("http://", "");
+        Ok(Server { child, address, key: text(&ready["keys"]["admin"]) })
+    }
+}
+
+/// A running server; it ends with this value.
+pub struct Server {
+    /// The process, which is the server itself.
+    pub child: Child,
+    /// `host:port`
+    pub address: String,
+    key: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    /// Sends a request on a new connection; returns the body's text, or an error unless the status is 200.
+    pub fn text(&self, method: &str, path: &str, body: &Value) -> Result<String> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_nodelay(true)?;
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            self.key,
+            body.len()
+        );
+        stream.write_all(head.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+        match head.get(9..12) {
+            Some("200") => Ok(body.to_owned()),
+            _ => Err(format!("{method} {path}: {head} {body}").into()),
+        }
+    }
+
+    /// As [`Server::text`], read as JSON.
+    pub fn done(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        Ok(serde_json::from_str(&self.text(method, path, body)?)?)
+    }
+
+    /// Resident memory: all, and that part of it which is no mapped file.
+    pub fn memory_mb(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or("0");
+        line.split_whitespace().next().and_then(|k| k.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+    }
+}
