@@ -84,7 +84,6 @@ impl Rig<'_> {
 #[derive(Default)]
 struct Acknowledged {
     values: BTreeMap<u64, u64>,
-    imported: u64,
     releases: Vec<String>,
     live: Option<String>,
 }
@@ -111,6 +110,11 @@ pub fn faults(binary: &Path, postgres: Option<&str>, rounds: u32, seed: u64) -> 
         return Err("init failed".into());
     }
     rig.must(&["push", "site", "--content", "--format", "json"])?;
+    let channel = |rig: &Rig<'_>| -> Result<Option<String>> {
+        let channels = rig.must(&["channel", "list", "--format", "json"])?;
+        let now = channels.as_array().into_iter().flatten().find(|c| c["channel"] == "production");
+        Ok(now.and_then(|c| c["release"].as_str()).map(str::to_owned))
+    };
     let mut random = Random(seed);
     let mut known = Acknowledged::default();
     let (mut kills, mut ended) = (0, 0);
@@ -148,7 +152,6 @@ pub fn faults(binary: &Path, postgres: Option<&str>, rounds: u32, seed: u64) -> 
                 std::fs::write(temp.path().join("import.ndjson"), lines)?;
                 let done = rig.killed(&["import", "json", "import.ndjson", "--format", "json"], after)?;
                 if done.is_some() {
-                    known.imported += 1;
                     let last = format!("i{round}-399");
                     rig.must(&["entry", "get", "page", &last])?;
                 }
@@ -156,6 +159,7 @@ pub fn faults(binary: &Path, postgres: Option<&str>, rounds: u32, seed: u64) -> 
             }
             2 => rig.killed(&["candidate", "create", "--format", "json"], after)?,
             3 => {
+                let before = channel(&rig)?;
                 let candidate = rig.must(&["candidate", "create", "--format", "json"])?;
                 let name = candidate["candidate"].as_str().unwrap_or_default().to_owned();
                 let done = rig.killed(&["release", "promote", &name, "--format", "json"], after)?;
@@ -165,14 +169,31 @@ pub fn faults(binary: &Path, postgres: Option<&str>, rounds: u32, seed: u64) -> 
                         known.releases.push(release.clone());
                         known.live = Some(release);
                     }
-                    None => known.live = None,
+                    // Not acknowledged: the release exists and is served, or neither.
+                    None => {
+                        let now = channel(&rig)?;
+                        let made = rig.must(&["candidate", "show", &name, "--format", "json"])?;
+                        let expected = made["release"].as_str().map(str::to_owned).or(before);
+                        if now != expected {
+                            return Err(
+                                format!("round {round}: {name} is half promoted: {now:?}, {made}").into()
+                            );
+                        }
+                        known.releases.extend(made["release"].as_str().map(str::to_owned));
+                        known.live = now;
+                    }
                 }
                 done
             }
             _ => {
                 let Some(release) = known.releases.first().cloned() else { continue };
+                let before = channel(&rig)?;
                 let done = rig.killed(&["release", "rollback", &release, "--format", "json"], after)?;
-                known.live = if done.is_some() { Some(release) } else { None };
+                let now = channel(&rig)?;
+                if now.as_ref() != Some(&release) && (done.is_some() || now != before) {
+                    return Err(format!("round {round}: after a rollback to {release} it is {now:?}").into());
+                }
+                known.live = now;
                 done
             }
         };
@@ -184,11 +205,40 @@ pub fn faults(binary: &Path, postgres: Option<&str>, rounds: u32, seed: u64) -> 
         check(&rig, &mut known)
             .map_err(|e| format!("{engine}, seed {seed}, round {round}, action {what}: {e}"))?;
     }
+    if let Some(live) = &known.live {
+        served(&rig, live)?;
+    }
     println!(
         "faults on {engine}: {rounds} rounds (seed {seed}), {kills} killed, {ended} acknowledged, {} releases, nothing lost",
         known.releases.len()
     );
     Ok(())
+}
+
+/// Starts a server after all the killing: it serves the release that the database says.
+fn served(rig: &Rig<'_>, live: &str) -> Result<()> {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let args = ["serve", "--listen", "127.0.0.1:0", "--format", "json"];
+    let mut command = Command::new(rig.binary);
+    command.args(args).args(["--data", &rig.data]).current_dir(rig.dir);
+    if rig.data.contains("://") {
+        command.env("ASHLAR_OBJECTS", rig.dir.join("objects"));
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+    let ready: Value = serde_json::from_str(&line)?;
+    let address = ready["url"].as_str().unwrap_or_default().trim_start_matches("http://").to_owned();
+    let mut stream = std::net::TcpStream::connect(&address)?;
+    write!(stream, "GET /v1/entries/page/home HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let _ = child.kill();
+    let _ = child.wait();
+    match answer.to_ascii_lowercase().contains(&format!("ashlar-release: {live}\r\n")) {
+        true => Ok(()),
+        false => Err(format!("{live} should be served, and the answer is {answer}").into()),
+    }
 }
 
 fn check(rig: &Rig<'_>, known: &mut Acknowledged) -> Result<()> {
@@ -197,7 +247,10 @@ fn check(rig: &Rig<'_>, known: &mut Acknowledged) -> Result<()> {
     let releases: Vec<&str> =
         list["items"].as_array().into_iter().flatten().filter_map(|r| r["release"].as_str()).collect();
     for release in &known.releases {
-        if !releases.contains(&release.as_str()) && releases.len() < 100 {
+        // A list has a hundred; older ones are asked for one by one, now and then.
+        let listed = releases.contains(&release.as_str());
+        let asked = || rig.must(&["release", "show", release, "--format", "json"]).is_ok();
+        if !listed && (releases.len() < 100 || !asked()) {
             return Err(format!("{release} was acknowledged and is gone").into());
         }
     }

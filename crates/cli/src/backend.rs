@@ -32,11 +32,13 @@ pub struct Remote {
     key: String,
 }
 
-/// Reads --data, --objects and --cache.
+/// Reads --data, --objects and --cache. Unless `create`, a directory must have an installation already: a mistyped name must
+/// not make a new one.
 pub fn location(
     data: Option<&str>,
     objects: Option<&str>,
     cache: Option<&PathBuf>,
+    create: bool,
 ) -> Result<Location, CliError> {
     let help = "give --data DIR (or set ASHLAR_DATA), or --server URL --key KEY";
     let data = data.ok_or_else(|| CliError::input("it is not said where to work", help))?;
@@ -59,6 +61,11 @@ pub fn location(
         return Err(CliError::input(format!("`{data}` is neither a directory nor postgres://…"), help));
     }
     let dir = PathBuf::from(data);
+    if !create && !dir.join("state.db").is_file() {
+        let message = format!("there is no installation in `{data}`");
+        let help = format!("is the name right? `ashlar push --data {data}` makes one from a project");
+        return Err(CliError::new(2, "no-installation", message, help));
+    }
     std::fs::create_dir_all(&dir).map_err(|e| CliError::file("make the directory", &dir, &e))?;
     let dir = std::path::absolute(&dir).map_err(|e| CliError::file("find", &dir, &e))?;
     let mut location = Location::embedded(&dir);
@@ -79,8 +86,17 @@ fn default_actor() -> String {
 }
 
 impl Backend {
-    /// Opens what the arguments name.
+    /// Opens what the arguments name; it exists.
     pub async fn open(at: &At) -> Result<Self, CliError> {
+        Self::find(at, false).await
+    }
+
+    /// Opens what the arguments name, or makes it.
+    pub async fn open_or_create(at: &At) -> Result<Self, CliError> {
+        Self::find(at, true).await
+    }
+
+    async fn find(at: &At, create: bool) -> Result<Self, CliError> {
         // An option beats a variable: `--server` wins over ASHLAR_DATA, `--data` over ASHLAR_SERVER.
         let given = |name: &str| std::env::args().any(|a| a == name || a.starts_with(&format!("{name}=")));
         if given("--data") && given("--server") {
@@ -97,13 +113,13 @@ impl Backend {
                 .map_err(|e| CliError::new(3, "network", e.to_string(), ""))?;
             return Ok(Self::Remote(Remote { client, base: server.trim_end_matches('/').to_owned(), key }));
         }
-        Ok(Self::Local(Box::new(Local::open(at).await?)))
+        Ok(Self::Local(Box::new(Local::open(at, create).await?)))
     }
 }
 
 impl Local {
-    pub async fn open(at: &At) -> Result<Self, CliError> {
-        let location = location(at.data.as_deref(), at.objects.as_deref(), at.cache.as_ref())?;
+    async fn open(at: &At, create: bool) -> Result<Self, CliError> {
+        let location = location(at.data.as_deref(), at.objects.as_deref(), at.cache.as_ref(), create)?;
         let engine = Engine::open(&location, Arc::new(Checker::new())).await?;
         let tenant = TenantId::new(&at.tenant)?;
         if !engine
@@ -185,6 +201,7 @@ impl Remote {
             help: text("help"),
             findings,
             more: answer,
+            snippet: None,
         })
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{args::Format, output};
 
 /// Why a command did not succeed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct CliError {
     /// 1 refused, 2 bad usage or input, 3 could not.
     pub exit: u8,
@@ -24,6 +24,16 @@ pub struct CliError {
     pub findings: Vec<Finding>,
     /// More for programs.
     pub more: Value,
+    /// The place in a file, to be shown to people.
+    pub snippet: Option<Box<Snippet>>,
+}
+
+/// A place in a text.
+#[derive(Debug, Clone)]
+pub struct Snippet {
+    source: miette::NamedSource<String>,
+    label: String,
+    offset: usize,
 }
 
 impl CliError {
@@ -35,6 +45,30 @@ impl CliError {
             help: help.into(),
             findings: Vec::new(),
             more: Value::Null,
+            snippet: None,
+        }
+    }
+
+    /// Text that is not JSON, with its place.
+    pub fn json(name: &str, text: &[u8], error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        // The place is told by ourselves, once.
+        let said = error.to_string();
+        let why = said.split(" at line ").next().unwrap_or(&said).to_owned();
+        let place = format!("{name}:{line}:{column}");
+        let text = String::from_utf8_lossy(text).into_owned();
+        let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+        let mut offset = (start + column.saturating_sub(1)).min(text.len());
+        while !text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let help = "mend the JSON at this place";
+        let finding = Finding::error("json", place.clone(), why.clone()).help(help);
+        let source = miette::NamedSource::new(name, text);
+        Self {
+            findings: vec![finding],
+            snippet: Some(Box::new(Snippet { source, label: why.clone(), offset })),
+            ..Self::new(2, "json", format!("{place}: {why}"), help)
         }
     }
 
@@ -45,7 +79,9 @@ impl CliError {
 
     /// A file that cannot be read or written.
     pub fn file(op: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
-        let exit = if error.kind() == std::io::ErrorKind::NotFound { 2 } else { 3 };
+        // What was named and is not there is bad input; what cannot be written to is the disk's fault.
+        let named = matches!(op, "read" | "open" | "find");
+        let exit = if named && error.kind() == std::io::ErrorKind::NotFound { 2 } else { 3 };
         Self::new(exit, "file", format!("could not {op} {}: {error}", path.display()), "")
     }
 
@@ -86,6 +122,9 @@ impl CliError {
 impl std::fmt::Display for CliError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)?;
+        if self.snippet.is_some() {
+            return Ok(());
+        }
         for finding in self.findings.iter().take(50) {
             write!(f, "\n{}\n  {}", finding.place, finding.message)?;
             if !finding.help.is_empty() {
@@ -108,6 +147,16 @@ impl miette::Diagnostic for CliError {
 
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
         (!self.help.is_empty()).then(|| Box::new(&self.help) as Box<dyn std::fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.snippet.as_ref().map(|s| &s.source as &dyn miette::SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        let snippet = self.snippet.as_ref()?;
+        let label = miette::LabeledSpan::new(Some(snippet.label.clone()), snippet.offset, 1);
+        Some(Box::new(std::iter::once(label)))
     }
 }
 
@@ -133,6 +182,7 @@ impl From<ReleaseError> for CliError {
             help: error.help(),
             findings: error.findings().to_vec(),
             more,
+            snippet: None,
         }
     }
 }

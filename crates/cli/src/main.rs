@@ -10,11 +10,15 @@ mod pages;
 use std::process::ExitCode;
 
 use clap::Parser;
+use serde_json::json;
 
 use crate::args::Cli;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     if cli.serves() {
         pages::prefer_huge();
     }
@@ -38,4 +42,23 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => error.report(format),
     }
+}
+
+/// Help and versions go to standard output; wrong usage is told to people, or to programs when they asked for JSON.
+fn usage(error: &clap::Error) -> ExitCode {
+    let args: Vec<String> = std::env::args().collect();
+    let json = args.iter().any(|a| a == "--format=json")
+        || args.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json");
+    if json && error.use_stderr() {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let help = "see `ashlar help`, or add --help to the command";
+        output::print_json(
+            &json!({"error": {"code": "usage", "message": message, "help": help, "findings": []}}),
+        );
+        return ExitCode::from(2);
+    }
+    // The stream may be gone; there is nobody to tell then.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

@@ -86,7 +86,10 @@ impl RouteTemplate {
                 },
             }
         }
-        if !missing.is_empty() || route.len() > ROUTE_CHARS_MAX {
+        if route.len() > ROUTE_CHARS_MAX {
+            missing = self.fields().map(str::to_owned).collect();
+        }
+        if !missing.is_empty() {
             return Err(missing);
         }
         while route.contains("//") {

@@ -271,7 +271,7 @@ impl<'a> Candidate<'a> {
             let parts = parts(key)?;
             let [path, t, i, l] = parts.as_slice() else { return Err(GateError::LookupKey) };
             let source = entry(t, i, l)?;
-            work.checked += 1;
+            work.checked += pointers(value).count();
             let memo = ((*path).to_owned(), (*l).to_owned());
             let leads = match known.get(&memo) {
                 Some(leads) => *leads,

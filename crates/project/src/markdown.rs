@@ -75,6 +75,11 @@ fn hrefs(html: &str, line: usize, out: &mut Vec<Link>) {
 /// Resolves a link of a page at `route` to an absolute path without a trailing slash: `../b` on `/docs/a` is `/b`… as
 /// a browser does it for a page whose address has no trailing slash. `None` when it leads above the root.
 pub fn resolve(route: &str, target: &str) -> Option<String> {
+    // Routes are written as people read them; links may be percent-encoded.
+    let target = &match percent_encoding::percent_decode_str(target).decode_utf8() {
+        Ok(text) if !text.chars().any(char::is_control) => text,
+        _ => std::borrow::Cow::Borrowed(target),
+    };
     let mut parts: Vec<&str> = Vec::new();
     if !target.starts_with('/') {
         parts.extend(route.split('/').filter(|p| !p.is_empty()));
@@ -124,6 +129,9 @@ mod tests {
             ("/docs/a", "./b/./c", Some("/docs/b/c")),
             ("/a", "../../b", None),
             ("/", "b", Some("/b")),
+            ("/a", "/caf%C3%A9", Some("/café")),
+            ("/a", "/caf%C3", Some("/caf%C3")),
+            ("/a", "/x%00y", Some("/x%00y")),
         ] {
             assert_eq!(resolve(route, target).as_deref(), expect, "{route} {target}");
         }

@@ -181,11 +181,10 @@ impl Action for Promote {
         };
         let against: Vec<_> = gates.iter().filter(|g| !g.status.lets_through()).collect();
         if !against.is_empty() {
-            let error = ReleaseError::GatesFailed {
-                candidate: row.id,
-                gates: against.iter().map(|g| g.gate.clone()).collect(),
-                findings: against.iter().flat_map(|g| g.findings.clone()).take(100).collect(),
-            };
+            let mut findings: Vec<_> = against.iter().flat_map(|g| g.findings.clone()).take(100).collect();
+            findings.iter_mut().for_each(|f| crate::view::name_candidate(f, row.id));
+            let gates = against.iter().map(|g| g.gate.clone()).collect();
+            let error = ReleaseError::GatesFailed { candidate: row.id, gates, findings };
             let failed: Vec<_> = against.iter().map(|g| g.gate.as_str()).collect();
             let data = json!({"channel": channel, "gates": failed});
             scope.commit(tx, Record::one("candidate.refused", row.id.to_string(), data)).await?;

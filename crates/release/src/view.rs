@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ashlar_model::{
-    CandidateId, ChannelName, ContractName, Digest, EntryChange, EntryKey, Fields, GateReport, ReleaseId,
+    CandidateId, ChannelName, ContractName, Digest, EntryChange, EntryKey, Fields, Finding, GateReport,
+    ReleaseId,
 };
 use ashlar_store::sql::{
     CandidateRow, ChangesetRow, ChannelRow, DraftRow, KeyRow, MigrationRow, ReleaseRow, VersionRow,
@@ -162,6 +163,11 @@ impl ChangesetView {
     }
 }
 
+/// Evidence holds for every candidate with the same content, so it cannot name one; what people read does.
+pub(crate) fn name_candidate(finding: &mut Finding, id: CandidateId) {
+    finding.help = finding.help.replace("CANDIDATE", &id.to_string());
+}
+
 /// A candidate with its gates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CandidateView {
@@ -199,7 +205,10 @@ pub struct CandidateView {
 }
 
 impl CandidateView {
-    pub(crate) fn of(row: CandidateRow, gates: Vec<GateReport>) -> Self {
+    pub(crate) fn of(row: CandidateRow, mut gates: Vec<GateReport>) -> Self {
+        for finding in gates.iter_mut().flat_map(|g| &mut g.findings) {
+            name_candidate(finding, row.id);
+        }
         let f = row.frozen;
         Self {
             candidate: row.id,

@@ -14,8 +14,12 @@ use crate::{
     output,
 };
 
-/// The project as it was at a git revision, in a temporary directory.
+/// The project as it was at a git revision, in a temporary directory. Two runs of git, however many files there are.
 fn at_revision(dir: &Path, revision: &str) -> Result<tempfile::TempDir, CliError> {
+    if revision.starts_with('-') {
+        let message = format!("`{revision}` is no git revision");
+        return Err(CliError::input(message, "give a branch, tag or commit"));
+    }
     let git = |args: &[&str]| -> Result<Vec<u8>, CliError> {
         let run = std::process::Command::new("git").arg("-C").arg(dir).args(args).output();
         let run = run.map_err(|e| {
@@ -38,10 +42,22 @@ fn at_revision(dir: &Path, revision: &str) -> Result<tempfile::TempDir, CliError
             }
         }
     };
-    let list = git(&["ls-tree", "-r", "-z", "--name-only", revision, "--", "."])?;
+    let list = git(&["ls-tree", "-r", "-z", revision, "--", "."])?;
+    // `<mode> blob <object>\t<path>`
+    let files: Vec<(&str, &str)> = std::str::from_utf8(&list)
+        .unwrap_or_default()
+        .split('\0')
+        .filter_map(|row| {
+            let (meta, path) = row.split_once('\t')?;
+            let mut meta = meta.split(' ');
+            let (mode, kind, object) = (meta.next()?, meta.next()?, meta.next()?);
+            (kind == "blob" && mode.starts_with("100")).then_some((object, path))
+        })
+        .collect();
     let temp = tempfile::tempdir().map_err(|e| CliError::file("make", &std::env::temp_dir(), &e))?;
-    for path in String::from_utf8_lossy(&list).split('\0').filter(|p| !p.is_empty()) {
-        let bytes = git(&["show", &format!("{revision}:./{path}")])?;
+    let contents = blobs(dir, files.iter().map(|(object, _)| *object))
+        .map_err(|e| CliError::new(3, "git", format!("git could not be read: {e}"), ""))?;
+    for ((_, path), bytes) in files.iter().zip(contents) {
         let to = temp.path().join(path);
         if let Some(parent) = to.parent() {
             std::fs::create_dir_all(parent).map_err(|e| CliError::file("make", parent, &e))?;
@@ -49,6 +65,38 @@ fn at_revision(dir: &Path, revision: &str) -> Result<tempfile::TempDir, CliError
         std::fs::write(&to, bytes).map_err(|e| CliError::file("write", &to, &e))?;
     }
     Ok(temp)
+}
+
+/// The contents of git objects, in the order they are named.
+fn blobs<'a>(dir: &Path, objects: impl Iterator<Item = &'a str>) -> std::io::Result<Vec<Vec<u8>>> {
+    use std::io::{BufRead, BufReader, Error, Read, Write};
+    let names: Vec<&str> = objects.collect();
+    let mut child = std::process::Command::new("git")
+        .arg("-C")
+        .arg(dir)
+        .args(["cat-file", "--batch"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()?;
+    let (input, output) = (child.stdin.take(), child.stdout.take());
+    let (Some(mut input), Some(output)) = (input, output) else { return Err(Error::other("no pipes")) };
+    let asked = names.iter().flat_map(|n| [n.as_bytes(), b"\n"]).collect::<Vec<_>>().concat();
+    let writer = std::thread::spawn(move || input.write_all(&asked));
+    let mut output = BufReader::new(output);
+    let mut contents = Vec::with_capacity(names.len());
+    for name in &names {
+        let mut head = String::new();
+        output.read_line(&mut head)?;
+        let len = head.split_whitespace().nth(2).and_then(|n| n.parse::<u64>().ok());
+        let len = len.ok_or_else(|| Error::other(format!("the object {name} is missing")))?;
+        let mut bytes = Vec::new();
+        output.by_ref().take(len).read_to_end(&mut bytes)?;
+        output.read_exact(&mut [0])?;
+        contents.push(bytes);
+    }
+    let _ = writer.join();
+    child.wait()?;
+    Ok(contents)
 }
 
 /// The definitions a server has, in a temporary directory.

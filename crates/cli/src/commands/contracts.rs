@@ -117,10 +117,8 @@ pub fn contracts(command: &ContractsCommand) -> Done {
             let text = std::str::from_utf8(&bytes).map_err(|_| {
                 CliError::input(format!("{} is not UTF-8 text", instance.display()), "save it as UTF-8")
             })?;
-            let value: Value = serde_json::from_str(text).map_err(|e| {
-                let place = format!("{}:{}:{}", instance.display(), e.line(), e.column());
-                CliError::new(2, "json", format!("{place}: {e}"), "mend the JSON at this place")
-            })?;
+            let value: Value = serde_json::from_str(text)
+                .map_err(|e| CliError::json(&instance.display().to_string(), text.as_bytes(), &e))?;
             let findings: Vec<Finding> = get(&set, &name)?
                 .validate(&value)
                 .into_iter()

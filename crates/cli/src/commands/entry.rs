@@ -78,14 +78,7 @@ fn read_fields(file: &Path) -> Result<Fields, CliError> {
         ));
     }
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
-    let value: Value = serde_json::from_slice(text).map_err(|e| {
-        CliError::new(
-            2,
-            "json",
-            format!("{name}:{}:{}: {e}", e.line(), e.column()),
-            "mend the JSON at this place",
-        )
-    })?;
+    let value: Value = serde_json::from_slice(text).map_err(|e| CliError::json(&name, text, &e))?;
     match value {
         Value::Object(fields) => Ok(fields),
         _ => Err(CliError::input(
@@ -97,7 +90,10 @@ fn read_fields(file: &Path) -> Result<Fields, CliError> {
 
 pub async fn entry(command: EntryCommand) -> Done {
     let at = command.at().clone();
-    let backend = Backend::open(&at).await?;
+    let backend = match &command {
+        EntryCommand::Put { .. } => Backend::open_or_create(&at).await?,
+        _ => Backend::open(&at).await?,
+    };
     let json_out = at.format == Format::Json;
     match command {
         EntryCommand::Put { name, file, version, .. } => {

@@ -107,7 +107,7 @@ async fn finish(
         json!({"written": 0, "unchanged": 0, "would_write": count})
     } else {
         let bar = progress(count, "writing");
-        let answer = match Backend::open(at).await? {
+        let answer = match Backend::open_or_create(at).await? {
             Backend::Local(local) => {
                 value(project::import_local(&local, source, entries, &mut |n| bar.inc(n)).await?)?
             }

@@ -165,7 +165,10 @@ pub async fn event(command: EventCommand) -> Done {
 
 pub async fn key(command: KeyCommand) -> Done {
     let at = command.at().clone();
-    let backend = Backend::open(&at).await?;
+    let backend = match &command {
+        KeyCommand::Create { .. } => Backend::open_or_create(&at).await?,
+        _ => Backend::open(&at).await?,
+    };
     match command {
         KeyCommand::Create { name, scopes, channel, expires_at, .. } => {
             let answer = match &backend {
@@ -224,7 +227,7 @@ pub async fn key(command: KeyCommand) -> Done {
 pub async fn tenant(command: TenantCommand) -> Done {
     match command {
         TenantCommand::Create { name, hosts, at } => {
-            match Backend::open(&at).await? {
+            match Backend::open_or_create(&at).await? {
                 Backend::Local(local) => {
                     local.run(CreateTenant { tenant: TenantId::new(&name)?, hosts: hosts.clone() }).await?;
                 }

@@ -140,7 +140,7 @@ pub const BATCH: usize = 500;
 pub async fn push(args: &PushArgs) -> Done {
     let files = read(&args.dir)?;
     let content = if args.content { read_content(&args.dir, &files)? } else { Vec::new() };
-    let mut answer = match Backend::open(&args.at).await? {
+    let mut answer = match Backend::open_or_create(&args.at).await? {
         Backend::Local(local) => {
             let mut answer = value(local.run(PushDefinitions { files }).await?)?;
             if args.content {

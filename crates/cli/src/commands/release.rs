@@ -43,7 +43,10 @@ async fn candidate_of(backend: &Backend, text: &str) -> Result<CandidateId, CliE
 
 pub async fn release(command: ReleaseCommand) -> Done {
     let at = command.at().clone();
-    let backend = Backend::open(&at).await?;
+    let backend = match &command {
+        ReleaseCommand::Import { .. } => Backend::open_or_create(&at).await?,
+        _ => Backend::open(&at).await?,
+    };
     let json_out = at.format == Format::Json;
     match command {
         ReleaseCommand::Promote { candidate, channel, note, .. } => {

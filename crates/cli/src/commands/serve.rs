@@ -163,7 +163,7 @@ pub fn ready_line(url: &str, keys: Option<&LocalKeys>) {
 
 /// Opens an engine and, when it is embedded, the keys of its directory.
 pub async fn open(args: &ServeArgs) -> Result<(Engine, Option<LocalKeys>), CliError> {
-    let location = location(args.data.as_deref(), args.objects.as_deref(), args.cache.as_ref())?;
+    let location = location(args.data.as_deref(), args.objects.as_deref(), args.cache.as_ref(), true)?;
     let engine = Engine::open(&location, Arc::new(Checker::new())).await?;
     engine.repair_pointers(&TenantId::main()).await?;
     let keys = match args.data.as_deref() {

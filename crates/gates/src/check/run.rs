@@ -514,7 +514,7 @@ impl Check<'_> {
                     ),
                 )
                 .help(format!(
-                    "ashlar candidate approve C --right {} --as NAME, once it is a candidate",
+                    "ashlar candidate approve CANDIDATE --right {} --as NAME, once it is a candidate",
                     change.right
                 )),
             );

@@ -162,7 +162,7 @@ pub(crate) fn missing(
                     c.field, c.right
                 ),
             )
-            .help(format!("ashlar candidate approve C --right {} --as NAME", c.right))
+            .help(format!("ashlar candidate approve CANDIDATE --right {} --as NAME", c.right))
         })
         .collect()
 }

@@ -153,7 +153,7 @@ impl<'a> Compared<'a> {
                             format!("{what} {}, so its owner `{}` has to agree{why}: {}", pair.against, pair.new.owner, self.told(comparison, comparison.semantic)),
                         )
                         .help(format!(
-                            "ashlar candidate approve C --right {} --as NAME, or accept it in governance.toml: {}",
+                            "ashlar candidate approve CANDIDATE --right {} --as NAME, or accept it in governance.toml: {}",
                             required.right,
                             accept(&comparison.digest)
                         )),

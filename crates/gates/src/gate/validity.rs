@@ -1,5 +1,5 @@
-use ashlar_contracts::Contract;
-use ashlar_model::{EntryKey, Finding, LocaleConfig};
+use ashlar_contracts::{Contract, Facts};
+use ashlar_model::{EntryKey, Fields, Finding, LocaleConfig};
 use serde_json::Value;
 
 use crate::definitions::Definitions;
@@ -38,7 +38,9 @@ pub(crate) fn fields(contract: &Contract, key: &EntryKey, value: &Value) -> Vec<
         })
         .collect();
     if let Value::Object(map) = value {
-        problems.extend(contract.facts(key, map).bad_refs.into_iter().map(|bad| Problem {
+        let facts = contract.facts(key, map);
+        problems.extend(unusable_route(contract, &facts, map));
+        problems.extend(facts.bad_refs.into_iter().map(|bad| Problem {
             code: "invalid-reference".to_owned(),
             pointer: bad.path,
             message: sentence(&bad.message),
@@ -46,6 +48,23 @@ pub(crate) fn fields(contract: &Contract, key: &EntryKey, value: &Value) -> Vec<
         }));
     }
     problems
+}
+
+/// Fields that are there and cannot stand in the entry's route. A field that is absent is no fault where the contract does
+/// not require it: an entry without it has no page.
+fn unusable_route(contract: &Contract, facts: &Facts<'_>, fields: &Fields) -> Vec<Problem> {
+    let Some(route) = &contract.route else { return Vec::new() };
+    let present = facts.route_missing.iter().filter(|name| fields.get(*name).is_some_and(|v| !v.is_null()));
+    present
+        .map(|name| Problem {
+            code: "route-unusable".to_owned(),
+            pointer: format!("/{name}"),
+            message: format!("The field `{name}` cannot stand in the route {}.", route.as_str()),
+            help: "use text without spaces, `?`, `#`, `%`, quotes, `.` or `..` as a segment, of at most 1,000 characters; \
+                   a `pattern` in the contract says so earlier"
+                .to_owned(),
+        })
+        .collect()
 }
 
 /// An entry whose type or contract version the project does not have.
