@@ -16,7 +16,10 @@ fn instance() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(|b| json!(b)),
         (-4_i64..8).prop_map(|n| json!(n)),
         (-8_i64..16).prop_map(|n| json!(n as f64 / 2.0)),
-        prop::sample::select(vec!["", "a", "b", "ab", "abc", "2026-01-01", "x1"]).prop_map(|s| json!(s)),
+        prop::sample::select(vec![json!(0.1), json!(0.3), json!(0.25), json!(0.01), json!(1.1)]),
+        (9_007_199_254_740_990_i64..9_007_199_254_740_996).prop_map(|n| json!(n)),
+        prop::sample::select(vec!["", "a", "b", "ab", "abc", "2026-01-01", "x1", "é", "éa", "1", "٣"])
+            .prop_map(|s| json!(s)),
     ];
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
@@ -70,10 +73,10 @@ fn schema() -> impl Strategy<Value = Value> {
         1 => pair("maximum", number()),
         1 => pair("exclusiveMinimum", number()),
         1 => pair("exclusiveMaximum", number()),
-        1 => pair("multipleOf", prop::sample::select(vec![json!(1), json!(2), json!(0.5), json!(3)])),
+        1 => pair("multipleOf", prop::sample::select(vec![json!(1), json!(2), json!(0.5), json!(3), json!(0.1), json!(0.01), json!(0.25)])),
         1 => pair("minLength", small(4)),
         1 => pair("maxLength", small(4)),
-        1 => pair("pattern", prop::sample::select(vec![json!("^a"), json!("b$"), json!("^[a-c]*$")])),
+        1 => pair("pattern", prop::sample::select(vec![json!("^a"), json!("b$"), json!("^[a-c]*$"), json!("^\\w+$"), json!("é"), json!("^\\d"), json!("^\\p{L}")])),
         1 => pair("format", prop::sample::select(vec![json!("date"), json!("email")])),
         1 => pair("minItems", small(3)),
         1 => pair("maxItems", small(3)),

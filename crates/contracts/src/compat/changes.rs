@@ -13,6 +13,12 @@ use super::{
 const CHANGES_MAX: usize = 500;
 const DEPTH_MAX: usize = 40;
 
+/// Kinds of changes that are more than another way to write the same.
+pub(super) const PROPERTY_ADDED: &str = "property-added";
+pub(super) const LOCALIZATION: &str = "localization-changed";
+/// What a field may refer to has changed.
+pub(super) const REFERENCE_TYPES: &str = "reference-types-changed";
+
 /// Collects differences.
 pub(super) struct Walker {
     pub changes: Vec<Change>,
@@ -255,18 +261,18 @@ impl Walker {
                 }
                 "ref" => {
                     let (o, n) = (names(old), names(new));
-                    let lost = o.difference(&n).next().is_some();
+                    // Without the word, a text may be anything.
+                    let narrower =
+                        |from: &BTreeSet<&str>, had: bool, to: &BTreeSet<&str>, has: bool| match has
+                            && (!had || from.difference(to).next().is_some())
+                        {
+                            true => Answer::No,
+                            false => Answer::Yes,
+                        };
+                    let backward = narrower(&o, old.is_some(), &n, new.is_some());
+                    let forward = narrower(&n, new.is_some(), &o, old.is_some());
                     let message = format!("{what} may refer to {}; before: {}.", shown(new), shown(old));
-                    let verdict = if lost && new.is_some() { Verdict::Major } else { Verdict::Minor };
-                    self.add(
-                        &at,
-                        "reference-types-changed",
-                        Answer::Yes,
-                        Answer::Yes,
-                        message,
-                        false,
-                        Some(verdict),
-                    );
+                    self.push(&at, REFERENCE_TYPES, backward, forward, message);
                 }
                 "localized" => {
                     let message = format!(
@@ -279,7 +285,7 @@ impl Walker {
                     );
                     self.add(
                         &at,
-                        "localization-changed",
+                        LOCALIZATION,
                         Answer::Yes,
                         Answer::Yes,
                         message,
@@ -344,7 +350,7 @@ impl Walker {
                     let forward = if closed(whole.0) { Answer::No } else { Answer::Yes };
                     self.add(
                         &at,
-                        "property-added",
+                        PROPERTY_ADDED,
                         backward,
                         forward,
                         message,

@@ -10,8 +10,8 @@ mod witness;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use ashlar_model::{Digest, canonical_json};
-use changes::Walker;
+use ashlar_model::Digest;
+use changes::{LOCALIZATION, PROPERTY_ADDED, REFERENCE_TYPES, Walker};
 use node::{Conj, Node};
 use prove::Prover;
 use serde::{Deserialize, Serialize};
@@ -174,7 +174,8 @@ pub(crate) fn compare_files(
 ) -> Comparison {
     let (a, b) = (Side { docs: old.0, file: old.1 }, Side { docs: new.0, file: new.1 });
     let (old_part, new_part) = (substance(a.docs, a.file), substance(b.docs, b.file));
-    let digest = Digest::of(&canonical_json(&(&old_part, &new_part)).unwrap_or_default());
+    // Members are in order already; the canonical form would take integers beyond 2^53 for the same number.
+    let digest = Digest::of(&serde_json::to_vec(&(&old_part, &new_part)).unwrap_or_default());
     let mut walker = Walker::new(lenient);
     let empty = Value::Object(serde_json::Map::new());
     walker.walk("", a.docs.get(a.file).unwrap_or(&empty), b.docs.get(b.file).unwrap_or(&empty), 0);
@@ -184,8 +185,16 @@ pub(crate) fn compare_files(
         }
     }
     let mut changes = walker.changes;
-    let (backward, mut reasons) = subset(&a, &b, lenient);
-    let (forward, more) = subset(&b, &a, false);
+    let (mut backward, mut reasons) = subset(&a, &b, lenient);
+    let (mut forward, more) = subset(&b, &a, false);
+    // What a field may refer to is no word of JSON Schema, and decides all the same which values hold.
+    for change in changes.iter().filter(|c| c.kind == REFERENCE_TYPES) {
+        if change.backward == Answer::No {
+            reasons.push(format!("{}: {}", change.path, change.message));
+        }
+        backward = backward.max(change.backward);
+        forward = forward.max(change.forward);
+    }
     if forward != Answer::Yes {
         reasons.extend(more.into_iter().map(|r| format!("forward, {r}")));
     }
@@ -196,6 +205,11 @@ pub(crate) fn compare_files(
         }
         if forward == Answer::Yes {
             change.forward = Answer::Yes;
+        }
+        // Another way to write the same, unless something new can be said.
+        let says_more = change.semantic || [PROPERTY_ADDED, LOCALIZATION].contains(&change.kind.as_str());
+        if backward == Answer::Yes && forward == Answer::Yes && !says_more {
+            change.verdict = change.verdict.min(Verdict::Patch);
         }
     }
     let semantic = changes.iter().any(|c| c.semantic);

@@ -77,6 +77,32 @@ impl<'a> Node<'a> {
         map.into_iter().flatten().map(|(n, v)| (n.as_str(), self.at(v))).collect()
     }
 
+    /// What applies to members that it does not name: `word`, or what is left over when nothing else in it could have
+    /// evaluated them.
+    pub fn rest(&self, word: &str, leftover: &str) -> Option<Self> {
+        self.below(word).or_else(|| self.below(leftover).filter(|_| leftover_applies(*self)))
+    }
+
+    /// Names of members that it speaks of in whatever way.
+    pub fn mentioned(&self, depth: usize, out: &mut Vec<&'a str>) {
+        if depth > 4 || out.len() > 200 {
+            return;
+        }
+        for word in ["properties", "dependentSchemas"] {
+            out.extend(self.named(word).into_iter().map(|(n, _)| n));
+        }
+        let texts = |v: &'a Value| v.as_array().into_iter().flatten().filter_map(Value::as_str);
+        out.extend(self.get("required").into_iter().flat_map(texts));
+        for (name, wanted) in self.get("dependentRequired").and_then(Value::as_object).into_iter().flatten() {
+            out.push(name);
+            out.extend(texts(wanted));
+        }
+        let lists = ["allOf", "anyOf", "oneOf"].into_iter().flat_map(|w| self.each(w));
+        let single = ["if", "then", "else", "not"].into_iter().filter_map(|w| self.below(w));
+        let dependent = self.named("dependentSchemas").into_iter().map(|(_, s)| s);
+        lists.chain(single).chain(dependent).for_each(|n| n.mentioned(depth + 1, out));
+    }
+
     /// Where its `$ref` leads.
     pub fn referred(&self) -> Option<Self> {
         let place = target(self.file, self.get("$ref")?.as_str()?);
@@ -135,6 +161,12 @@ pub(super) fn types_allowed(value: &Value) -> u8 {
 pub(super) fn exact(value: &Value) -> Option<f64> {
     let f = value.as_f64()?;
     (f.abs() < 9e15).then_some(f)
+}
+
+/// Whether `unevaluated…` of a node means what `additional…` or `items` would: nothing else in it evaluates members.
+pub(super) fn leftover_applies(node: Node<'_>) -> bool {
+    let applicators = ["$ref", "allOf", "anyOf", "oneOf", "if", "dependentSchemas", "not", "contains"];
+    !applicators.iter().any(|w| node.get(w).is_some())
 }
 
 impl<'a> Conj<'a> {
@@ -196,6 +228,9 @@ impl<'a> Conj<'a> {
             if let Some(t) = node.get("type") {
                 types &= types_named(t);
             }
+            if node.get("multipleOf").and_then(Value::as_i64).is_some_and(|m| m != 0) {
+                types &= !FRACTION;
+            }
             if let Some(v) = node.get("const") {
                 types &= type_of(v);
             }
@@ -256,7 +291,7 @@ impl<'a> Conj<'a> {
                 node.named("patternProperties").into_iter().filter(|(p, _)| matches(p, name)).map(|(_, s)| s),
             );
             if own.is_empty() {
-                own.extend(node.below("additionalProperties"));
+                own.extend(node.rest("additionalProperties", "unevaluatedProperties"));
             }
             said |= !own.is_empty();
             own.into_iter().for_each(|s| out.add(s));
@@ -268,7 +303,7 @@ impl<'a> Conj<'a> {
     pub fn others(&self) -> Self {
         let mut out = Self::any();
         for node in &self.nodes {
-            if let Some(s) = node.below("additionalProperties") {
+            if let Some(s) = node.rest("additionalProperties", "unevaluatedProperties") {
                 out.add(s);
             }
         }
@@ -282,7 +317,7 @@ impl<'a> Conj<'a> {
             match node.each("prefixItems").get(index) {
                 Some(s) => out.add(*s),
                 None => {
-                    if let Some(s) = node.below("items") {
+                    if let Some(s) = node.rest("items", "unevaluatedItems") {
                         out.add(s);
                     }
                 }

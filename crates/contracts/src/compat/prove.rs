@@ -1,13 +1,15 @@
 //! Proving that every value valid under one schema is valid under another. What is not proven is not known: a proof is
 //! never wrong, and may be missing.
 
+mod containers;
+
 use std::{collections::HashMap, sync::Arc};
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use super::node::{
-    ANNOTATIONS, ARRAY, Conj, FRACTION, NUMBER, Node, OBJECT, STRING, exact, matches, same, type_of,
+    ANNOTATIONS, ARRAY, Conj, FRACTION, INTEGER, NUMBER, Node, OBJECT, STRING, exact, same, type_of,
     types_allowed,
 };
 use crate::{
@@ -21,6 +23,8 @@ const STEPS_MAX: usize = 200_000;
 const SPLITS_MAX: usize = 4;
 const DEPTH_MAX: usize = 60;
 const REASONS_MAX: usize = 12;
+/// Whole numbers between two limits that are looked at one by one.
+const FEW_MAX: f64 = 1_000.0;
 
 /// A proof in progress.
 pub(super) struct Prover<'a> {
@@ -325,7 +329,7 @@ impl<'a> Prover<'a> {
                     && (types & super::node::NULL == 0 || has(&Value::Null))
                     && (types & super::node::BOOL == 0
                         || (has(&Value::Bool(true)) && has(&Value::Bool(false))));
-                small || self.fail("values outside the list were allowed")
+                small || self.few(a, types, &list) || self.fail("values outside the list were allowed")
             }
             "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum" | "multipleOf" => {
                 types & NUMBER == 0 || self.number(a, word, value)
@@ -363,6 +367,21 @@ impl<'a> Prover<'a> {
         }
     }
 
+    /// Whether the whole numbers between the limits of `a` are few, and all in a list.
+    fn few(&self, a: &Conj<'a>, types: u8, list: &[&Value]) -> bool {
+        if types & !INTEGER != 0 {
+            return false;
+        }
+        let above = |n: Option<f64>, step: f64| n.map(|n| n.floor() + step);
+        let low =
+            a.largest("minimum").map(f64::ceil).into_iter().chain(above(a.largest("exclusiveMinimum"), 1.0));
+        let high = a.smallest("maximum").map(f64::floor).into_iter();
+        let high = high.chain(a.smallest("exclusiveMaximum").map(|n| n.ceil() - 1.0));
+        let (Some(low), Some(high)) = (low.reduce(f64::max), high.reduce(f64::min)) else { return false };
+        let has = |n: i64| list.iter().any(|v| v.as_i64() == Some(n) || v.as_f64() == Some(n as f64));
+        high - low < FEW_MAX && (low as i64..=high as i64).all(has)
+    }
+
     fn number(&mut self, a: &Conj<'a>, word: &str, value: &Value) -> bool {
         let Some(limit) = exact(value) else {
             return self.fail(format!("{word} {value} is too large to compare"));
@@ -398,10 +417,7 @@ impl<'a> Prover<'a> {
                 }
             }
             _ => {
-                let whole_multiple = |m: &Value| match (m.as_i64(), value.as_i64()) {
-                    (Some(m), Some(v)) if v != 0 => m % v == 0,
-                    _ => m == value,
-                };
+                let whole_multiple = |m: &Value| m == value || is_multiple(m, value).unwrap_or(false);
                 (whole && limit == 1.0) || a.values("multipleOf").into_iter().any(whole_multiple)
             }
         };
@@ -459,186 +475,31 @@ impl<'a> Prover<'a> {
         }
         self.fail("a condition (`if`) has changed in a way that cannot be followed")
     }
+}
 
-    fn property(&mut self, a: &Conj<'a>, b: Node<'a>, name: &str, schema: Node<'a>) -> bool {
-        let (child, said) = a.property(name);
-        if !said && self.lenient && !a.required(name) && !a.nodes.iter().any(|n| mentions(*n, name, 0)) {
-            let required =
-                b.get("required").and_then(Value::as_array).is_some_and(|r| r.iter().any(|v| v == name));
-            if !required && schema.value != &Value::Bool(false) {
-                self.taken_as_new.push(name.to_owned());
-                return true;
-            }
-        }
-        self.inside(name, |p| {
-            p.prove(&child, schema) || {
-                if !said {
-                    p.fail(format!("it is an open content model: a value could carry `{name}` already, with anything in it"));
-                }
-                false
-            }
-        })
-    }
-
-    fn object(&mut self, a: &Conj<'a>, b: Node<'a>, word: &str, value: &'a Value) -> bool {
-        match word {
-            "properties" => {
-                b.named("properties").into_iter().all(|(name, schema)| self.property(a, b, name, schema))
-            }
-            "patternProperties" => b.named("patternProperties").into_iter().all(|(pattern, schema)| {
-                let named = a.names().into_iter().filter(|n| matches(pattern, n)).all(|name| {
-                    let (child, _) = a.property(name);
-                    self.inside(name, |p| p.prove(&child, schema))
-                });
-                named
-                    && a.patterns()
-                        .into_iter()
-                        .all(|(_, own)| self.inside(pattern, |p| p.prove(&Conj::of(own), schema)))
-                    && (a.patterns().iter().any(|(own, _)| *own == pattern)
-                        || self.inside(pattern, |p| p.prove(&a.others(), schema)))
-            }),
-            "additionalProperties" => self.others(a, b, b.at(value)),
-            "propertyNames" => {
-                let mut own = Conj::any();
-                a.nodes.iter().filter_map(|n| n.below("propertyNames")).for_each(|s| own.add(s));
-                own.mask = STRING;
-                if self.quietly(|p| p.prove(&own, b.at(value))) {
-                    return true;
-                }
-                let closed = a.others().never && a.patterns().is_empty();
-                let fits = closed
-                    && a.names()
-                        .into_iter()
-                        .all(|n| self.accepts(b.at(value), &Value::String(n.to_owned())) == Some(true));
-                fits || self.fail("names that are not allowed any more were allowed")
-            }
-            "minProperties" => {
-                let Some(limit) = exact(value) else { return false };
-                a.required_names().len() as f64 >= limit || self.bound(a, word, value)
-            }
-            "maxProperties" => {
-                let Some(limit) = exact(value) else { return false };
-                let closed = a.others().never && a.patterns().is_empty();
-                (closed && a.names().len() as f64 <= limit) || self.bound(a, word, value)
-            }
-            "dependentRequired" => value.as_object().into_iter().flatten().all(|(name, wanted)| {
-                let wanted: Vec<&str> =
-                    wanted.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-                let given = |q: &str| {
-                    a.required(q)
-                        || a.nodes.iter().any(|n| {
-                            let own = n
-                                .get("dependentRequired")
-                                .and_then(|d| d.get(name))
-                                .and_then(Value::as_array);
-                            own.is_some_and(|l| l.iter().any(|v| v == q))
-                        })
-                };
-                a.property(name).0.never
-                    || wanted.into_iter().all(given)
-                    || self.fail(format!("`{name}` did not demand other fields"))
-            }),
-            _ => b.named("dependentSchemas").into_iter().all(|(name, schema)| {
-                let mut with = a.clone();
-                for node in &a.nodes {
-                    node.named("dependentSchemas")
-                        .into_iter()
-                        .filter(|(n, _)| *n == name)
-                        .for_each(|(_, s)| with.add(s));
-                }
-                a.property(name).0.never || self.prove(&with, schema)
-            }),
-        }
-    }
-
-    /// Properties that `b` neither declares nor matches by pattern must fit `schema`.
-    fn others(&mut self, a: &Conj<'a>, b: Node<'a>, schema: Node<'a>) -> bool {
-        let (declared, patterns) = (b.named("properties"), b.named("patternProperties"));
-        let covered = |name: &str| {
-            declared.iter().any(|(n, _)| *n == name) || patterns.iter().any(|(p, _)| matches(p, name))
-        };
-        let named = a.names().into_iter().filter(|n| !covered(n)).all(|name| {
-            let (child, _) = a.property(name);
-            self.inside(name, |p| {
-                p.prove(&child, schema) || p.fail(format!("`{name}` was allowed and is no longer declared"))
-            })
-        });
-        named
-            && a.patterns().into_iter().all(|(own, s)| {
-                patterns.iter().any(|(p, _)| *p == own) || self.inside(own, |p| p.prove(&Conj::of(s), schema))
-            })
-            && self.inside("*", |p| {
-                p.prove(&a.others(), schema)
-                    || p.fail("it was an open content model: fields that no contract names were allowed")
-            })
-    }
-
-    fn unevaluated(&mut self, a: &Conj<'a>, b: Node<'a>, value: &'a Value, object: bool) -> bool {
-        if value == &Value::Bool(true) {
-            return true;
-        }
-        let applicators = ["$ref", "allOf", "anyOf", "oneOf", "if", "dependentSchemas", "not", "contains"];
-        if applicators.iter().any(|w| b.get(w).is_some()) {
-            return self.fail("what is left over after other schemas cannot be followed");
-        }
-        match object {
-            true if b.get("additionalProperties").is_some() => true,
-            true => self.others(a, b, b.at(value)),
-            false if b.get("items").is_some() => true,
-            false => self.array(a, b, "items", value),
-        }
-    }
-
-    fn array(&mut self, a: &Conj<'a>, b: Node<'a>, word: &str, value: &'a Value) -> bool {
-        let longest = a.smallest("maxItems").unwrap_or(f64::INFINITY);
-        match word {
-            "prefixItems" => b.each("prefixItems").into_iter().enumerate().all(|(i, schema)| {
-                longest <= i as f64 || self.inside(i.to_string(), |p| p.prove(&a.item(i), schema))
-            }),
-            "items" => {
-                let (from, to) = (b.each("prefixItems").len(), a.prefix_len());
-                let schema = b.at(value);
-                (from..to.max(from)).all(|i| {
-                    longest <= i as f64 || self.inside(i.to_string(), |p| p.prove(&a.item(i), schema))
-                }) && (longest <= from.max(to) as f64
-                    || self.inside("*", |p| p.prove(&a.item(usize::MAX), schema)))
-            }
-            "uniqueItems" => {
-                value != &Value::Bool(true)
-                    || longest <= 1.0
-                    || a.values("uniqueItems").contains(&&Value::Bool(true))
-                    || self.fail("the same item could stand twice")
-            }
-            _ => {
-                let count = |n: &Node<'a>, w: &str| n.get(w).and_then(exact);
-                let (least, most) = (count(&b, "minContains").unwrap_or(1.0), count(&b, "maxContains"));
-                if least <= 0.0 && most.is_none() {
-                    return true;
-                }
-                let schema = b.at(value);
-                let kept = a.nodes.iter().any(|n| {
-                    n.below("contains").is_some_and(|own| same(own, schema, &mut Vec::new()))
-                        && count(n, "minContains").unwrap_or(1.0) >= least
-                        && most.is_none_or(|m| count(n, "maxContains").is_some_and(|own| own <= m))
-                });
-                kept || self.fail("lists without such an item, or with too many, were allowed")
-            }
-        }
+/// A decimal number as digits and how many of them stand behind the point.
+fn decimal(value: &Value) -> Option<(i128, u32)> {
+    let text = value.to_string();
+    let (digits, exponent) = match text.split_once(['e', 'E']) {
+        Some((d, e)) => (d.to_owned(), e.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
+    let places = i32::try_from(fraction.len()).ok()? - exponent;
+    let number: i128 = format!("{whole}{fraction}").parse().ok()?;
+    match places {
+        0..=30 => Some((number, places.unsigned_abs())),
+        -15..=-1 => Some((number.checked_mul(10_i128.checked_pow(places.unsigned_abs())?)?, 0)),
+        _ => None,
     }
 }
 
-/// Whether an alternative or condition of a node speaks of a property: then it is not new.
-fn mentions(node: Node<'_>, name: &str, depth: usize) -> bool {
-    if depth > 12 {
-        return true;
-    }
-    if node.named("properties").iter().any(|(n, _)| *n == name) {
-        return true;
-    }
-    let lists = ["allOf", "anyOf", "oneOf"].into_iter().flat_map(|w| node.each(w));
-    let single = ["if", "then", "else", "not"].into_iter().filter_map(|w| node.below(w));
-    let dependent = node.named("dependentSchemas").into_iter().map(|(_, s)| s);
-    lists.chain(single).chain(dependent).chain(node.referred()).any(|n| mentions(n, name, depth + 1))
+/// Whether one decimal number is a whole multiple of another, exactly; `None` when they are too large to tell.
+fn is_multiple(of: &Value, unit: &Value) -> Option<bool> {
+    let ((a, i), (b, j)) = (decimal(of)?, decimal(unit)?);
+    let scale = |n: i128, from: u32| n.checked_mul(10_i128.checked_pow(i.max(j) - from)?);
+    let (a, b) = (scale(a, i)?, scale(b, j)?);
+    (b != 0).then(|| a % b == 0)
 }
 
 /// A byte of a JSON pointer as it stands in a URI fragment.

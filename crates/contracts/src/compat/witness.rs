@@ -104,8 +104,9 @@ fn plausible(c: &Conj<'_>, value: &Value) -> bool {
     }
 }
 
-/// Values of one place: likely ones first.
-fn samples(c: &Conj<'_>, depth: usize) -> Vec<Value> {
+/// Values of one place: likely ones first. `other` is what the other schema says of it: members that only it names are
+/// tried as well.
+fn samples(c: &Conj<'_>, other: &Conj<'_>, depth: usize) -> Vec<Value> {
     let mut out = Vec::new();
     if c.never || depth > DEPTH_MAX {
         return out;
@@ -125,22 +126,22 @@ fn samples(c: &Conj<'_>, depth: usize) -> Vec<Value> {
             for branch in branches {
                 let mut case = c.with(branch);
                 case.split.push(id);
-                out.extend(samples(&case, depth + 1).into_iter().take(each));
+                out.extend(samples(&case, other, depth + 1).into_iter().take(each));
             }
             return out;
         }
     }
     let types = c.types();
     let kinds = [(OBJECT, 0), (ARRAY, 1), (STRING, 2), (INTEGER, 3), (FRACTION, 4), (BOOL, 5), (NULL, 6)];
-    let many = types.count_ones() > 2;
+    let mut by_kind: Vec<std::vec::IntoIter<Value>> = Vec::new();
     for (bit, kind) in kinds {
         if types & bit == 0 {
             continue;
         }
         let mut some = Vec::new();
         match kind {
-            0 => objects(c, depth, &mut some),
-            1 => arrays(c, depth, &mut some),
+            0 => objects(c, other, depth, &mut some),
+            1 => arrays(c, other, depth, &mut some),
             2 => texts(c, &mut some),
             3 => numbers(c, true, &mut some),
             4 => {
@@ -151,20 +152,28 @@ fn samples(c: &Conj<'_>, depth: usize) -> Vec<Value> {
             _ => some.push(Value::Null),
         }
         some.sort_by_key(|v| !plausible(c, v));
-        let take = if many { 3 } else { SAMPLES_MAX };
-        out.extend(some.into_iter().take(take));
+        by_kind.push(some.into_iter());
+    }
+    // One of each kind in turn, so that a few of them are of every kind.
+    let most = if depth == 0 { DOCUMENTS_MAX } else { SAMPLES_MAX };
+    while out.len() < most {
+        let before = out.len();
+        out.extend(by_kind.iter_mut().filter_map(Iterator::next));
+        if out.len() == before {
+            break;
+        }
     }
     out
 }
 
-fn arrays(c: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
+fn arrays(c: &Conj<'_>, other: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
     let prefix: Vec<Value> = (0..c.prefix_len())
-        .map(|i| samples(&c.item(i), depth + 1).into_iter().next().unwrap_or(Value::Null))
+        .map(|i| samples(&c.item(i), &other.item(i), depth + 1).into_iter().next().unwrap_or(Value::Null))
         .collect();
-    let mut items = samples(&c.item(usize::MAX), depth + 1);
+    let mut items = samples(&c.item(usize::MAX), &other.item(usize::MAX), depth + 1);
     for node in &c.nodes {
         if let Some(contains) = node.below("contains") {
-            items.splice(0..0, samples(&Conj::of(contains), depth + 1).into_iter().take(2));
+            items.splice(0..0, samples(&Conj::of(contains), &Conj::any(), depth + 1).into_iter().take(2));
         }
     }
     let mut lengths = vec![0, 1, 2, prefix.len(), prefix.len() + 1];
@@ -182,6 +191,13 @@ fn arrays(c: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
     for item in items.iter().take(12) {
         out.push(json!([item]));
     }
+    for i in 0..c.prefix_len().min(8) {
+        for value in samples(&c.item(i), &other.item(i), depth + 1).into_iter().take(8) {
+            let mut list = prefix.clone();
+            list[i] = value;
+            out.push(Value::Array(list));
+        }
+    }
     for n in lengths {
         out.push(build(n, 0));
         if let Some(first) = items.first() {
@@ -190,15 +206,23 @@ fn arrays(c: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
     }
 }
 
-fn objects(c: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
-    let mut names: Vec<&str> = c.names();
-    names.extend(c.required_names());
+fn objects(c: &Conj<'_>, other: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
+    let mut names: Vec<&str> = Vec::new();
+    c.nodes.iter().chain(&other.nodes).for_each(|n| n.mentioned(0, &mut names));
     names.sort_unstable();
     names.dedup();
     names.truncate(60);
+    let declared = c.names();
     let choices: Vec<(&str, Vec<Value>)> = names
         .into_iter()
-        .map(|n| (n, samples(&c.property(n).0, depth + 1)))
+        .map(|n| {
+            let mut some = samples(&c.property(n).0, &other.property(n).0, depth + 1);
+            if !declared.contains(&n) && !c.property(n).0.never {
+                // Only the other schema says what it is: one value of each type.
+                some.extend([json!("a"), json!(1.5), json!(true), json!(null), json!([]), json!({})]);
+            }
+            (n, some)
+        })
         .filter(|(_, s)| !s.is_empty())
         .collect();
     let pick = |required_only: bool| -> Map<String, Value> {
@@ -211,6 +235,11 @@ fn objects(c: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
     let (least, full) = (pick(true), pick(false));
     out.push(Value::Object(full.clone()));
     out.push(Value::Object(least.clone()));
+    for (name, _) in &choices {
+        let mut map = full.clone();
+        map.remove(*name);
+        out.push(Value::Object(map));
+    }
     for (name, values) in &choices {
         for value in values.iter().take(if depth == 0 { SAMPLES_MAX } else { 6 }) {
             for base in [&least, &full] {
@@ -219,32 +248,49 @@ fn objects(c: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
                 out.push(Value::Object(map));
             }
         }
-        let mut map = full.clone();
-        map.remove(*name);
-        out.push(Value::Object(map));
     }
-    for (pattern, schema) in c.patterns() {
+    let patterns =
+        c.patterns().into_iter().map(|(p, s)| (p, samples(&Conj::of(s), &other.others(), depth + 1)));
+    // A pattern that only the other schema has: any value may stand under such a name.
+    let foreign = other.patterns().into_iter().filter(|_| !c.others().never).map(|(p, _)| {
+        (p, vec![json!("a"), json!(1), json!(1.5), json!(true), json!(null), json!([]), json!({})])
+    });
+    for (pattern, values) in patterns.chain(foreign) {
         let Ok(hir) = regex_syntax::parse(pattern) else { continue };
         let mut name = String::new();
         text_of(&hir, &mut name);
-        for value in samples(&Conj::of(schema), depth + 1).into_iter().take(4) {
+        for value in values.into_iter().take(8) {
             let mut map = least.clone();
             map.insert(name.clone(), value);
             out.push(Value::Object(map));
         }
     }
-    // A name that no contract declares.
-    for value in samples(&c.others(), depth + 1).into_iter().take(4) {
-        let mut map = least.clone();
-        map.insert("zz-other".to_owned(), value);
-        out.push(Value::Object(map));
+    // Names that no contract declares; of every length that names may have, and several at a time.
+    let mut free = vec![json!("zz-other")];
+    c.nodes.iter().chain(&other.nodes).filter_map(|n| n.below("propertyNames")).for_each(|n| {
+        texts(&Conj::of(n), &mut free);
+    });
+    let values = samples(&c.others(), &other.others(), depth + 1);
+    for name in free.iter().filter_map(Value::as_str).take(20) {
+        for value in values.iter().take(4) {
+            let mut map = least.clone();
+            map.insert(name.to_owned(), value.clone());
+            out.push(Value::Object(map));
+        }
+    }
+    if let Some(value) = values.first() {
+        for count in 2..=6 {
+            let more = (0..count).map(|n| (format!("zz-{n}"), value.clone()));
+            out.push(Value::Object(least.clone().into_iter().chain(more).collect()));
+        }
     }
 }
 
 /// A value that `valid` accepts and `invalid` does not; made from either schema.
 pub(super) fn find(sources: [Node<'_>; 2], valid: &Validator, invalid: &Validator) -> Option<Value> {
-    for source in sources {
-        let mut tried = samples(&Conj::of(source), 0);
+    let [a, b] = sources;
+    for (source, other) in [(a, b), (b, a)] {
+        let mut tried = samples(&Conj::of(source), &Conj::of(other), 0);
         tried.extend([json!(null), json!(true), json!(1), json!(1.5), json!("a"), json!([]), json!({})]);
         for value in tried.into_iter().take(DOCUMENTS_MAX) {
             if valid.is_valid(&value) && !invalid.is_valid(&value) {
