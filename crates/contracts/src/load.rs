@@ -71,7 +71,10 @@ fn read<'a>(path: &'a str, bytes: &'a [u8]) -> Result<(File<'a>, Value), Finding
     })?;
     let schema: Value = serde_json::from_str(text).map_err(|e| {
         let place = format!("{path}:{}:{}", e.line(), e.column());
-        Finding::error("contract-json", place, format!("the file is not valid JSON: {e}"))
+        // The place stands in front already.
+        let said = e.to_string();
+        let why = said.split(" at line ").next().unwrap_or(&said);
+        Finding::error("contract-json", place, format!("the file is not valid JSON: {why}"))
             .help("mend the JSON at this place")
     })?;
     let file = File { path, text, name };

@@ -291,7 +291,7 @@ fn a_price_needs_somebody_elses_approval() {
     let first = world.judge().gates;
     insta::assert_snapshot!(shown(&first), @r#"
 FAIL   approvals  1 approval needed: 1 error
-         plan/basic (en) /price: `price` has changed and needs an approval under the right `pricing` (by anyone but its authors). [approval-missing] (ashlar candidate approve C --right pricing --as NAME)
+         plan/basic (en) /price: `price` has changed and needs an approval under the right `pricing` (by anyone but its authors). [approval-missing] (ashlar candidate approve CANDIDATE --right pricing --as NAME)
 "#);
     let required = world.required();
     assert_eq!(required.len(), 1);
