@@ -60,6 +60,12 @@ enum Bench {
         #[arg(long)]
         keep: Option<PathBuf>,
     },
+    /// The first import of a Markdown tree.
+    Import {
+        /// How many documents.
+        #[arg(long, default_value_t = 10_000)]
+        documents: usize,
+    },
     /// One changed entry until its new body is served; rollback, diff, import, start, memory.
     Publish {
         /// How many entries.
@@ -79,6 +85,7 @@ fn main() -> ExitCode {
             let (entries, keep) = (&entries, keep.as_deref());
             bench::delivery::run(&bench::delivery::Options { entries, seconds, rounds, keep })
         }
+        Command::Bench { what: Bench::Import { documents } } => bench::import::run(documents),
         Command::Bench { what: Bench::Publish { entries, keep } } => {
             bench::publish::run(entries, keep.as_deref())
         }

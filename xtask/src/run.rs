@@ -63,6 +63,13 @@ pub fn binary() -> Result<PathBuf> {
     Ok(target().join("debug").join("ashlar"))
 }
 
+/// The binary as it is released, built.
+pub fn release_binary() -> Result<PathBuf> {
+    let args = ["build", "--release", "--quiet", "--package", "ashlar"];
+    run(Command::new("cargo").args(args).current_dir(root()))?;
+    Ok(target().join("release").join("ashlar"))
+}
+
 /// Runs every test.
 pub fn test(filter: Option<&str>) -> Result<()> {
     tidy::tidy()?;

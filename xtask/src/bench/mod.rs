@@ -1,5 +1,6 @@
 //! Benchmarks: each prints its figures beside its target or yardstick.
 
 pub mod delivery;
+pub mod import;
 pub mod publish;
 pub mod site;

@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::run::{root, target};
+use crate::run::release_binary;
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -45,14 +45,7 @@ fn told(what: &str, since: Instant) {
 impl Site {
     /// Makes one, or takes the one that an earlier run left in `keep`.
     pub fn of(entries: usize, keep: Option<&Path>) -> Result<Self> {
-        let built = Command::new("cargo")
-            .args(["build", "--release", "--quiet", "--package", "ashlar"])
-            .current_dir(root())
-            .status()?;
-        if !built.success() {
-            return Err("the release build failed".into());
-        }
-        let binary = target().join("release").join("ashlar");
+        let binary = release_binary()?;
         let (dir, temp) = match keep {
             Some(keep) => (fs::canonicalize(keep)?.join(entries.to_string()), None),
             None => {
