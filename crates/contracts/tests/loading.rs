@@ -24,51 +24,57 @@ fn one(text: &str) -> String {
 
 #[test]
 fn references_that_lead_nowhere_or_outside() {
-    let mut all = Vec::new();
-    all.push(one("{\n \"properties\": {\"a\": {\"$ref\": \"#/$defs/none\"}}\n}"));
-    all.push(one("{\n \"properties\": {\n  \"a\": {\"$ref\": \"https://example.com/a.json\"}}\n}"));
-    all.push(one(r#"{"$ref": "other.v1.json"}"#));
-    all.push(one(r##"{"$ref": "#"}"##));
-    all.push(one(r#"{"$id": "https://example.com/x", "type": "object"}"#));
+    let all = [
+        one("{\n \"properties\": {\"a\": {\"$ref\": \"#/$defs/none\"}}\n}"),
+        one("{\n \"properties\": {\n  \"a\": {\"$ref\": \"https://example.com/a.json\"}}\n}"),
+        one(r#"{"$ref": "other.v1.json"}"#),
+        one(r##"{"$ref": "#"}"##),
+        one(r#"{"$id": "https://example.com/x", "type": "object"}"#),
+    ];
     insta::assert_snapshot!(all.join("\n\n"));
 }
 
 #[test]
 fn files_that_are_no_contracts() {
-    let mut all = Vec::new();
-    all.push(one("{\n  \"type\": \"object\",\n}"));
-    all.push(one("[]"));
-    all.push(one(""));
-    all.push(one(r#"{"type": "nothing"}"#));
-    all.push(one(r#"{"required": "a"}"#));
-    all.push(told(&[("contracts/Page.json", "{}".to_owned())]));
     let deep = format!("{}{{}}{}", r#"{"items":"#.repeat(200), "}".repeat(200));
-    all.push(one(&deep));
-    all.push(one(&format!("{{\"description\": \"{}\"}}", "x".repeat(2 << 20))));
+    let all = [
+        one("{\n  \"type\": \"object\",\n}"),
+        one("[]"),
+        one(""),
+        one(r#"{"type": "nothing"}"#),
+        one(r#"{"required": "a"}"#),
+        told(&[("contracts/Page.json", "{}".to_owned())]),
+        one(&deep),
+        one(&format!("{{\"description\": \"{}\"}}", "x".repeat(2 << 20))),
+    ];
     insta::assert_snapshot!(all.join("\n\n"));
 }
 
 #[test]
 fn patterns_that_cannot_be_used() {
-    let mut all = Vec::new();
-    all.push(one(r#"{"properties": {"a": {"type": "string", "pattern": "("}}}"#));
-    all.push(one(r#"{"properties": {"a": {"type": "string", "pattern": "(?=x)y"}}}"#));
     let explodes = r#"{"properties": {"a": {"type": "string", "pattern": "((((a{100}){100}){100}){100})"}}}"#;
-    all.push(one(explodes));
-    all.push(one(r#"{"patternProperties": {"[": {}}}"#));
+    let all = [
+        one(r#"{"properties": {"a": {"type": "string", "pattern": "("}}}"#),
+        one(r#"{"properties": {"a": {"type": "string", "pattern": "(?=x)y"}}}"#),
+        one(explodes),
+        one(r#"{"patternProperties": {"[": {}}}"#),
+    ];
     insta::assert_snapshot!(all.join("\n\n"));
 }
 
 #[test]
 fn the_vocabulary_is_checked() {
-    let mut all = Vec::new();
-    all.push(one(r#"{"x-ashlar": {"version": "one", "kind": "thing", "colour": "red"}}"#));
-    all.push(one("{\"properties\": {\n \"a\": {\"x-ashlar\": {\"sensitivity\": \"secret\", \"localized\": \"yes\"}},\n \"b\": {\"x-ashlar\": {\"ref\": [\"none\"]}}}}"));
-    all.push(one(r#"{"x-ashlar": {"route": "pricing/{slug}"}, "properties": {}}"#));
-    all.push(one(r#"{"x-ashlar": {"route": "/{nothing}"}, "properties": {"slug": {}}}"#));
-    all.push(one(r#"{"x-ashlar": {"title_field": "nothing"}, "properties": {}}"#));
-    all.push(one(r#"{"properties": {"a": {"x-ashlar": {"presentation": true}}}}"#));
-    all.push(one(r#"{"x-ashlar": {"version": "2.0.0"}}"#));
+    let all = [
+        one(r#"{"x-ashlar": {"version": "one", "kind": "thing", "colour": "red"}}"#),
+        one(
+            "{\"properties\": {\n \"a\": {\"x-ashlar\": {\"sensitivity\": \"secret\", \"localized\": \"yes\"}},\n \"b\": {\"x-ashlar\": {\"ref\": [\"none\"]}}}}",
+        ),
+        one(r#"{"x-ashlar": {"route": "pricing/{slug}"}, "properties": {}}"#),
+        one(r#"{"x-ashlar": {"route": "/{nothing}"}, "properties": {"slug": {}}}"#),
+        one(r#"{"x-ashlar": {"title_field": "nothing"}, "properties": {}}"#),
+        one(r#"{"properties": {"a": {"x-ashlar": {"presentation": true}}}}"#),
+        one(r#"{"x-ashlar": {"version": "2.0.0"}}"#),
+    ];
     insta::assert_snapshot!(all.join("\n\n"));
 }
 
