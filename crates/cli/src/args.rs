@@ -55,7 +55,9 @@ impl Cli {
             Command::Release { command } => command.at().format,
             Command::Channel { command: ChannelCommand::List { at } } => at.format,
             Command::Contracts { command } => match command {
-                ContractsCommand::Diff { format, .. } | ContractsCommand::Validate { format, .. } => *format,
+                ContractsCommand::Diff { format, .. }
+                | ContractsCommand::Impact { format, .. }
+                | ContractsCommand::Validate { format, .. } => *format,
             },
             Command::Migrate { command } => command.at().format,
             Command::Audit { command: AuditCommand::Verify { at } | AuditCommand::List { at, .. } } => {

@@ -4,6 +4,7 @@
 //! value and a list of findings, so one mistake does not hide the others.
 
 pub mod compat;
+pub mod consumers;
 mod contract;
 mod facts;
 mod load;

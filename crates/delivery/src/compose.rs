@@ -121,7 +121,10 @@ fn compose(
 ) -> Result<Option<Composed>, Failure> {
     let mut work = Work { view, locales, read: Vec::new(), bytes: 0 };
     let Some((key, record)) = work.find(&shape.source, id)? else { return Ok(None) };
-    let value = work.value(&key, &record, &shape.select)?;
+    let mut value = work.value(&key, &record, &shape.select)?;
+    for (path, name) in &shape.rename {
+        rename(&mut value, path, name);
+    }
     let body = canonical_json(&value).map_err(|_| DeliveryError::Object(record.digest))?;
     Ok(Some(Composed {
         digest: Digest::of(&body),
@@ -133,6 +136,24 @@ fn compose(
         read: work.read,
         valid_for: AtomicU64::new(view.number),
     }))
+}
+
+/// Gives a field another name, in every item of arrays on the way.
+fn rename(value: &mut Value, path: &[String], name: &str) {
+    match (value, path) {
+        (Value::Array(items), _) => items.iter_mut().for_each(|i| rename(i, path, name)),
+        (Value::Object(map), [last]) => {
+            if let Some(found) = map.remove(last) {
+                map.entry(name).or_insert(found);
+            }
+        }
+        (Value::Object(map), [first, rest @ ..]) => {
+            if let Some(below) = map.get_mut(first) {
+                rename(below, rest, name);
+            }
+        }
+        _ => {}
+    }
 }
 
 struct Work<'v> {

@@ -287,6 +287,8 @@ pub(crate) struct Head<'a> {
     pub(crate) surrogate: &'a [u8],
     pub(crate) cache_control: &'a str,
     pub(crate) locale_named: bool,
+    /// Header lines of the view.
+    pub(crate) of_view: &'a [u8],
 }
 
 /// Writes an answer with content; `body` is called only when its bytes are needed.
@@ -330,6 +332,7 @@ fn content(
     let status = if unchanged { 304 } else { 200 };
     out.status(status);
     out.buf.extend_from_slice(parts.extra_head);
+    out.buf.extend_from_slice(head.of_view);
     if !unchanged {
         out.header("content-type", &[b"application/json"]);
     }
@@ -440,7 +443,7 @@ fn entry(
     let found = find(view, &type_name, &id, wanted.as_slice())?;
     let Some((at, record)) = found else { return Err(missing(view, &type_name, &id, wanted.as_slice())) };
     let tried = &wanted.as_slice()[..=at];
-    whole(view, parts, &type_name, &id, tried, &record, CACHE_CONTROL, locale_named, out)
+    whole(view, parts, &type_name, &id, tried, &record, (CACHE_CONTROL, b""), locale_named, out)
 }
 
 /// The first of `locales` that an entry has, by position, with its record.
@@ -469,7 +472,7 @@ fn whole(
     id: &str,
     tried: &[Locale],
     record: &EntryRecord,
-    cache_control: &str,
+    (cache_control, of_view): (&str, &[u8]),
     locale_named: bool,
     out: &mut Out<'_>,
 ) -> Result<Written, Failure> {
@@ -489,6 +492,7 @@ fn whole(
         surrogate: &surrogate,
         cache_control,
         locale_named,
+        of_view,
     };
     let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
         view.objects.read_into(&record.digest, buf)?;
@@ -565,6 +569,7 @@ fn entries(
         surrogate: &surrogate,
         cache_control: CACHE_CONTROL,
         locale_named,
+        of_view: b"",
     };
     let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
         buf.extend_from_slice(&page.body);
@@ -602,8 +607,8 @@ fn shaped(
         };
         let source = shape.source.as_str();
         let Some((n, record)) = find(view, source, &id, locales)? else { return Err(not_found()) };
-        let (tried, cc) = (&locales[..=n], shape.cache_control.as_str());
-        return whole(view, parts, source, &id, tried, &record, cc, locale_named, out);
+        let (tried, of_view) = (&locales[..=n], (shape.cache_control.as_str(), shape.head.as_slice()));
+        return whole(view, parts, source, &id, tried, &record, of_view, locale_named, out);
     }
     let Some(composed) = compose::cached(view, at, shape, &slug, locales)? else { return Err(not_found()) };
     let head = Head {
@@ -613,6 +618,7 @@ fn shaped(
         surrogate: &composed.surrogate,
         cache_control: &shape.cache_control,
         locale_named,
+        of_view: &shape.head,
     };
     let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
         buf.extend_from_slice(&composed.body);

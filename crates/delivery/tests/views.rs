@@ -27,7 +27,7 @@ fn explains_what_is_wrong() {
         view,
         "source = 'page'\nlookup = 'slug'\nfield = []",
         &[
-            "views/x.v1.toml:3 view-syntax unknown field `field`, expected one of `source`, `lookup`, `path`, `fields`, `cache_control`, `include`",
+            "views/x.v1.toml:3 view-syntax unknown field `field`, expected one of `source`, `lookup`, `path`, `fields`, `cache_control`, `version`, `deprecated`, `sunset`, `replaced_by`, `rename`, `include`",
         ],
     );
     check(

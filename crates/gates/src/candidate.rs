@@ -3,7 +3,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use ashlar_delivery::lookup::{Lookup, LookupRules};
+use ashlar_delivery::{
+    Caches, ReleaseView,
+    lookup::{Lookup, LookupRules},
+};
 use ashlar_model::{
     ContractName, EntryId, EntryKey, EntryRecord, Fields, GateStatus, ProjectConfig, TypeName,
 };
@@ -15,7 +18,7 @@ use crate::{
     GateError,
     definitions::Definitions,
     findings::Findings,
-    gate::{approvals, links, references, routes, validity},
+    gate::{approvals, consumers, links, references, routes, validity},
     links::LinkRules,
     site::CandidateSite,
 };
@@ -411,6 +414,108 @@ impl<'a> Candidate<'a> {
         work.findings.extend(routes::redirects(&site, &rules, redirects, &self.config.locales.all(), only)?);
         work.reused = if trusted.is_some() { self.input.snapshot.len() } else { 0 };
         Ok(work)
+    }
+
+    /// consumers: every body that a consumer reads, or those that the changes can have touched.
+    pub(crate) fn bodies(&self) -> Result<Work, GateError> {
+        let mut work = Work::default();
+        let promises = consumers::promises(&self.definitions);
+        if promises.is_empty() {
+            return Ok(work);
+        }
+        let delivered = self.definitions.delivered.get_or_init(|| {
+            Arc::new(ashlar_delivery::Definitions::parse(
+                self.input.definitions_digest,
+                self.input.definitions,
+            ))
+        });
+        let view = ReleaseView::new(
+            self.input.objects.clone(),
+            "candidate".to_owned(),
+            self.input.snapshot.clone(),
+            self.lookup.clone(),
+            delivered.clone(),
+            Caches::default(),
+        );
+        let bodies = consumers::Bodies { view: &view, locales: self.config.locales.all() };
+        let same = self.base.as_ref().is_some_and(|b| {
+            let part = |name| b.part(name) == self.definitions.part(name);
+            b.contracts_digest == self.definitions.contracts_digest && part("views/") && part("consumers/")
+        });
+        let touched = match &self.input.base {
+            Some(base) if same && self.trusted("consumers").is_some() => Some(self.touched(&base.snapshot)?),
+            _ => None,
+        };
+        for promise in promises {
+            let Some(source) = promise.source() else { continue };
+            match &touched {
+                Some(touched) => {
+                    for (type_name, id) in touched.iter().filter(|(t, _)| t == source) {
+                        let prefix = EntryKey::entry_prefix(type_name, id);
+                        let Some(item) = self.input.snapshot.prefix(&prefix).next() else { continue };
+                        let (key, record) = item?;
+                        self.body(promise, &bodies, &key, &record, &mut work)?;
+                    }
+                }
+                None => {
+                    let mut last: Option<EntryId> = None;
+                    for item in self.input.snapshot.prefix(&EntryKey::type_prefix(source)) {
+                        let (key, record) = item?;
+                        let id = EntryKey::from_bytes(&key)?.id;
+                        if last.as_ref() != Some(&id) {
+                            self.body(promise, &bodies, &key, &record, &mut work)?;
+                            last = Some(id);
+                        }
+                    }
+                }
+            }
+            promise.examples(&bodies, &mut work.findings);
+        }
+        if touched.is_some() {
+            work.reused = self.input.snapshot.len();
+        }
+        Ok(work)
+    }
+
+    fn body(
+        &self,
+        promise: &consumers::Promise,
+        bodies: &consumers::Bodies<'_>,
+        key: &[u8],
+        record: &[u8],
+        work: &mut Work,
+    ) -> Result<(), GateError> {
+        let key = EntryKey::from_bytes(key)?;
+        let fields = self.fields(&key, &EntryRecord::from_bytes(record)?)?;
+        work.checked += promise.body(bodies, &key, &fields, &mut work.findings);
+        Ok(())
+    }
+
+    /// Entries that have changed since the base, and those that refer to them, as far as views include references.
+    fn touched(&self, base: &Tree) -> Result<BTreeSet<(TypeName, EntryId)>, GateError> {
+        let mut all: BTreeSet<(TypeName, EntryId)> = BTreeSet::new();
+        for change in base.diff(self.input.snapshot) {
+            let key = EntryKey::from_bytes(&change?.key)?;
+            all.insert((key.type_name, key.id));
+        }
+        let mut edge: Vec<_> = all.iter().cloned().collect();
+        for _ in 0..ashlar_delivery::views::INCLUDE_DEPTH_MAX {
+            let mut next = Vec::new();
+            for (type_name, id) in &edge {
+                for item in self.lookup.tree().prefix(format!("r{type_name}\0{id}\0").as_bytes()) {
+                    let key = item?.0;
+                    let parts = parts(&key)?;
+                    let [_, _, t, i, l] = parts.as_slice() else { return Err(GateError::LookupKey) };
+                    let source = entry(t, i, l)?;
+                    let found = (source.type_name, source.id);
+                    if all.insert(found.clone()) {
+                        next.push(found);
+                    }
+                }
+            }
+            edge = next;
+        }
+        Ok(all)
     }
 
     /// Changed fields that need an approval.

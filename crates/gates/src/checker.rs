@@ -19,7 +19,7 @@ use crate::{
     candidate::{Candidate, Work},
     definitions::{Definitions, DefinitionsCache},
     findings::{Findings, count},
-    gate::{approvals, compatibility::Compared, validity},
+    gate::{approvals, compatibility::Compared, consumers, validity},
     inputs::Inputs,
 };
 
@@ -275,6 +275,15 @@ impl Run<'_> {
             "views" => {
                 inputs.digest("views", &definitions.part("views/"));
             }
+            "consumers" => {
+                inputs.digest("views", &definitions.part("views/"));
+                inputs.digest("consumers", &definitions.part("consumers/"));
+                inputs.json("locales", &self.config.locales).digest("base", &base_contracts);
+                // Without consumers nothing that is released matters to this gate.
+                if !definitions.consumers.is_empty() {
+                    inputs.digest("snapshot", &input.snapshot.root());
+                }
+            }
             _ => {
                 inputs.digest("base-contracts", &base_contracts).digest("base", &base_snapshot);
                 inputs.digest("snapshot", &input.snapshot.root()).digest("changes", &input.changes.root());
@@ -315,6 +324,13 @@ impl Run<'_> {
                 findings.extend(c.definitions.view_findings.iter().cloned());
                 let checked = c.definitions.views.iter().count();
                 (Work { findings, checked, reused: 0 }, count(checked, "view", "views"))
+            }
+            "consumers" => {
+                let mut work = c.bodies()?;
+                work.findings.extend(consumers::findings(&c.definitions, c.base.as_deref()));
+                let n = c.definitions.consumers.len();
+                let bodies = count(work.checked, "body", "bodies");
+                (work, format!("{}, {bodies}", count(n, "consumer", "consumers")))
             }
             _ => self.approvals()?,
         };

@@ -1,17 +1,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use ashlar_contracts::{Contract, ContractSet};
+use ashlar_contracts::{Contract, ContractSet, consumers::Consumer};
 use ashlar_delivery::views::Views;
 use ashlar_model::{ContractName, Digest, Files, Finding, ProjectConfig, Rules, TypeName, TypeRules};
 use ashlar_project::{Governance, Redirects, read_config};
 
-use crate::inputs::Inputs;
+use crate::{gate::consumers, inputs::Inputs};
 
 /// Definition files that gates read.
-const READ: [&str; 5] = ["ashlar.toml", "governance.toml", "redirects.toml", "contracts/", "views/"];
+const READ: [&str; 6] =
+    ["ashlar.toml", "governance.toml", "redirects.toml", "contracts/", "views/", "consumers/"];
 
 /// How many parsed definitions are kept: those of a candidate, its base and what is being worked on, for a few tenants.
 const KEPT_MAX: usize = 16;
@@ -24,6 +25,12 @@ pub(crate) struct Definitions {
     pub(crate) contract_findings: Vec<Finding>,
     pub(crate) views: Views,
     pub(crate) view_findings: Vec<Finding>,
+    pub(crate) consumers: Vec<Consumer>,
+    pub(crate) consumer_findings: Vec<Finding>,
+    /// What consumers rely on and the shapes do not keep; found out when it is first asked for.
+    pub(crate) promises: OnceLock<Vec<consumers::Promise>>,
+    /// The same definitions as delivery reads them, for composing bodies.
+    pub(crate) delivered: OnceLock<Arc<ashlar_delivery::Definitions>>,
     pub(crate) governance: Governance,
     pub(crate) governance_findings: Vec<Finding>,
     pub(crate) redirects: Redirects,
@@ -49,6 +56,7 @@ impl Definitions {
         let config = read_config(files);
         let (contracts, contract_findings) = ContractSet::load(files);
         let (views, view_findings) = Views::parse(files, &contracts);
+        let (consumers, consumer_findings) = Consumer::read_all(files);
         let (governance, governance_findings) = match Governance::parse(files) {
             Ok(governance) => (governance, Vec::new()),
             Err(findings) => (Governance::default(), findings),
@@ -78,6 +86,10 @@ impl Definitions {
             contract_findings,
             views,
             view_findings,
+            consumers,
+            consumer_findings,
+            promises: OnceLock::new(),
+            delivered: OnceLock::new(),
             governance,
             governance_findings,
             redirects,

@@ -8,6 +8,7 @@
 //! - Work on a candidate is proportional to its changes when the gate passed on the base, unwaived, under the same rules;
 //!   the verdict is that of a full run.
 
+mod brokerage;
 mod candidate;
 pub mod check;
 mod checker;
@@ -20,12 +21,24 @@ mod links;
 mod report;
 mod site;
 
-pub use check::{CheckOptions, CheckReport, CheckStatus, check_project};
+pub use brokerage::{ConsumerStatus, consumers_of};
+pub use check::{
+    CheckOptions, CheckReport, CheckStatus, ConsumerImpact, ContractImpact, Impact, ViewImpact,
+    check_project, impact,
+};
 pub use checker::Checker;
 pub use error::GateError;
 pub use report::{junit, sarif, text};
 pub use site::Site;
 
 /// The gates, in the order in which they report.
-pub const GATES: [&str; 7] =
-    ["schema-compatibility", "content-validity", "references", "links", "routes", "views", "approvals"];
+pub const GATES: [&str; 8] = [
+    "schema-compatibility",
+    "content-validity",
+    "references",
+    "links",
+    "routes",
+    "views",
+    "consumers",
+    "approvals",
+];

@@ -159,6 +159,20 @@ const API: &[Row] = &[
         ],
     ),
     ("delete", "/api/v1/keys/{id}", "admin", "Ends a key at once.", &[]),
+    (
+        "get",
+        "/api/v1/consumers",
+        "preview",
+        "Consumers and whether what is live keeps what they rely on.",
+        &[],
+    ),
+    (
+        "post",
+        "/api/v1/consumers/verify",
+        "preview",
+        "May a client with this contract be deployed beside what is live?",
+        &[("contract", "string"), ("name", "string?")],
+    ),
     ("get", "/api/v1/tenants", "admin", "Tenants.", &[]),
     (
         "post",

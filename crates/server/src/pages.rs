@@ -15,7 +15,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::app::App;
+use crate::{app::App, problem::ApiError};
 
 const CSP: &str = "default-src 'none'; style-src 'sha256-";
 const STYLE: &str = ":root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--paper:#fbfaf7;--line:#d9d5cc;--mark:#0b5c6b}\
@@ -33,6 +33,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/studio", get(studio))
+        .route("/openapi.json", get(described))
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
@@ -176,8 +177,21 @@ async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
         }
         body.push_str("</table>");
     }
-    body.push_str("<h2>For programs</h2><p><a href=\"/api/openapi.json\">OpenAPI</a> · <a href=\"/readyz\">readiness</a> · <a href=\"/metrics\">metrics</a></p>");
+    body.push_str("<h2>For programs</h2><p><a href=\"/openapi.json\">OpenAPI of delivery</a> · <a href=\"/api/openapi.json\">of management</a> · <a href=\"/readyz\">readiness</a> · <a href=\"/metrics\">metrics</a></p>");
     page("Ashlar", &body)
+}
+
+/// What clients of the public channel read, as OpenAPI.
+async fn described(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
+    let tenant = app.tenant_of_host(host);
+    match app.tenant(&tenant).and_then(|t| t.public.load_full()) {
+        Some(view) => Json(ashlar_delivery::openapi(view.definitions(), view.label())).into_response(),
+        None => {
+            let help = "make a candidate and promote it";
+            ApiError::new(404, "no-release", "nothing is released yet", help).into_response()
+        }
+    }
 }
 
 async fn studio() -> Response {

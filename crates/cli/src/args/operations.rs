@@ -112,6 +112,22 @@ pub enum ContractsCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Shows what a change of definitions touches: views, consumers, entries; exit 1 when a consumer would break.
+    #[command(after_help = "Example:\n  ashlar contracts impact . --against main")]
+    Impact {
+        /// The project with the change.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+        /// What it is compared with: a git revision, a project directory, or a server's address.
+        #[arg(long, value_name = "REF|DIR|URL")]
+        against: String,
+        /// The server's key, with the scope `preview`.
+        #[arg(long, env = "ASHLAR_KEY", hide_env_values = true)]
+        key: Option<String>,
+        /// How to report.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Validates a JSON value; exit 1 when it is not valid.
     Validate {
         /// The schema.

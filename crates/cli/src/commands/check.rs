@@ -1,6 +1,9 @@
 //! `check`: every gate that needs no server, on files.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use ashlar_gates::{CheckOptions, CheckStatus, check_project, junit, sarif};
 use ashlar_model::Files;
@@ -133,16 +136,30 @@ async fn of_server(url: &str, key: Option<&str>) -> Result<tempfile::TempDir, Cl
     Ok(temp)
 }
 
-pub async fn check(args: CheckArgs) -> Done {
-    let mut kept = None;
-    let against = match &args.against {
-        None => None,
-        Some(dir) if Path::new(dir).join("ashlar.toml").is_file() => Some(Path::new(dir).to_owned()),
-        Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
-            Some(kept.insert(of_server(url, args.key.as_deref()).await?).path().to_owned())
-        }
-        Some(revision) => Some(kept.insert(at_revision(&args.dir, revision)?).path().to_owned()),
+/// A project to compare with: where it lies, and what keeps it there.
+pub struct Against {
+    pub path: PathBuf,
+    _kept: Option<tempfile::TempDir>,
+}
+
+/// Finds what `--against` names.
+pub async fn against(dir: &Path, named: &str, key: Option<&str>) -> Result<Against, CliError> {
+    if Path::new(named).join("ashlar.toml").is_file() {
+        return Ok(Against { path: named.into(), _kept: None });
+    }
+    let kept = match named.starts_with("http://") || named.starts_with("https://") {
+        true => of_server(named, key).await?,
+        false => at_revision(dir, named)?,
     };
+    Ok(Against { path: kept.path().to_owned(), _kept: Some(kept) })
+}
+
+pub async fn check(args: CheckArgs) -> Done {
+    let found = match &args.against {
+        None => None,
+        Some(named) => Some(against(&args.dir, named, args.key.as_deref()).await?),
+    };
+    let against = found.as_ref().map(|a| a.path.clone());
     let options = CheckOptions { against, cache: !args.no_cache, ..CheckOptions::default() };
     let dir = args.dir.clone();
     let report = tokio::task::spawn_blocking(move || check_project(&dir, &options))

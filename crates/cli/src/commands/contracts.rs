@@ -72,7 +72,7 @@ fn get<'a>(set: &'a ContractSet, name: &ContractName) -> Result<&'a Contract, Cl
     set.get(name).ok_or_else(|| CliError::input(format!("{name} was not loaded"), ""))
 }
 
-pub fn contracts(command: &ContractsCommand) -> Done {
+pub async fn contracts(command: &ContractsCommand) -> Done {
     match command {
         ContractsCommand::Diff { old, new, lenient, format } => {
             let ((old_set, old_name), (new_set, new_name)) = (load(old)?, load(new)?);
@@ -111,6 +111,17 @@ pub fn contracts(command: &ContractsCommand) -> Done {
             output::line(format!("change    {}", comparison.digest));
             Ok(ExitCode::SUCCESS)
         }
+        ContractsCommand::Impact { dir, against, key, format } => {
+            let base = super::check::against(dir, against, key.as_deref()).await?;
+            let found = ashlar_gates::impact(dir, &base.path)
+                .map_err(|e| CliError::input(e.to_string(), "`ashlar init DIR` makes a project"))?;
+            let breaks = found.consumers.iter().any(|c| !c.broken.is_empty());
+            match format {
+                Format::Json => output::print_json(&found),
+                Format::Human => tell_impact(&found),
+            }
+            Ok(ExitCode::from(u8::from(breaks)))
+        }
         ContractsCommand::Validate { schema, instance, format } => {
             let (set, name) = load(schema)?;
             let bytes = read(instance)?;
@@ -143,6 +154,40 @@ pub fn contracts(command: &ContractsCommand) -> Done {
                 }
             }
             Ok(ExitCode::from(u8::from(!valid)))
+        }
+    }
+}
+
+fn tell_impact(impact: &ashlar_gates::Impact) {
+    if impact.contracts.is_empty() && impact.views.is_empty() {
+        output::line("nothing that clients could notice has changed");
+    }
+    for c in &impact.contracts {
+        let verdict = c.verdict.map_or(String::new(), |v| format!(", {v}"));
+        output::line(format!("contract  {}  {}{verdict}", c.contract, c.change));
+        for change in &c.changes {
+            output::line(format!("          {change}"));
+        }
+    }
+    for v in &impact.views {
+        let why = if v.change == "contract" { "shows what has changed" } else { v.change };
+        output::line(format!("view      {}  {}  {why}", v.view, v.path));
+    }
+    for (name, n) in &impact.entries {
+        output::line(format!("entries   {name}  {n}"));
+    }
+    for c in &impact.consumers {
+        let owner = if c.owner.is_empty() { String::new() } else { format!(" (owner {})", c.owner) };
+        let state = match c.broken.is_empty() {
+            true => output::paint("keeps what it relies on", "32"),
+            false => output::paint("WOULD BREAK", "31;1"),
+        };
+        output::line(format!("consumer  {}{owner}  {}  {state}", c.consumer, c.endpoints.join(", ")));
+        for f in &c.broken {
+            output::line(format!(
+                "          {}\n            {}\n            → {}",
+                f.place, f.message, f.help
+            ));
         }
     }
 }

@@ -41,7 +41,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Candidate { command } => candidate::candidate(command).await,
         Command::Release { command } => release::release(command).await,
         Command::Channel { command } => release::channel(command).await,
-        Command::Contracts { command } => contracts::contracts(&command),
+        Command::Contracts { command } => contracts::contracts(&command).await,
         Command::Migrate { command } => ops::migrate(command).await,
         Command::Audit { command } => ops::audit(command).await,
         Command::Event { command } => ops::event(command).await,

@@ -166,6 +166,11 @@ fn subset(a: &Side<'_>, b: &Side<'_>, lenient: bool) -> (Answer, Vec<String>) {
     (Answer::Unknown, reasons)
 }
 
+/// Whether every value that is valid under the first schema is valid under the second.
+pub(crate) fn every(a: (&Arc<Documents>, &str), b: (&Arc<Documents>, &str)) -> (Answer, Vec<String>) {
+    subset(&Side { docs: a.0, file: a.1 }, &Side { docs: b.0, file: b.1 }, false)
+}
+
 /// Compares two schemas, each a file among its documents.
 pub(crate) fn compare_files(
     old: (&Arc<Documents>, &str),

@@ -2,8 +2,11 @@
 
 mod check;
 mod parse;
+mod shape;
 
+use ashlar_contracts::Version;
 use ashlar_model::{Digest, TypeName};
+use jiff::civil::Date;
 
 /// The deepest nesting of includes.
 pub const INCLUDE_DEPTH_MAX: usize = 4;
@@ -56,6 +59,8 @@ pub struct View {
     pub name: String,
     /// The major version, from 1.
     pub major: u32,
+    /// The whole version: `1.4.0`.
+    pub version: Version,
     /// The content type it shows.
     pub source: TypeName,
     /// How an entry is found.
@@ -68,14 +73,30 @@ pub struct View {
     pub select: Selection,
     /// The `Cache-Control` of its answers on the public channel.
     pub cache_control: String,
+    /// Fields that are answered under another name: the way to the field, arrays on it entered, and its name in the
+    /// answer. A member of that name that is there already stays.
+    pub rename: Vec<(Vec<String>, String)>,
+    /// Since when it should not be used by new clients.
+    pub deprecated: Option<Date>,
+    /// When it ends.
+    pub sunset: Option<Date>,
+    /// The view that takes its place: name and major version.
+    pub replaced_by: Option<(String, u32)>,
     /// The digest of its file.
     pub digest: Digest,
+    /// Header lines of all its answers, each ending in CR LF.
+    pub(crate) head: Vec<u8>,
 }
 
 impl View {
+    /// Its path with the parameter: `/v1/pages/{slug}`.
+    pub fn path(&self) -> String {
+        format!("{}{{{}}}", self.prefix, self.lookup.field().unwrap_or("id"))
+    }
+
     /// Whether an answer is an entry's fields exactly as they are stored.
     pub fn is_whole_entry(&self) -> bool {
-        self.select.fields.is_none() && self.select.include.is_empty()
+        self.select.fields.is_none() && self.select.include.is_empty() && self.rename.is_empty()
     }
 }
 

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
-use ashlar_contracts::ContractSet;
+use ashlar_contracts::{ContractSet, Version};
 use ashlar_model::{Digest, Files, Finding, TypeName};
+use jiff::{civil::Date, tz::TimeZone};
 use serde::Deserialize;
 
 use super::{CACHE_CONTROL, INCLUDE_DEPTH_MAX, Include, LookupBy, Selection, VIEWS_MAX, View, Views, check};
@@ -17,6 +18,12 @@ struct ViewFile {
     path: Option<String>,
     fields: Option<Vec<String>>,
     cache_control: Option<String>,
+    version: Option<String>,
+    deprecated: Option<String>,
+    sunset: Option<String>,
+    replaced_by: Option<String>,
+    #[serde(default)]
+    rename: BTreeMap<String, String>,
     #[serde(default)]
     include: BTreeMap<String, IncludeFile>,
 }
@@ -45,6 +52,19 @@ impl Views {
             }
             let Some(view) = read(path, bytes, &mut findings) else { continue };
             if !check::against_contracts(path, &view, contracts, &mut findings) {
+                continue;
+            }
+            if let Some((name, successor)) = &view.replaced_by
+                && !files.iter().any(|(p, _)| p == format!("views/{name}.v{successor}.toml"))
+            {
+                findings.push(
+                    Finding::error(
+                        "view-successor-unknown",
+                        path,
+                        format!("replaced_by names `{name}.v{successor}`, which is no view"),
+                    )
+                    .help("name a file of views/ without .toml"),
+                );
                 continue;
             }
             if let Some(other) = list.iter().find(|v| v.prefix == view.prefix) {
@@ -89,7 +109,7 @@ fn read(path: &str, bytes: &[u8], findings: &mut Vec<Finding>) -> Option<View> {
         error("view-syntax", "the file is not UTF-8 text".to_owned(), "save it as UTF-8");
         return None;
     };
-    let file: ViewFile =
+    let mut file: ViewFile =
         match toml::from_str(text) {
             Ok(file) => file,
             Err(e) => {
@@ -114,7 +134,7 @@ fn read(path: &str, bytes: &[u8], findings: &mut Vec<Finding>) -> Option<View> {
             return None;
         }
     };
-    let cache_control = file.cache_control.unwrap_or_else(|| CACHE_CONTROL.to_owned());
+    let cache_control = file.cache_control.take().unwrap_or_else(|| CACHE_CONTROL.to_owned());
     if cache_control.len() > 200 || !cache_control.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         error(
             "view-cache-control",
@@ -131,6 +151,28 @@ fn read(path: &str, bytes: &[u8], findings: &mut Vec<Finding>) -> Option<View> {
         );
         return None;
     }
+    let life = match Life::read(&file, major) {
+        Ok(life) => life,
+        Err((code, message, help)) => {
+            error(code, message, help);
+            return None;
+        }
+    };
+    let rename: Vec<(Vec<String>, String)> = std::mem::take(&mut file.rename)
+        .into_iter()
+        .map(|(from, to)| (from.split('.').map(str::to_owned).collect(), to))
+        .collect();
+    if let Some((_, to)) = rename.iter().find(|(from, to)| {
+        to.is_empty() || to.contains(['.', '$']) || from.iter().any(String::is_empty) || from.len() > 16
+    }) {
+        error(
+            "view-rename",
+            format!("`{to}` cannot be the new name of a field"),
+            "write [rename] \"sections.headline\" = \"title\": the way to the field, and its name in the answer",
+        );
+        return None;
+    }
+    let head = life.head();
     let lookup = if file.lookup == "id" { LookupBy::Id } else { LookupBy::Field(file.lookup) };
     Some(View {
         name,
@@ -141,8 +183,78 @@ fn read(path: &str, bytes: &[u8], findings: &mut Vec<Finding>) -> Option<View> {
         rest,
         select: selection(file.fields, file.include),
         cache_control,
+        version: life.version,
+        deprecated: life.deprecated,
+        sunset: life.sunset,
+        replaced_by: life.replaced_by,
+        rename,
+        head,
         digest: Digest::of(bytes),
     })
+}
+
+/// Where a view stands in its life.
+struct Life {
+    version: Version,
+    deprecated: Option<Date>,
+    sunset: Option<Date>,
+    replaced_by: Option<(String, u32)>,
+}
+
+impl Life {
+    fn read(file: &ViewFile, major: u32) -> Result<Self, (&'static str, String, &'static str)> {
+        let version = match &file.version {
+            None => Version { major, minor: 0, patch: 0 },
+            Some(text) => match text.parse::<Version>() {
+                Ok(version) if version.major == major => version,
+                Ok(_) => {
+                    let message = format!("the file is named v{major} and its version is {text}");
+                    return Err(("view-version", message, "make the two agree"));
+                }
+                Err(e) => return Err(("view-version", e.to_string(), "write `1.4.0`")),
+            },
+        };
+        let date = |name: &str, text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => text
+                .parse::<Date>()
+                .map(Some)
+                .map_err(|_| ("view-date", format!("{name}: `{text}` is not a date"), "write `2027-01-31`")),
+        };
+        let (deprecated, sunset) = (date("deprecated", &file.deprecated)?, date("sunset", &file.sunset)?);
+        if let (Some(sunset), Some(deprecated)) = (sunset, deprecated)
+            && sunset < deprecated
+        {
+            let message = format!("it ends on {sunset}, before it is deprecated on {deprecated}");
+            return Err(("view-date", message, "a view is deprecated first"));
+        }
+        let replaced_by = match &file.replaced_by {
+            None => None,
+            Some(text) => {
+                let found = text.rsplit_once(".v").and_then(|(n, m)| Some((n.to_owned(), m.parse().ok()?)));
+                let wrong = || ("view-successor", format!("`{text}` is no view"), "write `pages.v2`");
+                Some(found.ok_or_else(wrong)?)
+            }
+        };
+        Ok(Self { version, deprecated, sunset, replaced_by })
+    }
+
+    /// `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and the way to the successor.
+    fn head(&self) -> Vec<u8> {
+        let at = |date: Date| date.to_zoned(TimeZone::UTC).ok().map(|z| z.timestamp());
+        let mut head = String::new();
+        if let Some(at) = self.deprecated.and_then(at) {
+            head.push_str(&format!("deprecation: @{}\r\n", at.as_second()));
+        }
+        if let Some(at) = self.sunset.and_then(at) {
+            let text = at.to_zoned(TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            head.push_str(&format!("sunset: {text}\r\n"));
+        }
+        if let Some((name, major)) = &self.replaced_by {
+            head.push_str(&format!("link: </v{major}/{name}>; rel=\"successor-version\"\r\n"));
+        }
+        head.into_bytes()
+    }
 }
 
 fn depth(include: &BTreeMap<String, IncludeFile>) -> usize {

@@ -3,6 +3,7 @@
 mod cache;
 mod codec;
 mod entries;
+mod impact;
 mod run;
 
 use std::{
@@ -13,6 +14,8 @@ use std::{
 use ashlar_model::{GateReport, GateStatus};
 use jiff::Timestamp;
 use serde::Serialize;
+
+pub use impact::{ConsumerImpact, ContractImpact, Impact, ViewImpact, impact};
 
 use crate::GateError;
 

@@ -21,7 +21,7 @@ use crate::{
     GATES, GateError, Site, checker,
     definitions::Definitions,
     findings::{Findings, count},
-    gate::{approvals, compatibility::Compared, links, references, routes, validity},
+    gate::{approvals, compatibility::Compared, consumers, links, references, routes, validity},
     inputs::Inputs,
     links::LinkRules,
 };
@@ -33,9 +33,9 @@ const PLACES_MAX: usize = 2_000;
 const CHUNK: usize = 64;
 
 /// A project directory with the facts about its content.
-struct Loaded<'a> {
+pub(super) struct Loaded<'a> {
     dir: &'a Path,
-    definitions: Definitions,
+    pub(super) definitions: Definitions,
     options: ContentOptions,
     /// Findings about definition files and about the content folder itself.
     findings: Vec<Finding>,
@@ -52,7 +52,7 @@ struct Loaded<'a> {
 
 impl<'a> Loaded<'a> {
     /// Reads definitions and lists content; the content itself is not read yet.
-    fn list(dir: &'a Path, use_cache: bool) -> Result<Self, GateError> {
+    pub(super) fn list(dir: &'a Path, use_cache: bool) -> Result<Self, GateError> {
         // Taken before anything is listed: what changes later is not settled.
         let now_ns = jiff::Timestamp::now().as_nanosecond();
         let (files, findings) = Project::read(dir)?;
@@ -88,7 +88,7 @@ impl<'a> Loaded<'a> {
     }
 
     /// Reads the content, what is unchanged from the cache.
-    fn read(&mut self) {
+    pub(super) fn read(&mut self) {
         let next = AtomicUsize::new(0);
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
         let this = &*self;
@@ -135,7 +135,7 @@ impl<'a> Loaded<'a> {
         contract.map(|c| c.digest) == row.contract
     }
 
-    fn rows(&self) -> impl Iterator<Item = &Row> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Row> {
         self.facts.iter().flat_map(|f| &f.rows)
     }
 }
@@ -347,6 +347,13 @@ impl Check<'_> {
                 findings.extend(self.project.definitions.view_findings.iter().cloned());
                 let n = self.project.definitions.views.iter().count();
                 Ok((findings, n, count(n, "view", "views")))
+            }
+            "consumers" => {
+                let mut findings = Findings::default();
+                let definitions = &self.project.definitions;
+                findings.extend(consumers::findings(definitions, self.base.map(|(b, _)| &b.definitions)));
+                let n = definitions.consumers.len();
+                Ok((findings, n, count(n, "consumer", "consumers")))
             }
             _ => Ok(self.approvals()),
         }

@@ -2,6 +2,7 @@
 
 mod candidates;
 mod changesets;
+mod consumers;
 mod definitions;
 mod entries;
 mod ops;
@@ -140,6 +141,8 @@ pub fn router(api: Arc<Api>, body_bytes_max: usize) -> Router {
         .route("/releases/{release}/verify", post(releases::verify))
         .route("/releases/{release}/export", get(releases::export))
         .route("/channels", get(releases::channels))
+        .route("/consumers", get(consumers::list))
+        .route("/consumers/verify", post(consumers::verify))
         .route("/events", get(ops::events))
         .route("/audit", get(ops::audit))
         .route("/audit/verify", get(ops::verify_audit))

@@ -1,0 +1,201 @@
+//! What a proposed change touches, before anybody makes it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use ashlar_contracts::{Answer, Verdict, compare};
+use ashlar_model::{ContractName, Finding, TypeName};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::run::Loaded;
+use crate::{GateError, definitions::Definitions, gate::consumers};
+
+/// What differs between two projects, and what that touches.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Impact {
+    /// Changed contracts.
+    pub contracts: Vec<ContractImpact>,
+    /// Views whose bodies may change, with what happened to them.
+    pub views: Vec<ViewImpact>,
+    /// Consumers that read one of these views or types.
+    pub consumers: Vec<ConsumerImpact>,
+    /// Entries in the project that follow a touched contract, by type.
+    pub entries: BTreeMap<TypeName, usize>,
+}
+
+/// A contract that differs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ContractImpact {
+    /// Its name.
+    pub contract: ContractName,
+    /// `added`, `removed` or `changed`.
+    pub change: &'static str,
+    /// What the change demands of the version.
+    pub verdict: Option<Verdict>,
+    /// Whether old values stay valid.
+    pub backward: Option<Answer>,
+    /// Each difference, as a sentence.
+    pub changes: Vec<String>,
+    /// Contracts that refer to it.
+    pub used_by: Vec<ContractName>,
+}
+
+/// A view that is touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ViewImpact {
+    /// `pages.v1`
+    pub view: String,
+    /// Its path.
+    pub path: String,
+    /// `added`, `removed`, `changed`, or `contract` when only what it shows has changed.
+    pub change: &'static str,
+}
+
+/// A consumer that is touched.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConsumerImpact {
+    /// The consumer.
+    pub consumer: String,
+    /// Whom to talk to.
+    pub owner: String,
+    /// The endpoints it reads that are touched.
+    pub endpoints: Vec<String>,
+    /// What would break; empty when it is only touched.
+    pub broken: Vec<Finding>,
+}
+
+/// Compares the project in `dir` with the one in `against`, which stands for what is there today.
+///
+/// # Errors
+/// When one of them is no project.
+pub fn impact(dir: &Path, against: &Path) -> Result<Impact, GateError> {
+    let mut here = Loaded::list(dir, false)?;
+    let base = Loaded::list(against, false)?;
+    here.read();
+    let (new, old) = (&here.definitions, &base.definitions);
+    let names: BTreeSet<&ContractName> =
+        new.contracts.iter().chain(old.contracts.iter()).map(|c| &c.name).collect();
+    let mut contracts = Vec::new();
+    for name in names {
+        let (was, is) = (old.contracts.get(name), new.contracts.get(name));
+        // Another schema, not only another schema that it refers to.
+        if was.map(|c| &c.schema) == is.map(|c| &c.schema) {
+            continue;
+        }
+        let compared = was.zip(is).map(|(was, is)| compare(was, &old.contracts, is, &new.contracts, false));
+        contracts.push(ContractImpact {
+            contract: name.clone(),
+            change: match (was, is) {
+                (None, _) => "added",
+                (_, None) => "removed",
+                _ => "changed",
+            },
+            verdict: compared.as_ref().map(|c| c.verdict),
+            backward: compared.as_ref().map(|c| c.backward),
+            changes: compared.into_iter().flat_map(|c| c.changes).map(|c| c.message).collect(),
+            used_by: users(new, old, name).into_iter().filter(|n| n != name).collect(),
+        });
+    }
+    let touched: BTreeSet<ContractName> =
+        contracts.iter().flat_map(|c| c.used_by.iter().chain([&c.contract])).cloned().collect();
+    let types: BTreeSet<TypeName> = touched
+        .iter()
+        .filter(|n| {
+            [new, old].iter().any(|d| d.contracts.get(n).is_some_and(ashlar_contracts::Contract::is_type))
+        })
+        .map(|n| n.name.clone())
+        .collect();
+    let mut views = Vec::new();
+    let all: BTreeMap<(String, u32), String> =
+        old.views.iter().chain(new.views.iter()).map(|v| ((v.name.clone(), v.major), v.path())).collect();
+    for ((name, major), path) in all {
+        let (was, is) = (old.views.get(&name, major), new.views.get(&name, major));
+        let shows = |d: &Definitions, v: &ashlar_delivery::views::View| {
+            let schema = v.response_schema(&d.contracts).to_string();
+            types.contains(&v.source) || touched.iter().any(|n| schema.contains(&format!("\"{n}.json")))
+        };
+        let change = match (was, is) {
+            (None, _) => "added",
+            (_, None) => "removed",
+            (Some(was), Some(is)) if was.digest != is.digest => "changed",
+            (_, Some(is)) if shows(new, is) => "contract",
+            _ => continue,
+        };
+        views.push(ViewImpact { view: format!("{name}.v{major}"), path, change });
+    }
+    let findings = consumers::findings(new, Some(old));
+    let mut consumers_: Vec<ConsumerImpact> = Vec::new();
+    for consumer in new.consumers.iter() {
+        let prefix = |path: &str| path.split('{').next().unwrap_or_default().to_owned();
+        let endpoints: BTreeSet<String> = consumer
+            .expects
+            .iter()
+            .map(|e| e.endpoint.clone())
+            .filter(|e| {
+                views.iter().any(|v| prefix(&v.path) == prefix(e))
+                    || types.iter().any(|t| prefix(e) == format!("/v1/entries/{t}/"))
+            })
+            .collect();
+        let broken: Vec<Finding> = findings
+            .iter()
+            .filter(|f| f.level == ashlar_model::Level::Error)
+            .filter(|f| f.place.split([' ', ':']).next() == Some(&consumer.file))
+            .cloned()
+            .collect();
+        if !endpoints.is_empty() || !broken.is_empty() {
+            consumers_.push(ConsumerImpact {
+                consumer: consumer.name.clone(),
+                owner: consumer.owner.clone(),
+                endpoints: endpoints.into_iter().collect(),
+                broken,
+            });
+        }
+    }
+    let mut entries: BTreeMap<TypeName, usize> = BTreeMap::new();
+    for row in here.rows().filter(|r| types.contains(&r.key.type_name)) {
+        *entries.entry(row.key.type_name.clone()).or_default() += 1;
+    }
+    Ok(Impact { contracts, views, consumers: consumers_, entries })
+}
+
+/// Contracts that refer to one, directly or through others.
+fn users(new: &Definitions, old: &Definitions, name: &ContractName) -> BTreeSet<ContractName> {
+    let mut found = BTreeSet::from([name.clone()]);
+    loop {
+        let before = found.len();
+        for contract in new.contracts.iter().chain(old.contracts.iter()) {
+            let mut refers = false;
+            references(&contract.schema, &mut |to| {
+                let file = to.split('#').next().unwrap_or_default();
+                refers |= file
+                    .strip_suffix(".json")
+                    .and_then(|f| f.parse().ok())
+                    .is_some_and(|n| found.contains(&n));
+            });
+            if refers {
+                found.insert(contract.name.clone());
+            }
+        }
+        if found.len() == before {
+            return found;
+        }
+    }
+}
+
+fn references<'v>(schema: &'v Value, seen: &mut dyn FnMut(&'v str)) {
+    match schema {
+        Value::Object(map) => {
+            for (word, value) in map {
+                match (word.as_str(), value) {
+                    ("$ref", Value::String(to)) => seen(to),
+                    (_, value) => references(value, seen),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|i| references(i, seen)),
+        _ => {}
+    }
+}

@@ -1,0 +1,313 @@
+use std::collections::BTreeMap;
+
+use ashlar_contracts::{
+    Answer, ContractSet, compare,
+    consumers::{Broken, Consumer, Expectation, FieldPath, Shape},
+};
+use ashlar_delivery::{
+    ReleaseView, RequestParts, Traceparent, answer,
+    views::{LookupBy, View},
+};
+use ashlar_model::{EntryKey, Fields, Finding, Locale, TypeName};
+use serde_json::{Value, json};
+
+use crate::{definitions::Definitions, findings::Findings};
+
+/// Findings of one promise in bodies.
+const BODIES_TOLD_MAX: usize = 50;
+
+/// What one consumer expects of one endpoint, beside the endpoint as it is.
+#[derive(Debug)]
+pub(crate) struct Promise {
+    consumer: Consumer,
+    expectation: Expectation,
+    endpoint: Option<Endpoint>,
+    /// What the shape of the endpoint does not keep.
+    broken: Vec<Broken>,
+}
+
+#[derive(Debug, Clone)]
+struct Endpoint {
+    prefix: String,
+    source: TypeName,
+    lookup: LookupBy,
+    /// Version of the view; entries by key have none.
+    version: Option<ashlar_contracts::Version>,
+    file: String,
+}
+
+/// A release whose bodies are judged.
+pub(crate) struct Bodies<'a> {
+    pub(crate) view: &'a ReleaseView,
+    pub(crate) locales: Vec<Locale>,
+}
+
+/// All expectations, each compared with the shape of its endpoint once.
+pub(crate) fn promises(definitions: &Definitions) -> &[Promise] {
+    definitions.promises.get_or_init(|| {
+        let mut shapes: BTreeMap<String, Shape> = BTreeMap::new();
+        let each = definitions.consumers.iter().flat_map(|c| c.expects.iter().map(move |e| (c, e)));
+        each.map(|(consumer, expectation)| {
+            let endpoint = endpoint(definitions, &expectation.endpoint);
+            let broken = match &endpoint {
+                Some((endpoint, schema)) => {
+                    let shape = shapes
+                        .entry(endpoint.prefix.clone())
+                        .or_insert_with(|| Shape::new(&definitions.contracts, schema.clone()));
+                    expectation.against_shape(shape)
+                }
+                None => Vec::new(),
+            };
+            let endpoint = endpoint.map(|(e, _)| e);
+            Promise { consumer: consumer.clone(), expectation: expectation.clone(), endpoint, broken }
+        })
+        .collect()
+    })
+}
+
+/// The view or the entries that answer a path, with the schema of the bodies.
+fn endpoint(definitions: &Definitions, path: &str) -> Option<(Endpoint, Value)> {
+    let prefix = path.split_once('{')?.0;
+    if let Some(view) = definitions.views.iter().find(|v| v.prefix == prefix) {
+        return Some((Endpoint::of(view), view.response_schema(&definitions.contracts)));
+    }
+    let named = prefix.strip_prefix("/v1/entries/")?.strip_suffix('/')?;
+    let source = TypeName::new(named).ok()?;
+    let files: Vec<Value> = of_type(&definitions.contracts, &source).map(|f| json!({ "$ref": f })).collect();
+    let schema = match files.as_slice() {
+        [] => return None,
+        [one] => one.clone(),
+        _ => json!({ "anyOf": files }),
+    };
+    let file = format!("contracts/{source}");
+    Some((Endpoint { prefix: prefix.to_owned(), source, lookup: LookupBy::Id, version: None, file }, schema))
+}
+
+fn of_type<'c>(contracts: &'c ContractSet, source: &'c TypeName) -> impl Iterator<Item = String> + 'c {
+    contracts.iter().filter(move |c| c.is_type() && c.name.name == *source).map(|c| c.file())
+}
+
+impl Endpoint {
+    fn of(view: &View) -> Self {
+        Self {
+            prefix: view.prefix.clone(),
+            source: view.source.clone(),
+            lookup: view.lookup.clone(),
+            version: Some(view.version),
+            file: format!("views/{}.v{}.toml", view.name, view.major),
+        }
+    }
+}
+
+/// What stands against the consumers' contracts by the definitions alone.
+pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>) -> Vec<Finding> {
+    let mut out = definitions.consumer_findings.clone();
+    for promise in promises(definitions) {
+        promise.by_shape(definitions, base, &mut out);
+    }
+    out
+}
+
+/// What may stand in a path as it is.
+fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|b| match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                char::from(b).to_string()
+            }
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+impl Promise {
+    /// The content type whose bodies are read.
+    pub(crate) fn source(&self) -> Option<&TypeName> {
+        self.endpoint.as_ref().map(|e| &e.source)
+    }
+
+    fn place(&self, path: Option<&FieldPath>) -> String {
+        let path = path.map_or(String::new(), |p| format!(" {}", p.as_str()));
+        format!("{} expects[{}]{path}", self.consumer.file, self.expectation.index)
+    }
+
+    fn who(&self) -> String {
+        match self.consumer.owner.as_str() {
+            "" => format!("The consumer `{}`", self.consumer.name),
+            owner => format!("The consumer `{}` (owner {owner})", self.consumer.name),
+        }
+    }
+
+    fn by_shape(&self, definitions: &Definitions, base: Option<&Definitions>, out: &mut Vec<Finding>) {
+        let at = &self.expectation.endpoint;
+        let Some(endpoint) = &self.endpoint else {
+            let known: Vec<String> = definitions.views.iter().take(30).map(View::path).collect();
+            let message = format!("{} reads {at}, which nothing answers.", self.who());
+            out.push(Finding::error("consumer-endpoint-unknown", self.place(None), message).help(format!(
+                "keep the view until its consumers have left it; there are {}",
+                known.join(", ")
+            )));
+            return;
+        };
+        if let (Some(range), Some(version)) = (self.expectation.version, endpoint.version)
+            && (range.major != version.major || range.minor > version.minor)
+        {
+            let message = format!(
+                "{} reads {at} in version {}.{} or later of that major version, and {} is {version}.",
+                self.who(),
+                range.major,
+                range.minor,
+                endpoint.file
+            );
+            out.push(
+                Finding::error("consumer-version", self.place(None), message)
+                    .help("serve the version beside the newer one, or change the consumer's contract"),
+            );
+        }
+        for broken in &self.broken {
+            let because = base.map_or(String::new(), |base| self.because(definitions, base, &broken.path));
+            let message =
+                format!("{} relies on {at}: {}.{because}", self.who(), broken.why.trim_end_matches('.'));
+            let place = self.place(Some(&broken.path));
+            out.push(match broken.certain {
+                true => Finding::error("consumer-broken", place, message).help(
+                    "keep the field as it was, or put a new version of the view beside this one and let the consumer move; \
+                     when the consumer does not need it, change its contract",
+                ),
+                false => Finding::warning("consumer-unknown", place, message)
+                    .help("the bodies of each candidate are judged; say more in the contract to be certain"),
+            });
+        }
+    }
+
+    /// The change since the base that did it, for people.
+    fn because(&self, here: &Definitions, base: &Definitions, path: &FieldPath) -> String {
+        let held = promises(base).iter().any(|p| {
+            p.consumer.name == self.consumer.name
+                && p.expectation.endpoint == self.expectation.endpoint
+                && !p.broken.iter().any(|b| b.path == *path)
+        });
+        if !held {
+            return String::new();
+        }
+        let mut told = Vec::new();
+        let names: Vec<&str> = path.names().collect();
+        for contract in here.contracts.iter() {
+            let Some(before) = base.contracts.get(&contract.name).filter(|b| b.digest != contract.digest)
+            else {
+                continue;
+            };
+            let comparison = compare(before, &base.contracts, contract, &here.contracts, false);
+            for change in comparison.changes {
+                // A field that is no longer required is a change that only readers notice.
+                let noticed = change.backward != Answer::Yes || change.forward != Answer::Yes;
+                let about = names.iter().any(|n| {
+                    change.path.split('/').any(|p| p == *n) || change.message.contains(&format!("`{n}`"))
+                });
+                if noticed && about {
+                    told.push(format!("contracts/{} {}: {}", contract.file(), change.path, change.message));
+                }
+            }
+        }
+        if let Some(endpoint) = &self.endpoint
+            && base.part("views/") != here.part("views/")
+            && told.is_empty()
+        {
+            told.push(format!("{} has changed.", endpoint.file));
+        }
+        told.truncate(3);
+        match told.is_empty() {
+            true => String::new(),
+            false => format!(" What changed: {}", told.join(" ")),
+        }
+    }
+
+    /// Judges the bodies of one entry in every locale; returns how many there were.
+    pub(crate) fn body(
+        &self,
+        bodies: &Bodies<'_>,
+        key: &EntryKey,
+        fields: &Value,
+        out: &mut Findings,
+    ) -> usize {
+        let Some(endpoint) = &self.endpoint else { return 0 };
+        let slug = match &endpoint.lookup {
+            LookupBy::Id => key.id.as_str().to_owned(),
+            LookupBy::Field(name) => match fields.as_object().and_then(|f: &Fields| f.get(name)) {
+                Some(Value::String(text)) => text.clone(),
+                _ => return 0,
+            },
+        };
+        let mut judged = 0;
+        for locale in self.locales(bodies) {
+            let Some(body) = bodies.get(&endpoint.prefix, &slug, locale) else { continue };
+            judged += 1;
+            for broken in self.expectation.against_body(&body) {
+                if out.total() >= BODIES_TOLD_MAX * 100 {
+                    return judged;
+                }
+                let message = format!(
+                    "{} relies on {} of {}: {}.",
+                    self.who(),
+                    broken.path.as_str(),
+                    self.expectation.endpoint,
+                    broken.why
+                );
+                let place = format!("{}/{} ({locale}) {}", key.type_name, key.id, broken.path.as_str());
+                out.push(
+                    Finding::error("consumer-body", place, message)
+                        .help(format!("give the entry what is relied on, or see {}", self.place(None))),
+                );
+            }
+        }
+        judged
+    }
+
+    fn locales<'b>(&'b self, bodies: &'b Bodies<'_>) -> &'b [Locale] {
+        match self.expectation.locales.is_empty() {
+            true => &bodies.locales,
+            false => &self.expectation.locales,
+        }
+    }
+
+    /// Judges that the named examples are answered.
+    pub(crate) fn examples(&self, bodies: &Bodies<'_>, out: &mut Findings) {
+        let Some(endpoint) = &self.endpoint else { return };
+        for example in &self.expectation.examples {
+            for locale in self.locales(bodies) {
+                if bodies.get(&endpoint.prefix, example, locale).is_none() {
+                    let message = format!(
+                        "{} reads {}{example} in `{locale}`, which is not answered.",
+                        self.who(),
+                        endpoint.prefix
+                    );
+                    out.push(
+                        Finding::error("consumer-example", self.place(None), message)
+                            .help("bring the entry back, or take the example out of the consumer's contract"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Bodies<'_> {
+    /// What is answered; `None` when there is nothing.
+    fn get(&self, prefix: &str, slug: &str, locale: &Locale) -> Option<Value> {
+        let (path, query) = (format!("{prefix}{}", encode(slug)), format!("locale={locale}"));
+        let traceparent = Traceparent::follow(None);
+        let parts = RequestParts {
+            method: "GET",
+            path: &path,
+            query: Some(&query),
+            accept_language: None,
+            accept_encoding: None,
+            if_none_match: None,
+            traceparent: &traceparent,
+            private: true,
+            extra_head: b"",
+        };
+        let found = answer(self.view, &parts).filter(|a| a.status == 200)?;
+        serde_json::from_slice(&found.body).ok()
+    }
+}

@@ -1,0 +1,200 @@
+//! Consumer contracts: judged by shape on files, by shape and bodies on candidates.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::path::Path;
+
+use ashlar_gates::{CheckOptions, check_project};
+
+fn write(dir: &Path, path: &str, text: &str) {
+    let path = dir.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+const PAGE: &str = r#"{"type":"object","additionalProperties":false,"required":["slug","hero"],"properties":{"slug":{"type":"string"},
+"note":{"type":"string"},"hero":{"$ref":"hero.v1.json"},
+"sections":{"type":"array","items":{"oneOf":[{"$ref":"hero.v1.json"},{"$ref":"text.v1.json"}]}},
+"author":{"type":"string","x-ashlar":{"ref":["person"]}}}}"#;
+const HERO: &str = r#"{"x-ashlar":{"kind":"block"},"type":"object","additionalProperties":false,"required":["intent","title","cta"],"properties":{
+"intent":{"const":"hero"},"title":{"type":"string"},"cta":{"type":"object","required":["href"],"properties":{"href":{"type":"string"}}}}}"#;
+const TEXT: &str = r#"{"x-ashlar":{"kind":"block"},"type":"object","additionalProperties":false,"required":["intent"],"properties":{
+"intent":{"const":"text"},"text":{"type":"string"}}}"#;
+const PERSON: &str = r#"{"type":"object","additionalProperties":false,"required":["name"],"properties":{"name":{"type":"string"}}}"#;
+
+fn project(dir: &Path, consumer: &str) {
+    for (path, text) in [
+        ("ashlar.toml", "name = 'Test'\n"),
+        ("contracts/page.v1.json", PAGE),
+        ("contracts/hero.v1.json", HERO),
+        ("contracts/text.v1.json", TEXT),
+        ("contracts/person.v1.json", PERSON),
+        (
+            "views/pages.v1.toml",
+            "source = 'page'\nlookup = 'slug'\nversion = '1.2.0'\n[include.author]\nfields = ['name']\n",
+        ),
+        ("consumers/web.yaml", consumer),
+    ] {
+        write(dir, path, text);
+    }
+}
+
+/// What the gate says of a consumer, with changes to files.
+fn told(consumer: &str, edits: &[(&str, &str, &str)]) -> Vec<String> {
+    let (base, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    project(base.path(), consumer);
+    project(here.path(), consumer);
+    for (path, from, to) in edits {
+        let text = std::fs::read_to_string(here.path().join(path)).unwrap();
+        assert!(text.contains(from), "{path} has no {from}");
+        write(here.path(), path, &text.replacen(from, to, 1));
+    }
+    let options =
+        CheckOptions { against: Some(base.path().to_owned()), cache: false, ..CheckOptions::default() };
+    let report = check_project(here.path(), &options).unwrap();
+    let gate = report.gates.iter().find(|g| g.gate == "consumers").unwrap();
+    gate.findings.iter().map(|f| format!("{} {}: {}", f.code, f.place, f.message)).collect()
+}
+
+/// The form of the issue.
+const WEB: &str = "consumer: marketing-web\nprovider: content-api\nowner: web-team\nexpects:\n  - endpoint: /v1/pages/{slug}\n    must_include: [hero.title, hero.cta.href]\n    types: { hero.cta.href: url }\n    version: 1.x\n";
+
+#[test]
+fn what_is_kept_passes() {
+    assert_eq!(told(WEB, &[]), Vec::<String>::new());
+    let more = "consumer: app\nexpects:\n  - endpoint: /v1/pages/{slug}\n    must_include: ['sections[intent=hero].title']\n    version: 1.2\n  - endpoint: /v1/entries/person/{id}\n    must_include: [name]\n    types: {name: string}\n";
+    let found = told(more, &[]);
+    // Sections are optional, so what is in them may be absent with them.
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("may be absent"), "{found:?}");
+    let with =
+        told(more, &[("contracts/page.v1.json", r#"["slug","hero"]"#, r#"["slug","hero","sections"]"#)]);
+    assert_eq!(with, Vec::<String>::new());
+}
+
+#[test]
+fn a_breaking_change_names_the_consumer_its_owner_and_the_change() {
+    let found =
+        told(WEB, &[("contracts/hero.v1.json", r#"["intent","title","cta"]"#, r#"["intent","cta"]"#)]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    for part in [
+        "consumer-broken consumers/web.yaml expects[0] hero.title",
+        "The consumer `marketing-web` (owner web-team) relies on /v1/pages/{slug}: `hero.title` may be absent",
+        "What changed: contracts/hero.v1.json",
+    ] {
+        assert!(found[0].contains(part), "{part}: {found:?}");
+    }
+    let hero = "contracts/hero.v1.json";
+    let page = "contracts/page.v1.json";
+    let view = "views/pages.v1.toml";
+    let include = "fields = ['name']\n";
+    for (edits, part) in [
+        (
+            vec![
+                (hero, r#""title":{"type":"string"}"#, r#""headline":{"type":"string"}"#),
+                (hero, r#"["intent","title","cta"]"#, r#"["intent","headline","cta"]"#),
+            ],
+            "hero.title",
+        ),
+        (
+            vec![(hero, r#""href":{"type":"string"}"#, r#""href":{"type":"integer"}"#)],
+            "something else than url",
+        ),
+        (
+            vec![
+                (page, r#""hero":{"$ref""#, r#""top":{"$ref""#),
+                (page, r#"["slug","hero"]"#, r#"["slug","top"]"#),
+            ],
+            "hero.title",
+        ),
+        (vec![(view, "lookup = 'slug'", "lookup = 'slug'\nfields = ['slug', 'author']")], "hero.title"),
+        (vec![(view, include, "fields = ['name']\n[rename]\nhero = 'top'\n")], "hero.title"),
+    ] {
+        let found = told(WEB, &edits);
+        assert!(found.iter().any(|f| f.contains(part)), "{edits:?}: {found:?}");
+    }
+    // The view goes, or another major version takes its path's name.
+    let gone = told(
+        WEB,
+        &[("views/pages.v1.toml", "lookup = 'slug'", "lookup = 'slug'\npath = '/v1/sites/{slug}'")],
+    );
+    assert!(gone[0].starts_with("consumer-endpoint-unknown"), "{gone:?}");
+    let newer = WEB.replace("1.x", "1.3");
+    assert!(told(&newer, &[])[0].starts_with("consumer-version"));
+}
+
+#[test]
+fn a_rename_keeps_the_old_shape() {
+    let edits = [
+        ("contracts/hero.v1.json", r#""title":{"type":"string"}"#, r#""headline":{"type":"string"}"#),
+        ("contracts/hero.v1.json", r#"["intent","title","cta"]"#, r#"["intent","headline","cta"]"#),
+        (
+            "views/pages.v1.toml",
+            "fields = ['name']\n",
+            "fields = ['name']\n[rename]\n'hero.headline' = 'title'\n",
+        ),
+    ];
+    assert_eq!(told(WEB, &edits), Vec::<String>::new());
+}
+
+#[test]
+fn files_that_are_no_consumer_contracts_are_told_with_their_place() {
+    for (text, part) in [
+        (
+            "consumer: a\nexpects:\n  - endpoint: /v1/pages/{slug}\n    must_includ: [a]\n",
+            "consumer-form consumers/web.yaml:4:5: expects[0]: unknown field `must_includ`",
+        ),
+        ("consumer: [\n", "consumer-form consumers/web.yaml:"),
+        ("consumer: a\nprovider: other\nexpects: []\n", "`other` is not provided here"),
+        ("consumer: a\nexpects: []\n", "a consumer expects 1 to"),
+        (
+            "consumer: a\nexpects:\n  - endpoint: /v1/pages/{slug}\n    must_include: ['a..b']\n",
+            "a name is missing",
+        ),
+        (
+            "consumer: a\nexpects:\n  - endpoint: /v1/pages/{slug}\n    types: {a: colour}\n",
+            "`colour` is no type",
+        ),
+        ("consumer: a\nexpects:\n  - endpoint: /v1/pages/{slug}\n    version: one\n", "`one` is no range"),
+        (
+            "consumer: a\nexpects:\n  - endpoint: /v1/never/{slug}\n    must_include: [a]\n",
+            "consumer-endpoint-unknown",
+        ),
+    ] {
+        let found = told(text, &[]);
+        assert!(found.iter().any(|f| f.contains(part)), "{part}: {found:?}");
+    }
+}
+
+#[test]
+fn pact_files_are_consumer_contracts() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), WEB);
+    let pact = |body: &str| {
+        format!(
+            r#"{{"consumer":{{"name":"shop"}},"provider":{{"name":"content-api"}},"interactions":[{{"description":"a page",
+            "request":{{"method":"GET","path":"/v1/pages/home"}},"response":{{"status":200,"body":{body}}}}}],
+            "metadata":{{"pactSpecification":{{"version":"3.0.0"}}}}}}"#
+        )
+    };
+    let check = || {
+        let report =
+            check_project(dir.path(), &CheckOptions { cache: false, ..CheckOptions::default() }).unwrap();
+        let gate = report.gates.iter().find(|g| g.gate == "consumers").unwrap().clone();
+        gate.findings.iter().map(|f| format!("{} {}", f.code, f.place)).collect::<Vec<_>>()
+    };
+    write(dir.path(), "consumers/shop.json", &pact(r#"{"slug":"home","hero":{"title":"Hi"}}"#));
+    assert_eq!(check(), Vec::<String>::new());
+    // Version 4 wraps the body.
+    let v4 = pact(r#"{"contentType":"application/json","content":{"note":"x","hero":{"title":1}}}"#);
+    write(dir.path(), "consumers/shop.json", &v4);
+    assert_eq!(
+        check(),
+        [
+            "consumer-broken consumers/shop.json expects[0] hero.title",
+            "consumer-broken consumers/shop.json expects[0] note"
+        ]
+    );
+    write(dir.path(), "consumers/shop.json", "{\n \"consumer\": }");
+    assert_eq!(check(), ["consumer-form consumers/shop.json:2:14"]);
+}

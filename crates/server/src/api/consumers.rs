@@ -1,0 +1,67 @@
+//! The broker: which consumers rely on what is live, and may a client be deployed.
+
+use std::sync::Arc;
+
+use ashlar_gates::consumers_of;
+use ashlar_model::{Files, Right};
+use axum::extract::State;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, Api, Body, answer};
+use crate::{auth::Caller, problem::ApiError};
+
+/// The definitions that the public channel serves, and the release they are of.
+async fn live(api: &Api, caller: &Caller) -> Result<(String, Files), ApiError> {
+    caller.engine.permit(&caller.ctx, Right::Preview)?;
+    let served = api.app.tenant(&caller.ctx.tenant).and_then(|t| t.public.load_full());
+    let view = served.ok_or_else(|| {
+        ApiError::new(404, "no-release", "nothing is released yet", "promote a candidate first")
+    })?;
+    let objects = caller.engine.tenant_objects(&caller.ctx.tenant);
+    let digest = view.definitions().digest;
+    let files = tokio::task::spawn_blocking(move || ashlar_delivery::read_files(&objects, &digest));
+    let files = files.await.map_err(|e| e.to_string()).and_then(|f| f.map_err(|e| e.to_string()));
+    let files = files.map_err(|e| ApiError::new(503, "storage", e, "try again"))?;
+    Ok((view.label().to_owned(), files))
+}
+
+pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Answer<Value> {
+    let (release, files) = live(&api, &caller).await?;
+    let (items, _) = consumers_of(&files, None);
+    answer(json!({"release": release, "items": items}))
+}
+
+#[derive(Deserialize)]
+pub struct Offered {
+    /// The consumer contract, YAML or a Pact file.
+    contract: String,
+    /// Its file name; `consumer.yaml` when absent.
+    name: Option<String>,
+}
+
+pub async fn verify(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(offered): Body<Offered>,
+) -> Answer<Value> {
+    let (release, files) = live(&api, &caller).await?;
+    let is_json = offered.contract.trim_start().starts_with('{');
+    let name =
+        offered.name.unwrap_or_else(|| if is_json { "consumer.json" } else { "consumer.yaml" }.to_owned());
+    let path = format!("consumers/{name}");
+    let (items, findings) = consumers_of(&files, Some((&name, offered.contract.as_bytes())));
+    let found = items.into_iter().find(|c| c.file == path);
+    match found {
+        Some(status) => {
+            let mut told = serde_json::to_value(status).unwrap_or_default();
+            told["release"] = json!(release);
+            answer(told)
+        }
+        None => {
+            let mut error = ApiError::invalid("the consumer contract cannot be used", "see the findings");
+            error.more = json!({"findings": findings});
+            Err(error)
+        }
+    }
+}
