@@ -57,6 +57,7 @@ impl Cli {
             Command::Contracts { command } => match command {
                 ContractsCommand::Diff { format, .. }
                 | ContractsCommand::Impact { format, .. }
+                | ContractsCommand::Types { format, .. }
                 | ContractsCommand::Validate { format, .. } => *format,
             },
             Command::Migrate { command } => command.at().format,

@@ -37,6 +37,11 @@ pub fn line(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout().lock(), "{}", text.as_ref());
 }
 
+/// Prints text as it is.
+pub fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
 /// Prints one JSON value on one line.
 pub fn print_json(value: &impl Serialize) {
     line(serde_json::to_string(value).unwrap_or_default());

@@ -3,6 +3,7 @@
 //! Invariants: no I/O, and nothing is ever fetched: a `$ref` leads to a loaded file or is a finding. A checker returns a
 //! value and a list of findings, so one mistake does not hide the others.
 
+pub mod codegen;
 pub mod compat;
 pub mod consumers;
 mod contract;

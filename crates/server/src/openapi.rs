@@ -170,7 +170,7 @@ const API: &[Row] = &[
         "post",
         "/api/v1/consumers/verify",
         "preview",
-        "May a client with this contract be deployed beside what is live?",
+        "Says whether a client with this contract may be deployed beside what is live.",
         &[("contract", "string"), ("name", "string?")],
     ),
     ("get", "/api/v1/tenants", "admin", "Tenants.", &[]),

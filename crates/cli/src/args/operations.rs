@@ -112,6 +112,22 @@ pub enum ContractsCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Writes types of contracts and views for programs, with a client where the language has one.
+    #[command(after_help = "Example:\n  ashlar contracts types . --lang ts --out src/content.ts")]
+    Types {
+        /// The project.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+        /// The language.
+        #[arg(long, value_enum)]
+        lang: Lang,
+        /// The file that is written; standard output when absent.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// How to report.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Shows what a change of definitions touches: views, consumers, entries; exit 1 when a consumer would break.
     #[command(after_help = "Example:\n  ashlar contracts impact . --against main")]
     Impact {
@@ -138,6 +154,17 @@ pub enum ContractsCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+}
+
+/// A language for types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Lang {
+    /// TypeScript types and a client over `fetch`.
+    Ts,
+    /// Rust types for `serde`.
+    Rust,
+    /// One JSON Schema.
+    JsonSchema,
 }
 
 #[derive(Debug, Subcommand)]

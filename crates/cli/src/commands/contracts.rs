@@ -2,13 +2,17 @@
 
 use std::{path::Path, process::ExitCode};
 
-use ashlar_contracts::{Answer, Contract, ContractSet, compare};
+use ashlar_contracts::{
+    Answer, Contract, ContractSet,
+    codegen::{Language, Operation, generate},
+    compare,
+};
 use ashlar_model::{ContractName, Files, Finding, Level};
 use serde_json::{Value, json};
 
 use super::Done;
 use crate::{
-    args::{ContractsCommand, Format},
+    args::{ContractsCommand, Format, Lang},
     error::CliError,
     output,
 };
@@ -111,6 +115,20 @@ pub async fn contracts(command: &ContractsCommand) -> Done {
             output::line(format!("change    {}", comparison.digest));
             Ok(ExitCode::SUCCESS)
         }
+        ContractsCommand::Types { dir, lang, out, format } => {
+            let text = types(dir, *lang)?;
+            match out {
+                None => output::print(&text),
+                Some(out) => {
+                    std::fs::write(out, &text).map_err(|e| CliError::file("write", out, &e))?;
+                    match format {
+                        Format::Json => output::print_json(&json!({"written": out, "bytes": text.len()})),
+                        Format::Human => output::line(format!("{} is written", out.display())),
+                    }
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         ContractsCommand::Impact { dir, against, key, format } => {
             let base = super::check::against(dir, against, key.as_deref()).await?;
             let found = ashlar_gates::impact(dir, &base.path)
@@ -190,4 +208,39 @@ fn tell_impact(impact: &ashlar_gates::Impact) {
             ));
         }
     }
+}
+
+/// The types of a project's contracts and views.
+fn types(dir: &Path, lang: Lang) -> Result<String, CliError> {
+    let files = super::project::read(dir)?;
+    let config = ashlar_project::read_config(&files)
+        .map_err(|findings| CliError::findings("ashlar.toml cannot be used", findings))?;
+    let (contracts, mut findings) = ContractSet::load(&files);
+    let (views, more) = ashlar_delivery::views::Views::parse(&files, &contracts);
+    findings.extend(more);
+    findings.retain(|f| f.level == Level::Error);
+    if !findings.is_empty() {
+        return Err(CliError::findings("the definitions cannot be used", findings));
+    }
+    let operations: Vec<Operation> = views
+        .iter()
+        .map(|view| Operation {
+            name: format!("{}.v{}", view.name, view.major),
+            prefix: view.prefix.clone(),
+            parameter: view.lookup.field().unwrap_or("id").to_owned(),
+            schema: view.response_schema(&contracts),
+            doc: match view.sunset {
+                Some(sunset) => format!("version {}, ends on {sunset}", view.version),
+                None => format!("version {}", view.version),
+            },
+            deprecated: view.deprecated.is_some(),
+        })
+        .collect();
+    let locales: Vec<String> = config.locales.all().iter().map(ToString::to_string).collect();
+    let language = match lang {
+        Lang::Ts => Language::TypeScript,
+        Lang::Rust => Language::Rust,
+        Lang::JsonSchema => Language::JsonSchema,
+    };
+    Ok(generate(&contracts, &operations, &locales, language))
 }

@@ -114,6 +114,7 @@ fn absolute(schema: &Value, file: &str) -> Value {
     match schema {
         Value::Object(map) => Value::Object(
             map.iter()
+                .filter(|(word, _)| *word != "$schema")
                 .map(|(word, value)| {
                     let value = match (word.as_str(), value) {
                         ("$ref", Value::String(to)) if to.starts_with('#') => json!(format!("{file}{to}")),

@@ -1,0 +1,359 @@
+//! Types for programs: contracts and response shapes as TypeScript, Rust or one JSON Schema.
+
+mod rust;
+mod typescript;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::{ContractSet, refs::look_up, refs::target};
+
+/// Schemas inside one another that are followed.
+const DEPTH_MAX: usize = 40;
+/// Members of a union that are written out; beyond them it is any value.
+const UNION_MAX: usize = 200;
+
+/// A language that types are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// Types and a client over `fetch`.
+    TypeScript,
+    /// Types for `serde`.
+    Rust,
+    /// One document with everything under `$defs`.
+    JsonSchema,
+}
+
+/// An endpoint that a client gets a method for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation {
+    /// Its name: `pages.v1`.
+    pub name: String,
+    /// The path before the parameter: `/v1/pages/`.
+    pub prefix: String,
+    /// The name of the parameter: `slug`.
+    pub parameter: String,
+    /// The schema of its bodies; contracts by file name.
+    pub schema: Value,
+    /// What is said of it where it is used: its version, its end.
+    pub doc: String,
+    /// Whether new clients should use another.
+    pub deprecated: bool,
+}
+
+/// A type as programs have it.
+#[derive(Debug, Clone, PartialEq)]
+enum Type {
+    Any,
+    Null,
+    Bool,
+    Number,
+    Integer,
+    Text,
+    Literal(Value),
+    List(Box<Type>),
+    Dictionary(Box<Type>),
+    Object(Vec<Member>),
+    Named(String),
+    Union(Vec<Type>),
+    Both(Vec<Type>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Member {
+    name: String,
+    kind: Type,
+    required: bool,
+    doc: String,
+}
+
+/// A named type.
+struct Definition {
+    name: String,
+    doc: String,
+    kind: Type,
+}
+
+/// Writes the types of all contracts and operations in a language, with a client where the language has one.
+pub fn generate(
+    contracts: &ContractSet,
+    operations: &[Operation],
+    locales: &[String],
+    language: Language,
+) -> String {
+    if language == Language::JsonSchema {
+        return bundle(contracts, operations);
+    }
+    let mut reader = Reader { contracts, named: BTreeMap::new(), waiting: Vec::new() };
+    for contract in contracts.iter() {
+        reader.name_of(&contract.file());
+    }
+    let mut definitions = Vec::new();
+    for operation in operations {
+        definitions.push(Definition {
+            name: body_name(operation),
+            doc: format!("The body of `{}{{{}}}`.", operation.prefix, operation.parameter),
+            kind: reader.read(&operation.schema, "", 0),
+        });
+    }
+    let mut named = Vec::new();
+    while let Some((reference, name)) = reader.waiting.pop() {
+        let place = target("", &reference);
+        let documents = contracts.iter().next().map(|c| c.documents.clone()).unwrap_or_default();
+        let schema = look_up(&documents, &place).cloned().unwrap_or(Value::Bool(true));
+        let doc = doc_of(&schema);
+        let kind = reader.read(&schema, &place.file, 0);
+        named.push(Definition { name, doc, kind });
+    }
+    named.sort_by(|a, b| a.name.cmp(&b.name));
+    named.extend(definitions);
+    match language {
+        Language::TypeScript => typescript::write(contracts, &named, operations, locales),
+        _ => rust::write(&named),
+    }
+}
+
+/// `pages.v1` → `PagesV1Body`
+fn body_name(operation: &Operation) -> String {
+    format!("{}Body", pascal(&operation.name))
+}
+
+/// Any text as a name of a type.
+fn pascal(text: &str) -> String {
+    let mut out = String::new();
+    for part in text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|p| !p.is_empty()) {
+        let (first, rest) = part.split_at(1);
+        out.push_str(&first.to_ascii_uppercase());
+        out.push_str(rest);
+    }
+    if out.is_empty() || out.starts_with(|c: char| c.is_ascii_digit()) {
+        out.insert(0, 'T');
+    }
+    out
+}
+
+fn doc_of(schema: &Value) -> String {
+    let text = |name: &str| schema.get(name).and_then(Value::as_str).unwrap_or_default();
+    let word = |name: &str| schema.get("x-ashlar").and_then(|x| x.get(name)).and_then(Value::as_str);
+    let mut doc: Vec<&str> = vec![text("description")];
+    if doc[0].is_empty() {
+        doc[0] = text("title");
+    }
+    doc.extend(word("semantics"));
+    doc.extend(word("unit"));
+    doc.retain(|d| !d.is_empty());
+    doc.join(" · ").replace("*/", "* /").replace(['\n', '\r'], " ")
+}
+
+struct Reader<'a> {
+    contracts: &'a ContractSet,
+    /// Reference → name of its type.
+    named: BTreeMap<String, String>,
+    waiting: Vec<(String, String)>,
+}
+
+impl Reader<'_> {
+    fn name_of(&mut self, reference: &str) -> String {
+        if let Some(name) = self.named.get(reference) {
+            return name.clone();
+        }
+        let (file, pointer) = reference.split_once('#').unwrap_or((reference, ""));
+        let stem = file.trim_end_matches(".json");
+        let last = pointer.rsplit('/').next().unwrap_or_default();
+        let mut name = pascal(&format!("{stem} {last}"));
+        let plain = name.clone();
+        let mut number = 2;
+        while self.named.values().any(|n| *n == name) {
+            name = format!("{plain}_{number}");
+            number += 1;
+        }
+        self.named.insert(reference.to_owned(), name.clone());
+        self.waiting.push((reference.to_owned(), name.clone()));
+        name
+    }
+
+    fn read(&mut self, schema: &Value, file: &str, depth: usize) -> Type {
+        let Some(map) = schema.as_object().filter(|_| depth < DEPTH_MAX) else { return Type::Any };
+        let mut parts = Vec::new();
+        if let Some(to) = map.get("$ref").and_then(Value::as_str) {
+            let to = if to.starts_with('#') { format!("{file}{to}") } else { to.to_owned() };
+            let to = to.strip_suffix('#').map(str::to_owned).unwrap_or(to);
+            let place = target(file, &to);
+            let known = self.contracts.iter().any(|c| c.file() == place.file);
+            parts.push(if known { Type::Named(self.name_of(&to)) } else { Type::Any });
+        }
+        if let Some(value) = map.get("const") {
+            parts.push(Type::Literal(value.clone()));
+        } else if let Some(list) = map.get("enum").and_then(Value::as_array).filter(|l| l.len() <= UNION_MAX)
+        {
+            parts.push(union(list.iter().cloned().map(Type::Literal).collect()));
+        } else {
+            parts.push(self.plain(map, file, depth));
+        }
+        for part in map.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            parts.push(self.read(part, file, depth + 1));
+        }
+        for word in ["oneOf", "anyOf"] {
+            if let Some(list) = map.get(word).and_then(Value::as_array).filter(|l| l.len() <= UNION_MAX) {
+                parts.push(union(list.iter().map(|s| self.read(s, file, depth + 1)).collect()));
+            }
+        }
+        parts.retain(|p| *p != Type::Any);
+        match parts.len() {
+            0 => Type::Any,
+            1 => parts.remove(0),
+            _ => both(parts),
+        }
+    }
+
+    /// What `type` and the words for it say.
+    fn plain(&mut self, map: &Map<String, Value>, file: &str, depth: usize) -> Type {
+        let types: Vec<&str> = match map.get("type") {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+            _ if map.contains_key("properties") => vec!["object"],
+            _ => return Type::Any,
+        };
+        let kinds = types
+            .into_iter()
+            .map(|t| match t {
+                "null" => Type::Null,
+                "boolean" => Type::Bool,
+                "number" => Type::Number,
+                "integer" => Type::Integer,
+                "string" => Type::Text,
+                "array" => {
+                    let mut items: Vec<Type> = map
+                        .get("prefixItems")
+                        .and_then(Value::as_array)
+                        .into_iter()
+                        .flatten()
+                        .map(|s| self.read(s, file, depth + 1))
+                        .collect();
+                    items.extend(map.get("items").map(|s| self.read(s, file, depth + 1)));
+                    Type::List(Box::new(if items.is_empty() { Type::Any } else { union(items) }))
+                }
+                _ => self.object(map, file, depth),
+            })
+            .collect();
+        union(kinds)
+    }
+
+    fn object(&mut self, map: &Map<String, Value>, file: &str, depth: usize) -> Type {
+        let required: Vec<&str> = map
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let properties = map.get("properties").and_then(Value::as_object);
+        if properties.is_none_or(Map::is_empty) {
+            let of = map.get("additionalProperties").map_or(Type::Any, |s| self.read(s, file, depth + 1));
+            return Type::Dictionary(Box::new(of));
+        }
+        let members = properties.into_iter().flatten().map(|(name, schema)| Member {
+            name: name.clone(),
+            kind: self.read(schema, file, depth + 1),
+            required: required.contains(&name.as_str()),
+            doc: doc_of(schema),
+        });
+        Type::Object(members.collect())
+    }
+}
+
+fn union(kinds: Vec<Type>) -> Type {
+    let mut out: Vec<Type> = Vec::new();
+    for kind in kinds {
+        let inner = match kind {
+            Type::Any => return Type::Any,
+            Type::Union(inner) => inner,
+            other => vec![other],
+        };
+        for kind in inner {
+            if !out.contains(&kind) {
+                out.push(kind);
+            }
+        }
+    }
+    match out.len() {
+        0 => Type::Any,
+        1 => out.remove(0),
+        _ => Type::Union(out),
+    }
+}
+
+/// A value that is several things at once: objects become one object, an object and what is not more precise stay it.
+fn both(parts: Vec<Type>) -> Type {
+    let mut members: Vec<Member> = Vec::new();
+    let mut others = Vec::new();
+    for part in parts {
+        match part {
+            Type::Object(more) => {
+                for member in more {
+                    match members.iter_mut().find(|m| m.name == member.name) {
+                        Some(known) => {
+                            known.required |= member.required;
+                            if known.kind == Type::Any {
+                                known.kind = member.kind;
+                            }
+                        }
+                        None => members.push(member),
+                    }
+                }
+            }
+            Type::Dictionary(of) if *of == Type::Any => {}
+            other if others.contains(&other) => {}
+            other => others.push(other),
+        }
+    }
+    if !members.is_empty() {
+        others.insert(0, Type::Object(members));
+    }
+    match others.len() {
+        0 => Type::Dictionary(Box::new(Type::Any)),
+        1 => others.remove(0),
+        _ => Type::Both(others),
+    }
+}
+
+/// Everything in one document.
+fn bundle(contracts: &ContractSet, operations: &[Operation]) -> String {
+    let mut definitions = Map::new();
+    for contract in contracts.iter() {
+        definitions.insert(contract.name.to_string(), local(&contract.schema, &contract.file()));
+    }
+    for operation in operations {
+        definitions.insert(format!("{} body", operation.name), local(&operation.schema, ""));
+    }
+    let document = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions});
+    format!("{document:#}\n")
+}
+
+fn local(schema: &Value, file: &str) -> Value {
+    match schema {
+        Value::Object(map) => Value::Object(
+            map.iter()
+                .filter(|(word, _)| *word != "$schema")
+                .map(|(word, value)| {
+                    let value = match (word.as_str(), value) {
+                        ("$ref", Value::String(to)) => {
+                            let place = target(file, to);
+                            json!(format!(
+                                "#/$defs/{}{}",
+                                place.file.trim_end_matches(".json"),
+                                place.pointer
+                            ))
+                        }
+                        ("const" | "enum" | "examples" | "default", value) => value.clone(),
+                        (_, value) => local(value, file),
+                    };
+                    (word.clone(), value)
+                })
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.iter().map(|i| local(i, file)).collect()),
+        other => other.clone(),
+    }
+}
