@@ -430,6 +430,92 @@ fn a_server_that_is_told_to_stop_finishes_what_it_began() {
     assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
+/// Reads events of a stream until there are as many as wanted: kind, id, data.
+fn events(address: &str, last: &str, key: &str, wanted: usize) -> Vec<(String, String, Value)> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let last = if last.is_empty() { String::new() } else { format!("last-event-id: {last}\r\n") };
+    let auth = if key.is_empty() { String::new() } else { format!("authorization: Bearer {key}\r\n") };
+    write!(stream, "GET /v1/changes HTTP/1.1\r\nhost: a\r\n{last}{auth}\r\n").unwrap();
+    let mut text = String::new();
+    let mut buffer = [0; 4096];
+    while text.matches("data: ").count() < wanted {
+        let n = stream.read(&mut buffer).unwrap();
+        assert!(n > 0, "the stream ended: {text}");
+        text.push_str(&String::from_utf8_lossy(&buffer[..n]));
+    }
+    assert!(text.to_lowercase().contains("content-type: text/event-stream"), "{text}");
+    let field = |block: &str, name: &str| {
+        block.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(": ")).unwrap_or_default().to_owned()
+    };
+    text.split("event: ")
+        .skip(1)
+        .map(|block| {
+            let kind = block.lines().next().unwrap_or_default().to_owned();
+            (kind, field(block, "id"), serde_json::from_str(&field(block, "data")).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn changes_are_followed_and_gone_on_with() {
+    let site = Site::new();
+    site.note(&site.admin, "a", "one");
+    site.note(&site.admin, "b", "one");
+    site.publish(&site.admin);
+    let address = site.url.strip_prefix("http://").unwrap();
+    let first = events(address, "", "", 1);
+    assert_eq!((first[0].0.as_str(), &first[0].2), ("current", &json!({"release": "r1"})));
+    let started = first[0].1.clone();
+    let listening = std::thread::scope(|scope| {
+        let listener = scope.spawn(|| events(address, "", "", 3));
+        std::thread::sleep(Duration::from_millis(300));
+        site.note(&site.admin, "a", "two");
+        site.api("DELETE", "/entries/note/b?locale=en", &site.admin, &json!({}));
+        site.publish(&site.admin);
+        site.api("POST", "/releases/r1/rollback", &site.admin, &json!({}));
+        listener.join().unwrap()
+    });
+    let kinds: Vec<&str> = listening.iter().map(|(kind, ..)| kind.as_str()).collect();
+    assert_eq!(kinds, ["current", "release.promoted", "release.rolled_back"]);
+    let told = &listening[1].2;
+    assert_eq!(
+        (&told["release"], &told["from"], &told["entries_total"]),
+        (&json!("r2"), &json!("r1"), &json!(2))
+    );
+    let entries: Vec<_> =
+        told["entries"].as_array().unwrap().iter().map(|e| (&e["surrogate_key"], &e["change"])).collect();
+    assert_eq!(entries, [(&json!("note:a:en"), &json!("changed")), (&json!("note:b:en"), &json!("removed"))]);
+    // Who knows the first move gets the two after it, and nothing twice.
+    let resumed = events(address, &started, "", 2);
+    assert_eq!(resumed, listening[1..]);
+    assert_eq!(events(address, &resumed[0].1, "", 1), resumed[1..]);
+    // What this node cannot go on from is told, so that the client reads again.
+    let unknown = events(address, "999999", "", 1);
+    assert_eq!((unknown[0].0.as_str(), &unknown[0].2), ("reset", &json!({"release": "r1"})));
+    assert_eq!(events(address, "nonsense", "", 1)[0].0, "reset");
+    // A channel with nothing on it, and a key that is none.
+    let (key, _) = site.key(&site.admin, &["preview"], &json!({"channel": "preview"}));
+    assert_eq!(site.call("GET", "/v1/changes", &key, &json!({})).0, 404);
+    assert_eq!(site.call("GET", "/v1/changes", "ash_x", &json!({})).0, 401);
+}
+
+#[test]
+fn a_stop_ends_streams() {
+    let mut site = Site::new();
+    site.note(&site.admin, "a", "one");
+    site.publish(&site.admin);
+    let mut stream = TcpStream::connect(site.url.strip_prefix("http://").unwrap()).unwrap();
+    stream.write_all(b"GET /v1/changes HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let mut buffer = [0; 1024];
+    assert!(stream.read(&mut buffer).unwrap() > 0);
+    let started = Instant::now();
+    let pid = site.server.0.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(site.server.0.wait().unwrap().success());
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
 #[test]
 fn an_edge_starts_again_without_its_object_store() {
     let site = Site::new();

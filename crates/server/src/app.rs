@@ -12,7 +12,10 @@ use ashlar_model::{ChannelName, Digest, TenantId};
 use ashlar_release::{Access, ChannelState, Engine, KeyRing, KnownKey, ReleaseError, split_key};
 use ashlar_store::Objects;
 
-use crate::{auth::Limits, metrics::Metrics};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{auth::Limits, changes::Feed, metrics::Metrics};
 
 /// How long an answer of the database about a key is believed; a revoked key works no longer than this.
 const KEY_TTL: Duration = Duration::from_secs(3);
@@ -20,6 +23,8 @@ const KEY_TTL: Duration = Duration::from_secs(3);
 const KEYS_MAX: usize = 10_000;
 /// Keys that no key ring has are asked for in the database, this often per second at most.
 const UNKNOWN_KEYS_PER_SECOND: u32 = 100;
+/// Clients that follow changes at a time.
+const LISTENERS_MAX: usize = 2_000;
 /// Bytes of composed and compressed bodies that are kept.
 const CACHE_BYTES: u64 = 64 << 20;
 
@@ -39,8 +44,17 @@ pub struct TenantState {
     pub channels: ArcSwap<BTreeMap<ChannelName, Live>>,
     /// Its keys, as their pointer object has them.
     pub ring: ArcSwap<KeyRing>,
+    /// What was released on each channel since this node follows it.
+    feeds: Mutex<BTreeMap<ChannelName, Arc<Feed>>>,
     /// One change of what is served at a time.
     applying: Mutex<()>,
+}
+
+impl TenantState {
+    /// What was released on a channel.
+    pub fn feed(&self, channel: &ChannelName) -> Option<Arc<Feed>> {
+        lock(&self.feeds).get(channel).cloned()
+    }
 }
 
 /// Why a key could not be checked.
@@ -73,6 +87,10 @@ pub struct App {
     rings: ArcSwap<HashMap<String, KnownKey>>,
     keys: Mutex<Keys>,
     unknown: Limits,
+    /// Places for clients that follow changes.
+    pub listeners: Arc<Semaphore>,
+    /// Ends streams when the server stops.
+    pub streams: CancellationToken,
     previews: Mutex<Vec<(String, Arc<ReleaseView>)>>,
 }
 
@@ -87,6 +105,8 @@ impl App {
             hosts: ArcSwap::default(),
             rings: ArcSwap::default(),
             unknown: Limits::new(UNKNOWN_KEYS_PER_SECOND),
+            listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
+            streams: CancellationToken::new(),
             keys: Mutex::default(),
             previews: Mutex::default(),
         }
@@ -236,6 +256,14 @@ impl App {
             channels.values().filter(|l| l.view.definitions().config.channels.public == l.state.channel);
         let public = named.max_by(|a, b| a.state.moved_at.cmp(&b.state.moved_at));
         known.public.store(public.map(|l| l.view.clone()));
+        match before.get(&state.channel) {
+            Some(earlier) => {
+                if let Some(feed) = known.feed(&state.channel) {
+                    feed.moved((&earlier.state, &earlier.view), (&state, &view));
+                }
+            }
+            None => drop(lock(&known.feeds).insert(state.channel.clone(), Arc::new(Feed::new(&state)))),
+        }
         tracing::info!(%tenant, channel = %state.channel, release = %state.release, "serving");
         true
     }

@@ -6,6 +6,7 @@
 mod api;
 mod app;
 mod auth;
+mod changes;
 mod follow;
 pub mod lane;
 mod metrics;

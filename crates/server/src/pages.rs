@@ -34,6 +34,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(home))
         .route("/studio", get(studio))
         .route("/openapi.json", get(described))
+        .route("/v1/changes", get(crate::changes::changes))
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

@@ -111,6 +111,11 @@ pub async fn serve(
         ..LaneConfig::default()
     };
     ready(bound);
+    let streams = app.streams.clone();
+    let shutdown = async move {
+        shutdown.await;
+        streams.cancel();
+    };
     let served = lane::serve(listener, source, router, config, shutdown).await.map_err(ServerError::Serve);
     stop.cancel();
     for task in tasks {

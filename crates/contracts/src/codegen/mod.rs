@@ -125,7 +125,11 @@ fn pascal(text: &str) -> String {
     for part in text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|p| !p.is_empty()) {
         let (first, rest) = part.split_at(1);
         out.push_str(&first.to_ascii_uppercase());
-        out.push_str(rest);
+        // `EUR` is a word like any other.
+        match part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
+            true => out.push_str(&rest.to_ascii_lowercase()),
+            false => out.push_str(rest),
+        }
     }
     if out.is_empty() || out.starts_with(|c: char| c.is_ascii_digit()) {
         out.insert(0, 'T');
