@@ -44,7 +44,7 @@ pub use judge::{Approval, Base, Change, ChangeRecord, Judge, JudgeInput, Judgeme
 pub use keys::{Access, CreateKey, CreateTenant, CreatedKey, KeyRing, KnownKey, RevokeKey, split_key};
 pub use migrate::{Mapping, MigrateContent, Migrated, RevertMigration};
 pub use preview::{Preview, PreviewDrafts};
-pub use promote::{Promote, Promoted, Rollback, RolledBack};
+pub use promote::{Promote, Promoted, RecordPurge, Rollback, RolledBack};
 pub use reads::{AT_FORMS, At, DraftQuery};
 pub use schedule::Tick;
 pub use view::{

@@ -303,7 +303,8 @@ async fn move_to(
         moved_by: scope.actor().to_owned(),
     })
     .await?;
-    Ok(state_of(channel, release, sequence, &scope.at))
+    let trace = Some(scope.ctx.trace.to_string());
+    Ok(ChannelState { trace, ..state_of(channel, release, sequence, &scope.at) })
 }
 
 pub(crate) fn state_of(channel: &ChannelName, release: &ReleaseRow, sequence: u64, at: &str) -> ChannelState {
@@ -316,6 +317,7 @@ pub(crate) fn state_of(channel: &ChannelName, release: &ReleaseRow, sequence: u6
         derived: release.derived.clone(),
         sequence,
         moved_at: at.to_owned(),
+        trace: None,
     }
 }
 
@@ -392,5 +394,51 @@ impl Action for Rollback {
         let took_ms = started.elapsed().as_secs_f64() * 1000.0;
         settle_now(scope).await;
         Ok(RolledBack { release: release.id, from: Some(head.id), channel, took_ms })
+    }
+}
+
+/// Records that a cache was told what a move of the public channel changed.
+#[derive(Debug, Clone)]
+pub struct RecordPurge {
+    /// The release that is served now.
+    pub subject: String,
+    /// The target, how many keys, how long it took.
+    pub data: serde_json::Value,
+}
+
+#[async_trait]
+impl Action for RecordPurge {
+    type Output = ();
+    const NAME: &'static str = "cache.purge";
+
+    fn right(&self) -> Right {
+        Right::Release
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<(), ReleaseError> {
+        let tx = scope.begin().await?;
+        scope.commit(tx, Record::one("cache.purged", self.subject, self.data)).await
+    }
+}
+
+impl crate::Engine {
+    /// What the public channel points at; `None` before the first release. `heard`: a move that was just made, whose
+    /// pointer object may not be written yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn public_state(
+        &self,
+        ctx: &crate::Ctx,
+        heard: Option<&crate::ChannelMoved>,
+    ) -> Result<Option<ChannelState>, ReleaseError> {
+        let Some((digest, _)) = self.working_definitions(ctx).await? else { return Ok(None) };
+        let channel = self.rules(&ctx.tenant, &digest)?.config.channels.public.clone();
+        if let Some(heard) = heard.filter(|h| h.tenant == ctx.tenant && h.state.channel == channel) {
+            return Ok(Some(heard.state.clone()));
+        }
+        let pointer = ChannelState::pointer(&channel);
+        let read = self.tenant_objects(&ctx.tenant).get_pointer(&pointer, None).await?;
+        Ok(read.body().and_then(|b| serde_json::from_slice(b).ok()))
     }
 }

@@ -448,6 +448,9 @@ pub struct ChannelState {
     pub sequence: u64,
     /// When it moved, RFC 3339.
     pub moved_at: String,
+    /// The trace of the request that moved it; absent when the pointer was written again later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
 }
 
 impl ChannelState {

@@ -13,7 +13,9 @@ mod metrics;
 mod openapi;
 mod pages;
 mod problem;
+mod purge;
 mod serve;
 mod source;
 
+pub use purge::{PurgeTarget, PurgeTargetError};
 pub use serve::{Role, ServeOptions, ServerError, serve};

@@ -21,6 +21,7 @@ pub struct Metrics {
     tick_failures: AtomicU64,
     overdue: AtomicU64,
     overdue_seconds_max: AtomicU64,
+    purge_failures: AtomicU64,
 }
 
 fn add(counter: &AtomicU64, by: u64) {
@@ -45,6 +46,11 @@ impl Metrics {
     /// A release that could not be opened.
     pub fn view_failed(&self) {
         add(&self.view_failures, 1);
+    }
+
+    /// A cache that could not be told what has changed.
+    pub fn purge_failed(&self) {
+        add(&self.purge_failures, 1);
     }
 
     /// A round of upkeep.
@@ -90,6 +96,12 @@ impl Metrics {
                 "counter",
                 "Releases that could not be opened.",
                 read(&self.view_failures),
+            ),
+            (
+                "purge_failures_total",
+                "counter",
+                "Times a cache in front could not be told what has changed.",
+                read(&self.purge_failures),
             ),
             ("ticks_total", "counter", "Rounds of schedules and upkeep.", read(&self.ticks)),
             ("tick_failures_total", "counter", "Rounds that failed.", read(&self.tick_failures)),

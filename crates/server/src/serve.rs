@@ -16,6 +16,7 @@ use crate::{
     follow,
     lane::{self, LaneConfig},
     pages,
+    purge::{self, PurgeTarget},
     source::Releases,
 };
 
@@ -49,6 +50,8 @@ pub struct ServeOptions {
     pub role: Role,
     /// Bounds, from `ashlar.toml`.
     pub config: ServerConfig,
+    /// Caches in front that are told what a release changed; needs the engine.
+    pub purge: Vec<PurgeTarget>,
     /// How often a remote object store is asked for moves.
     pub remote_interval: Duration,
 }
@@ -92,6 +95,11 @@ pub async fn serve(
         && let Some(engine) = &options.engine
     {
         tasks.push(tokio::spawn(work(app.clone(), engine.clone(), stop.clone())));
+    }
+    if let Some(engine) = &options.engine {
+        for target in options.purge {
+            tasks.push(tokio::spawn(purge::run(app.clone(), engine.clone(), target, stop.clone())));
+        }
     }
     let source = Arc::new(Releases(app.clone()));
     let mut router: Router = pages::router(app.clone());

@@ -322,6 +322,9 @@ pub struct ServeArgs {
     /// What this node does.
     #[arg(long, env = "ASHLAR_ROLE", value_enum, default_value_t)]
     pub role: Role,
+    /// A cache in front that is told what each release changed: varnish=URL, http=URL, fastly=URL or cloudflare=URL.
+    #[arg(long, env = "ASHLAR_PURGE", value_name = "KIND=URL", value_delimiter = ',')]
+    pub purge: Vec<ashlar_server::PurgeTarget>,
     /// Worker threads; one per core when absent.
     #[arg(long, env = "ASHLAR_THREADS")]
     pub threads: Option<usize>,

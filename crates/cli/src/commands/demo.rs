@@ -160,6 +160,6 @@ pub async fn demo(args: DemoArgs) -> Done {
         Format::Human => tell(&url, &data, &keys),
     };
     let objects = engine.objects().clone();
-    run(Some(engine), objects, Role::All, config, ready, stop_signal()).await?;
+    run(Some(engine), objects, Role::All, config, args.purge.clone(), ready, stop_signal()).await?;
     done()
 }

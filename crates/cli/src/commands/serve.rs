@@ -11,7 +11,7 @@ use std::{
 use ashlar_gates::Checker;
 use ashlar_model::{Actor, Right, ServerConfig, TenantId};
 use ashlar_release::{CreateKey, Ctx, Engine};
-use ashlar_server::{Role, ServeOptions, ServerError};
+use ashlar_server::{PurgeTarget, Role, ServeOptions, ServerError};
 use ashlar_store::{Objects, Remote};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -147,10 +147,12 @@ pub async fn run(
     objects: Objects,
     role: Role,
     config: ServerConfig,
+    purge: Vec<PurgeTarget>,
     ready: impl FnOnce(String),
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), CliError> {
-    let options = ServeOptions { engine, objects, role, config, remote_interval: Duration::from_secs(1) };
+    let remote_interval = Duration::from_secs(1);
+    let options = ServeOptions { engine, objects, role, config, purge, remote_interval };
     ashlar_server::serve(options, |bound| ready(url_of(bound)), stop).await.map_err(|e| server_error(&e))
 }
 
@@ -217,7 +219,7 @@ pub async fn serve(args: ServeArgs) -> Done {
             output::line("Stop with Ctrl-C.");
         }
     };
-    run(engine, objects, role, config, ready, asked_to_stop()).await?;
+    run(engine, objects, role, config, args.purge, ready, asked_to_stop()).await?;
     done()
 }
 

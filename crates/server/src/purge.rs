@@ -1,0 +1,313 @@
+//! Emptying caches: what a move of a channel changed is purged from caches in front, exactly, at least once.
+//!
+//! What a target was last told stands in a pointer object of the tenant, with the snapshot of that moment. So nothing is
+//! queued: after a crash the difference between that snapshot and what is served now is purged, however many moves lie
+//! between. A body carries the surrogate keys of everything it was composed from, also of what was looked for and was not
+//! there, so the keys of changed entries reach every body that could have changed.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    str::FromStr,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use ashlar_model::{Actor, Digest, EntryKey, TenantId};
+use ashlar_release::{ChannelMoved, ChannelState, Ctx, Engine, RecordPurge, ReleaseError};
+use ashlar_store::{StoreError, Tree};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+
+/// Keys of one request.
+const KEYS_PER_REQUEST: usize = 200;
+/// More changed keys than this empty the whole cache.
+const KEYS_MAX: usize = 20_000;
+/// How long a cache may take to answer.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// The longest wait between tries.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long edges are given to serve a release before caches in front of them ask again.
+const EDGES: Duration = Duration::from_secs(3);
+/// How often moves of other processes are looked for.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How a cache is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wire {
+    /// `BAN /` with `X-Ban-Keys: a|b`, for the VCL in the documentation.
+    Varnish,
+    /// `PURGE /` with `Surrogate-Key: a b`.
+    Http,
+    /// `POST {url}/purge` with `Surrogate-Key` and `Fastly-Key`.
+    Fastly,
+    /// `POST {url}/purge_cache` with `{"tags": […]}` and a bearer token.
+    Cloudflare,
+}
+
+/// A cache in front of delivery. Written `varnish=http://127.0.0.1:6081`; the kinds are `varnish`, `http`, `fastly` and
+/// `cloudflare`. Tokens come from `ASHLAR_PURGE_TOKEN`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PurgeTarget {
+    wire: Wire,
+    url: String,
+}
+
+/// The text names no cache.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` names no cache; write varnish=URL, http=URL, fastly=URL or cloudflare=URL")]
+pub struct PurgeTargetError(String);
+
+impl FromStr for PurgeTarget {
+    type Err = PurgeTargetError;
+
+    fn from_str(text: &str) -> Result<Self, PurgeTargetError> {
+        let wrong = || PurgeTargetError(text.to_owned());
+        let (kind, url) = text.split_once('=').ok_or_else(wrong)?;
+        let wire = match kind {
+            "varnish" => Wire::Varnish,
+            "http" => Wire::Http,
+            "fastly" => Wire::Fastly,
+            "cloudflare" => Wire::Cloudflare,
+            _ => return Err(wrong()),
+        };
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(wrong());
+        }
+        Ok(Self { wire, url: url.trim_end_matches('/').to_owned() })
+    }
+}
+
+impl fmt::Display for PurgeTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+/// What a target was last told: the pointer object `purged/<target>.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Told {
+    sequence: u64,
+    snapshot: Digest,
+    definitions: Digest,
+}
+
+/// What is to be forgotten.
+enum Purge {
+    Nothing,
+    Keys(Vec<String>),
+    Everything,
+}
+
+/// Why a cache could not be told.
+#[derive(Debug, thiserror::Error)]
+enum PurgeError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    #[error("{0}")]
+    Cache(String),
+}
+
+/// Keeps one cache true until `stop`.
+pub async fn run(app: Arc<App>, engine: Engine, target: PurgeTarget, stop: CancellationToken) {
+    let client = match reqwest::Client::builder()
+        .timeout(ANSWER_MAX)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+    {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::error!(%target, %error, "caches cannot be purged");
+            return;
+        }
+    };
+    let mut moves = engine.moves();
+    let mut wait = Duration::ZERO;
+    loop {
+        let mut heard = None;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK.max(wait)) => {}
+            // A move of this process is told at once, unless the cache is failing.
+            moved = moves.recv(), if wait.is_zero() => heard = moved.ok(),
+        }
+        let tenants: Vec<TenantId> =
+            app.tenants.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        let mut failed = false;
+        for tenant in tenants {
+            if let Err(error) = tell(&app, &engine, &client, &target, &tenant, heard.as_ref()).await {
+                app.metrics.purge_failed();
+                tracing::warn!(%tenant, %target, %error, "a cache could not be purged; it is tried again");
+                failed = true;
+            }
+        }
+        // Twice as long each time, and not for all nodes at the same moment.
+        wait = match failed {
+            true => {
+                (wait * 2).clamp(LOOK, WAIT_MAX) + Duration::from_millis(u64::from(std::process::id() % 97))
+            }
+            false => Duration::ZERO,
+        };
+    }
+}
+
+/// Tells a cache what has changed for a tenant since it was last told.
+async fn tell(
+    app: &App,
+    engine: &Engine,
+    client: &reqwest::Client,
+    target: &PurgeTarget,
+    tenant: &TenantId,
+    heard: Option<&ChannelMoved>,
+) -> Result<(), PurgeError> {
+    let ctx = Ctx::new(tenant.clone(), Actor::local("purge"))?;
+    let Some(now) = engine.public_state(&ctx, heard).await? else { return Ok(()) };
+    let objects = engine.tenant_objects(tenant);
+    let name = format!("purged/{}.json", Digest::of(target.url.as_bytes()).short());
+    let before: Option<Told> = match objects.get_pointer(&name, None).await {
+        Ok(read) => read.body().and_then(|b| serde_json::from_slice(b).ok()),
+        Err(StoreError::Missing { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if before.as_ref().is_some_and(|b| b.sequence >= now.sequence) {
+        return Ok(());
+    }
+    served(app, tenant, &now).await?;
+    let started = Instant::now();
+    let purge = match before {
+        // The first time nobody knows what the cache holds.
+        None => Purge::Everything,
+        Some(before) if before.definitions != now.definitions => Purge::Everything,
+        Some(before) => {
+            let (objects, snapshot) = (objects.clone(), now.snapshot);
+            tokio::task::spawn_blocking(move || changed(&objects, &before.snapshot, &snapshot))
+                .await
+                .map_err(|e| PurgeError::Cache(e.to_string()))??
+        }
+    };
+    let keys = match &purge {
+        Purge::Nothing => 0,
+        Purge::Keys(keys) => {
+            for some in keys.chunks(KEYS_PER_REQUEST) {
+                send(client, target, Some(some), &now).await?;
+            }
+            keys.len()
+        }
+        Purge::Everything => {
+            send(client, target, None, &now).await?;
+            0
+        }
+    };
+    let ms = started.elapsed().as_secs_f64() * 1000.0;
+    let told = Told { sequence: now.sequence, snapshot: now.snapshot, definitions: now.definitions };
+    let data = json!({
+        "target": target.to_string(), "release": now.release, "channel": now.channel, "keys": keys,
+        "everything": matches!(purge, Purge::Everything), "ms": ms,
+    });
+    let mut ctx = ctx;
+    if let Some(trace) = now.trace.as_ref().and_then(|t| ashlar_model::TraceId::new(t).ok()) {
+        ctx.trace = trace;
+    }
+    engine.run(&ctx, RecordPurge { subject: now.release.to_string(), data }).await?;
+    // Last: a crash before this purges once more.
+    let body = serde_json::to_vec(&told).map_err(|e| PurgeError::Cache(e.to_string()))?;
+    objects.put_pointer(&name, body.into()).await?;
+    tracing::info!(%tenant, %target, keys, ms, "a cache is purged");
+    Ok(())
+}
+
+/// Waits until a cache that asks again gets what is new: this node at once, edges after they have looked.
+async fn served(app: &App, tenant: &TenantId, now: &ChannelState) -> Result<(), PurgeError> {
+    let until = Instant::now() + Duration::from_secs(5);
+    let here = || {
+        let live = app.tenant(tenant).map(|t| t.channels.load_full());
+        live.and_then(|l| l.get(&now.channel).map(|l| l.state.sequence)).is_some_and(|s| s >= now.sequence)
+    };
+    while !here() {
+        if Instant::now() > until {
+            return Err(PurgeError::Cache("the release is not served here yet".to_owned()));
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    if app.objects.has_remote() {
+        tokio::time::sleep(EDGES).await;
+    }
+    Ok(())
+}
+
+/// The surrogate keys of what differs; those of types stand for lists.
+fn changed(
+    objects: &ashlar_store::TenantObjects,
+    before: &Digest,
+    now: &Digest,
+) -> Result<Purge, StoreError> {
+    // A snapshot that was cleaned away cannot be compared with.
+    let Ok(before) = Tree::open(objects, before) else { return Ok(Purge::Everything) };
+    let now = Tree::open(objects, now)?;
+    let mut keys = BTreeSet::new();
+    for change in before.diff(&now) {
+        let change = match change {
+            Ok(change) => change,
+            Err(StoreError::Missing { .. }) => return Ok(Purge::Everything),
+            Err(error) => return Err(error),
+        };
+        let Ok(key) = EntryKey::from_bytes(&change.key) else { return Ok(Purge::Everything) };
+        keys.insert(format!("{}:{}:{}", key.type_name, key.id, key.locale));
+        keys.insert(key.type_name.to_string());
+        if keys.len() > KEYS_MAX {
+            return Ok(Purge::Everything);
+        }
+    }
+    Ok(if keys.is_empty() { Purge::Nothing } else { Purge::Keys(keys.into_iter().collect()) })
+}
+
+/// One request to a cache; `None` empties it.
+async fn send(
+    client: &reqwest::Client,
+    target: &PurgeTarget,
+    keys: Option<&[String]>,
+    state: &ChannelState,
+) -> Result<(), PurgeError> {
+    let token = std::env::var("ASHLAR_PURGE_TOKEN").unwrap_or_default();
+    let method = |name: &'static [u8]| reqwest::Method::from_bytes(name).unwrap_or(reqwest::Method::POST);
+    let url = &target.url;
+    let request = match (target.wire, keys) {
+        // Keys are letters, digits, `.`, `_`, `-` and `:`; only the dot means more in a pattern.
+        (Wire::Varnish, Some(keys)) => {
+            client.request(method(b"BAN"), url).header("x-ban-keys", keys.join("|").replace('.', "\\."))
+        }
+        (Wire::Varnish, None) => client.request(method(b"BAN"), url).header("x-ban-keys", "[^ ]+"),
+        (Wire::Http, Some(keys)) => {
+            client.request(method(b"PURGE"), url).header("surrogate-key", keys.join(" "))
+        }
+        (Wire::Http, None) => client.request(method(b"PURGE"), url).header("surrogate-key", "*"),
+        (Wire::Fastly, Some(keys)) => client
+            .post(format!("{url}/purge"))
+            .header("surrogate-key", keys.join(" "))
+            .header("fastly-key", token),
+        (Wire::Fastly, None) => client.post(format!("{url}/purge_all")).header("fastly-key", token),
+        (Wire::Cloudflare, keys) => {
+            let body = match keys {
+                Some(keys) => json!({ "tags": keys }),
+                None => json!({"purge_everything": true}),
+            };
+            client.post(format!("{url}/purge_cache")).bearer_auth(token).json(&body)
+        }
+    };
+    let request = match &state.trace {
+        Some(trace) if trace.len() == 32 => {
+            request.header("traceparent", format!("00-{trace}-{}-01", &trace[..16]))
+        }
+        _ => request,
+    };
+    let response = request.send().await.map_err(|e| PurgeError::Cache(e.to_string()))?;
+    match response.status().is_success() {
+        true => Ok(()),
+        false => Err(PurgeError::Cache(format!("{url} answered {}", response.status()))),
+    }
+}
