@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     DeliveryError, Problem, ReleaseView,
+    purge::lookup_key,
     respond::{Failure, surrogate},
     value::IndexKey,
     views::{LookupBy, Selection, View},
@@ -107,7 +108,12 @@ pub(crate) fn cached(
         known.valid_for.store(view.number, Ordering::Relaxed);
         return Ok(Some(known));
     }
-    let Some(composed) = compose(view, shape, &id, locales)? else { return Ok(None) };
+    let Some(mut composed) = compose(view, shape, &id, locales)? else { return Ok(None) };
+    if let LookupBy::Field(field) = &shape.lookup {
+        // Another entry may get this value and be found first.
+        composed.surrogate.push(b' ');
+        composed.surrogate.extend(lookup_key(shape.source.as_str(), field, slug).into_bytes());
+    }
     let composed = Arc::new(composed);
     view.caches.composed.insert(key, composed.clone());
     Ok(Some(composed))

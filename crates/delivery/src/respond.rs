@@ -8,6 +8,7 @@ use crate::{
     body::COMPRESS_BYTES_MIN,
     compose, list,
     locales::Wanted,
+    purge::lookup_key,
     query,
     views::{CACHE_CONTROL, LookupBy, View},
 };
@@ -443,7 +444,7 @@ fn entry(
     let found = find(view, &type_name, &id, wanted.as_slice())?;
     let Some((at, record)) = found else { return Err(missing(view, &type_name, &id, wanted.as_slice())) };
     let tried = &wanted.as_slice()[..=at];
-    whole(view, parts, &type_name, &id, tried, &record, (CACHE_CONTROL, b""), locale_named, out)
+    whole(view, parts, &type_name, &id, tried, &record, (CACHE_CONTROL, b""), None, locale_named, out)
 }
 
 /// The first of `locales` that an entry has, by position, with its record.
@@ -473,6 +474,7 @@ fn whole(
     tried: &[Locale],
     record: &EntryRecord,
     (cache_control, of_view): (&str, &[u8]),
+    found_by: Option<(&str, &str)>,
     locale_named: bool,
     out: &mut Out<'_>,
 ) -> Result<Written, Failure> {
@@ -484,6 +486,11 @@ fn whole(
         for part in [type_name, ":", id, ":", locale.as_str()] {
             surrogate.extend_from_slice(part.as_bytes());
         }
+    }
+    if let Some((field, value)) = found_by {
+        // Another entry may get this value and be found first.
+        surrogate.push(b' ');
+        surrogate.extend_from_slice(lookup_key(type_name, field, value).as_bytes());
     }
     let head = Head {
         contract: (type_name, record.major),
@@ -608,7 +615,8 @@ fn shaped(
         let source = shape.source.as_str();
         let Some((n, record)) = find(view, source, &id, locales)? else { return Err(not_found()) };
         let (tried, of_view) = (&locales[..=n], (shape.cache_control.as_str(), shape.head.as_slice()));
-        return whole(view, parts, source, &id, tried, &record, of_view, locale_named, out);
+        let found_by = shape.lookup.field().map(|field| (field, slug.as_ref()));
+        return whole(view, parts, source, &id, tried, &record, of_view, found_by, locale_named, out);
     }
     let Some(composed) = compose::cached(view, at, shape, &slug, locales)? else { return Err(not_found()) };
     let head = Head {

@@ -6,16 +6,16 @@
 //! there, so the keys of changed entries reach every body that could have changed.
 
 use std::{
-    collections::BTreeSet,
     fmt,
     str::FromStr,
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
-use ashlar_model::{Actor, Digest, EntryKey, TenantId};
+use ashlar_delivery::{Purge, purge_between};
+use ashlar_model::{Actor, Digest, TenantId};
 use ashlar_release::{ChannelMoved, ChannelState, Ctx, Engine, RecordPurge, ReleaseError};
-use ashlar_store::{StoreError, Tree};
+use ashlar_store::StoreError;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -24,8 +24,6 @@ use crate::app::App;
 
 /// Keys of one request.
 const KEYS_PER_REQUEST: usize = 200;
-/// More changed keys than this empty the whole cache.
-const KEYS_MAX: usize = 20_000;
 /// How long a cache may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// The longest wait between tries.
@@ -93,13 +91,6 @@ struct Told {
     sequence: u64,
     snapshot: Digest,
     definitions: Digest,
-}
-
-/// What is to be forgotten.
-enum Purge {
-    Nothing,
-    Keys(Vec<String>),
-    Everything,
 }
 
 /// Why a cache could not be told.
@@ -184,10 +175,16 @@ async fn tell(
         None => Purge::Everything,
         Some(before) if before.definitions != now.definitions => Purge::Everything,
         Some(before) => {
-            let (objects, snapshot) = (objects.clone(), now.snapshot);
-            tokio::task::spawn_blocking(move || changed(&objects, &before.snapshot, &snapshot))
-                .await
-                .map_err(|e| PurgeError::Cache(e.to_string()))??
+            let (objects, state) = (objects.clone(), now.clone());
+            let known = app.tenant(tenant).and_then(|t| t.channels.load().get(&now.channel).cloned());
+            tokio::task::spawn_blocking(move || match known {
+                Some(live) => {
+                    purge_between(&objects, live.view.definitions(), &before.snapshot, &state.snapshot)
+                }
+                None => Ok(Purge::Everything),
+            })
+            .await
+            .map_err(|e| PurgeError::Cache(e.to_string()))??
         }
     };
     let keys = match &purge {
@@ -240,32 +237,6 @@ async fn served(app: &App, tenant: &TenantId, now: &ChannelState) -> Result<(), 
     Ok(())
 }
 
-/// The surrogate keys of what differs; those of types stand for lists.
-fn changed(
-    objects: &ashlar_store::TenantObjects,
-    before: &Digest,
-    now: &Digest,
-) -> Result<Purge, StoreError> {
-    // A snapshot that was cleaned away cannot be compared with.
-    let Ok(before) = Tree::open(objects, before) else { return Ok(Purge::Everything) };
-    let now = Tree::open(objects, now)?;
-    let mut keys = BTreeSet::new();
-    for change in before.diff(&now) {
-        let change = match change {
-            Ok(change) => change,
-            Err(StoreError::Missing { .. }) => return Ok(Purge::Everything),
-            Err(error) => return Err(error),
-        };
-        let Ok(key) = EntryKey::from_bytes(&change.key) else { return Ok(Purge::Everything) };
-        keys.insert(format!("{}:{}:{}", key.type_name, key.id, key.locale));
-        keys.insert(key.type_name.to_string());
-        if keys.len() > KEYS_MAX {
-            return Ok(Purge::Everything);
-        }
-    }
-    Ok(if keys.is_empty() { Purge::Nothing } else { Purge::Keys(keys.into_iter().collect()) })
-}
-
 /// One request to a cache; `None` empties it.
 async fn send(
     client: &reqwest::Client,
@@ -277,7 +248,7 @@ async fn send(
     let method = |name: &'static [u8]| reqwest::Method::from_bytes(name).unwrap_or(reqwest::Method::POST);
     let url = &target.url;
     let request = match (target.wire, keys) {
-        // Keys are letters, digits, `.`, `_`, `-` and `:`; only the dot means more in a pattern.
+        // Keys are letters, digits and `.`, `_`, `-`, `:`, `/`, `%`; only the dot means more in a pattern.
         (Wire::Varnish, Some(keys)) => {
             client.request(method(b"BAN"), url).header("x-ban-keys", keys.join("|").replace('.', "\\."))
         }

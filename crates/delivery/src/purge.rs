@@ -1,0 +1,92 @@
+//! Which surrogate keys a cache has to forget when one release takes the place of another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ashlar_model::{Digest, EntryKey, EntryRecord, Fields};
+use ashlar_store::{StoreError, TenantObjects, Tree};
+use serde_json::Value;
+
+use crate::Definitions;
+
+/// More keys than this empty the whole cache.
+const KEYS_MAX: usize = 20_000;
+
+/// What a cache has to forget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purge {
+    /// Nothing differs.
+    Nothing,
+    /// Everything that carries one of these surrogate keys.
+    Keys(Vec<String>),
+    /// Everything.
+    Everything,
+}
+
+/// The surrogate key of what is found by a field: it changes when another entry gets the value.
+pub(crate) fn lookup_key(type_name: &str, field: &str, value: &str) -> String {
+    let mut out = format!("{type_name}/{field}/");
+    for byte in value.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => out.push(char::from(byte)),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}
+
+/// What differs between two snapshots under the same definitions: changed entries, lists of their types, and what is found
+/// by a value that an entry has gained or lost. A body that differs carries one of these keys.
+///
+/// # Errors
+/// When the newer snapshot cannot be read. An older one that is gone makes everything forgotten.
+pub fn purge_between(
+    objects: &TenantObjects,
+    definitions: &Definitions,
+    before: &Digest,
+    now: &Digest,
+) -> Result<Purge, StoreError> {
+    let Ok(before) = Tree::open(objects, before) else { return Ok(Purge::Everything) };
+    let now = Tree::open(objects, now)?;
+    let mut fields: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for view in definitions.views.iter() {
+        if let Some(field) = view.lookup.field() {
+            fields.entry(view.source.as_str()).or_default().insert(field);
+        }
+    }
+    let values =
+        |record: &Option<bytes::Bytes>, names: &BTreeSet<&str>| -> Option<BTreeMap<String, String>> {
+            let Some(record) = record else { return Some(BTreeMap::new()) };
+            let record = EntryRecord::from_bytes(record).ok()?;
+            let all: Fields = serde_json::from_slice(&objects.get(&record.digest).ok()?).ok()?;
+            let text =
+                |name: &&str| Some(((*name).to_owned(), all.get(*name).and_then(Value::as_str)?.to_owned()));
+            Some(names.iter().filter_map(text).collect())
+        };
+    let mut keys = BTreeSet::new();
+    for change in before.diff(&now) {
+        let change = match change {
+            Ok(change) => change,
+            Err(StoreError::Missing { .. }) => return Ok(Purge::Everything),
+            Err(error) => return Err(error),
+        };
+        let Ok(key) = EntryKey::from_bytes(&change.key) else { return Ok(Purge::Everything) };
+        let type_name = key.type_name.as_str();
+        if let Some(names) = fields.get(type_name) {
+            let (Some(old), Some(new)) = (values(&change.old, names), values(&change.new, names)) else {
+                return Ok(Purge::Everything);
+            };
+            for name in names {
+                let (was, is) = (old.get(*name), new.get(*name));
+                if was != is {
+                    keys.extend([was, is].into_iter().flatten().map(|v| lookup_key(type_name, name, v)));
+                }
+            }
+        }
+        keys.insert(format!("{type_name}:{}:{}", key.id, key.locale));
+        keys.insert(type_name.to_owned());
+        if keys.len() > KEYS_MAX {
+            return Ok(Purge::Everything);
+        }
+    }
+    Ok(if keys.is_empty() { Purge::Nothing } else { Purge::Keys(keys.into_iter().collect()) })
+}
