@@ -20,6 +20,7 @@ pub use compat::{Answer, Change, Comparison, Verdict, compare, compare_documents
 pub use contract::{Contract, ContractSet};
 pub use facts::{BadRef, Facts, IndexKind, IndexedField, RefFact, RefField};
 pub use position::line_of;
+pub use refs::rewrite_refs;
 pub use route::{RouteTemplate, RouteTemplateError};
 pub use validate::Violation;
 pub use vocabulary::{Kind, Status, Version, VersionError};

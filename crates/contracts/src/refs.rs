@@ -40,6 +40,28 @@ pub(crate) fn normalize(reference: &str) -> Result<String, String> {
     })
 }
 
+/// A copy of a schema with every `$ref` written as `to` says, and without `$schema`, so that it can stand elsewhere. Values
+/// under `const`, `enum`, `examples` and `default` are no schemas and stay.
+pub fn rewrite_refs(schema: &Value, to: &dyn Fn(&str) -> String) -> Value {
+    match schema {
+        Value::Object(map) => Value::Object(
+            map.iter()
+                .filter(|(word, _)| *word != "$schema")
+                .map(|(word, value)| {
+                    let value = match (word.as_str(), value) {
+                        ("$ref", Value::String(text)) => Value::String(to(text)),
+                        ("const" | "enum" | "examples" | "default", value) => value.clone(),
+                        (_, value) => rewrite_refs(value, to),
+                    };
+                    (word.clone(), value)
+                })
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.iter().map(|i| rewrite_refs(i, to)).collect()),
+        other => other.clone(),
+    }
+}
+
 /// The place a normalized `$ref` in `from` leads to.
 pub(crate) fn target(from: &str, reference: &str) -> Place {
     let (file, pointer) = reference.split_once('#').unwrap_or((reference, ""));

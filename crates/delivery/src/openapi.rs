@@ -1,5 +1,6 @@
 //! The description of what clients read: views and entries with the schemas of their bodies, OpenAPI 3.1.
 
+use ashlar_contracts::rewrite_refs;
 use serde_json::{Map, Value, json};
 
 use crate::{Definitions, views::View};
@@ -64,13 +65,7 @@ pub fn openapi(definitions: &Definitions, label: &str) -> Value {
     let schemas: Map<String, Value> = definitions
         .contracts
         .iter()
-        .map(|c| {
-            let mut schema = components(&absolute(&c.schema, &c.file()));
-            if let Some(map) = schema.as_object_mut() {
-                map.remove("$schema");
-            }
-            (c.name.to_string(), schema)
-        })
+        .map(|c| (c.name.to_string(), components(&absolute(&c.schema, &c.file()))))
         .collect();
     json!({
         "openapi": "3.1.0",
@@ -107,32 +102,13 @@ fn life(view: &View, operation: &mut Value) {
 
 /// Local references with their file.
 fn absolute(schema: &Value, file: &str) -> Value {
-    rewrite(schema, &|to| if to.starts_with('#') { format!("{file}{to}") } else { to.to_owned() })
+    rewrite_refs(schema, &|to| if to.starts_with('#') { format!("{file}{to}") } else { to.to_owned() })
 }
 
 /// References to files as references to components.
 fn components(schema: &Value) -> Value {
-    rewrite(schema, &|to| match to.split_once(".json") {
+    rewrite_refs(schema, &|to| match to.split_once(".json") {
         Some((name, rest)) => format!("#/components/schemas/{name}{}", rest.trim_start_matches('#')),
         None => to.to_owned(),
     })
-}
-
-fn rewrite(schema: &Value, to: &dyn Fn(&str) -> String) -> Value {
-    match schema {
-        Value::Object(map) => Value::Object(
-            map.iter()
-                .map(|(word, value)| {
-                    let value = match (word.as_str(), value) {
-                        ("$ref", Value::String(text)) => json!(to(text)),
-                        ("const" | "enum" | "examples" | "default", value) => value.clone(),
-                        (_, value) => rewrite(value, to),
-                    };
-                    (word.clone(), value)
-                })
-                .collect(),
-        ),
-        Value::Array(items) => Value::Array(items.iter().map(|i| rewrite(i, to)).collect()),
-        other => other.clone(),
-    }
 }

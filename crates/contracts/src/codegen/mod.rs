@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::{ContractSet, refs::look_up, refs::target};
+use crate::{
+    ContractSet,
+    refs::{look_up, rewrite_refs, target},
+};
 
 /// Schemas inside one another that are followed.
 const DEPTH_MAX: usize = 40;
@@ -336,28 +339,8 @@ fn bundle(contracts: &ContractSet, operations: &[Operation]) -> String {
 }
 
 fn local(schema: &Value, file: &str) -> Value {
-    match schema {
-        Value::Object(map) => Value::Object(
-            map.iter()
-                .filter(|(word, _)| *word != "$schema")
-                .map(|(word, value)| {
-                    let value = match (word.as_str(), value) {
-                        ("$ref", Value::String(to)) => {
-                            let place = target(file, to);
-                            json!(format!(
-                                "#/$defs/{}{}",
-                                place.file.trim_end_matches(".json"),
-                                place.pointer
-                            ))
-                        }
-                        ("const" | "enum" | "examples" | "default", value) => value.clone(),
-                        (_, value) => local(value, file),
-                    };
-                    (word.clone(), value)
-                })
-                .collect(),
-        ),
-        Value::Array(items) => Value::Array(items.iter().map(|i| local(i, file)).collect()),
-        other => other.clone(),
-    }
+    rewrite_refs(schema, &|to| {
+        let place = target(file, to);
+        format!("#/$defs/{}{}", place.file.trim_end_matches(".json"), place.pointer)
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ashlar_contracts::{Contract, ContractSet};
+use ashlar_contracts::{Contract, ContractSet, rewrite_refs};
 use ashlar_model::TypeName;
 use serde_json::{Map, Value, json};
 
@@ -111,24 +111,7 @@ impl Members {
 
 /// A schema with its local references written as those of its file, so that it can stand elsewhere.
 fn absolute(schema: &Value, file: &str) -> Value {
-    match schema {
-        Value::Object(map) => Value::Object(
-            map.iter()
-                .filter(|(word, _)| *word != "$schema")
-                .map(|(word, value)| {
-                    let value = match (word.as_str(), value) {
-                        ("$ref", Value::String(to)) if to.starts_with('#') => json!(format!("{file}{to}")),
-                        // Values are no schemas.
-                        ("const" | "enum" | "examples" | "default", value) => value.clone(),
-                        (_, value) => absolute(value, file),
-                    };
-                    (word.clone(), value)
-                })
-                .collect(),
-        ),
-        Value::Array(items) => Value::Array(items.iter().map(|i| absolute(i, file)).collect()),
-        other => other.clone(),
-    }
+    rewrite_refs(schema, &|to| if to.starts_with('#') { format!("{file}{to}") } else { to.to_owned() })
 }
 
 /// Where a `$ref` leads, made absolute.
