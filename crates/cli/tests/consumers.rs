@@ -206,6 +206,23 @@ fn a_second_version_beside_the_first_is_the_safe_way() {
         head.contains("deprecation: @1796083200") && head.contains("sunset: tue, 01 jun 2027 00:00:00 gmt"),
         "{head}"
     );
+    // 4. Owners see who still reads the old one.
+    let admin = ready["keys"]["admin"].as_str().unwrap();
+    let key = |name: &str| {
+        let made = rig.json(0, &["key", "create", "--name", name, "--scope", "read", "--format", "json"]);
+        made["key"].as_str().unwrap().to_owned()
+    };
+    let app = key("old app");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    for _ in 0..3 {
+        assert_eq!(http(url, "GET", "/v1/pages/home", &app, "").0, 200);
+    }
+    let (_, _, metrics) = http(url, "GET", "/metrics", admin, "");
+    assert!(
+        metrics.contains("ashlar_view_reads_total{tenant=\"main\",view=\"pages.v1\",key=\"old app\"} 3"),
+        "{metrics}"
+    );
+    assert!(!http(url, "GET", "/metrics", "", "").2.contains("old app"));
     assert!(head.contains("link: </v2/pages>; rel=\"successor-version\""), "{head}");
     drop(server);
 }

@@ -1,8 +1,12 @@
 //! Figures for operators, in the Prometheus text format. Counting on the read path is one atomic addition.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Upper bounds of the latency histogram, in seconds.
@@ -22,7 +26,12 @@ pub struct Metrics {
     overdue: AtomicU64,
     overdue_seconds_max: AtomicU64,
     purge_failures: AtomicU64,
+    /// Tenant, view and key → answers.
+    reads: Mutex<BTreeMap<(String, String, String), u64>>,
 }
+
+/// Combinations of view and key that are counted apart.
+const READS_MAX: usize = 10_000;
 
 fn add(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
@@ -48,6 +57,15 @@ impl Metrics {
         add(&self.view_failures, 1);
     }
 
+    /// An answer to a caller with a key: owners see who still reads which version of a view.
+    pub fn read(&self, tenant: &str, view: &str, key: &str) {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = (tenant.to_owned(), view.to_owned(), key.to_owned());
+        if reads.len() < READS_MAX || reads.contains_key(&id) {
+            *reads.entry(id).or_default() += 1;
+        }
+    }
+
     /// A cache that could not be told what has changed.
     pub fn purge_failed(&self) {
         add(&self.purge_failures, 1);
@@ -61,8 +79,8 @@ impl Metrics {
         self.overdue_seconds_max.store(overdue_seconds_max, Ordering::Relaxed);
     }
 
-    /// Everything, as text. `channels`: tenant, channel, release number, sequence.
-    pub fn render(&self, channels: &[(String, String, u64, u64)]) -> String {
+    /// Everything, as text. `channels`: tenant, channel, release number, sequence. `shown`: whose reads are told.
+    pub fn render(&self, channels: &[(String, String, u64, u64)], shown: &dyn Fn(&str) -> bool) -> String {
         let mut out = String::new();
         let read = |c: &AtomicU64| c.load(Ordering::Relaxed);
         let head = |name: &str, kind: &str, help: &str, out: &mut String| {
@@ -127,6 +145,17 @@ impl Metrics {
         for (tenant, channel, _, sequence) in channels {
             let _ =
                 writeln!(out, "ashlar_channel_moves{{tenant=\"{tenant}\",channel=\"{channel}\"}} {sequence}");
+        }
+        head("view_reads_total", "counter", "Answers to callers with a key, by view and key.", &mut out);
+        let label = |text: &str| text.replace(['\\', '"', '\n'], "_");
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((tenant, view, key), count) in reads.iter().filter(|((tenant, ..), _)| shown(tenant)) {
+            let _ = writeln!(
+                out,
+                "ashlar_view_reads_total{{tenant=\"{tenant}\",view=\"{}\",key=\"{}\"}} {count}",
+                label(view),
+                label(key)
+            );
         }
         let _ = writeln!(out, "ashlar_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
         out

@@ -80,12 +80,13 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoRe
         None => None,
     };
     let mut channels = channels(&app);
-    channels.retain(|(tenant, ..)| {
+    let shown = |tenant: &str| {
         access.as_ref().is_some_and(|a| {
             a.actor.may(&Right::Admin) && (a.tenant == TenantId::main() || a.tenant.as_str() == tenant)
         })
-    });
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render(&channels))
+    };
+    channels.retain(|(tenant, ..)| shown(tenant));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render(&channels, &shown))
 }
 
 /// A time to the minute, for people.

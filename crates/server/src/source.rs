@@ -170,6 +170,15 @@ impl Source for Releases {
         }
     }
 
+    fn read_by(&self, caller: &Caller<'_>, release: &ReleaseView, path: &str) {
+        let Some(access) = caller.key.and_then(|key| self.0.ring_key(key)) else { return };
+        let what = match release.definitions().views.route(path) {
+            Some((_, view, _)) => format!("{}.v{}", view.name, view.major),
+            None => path.split('/').take(4).collect::<Vec<_>>().join("/"),
+        };
+        self.0.metrics.read(access.tenant.as_str(), &what, &access.actor.name);
+    }
+
     fn served(&self, status: u16, bytes: usize) {
         self.0.metrics.delivered(status, bytes);
     }

@@ -153,6 +153,9 @@ fn answer(request: &Plain<'_>, shared: &Shared, extra_head: &[u8], out: &mut Vec
     match write_answer(&resolved.release, &parts, out) {
         Some(written) => {
             shared.source.served(written.status, written.head_len + written.body_len);
+            if request.caller.key.is_some() && matches!(written.status, 200 | 304) {
+                shared.source.read_by(&request.caller, &resolved.release, request.path);
+            }
             true
         }
         None => false,

@@ -58,7 +58,11 @@ pub async fn deliver(source: &dyn Source, request: &hyper::http::request::Parts)
     let written = match resolved {
         Ok(resolved) => {
             parts.private = !resolved.public;
-            write_answer(&resolved.release, &parts, &mut out).unwrap_or_else(|| {
+            let answered = write_answer(&resolved.release, &parts, &mut out);
+            if caller.key.is_some() && answered.is_some_and(|w| matches!(w.status, 200 | 304)) {
+                source.read_by(&caller, &resolved.release, parts.path);
+            }
+            answered.unwrap_or_else(|| {
                 let path: String = parts.path.chars().take(100).collect();
                 let p = Problem::new(404, "not-found", "Not found", format!("nothing is served at {path}"))
                     .help("entries are at /v1/entries/{type}/{id}, views at the paths of views/*.toml");
