@@ -57,6 +57,7 @@ impl Cli {
             Command::Contracts { command } => match command {
                 ContractsCommand::Diff { format, .. }
                 | ContractsCommand::Impact { format, .. }
+                | ContractsCommand::Queries { format, .. }
                 | ContractsCommand::Types { format, .. }
                 | ContractsCommand::Validate { format, .. } => *format,
             },

@@ -73,7 +73,7 @@ fn typescript() -> Option<PathBuf> {
 }
 
 const PROGRAM: &str = r#"
-import { createClient, Problem, type HeroV1, type PagesV1Body } from "./content.js";
+import { createClient, GraphqlFailure, Problem, type HeroV1, type PagesV1Body } from "./content.js";
 
 const client = createClient({ baseUrl: process.env["CONTENT_URL"] ?? "" });
 const found = await client.pagesV1("home", { locale: "de" });
@@ -97,6 +97,20 @@ for (const section of page.sections) {
 console.log("again", await client.pagesV1("home", { locale: "de", etag: found.etag }));
 const plans = await client.entries.pricingPlan.list({ sort: "price_minor" });
 console.log("list", plans?.body.items.map((item) => item.fields.name));
+const log = await client.queries.log({ first: 2 });
+console.log("log", log?.body.postList.items.map((post) => post.author?.name));
+const asked = await client.queries.offer({ slug: "home", locale: "de" });
+for (const section of asked?.body.page?.sections ?? []) {
+  // The type tells what was selected of the blocks apart.
+  if (section.__typename === "FeatureGridV1") console.log("features", section.features.map((f) => f._id)[0]);
+}
+console.log("none", (await client.queries.offer({ slug: "never" }))?.body.page);
+try {
+  await client.queries.log({ first: 1000 });
+} catch (error) {
+  if (!(error instanceof GraphqlFailure)) throw error;
+  console.log("failure", error.errors[0]?.path);
+}
 try {
   await client.plansV1("never");
 } catch (error) {
@@ -144,6 +158,10 @@ fn typescript_compiles_strictly_and_runs_against_the_server() {
         "hero true /de/",
         "again null",
         "list [ 'Jetty', 'Basin', 'Port' ]",
+        "log [ 'Jonas Abel', 'Mara Olsen' ]",
+        "features berth-map",
+        "none null",
+        "failure [ 'postList' ]",
         "problem 404 urn:ashlar:problem:entry-not-found 32",
     ] {
         assert!(said.contains(part), "{part}: {said}");

@@ -85,7 +85,10 @@ pub struct Facts<'a> {
 }
 
 /// Reads a reference: `id` when one type is allowed, else `type/id`.
-fn read_ref(text: &str, types: &[TypeName]) -> Result<(TypeName, EntryId), String> {
+///
+/// # Errors
+/// Why it cannot be read, as a sentence.
+pub fn read_ref(text: &str, types: &[TypeName]) -> Result<(TypeName, EntryId), String> {
     let names = || types.iter().map(TypeName::as_str).collect::<Vec<_>>().join(", ");
     let (type_name, id) = match text.split_once('/') {
         Some((t, id)) => {

@@ -1,12 +1,18 @@
 //! Bodies: compressed variants and the caches of what was composed.
 
-use std::{io::Write, sync::Arc};
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use ashlar_model::Digest;
 use bytes::Bytes;
 use moka::sync::Cache;
 
-use crate::{compose::Composed, locales::quality};
+use crate::{DeliveryError, ReleaseView, compose::Composed, locales::quality};
 
 /// The smallest body that is compressed, in bytes.
 pub(crate) const COMPRESS_BYTES_MIN: usize = 1024;
@@ -80,6 +86,32 @@ impl Encoding {
 pub struct Caches {
     compressed: Cache<(Digest, Encoding), Option<Bytes>>,
     pub(crate) composed: Cache<Vec<u8>, Arc<Composed>>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    hits: AtomicU64,
+    kept: AtomicU64,
+    stale: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// How often composed bodies were answered from the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CacheCounts {
+    /// Answered from the cache.
+    pub hits: u64,
+    /// Of these, made under an earlier release and found to hold still.
+    pub kept: u64,
+    /// Found, and made anew because something they were made from had changed.
+    pub stale: u64,
+    /// Not found.
+    pub misses: u64,
+    /// Composed bodies that are kept.
+    pub entries: u64,
+    /// Their bytes, with what is kept beside them.
+    pub bytes: u64,
 }
 
 impl Caches {
@@ -93,7 +125,45 @@ impl Caches {
             .max_capacity(bytes_max / 2)
             .weigher(|key: &Vec<u8>, c: &Arc<Composed>| weight(key.len() + c.weight()))
             .build();
-        Self { compressed, composed }
+        Self { compressed, composed, counts: Arc::default() }
+    }
+
+    /// How often composed bodies were answered from the cache, since the process started.
+    pub fn counts(&self) -> CacheCounts {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        CacheCounts {
+            hits: read(&self.counts.hits),
+            kept: read(&self.counts.kept),
+            stale: read(&self.counts.stale),
+            misses: read(&self.counts.misses),
+            entries: self.composed.entry_count(),
+            bytes: self.composed.weighted_size(),
+        }
+    }
+
+    /// The body that is kept under a key, when it is what the release answers.
+    pub(crate) fn known(
+        &self,
+        key: &[u8],
+        view: &ReleaseView,
+    ) -> Result<Option<Arc<Composed>>, DeliveryError> {
+        let count = |count: &AtomicU64| {
+            count.fetch_add(1, Ordering::Relaxed);
+        };
+        let Some(known) = self.composed.get(key) else {
+            count(&self.counts.misses);
+            return Ok(None);
+        };
+        let same = known.is_of(view);
+        if !same && !known.holds_for(view)? {
+            count(&self.counts.stale);
+            return Ok(None);
+        }
+        count(&self.counts.hits);
+        if !same {
+            count(&self.counts.kept);
+        }
+        Ok(Some(known))
     }
 
     /// The compressed form of a body; `None` when it would not be smaller.

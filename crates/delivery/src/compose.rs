@@ -1,7 +1,7 @@
 //! Bodies that are composed: selected fields, and references answered with what they refer to.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -23,9 +23,18 @@ use crate::{
 };
 
 /// The most entries one body may be composed from.
-const ENTRIES_MAX: usize = 1000;
+pub(crate) const ENTRIES_MAX: usize = 1000;
 /// The largest composed body, in bytes.
-const BODY_BYTES_MAX: usize = 8 << 20;
+pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
+
+/// A look-up by a field that an answer depends on.
+pub(crate) struct Looked {
+    pub(crate) source: TypeName,
+    pub(crate) field: String,
+    pub(crate) value: String,
+    pub(crate) locales: Vec<Locale>,
+    pub(crate) found: Option<EntryId>,
+}
 
 /// A composed body with what it was composed from.
 pub(crate) struct Composed {
@@ -34,25 +43,78 @@ pub(crate) struct Composed {
     pub(crate) major: u32,
     pub(crate) locale: Locale,
     pub(crate) surrogate: Vec<u8>,
-    /// The entry that was asked for.
-    id: EntryId,
+    /// What was looked for by a field.
+    looked: Vec<Looked>,
     /// Everything that was looked for: what was there, and what was not.
     read: Vec<(EntryKey, Option<EntryRecord>)>,
+    /// Whether lists were read: then it is the answer of one release alone.
+    lists: bool,
     /// The last release this was found to be the answer of.
     valid_for: AtomicU64,
 }
 
 impl Composed {
-    pub(crate) fn weight(&self) -> usize {
-        self.body.len() + self.surrogate.len() + self.read.len() * 200 + 200
+    /// A body that was made from a release.
+    pub(crate) fn new(
+        view: &ReleaseView,
+        body: Vec<u8>,
+        (locale, major): (Locale, u32),
+        looked: Vec<Looked>,
+        read: Vec<(EntryKey, Option<EntryRecord>)>,
+        lists: &BTreeSet<TypeName>,
+    ) -> Self {
+        let mut keys = surrogate(read.iter().map(|(k, _)| k));
+        let mut add = |key: &[u8]| {
+            if !keys.is_empty() {
+                keys.push(b' ');
+            }
+            keys.extend_from_slice(key);
+        };
+        for list in lists {
+            add(list.as_str().as_bytes());
+        }
+        for l in &looked {
+            // Another entry may get this value and be found first.
+            add(lookup_key(l.source.as_str(), &l.field, &l.value).as_bytes());
+        }
+        Self {
+            digest: Digest::of(&body),
+            body: Bytes::from(body),
+            major,
+            locale,
+            surrogate: keys,
+            looked,
+            read,
+            lists: !lists.is_empty(),
+            valid_for: AtomicU64::new(view.number),
+        }
     }
 
-    fn still_true(&self, view: &ReleaseView) -> Result<bool, DeliveryError> {
+    pub(crate) fn weight(&self) -> usize {
+        self.body.len() + self.surrogate.len() + (self.read.len() + self.looked.len()) * 200 + 200
+    }
+
+    /// Whether it was made from this release, or found before to be its answer.
+    pub(crate) fn is_of(&self, view: &ReleaseView) -> bool {
+        self.valid_for.load(Ordering::Relaxed) == view.number
+    }
+
+    /// Whether it is what another release answers too.
+    pub(crate) fn holds_for(&self, view: &ReleaseView) -> Result<bool, DeliveryError> {
+        if self.lists {
+            return Ok(false);
+        }
+        for l in &self.looked {
+            if by_field(view, &l.source, &l.field, &l.value, &l.locales)? != l.found {
+                return Ok(false);
+            }
+        }
         for (key, record) in &self.read {
             if view.record(key)? != *record {
                 return Ok(false);
             }
         }
+        self.valid_for.store(view.number, Ordering::Relaxed);
         Ok(true)
     }
 }
@@ -90,30 +152,26 @@ pub(crate) fn cached(
     }
     key.push(0);
     key.extend(slug.as_bytes());
-    let known = view.caches.composed.get(key.as_slice());
-    if let Some(known) = &known
-        && known.valid_for.load(Ordering::Relaxed) == view.number
-    {
-        return Ok(Some(known.clone()));
-    }
-    let id = match &shape.lookup {
-        LookupBy::Id => EntryId::new(slug).ok(),
-        LookupBy::Field(field) => by_field(view, &shape.source, field, slug, locales)?,
-    };
-    let Some(id) = id else { return Ok(None) };
-    if let Some(known) = known
-        && known.id == id
-        && known.still_true(view)?
-    {
-        known.valid_for.store(view.number, Ordering::Relaxed);
+    if let Some(known) = view.caches.known(&key, view)? {
         return Ok(Some(known));
     }
-    let Some(mut composed) = compose(view, shape, &id, locales)? else { return Ok(None) };
-    if let LookupBy::Field(field) = &shape.lookup {
-        // Another entry may get this value and be found first.
-        composed.surrogate.push(b' ');
-        composed.surrogate.extend(lookup_key(shape.source.as_str(), field, slug).into_bytes());
-    }
+    let mut looked = Vec::new();
+    let id = match &shape.lookup {
+        LookupBy::Id => EntryId::new(slug).ok(),
+        LookupBy::Field(field) => {
+            let found = by_field(view, &shape.source, field, slug, locales)?;
+            looked.push(Looked {
+                source: shape.source.clone(),
+                field: field.clone(),
+                value: slug.to_owned(),
+                locales: locales.to_vec(),
+                found: found.clone(),
+            });
+            found
+        }
+    };
+    let Some(id) = id else { return Ok(None) };
+    let Some(composed) = compose(view, shape, &id, locales, looked)? else { return Ok(None) };
     let composed = Arc::new(composed);
     view.caches.composed.insert(key, composed.clone());
     Ok(Some(composed))
@@ -124,6 +182,7 @@ fn compose(
     shape: &View,
     id: &EntryId,
     locales: &[Locale],
+    looked: Vec<Looked>,
 ) -> Result<Option<Composed>, Failure> {
     let mut work = Work { view, locales, read: Vec::new(), bytes: 0 };
     let Some((key, record)) = work.find(&shape.source, id)? else { return Ok(None) };
@@ -132,16 +191,8 @@ fn compose(
         rename(&mut value, path, name);
     }
     let body = canonical_json(&value).map_err(|_| DeliveryError::Object(record.digest))?;
-    Ok(Some(Composed {
-        digest: Digest::of(&body),
-        body: Bytes::from(body),
-        major: record.major,
-        locale: key.locale,
-        surrogate: surrogate(work.read.iter().map(|(k, _)| k)),
-        id: id.clone(),
-        read: work.read,
-        valid_for: AtomicU64::new(view.number),
-    }))
+    let named = (key.locale, record.major);
+    Ok(Some(Composed::new(view, body, named, looked, work.read, &BTreeSet::new())))
 }
 
 /// Gives a field another name, in every item of arrays on the way.

@@ -1,12 +1,15 @@
 //! The definitions of a release, parsed once for all releases that share them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use ashlar_contracts::{ContractSet, IndexKind};
 use ashlar_model::{Digest, Files, ProjectConfig, TypeName};
 use ashlar_store::{TenantObjects, Tree};
 
-use crate::{DeliveryError, locales::Locales, views::Views};
+use crate::{DeliveryError, graphql::Graph, locales::Locales, views::Views};
 
 /// Everything delivery needs of a project's definitions. Immutable; shared by all releases with the same definitions.
 pub struct Definitions {
@@ -22,6 +25,10 @@ pub struct Definitions {
     pub(crate) locales: Locales,
     /// What entries of a type can be filtered and sorted by.
     pub(crate) indexed: BTreeMap<TypeName, BTreeMap<String, FieldKind>>,
+    /// `queries/*.graphql`
+    queries: Files,
+    /// Made when it is first asked for: most releases change entries alone, and many projects have no queries.
+    graph: OnceLock<Graph>,
 }
 
 /// How the values of an indexed field are compared.
@@ -48,7 +55,17 @@ impl Definitions {
         let (views, _) = Views::parse(files, &contracts);
         let locales = Locales::new(&config.locales);
         let indexed = indexed(&contracts, &views);
-        Self { digest, config, contracts, views, locales, indexed }
+        let mut queries = Files::new();
+        for (path, bytes) in files.iter().filter(|(path, _)| path.starts_with("queries/")) {
+            // It was in a set of files before, so it fits into one.
+            let _ = queries.insert(path, bytes.to_vec());
+        }
+        Self { digest, config, contracts, views, locales, indexed, queries, graph: OnceLock::new() }
+    }
+
+    /// The GraphQL schema with the persisted documents.
+    pub fn graph(&self) -> &Graph {
+        self.graph.get_or_init(|| Graph::read(&self.queries, &self.contracts, &self.views).0)
     }
 
     /// Reads the definitions of a release from the store: a tree of path → digest of the file's object.

@@ -7,6 +7,7 @@ mod body;
 mod compose;
 mod definitions;
 mod error;
+pub mod graphql;
 mod list;
 mod locales;
 pub mod lookup;
@@ -20,12 +21,14 @@ mod trace;
 pub mod value;
 pub mod views;
 
-pub use body::{Caches, Encoding};
+pub use body::{CacheCounts, Caches, Encoding};
 pub use definitions::{Definitions, FieldKind, read_files};
 pub use error::DeliveryError;
 pub use openapi::openapi;
 pub use problem::Problem;
 pub use purge::{Purge, purge_between};
 pub use release_view::{ReleaseRoots, ReleaseView};
-pub use respond::{Answer, RequestParts, Written, answer, write_answer, write_problem};
+pub use respond::{
+    Answer, GRAPHQL, RequestParts, Written, answer, write_answer, write_graphql, write_problem,
+};
 pub use trace::Traceparent;

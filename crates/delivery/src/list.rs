@@ -1,6 +1,9 @@
 //! Lists of entries: filters, order and cursors over the look-up tree.
 
-use std::ops::{Bound, ControlFlow};
+use std::{
+    borrow::Cow,
+    ops::{Bound, ControlFlow},
+};
 
 use ashlar_model::{Digest, EntryId, EntryKey, EntryRecord, Fields, Locale, TypeName};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -30,6 +33,13 @@ pub(crate) struct Page {
     pub(crate) body: Vec<u8>,
     /// The surrogate keys of the items, each after a space.
     pub(crate) keys: Vec<u8>,
+}
+
+/// The entries of one page.
+pub(crate) struct Selected {
+    pub(crate) items: Vec<(EntryKey, EntryRecord)>,
+    /// Where the next page starts; `None` on the last.
+    pub(crate) next_cursor: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,21 +90,31 @@ pub(crate) fn page(
     locales: &[Locale],
     query: &str,
 ) -> Result<Page, Failure> {
-    let query = read(view, type_name, locales, query)?;
+    Ok(select(view, type_name, locales, query::pairs(query))?.page(view)?)
+}
+
+/// The entries of one page, by the parameters of a query.
+pub(crate) fn select<'q>(
+    view: &ReleaseView,
+    type_name: &TypeName,
+    locales: &[Locale],
+    pairs: impl Iterator<Item = (Cow<'q, str>, Cow<'q, str>)>,
+) -> Result<Selected, Failure> {
+    let query = read(view, type_name, locales, pairs)?;
     let mut found =
         Found { query: &query, view, items: Vec::new(), scanned: 0, last: Vec::new(), more: false };
     match &query.order {
         None => by_id(view, &query, &mut found)?,
         Some((field, descending)) => by_field(view, &query, field, *descending, &mut found)?,
     }
-    Ok(found.page()?)
+    Ok(found.selected())
 }
 
-fn read<'a>(
+fn read<'a, 'q>(
     view: &ReleaseView,
     type_name: &'a TypeName,
     locales: &'a [Locale],
-    query: &str,
+    pairs: impl Iterator<Item = (Cow<'q, str>, Cow<'q, str>)>,
 ) -> Result<Query<'a>, Failure> {
     let bad = |code, title, detail: String, help: String| Problem::new(400, code, title, detail).help(help);
     let fields = view.definitions.indexed.get(type_name);
@@ -120,7 +140,7 @@ fn read<'a>(
     };
     let mut filters = Vec::new();
     let (mut sort, mut limit, mut cursor) = (None, LIMIT_DEFAULT, None);
-    for (name, value) in query::pairs(query) {
+    for (name, value) in pairs {
         match name.as_ref() {
             "locale" | "at" => {}
             "limit" => {
@@ -302,24 +322,35 @@ impl Found<'_> {
         Ok(ranges.iter().all(|f| IndexKey::of(fields.get(&f.field)).iter().any(|v| f.matches(v))))
     }
 
-    fn page(self) -> Result<Page, DeliveryError> {
+    fn selected(self) -> Selected {
+        let next_cursor = self.more.then(|| {
+            let mut cursor = self.query.binding.to_vec();
+            cursor.extend(&self.last);
+            URL_SAFE_NO_PAD.encode(cursor)
+        });
+        Selected {
+            items: self.items.into_iter().map(|(key, record, _)| (key, record)).collect(),
+            next_cursor,
+        }
+    }
+}
+
+impl Selected {
+    fn page(self, view: &ReleaseView) -> Result<Page, DeliveryError> {
         let mut body =
             Vec::with_capacity(64 + self.items.iter().map(|i| i.1.len as usize + 80).sum::<usize>());
         let mut keys = Vec::new();
         body.extend(b"{\"items\":[");
-        for (n, (key, record, _)) in self.items.iter().enumerate() {
+        for (n, (key, record)) in self.items.iter().enumerate() {
             body.extend(if n == 0 { &b"{\"fields\":"[..] } else { &b",{\"fields\":"[..] });
-            self.view.objects.read_into(&record.digest, &mut body)?;
+            view.objects.read_into(&record.digest, &mut body)?;
             body.extend(format!(",\"id\":\"{}\",\"locale\":\"{}\"}}", key.id, key.locale).into_bytes());
             keys.extend(format!(" {}:{}:{}", key.type_name, key.id, key.locale).into_bytes());
         }
         body.extend(b"],\"next_cursor\":");
-        if self.more {
-            let mut cursor = self.query.binding.to_vec();
-            cursor.extend(&self.last);
-            body.extend(format!("\"{}\"}}", URL_SAFE_NO_PAD.encode(cursor)).into_bytes());
-        } else {
-            body.extend(b"null}");
+        match self.next_cursor {
+            Some(cursor) => body.extend(format!("\"{cursor}\"}}").into_bytes()),
+            None => body.extend(b"null}"),
         }
         Ok(Page { body, keys })
     }

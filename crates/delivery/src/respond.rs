@@ -6,12 +6,15 @@ use bytes::Bytes;
 use crate::{
     DeliveryError, Encoding, Problem, ReleaseView, Traceparent,
     body::COMPRESS_BYTES_MIN,
-    compose, list,
+    compose, graphql, list,
     locales::Wanted,
     purge::lookup_key,
     query,
     views::{CACHE_CONTROL, LookupBy, View},
 };
+
+/// Where GraphQL is answered.
+pub const GRAPHQL: &str = "/graphql";
 
 /// Answers that are not for shared caches: other channels, drafts, candidates.
 const CACHE_CONTROL_PRIVATE: &str = "private, no-cache";
@@ -33,12 +36,16 @@ pub struct RequestParts<'a> {
     pub accept_language: Option<&'a str>,
     /// `Accept-Encoding`
     pub accept_encoding: Option<&'a str>,
+    /// `Accept`
+    pub accept: Option<&'a str>,
     /// `If-None-Match`
     pub if_none_match: Option<&'a str>,
     /// The trace to name in the answer.
     pub traceparent: &'a Traceparent,
     /// Whether the answer depends on who asks: then shared caches must not keep it.
     pub private: bool,
+    /// Whether the caller may run GraphQL documents that are not persisted.
+    pub developer: bool,
     /// Header lines the caller adds, each ending in CR LF (`date`, `connection`).
     pub extra_head: &'a [u8],
 }
@@ -96,7 +103,7 @@ impl From<ashlar_model::RecordError> for Failure {
 }
 
 /// One answer in the making, at the end of a buffer that may hold earlier ones.
-struct Out<'b> {
+pub(crate) struct Out<'b> {
     buf: &'b mut Vec<u8>,
     start: usize,
 }
@@ -114,6 +121,8 @@ impl Out<'_> {
             404 => b"HTTP/1.1 404 Not Found\r\n",
             405 => b"HTTP/1.1 405 Method Not Allowed\r\n",
             406 => b"HTTP/1.1 406 Not Acceptable\r\n",
+            413 => b"HTTP/1.1 413 Content Too Large\r\n",
+            415 => b"HTTP/1.1 415 Unsupported Media Type\r\n",
             429 => b"HTTP/1.1 429 Too Many Requests\r\n",
             503 => b"HTTP/1.1 503 Service Unavailable\r\n",
             _ => b"HTTP/1.1 500 Internal Server Error\r\n",
@@ -153,7 +162,7 @@ impl Out<'_> {
 }
 
 /// Answers a request from a release, as an HTTP/1.1 message at the end of `out`; `None`, and nothing written, when the
-/// path is neither `/v1/entries/…` nor that of a view. The same request gives the same bytes.
+/// path is neither `/v1/entries/…` nor `/graphql` nor that of a view. The same request gives the same bytes.
 pub fn write_answer(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<u8>) -> Option<Written> {
     let start = out.len();
     let mut out = Out { buf: out, start };
@@ -165,21 +174,46 @@ pub fn write_answer(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<
                 None => entries(view, parts, rest, &mut out),
             },
         },
+        None if parts.path == GRAPHQL => {
+            method(parts).and_then(|()| graphql::answer_get(view, parts, &mut out))
+        }
         None => {
             let (at, shape, slug) = view.definitions.views.route(parts.path)?;
             method(parts).and_then(|()| shaped(view, parts, at, shape, slug, &mut out))
         }
     };
-    Some(match result {
+    Some(finish(view, parts, result, &mut out))
+}
+
+/// Answers `POST /graphql` with this body, like [`write_answer`].
+pub fn write_graphql(
+    view: &ReleaseView,
+    parts: &RequestParts<'_>,
+    body: &[u8],
+    out: &mut Vec<u8>,
+) -> Written {
+    let start = out.len();
+    let mut out = Out { buf: out, start };
+    let result = graphql::answer_post(view, parts, body, &mut out);
+    finish(view, parts, result, &mut out)
+}
+
+fn finish(
+    view: &ReleaseView,
+    parts: &RequestParts<'_>,
+    result: Result<Written, Failure>,
+    out: &mut Out<'_>,
+) -> Written {
+    match result {
         Ok(written) => written,
-        Err(Failure::Problem(p)) => problem(&p, Some(view.label()), parts, &mut out),
+        Err(Failure::Problem(p)) => problem(&p, Some(view.label()), parts, out),
         Err(Failure::Broken(e)) => {
             tracing::error!(release = view.label, path = parts.path, error = %e, "a release cannot be read");
             let p = Problem::new(500, "unreadable", "Cannot be read", "the release could not be read")
                 .help("try again; when it stays, `ashlar release verify` says what is damaged");
-            problem(&p, Some(view.label()), parts, &mut out)
+            problem(&p, Some(view.label()), parts, out)
         }
-    })
+    }
 }
 
 /// Writes a problem as an HTTP/1.1 message at the end of `out`.
@@ -225,15 +259,18 @@ fn method(parts: &RequestParts<'_>) -> Result<(), Failure> {
 }
 
 fn problem(p: &Problem, release: Option<&str>, parts: &RequestParts<'_>, out: &mut Out<'_>) -> Written {
-    let body = p.body(parts.traceparent.trace_id());
+    let trace_id = parts.traceparent.trace_id();
+    let graph = parts.path == GRAPHQL;
+    let body = if graph { graphql::problem_body(p, trace_id) } else { p.body(trace_id) };
     out.status(p.status);
     out.buf.extend_from_slice(parts.extra_head);
-    out.header("content-type", &[b"application/problem+json"]);
+    let content_type = if graph { graphql::content_type(parts) } else { b"application/problem+json" };
+    out.header("content-type", &[content_type]);
     if let Some(release) = release {
         out.header("ashlar-release", &[release.as_bytes()]);
     }
     if p.status == 405 {
-        out.header("allow", &[b"GET, HEAD"]);
+        out.header("allow", &[if graph { b"GET, HEAD, POST" } else { b"GET, HEAD" }]);
     }
     if p.status == 401 {
         out.header("www-authenticate", &[b"Bearer"]);
@@ -290,10 +327,16 @@ pub(crate) struct Head<'a> {
     pub(crate) locale_named: bool,
     /// Header lines of the view.
     pub(crate) of_view: &'a [u8],
+    pub(crate) content_type: &'static [u8],
+    /// Whether the content type depends on `Accept`.
+    pub(crate) by_accept: bool,
 }
 
+/// The content type of entries, lists and views.
+const JSON: &[u8] = b"application/json";
+
 /// Writes an answer with content; `body` is called only when its bytes are needed.
-fn content(
+pub(crate) fn content(
     view: &ReleaseView,
     parts: &RequestParts<'_>,
     head: &Head<'_>,
@@ -335,7 +378,7 @@ fn content(
     out.buf.extend_from_slice(parts.extra_head);
     out.buf.extend_from_slice(head.of_view);
     if !unchanged {
-        out.header("content-type", &[b"application/json"]);
+        out.header("content-type", &[head.content_type]);
     }
     out.header("ashlar-release", &[view.label.as_bytes()]);
     if !head.contract.0.is_empty() {
@@ -357,7 +400,7 @@ fn content(
         (false, true) => b"accept-encoding, authorization",
         (true, true) => b"accept-encoding, accept-language, authorization",
     };
-    out.header("vary", &[vary]);
+    out.header("vary", &[vary, if head.by_accept { b", accept" } else { b"" }]);
     out.header("traceparent", &[parts.traceparent.as_bytes()]);
     if unchanged {
         return Ok(Written { status, head_len: out.end_head(), body_len: 0 });
@@ -500,6 +543,8 @@ fn whole(
         cache_control,
         locale_named,
         of_view,
+        content_type: JSON,
+        by_accept: false,
     };
     let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
         view.objects.read_into(&record.digest, buf)?;
@@ -577,6 +622,8 @@ fn entries(
         cache_control: CACHE_CONTROL,
         locale_named,
         of_view: b"",
+        content_type: JSON,
+        by_accept: false,
     };
     let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
         buf.extend_from_slice(&page.body);
@@ -627,6 +674,8 @@ fn shaped(
         cache_control: &shape.cache_control,
         locale_named,
         of_view: &shape.head,
+        content_type: JSON,
+        by_accept: false,
     };
     let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
         buf.extend_from_slice(&composed.body);

@@ -32,9 +32,23 @@ fn entry() -> impl Strategy<Value = (EntryKey, Option<Value>)> {
         .prop_map(|((key, fields), there)| (key, there.then_some(fields)))
 }
 
+fn percent(text: &str) -> String {
+    text.bytes().map(|b| format!("%{b:02X}")).collect()
+}
+
 /// Everything that a cache can hold.
 fn urls() -> Vec<String> {
     let mut all = Vec::new();
+    let id = ashlar_delivery::graphql::document_id(common::QUERY);
+    for locale in ["en", "de"] {
+        for slug in ["a", "c d", "é"] {
+            let variables = percent(&json!({"slug": slug, "rich": true}).to_string());
+            all.push(format!(
+                "/graphql?documentId={id}&operationName=Page&variables={variables}&locale={locale}"
+            ));
+        }
+        all.push(format!("/graphql?documentId={id}&operationName=Plans&locale={locale}"));
+    }
     for locale in ["en", "de", "fr"] {
         for slug in ["a", "b", "c%20d", "%C3%A9"] {
             all.push(format!("/v1/pages/{slug}?locale={locale}"));

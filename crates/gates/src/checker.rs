@@ -19,7 +19,7 @@ use crate::{
     candidate::{Candidate, Work},
     definitions::{Definitions, DefinitionsCache},
     findings::{Findings, count},
-    gate::{approvals, compatibility::Compared, consumers, validity},
+    gate::{approvals, compatibility::Compared, consumers, queries, validity},
     inputs::Inputs,
 };
 
@@ -284,6 +284,16 @@ impl Run<'_> {
                     inputs.digest("snapshot", &input.snapshot.root());
                 }
             }
+            "persisted-queries" => {
+                inputs.digest("views", &definitions.part("views/"));
+                inputs.digest("queries", &definitions.part("queries/"));
+                inputs.digest("base", &base.as_ref().map_or(zero, |b| b.part("queries/")));
+                inputs.digest("base-contracts", &base_contracts);
+                if !queries::removed(definitions, base.as_deref()).is_empty() {
+                    // Whether a sunset has come.
+                    inputs.add("today", Checker::today(input).to_string().as_bytes());
+                }
+            }
             _ => {
                 inputs.digest("base-contracts", &base_contracts).digest("base", &base_snapshot);
                 inputs.digest("snapshot", &input.snapshot.root()).digest("changes", &input.changes.root());
@@ -331,6 +341,13 @@ impl Run<'_> {
                 let n = c.definitions.consumers.len();
                 let bodies = count(work.checked, "body", "bodies");
                 (work, format!("{}, {bodies}", count(n, "consumer", "consumers")))
+            }
+            "persisted-queries" => {
+                let mut findings = Findings::default();
+                let today = Checker::today(c.input);
+                findings.extend(queries::findings(&c.definitions, c.base.as_deref(), today));
+                let checked = c.definitions.graph.documents().count();
+                (Work { findings, checked, reused: 0 }, count(checked, "document", "documents"))
             }
             _ => self.approvals()?,
         };

@@ -4,15 +4,15 @@ use std::{
 };
 
 use ashlar_contracts::{Contract, ContractSet, consumers::Consumer};
-use ashlar_delivery::views::Views;
+use ashlar_delivery::{graphql::Graph, views::Views};
 use ashlar_model::{ContractName, Digest, Files, Finding, ProjectConfig, Rules, TypeName, TypeRules};
 use ashlar_project::{Governance, Redirects, read_config};
 
 use crate::{gate::consumers, inputs::Inputs};
 
 /// Definition files that gates read.
-const READ: [&str; 6] =
-    ["ashlar.toml", "governance.toml", "redirects.toml", "contracts/", "views/", "consumers/"];
+const READ: [&str; 7] =
+    ["ashlar.toml", "governance.toml", "redirects.toml", "contracts/", "views/", "consumers/", "queries/"];
 
 /// How many parsed definitions are kept: those of a candidate, its base and what is being worked on, for a few tenants.
 const KEPT_MAX: usize = 16;
@@ -25,6 +25,8 @@ pub(crate) struct Definitions {
     pub(crate) contract_findings: Vec<Finding>,
     pub(crate) views: Views,
     pub(crate) view_findings: Vec<Finding>,
+    pub(crate) graph: Graph,
+    pub(crate) query_findings: Vec<Finding>,
     pub(crate) consumers: Vec<Consumer>,
     pub(crate) consumer_findings: Vec<Finding>,
     /// What consumers rely on and the shapes do not keep; found out when it is first asked for.
@@ -56,6 +58,7 @@ impl Definitions {
         let config = read_config(files);
         let (contracts, contract_findings) = ContractSet::load(files);
         let (views, view_findings) = Views::parse(files, &contracts);
+        let (graph, query_findings) = Graph::read(files, &contracts, &views);
         let (consumers, consumer_findings) = Consumer::read_all(files);
         let (governance, governance_findings) = match Governance::parse(files) {
             Ok(governance) => (governance, Vec::new()),
@@ -86,6 +89,8 @@ impl Definitions {
             contract_findings,
             views,
             view_findings,
+            graph,
+            query_findings,
             consumers,
             consumer_findings,
             promises: OnceLock::new(),

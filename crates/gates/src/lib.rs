@@ -23,8 +23,8 @@ mod site;
 
 pub use brokerage::{ConsumerStatus, consumers_of};
 pub use check::{
-    CheckOptions, CheckReport, CheckStatus, ConsumerImpact, ContractImpact, Impact, ViewImpact,
-    check_project, impact,
+    CheckOptions, CheckReport, CheckStatus, ConsumerImpact, ContractImpact, Impact, OperationImpact,
+    ViewImpact, check_project, impact,
 };
 pub use checker::Checker;
 pub use error::GateError;
@@ -32,7 +32,7 @@ pub use report::{junit, sarif, text};
 pub use site::Site;
 
 /// The gates, in the order in which they report.
-pub const GATES: [&str; 8] = [
+pub const GATES: [&str; 9] = [
     "schema-compatibility",
     "content-validity",
     "references",
@@ -40,5 +40,6 @@ pub const GATES: [&str; 8] = [
     "routes",
     "views",
     "consumers",
+    "persisted-queries",
     "approvals",
 ];

@@ -89,7 +89,7 @@ fn an_empty_project_and_a_new_one_pass() {
     assert_eq!(findings(&report), "");
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["status"], "pass");
-    assert_eq!(json["gates"].as_array().unwrap().len(), 8);
+    assert_eq!(json["gates"].as_array().unwrap().len(), 9);
     assert_eq!(report.metrics["entries"], 1.0);
 }
 
@@ -297,6 +297,7 @@ config ashlar.toml:3
 config ashlar.toml:3
 config ashlar.toml:3
 config ashlar.toml:3
+config ashlar.toml:3
 "#);
 }
 
@@ -315,7 +316,7 @@ fn other_formats() {
     assert_eq!(place["artifactLocation"]["uri"], "content/page/a.en.json");
     assert_eq!(place["region"]["startLine"], 2);
     let junit = junit(&report);
-    assert!(junit.contains("tests=\"8\" failures=\"2\""), "{junit}");
+    assert!(junit.contains("tests=\"9\" failures=\"2\""), "{junit}");
     assert!(!junit.contains("\"\"") || junit.contains("&quot;"));
 }
 

@@ -39,6 +39,7 @@ impl Releases {
     /// The release of the channel that a key reads.
     fn of_access(&self, access: &Access) -> Option<Resolved> {
         let tenant = self.0.tenant(&access.tenant)?;
+        let developer = access.actor.may(&Right::Define);
         match &access.channel {
             Some(channel) => {
                 // Also on the fast path: a key that may not read reads nothing but the public channel.
@@ -47,9 +48,9 @@ impl Releases {
                 }
                 let live = tenant.channels.load().get(channel).map(|l| l.view.clone())?;
                 let public = tenant.public.load().as_ref().is_some_and(|p| Arc::ptr_eq(p, &live));
-                Some(Resolved { release: live, public })
+                Some(Resolved { release: live, public, developer })
             }
-            None => Some(Resolved { release: tenant.public.load_full()?, public: true }),
+            None => Some(Resolved { release: tenant.public.load_full()?, public: true, developer }),
         }
     }
 
@@ -113,7 +114,7 @@ impl Source for Releases {
             Some(key) => self.of_access(self.0.ring_key(key)?.as_ref()),
             None => {
                 let tenant = self.0.tenant(&self.0.tenant_of_host(caller.host))?;
-                Some(Resolved { release: tenant.public.load_full()?, public: true })
+                Some(Resolved { release: tenant.public.load_full()?, public: true, developer: false })
             }
         }
     }
@@ -150,7 +151,8 @@ impl Source for Releases {
                 )
                 .help("use a key that has the scope `preview`"));
             }
-            return Ok(Resolved { release: self.open_at(&access, &at).await?, public: false });
+            let developer = access.actor.may(&Right::Define);
+            return Ok(Resolved { release: self.open_at(&access, &at).await?, public: false, developer });
         }
         match access {
             Some(access) => {
@@ -165,7 +167,7 @@ impl Source for Releases {
                 let tenant = self.0.tenant_of_host(caller.host);
                 let state = self.0.tenant(&tenant).ok_or_else(|| no_release(&tenant))?;
                 let release = state.public.load_full().ok_or_else(|| no_release(&tenant))?;
-                Ok(Resolved { release, public: true })
+                Ok(Resolved { release, public: true, developer: false })
             }
         }
     }

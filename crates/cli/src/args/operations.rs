@@ -128,7 +128,17 @@ pub enum ContractsCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Shows what a change of definitions touches: views, consumers, entries; exit 1 when a consumer would break.
+    /// Lists the persisted GraphQL operations with the ids clients send.
+    #[command(after_help = "Example:\n  ashlar contracts queries .")]
+    Queries {
+        /// The project.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+        /// How to report.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Shows what a change of definitions touches: views, operations, consumers, entries; exit 1 when one would break.
     #[command(after_help = "Example:\n  ashlar contracts impact . --against main")]
     Impact {
         /// The project with the change.
@@ -165,6 +175,8 @@ pub enum Lang {
     Rust,
     /// One JSON Schema.
     JsonSchema,
+    /// The GraphQL schema.
+    Graphql,
 }
 
 #[derive(Debug, Subcommand)]

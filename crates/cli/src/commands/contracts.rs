@@ -4,9 +4,10 @@ use std::{path::Path, process::ExitCode};
 
 use ashlar_contracts::{
     Answer, Contract, ContractSet,
-    codegen::{Language, Operation, generate},
+    codegen::{Language, Operation, Query, generate},
     compare,
 };
+use ashlar_delivery::graphql::{COST_MAX, DEPTH_MAX, Graph};
 use ashlar_model::{ContractName, Files, Finding, Level};
 use serde_json::{Value, json};
 
@@ -129,11 +130,13 @@ pub async fn contracts(command: &ContractsCommand) -> Done {
             }
             Ok(ExitCode::SUCCESS)
         }
+        ContractsCommand::Queries { dir, format } => queries(dir, *format),
         ContractsCommand::Impact { dir, against, key, format } => {
             let base = super::check::against(dir, against, key.as_deref()).await?;
             let found = ashlar_gates::impact(dir, &base.path)
                 .map_err(|e| CliError::input(e.to_string(), "`ashlar init DIR` makes a project"))?;
-            let breaks = found.consumers.iter().any(|c| !c.broken.is_empty());
+            let breaks = found.consumers.iter().any(|c| !c.broken.is_empty())
+                || found.operations.iter().any(|o| !o.broken.is_empty());
             match format {
                 Format::Json => output::print_json(&found),
                 Format::Human => tell_impact(&found),
@@ -191,6 +194,21 @@ fn tell_impact(impact: &ashlar_gates::Impact) {
         let why = if v.change == "contract" { "shows what has changed" } else { v.change };
         output::line(format!("view      {}  {}  {why}", v.view, v.path));
     }
+    for o in &impact.operations {
+        let state = match (o.change, o.broken.is_empty()) {
+            ("added", _) => "added".to_owned(),
+            ("removed", true) => "removed after its end".to_owned(),
+            (_, true) => "reads what has changed, and stays valid".to_owned(),
+            (_, false) => output::paint("WOULD BREAK", "31;1"),
+        };
+        output::line(format!("operation {}  {}  {state}", o.operation, o.file));
+        for f in &o.broken {
+            output::line(format!(
+                "          {}\n            {}\n            → {}",
+                f.place, f.message, f.help
+            ));
+        }
+    }
     for (name, n) in &impact.entries {
         output::line(format!("entries   {name}  {n}"));
     }
@@ -211,17 +229,65 @@ fn tell_impact(impact: &ashlar_gates::Impact) {
 }
 
 /// The types of a project's contracts and views.
-fn types(dir: &Path, lang: Lang) -> Result<String, CliError> {
+/// What a project's definitions make.
+struct Defined {
+    config: ashlar_model::ProjectConfig,
+    contracts: ContractSet,
+    views: ashlar_delivery::views::Views,
+    graph: Graph,
+}
+
+fn defined(dir: &Path) -> Result<Defined, CliError> {
     let files = super::project::read(dir)?;
     let config = ashlar_project::read_config(&files)
         .map_err(|findings| CliError::findings("ashlar.toml cannot be used", findings))?;
     let (contracts, mut findings) = ContractSet::load(&files);
     let (views, more) = ashlar_delivery::views::Views::parse(&files, &contracts);
     findings.extend(more);
+    let (graph, more) = Graph::read(&files, &contracts, &views);
+    findings.extend(more);
     findings.retain(|f| f.level == Level::Error);
     if !findings.is_empty() {
         return Err(CliError::findings("the definitions cannot be used", findings));
     }
+    Ok(Defined { config, contracts, views, graph })
+}
+
+fn queries(dir: &Path, format: Format) -> Done {
+    let operations = defined(dir)?.graph.operations();
+    match format {
+        Format::Json => output::print_json(&json!({ "operations": operations })),
+        Format::Human if operations.is_empty() => {
+            output::line("there are no persisted operations; write queries/NAME.graphql");
+        }
+        Format::Human => {
+            for o in &operations {
+                output::line(format!("{}  {}", o.name.as_deref().unwrap_or("(no name)"), o.file));
+                output::line(format!("  documentId  {}", o.document_id));
+                output::line(format!(
+                    "  depth {} of {DEPTH_MAX}, cost {} of {COST_MAX}, reads {}",
+                    o.depth,
+                    o.cost,
+                    o.types.join(", ")
+                ));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn types(dir: &Path, lang: Lang) -> Result<String, CliError> {
+    let Defined { config, contracts, views, graph } = defined(dir)?;
+    let language = match lang {
+        Lang::Ts => Language::TypeScript,
+        Lang::Rust => Language::Rust,
+        Lang::JsonSchema => Language::JsonSchema,
+        Lang::Graphql => {
+            return graph.sdl().map(str::to_owned).ok_or_else(|| {
+                CliError::input("there are no content types", "add a contract of the kind `type`")
+            });
+        }
+    };
     let operations: Vec<Operation> = views
         .iter()
         .map(|view| Operation {
@@ -237,10 +303,20 @@ fn types(dir: &Path, lang: Lang) -> Result<String, CliError> {
         })
         .collect();
     let locales: Vec<String> = config.locales.all().iter().map(ToString::to_string).collect();
-    let language = match lang {
-        Lang::Ts => Language::TypeScript,
-        Lang::Rust => Language::Rust,
-        Lang::JsonSchema => Language::JsonSchema,
-    };
-    Ok(generate(&contracts, &operations, &locales, language))
+    let queries: Vec<Query> = graph
+        .operations()
+        .into_iter()
+        .map(|o| {
+            let stem = o.file.trim_start_matches("queries/").trim_end_matches(".graphql");
+            Query {
+                name: o.name.clone().unwrap_or_else(|| stem.to_owned()),
+                operation_name: o.name,
+                document_id: o.document_id,
+                variables: o.variables,
+                data: o.data,
+                doc: o.file,
+            }
+        })
+        .collect();
+    Ok(generate(&contracts, &operations, &queries, &locales, language))
 }

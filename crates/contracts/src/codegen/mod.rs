@@ -5,6 +5,7 @@ mod typescript;
 
 use std::collections::BTreeMap;
 
+use ashlar_model::{ContractName, TypeName};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -45,30 +46,88 @@ pub struct Operation {
     pub deprecated: bool,
 }
 
+/// A persisted GraphQL operation that a client gets a method for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// Its name: `HomePage`.
+    pub name: String,
+    /// Its name in the document, when it has one.
+    pub operation_name: Option<String>,
+    /// `sha256:…`
+    pub document_id: String,
+    /// The schema of its variables.
+    pub variables: Value,
+    /// The schema of its `data`.
+    pub data: Value,
+    /// The file it stands in.
+    pub doc: String,
+}
+
 /// A type as programs have it.
 #[derive(Debug, Clone, PartialEq)]
-enum Type {
+pub enum Type {
+    /// Nothing is known of it.
     Any,
+    /// `null`
     Null,
+    /// True or false.
     Bool,
+    /// Any number.
     Number,
+    /// A whole number.
     Integer,
+    /// A whole number of at most 32 bits.
+    SmallInteger,
+    /// Text.
     Text,
+    /// A text that names an entry of one of these types.
+    Reference(Vec<TypeName>),
+    /// This value and no other.
     Literal(Value),
+    /// A list of one type.
     List(Box<Type>),
+    /// An object with any names.
     Dictionary(Box<Type>),
+    /// An object with these members.
     Object(Vec<Member>),
+    /// A type of [`Shapes::named`].
     Named(String),
+    /// One of several.
     Union(Vec<Type>),
+    /// Several at once.
     Both(Vec<Type>),
 }
 
+/// A member of an object.
 #[derive(Debug, Clone, PartialEq)]
-struct Member {
-    name: String,
-    kind: Type,
-    required: bool,
-    doc: String,
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: Type,
+    /// Whether it is always there.
+    pub required: bool,
+    /// What the schema says of it.
+    pub doc: String,
+}
+
+/// All types that contracts make.
+#[derive(Debug, Clone, Default)]
+pub struct Shapes {
+    /// Name → type and what the schema says of it.
+    pub named: BTreeMap<String, (Type, String)>,
+    /// The name of the type of each contract.
+    pub contracts: BTreeMap<ContractName, String>,
+}
+
+impl Shapes {
+    /// Reads the types of all contracts.
+    pub fn read(contracts: &ContractSet) -> Self {
+        let mut reader = Reader::new(contracts);
+        let contracts = contracts.iter().map(|c| (c.name.clone(), reader.name_of(&c.file()))).collect();
+        let named = reader.definitions().into_iter().map(|d| (d.name, (d.kind, d.doc))).collect();
+        Self { named, contracts }
+    }
 }
 
 /// A named type.
@@ -78,17 +137,18 @@ struct Definition {
     kind: Type,
 }
 
-/// Writes the types of all contracts and operations in a language, with a client where the language has one.
+/// Writes the types of all contracts, endpoints and persisted operations in a language, with a client where the language has one.
 pub fn generate(
     contracts: &ContractSet,
     operations: &[Operation],
+    queries: &[Query],
     locales: &[String],
     language: Language,
 ) -> String {
     if language == Language::JsonSchema {
-        return bundle(contracts, operations);
+        return bundle(contracts, operations, queries);
     }
-    let mut reader = Reader { contracts, named: BTreeMap::new(), waiting: Vec::new() };
+    let mut reader = Reader::new(contracts);
     for contract in contracts.iter() {
         reader.name_of(&contract.file());
     }
@@ -100,19 +160,23 @@ pub fn generate(
             kind: reader.read(&operation.schema, "", 0),
         });
     }
-    let mut named = Vec::new();
-    while let Some((reference, name)) = reader.waiting.pop() {
-        let place = target("", &reference);
-        let documents = contracts.iter().next().map(|c| c.documents.clone()).unwrap_or_default();
-        let schema = look_up(&documents, &place).cloned().unwrap_or(Value::Bool(true));
-        let doc = doc_of(&schema);
-        let kind = reader.read(&schema, &place.file, 0);
-        named.push(Definition { name, doc, kind });
+    for query in queries {
+        let name = pascal(&query.name);
+        definitions.push(Definition {
+            name: format!("{name}Variables"),
+            doc: format!("What `{}` takes.", query.doc),
+            kind: reader.read(&query.variables, "", 0),
+        });
+        definitions.push(Definition {
+            name: format!("{name}Data"),
+            doc: format!("What `{}` answers.", query.doc),
+            kind: reader.read(&query.data, "", 0),
+        });
     }
-    named.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut named = reader.definitions();
     named.extend(definitions);
     match language {
-        Language::TypeScript => typescript::write(contracts, &named, operations, locales),
+        Language::TypeScript => typescript::write(contracts, &named, operations, queries, locales),
         _ => rust::write(&named),
     }
 }
@@ -160,7 +224,26 @@ struct Reader<'a> {
     waiting: Vec<(String, String)>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(contracts: &'a ContractSet) -> Self {
+        Self { contracts, named: BTreeMap::new(), waiting: Vec::new() }
+    }
+
+    /// The types of everything that was named, and of what that names, by name.
+    fn definitions(&mut self) -> Vec<Definition> {
+        let documents = self.contracts.iter().next().map(|c| c.documents.clone()).unwrap_or_default();
+        let mut out = Vec::new();
+        while let Some((reference, name)) = self.waiting.pop() {
+            let place = target("", &reference);
+            let schema = look_up(&documents, &place).cloned().unwrap_or(Value::Bool(true));
+            let doc = doc_of(&schema);
+            let kind = self.read(&schema, &place.file, 0);
+            out.push(Definition { name, doc, kind });
+        }
+        out.sort_by(|a, b| a.name.cmp(&b.name));
+        out
+    }
+
     fn name_of(&mut self, reference: &str) -> String {
         if let Some(name) = self.named.get(reference) {
             return name.clone();
@@ -228,8 +311,13 @@ impl Reader<'_> {
                 "null" => Type::Null,
                 "boolean" => Type::Bool,
                 "number" => Type::Number,
-                "integer" => Type::Integer,
-                "string" => Type::Text,
+                "integer" => {
+                    let within = |word: &str| {
+                        map.get(word).and_then(Value::as_i64).is_some_and(|n| i32::try_from(n).is_ok())
+                    };
+                    if within("minimum") && within("maximum") { Type::SmallInteger } else { Type::Integer }
+                }
+                "string" => references(map).map_or(Type::Text, Type::Reference),
                 "array" => {
                     let mut items: Vec<Type> = map
                         .get("prefixItems")
@@ -239,6 +327,10 @@ impl Reader<'_> {
                         .map(|s| self.read(s, file, depth + 1))
                         .collect();
                     items.extend(map.get("items").map(|s| self.read(s, file, depth + 1)));
+                    // `ref` on the array itself means its items.
+                    if let Some(types) = references(map) {
+                        items = vec![Type::Reference(types)];
+                    }
                     Type::List(Box::new(if items.is_empty() { Type::Any } else { union(items) }))
                 }
                 _ => self.object(map, file, depth),
@@ -268,6 +360,12 @@ impl Reader<'_> {
         });
         Type::Object(members.collect())
     }
+}
+
+/// The types a text may refer to, when it is a reference.
+fn references(map: &Map<String, Value>) -> Option<Vec<TypeName>> {
+    let list = map.get("x-ashlar")?.get("ref")?.as_array()?;
+    Some(list.iter().filter_map(Value::as_str).filter_map(|t| TypeName::new(t).ok()).collect())
 }
 
 fn union(kinds: Vec<Type>) -> Type {
@@ -326,13 +424,17 @@ fn both(parts: Vec<Type>) -> Type {
 }
 
 /// Everything in one document.
-fn bundle(contracts: &ContractSet, operations: &[Operation]) -> String {
+fn bundle(contracts: &ContractSet, operations: &[Operation], queries: &[Query]) -> String {
     let mut definitions = Map::new();
     for contract in contracts.iter() {
         definitions.insert(contract.name.to_string(), local(&contract.schema, &contract.file()));
     }
     for operation in operations {
         definitions.insert(format!("{} body", operation.name), local(&operation.schema, ""));
+    }
+    for query in queries {
+        definitions.insert(format!("{} variables", query.name), query.variables.clone());
+        definitions.insert(format!("{} data", query.name), query.data.clone());
     }
     let document = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions});
     format!("{document:#}\n")

@@ -170,8 +170,8 @@ impl Writer {
             Type::Bool | Type::Literal(Value::Bool(_)) => "bool".to_owned(),
             Type::Number => "f64".to_owned(),
             Type::Literal(Value::Number(n)) if n.is_f64() => "f64".to_owned(),
-            Type::Integer | Type::Literal(Value::Number(_)) => "i64".to_owned(),
-            Type::Text => "String".to_owned(),
+            Type::Integer | Type::SmallInteger | Type::Literal(Value::Number(_)) => "i64".to_owned(),
+            Type::Text | Type::Reference(_) => "String".to_owned(),
             Type::List(of) => format!("Vec<{}>", self.shown(of, &format!("{name}Item"))),
             Type::Dictionary(of) => {
                 format!("std::collections::BTreeMap<String, {}>", self.shown(of, &format!("{name}Value")))
@@ -200,9 +200,9 @@ fn texts(list: &[Type]) -> Option<Vec<&str>> {
 fn variant_of(kind: &Type) -> String {
     match kind {
         Type::Named(name) => name.clone(),
-        Type::Text | Type::Literal(Value::String(_)) => "Text".to_owned(),
+        Type::Text | Type::Reference(_) | Type::Literal(Value::String(_)) => "Text".to_owned(),
         Type::Number => "Number".to_owned(),
-        Type::Integer | Type::Literal(Value::Number(_)) => "Integer".to_owned(),
+        Type::Integer | Type::SmallInteger | Type::Literal(Value::Number(_)) => "Integer".to_owned(),
         Type::Bool | Type::Literal(Value::Bool(_)) => "Bool".to_owned(),
         // A member that says which form it is names it.
         Type::Object(members) => members

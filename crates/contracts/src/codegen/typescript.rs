@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Definition, Operation, Type, body_name, pascal};
+use super::{Definition, Operation, Query, Type, body_name, pascal};
 use crate::ContractSet;
 
 const CLIENT: &str = r#"
@@ -66,6 +66,7 @@ async function read<T>(client: ClientOptions, path: string, query: Record<string
   if (response.status === 304) return null;
   if (!response.ok) {
     const problem = (await response.json().catch(() => ({}))) as Record<string, unknown>;
+    if (Array.isArray(problem["errors"])) throw new GraphqlFailure(problem["errors"] as GraphqlError[]);
     const text = (name: string): string => (typeof problem[name] === "string" ? (problem[name] as string) : "");
     throw new Problem(response.status, text("type"), text("detail") || response.statusText, text("help"), text("trace_id"));
   }
@@ -76,6 +77,33 @@ async function read<T>(client: ClientOptions, path: string, query: Record<string
     etag: header("etag"),
     locale: header("content-language"),
   };
+}
+
+/** What a persisted operation had to say against a request. */
+export interface GraphqlError {
+  message: string;
+  path?: Array<string | number>;
+  extensions?: Record<string, unknown>;
+}
+
+/** Errors of a persisted operation. */
+export class GraphqlFailure extends Error {
+  constructor(readonly errors: GraphqlError[]) {
+    super(errors.map((e) => e.message).join("; "));
+    this.name = "GraphqlFailure";
+  }
+}
+
+async function run<T>(client: ClientOptions, documentId: string, operationName: string, variables: object, options: ReadOptions): Promise<Read<T> | null> {
+  const query: Record<string, string> = { documentId };
+  if (operationName !== "") query["operationName"] = operationName;
+  if (Object.keys(variables).length > 0) query["variables"] = JSON.stringify(variables);
+  const headers = { ...options.headers, accept: "application/graphql-response+json, application/json" };
+  const found = await read<{ data?: T | null; errors?: GraphqlError[] }>(client, "/graphql", query, { ...options, headers });
+  if (found === null) return null;
+  const { data, errors } = found.body;
+  if (errors !== undefined || data === undefined || data === null) throw new GraphqlFailure(errors ?? []);
+  return { ...found, body: data };
 }
 
 /** A page of a list. */
@@ -95,6 +123,7 @@ pub(super) fn write(
     contracts: &ContractSet,
     definitions: &[Definition],
     operations: &[Operation],
+    queries: &[Query],
     locales: &[String],
 ) -> String {
     let mut out = String::from(
@@ -149,6 +178,21 @@ pub(super) fn write(
             json!(format!("/v1/entries/{name}")),
         );
     }
+    out.push_str("    },\n    queries: {\n");
+    for query in queries {
+        let name = pascal(&query.name);
+        let needed = query.variables.get("required").and_then(Value::as_array).is_some_and(|r| !r.is_empty());
+        let default = if needed { "" } else { " = {}" };
+        let operation = query.operation_name.as_ref().map_or(json!(""), |n| json!(n));
+        let _ = writeln!(
+            out,
+            "      /** {} */\n      {}: (variables: {name}Variables{default}, options: ReadOptions = {{}}): Promise<Read<{name}Data> | null> =>\n        \
+             run<{name}Data>(client, {}, {operation}, variables, options),",
+            query.doc,
+            camel(&query.name),
+            json!(query.document_id),
+        );
+    }
     out.push_str("    },\n  };\n}\n");
     out
 }
@@ -177,8 +221,8 @@ fn shown(kind: &Type, indent: usize) -> String {
         Type::Any => "unknown".to_owned(),
         Type::Null => "null".to_owned(),
         Type::Bool => "boolean".to_owned(),
-        Type::Number | Type::Integer => "number".to_owned(),
-        Type::Text => "string".to_owned(),
+        Type::Number | Type::Integer | Type::SmallInteger => "number".to_owned(),
+        Type::Text | Type::Reference(_) => "string".to_owned(),
         Type::Literal(value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_))) => {
             value.to_string()
         }

@@ -36,6 +36,18 @@ pub const PAGE: &str = r#"{"type":"object","additionalProperties":false,"x-ashla
 
 pub const PAGES: &str = "source = 'page'\nlookup = 'slug'\nfields = ['title', 'plans', 'hero', '$id']\n[include.plans]\nfields = ['$id', 'name', 'price']\n[include.hero]\nfields = ['name']\n";
 
+/// A page by its slug with what it refers to, and lists.
+pub const QUERY: &str = "query Page($slug: String!, $rich: Boolean = false) {
+  page(slug: $slug) { _id title plans { ...Plan } hero { name } secret @include(if: $rich) }
+}
+query Plans($first: Int, $after: String, $min: Float, $locale: String) {
+  planList(first: $first, after: $after, where: {price: {gte: $min}}, sort: price_DESC, locale: $locale) {
+    items { _id _locale ...Plan } nextCursor
+  }
+}
+fragment Plan on Plan { key: slug price }
+";
+
 pub fn files() -> Files {
     let mut files = Files::new();
     for (path, text) in [
@@ -43,6 +55,7 @@ pub fn files() -> Files {
         ("contracts/plan.v1.json", PLAN),
         ("contracts/page.v1.json", PAGE),
         ("views/pages.v1.toml", PAGES),
+        ("queries/page.graphql", QUERY),
         ("views/plans.v1.toml", "source = 'plan'\nlookup = 'id'\npath = '/v1/plans/{id}'\n"),
     ] {
         files.insert(path, text.as_bytes().to_vec()).unwrap();
@@ -72,9 +85,13 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn new() -> Self {
+        Self::of(files())
+    }
+
+    /// A store with these definitions.
+    pub fn of(files: Files) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let objects = Objects::open(dir.path(), None).unwrap().tenant(&TenantId::main());
-        let files = files();
         let (contracts, findings) = ContractSet::load(&files);
         assert!(findings.is_empty(), "{findings:?}");
         let (views, findings) = Views::parse(&files, &contracts);
@@ -145,9 +162,11 @@ pub fn ask(release: &ReleaseView, request: &str) -> String {
         query,
         accept_language: header("accept-language"),
         accept_encoding: header("accept-encoding"),
+        accept: header("accept"),
         if_none_match: header("if-none-match"),
         traceparent: &traceparent,
         private: header("authorization").is_some(),
+        developer: header("x-developer").is_some(),
         extra_head: b"",
     };
     let Some(answer) = answer(release, &parts) else { return "not delivery".to_owned() };

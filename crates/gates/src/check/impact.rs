@@ -11,7 +11,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::run::Loaded;
-use crate::{GateError, definitions::Definitions, gate::consumers};
+use crate::{
+    GateError,
+    definitions::Definitions,
+    gate::{consumers, queries},
+};
 
 /// What differs between two projects, and what that touches.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,6 +24,8 @@ pub struct Impact {
     pub contracts: Vec<ContractImpact>,
     /// Views whose bodies may change, with what happened to them.
     pub views: Vec<ViewImpact>,
+    /// Persisted operations that are touched.
+    pub operations: Vec<OperationImpact>,
     /// Consumers that read one of these views or types.
     pub consumers: Vec<ConsumerImpact>,
     /// Entries in the project that follow a touched contract, by type.
@@ -52,6 +58,21 @@ pub struct ViewImpact {
     pub path: String,
     /// `added`, `removed`, `changed`, or `contract` when only what it shows has changed.
     pub change: &'static str,
+}
+
+/// A persisted operation that is touched.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OperationImpact {
+    /// Its name, or that of its file.
+    pub operation: String,
+    /// `sha256:…`, as clients send it.
+    pub document_id: String,
+    /// The file it stands in today.
+    pub file: String,
+    /// `added`, `removed`, `invalid`, or `contract` when what it reads has changed.
+    pub change: &'static str,
+    /// What would break; empty when it is only touched.
+    pub broken: Vec<Finding>,
 }
 
 /// A consumer that is touched.
@@ -126,6 +147,7 @@ pub fn impact(dir: &Path, against: &Path) -> Result<Impact, GateError> {
         };
         views.push(ViewImpact { view: format!("{name}.v{major}"), path, change });
     }
+    let operations = operations(new, old, &types, here.today());
     let findings = consumers::findings(new, Some(old));
     let mut consumers_: Vec<ConsumerImpact> = Vec::new();
     for consumer in new.consumers.iter() {
@@ -158,7 +180,41 @@ pub fn impact(dir: &Path, against: &Path) -> Result<Impact, GateError> {
     for row in here.rows().filter(|r| types.contains(&r.key.type_name)) {
         *entries.entry(row.key.type_name.clone()).or_default() += 1;
     }
-    Ok(Impact { contracts, views, consumers: consumers_, entries })
+    Ok(Impact { contracts, views, operations, consumers: consumers_, entries })
+}
+
+fn operations(
+    new: &Definitions,
+    old: &Definitions,
+    types: &BTreeSet<TypeName>,
+    today: jiff::civil::Date,
+) -> Vec<OperationImpact> {
+    let (was, is) = (old.graph.operations(), new.graph.operations());
+    let ids = |all: &[ashlar_delivery::graphql::Operation]| -> BTreeSet<String> {
+        all.iter().map(|o| o.document_id.clone()).collect()
+    };
+    let (known, kept) = (ids(&was), ids(&is));
+    let findings = queries::findings(new, Some(old), today);
+    let mut out = Vec::new();
+    for operation in was.into_iter().chain(is.into_iter().filter(|o| !known.contains(&o.document_id))) {
+        let of_file = |f: &&Finding| f.place.split(':').next() == Some(&operation.file);
+        let broken: Vec<Finding> = match kept.contains(&operation.document_id) {
+            true => findings.iter().filter(of_file).filter(|f| f.code == "query-weaker").cloned().collect(),
+            false => findings.iter().filter(of_file).cloned().collect(),
+        };
+        let reads = || operation.types.iter().any(|t| types.iter().any(|n| n.as_str() == t));
+        let change = match (known.contains(&operation.document_id), kept.contains(&operation.document_id)) {
+            (false, _) => "added",
+            (true, false) if broken.iter().any(|f| f.code != "query-removed") => "invalid",
+            (true, false) => "removed",
+            _ if reads() || !broken.is_empty() => "contract",
+            _ => continue,
+        };
+        let operation_name = operation.name.unwrap_or_else(|| operation.file.clone());
+        let (document_id, file) = (operation.document_id, operation.file);
+        out.push(OperationImpact { operation: operation_name, document_id, file, change, broken });
+    }
+    out
 }
 
 /// Contracts that refer to one, directly or through others.

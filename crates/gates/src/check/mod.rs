@@ -15,7 +15,7 @@ use ashlar_model::{GateReport, GateStatus};
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use impact::{ConsumerImpact, ContractImpact, Impact, ViewImpact, impact};
+pub use impact::{ConsumerImpact, ContractImpact, Impact, OperationImpact, ViewImpact, impact};
 
 use crate::GateError;
 

@@ -21,7 +21,7 @@ use crate::{
     GATES, GateError, Site, checker,
     definitions::Definitions,
     findings::{Findings, count},
-    gate::{approvals, compatibility::Compared, consumers, links, references, routes, validity},
+    gate::{approvals, compatibility::Compared, consumers, links, queries, references, routes, validity},
     inputs::Inputs,
     links::LinkRules,
 };
@@ -51,6 +51,11 @@ pub(super) struct Loaded<'a> {
 }
 
 impl<'a> Loaded<'a> {
+    /// The day it is, in UTC.
+    pub(super) fn today(&self) -> jiff::civil::Date {
+        jiff::Timestamp::now().to_zoned(TimeZone::UTC).date()
+    }
+
     /// Reads definitions and lists content; the content itself is not read yet.
     pub(super) fn list(dir: &'a Path, use_cache: bool) -> Result<Self, GateError> {
         // Taken before anything is listed: what changes later is not settled.
@@ -354,6 +359,18 @@ impl Check<'_> {
                 findings.extend(consumers::findings(definitions, self.base.map(|(b, _)| &b.definitions)));
                 let n = definitions.consumers.len();
                 Ok((findings, n, count(n, "consumer", "consumers")))
+            }
+            "persisted-queries" => {
+                let mut findings = Findings::default();
+                let definitions = &self.project.definitions;
+                let today = self.today.parse().unwrap_or_default();
+                findings.extend(queries::findings(
+                    definitions,
+                    self.base.map(|(b, _)| &b.definitions),
+                    today,
+                ));
+                let n = definitions.graph.documents().count();
+                Ok((findings, n, count(n, "document", "documents")))
             }
             _ => Ok(self.approvals()),
         }

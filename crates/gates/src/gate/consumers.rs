@@ -302,9 +302,11 @@ impl Bodies<'_> {
             query: Some(&query),
             accept_language: None,
             accept_encoding: None,
+            accept: None,
             if_none_match: None,
             traceparent: &traceparent,
             private: true,
+            developer: false,
             extra_head: b"",
         };
         let found = answer(self.view, &parts).filter(|a| a.status == 200)?;

@@ -4,6 +4,7 @@ pub(crate) mod approvals;
 pub(crate) mod compatibility;
 pub(crate) mod consumers;
 pub(crate) mod links;
+pub(crate) mod queries;
 pub(crate) mod references;
 pub(crate) mod routes;
 pub(crate) mod validity;

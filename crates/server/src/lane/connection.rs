@@ -145,9 +145,11 @@ fn answer(request: &Plain<'_>, shared: &Shared, extra_head: &[u8], out: &mut Vec
         query: request.query,
         accept_language: request.accept_language,
         accept_encoding: request.accept_encoding,
+        accept: request.accept,
         if_none_match: request.if_none_match,
         traceparent: &traceparent,
         private: !resolved.public,
+        developer: resolved.developer,
         extra_head,
     };
     match write_answer(&resolved.release, &parts, out) {

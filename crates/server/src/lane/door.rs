@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use ashlar_delivery::{Answer, Problem, RequestParts, Traceparent, write_answer, write_problem};
+use ashlar_delivery::{
+    Answer, GRAPHQL, Problem, RequestParts, Traceparent, write_answer, write_graphql, write_problem,
+};
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{Request, State},
     response::Response,
 };
@@ -21,16 +23,53 @@ pub fn router(source: Arc<dyn Source>) -> Router {
     Router::new().fallback(handle).with_state(source)
 }
 
+/// The largest body of a request, in bytes.
+const BODY_BYTES_MAX: usize = 256 << 10;
+/// How long a client may take to send it.
+const BODY_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(10);
+
 async fn handle(State(source): State<Arc<dyn Source>>, request: Request) -> Response {
-    deliver(source.as_ref(), &request.into_parts().0).await
+    let (parts, body) = request.into_parts();
+    if parts.uri.path() != GRAPHQL || parts.method != hyper::Method::POST {
+        return deliver(source.as_ref(), &parts, None).await;
+    }
+    let read = tokio::time::timeout(BODY_TIME_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX)).await;
+    let json = text(&parts.headers, &header::CONTENT_TYPE).is_some_and(|t| {
+        t.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+    });
+    let body = match read {
+        _ if !json => Err(Problem::new(
+            415,
+            "unsupported-media-type",
+            "Unsupported media type",
+            "GraphQL is posted as JSON",
+        )
+        .help("send `Content-Type: application/json`")),
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err(Problem::new(
+            413,
+            "body-too-large",
+            "Body too large",
+            format!("the body has more than {BODY_BYTES_MAX} bytes"),
+        )
+        .help("send `documentId` of a persisted document instead of its text")),
+        Err(_) => Err(Problem::new(408, "request-timeout", "Request timeout", "the body came too slowly")
+            .help("send it again")),
+    };
+    deliver(source.as_ref(), &parts, Some(body)).await
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Answers one request from the release its caller may read.
-pub async fn deliver(source: &dyn Source, request: &hyper::http::request::Parts) -> Response {
+/// Answers one request from the release its caller may read. `body` is that of a GraphQL request, or what is wrong with
+/// it.
+pub async fn deliver(
+    source: &dyn Source,
+    request: &hyper::http::request::Parts,
+    body: Option<Result<Bytes, Problem>>,
+) -> Response {
     let headers = &request.headers;
     let host = text(headers, &header::HOST).or_else(|| request.uri.authority().map(|a| a.as_str()));
     let key = text(headers, &header::AUTHORIZATION).and_then(|v| v.strip_prefix("Bearer ")).map(str::trim);
@@ -43,9 +82,11 @@ pub async fn deliver(source: &dyn Source, request: &hyper::http::request::Parts)
         query,
         accept_language: text(headers, &header::ACCEPT_LANGUAGE),
         accept_encoding: text(headers, &header::ACCEPT_ENCODING),
+        accept: text(headers, &header::ACCEPT),
         if_none_match: text(headers, &header::IF_NONE_MATCH),
         traceparent: &traceparent,
         private: true,
+        developer: false,
         extra_head: b"",
     };
     let mut out = Vec::with_capacity(4 << 10);
@@ -58,7 +99,12 @@ pub async fn deliver(source: &dyn Source, request: &hyper::http::request::Parts)
     let written = match resolved {
         Ok(resolved) => {
             parts.private = !resolved.public;
-            let answered = write_answer(&resolved.release, &parts, &mut out);
+            parts.developer = resolved.developer;
+            let answered = match body {
+                Some(Ok(body)) => Some(write_graphql(&resolved.release, &parts, &body, &mut out)),
+                Some(Err(problem)) => Some(write_problem(&problem, &parts, &mut out)),
+                None => write_answer(&resolved.release, &parts, &mut out),
+            };
             if caller.key.is_some() && answered.is_some_and(|w| matches!(w.status, 200 | 304)) {
                 source.read_by(&caller, &resolved.release, parts.path);
             }

@@ -15,6 +15,7 @@ pub(super) struct Plain<'b> {
     pub(super) caller: Caller<'b>,
     pub(super) accept_language: Option<&'b str>,
     pub(super) accept_encoding: Option<&'b str>,
+    pub(super) accept: Option<&'b str>,
     pub(super) if_none_match: Option<&'b str>,
     pub(super) traceparent: Option<&'b str>,
     pub(super) close: bool,
@@ -46,15 +47,18 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed<'_> {
 
 fn plain<'b>(request: &Request<'_, 'b>) -> Option<Plain<'b>> {
     let method = request.method.filter(|m| matches!(*m, "GET" | "HEAD"))?;
-    let target = request.path.filter(|p| p.starts_with("/v") && request.version == Some(1))?;
+    let is_read = |p: &&str| p.starts_with("/v") || p.starts_with("/graphql?");
+    let target = request.path.filter(|p| is_read(p) && request.version == Some(1))?;
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
     };
     // Previews may have to load something first.
-    if target.contains('#')
-        || query.is_some_and(|q| q.split('&').any(|p| p.starts_with("at=") || p.contains("%")))
-    {
+    let names_at = |p: &str| {
+        let name = p.split('=').next().unwrap_or_default();
+        name == "at" || name.contains('%') || (!path.starts_with("/g") && p.contains('%'))
+    };
+    if target.contains('#') || query.is_some_and(|q| q.split('&').any(names_at)) {
         return None;
     }
     let mut out = Plain {
@@ -64,6 +68,7 @@ fn plain<'b>(request: &Request<'_, 'b>) -> Option<Plain<'b>> {
         caller: Caller::default(),
         accept_language: None,
         accept_encoding: None,
+        accept: None,
         if_none_match: None,
         traceparent: None,
         close: false,
@@ -98,6 +103,7 @@ fn plain<'b>(request: &Request<'_, 'b>) -> Option<Plain<'b>> {
             14 if is("content-length") => return None,
             17 if is("transfer-encoding") => return None,
             7 if is("upgrade") => return None,
+            6 if is("accept") => &mut out.accept,
             6 if is("expect") || is("origin") => return None,
             _ => continue,
         };

@@ -19,6 +19,8 @@ pub struct Resolved {
     pub release: Arc<ReleaseView>,
     /// Whether everybody reads the same here: the public channel. Then shared caches may keep the answer.
     pub public: bool,
+    /// Whether the caller may run GraphQL documents that are not persisted.
+    pub developer: bool,
 }
 
 /// Where the doors of delivery find the release to answer from. Implementations touch no SQL in [`Source::resolve`].

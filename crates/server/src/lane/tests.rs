@@ -31,12 +31,14 @@ impl Source for One {
             Some("known") => false,
             Some(_) => return None,
         };
-        Some(Resolved { release: self.0.clone(), public })
+        Some(Resolved { release: self.0.clone(), public, developer: false })
     }
 
     async fn explain(&self, caller: &Caller<'_>, at: Option<&str>) -> Result<Resolved, Problem> {
         match (at, caller.key) {
-            (Some(_), Some("known")) => Ok(Resolved { release: self.0.clone(), public: false }),
+            (Some(_), Some("known")) => {
+                Ok(Resolved { release: self.0.clone(), public: false, developer: false })
+            }
             (Some(_), _) => Err(Problem::new(403, "no-preview", "No preview", "this key may not preview")),
             (None, _) => Err(Problem::new(401, "bad-key", "Bad key", "the key is not known")),
         }

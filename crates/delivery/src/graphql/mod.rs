@@ -1,0 +1,246 @@
+//! GraphQL over a release: the schema is derived from contracts and views, the public endpoint runs persisted documents
+//! alone, and every document is compiled into a plan before anybody sends it.
+
+mod plan;
+mod request;
+mod run;
+mod schema;
+mod types;
+
+use std::collections::BTreeMap;
+
+use ashlar_contracts::ContractSet;
+use ashlar_model::{Files, Finding};
+use jiff::civil::Date;
+use sha2::{Digest as _, Sha256};
+
+pub use plan::{COST_MAX, DEPTH_MAX};
+pub(crate) use request::{answer_get, answer_post, content_type, problem_body};
+
+use crate::views::Views;
+use plan::{Objection, Plan};
+use schema::Schema;
+
+/// The most persisted documents of a project.
+pub const DOCUMENTS_MAX: usize = 2_000;
+
+/// Says until when documents stay.
+const SUNSETS: &str = "queries/sunsets.toml";
+
+/// The schema of a project with its persisted documents.
+#[derive(Default)]
+pub struct Graph {
+    schema: Option<Schema>,
+    documents: BTreeMap<String, Document>,
+}
+
+/// A persisted document.
+pub struct Document {
+    /// Its file: `queries/home.graphql`.
+    pub file: String,
+    /// The SHA-256 of its text, in hexadecimal.
+    pub id: String,
+    /// The day from which it may be removed, as `queries/sunsets.toml` says.
+    pub sunset: Option<Date>,
+    plans: Vec<Plan>,
+}
+
+/// An operation of a persisted document.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Operation {
+    /// The file it stands in.
+    pub file: String,
+    /// Its name; absent when the document does not name it.
+    pub name: Option<String>,
+    /// What `documentId` is: `sha256:` and the digest of the document.
+    pub document_id: String,
+    /// How deep its fields nest.
+    pub depth: usize,
+    /// How many entries it may read, by estimate.
+    pub cost: u64,
+    /// The content types it reads.
+    pub types: Vec<String>,
+    /// The schema of its variables.
+    #[serde(skip)]
+    pub variables: serde_json::Value,
+    /// The schema of its `data`.
+    #[serde(skip)]
+    pub data: serde_json::Value,
+}
+
+fn finding(file: &str, objection: Objection) -> Finding {
+    let place = match objection.at {
+        Some((line, column)) => format!("{file}:{line}:{column}"),
+        None => file.to_owned(),
+    };
+    Finding::error(objection.code, place, objection.message).help(objection.help)
+}
+
+impl Graph {
+    /// Derives the schema and compiles `queries/*.graphql`. A document that cannot be run is a finding; the others work
+    /// all the same.
+    pub fn read(files: &Files, contracts: &ContractSet, views: &Views) -> (Self, Vec<Finding>) {
+        let mut findings = Vec::new();
+        let schema = Schema::derive(contracts, views).unwrap_or_else(|why| {
+            findings.push(
+                Finding::error(
+                    "graphql-schema",
+                    "contracts/",
+                    format!("no GraphQL schema can be derived from the contracts: {why}"),
+                )
+                .help("this is a mistake of Ashlar's; please report it with the contracts"),
+            );
+            None
+        });
+        let mut graph = Self { schema, documents: BTreeMap::new() };
+        let sunsets = sunsets(files, &mut findings);
+        let is_query =
+            |path: &str| path != SUNSETS && path.starts_with("queries/") && !path[8..].contains('/');
+        let mut names: BTreeMap<String, String> = BTreeMap::new();
+        for (at, (path, bytes)) in files.iter().filter(|(path, _)| is_query(path)).enumerate() {
+            if !path.ends_with(".graphql") {
+                findings.push(
+                    Finding::warning("query-file", path, "the file is not read")
+                        .help("persisted operations are in files that end in .graphql"),
+                );
+                continue;
+            }
+            if at >= DOCUMENTS_MAX {
+                findings.push(
+                    Finding::error(
+                        "too-many-queries",
+                        path,
+                        format!("there are more than {DOCUMENTS_MAX} files"),
+                    )
+                    .help("remove documents that nobody sends any more"),
+                );
+                break;
+            }
+            let Ok(text) = std::str::from_utf8(bytes) else {
+                findings.push(
+                    Finding::error("query-invalid", path, "the file is not UTF-8 text")
+                        .help("save it as UTF-8"),
+                );
+                continue;
+            };
+            let Some(schema) = &graph.schema else {
+                findings.push(
+                    Finding::error("query-invalid", path, "there are no content types to ask for")
+                        .help("add a contract of the kind `type`"),
+                );
+                continue;
+            };
+            match plan::compile(schema, text, path) {
+                Err(objections) => findings.extend(objections.into_iter().map(|o| finding(path, o))),
+                Ok(plans) => {
+                    for plan in &plans {
+                        if plan.introspection {
+                            findings.push(
+                                Finding::error(
+                                    "query-introspection",
+                                    path,
+                                    "a persisted operation asks for the schema",
+                                )
+                                .help("developers introspect with a key that has the scope `define`"),
+                            );
+                        }
+                        let Some(name) = &plan.name else { continue };
+                        if let Some(other) = names.insert(name.clone(), path.to_owned()) {
+                            findings.push(
+                                Finding::error(
+                                    "query-name",
+                                    path,
+                                    format!("`{name}` is the name of an operation in {other} too"),
+                                )
+                                .help("give each operation a name of its own: clients get a method by it"),
+                            );
+                        }
+                    }
+                    let id = document_id(text);
+                    let sunset = sunsets.get(path).copied();
+                    graph.documents.insert(id.clone(), Document { file: path.to_owned(), id, sunset, plans });
+                }
+            }
+        }
+        (graph, findings)
+    }
+
+    /// The schema as text; `None` when there are no content types.
+    pub fn sdl(&self) -> Option<&str> {
+        self.schema.as_ref().map(|s| s.sdl.as_str())
+    }
+
+    /// The persisted documents, by id.
+    pub fn documents(&self) -> impl Iterator<Item = &Document> {
+        self.documents.values()
+    }
+
+    /// Where documents that are here and in `older` promise less than there: file, operation, the way to the field, and
+    /// what may be there now.
+    pub fn weaker(&self, older: &Self) -> Vec<(String, String, String, String)> {
+        let mut out = Vec::new();
+        for (id, document) in &self.documents {
+            let Some(before) = older.documents.get(id) else { continue };
+            for (was, is) in before.plans.iter().zip(&document.plans) {
+                let name = is.name.clone().unwrap_or_default();
+                let told = types::weaker(&was.fields, &is.fields).into_iter();
+                out.extend(told.map(|(path, why)| (document.file.clone(), name.clone(), path, why)));
+            }
+        }
+        out
+    }
+
+    /// All operations of persisted documents, by file.
+    pub fn operations(&self) -> Vec<Operation> {
+        let Some(schema) = &self.schema else { return Vec::new() };
+        let mut out: Vec<Operation> = self
+            .documents
+            .values()
+            .flat_map(|d| d.plans.iter().map(move |p| (d, p)))
+            .map(|(document, plan)| Operation {
+                file: document.file.clone(),
+                name: plan.name.clone(),
+                document_id: format!("sha256:{}", document.id),
+                depth: plan.depth,
+                cost: plan.cost,
+                types: types::read(schema, plan),
+                variables: types::variables(schema, plan),
+                data: types::data(plan),
+            })
+            .collect();
+        out.sort_by(|a, b| (&a.file, &a.name).cmp(&(&b.file, &b.name)));
+        out
+    }
+}
+
+/// File → the day from which it may be removed, from `queries/sunsets.toml`.
+fn sunsets(files: &Files, findings: &mut Vec<Finding>) -> BTreeMap<String, Date> {
+    let Ok(Some(text)) = files.text(SUNSETS) else { return BTreeMap::new() };
+    let help = "write lines such as `\"page.1.graphql\" = 2027-03-01`";
+    let table = match text.parse::<toml::Table>() {
+        Ok(table) => table,
+        Err(e) => {
+            let line = e.span().map_or(1, |s| text[..s.start.min(text.len())].matches('\n').count() + 1);
+            findings.push(
+                Finding::error("query-sunset", format!("{SUNSETS}:{line}"), e.message().to_owned())
+                    .help(help),
+            );
+            return BTreeMap::new();
+        }
+    };
+    let mut out = BTreeMap::new();
+    for (name, value) in table {
+        match value.to_string().trim_matches('"').parse() {
+            Ok(date) => drop(out.insert(format!("queries/{name}"), date)),
+            Err(_) => findings.push(
+                Finding::error("query-sunset", SUNSETS, format!("`{name}` has no date: {value}")).help(help),
+            ),
+        }
+    }
+    out
+}
+
+/// The SHA-256 of a document's text, in hexadecimal.
+pub fn document_id(text: &str) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()))
+}

@@ -1,0 +1,621 @@
+//! Runs a plan on a release. Entries are read as the bytes they are stored in: what is selected is copied, everything
+//! else is passed over, and no value is built.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use ashlar_model::{EntryId, EntryKey, EntryRecord, Locale, TypeName};
+use bytes::Bytes;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value, json, value::RawValue};
+
+use super::{
+    plan::{Argument, Below, Conditions, FIRST, FIRST_MAX, Plan, Selected, Show},
+    schema::{Kind, Root, Schema, Slot},
+};
+use crate::{
+    DeliveryError, Problem, ReleaseView,
+    compose::{self, BODY_BYTES_MAX, ENTRIES_MAX, Looked},
+    list,
+    respond::{Failure, cut},
+};
+
+/// The most entries that are written into one answer; one that is referred to often counts each time.
+const WRITTEN_MAX: usize = 20_000;
+/// Errors that are told.
+const ERRORS_MAX: usize = 50;
+
+/// What came of a run.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) body: Vec<u8>,
+    /// Everything that was looked for: what was there, and what was not.
+    pub(crate) read: Vec<(EntryKey, Option<EntryRecord>)>,
+    /// What was looked for by a field.
+    pub(crate) looked: Vec<Looked>,
+    /// Types of which lists were read.
+    pub(crate) lists: BTreeSet<TypeName>,
+    /// The locale that a field asked for first.
+    pub(crate) locale: Option<Locale>,
+    /// Whether something went wrong; then the answer is for nobody else.
+    pub(crate) failed: bool,
+}
+
+struct Loaded {
+    key: EntryKey,
+    major: u32,
+    bytes: Bytes,
+}
+
+enum Step<'p> {
+    Key(&'p str),
+    At(usize),
+}
+
+struct Run<'r> {
+    view: &'r ReleaseView,
+    schema: &'r Schema,
+    variables: &'r Map<String, Value>,
+    locales: Cow<'r, [Locale]>,
+    known: HashMap<(TypeName, EntryId), Option<Arc<Loaded>>>,
+    written: usize,
+    path: Vec<Step<'r>>,
+    errors: Vec<Value>,
+    outcome: Outcome,
+}
+
+/// Runs an operation with variables that fit it.
+pub(crate) fn run(
+    view: &ReleaseView,
+    schema: &Schema,
+    plan: &Plan,
+    locales: &[Locale],
+    variables: &Map<String, Value>,
+) -> Result<Outcome, Failure> {
+    let mut run = Run {
+        view,
+        schema,
+        variables,
+        locales: Cow::Borrowed(locales),
+        known: HashMap::new(),
+        written: 0,
+        path: Vec::new(),
+        errors: Vec::new(),
+        outcome: Outcome::default(),
+    };
+    let mut data = Vec::with_capacity(4 << 10);
+    if !run.query(&mut data, &plan.fields)? {
+        data.clear();
+        data.extend_from_slice(b"null");
+    }
+    let mut out = run.outcome;
+    out.body.reserve(data.len() + 16);
+    if run.errors.is_empty() {
+        out.body.extend_from_slice(b"{\"data\":");
+    } else {
+        out.failed = true;
+        out.body.extend_from_slice(format!("{{\"errors\":{},\"data\":", Value::Array(run.errors)).as_bytes());
+    }
+    out.body.extend_from_slice(&data);
+    out.body.push(b'}');
+    Ok(out)
+}
+
+/// Finds the members of an object that are wanted.
+struct Pick<'m, 'a> {
+    members: &'m [(String, Vec<usize>)],
+    found: &'m mut [Option<&'a RawValue>],
+}
+
+struct Position<'m>(&'m [(String, Vec<usize>)]);
+
+impl<'de> DeserializeSeed<'de> for Position<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Position<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.iter().position(|(wanted, _)| wanted == name))
+    }
+}
+
+impl<'de> Visitor<'de> for Pick<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(position) = map.next_key_seed(Position(self.members))? {
+            match position {
+                Some(at) => self.found[at] = Some(map.next_value()?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The members of an object by position in `members`; `None` when it is no object.
+fn pick<'a>(raw: &'a str, members: &[(String, Vec<usize>)]) -> Option<Vec<Option<&'a RawValue>>> {
+    let mut found = vec![None; members.len()];
+    if !members.is_empty() {
+        let mut reader = serde_json::Deserializer::from_str(raw);
+        reader.deserialize_map(Pick { members, found: &mut found }).ok()?;
+    }
+    Some(found)
+}
+
+fn holds(when: &[Conditions], variables: &Map<String, Value>) -> bool {
+    when.iter().any(|all| all.iter().all(|(name, wanted)| variables.get(name) == Some(&Value::Bool(*wanted))))
+}
+
+impl<'r> Run<'r> {
+    fn error(&mut self, code: &str, message: impl Into<String>) {
+        if self.errors.len() >= ERRORS_MAX {
+            return;
+        }
+        let path: Vec<Value> = self
+            .path
+            .iter()
+            .map(|step| match step {
+                Step::Key(key) => json!(key),
+                Step::At(n) => json!(n),
+            })
+            .collect();
+        self.errors.push(json!({"message": message.into(), "path": path, "extensions": {"code": code}}));
+    }
+
+    /// Writes null where that may stand; `false` when it may not, and an error is told.
+    fn null(&mut self, out: &mut Vec<u8>, slot: &Slot, why: &str) -> bool {
+        if slot.required {
+            self.error("not-there", format!("a value that is always there {why}"));
+            return false;
+        }
+        out.extend_from_slice(b"null");
+        true
+    }
+
+    fn query(&mut self, out: &mut Vec<u8>, selected: &'r Selected) -> Result<bool, Failure> {
+        out.push(b'{');
+        let mut first = true;
+        for field in &selected.fields {
+            if !holds(&field.when, self.variables) {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&field.written);
+            self.path.push(Step::Key(&field.key));
+            let mark = out.len();
+            let fine = match &field.show {
+                Show::Root(root, arguments) => match self.root(out, root, arguments, &field.below) {
+                    // What is wrong with an argument is an error of the field.
+                    Err(Failure::Problem(problem)) if problem.status < 500 => {
+                        self.error(problem.code, format!("{}; {}", problem.detail, problem.help));
+                        out.truncate(mark);
+                        matches!(root, Root::One { .. }) && {
+                            out.extend_from_slice(b"null");
+                            true
+                        }
+                    }
+                    other => other?,
+                },
+                _ => {
+                    out.extend_from_slice(b"\"Query\"");
+                    true
+                }
+            };
+            self.path.pop();
+            if !fine {
+                return Ok(false);
+            }
+        }
+        out.push(b'}');
+        Ok(true)
+    }
+
+    fn root(
+        &mut self,
+        out: &mut Vec<u8>,
+        root: &'r Root,
+        arguments: &'r std::collections::BTreeMap<String, Argument>,
+        below: &'r Below,
+    ) -> Result<bool, Failure> {
+        let given =
+            |name: &str| arguments.get(name).and_then(|a| a.value(self.variables)).filter(|v| !v.is_null());
+        let bad =
+            |detail: String, help: &str| Problem::new(400, "bad-argument", "Bad argument", detail).help(help);
+        let before = self.locales.clone();
+        if let Some(locale) = given("locale") {
+            let named = locale.as_str().unwrap_or_default();
+            let Some(wanted) = self.view.definitions.locales.named(named) else {
+                let all: Vec<&str> = self.view.definitions.locales.all().iter().map(Locale::as_str).collect();
+                return Err(bad(
+                    format!("there is no locale `{}`", cut(named)),
+                    &format!("this project has {}", all.join(", ")),
+                )
+                .into());
+            };
+            if self.outcome.locale.is_none() {
+                self.outcome.locale = wanted.as_slice().first().cloned();
+            }
+            if wanted.as_slice() != &*before {
+                self.locales = Cow::Owned(wanted.as_slice().to_vec());
+                self.known.clear();
+            }
+        }
+        let fine = match root {
+            Root::One { source, by } => {
+                let asked = by.iter().find_map(|(argument, field)| Some((field, given(argument)?)));
+                let Some((field, value)) = asked else {
+                    return Err(bad(
+                        "no value says which entry is meant".to_owned(),
+                        "give the variable of the look-up a value",
+                    )
+                    .into());
+                };
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let id = match field {
+                    None => EntryId::new(&text).ok(),
+                    Some(field) => {
+                        let id = compose::by_field(self.view, source, field, &text, &self.locales)?;
+                        self.outcome.looked.push(Looked {
+                            source: source.clone(),
+                            field: field.clone(),
+                            value: text,
+                            locales: self.locales.to_vec(),
+                            found: id.clone(),
+                        });
+                        id
+                    }
+                };
+                let loaded = match id {
+                    Some(id) => self.load(source, &id)?,
+                    None => None,
+                };
+                let slot = Slot { kind: Kind::Json, required: false };
+                match loaded {
+                    Some(loaded) => {
+                        let mark = out.len();
+                        if self.entry(out, &loaded, below)? {
+                            true
+                        } else {
+                            out.truncate(mark);
+                            self.null(out, &slot, "")
+                        }
+                    }
+                    None => self.null(out, &slot, ""),
+                }
+            }
+            Root::List { source, fields } => {
+                let mut pairs: Vec<(String, String)> = Vec::new();
+                let first = match given("first") {
+                    None => FIRST,
+                    Some(n) => match n.as_u64().map(|n| n as usize) {
+                        Some(n) if (1..=FIRST_MAX).contains(&n) => n,
+                        _ => {
+                            return Err(bad(
+                                format!("`first` is {n}"),
+                                &format!("ask for 1 to {FIRST_MAX} items"),
+                            )
+                            .into());
+                        }
+                    },
+                };
+                pairs.push(("limit".to_owned(), first.to_string()));
+                if let Some(Value::String(after)) = given("after") {
+                    pairs.push(("cursor".to_owned(), after));
+                }
+                if let Some(Value::String(sort)) = given("sort") {
+                    let (name, minus) = match sort.strip_suffix("_DESC") {
+                        Some(name) => (name, "-"),
+                        None => (sort.trim_end_matches("_ASC"), ""),
+                    };
+                    let field = fields.get(name).map_or(name, String::as_str);
+                    pairs.push(("sort".to_owned(), format!("{minus}{field}")));
+                }
+                if let Some(Value::Object(conditions)) = given("where") {
+                    for (name, all) in &conditions {
+                        let field = fields.get(name).unwrap_or(name);
+                        for (op, value) in all.as_object().into_iter().flatten().filter(|(_, v)| !v.is_null())
+                        {
+                            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                            pairs.push((format!("{field}[{op}]"), text));
+                        }
+                    }
+                }
+                let locales = self.locales.clone();
+                let pairs = pairs.into_iter().map(|(n, v)| (Cow::Owned(n), Cow::Owned(v)));
+                let page = list::select(self.view, source, &locales, pairs)?;
+                self.outcome.lists.insert(source.clone());
+                self.page(out, &page, below)?
+            }
+        };
+        self.locales = before;
+        Ok(fine)
+    }
+
+    fn page(&mut self, out: &mut Vec<u8>, page: &list::Selected, below: &'r Below) -> Result<bool, Failure> {
+        let Some(selected) = below.values().next() else { return Ok(false) };
+        out.push(b'{');
+        let mut first = true;
+        for field in &selected.fields {
+            if !holds(&field.when, self.variables) {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&field.written);
+            self.path.push(Step::Key(&field.key));
+            match &field.show {
+                Show::Items => {
+                    out.push(b'[');
+                    for (n, (key, record)) in page.items.iter().enumerate() {
+                        if n > 0 {
+                            out.push(b',');
+                        }
+                        self.path.push(Step::At(n));
+                        let loaded = self.loaded(key, record)?;
+                        if !self.entry(out, &loaded, &field.below)? {
+                            return Ok(false);
+                        }
+                        self.path.pop();
+                    }
+                    out.push(b']');
+                }
+                Show::NextCursor => match &page.next_cursor {
+                    Some(cursor) => out.extend_from_slice(json!(cursor).to_string().as_bytes()),
+                    None => out.extend_from_slice(b"null"),
+                },
+                _ => {
+                    out.push(b'"');
+                    out.extend_from_slice(selected.type_name.as_bytes());
+                    out.push(b'"');
+                }
+            }
+            self.path.pop();
+        }
+        out.push(b'}');
+        Ok(true)
+    }
+
+    /// An entry in the first wanted locale that has it; each is read once.
+    fn load(&mut self, type_name: &TypeName, id: &EntryId) -> Result<Option<Arc<Loaded>>, Failure> {
+        let name = (type_name.clone(), id.clone());
+        if let Some(known) = self.known.get(&name) {
+            return Ok(known.clone());
+        }
+        let mut found = None;
+        for locale in self.locales.clone().iter() {
+            let key = EntryKey { type_name: type_name.clone(), id: id.clone(), locale: locale.clone() };
+            match self.view.record(&key)? {
+                Some(record) => {
+                    found = Some(self.loaded(&key, &record)?);
+                    break;
+                }
+                None => self.outcome.read.push((key, None)),
+            }
+        }
+        self.known.insert(name, found.clone());
+        Ok(found)
+    }
+
+    fn loaded(&mut self, key: &EntryKey, record: &EntryRecord) -> Result<Arc<Loaded>, Failure> {
+        let name = (key.type_name.clone(), key.id.clone());
+        if let Some(Some(known)) = self.known.get(&name) {
+            return Ok(known.clone());
+        }
+        self.outcome.read.push((key.clone(), Some(*record)));
+        if self.outcome.read.len() > ENTRIES_MAX * self.locales.len().max(1) {
+            return Err(too_large());
+        }
+        let bytes = self.view.objects.get(&record.digest)?;
+        if std::str::from_utf8(&bytes).is_err() {
+            return Err(DeliveryError::Object(record.digest).into());
+        }
+        let loaded = Arc::new(Loaded { key: key.clone(), major: record.major, bytes });
+        self.known.insert(name, Some(loaded.clone()));
+        Ok(loaded)
+    }
+
+    fn entry(&mut self, out: &mut Vec<u8>, loaded: &Loaded, below: &'r Below) -> Result<bool, Failure> {
+        self.written += 1;
+        if self.written > WRITTEN_MAX || out.len() > BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        let of_type = self.schema.entries.get(&loaded.key.type_name).and_then(|m| m.get(&loaded.major));
+        let Some(selected) = of_type.and_then(|t| below.get(t)) else {
+            self.error("unknown-contract", format!("{} follows a contract that is not there", loaded.key.id));
+            return Ok(false);
+        };
+        let text = std::str::from_utf8(&loaded.bytes).unwrap_or_default();
+        self.object(out, text, selected, Some(&loaded.key))
+    }
+
+    fn object(
+        &mut self,
+        out: &mut Vec<u8>,
+        raw: &str,
+        selected: &'r Selected,
+        entry: Option<&EntryKey>,
+    ) -> Result<bool, Failure> {
+        let Some(found) = pick(raw, &selected.members) else {
+            self.error("not-an-object", "the stored value is no object");
+            return Ok(false);
+        };
+        let mut values: Vec<Option<&str>> = vec![None; selected.fields.len()];
+        for ((_, positions), value) in selected.members.iter().zip(&found) {
+            for at in positions {
+                values[*at] = value.map(RawValue::get);
+            }
+        }
+        out.push(b'{');
+        let mut first = true;
+        for (field, value) in selected.fields.iter().zip(values) {
+            if !holds(&field.when, self.variables) {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&field.written);
+            let plain = match (&field.show, entry) {
+                (Show::Id, Some(key)) => key.id.as_str(),
+                (Show::Type, Some(key)) => key.type_name.as_str(),
+                (Show::Locale, Some(key)) => key.locale.as_str(),
+                (Show::Member(slot), _) => {
+                    self.path.push(Step::Key(&field.key));
+                    let fine = self.complete(out, slot, value, &field.below)?;
+                    self.path.pop();
+                    if !fine {
+                        return Ok(false);
+                    }
+                    continue;
+                }
+                _ => selected.type_name.as_str(),
+            };
+            // Names, ids and locales need no escapes.
+            out.push(b'"');
+            out.extend_from_slice(plain.as_bytes());
+            out.push(b'"');
+        }
+        out.push(b'}');
+        Ok(true)
+    }
+
+    /// Writes the value of a place; `false` when null has to stand further up.
+    fn complete(
+        &mut self,
+        out: &mut Vec<u8>,
+        slot: &Slot,
+        raw: Option<&str>,
+        below: &'r Below,
+    ) -> Result<bool, Failure> {
+        let Some(raw) = raw.filter(|r| *r != "null") else { return Ok(self.null(out, slot, "is absent")) };
+        let first = raw.as_bytes().first().copied().unwrap_or_default();
+        let mark = out.len();
+        let fits = match &slot.kind {
+            Kind::Text => first == b'"',
+            Kind::Bool => matches!(raw, "true" | "false"),
+            Kind::Float => first == b'-' || first.is_ascii_digit(),
+            Kind::Int => raw.parse::<i32>().is_ok(),
+            Kind::Json => true,
+            Kind::Object(name) => {
+                let Some(selected) = below.get(name) else {
+                    return Ok(self.null(out, slot, "is not selected"));
+                };
+                if first == b'{' && self.object(out, raw, selected, None)? {
+                    return Ok(true);
+                }
+                false
+            }
+            Kind::Union { tag, types, .. } => {
+                let members = [(tag.clone(), Vec::new())];
+                let value = pick(raw, &members).and_then(|f| f.first().copied().flatten());
+                let value: Option<Cow<'_, str>> = value.and_then(|v| serde_json::from_str(v.get()).ok());
+                let selected = value.and_then(|v| types.get(v.as_ref())).and_then(|t| below.get(t));
+                match selected {
+                    Some(selected) => {
+                        if self.object(out, raw, selected, None)? {
+                            return Ok(true);
+                        }
+                        false
+                    }
+                    None => false,
+                }
+            }
+            Kind::Reference(types) => {
+                return match self.referred(raw, types)? {
+                    Some(loaded) if self.entry(out, &loaded, below)? => Ok(true),
+                    _ => {
+                        out.truncate(mark);
+                        Ok(self.null(out, slot, "leads nowhere"))
+                    }
+                };
+            }
+            Kind::List(item) => {
+                if first == b'[' && self.list(out, item, raw, below)? {
+                    return Ok(true);
+                }
+                false
+            }
+        };
+        if fits {
+            out.extend_from_slice(raw.as_bytes());
+            return Ok(true);
+        }
+        out.truncate(mark);
+        Ok(self.null(out, slot, "does not have its type"))
+    }
+
+    fn list(&mut self, out: &mut Vec<u8>, item: &Slot, raw: &str, below: &'r Below) -> Result<bool, Failure> {
+        let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(raw) else { return Ok(false) };
+        out.push(b'[');
+        let start = out.len();
+        for (n, value) in items.into_iter().enumerate() {
+            let mark = out.len();
+            if mark > start {
+                out.push(b',');
+            }
+            self.path.push(Step::At(n));
+            let fine = match &item.kind {
+                Kind::Reference(types) => match self.referred(value.get(), types)? {
+                    Some(loaded) => self.entry(out, &loaded, below)?,
+                    // What is not there is left out.
+                    None => {
+                        out.truncate(mark);
+                        true
+                    }
+                },
+                _ => self.complete(
+                    out,
+                    &Slot { required: true, kind: item.kind.clone() },
+                    Some(value.get()),
+                    below,
+                )?,
+            };
+            self.path.pop();
+            if !fine {
+                return Ok(false);
+            }
+        }
+        out.push(b']');
+        Ok(true)
+    }
+
+    fn referred(&mut self, raw: &str, types: &[TypeName]) -> Result<Option<Arc<Loaded>>, Failure> {
+        let Ok(text) = serde_json::from_str::<Cow<'_, str>>(raw) else { return Ok(None) };
+        match ashlar_contracts::read_ref(&text, types) {
+            Ok((type_name, id)) => self.load(&type_name, &id),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+fn too_large() -> Failure {
+    Problem::new(
+        500,
+        "answer-too-large",
+        "Answer too large",
+        format!("the operation reads more than {ENTRIES_MAX} entries or {BODY_BYTES_MAX} bytes"),
+    )
+    .help("ask for fewer items, or follow fewer references")
+    .into()
+}
