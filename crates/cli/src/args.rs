@@ -67,6 +67,7 @@ impl Cli {
             }
             Command::Event { command: EventCommand::List { at, .. } } => at.format,
             Command::Key { command } => command.at().format,
+            Command::Webhook { command } => command.at().format,
             Command::Tenant { command: TenantCommand::Create { at, .. } | TenantCommand::List { at } } => {
                 at.format
             }
@@ -191,6 +192,11 @@ pub enum Command {
     Event {
         #[command(subcommand)]
         command: EventCommand,
+    },
+    /// Tells other systems of events: makes, tests and watches webhooks.
+    Webhook {
+        #[command(subcommand)]
+        command: WebhookCommand,
     },
     /// Makes, lists and revokes API keys.
     Key {

@@ -38,6 +38,8 @@ pub struct Contract {
     pub index: Option<String>,
     /// The field that titles an entry.
     pub title_field: Option<String>,
+    /// Whether its entries order others (categories, tags): followers are told of their changes apart.
+    pub taxonomy: bool,
     /// The digest of the schema and of every schema it refers to.
     pub digest: Digest,
     /// The schema, with `$ref`s written in one way.

@@ -309,6 +309,7 @@ pub(crate) fn load(files: &Files) -> (ContractSet, Vec<Finding>) {
             route,
             index: words.index,
             title_field: words.title_field,
+            taxonomy: words.taxonomy,
             digest: digest_of(&documents, &file_name),
             schema: schema.clone(),
             speaks: !summary.refs.is_empty() || !summary.markdown.is_empty(),

@@ -91,6 +91,7 @@ pub(crate) struct OnSchema {
     pub route: Option<String>,
     pub index: Option<String>,
     pub title_field: Option<String>,
+    pub taxonomy: bool,
 }
 
 /// `x-ashlar` on a property.
@@ -102,8 +103,18 @@ pub(crate) struct OnProperty {
     pub indexed: bool,
 }
 
-pub(crate) const SCHEMA_WORDS: &[&str] =
-    &["version", "owner", "kind", "status", "sunset", "replaced_by", "route", "index", "title_field"];
+pub(crate) const SCHEMA_WORDS: &[&str] = &[
+    "version",
+    "owner",
+    "kind",
+    "status",
+    "sunset",
+    "replaced_by",
+    "route",
+    "index",
+    "title_field",
+    "taxonomy",
+];
 pub(crate) const PROPERTY_WORDS: &[&str] =
     &["localized", "ref", "sensitivity", "presentation", "reason", "semantics", "unit", "search", "indexed"];
 const SENSITIVITIES: &[&str] = &["claim", "pricing", "legal", "pii"];
@@ -200,6 +211,7 @@ impl OnSchema {
                     "route" => out.route = Some(text(word, value)?),
                     "index" => out.index = Some(text(word, value)?),
                     "title_field" => out.title_field = Some(text(word, value)?),
+                    "taxonomy" => out.taxonomy = flag(word, value)?,
                     // A whole schema may also be a property of another; its words stand beside these.
                     other if PROPERTY_WORDS.contains(&other) => {}
                     other => return Err(unknown(other, SCHEMA_WORDS)),

@@ -140,6 +140,7 @@ impl Definitions {
                 contract: contract.name.clone(),
                 active: is_active(contract),
                 shared: contract.shared_fields().iter().cloned().collect(),
+                taxonomy: contract.taxonomy,
                 sensitive: sensitive(contract).clone(),
             });
         }

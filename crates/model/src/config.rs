@@ -94,6 +94,8 @@ pub struct ServerConfig {
     pub shutdown_seconds_max: u64,
     /// Requests per second and key (or address, without a key) on the management API.
     pub requests_per_second_max: u32,
+    /// Whether webhooks may be sent without TLS and into private networks.
+    pub webhooks_to_private: bool,
 }
 
 /// `[tenant]`
@@ -184,6 +186,7 @@ impl Default for ServerConfig {
             request_seconds_max: 60,
             shutdown_seconds_max: 15,
             requests_per_second_max: 500,
+            webhooks_to_private: false,
         }
     }
 }

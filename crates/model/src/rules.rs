@@ -14,6 +14,9 @@ pub struct TypeRules {
     /// Top-level fields whose value all locales of an entry share. Empty when the contract marks no property as
     /// `localized`: then every field belongs to its locale.
     pub shared: BTreeSet<String>,
+    /// Whether its entries order others: categories, tags.
+    #[serde(default)]
+    pub taxonomy: bool,
     /// Top-level fields with a sensitivity (anywhere inside them): field → sensitivities.
     pub sensitive: BTreeMap<String, BTreeSet<String>>,
 }

@@ -21,12 +21,14 @@ mod judge;
 mod keys;
 mod manifest;
 mod migrate;
+mod outbox;
 mod preview;
 mod promote;
 mod reads;
 mod schedule;
 mod settle;
 mod view;
+mod webhooks;
 
 pub use ashlar_store::sql::{AuditBreak, AuditRow, EventRow};
 pub use bundles::ImportBundle;
@@ -43,6 +45,7 @@ pub use import::{BATCH_MAX, ImportEntries, Imported, IncomingEntry};
 pub use judge::{Approval, Base, Change, ChangeRecord, Judge, JudgeInput, Judgement, RequiredApproval};
 pub use keys::{Access, CreateKey, CreateTenant, CreatedKey, KeyRing, KnownKey, RevokeKey, split_key};
 pub use migrate::{Mapping, MigrateContent, Migrated, RevertMigration};
+pub use outbox::{LEASE, Outgoing, Round, Sent, TRIES_MAX};
 pub use preview::{Preview, PreviewDrafts};
 pub use promote::{Promote, Promoted, RecordPurge, Rollback, RolledBack};
 pub use reads::{AT_FORMS, At, DraftQuery};
@@ -50,4 +53,8 @@ pub use schedule::Tick;
 pub use view::{
     CandidateView, ChangesetView, ChannelState, ChannelView, DefinitionChange, DraftView, KeyView, Manifest,
     MigrationView, Page, ReleaseDiff, ReleaseInfo, Verification, VersionView,
+};
+pub use webhooks::{
+    CreateWebhook, DeleteWebhook, DeliveryView, EVENT_SCHEMA, EventFilter, ReplayDeliveries, RotateSecret,
+    SecretShown, TestWebhook, UpdateWebhook, WEBHOOKS_MAX, WebhookView,
 };

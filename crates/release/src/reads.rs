@@ -92,7 +92,7 @@ fn page_size(limit: Option<u32>) -> u32 {
     limit.unwrap_or(100).clamp(1, PAGE_MAX)
 }
 
-fn cursor_number(cursor: Option<&str>) -> Result<u64, ReleaseError> {
+pub(crate) fn cursor_number(cursor: Option<&str>) -> Result<u64, ReleaseError> {
     match cursor {
         None => Ok(i64::MAX as u64),
         Some(text) => text.parse().map_err(|_| {
@@ -102,7 +102,7 @@ fn cursor_number(cursor: Option<&str>) -> Result<u64, ReleaseError> {
 }
 
 /// Cuts a list that was read one longer than its page and says where the next begins.
-fn paged<T>(mut items: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Page<T> {
+pub(crate) fn paged<T>(mut items: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Page<T> {
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next_cursor = items.last().filter(|_| more).map(cursor);
@@ -415,7 +415,7 @@ fn diff_entries(
     Ok((changes, total))
 }
 
-fn diff_definitions(
+pub(crate) fn diff_definitions(
     objects: &TenantObjects,
     old: &Digest,
     new: &Digest,

@@ -16,6 +16,7 @@ mod problem;
 mod purge;
 mod serve;
 mod source;
+mod webhooks;
 
 pub use purge::{PurgeTarget, PurgeTargetError};
 pub use serve::{Role, ServeOptions, ServerError, serve};

@@ -26,6 +26,7 @@ pub struct Metrics {
     overdue: AtomicU64,
     overdue_seconds_max: AtomicU64,
     purge_failures: AtomicU64,
+    webhooks: [AtomicU64; 2],
     /// Tenant, view and key → answers.
     reads: Mutex<BTreeMap<(String, String, String), u64>>,
 }
@@ -69,6 +70,12 @@ impl Metrics {
     /// A cache that could not be told what has changed.
     pub fn purge_failed(&self) {
         add(&self.purge_failures, 1);
+    }
+
+    /// Tries of deliveries to webhooks.
+    pub fn webhooks_sent(&self, arrived: u64, failed: u64) {
+        add(&self.webhooks[0], arrived);
+        add(&self.webhooks[1], failed);
     }
 
     /// A round of upkeep.
@@ -120,6 +127,18 @@ impl Metrics {
                 "counter",
                 "Times a cache in front could not be told what has changed.",
                 read(&self.purge_failures),
+            ),
+            (
+                "webhooks_delivered_total",
+                "counter",
+                "Deliveries that arrived at their webhook.",
+                read(&self.webhooks[0]),
+            ),
+            (
+                "webhook_failures_total",
+                "counter",
+                "Tries of deliveries that failed.",
+                read(&self.webhooks[1]),
             ),
             ("ticks_total", "counter", "Rounds of schedules and upkeep.", read(&self.ticks)),
             ("tick_failures_total", "counter", "Rounds that failed.", read(&self.tick_failures)),

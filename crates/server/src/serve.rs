@@ -18,6 +18,7 @@ use crate::{
     pages,
     purge::{self, PurgeTarget},
     source::Releases,
+    webhooks,
 };
 
 /// How often schedules are looked at.
@@ -95,6 +96,8 @@ pub async fn serve(
         && let Some(engine) = &options.engine
     {
         tasks.push(tokio::spawn(work(app.clone(), engine.clone(), stop.clone())));
+        let private = options.config.webhooks_to_private;
+        tasks.push(tokio::spawn(webhooks::run(app.clone(), engine.clone(), private, stop.clone())));
     }
     if let Some(engine) = &options.engine {
         for target in options.purge {

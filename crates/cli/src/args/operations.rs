@@ -271,6 +271,96 @@ pub enum KeyCommand {
 at_of!(KeyCommand: Create, List, Revoke);
 
 #[derive(Debug, Subcommand)]
+pub enum WebhookCommand {
+    /// Makes a webhook; its secret is shown once.
+    #[command(
+        after_help = "Example:\n  ashlar webhook add https://example.com/hooks --event 'entry.*' --type page"
+    )]
+    Add {
+        /// Where deliveries are sent.
+        url: String,
+        /// A kind of event it gets: `entry.published`, `release.*`, `*`; what is served when absent.
+        #[arg(long = "event")]
+        events: Vec<String>,
+        /// A content type of `entry.*`; all when absent.
+        #[arg(long = "type")]
+        types: Vec<String>,
+        /// A channel whose moves count; the public one when absent.
+        #[arg(long = "channel")]
+        channels: Vec<String>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lists webhooks.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Removes a webhook with its deliveries.
+    Rm {
+        /// The webhook.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Switches a webhook on; what happened meanwhile is delivered.
+    On {
+        /// The webhook.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Switches a webhook off.
+    Off {
+        /// The webhook.
+        id: String,
+        /// Why.
+        #[arg(long, default_value = "")]
+        why: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Makes a new secret; the one before signs beside it for 24 hours.
+    Rotate {
+        /// The webhook.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Sends an event of the kind webhook.test.
+    Test {
+        /// The webhook.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Shows the delivery log, newest first.
+    Deliveries {
+        /// The webhook.
+        id: String,
+        /// pending, done or dead; all when absent.
+        #[arg(long)]
+        state: Option<String>,
+        /// Where the page starts.
+        #[arg(long)]
+        cursor: Option<String>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Sends a delivery again, or all that were given up.
+    Replay {
+        /// The webhook.
+        id: String,
+        /// The delivery; all that were given up when absent.
+        #[arg(long)]
+        delivery: Option<u64>,
+        #[command(flatten)]
+        at: At,
+    },
+}
+at_of!(WebhookCommand: Add, List, Rm, On, Off, Rotate, Test, Deliveries, Replay);
+
+#[derive(Debug, Subcommand)]
 pub enum TenantCommand {
     /// Makes a tenant, or sets its host names.
     Create {

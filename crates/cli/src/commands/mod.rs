@@ -11,6 +11,7 @@ mod ops;
 mod project;
 mod release;
 mod serve;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Audit { command } => ops::audit(command).await,
         Command::Event { command } => ops::event(command).await,
         Command::Key { command } => ops::key(command).await,
+        Command::Webhook { command } => webhook::webhook(command).await,
         Command::Tenant { command } => ops::tenant(command).await,
         Command::Schedule { command } => ops::schedule(command).await,
         Command::Gc { at } => ops::gc(at).await,

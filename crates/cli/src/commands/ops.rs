@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// JSON for programs, a table for people.
-fn listed(at: &At, answer: &Value, columns: &[(&str, &str)], empty: &str) {
+pub fn listed(at: &At, answer: &Value, columns: &[(&str, &str)], empty: &str) {
     match at.format {
         Format::Json => output::print_json(answer),
         Format::Human => {

@@ -92,14 +92,20 @@ fn from_environment(config: ServerConfig) -> Result<ServerConfig, CliError> {
         let variable = format!("ASHLAR_SERVER_{}", name.to_uppercase());
         let Some(given) = std::env::var_os(&variable) else { continue };
         let given = given.to_string_lossy();
-        *value = match value.is_number() {
-            false => json!(given),
-            true => json!(given.parse::<u64>().map_err(|e| {
+        *value = match value {
+            serde_json::Value::Bool(_) => json!(given.parse::<bool>().map_err(|_| {
+                CliError::input(
+                    format!("{variable}: `{given}` is neither true nor false"),
+                    "mend the variable, or unset it",
+                )
+            })?),
+            serde_json::Value::Number(_) => json!(given.parse::<u64>().map_err(|e| {
                 CliError::input(
                     format!("{variable}: `{given}` is not a whole number: {e}"),
                     "mend the variable, or unset it",
                 )
             })?),
+            _ => json!(given),
         };
     }
     serde_json::from_value(settings)

@@ -7,6 +7,7 @@ mod definitions;
 mod entries;
 mod ops;
 mod releases;
+mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
@@ -143,6 +144,12 @@ pub fn router(api: Arc<Api>, body_bytes_max: usize) -> Router {
         .route("/channels", get(releases::channels))
         .route("/consumers", get(consumers::list))
         .route("/consumers/verify", post(consumers::verify))
+        .route("/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/webhooks/{id}", get(webhooks::show).patch(webhooks::update).delete(webhooks::remove))
+        .route("/webhooks/{id}/rotate", post(webhooks::rotate))
+        .route("/webhooks/{id}/test", post(webhooks::test))
+        .route("/webhooks/{id}/deliveries", get(webhooks::deliveries))
+        .route("/webhooks/{id}/replay", post(webhooks::replay))
         .route("/events", get(ops::events))
         .route("/audit", get(ops::audit))
         .route("/audit/verify", get(ops::verify_audit))
@@ -154,6 +161,7 @@ pub fn router(api: Arc<Api>, body_bytes_max: usize) -> Router {
         .route("/gc", post(ops::gc));
     Router::new()
         .nest("/api/v1", v1)
+        .route("/api/event.v1.json", get(webhooks::schema))
         .route("/api/openapi.json", get(|| async { Json(openapi::document()) }))
         .route("/api/{*rest}", axum::routing::any(nothing_here))
         .method_not_allowed_fallback(wrong_method)

@@ -9,6 +9,7 @@ mod dialect;
 mod drafts;
 mod keys;
 mod log;
+mod outbox;
 mod plan;
 
 use std::{str::FromStr, time::Duration};
@@ -21,6 +22,7 @@ pub use drafts::{DraftFilter, DraftRow, DraftState, NewVersion, VersionRow};
 use jiff::Timestamp;
 pub use keys::{KeyRow, NewKey, TenantRow};
 pub use log::{AuditBreak, AuditRow, EventRow};
+pub use outbox::{DeliveryRow, NewDelivery, TryRow, WebhookRow};
 pub use plan::{ChangesetRow, ChangesetState, DefinitionsRow};
 use sqlx::{
     Any, AnyConnection, AnyPool, Row, Transaction, any::AnyPoolOptions, any::AnyRow, pool::PoolConnection,
