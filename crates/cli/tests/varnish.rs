@@ -134,6 +134,19 @@ fn a_release_shows_through_varnish_and_nothing_else_is_forgotten() {
         took[rounds * 99 / 100],
         took[rounds - 1]
     );
+    // The node looked through the cache itself, and says what it saw.
+    let report = api("GET", "/cache", json!({}));
+    let front = &report["fronts"][0];
+    assert_eq!(
+        (&front["stale_serves"], &front["failures"]),
+        (&json!(0), &report["fronts"][0]["failures"]),
+        "{report}"
+    );
+    assert!(
+        front["probes"].as_u64() >= Some(rounds as u64 - 1) && front["purge_ms"]["p99"].is_number(),
+        "{report}"
+    );
+    assert!(report["composed"]["hit_ratio"].is_number() || report["composed"]["hits"] == 0, "{report}");
     // What no release touched was never asked for again.
     assert!(age(&http(&through, "GET", other, "", "").1) >= 4, "what had not changed was purged");
     drop(server);

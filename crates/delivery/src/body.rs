@@ -85,7 +85,7 @@ impl Encoding {
 #[derive(Clone)]
 pub struct Caches {
     compressed: Cache<(Digest, Encoding), Option<Bytes>>,
-    pub(crate) composed: Cache<Vec<u8>, Arc<Composed>>,
+    composed: Cache<Vec<u8>, Arc<Composed>>,
     counts: Arc<Counts>,
 }
 
@@ -94,6 +94,7 @@ struct Counts {
     hits: AtomicU64,
     kept: AtomicU64,
     stale: AtomicU64,
+    same: AtomicU64,
     misses: AtomicU64,
 }
 
@@ -106,6 +107,8 @@ pub struct CacheCounts {
     pub kept: u64,
     /// Found, and made anew because something they were made from had changed.
     pub stale: u64,
+    /// Of these, how many came out as they were: a cache in front was told to forget them for nothing.
+    pub same: u64,
     /// Not found.
     pub misses: u64,
     /// Composed bodies that are kept.
@@ -135,10 +138,21 @@ impl Caches {
             hits: read(&self.counts.hits),
             kept: read(&self.counts.kept),
             stale: read(&self.counts.stale),
+            same: read(&self.counts.same),
             misses: read(&self.counts.misses),
             entries: self.composed.entry_count(),
             bytes: self.composed.weighted_size(),
         }
+    }
+
+    /// Keeps a body under a key.
+    pub(crate) fn keep(&self, key: Vec<u8>, composed: Arc<Composed>) {
+        if let Some(before) = self.composed.get(&key)
+            && before.digest == composed.digest
+        {
+            self.counts.same.fetch_add(1, Ordering::Relaxed);
+        }
+        self.composed.insert(key, composed);
     }
 
     /// The body that is kept under a key, when it is what the release answers.

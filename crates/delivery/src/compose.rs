@@ -173,7 +173,7 @@ pub(crate) fn cached(
     let Some(id) = id else { return Ok(None) };
     let Some(composed) = compose(view, shape, &id, locales, looked)? else { return Ok(None) };
     let composed = Arc::new(composed);
-    view.caches.composed.insert(key, composed.clone());
+    view.caches.keep(key, composed.clone());
     Ok(Some(composed))
 }
 

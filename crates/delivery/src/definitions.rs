@@ -7,6 +7,7 @@ use std::{
 
 use ashlar_contracts::{ContractSet, IndexKind};
 use ashlar_model::{Digest, Files, ProjectConfig, TypeName};
+use ashlar_project::Redirects;
 use ashlar_store::{TenantObjects, Tree};
 
 use crate::{DeliveryError, graphql::Graph, locales::Locales, views::Views};
@@ -25,6 +26,8 @@ pub struct Definitions {
     pub(crate) locales: Locales,
     /// What entries of a type can be filtered and sorted by.
     pub(crate) indexed: BTreeMap<TypeName, BTreeMap<String, FieldKind>>,
+    /// `redirects.toml`
+    pub(crate) redirects: Redirects,
     /// `queries/*.graphql`
     queries: Files,
     /// Made when it is first asked for: most releases change entries alone, and many projects have no queries.
@@ -55,12 +58,23 @@ impl Definitions {
         let (views, _) = Views::parse(files, &contracts);
         let locales = Locales::new(&config.locales);
         let indexed = indexed(&contracts, &views);
+        let redirects = Redirects::parse(files).unwrap_or_default();
         let mut queries = Files::new();
         for (path, bytes) in files.iter().filter(|(path, _)| path.starts_with("queries/")) {
             // It was in a set of files before, so it fits into one.
             let _ = queries.insert(path, bytes.to_vec());
         }
-        Self { digest, config, contracts, views, locales, indexed, queries, graph: OnceLock::new() }
+        Self {
+            digest,
+            config,
+            contracts,
+            views,
+            locales,
+            indexed,
+            redirects,
+            queries,
+            graph: OnceLock::new(),
+        }
     }
 
     /// The GraphQL schema with the persisted documents.

@@ -17,6 +17,7 @@ mod purge;
 mod query;
 mod release_view;
 mod respond;
+mod site;
 mod trace;
 pub mod value;
 pub mod views;
@@ -31,4 +32,5 @@ pub use release_view::{ReleaseRoots, ReleaseView};
 pub use respond::{
     Answer, GRAPHQL, RequestParts, Written, answer, write_answer, write_graphql, write_problem,
 };
+pub use site::feed_findings;
 pub use trace::Traceparent;

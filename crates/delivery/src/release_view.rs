@@ -19,6 +19,8 @@ pub struct ReleaseRoots {
     pub definitions: Digest,
     /// The root of the look-up tree.
     pub lookup: Digest,
+    /// The root of the tree that says when entries were changed.
+    pub modified: Option<Digest>,
 }
 
 /// An opened release. Immutable; share it in an [`Arc`] and replace it when the channel moves.
@@ -29,6 +31,7 @@ pub struct ReleaseView {
     pub(crate) objects: TenantObjects,
     pub(crate) snapshot: Tree,
     pub(crate) lookup: Lookup,
+    pub(crate) modified: Option<Tree>,
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) caches: Caches,
 }
@@ -51,14 +54,10 @@ impl ReleaseView {
         };
         let snapshot = Tree::open(objects, &roots.snapshot)?;
         let lookup = Lookup::open(objects, &roots.lookup)?;
-        Ok(Arc::new(Self::new(
-            objects.clone(),
-            roots.label.clone(),
-            snapshot,
-            lookup,
-            definitions,
-            caches.clone(),
-        )))
+        let mut opened =
+            Self::new(objects.clone(), roots.label.clone(), snapshot, lookup, definitions, caches.clone());
+        opened.modified = roots.modified.as_ref().map(|root| Tree::open(objects, root)).transpose()?;
+        Ok(Arc::new(opened))
     }
 
     /// A release whose parts are at hand (drafts, a candidate that is judged).
@@ -72,7 +71,7 @@ impl ReleaseView {
     ) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self { number, label, objects, snapshot, lookup, definitions, caches }
+        Self { number, label, objects, snapshot, lookup, modified: None, definitions, caches }
     }
 
     /// What `Ashlar-Release` says.

@@ -9,7 +9,7 @@ use crate::{
     compose, graphql, list,
     locales::Wanted,
     purge::lookup_key,
-    query,
+    query, site,
     views::{CACHE_CONTROL, LookupBy, View},
 };
 
@@ -114,6 +114,10 @@ impl Out<'_> {
         self.buf.truncate(self.start);
         let line: &[u8] = match status {
             200 => b"HTTP/1.1 200 OK\r\n",
+            301 => b"HTTP/1.1 301 Moved Permanently\r\n",
+            302 => b"HTTP/1.1 302 Found\r\n",
+            307 => b"HTTP/1.1 307 Temporary Redirect\r\n",
+            308 => b"HTTP/1.1 308 Permanent Redirect\r\n",
             304 => b"HTTP/1.1 304 Not Modified\r\n",
             400 => b"HTTP/1.1 400 Bad Request\r\n",
             401 => b"HTTP/1.1 401 Unauthorized\r\n",
@@ -121,6 +125,7 @@ impl Out<'_> {
             404 => b"HTTP/1.1 404 Not Found\r\n",
             405 => b"HTTP/1.1 405 Method Not Allowed\r\n",
             406 => b"HTTP/1.1 406 Not Acceptable\r\n",
+            410 => b"HTTP/1.1 410 Gone\r\n",
             413 => b"HTTP/1.1 413 Content Too Large\r\n",
             415 => b"HTTP/1.1 415 Unsupported Media Type\r\n",
             429 => b"HTTP/1.1 429 Too Many Requests\r\n",
@@ -154,6 +159,29 @@ impl Out<'_> {
         self.header(name, &[&digits[at..]]);
     }
 
+    /// Sends the client to another address.
+    pub(crate) fn redirect(
+        &mut self,
+        view: &ReleaseView,
+        parts: &RequestParts<'_>,
+        status: u16,
+        to: &str,
+    ) -> Written {
+        const KEPT: &percent_encoding::AsciiSet =
+            &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'\\');
+        let to: String = percent_encoding::utf8_percent_encode(to, KEPT).collect();
+        self.status(status);
+        self.buf.extend_from_slice(parts.extra_head);
+        self.header("location", &[to.as_bytes()]);
+        self.header("ashlar-release", &[view.label.as_bytes()]);
+        self.header("surrogate-key", &[b"definitions"]);
+        let cache_control = if parts.private { CACHE_CONTROL_PRIVATE } else { CACHE_CONTROL };
+        self.header("cache-control", &[cache_control.as_bytes()]);
+        self.header("traceparent", &[parts.traceparent.as_bytes()]);
+        self.number("content-length", 0);
+        Written { status, head_len: self.end_head(), body_len: 0 }
+    }
+
     /// Ends the head; returns its length.
     fn end_head(&mut self) -> usize {
         self.buf.extend_from_slice(b"\r\n");
@@ -162,7 +190,7 @@ impl Out<'_> {
 }
 
 /// Answers a request from a release, as an HTTP/1.1 message at the end of `out`; `None`, and nothing written, when the
-/// path is neither `/v1/entries/…` nor `/graphql` nor that of a view. The same request gives the same bytes.
+/// path is that of nothing: entries, views, `/graphql`, redirects, sitemap and feeds. The same request gives the same bytes.
 pub fn write_answer(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<u8>) -> Option<Written> {
     let start = out.len();
     let mut out = Out { buf: out, start };
@@ -177,10 +205,15 @@ pub fn write_answer(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<
         None if parts.path == GRAPHQL => {
             method(parts).and_then(|()| graphql::answer_get(view, parts, &mut out))
         }
-        None => {
-            let (at, shape, slug) = view.definitions.views.route(parts.path)?;
-            method(parts).and_then(|()| shaped(view, parts, at, shape, slug, &mut out))
-        }
+        None => match view.definitions.views.route(parts.path) {
+            Some((at, shape, slug)) => {
+                method(parts).and_then(|()| shaped(view, parts, at, shape, slug, &mut out))
+            }
+            None => {
+                let answered = site::answer(view, parts, &mut out)?;
+                method(parts).and(answered)
+            }
+        },
     };
     Some(finish(view, parts, result, &mut out))
 }

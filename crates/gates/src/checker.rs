@@ -273,7 +273,9 @@ impl Run<'_> {
                 }
             }
             "views" => {
-                inputs.digest("views", &definitions.part("views/"));
+                inputs
+                    .digest("views", &definitions.part("views/"))
+                    .digest("config", &definitions.part("ashlar.toml"));
             }
             "consumers" => {
                 inputs.digest("views", &definitions.part("views/"));

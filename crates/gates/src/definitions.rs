@@ -58,6 +58,15 @@ impl Definitions {
         let config = read_config(files);
         let (contracts, contract_findings) = ContractSet::load(files);
         let (views, view_findings) = Views::parse(files, &contracts);
+        let mut view_findings = view_findings;
+        let delivered = OnceLock::new();
+        if config.as_ref().is_ok_and(|c| !c.site.feeds.is_empty()) {
+            let parsed = ashlar_delivery::Definitions::parse(files_digest(files), files);
+            let feeds = ashlar_delivery::feed_findings(&parsed).into_iter();
+            view_findings
+                .extend(feeds.map(|(what, help)| Finding::error("feed", "ashlar.toml", what).help(help)));
+            let _ = delivered.set(Arc::new(parsed));
+        }
         let (graph, query_findings) = Graph::read(files, &contracts, &views);
         let (consumers, consumer_findings) = Consumer::read_all(files);
         let (governance, governance_findings) = match Governance::parse(files) {
@@ -94,7 +103,7 @@ impl Definitions {
             consumers,
             consumer_findings,
             promises: OnceLock::new(),
-            delivered: OnceLock::new(),
+            delivered,
             governance,
             governance_findings,
             redirects,

@@ -23,14 +23,15 @@ impl<'a> LinkRules<'a> {
     /// Whether a link to `path` from a page in `locale` leads somewhere: to a route of the locale or of its fallbacks,
     /// to a redirect, or below an ignored prefix. A first segment that is a locale of the project stands for it.
     pub(crate) fn leads(&self, site: &dyn Site, locale: &Locale, path: &str) -> Result<bool, GateError> {
-        if self.is_ignored(path) || self.redirects.get(path).is_some() {
+        let redirected = |path: &str| self.redirects.get(path).is_some_and(|r| !r.is_gone());
+        if self.is_ignored(path) || redirected(path) {
             return Ok(true);
         }
         if self.has_route(site, locale, path)? {
             return Ok(true);
         }
         match self.split_locale(path) {
-            Some((named, rest)) => Ok(self.redirects.get(rest).is_some()
+            Some((named, rest)) => Ok(redirected(rest)
                 || self.has_route(site, &named, rest)?
                 || self.falls_back(site, &named, rest)?),
             None => Ok(false),

@@ -22,6 +22,9 @@ pub struct ProjectConfig {
     /// What `ashlar serve` listens on and allows.
     #[serde(default)]
     pub server: ServerConfig,
+    /// Where its pages are, and its feeds.
+    #[serde(default, skip_serializing_if = "SiteConfig::is_default")]
+    pub site: SiteConfig,
     /// Which tenant these definitions belong to.
     #[serde(default)]
     pub tenant: TenantConfig,
@@ -96,6 +99,46 @@ pub struct ServerConfig {
     pub requests_per_second_max: u32,
     /// Whether webhooks may be sent without TLS and into private networks.
     pub webhooks_to_private: bool,
+}
+
+/// `[site]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct SiteConfig {
+    /// The address that routes are appended to: `https://example.com`. Sitemap and feeds need it.
+    pub url: Option<String>,
+    /// `[[site.feeds]]`
+    pub feeds: Vec<FeedConfig>,
+}
+
+impl SiteConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The address without a slash at its end.
+    pub fn base(&self) -> Option<&str> {
+        self.url.as_deref().map(|u| u.trim_end_matches('/'))
+    }
+}
+
+/// `[[site.feeds]]`: the newest entries of a type, as `/feeds/{name}.{locale}.xml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedConfig {
+    /// Its name in the address.
+    pub name: String,
+    /// What it is called for people; the project's name when absent.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// The content type.
+    #[serde(rename = "type")]
+    pub type_name: crate::TypeName,
+    /// The indexed field with the date an entry was published.
+    pub date: String,
+    /// The field with a summary.
+    #[serde(default)]
+    pub summary: Option<String>,
 }
 
 /// `[tenant]`
@@ -250,6 +293,7 @@ impl ProjectConfig {
             channels: ChannelConfig::default(),
             gates: GateConfig::default(),
             server: ServerConfig::default(),
+            site: SiteConfig::default(),
             tenant: TenantConfig::default(),
         }
     }
@@ -280,7 +324,7 @@ mod tests {
         );
         check(
             "name = 'x'\n[locale]\n",
-            "ashlar.toml:2: unknown field `locale`, expected one of `name`, `locales`, `channels`, `gates`, `server`, `tenant`",
+            "ashlar.toml:2: unknown field `locale`, expected one of `name`, `locales`, `channels`, `gates`, `server`, `site`, `tenant`",
         );
     }
 }

@@ -9,13 +9,14 @@ mod entry;
 mod files;
 mod finding;
 mod ids;
+mod modified;
 mod rights;
 mod rules;
 
 pub use canonical::{CanonicalError, JSON_DEPTH_MAX, canonical_json, check_json};
 pub use config::{
-    ChannelConfig, Compatibility, ConfigError, GateConfig, LocaleConfig, ProjectConfig, ServerConfig,
-    TenantConfig,
+    ChannelConfig, Compatibility, ConfigError, FeedConfig, GateConfig, LocaleConfig, ProjectConfig,
+    ServerConfig, SiteConfig, TenantConfig,
 };
 pub use digest::{Digest, DigestParseError};
 pub use entry::{Entry, EntryChange, EntryChangeKind, EntryKey, EntryRecord, Fields, RecordError};
@@ -24,5 +25,6 @@ pub use finding::{Finding, GateReport, GateStatus, Level, Waiver};
 pub use ids::{
     CandidateId, ChannelName, ContractName, EntryId, IdError, Locale, ReleaseId, TenantId, TraceId, TypeName,
 };
+pub use modified::{MODIFIED, OTHERS, modified_value, read_modified};
 pub use rights::{Actor, Right};
 pub use rules::{Rules, TypeRules};

@@ -16,13 +16,23 @@ pub const REDIRECTS_MAX: usize = 100_000;
 /// Where an old path leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redirect {
-    /// A path of the project (`/new`) or an absolute `http(s)` address.
+    /// A path of the project (`/new`) or an absolute `http(s)` address; empty for what is gone.
     pub to: String,
-    /// The HTTP status: 301, 302, 307 or 308.
+    /// The HTTP status: 301, 302, 307 or 308; 410 for what is gone for good.
     pub status: u16,
     /// The line in `redirects.toml`, from 1.
     pub line: usize,
 }
+
+impl Redirect {
+    /// Whether the old path leads nowhere any more, on purpose.
+    pub fn is_gone(&self) -> bool {
+        self.status == GONE
+    }
+}
+
+/// The status of what is gone for good.
+const GONE: u16 = 410;
 
 /// `redirects.toml`: old path → where it leads. Paths have no trailing slash.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,6 +51,7 @@ struct Raw {
 #[serde(deny_unknown_fields)]
 struct RawRedirect {
     from: String,
+    #[serde(default)]
     to: String,
     #[serde(default = "permanent")]
     status: u16,
@@ -95,16 +106,27 @@ impl Redirects {
                 );
                 continue;
             }
+            let gone = r.status == GONE;
+            if gone && !r.to.is_empty() {
+                wrong(
+                    format!("`{}` is gone and leads to `{}` all the same.", r.from, r.to),
+                    "leave `to` out, or choose the status of a redirect",
+                );
+                continue;
+            }
             let external = r.to.starts_with("https://") || r.to.starts_with("http://");
-            if !external && (!r.to.starts_with('/') || r.to.starts_with("//")) {
+            if !gone && !external && (!r.to.starts_with('/') || r.to.starts_with("//")) {
                 wrong(
                     format!("`to` is `{}`, which is neither a path nor an address.", r.to),
                     "write a path such as /new",
                 );
                 continue;
             }
-            if ![301, 302, 307, 308].contains(&r.status) {
-                wrong(format!("{} is not the status of a redirect.", r.status), "use 301, 302, 307 or 308");
+            if !gone && ![301, 302, 307, 308].contains(&r.status) {
+                wrong(
+                    format!("{} is not the status of a redirect.", r.status),
+                    "use 301, 302, 307 or 308, or 410 without `to` for what is gone",
+                );
                 continue;
             }
             let from = normal_path(&r.from).to_owned();
@@ -125,14 +147,14 @@ impl Redirects {
         self.map.get(normal_path(path))
     }
 
-    /// Follows redirects from `path` to the first path or address that is not redirected.
+    /// Follows redirects from `path` to the first path or address that is not redirected; one that is gone is such.
     ///
     /// # Errors
     /// The paths of the loop, the first one repeated at its end.
     pub fn follow<'a>(&'a self, path: &'a str) -> Result<&'a str, Vec<&'a str>> {
         let mut seen = vec![normal_path(path)];
         let mut at = path;
-        while let Some(next) = self.get(at) {
+        while let Some(next) = self.get(at).filter(|r| !r.is_gone()) {
             at = &next.to;
             if !at.starts_with('/') {
                 break;

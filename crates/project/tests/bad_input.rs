@@ -165,7 +165,7 @@ governance governance.toml:1: `until = 10:00:00` is not a day. [write a date suc
 redirect redirects.toml:5: `/a` is already redirected on line 1. [keep one of the two]
 redirect redirects.toml:1: `from` is `a`, which is not a path of the project. [write a path such as /old]
 redirect redirects.toml:4: `to` is `//evil`, which is neither a path nor an address. [write a path such as /new]
-redirect redirects.toml:7: 200 is not the status of a redirect. [use 301, 302, 307 or 308]
+redirect redirects.toml:7: 200 is not the status of a redirect. [use 301, 302, 307 or 308, or 410 without `to` for what is gone]
 toml-malformed redirects.toml:2:8: String values must be quoted, expected literal string. []
 "#);
 }

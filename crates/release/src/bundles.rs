@@ -149,7 +149,9 @@ impl Action for ImportBundle {
         };
         let judgement = scope.blocking(move || docket.judge()).await?;
         objects.commit(judgement.objects).await?;
-        frozen.derived = judgement.derived;
+        // The bundle says when its entries were changed; what judging derives is made here.
+        frozen.derived.retain(|name, _| name == ashlar_model::MODIFIED);
+        frozen.derived.extend(judgement.derived);
         let status = verdict(&judgement.gates);
 
         let mut tx = scope.begin().await?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use ashlar_model::{
-    CandidateId, Digest, EntryRecord, Files, GateReport, ReleaseId, Right, Waiver, canonical_json,
+    CandidateId, Digest, EntryRecord, Files, GateReport, MODIFIED, ReleaseId, Right, Waiver, canonical_json,
 };
 use ashlar_store::{
     Tree,
@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::{
     Action, Approval, Base, CandidateView, ChangeRecord, Engine, Judge, JudgeInput, Judgement, ReleaseError,
-    RequiredApproval, Scope, drafts::no_definitions, engine::Record,
+    RequiredApproval, Scope, drafts::no_definitions, engine::Record, modified,
 };
 
 /// New objects are written out whenever this many bytes have gathered.
@@ -340,6 +340,11 @@ impl Action for CreateCandidate {
         let judgement = scope.blocking(move || docket.judge()).await?;
         scope.objects().commit(judgement.objects).await?;
         frozen.derived = judgement.derived;
+        let (objects, snapshot, now) = (scope.objects(), frozen.snapshot, scope.now);
+        let modified = move || modified::update(&objects, head.as_ref(), &snapshot, now);
+        let (modified, batch) = scope.blocking(modified).await?;
+        scope.objects().commit(batch).await?;
+        frozen.derived.insert(MODIFIED.to_owned(), modified);
         let status = verdict(&judgement.gates);
 
         let mut tx = scope.begin().await?;
@@ -398,7 +403,8 @@ pub(crate) async fn judge_again(
     let docket = docket(scope.engine, rows, Some(row.id), &row.frozen, head, scope.now).await?;
     let judgement = scope.blocking(move || docket.judge()).await?;
     scope.objects().commit(judgement.objects).await?;
-    row.frozen.derived = judgement.derived;
+    // What is derived by judging is made anew; when entries were changed stays as it was frozen.
+    row.frozen.derived.extend(judgement.derived);
     row.status = verdict(&judgement.gates);
     rows.put_reports(row.id, &judgement.gates, &scope.at).await?;
     rows.update_candidate(row.id, row.status, &row.frozen.derived, row.release).await?;

@@ -21,6 +21,7 @@ mod judge;
 mod keys;
 mod manifest;
 mod migrate;
+mod modified;
 mod outbox;
 mod preview;
 mod promote;

@@ -15,7 +15,7 @@ use ashlar_store::Objects;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{auth::Limits, changes::Feed, metrics::Metrics};
+use crate::{auth::Limits, cache_stats::CacheStats, changes::Feed, metrics::Metrics};
 
 /// How long an answer of the database about a key is believed; a revoked key works no longer than this.
 const KEY_TTL: Duration = Duration::from_secs(3);
@@ -81,6 +81,8 @@ pub struct App {
     pub objects: Objects,
     pub caches: Caches,
     pub metrics: Metrics,
+    /// Figures of caches in front.
+    pub cache_stats: CacheStats,
     pub tenants: RwLock<HashMap<TenantId, Arc<TenantState>>>,
     pub hosts: ArcSwap<HashMap<String, TenantId>>,
     /// The keys of all rings by their public part.
@@ -101,6 +103,7 @@ impl App {
             objects,
             caches: Caches::new(CACHE_BYTES),
             metrics: Metrics::default(),
+            cache_stats: CacheStats::default(),
             tenants: RwLock::default(),
             hosts: ArcSwap::default(),
             rings: ArcSwap::default(),
@@ -300,5 +303,6 @@ pub fn roots(
         snapshot: *snapshot,
         definitions: *definitions,
         lookup: *derived.get("lookup")?,
+        modified: derived.get(ashlar_model::MODIFIED).copied(),
     })
 }

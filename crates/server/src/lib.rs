@@ -6,6 +6,7 @@
 mod api;
 mod app;
 mod auth;
+mod cache_stats;
 mod changes;
 mod follow;
 pub mod lane;

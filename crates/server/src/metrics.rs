@@ -9,6 +9,10 @@ use std::{
     },
 };
 
+use ashlar_delivery::CacheCounts;
+
+use crate::cache_stats::Totals;
+
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 
@@ -87,7 +91,12 @@ impl Metrics {
     }
 
     /// Everything, as text. `channels`: tenant, channel, release number, sequence. `shown`: whose reads are told.
-    pub fn render(&self, channels: &[(String, String, u64, u64)], shown: &dyn Fn(&str) -> bool) -> String {
+    pub fn render(
+        &self,
+        channels: &[(String, String, u64, u64)],
+        (composed, fronts): (CacheCounts, Totals),
+        shown: &dyn Fn(&str) -> bool,
+    ) -> String {
         let mut out = String::new();
         let read = |c: &AtomicU64| c.load(Ordering::Relaxed);
         let head = |name: &str, kind: &str, help: &str, out: &mut String| {
@@ -128,6 +137,30 @@ impl Metrics {
                 "Times a cache in front could not be told what has changed.",
                 read(&self.purge_failures),
             ),
+            ("cache_hits_total", "counter", "Composed bodies answered from the cache.", composed.hits),
+            (
+                "cache_kept_total",
+                "counter",
+                "Of these, bodies of an earlier release that held still.",
+                composed.kept,
+            ),
+            ("cache_misses_total", "counter", "Composed bodies that were not in the cache.", composed.misses),
+            (
+                "cache_stale_total",
+                "counter",
+                "Composed bodies that had to be made anew after a release.",
+                composed.stale,
+            ),
+            (
+                "cache_overpurged_total",
+                "counter",
+                "Of these, bodies that came out as they were before.",
+                composed.same,
+            ),
+            ("cache_bytes", "gauge", "Bytes of composed bodies that are kept.", composed.bytes),
+            ("purges_total", "counter", "Purges that caches in front acknowledged.", fronts.purges),
+            ("purge_probes_total", "counter", "Looks through a cache in front after a purge.", fronts.probes),
+            ("purge_stale_total", "counter", "Of these, looks that found what was before.", fronts.stale),
             (
                 "webhooks_delivered_total",
                 "counter",

@@ -142,6 +142,13 @@ const API: &[Row] = &[
     ("post", "/api/v1/releases/{release}/verify", "preview", "Checks every digest of a release.", &[]),
     ("get", "/api/v1/releases/{release}/export", "preview", "A release as one verifiable file.", &[]),
     ("get", "/api/v1/channels", "preview", "What every channel serves.", &[]),
+    (
+        "get",
+        "/api/v1/cache",
+        "preview",
+        "Hit ratio, over-purge, purge latency and stale serves, of this node since it started.",
+        &[],
+    ),
     ("get", "/api/v1/webhooks", "admin", "Webhooks, oldest first, without their secrets.", &[]),
     (
         "post",

@@ -86,7 +86,10 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoRe
         })
     };
     channels.retain(|(tenant, ..)| shown(tenant));
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render(&channels, &shown))
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        app.metrics.render(&channels, (app.caches.counts(), app.cache_stats.totals()), &shown),
+    )
 }
 
 /// A time to the minute, for people.

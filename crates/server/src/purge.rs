@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::{app::App, cache_stats::Purged};
 
 /// Keys of one request.
 const KEYS_PER_REQUEST: usize = 200;
@@ -30,6 +30,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long edges are given to serve a release before caches in front of them ask again.
 const EDGES: Duration = Duration::from_secs(3);
+/// Changed entries that are read through a cache after a purge.
+const PROBES: usize = 3;
 /// How often moves of other processes are looked for.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -133,6 +135,7 @@ pub async fn run(app: Arc<App>, engine: Engine, target: PurgeTarget, stop: Cance
         for tenant in tenants {
             if let Err(error) = tell(&app, &engine, &client, &target, &tenant, heard.as_ref()).await {
                 app.metrics.purge_failed();
+                app.cache_stats.failed(&tenant, &target.to_string(), &error.to_string());
                 tracing::warn!(%tenant, %target, %error, "a cache could not be purged; it is tried again");
                 failed = true;
             }
@@ -214,8 +217,60 @@ async fn tell(
     // Last: a crash before this purges once more.
     let body = serde_json::to_vec(&told).map_err(|e| PurgeError::Cache(e.to_string()))?;
     objects.put_pointer(&name, body.into()).await?;
+    let since = now.moved_at.parse::<jiff::Timestamp>().map_or(ms, |at| {
+        // A clock that was set back must not make a purge faster than it was.
+        ms.max(jiff::Timestamp::now().duration_since(at).as_secs_f64() * 1000.0)
+    });
+    let everything = matches!(purge, Purge::Everything);
+    let purged = Purged { keys, everything, ms: since, release: now.release.to_string() };
+    app.cache_stats.purged(tenant, &target.to_string(), purged);
+    if let (Wire::Varnish, Purge::Keys(keys)) = (target.wire, &purge) {
+        probe(app, client, target, tenant, &now, keys).await;
+    }
     tracing::info!(%tenant, %target, keys, ms, "a cache is purged");
     Ok(())
+}
+
+/// Reads some of the changed entries through the cache, and counts what comes out as it was before.
+async fn probe(
+    app: &App,
+    client: &reqwest::Client,
+    target: &PurgeTarget,
+    tenant: &TenantId,
+    now: &ChannelState,
+    keys: &[String],
+) {
+    let Some(state) = app.tenant(tenant) else { return };
+    let live = state.channels.load().get(&now.channel).cloned();
+    let Some(live) = live.filter(|l| l.state.sequence == now.sequence) else { return };
+    let host = state.ring.load().hosts.first().cloned();
+    let entries = keys.iter().filter_map(|key| {
+        let mut parts = key.splitn(3, ':');
+        Some(ashlar_model::EntryKey {
+            type_name: ashlar_model::TypeName::new(parts.next()?).ok()?,
+            id: ashlar_model::EntryId::new(parts.next()?).ok()?,
+            locale: ashlar_model::Locale::new(parts.next()?).ok()?,
+        })
+    });
+    for key in entries.take(PROBES) {
+        let Ok(Some(record)) = live.view.record(&key) else { continue };
+        let path = format!("{}/v1/entries/{}/{}?locale={}", target.url, key.type_name, key.id, key.locale);
+        let mut request = client.get(path);
+        if let Some(host) = &host {
+            request = request.header("host", host);
+        }
+        let Ok(response) = request.send().await else { continue };
+        let etag = response.headers().get("etag").and_then(|v| v.to_str().ok()).unwrap_or_default();
+        // A newer move may have come in between; then nothing is proved.
+        let moved = state.channels.load().get(&now.channel).is_none_or(|l| l.state.sequence != now.sequence);
+        if response.status().is_success() && !moved {
+            let stale = !etag.contains(&record.digest.to_string());
+            if stale {
+                tracing::warn!(%tenant, %target, %key, "a cache serves what was purged");
+            }
+            app.cache_stats.probed(tenant, &target.to_string(), stale);
+        }
+    }
 }
 
 /// Waits until a cache that asks again gets what is new: this node at once, edges after they have looked.

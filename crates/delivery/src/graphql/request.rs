@@ -288,7 +288,7 @@ fn answer(
     ));
     let keep = persisted && !failed;
     if keep && small {
-        view.caches.composed.insert(key, composed.clone());
+        view.caches.keep(key, composed.clone());
     }
     write(view, parts, &composed, keep, locale_named, out)
 }

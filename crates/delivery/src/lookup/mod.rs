@@ -196,6 +196,11 @@ impl Lookup {
         self.tree.prefix(&[ROUTE]).map(|item| read_route(&item?.0))
     }
 
+    /// The routes of one locale, by path.
+    pub fn routes_of(&self, locale: &Locale) -> impl Iterator<Item = Result<Routed, DeliveryError>> + '_ {
+        self.tree.prefix(&key(ROUTE, &[locale.as_str()])).map(|item| read_route(&item?.0))
+    }
+
     /// Routes that more than one entry has in the same locale, with all of them; at most `limit` routes.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub(crate) fn vanished(entry: &EntryKey, route: &str, is_gone: bool) -> Finding 
         format!("The route {route} ({}) vanishes: {why}, and no redirect leads from it.", entry.locale),
     )
     .help(format!(
-        "add to redirects.toml: [[redirect]] from = \"{route}\" and to = the path that takes its place"
+        "add to redirects.toml: [[redirect]] from = \"{route}\" and to = the path that takes its place, or status = 410 when nothing does"
     ))
 }
 
@@ -41,6 +41,9 @@ pub(crate) fn redirects(
     let mut findings = Vec::new();
     let mut in_loops: BTreeSet<String> = BTreeSet::new();
     for (from, redirect) in redirects.iter() {
+        if redirect.is_gone() {
+            continue;
+        }
         let place = format!("redirects.toml:{}", redirect.line);
         match redirects.follow(from) {
             Err(path) => {

@@ -150,6 +150,7 @@ pub fn router(api: Arc<Api>, body_bytes_max: usize) -> Router {
         .route("/webhooks/{id}/test", post(webhooks::test))
         .route("/webhooks/{id}/deliveries", get(webhooks::deliveries))
         .route("/webhooks/{id}/replay", post(webhooks::replay))
+        .route("/cache", get(ops::cache))
         .route("/events", get(ops::events))
         .route("/audit", get(ops::audit))
         .route("/audit/verify", get(ops::verify_audit))

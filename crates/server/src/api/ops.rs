@@ -38,6 +38,22 @@ pub async fn keys(caller: Caller) -> Answer<Vec<KeyView>> {
     answer(caller.engine.keys(&caller.ctx).await?)
 }
 
+/// What this node knows of its own cache of composed bodies, and of the caches in front of the caller's tenant.
+pub async fn cache(State(api): State<Arc<Api>>, caller: Caller) -> Answer<Value> {
+    caller.engine.permit(&caller.ctx, Right::Preview)?;
+    let counts = api.app.caches.counts();
+    let part = |part: u64, of: u64| if of == 0 { Value::Null } else { json!(part as f64 / of as f64) };
+    answer(json!({
+        "composed": {
+            "hits": counts.hits, "kept_over_releases": counts.kept, "stale": counts.stale, "misses": counts.misses,
+            "hit_ratio": part(counts.hits, counts.hits + counts.stale + counts.misses),
+            "overpurged": counts.same, "overpurge_ratio": part(counts.same, counts.stale),
+            "bodies": counts.entries, "bytes": counts.bytes,
+        },
+        "fronts": api.app.cache_stats.report(&caller.ctx.tenant),
+    }))
+}
+
 #[derive(Deserialize)]
 pub struct KeyBody {
     name: String,
