@@ -60,6 +60,18 @@ enum Bench {
         #[arg(long)]
         keep: Option<PathBuf>,
     },
+    /// Views with includes and persisted operations, beside entries by key.
+    Composed {
+        /// Seconds per load.
+        #[arg(long, default_value_t = 5)]
+        seconds: u32,
+    },
+    /// Webhooks to a receiver that fails and dies, from a server that dies.
+    Webhooks {
+        /// How many deliveries.
+        #[arg(long, default_value_t = 10_000)]
+        count: usize,
+    },
     /// The first import of a Markdown tree.
     Import {
         /// How many documents.
@@ -85,6 +97,8 @@ fn main() -> ExitCode {
             let (entries, keep) = (&entries, keep.as_deref());
             bench::delivery::run(&bench::delivery::Options { entries, seconds, rounds, keep })
         }
+        Command::Bench { what: Bench::Composed { seconds } } => bench::composed::run(seconds),
+        Command::Bench { what: Bench::Webhooks { count } } => bench::webhooks::run(count),
         Command::Bench { what: Bench::Import { documents } } => bench::import::run(documents),
         Command::Bench { what: Bench::Publish { entries, keep } } => {
             bench::publish::run(entries, keep.as_deref())

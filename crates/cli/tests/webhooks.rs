@@ -332,6 +332,12 @@ fn receivers_that_do_not_behave_are_told_again_or_no_more() {
         |_| "HTTP/1.1 429 Too Many Requests\r\nretry-after: 600\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
     );
     let fine = Receiver::new(|_| FINE);
+    // One that takes the request and never answers.
+    let hanging = Receiver::new(|_| {
+        std::thread::sleep(Duration::from_secs(60));
+        FINE
+    });
+    let (hung, _) = add(&rig, &hanging.url(), &["--event", "entry.*"]);
     let ids: Vec<String> =
         [&garbage, &redirect, &gone, &slow, &fine].iter().map(|r| add(&rig, &r.url(), &[]).0).collect();
     put(&rig, "note", "a", "en", &json!({"text": "one"}));
@@ -377,6 +383,16 @@ fn receivers_that_do_not_behave_are_told_again_or_no_more() {
         assert!(Instant::now() < until, "{of_gone}");
         std::thread::sleep(Duration::from_millis(50));
     }
+    let until = Instant::now() + Duration::from_secs(20);
+    let found = loop {
+        let found = newest(&hung);
+        if found["attempts"].as_u64() > Some(0) {
+            break found;
+        }
+        assert!(Instant::now() < until, "{found}");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert!(found["error"].as_str().unwrap().contains("did not answer in time"), "{found}");
     // Bad addresses and kinds are refused when they are given.
     for bad in ["ftp://example.com/", "nonsense", "https://user:secret@example.com/"] {
         assert_eq!(rig.run(&["webhook", "add", bad]).status.code(), Some(2), "{bad}");

@@ -88,22 +88,30 @@ pub struct Facts<'a> {
 ///
 /// # Errors
 /// Why it cannot be read, as a sentence.
-pub fn read_ref(text: &str, types: &[TypeName]) -> Result<(TypeName, EntryId), String> {
-    let names = || types.iter().map(TypeName::as_str).collect::<Vec<_>>().join(", ");
-    let (type_name, id) = match text.split_once('/') {
-        Some((t, id)) => {
+fn read_ref(text: &str, types: &[TypeName]) -> Result<(TypeName, EntryId), String> {
+    if let Some((type_name, id)) = split_ref(text, types) {
+        return Ok((type_name.clone(), EntryId::new(id).map_err(|e| e.to_string())?));
+    }
+    let names = types.iter().map(TypeName::as_str).collect::<Vec<_>>().join(", ");
+    Err(match text.split_once('/') {
+        Some((t, _)) => {
             let t = TypeName::new(t).map_err(|e| e.to_string())?;
-            if !types.contains(&t) {
-                return Err(format!("`{text}` leads to the type `{t}`; allowed are: {}", names()));
-            }
-            (t, id)
+            format!("`{text}` leads to the type `{t}`; allowed are: {names}")
         }
+        None => format!("`{text}` must say its type, as `type/id`; allowed are: {names}"),
+    })
+}
+
+/// The type and the id that a reference names, `id` when one type is allowed, else `type/id`; `None` when it names no
+/// allowed type. Whether the id has its form is not looked at.
+pub fn split_ref<'t>(text: &'t str, types: &'t [TypeName]) -> Option<(&'t TypeName, &'t str)> {
+    match text.split_once('/') {
+        Some((t, id)) => Some((types.iter().find(|known| known.as_str() == t)?, id)),
         None => match types {
-            [only] => (only.clone(), text),
-            _ => return Err(format!("`{}` must say its type, as `type/id`; allowed are: {}", text, names())),
+            [only] => Some((only, text)),
+            _ => None,
         },
-    };
-    Ok((type_name, EntryId::new(id).map_err(|e| e.to_string())?))
+    }
 }
 
 struct Walk<'a, 'p> {

@@ -18,7 +18,7 @@ mod vocabulary;
 
 pub use compat::{Answer, Change, Comparison, Verdict, compare, compare_documents};
 pub use contract::{Contract, ContractSet};
-pub use facts::{BadRef, Facts, IndexKind, IndexedField, RefFact, RefField, read_ref};
+pub use facts::{BadRef, Facts, IndexKind, IndexedField, RefFact, RefField, split_ref};
 pub use position::line_of;
 pub use refs::rewrite_refs;
 pub use route::{RouteTemplate, RouteTemplateError};

@@ -9,6 +9,7 @@ use std::{
 };
 
 use ashlar_model::Digest;
+use ashlar_store::TenantObjects;
 use bytes::Bytes;
 use moka::sync::Cache;
 
@@ -86,6 +87,8 @@ impl Encoding {
 pub struct Caches {
     compressed: Cache<(Digest, Encoding), Option<Bytes>>,
     composed: Cache<Vec<u8>, Arc<Composed>>,
+    /// Entries that bodies are composed from, as they are stored. Many bodies include the same ones.
+    entries: Cache<Digest, Bytes>,
     counts: Arc<Counts>,
 }
 
@@ -121,14 +124,28 @@ impl Caches {
     /// Caches that together hold about `bytes_max` bytes.
     pub fn new(bytes_max: u64) -> Self {
         let compressed = Cache::builder()
-            .max_capacity(bytes_max / 2)
+            .max_capacity(bytes_max / 4)
             .weigher(|_, body: &Option<Bytes>| weight(body.as_ref().map_or(0, Bytes::len) + 100))
             .build();
         let composed = Cache::builder()
             .max_capacity(bytes_max / 2)
             .weigher(|key: &Vec<u8>, c: &Arc<Composed>| weight(key.len() + c.weight()))
             .build();
-        Self { compressed, composed, counts: Arc::default() }
+        let entries = Cache::builder()
+            .max_capacity(bytes_max / 4)
+            .weigher(|_, bytes: &Bytes| weight(bytes.len() + 100))
+            .build();
+        Self { compressed, composed, entries, counts: Arc::default() }
+    }
+
+    /// The bytes of an entry that is composed into something.
+    pub(crate) fn entry(&self, objects: &TenantObjects, digest: &Digest) -> Result<Bytes, DeliveryError> {
+        if let Some(known) = self.entries.get(digest) {
+            return Ok(known);
+        }
+        let bytes = objects.get(digest)?;
+        self.entries.insert(*digest, bytes.clone());
+        Ok(bytes)
     }
 
     /// How often composed bodies were answered from the cache, since the process started.

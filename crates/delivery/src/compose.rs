@@ -1,6 +1,7 @@
 //! Bodies that are composed: selected fields, and references answered with what they refer to.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
@@ -12,6 +13,8 @@ use ashlar_model::{
     ContractName, Digest, EntryId, EntryKey, EntryRecord, Fields, Locale, TypeName, canonical_json,
 };
 use bytes::Bytes;
+use rustc_hash::FxHashMap;
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
 
 use crate::{
@@ -26,6 +29,9 @@ use crate::{
 pub(crate) const ENTRIES_MAX: usize = 1000;
 /// The largest composed body, in bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
+
+/// The key of an entry as trees have it: type, id and locale with NUL bytes between.
+pub(crate) type Key = Box<[u8]>;
 
 /// A look-up by a field that an answer depends on.
 pub(crate) struct Looked {
@@ -46,7 +52,7 @@ pub(crate) struct Composed {
     /// What was looked for by a field.
     looked: Vec<Looked>,
     /// Everything that was looked for: what was there, and what was not.
-    read: Vec<(EntryKey, Option<EntryRecord>)>,
+    read: Vec<(Key, Option<EntryRecord>)>,
     /// Whether lists were read: then it is the answer of one release alone.
     lists: bool,
     /// The last release this was found to be the answer of.
@@ -60,10 +66,10 @@ impl Composed {
         body: Vec<u8>,
         (locale, major): (Locale, u32),
         looked: Vec<Looked>,
-        read: Vec<(EntryKey, Option<EntryRecord>)>,
+        read: Vec<(Key, Option<EntryRecord>)>,
         lists: &BTreeSet<TypeName>,
     ) -> Self {
-        let mut keys = surrogate(read.iter().map(|(k, _)| k));
+        let mut keys = surrogate(read.iter().map(|(k, _)| k.as_ref()));
         let mut add = |key: &[u8]| {
             if !keys.is_empty() {
                 keys.push(b' ');
@@ -110,7 +116,7 @@ impl Composed {
             }
         }
         for (key, record) in &self.read {
-            if view.record(key)? != *record {
+            if view.record_at(key)? != *record {
                 return Ok(false);
             }
         }
@@ -184,7 +190,7 @@ fn compose(
     locales: &[Locale],
     looked: Vec<Looked>,
 ) -> Result<Option<Composed>, Failure> {
-    let mut work = Work { view, locales, read: Vec::new(), bytes: 0 };
+    let mut work = Work { view, included: FxHashMap::default(), locales, read: Vec::new(), bytes: 0 };
     let Some((key, record)) = work.find(&shape.source, id)? else { return Ok(None) };
     let mut value = work.value(&key, &record, &shape.select)?;
     for (path, name) in &shape.rename {
@@ -215,8 +221,10 @@ fn rename(value: &mut Value, path: &[String], name: &str) {
 
 struct Work<'v> {
     view: &'v ReleaseView,
+    /// What was included already, by content and selection: many entries may refer to the same one.
+    included: FxHashMap<(Digest, usize), (EntryKey, Value)>,
     locales: &'v [Locale],
-    read: Vec<(EntryKey, Option<EntryRecord>)>,
+    read: Vec<(Key, Option<EntryRecord>)>,
     bytes: usize,
 }
 
@@ -228,8 +236,9 @@ impl Work<'_> {
     ) -> Result<Option<(EntryKey, EntryRecord)>, DeliveryError> {
         for locale in self.locales {
             let key = EntryKey { type_name: type_name.clone(), id: id.clone(), locale: locale.clone() };
-            let record = self.view.record(&key)?;
-            self.read.push((key.clone(), record));
+            let bytes = key.to_bytes();
+            let record = self.view.record_at(&bytes)?;
+            self.read.push((bytes.into(), record));
             if let Some(record) = record {
                 return Ok(Some((key, record)));
             }
@@ -249,9 +258,8 @@ impl Work<'_> {
             .help("include less in the view; clients can list entries page by page")
             .into());
         }
-        let bytes = self.view.objects.get(&record.digest)?;
-        let fields: Fields =
-            serde_json::from_slice(&bytes).map_err(|_| DeliveryError::Object(record.digest))?;
+        let bytes = self.view.caches.entry(&self.view.objects, &record.digest)?;
+        let fields = read_fields(&bytes, select).map_err(|_| DeliveryError::Object(record.digest))?;
         let mut value = Value::Object(fields);
         if !select.include.is_empty() {
             self.include(key, record, select, &mut value)?;
@@ -302,7 +310,15 @@ impl Work<'_> {
         for (pointer, target_type, target_id, include) in refs {
             match self.find(&target_type, &target_id)? {
                 Some((key, record)) => {
-                    let included = self.value(&key, &record, &include.select)?;
+                    let id = (record.digest, std::ptr::from_ref(&include.select) as usize);
+                    let included = match self.included.get(&id).filter(|(known, _)| *known == key) {
+                        Some((_, known)) => known.clone(),
+                        None => {
+                            let made = self.value(&key, &record, &include.select)?;
+                            self.included.insert(id, (key, made.clone()));
+                            made
+                        }
+                    };
                     if let Some(slot) = value.pointer_mut(&pointer) {
                         *slot = included;
                     }
@@ -335,6 +351,43 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The fields of an entry that a selection shows or looks into; the others are passed over unread.
+fn read_fields(bytes: &[u8], select: &Selection) -> serde_json::Result<Fields> {
+    struct Wanted<'s>(&'s Selection, &'s [String]);
+
+    impl Wanted<'_> {
+        fn wants(&self, name: &str) -> bool {
+            let Self(select, names) = self;
+            names.iter().any(|n| n == name)
+                || select.include.iter().any(|i| i.path.first().is_some_and(|p| p == name))
+        }
+    }
+
+    impl<'de> Visitor<'de> for Wanted<'_> {
+        type Value = Fields;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("the fields of an entry")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+            let mut out = Fields::new();
+            while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                match self.wants(&name) {
+                    true => drop(out.insert(name.into_owned(), map.next_value()?)),
+                    false => drop(map.next_value::<IgnoredAny>()?),
+                }
+            }
+            Ok(out)
+        }
+    }
+
+    match &select.fields {
+        Some(names) => serde_json::Deserializer::from_slice(bytes).deserialize_map(Wanted(select, names)),
+        None => serde_json::from_slice(bytes),
     }
 }
 

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 
 use ashlar_model::{Digest, EntryId, EntryRecord, Locale, TypeName};
 use bytes::Bytes;
+use rustc_hash::FxHashSet;
 
 use crate::{
     DeliveryError, Encoding, Problem, ReleaseView, Traceparent,
@@ -718,20 +719,22 @@ fn shaped(
 }
 
 /// The surrogate keys of everything that was read, or those of their types when the header would be too long.
-pub(crate) fn surrogate<'a>(keys: impl Iterator<Item = &'a ashlar_model::EntryKey> + Clone) -> Vec<u8> {
+pub(crate) fn surrogate<'a>(keys: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = FxHashSet::default();
     for key in keys.clone() {
         if seen.insert(key) {
             if !out.is_empty() {
                 out.push(b' ');
             }
-            out.extend(format!("{}:{}:{}", key.type_name, key.id, key.locale).into_bytes());
+            // Types, ids and locales hold neither NUL bytes nor colons.
+            out.extend(key.iter().map(|b| if *b == 0 { b':' } else { *b }));
         }
     }
     if out.len() > SURROGATE_BYTES_MAX {
-        let types: std::collections::BTreeSet<&str> = keys.map(|k| k.type_name.as_str()).collect();
-        return types.into_iter().collect::<Vec<_>>().join(" ").into_bytes();
+        let types: std::collections::BTreeSet<&[u8]> =
+            keys.filter_map(|k| k.split(|b| *b == 0).next()).collect();
+        return types.into_iter().collect::<Vec<_>>().join(&b' ');
     }
     out
 }

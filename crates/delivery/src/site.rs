@@ -412,7 +412,7 @@ fn route(view: &ReleaseView, parts: &RequestParts<'_>) -> Result<Composed, Failu
             if let Some(route) = view.route_of(&other_key)? {
                 alternates.insert(other.to_string(), json!(route));
             }
-            read.push((other_key.clone(), view.record(&other_key)?));
+            read.push((other_key.to_bytes().into(), view.record(&other_key)?));
         }
         let found = json!({
             "path": path, "status": 200, "type": key.type_name, "id": key.id, "locale": key.locale,

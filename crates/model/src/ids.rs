@@ -33,6 +33,12 @@ macro_rules! text_id {
                 if check(text) { Ok(Self(text.to_owned())) } else { Err(IdError::new($kind, text, $rule)) }
             }
 
+            /// Whether `text` has the form.
+            pub fn is_valid(text: &str) -> bool {
+                let check: fn(&str) -> bool = $check;
+                check(text)
+            }
+
             /// The name as text.
             pub fn as_str(&self) -> &str {
                 &self.0

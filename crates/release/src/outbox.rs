@@ -30,8 +30,8 @@ const BATCH: usize = 2_000;
 const NAMED_MAX: usize = 200;
 /// How long a lease lasts unless it is renewed.
 pub const LEASE: SignedDuration = SignedDuration::from_secs(15);
-/// Tries of a delivery before it is given up: the last comes about 17 hours after the first.
-pub const TRIES_MAX: u64 = 12;
+/// Tries of a delivery before it is given up: the last comes about 15 hours after the first.
+pub const TRIES_MAX: u64 = 18;
 /// The longest wait between two tries.
 const WAIT_MAX: SignedDuration = SignedDuration::from_hours(6);
 /// How long deliveries that were sent are remembered.
@@ -78,9 +78,9 @@ pub struct Sent {
     pub took_ms: u64,
 }
 
-/// The wait before the next try: from a quarter of a second fourfold to six hours, give or take a fifth.
+/// The wait before the next try: from a quarter of a second twice as long each time, up to six hours, give or take a fifth.
 fn backoff(attempts: u64, jitter: u8) -> SignedDuration {
-    let ms = 250_i64.saturating_mul(4_i64.saturating_pow(attempts.min(12) as u32)).min(21_600_000);
+    let ms = 250_i64.saturating_mul(2_i64.saturating_pow(attempts.min(20) as u32)).min(21_600_000);
     SignedDuration::from_millis(ms * (800 + i64::from(jitter) * 400 / 255) / 1000)
 }
 

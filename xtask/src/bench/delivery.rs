@@ -167,7 +167,7 @@ impl Peer {
 }
 
 /// A time as wrk prints it, in milliseconds.
-fn millis(text: &str) -> Result<f64> {
+pub(super) fn millis(text: &str) -> Result<f64> {
     let (number, factor) = match text {
         t if t.ends_with("us") => (t.trim_end_matches("us"), 0.001),
         t if t.ends_with("ms") => (t.trim_end_matches("ms"), 1.0),
@@ -177,7 +177,7 @@ fn millis(text: &str) -> Result<f64> {
 }
 
 /// User and system time of a process so far, in microseconds; the kernel counts hundredths of a second.
-fn cpu_us(pid: u32) -> Result<f64> {
+pub(super) fn cpu_us(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);

@@ -1,6 +1,8 @@
 //! Benchmarks: each prints its figures beside its target or yardstick.
 
+pub mod composed;
 pub mod delivery;
 pub mod import;
 pub mod publish;
 pub mod site;
+pub mod webhooks;

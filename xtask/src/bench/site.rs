@@ -75,21 +75,35 @@ impl Site {
         Ok(serde_json::from_slice(&out.stdout).unwrap_or(Value::Null))
     }
 
+    /// An installation with definitions and entries of its own; `files` are added to an empty project.
+    pub fn with(files: &[(&str, &str)], entries: &mut dyn Iterator<Item = Value>) -> Result<Self> {
+        let temp = tempfile::Builder::new().prefix("ashlar-bench-").tempdir()?;
+        let site = Self { dir: temp.path().join("site"), binary: release_binary()?, _temp: Some(temp) };
+        site.fill(files, entries)?;
+        Ok(site)
+    }
+
     fn make(&self, entries: usize) -> Result<()> {
         println!("{entries} entries of about 2 KB");
+        // The same shape, composed from its fields rather than stored.
+        let shaped = "source = \"page\"\nlookup = \"slug\"\npath = \"/v1/shaped/{slug}\"\nfields = [\"title\", \"body\"]\n";
+        let line = |i| json!({"type": "page", "id": format!("p{i}"), "locale": "en", "fields": entry(i, 0)});
+        self.fill(&[("views/shaped.v1.toml", shaped)], &mut (0..entries).map(line))
+    }
+
+    fn fill(&self, files: &[(&str, &str)], entries: &mut dyn Iterator<Item = Value>) -> Result<()> {
         let _ = fs::remove_dir_all(&self.dir);
         fs::create_dir_all(&self.dir)?;
         self.ashlar(&["init", "site"])?;
-        // The same shape, composed from its fields rather than stored.
-        fs::write(
-            self.dir.join("site/views/shaped.v1.toml"),
-            "source = \"page\"\nlookup = \"slug\"\npath = \"/v1/shaped/{slug}\"\nfields = [\"title\", \"body\"]\n",
-        )?;
+        for (path, text) in files {
+            let path = self.dir.join("site").join(path);
+            fs::create_dir_all(path.parent().ok_or("no folder")?)?;
+            fs::write(path, text)?;
+        }
         self.ashlar(&["push", "site"])?;
         let file = self.dir.join("entries.ndjson");
         let mut out = std::io::BufWriter::new(fs::File::create(&file)?);
-        for i in 0..entries {
-            let line = json!({"type": "page", "id": format!("p{i}"), "locale": "en", "fields": entry(i, 0)});
+        for line in entries {
             writeln!(out, "{line}")?;
         }
         out.flush()?;
@@ -118,6 +132,11 @@ impl Site {
 
     /// Starts the server, on one core when `core` names one.
     pub fn serve(&self, core: Option<&str>) -> Result<Server> {
+        self.serve_with(core, &[])
+    }
+
+    /// As [`Site::serve`], with settings from the environment.
+    pub fn serve_with(&self, core: Option<&str>, settings: &[(&str, &str)]) -> Result<Server> {
         let mut command = match core {
             Some(core) => {
                 let mut command = Command::new("taskset");
@@ -130,6 +149,7 @@ impl Site {
             .args(["serve", "--data", "data", "--listen", "127.0.0.1:0", "--format", "json"])
             .current_dir(&self.dir)
             .env_remove("ASHLAR_DATA")
+            .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();

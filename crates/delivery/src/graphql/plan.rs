@@ -63,8 +63,8 @@ pub(crate) struct Plan {
 pub(crate) struct Selected {
     pub(crate) type_name: String,
     pub(crate) fields: Vec<Selecting>,
-    /// Members to look for, each with the positions in `fields` that show it.
-    pub(crate) members: Vec<(String, Vec<usize>)>,
+    /// Members to look for.
+    pub(crate) members: Vec<String>,
     depth: usize,
     cost: u64,
 }
@@ -76,6 +76,8 @@ pub(crate) struct Selecting {
     /// `"key":`
     pub(crate) written: Vec<u8>,
     pub(crate) show: Show,
+    /// The position in `members` of what it shows.
+    pub(crate) member: usize,
     pub(crate) below: Below,
     /// It is there when all conditions of one of these hold; always when one is empty.
     pub(crate) when: Vec<Conditions>,
@@ -363,6 +365,7 @@ impl<'d> Compiler<'_, 'd> {
                 each => each.saturating_mul(cost + 1),
             });
             out.depth = out.depth.max(deepest + 1);
+            let mut member_at = 0;
             if let Show::Member(_) = &show {
                 let member = self
                     .schema
@@ -371,16 +374,16 @@ impl<'d> Compiler<'_, 'd> {
                     .and_then(|o| o.fields.get(first.name.as_str()))
                     .map(|f| f.member.clone())
                     .unwrap_or_default();
-                let at = out.fields.len();
-                match out.members.iter_mut().find(|(name, _)| *name == member) {
-                    Some((_, positions)) => positions.push(at),
-                    None => out.members.push((member, vec![at])),
+                member_at = out.members.iter().position(|name| *name == member).unwrap_or(out.members.len());
+                if member_at == out.members.len() {
+                    out.members.push(member);
                 }
             }
             out.fields.push(Selecting {
                 written: format!("\"{key}\":").into_bytes(),
                 key,
                 show,
+                member: member_at,
                 below,
                 when: all.into_iter().map(|(_, c)| c).collect(),
             });

@@ -1,14 +1,11 @@
 //! Runs a plan on a release. Entries are read as the bytes they are stored in: what is selected is copied, everything
 //! else is passed over, and no value is built.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::BTreeSet};
 
 use ashlar_model::{EntryId, EntryKey, EntryRecord, Locale, TypeName};
 use bytes::Bytes;
+use rustc_hash::FxHashMap;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -17,14 +14,16 @@ use super::{
     schema::{Kind, Root, Schema, Slot},
 };
 use crate::{
-    DeliveryError, Problem, ReleaseView,
-    compose::{self, BODY_BYTES_MAX, ENTRIES_MAX, Looked},
+    Problem, ReleaseView,
+    compose::{self, BODY_BYTES_MAX, ENTRIES_MAX, Key, Looked},
     list,
     respond::{Failure, cut},
 };
 
 /// The most entries that are written into one answer; one that is referred to often counts each time.
 const WRITTEN_MAX: usize = 20_000;
+/// Members of an object that are found without memory of their own.
+const FEW: usize = 16;
 /// Errors that are told.
 const ERRORS_MAX: usize = 50;
 
@@ -33,7 +32,7 @@ const ERRORS_MAX: usize = 50;
 pub(crate) struct Outcome {
     pub(crate) body: Vec<u8>,
     /// Everything that was looked for: what was there, and what was not.
-    pub(crate) read: Vec<(EntryKey, Option<EntryRecord>)>,
+    pub(crate) read: Vec<(Key, Option<EntryRecord>)>,
     /// What was looked for by a field.
     pub(crate) looked: Vec<Looked>,
     /// Types of which lists were read.
@@ -44,9 +43,14 @@ pub(crate) struct Outcome {
     pub(crate) failed: bool,
 }
 
-struct Loaded {
-    key: EntryKey,
-    major: u32,
+struct Loaded<'r> {
+    /// Where its key stands in what was read.
+    read: usize,
+    /// Where id and locale start in the key.
+    id_at: usize,
+    locale_at: usize,
+    /// Its object type, when its contract is there.
+    object: Option<&'r str>,
     bytes: Bytes,
 }
 
@@ -60,7 +64,11 @@ struct Run<'r> {
     schema: &'r Schema,
     variables: &'r Map<String, Value>,
     locales: Cow<'r, [Locale]>,
-    known: HashMap<(TypeName, EntryId), Option<Arc<Loaded>>>,
+    /// Type and id with a NUL byte between → position in `loaded`.
+    known: FxHashMap<Key, Option<usize>>,
+    loaded: Vec<Loaded<'r>>,
+    /// The key that is looked for.
+    key: Vec<u8>,
     written: usize,
     path: Vec<Step<'r>>,
     errors: Vec<Value>,
@@ -80,7 +88,9 @@ pub(crate) fn run(
         schema,
         variables,
         locales: Cow::Borrowed(locales),
-        known: HashMap::new(),
+        known: FxHashMap::default(),
+        loaded: Vec::new(),
+        key: Vec::new(),
         written: 0,
         path: Vec::new(),
         errors: Vec::new(),
@@ -106,11 +116,11 @@ pub(crate) fn run(
 
 /// Finds the members of an object that are wanted.
 struct Pick<'m, 'a> {
-    members: &'m [(String, Vec<usize>)],
+    members: &'m [String],
     found: &'m mut [Option<&'a RawValue>],
 }
 
-struct Position<'m>(&'m [(String, Vec<usize>)]);
+struct Position<'m>(&'m [String]);
 
 impl<'de> DeserializeSeed<'de> for Position<'_> {
     type Value = Option<usize>;
@@ -128,7 +138,7 @@ impl Visitor<'_> for Position<'_> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|(wanted, _)| wanted == name))
+        Ok(self.0.iter().position(|wanted| wanted == name))
     }
 }
 
@@ -150,14 +160,21 @@ impl<'de> Visitor<'de> for Pick<'_, 'de> {
     }
 }
 
-/// The members of an object by position in `members`; `None` when it is no object.
-fn pick<'a>(raw: &'a str, members: &[(String, Vec<usize>)]) -> Option<Vec<Option<&'a RawValue>>> {
-    let mut found = vec![None; members.len()];
-    if !members.is_empty() {
-        let mut reader = serde_json::Deserializer::from_str(raw);
-        reader.deserialize_map(Pick { members, found: &mut found }).ok()?;
+/// Finds members of an object, each at its position; `None` when it is no object.
+fn pick<'a>(raw: &'a str, members: &[String], found: &mut [Option<&'a RawValue>]) -> Option<()> {
+    if members.is_empty() {
+        return Some(());
     }
-    Some(found)
+    let mut reader = serde_json::Deserializer::from_str(raw);
+    reader.deserialize_map(Pick { members, found }).ok()
+}
+
+/// A JSON string as text; most have nothing that is escaped.
+fn text(raw: &str) -> Option<Cow<'_, str>> {
+    match raw.strip_prefix('"').and_then(|r| r.strip_suffix('"')) {
+        Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
+        _ => serde_json::from_str(raw).ok().map(Cow::Owned),
+    }
 }
 
 fn holds(when: &[Conditions], variables: &Map<String, Value>) -> bool {
@@ -286,14 +303,14 @@ impl<'r> Run<'r> {
                     }
                 };
                 let loaded = match id {
-                    Some(id) => self.load(source, &id)?,
+                    Some(id) => self.load(source, id.as_str())?,
                     None => None,
                 };
                 let slot = Slot { kind: Kind::Json, required: false };
                 match loaded {
                     Some(loaded) => {
                         let mark = out.len();
-                        if self.entry(out, &loaded, below)? {
+                        if self.entry(out, loaded, below)? {
                             true
                         } else {
                             out.truncate(mark);
@@ -372,8 +389,8 @@ impl<'r> Run<'r> {
                             out.push(b',');
                         }
                         self.path.push(Step::At(n));
-                        let loaded = self.loaded(key, record)?;
-                        if !self.entry(out, &loaded, &field.below)? {
+                        let loaded = self.listed(key, record)?;
+                        if !self.entry(out, loaded, &field.below)? {
                             return Ok(false);
                         }
                         self.path.pop();
@@ -397,56 +414,82 @@ impl<'r> Run<'r> {
     }
 
     /// An entry in the first wanted locale that has it; each is read once.
-    fn load(&mut self, type_name: &TypeName, id: &EntryId) -> Result<Option<Arc<Loaded>>, Failure> {
-        let name = (type_name.clone(), id.clone());
-        if let Some(known) = self.known.get(&name) {
-            return Ok(known.clone());
+    fn load(&mut self, type_name: &TypeName, id: &str) -> Result<Option<usize>, Failure> {
+        self.key.clear();
+        self.key.extend_from_slice(type_name.as_str().as_bytes());
+        self.key.push(0);
+        self.key.extend_from_slice(id.as_bytes());
+        if let Some(known) = self.known.get(self.key.as_slice()) {
+            return Ok(*known);
         }
+        if !EntryId::is_valid(id) {
+            return Ok(None);
+        }
+        let name: Key = self.key.as_slice().into();
         let mut found = None;
-        for locale in self.locales.clone().iter() {
-            let key = EntryKey { type_name: type_name.clone(), id: id.clone(), locale: locale.clone() };
-            match self.view.record(&key)? {
-                Some(record) => {
-                    found = Some(self.loaded(&key, &record)?);
-                    break;
-                }
-                None => self.outcome.read.push((key, None)),
+        for n in 0..self.locales.len() {
+            self.key.truncate(name.len());
+            self.key.push(0);
+            self.key.extend_from_slice(self.locales[n].as_str().as_bytes());
+            let record = self.view.record_at(&self.key)?;
+            self.outcome.read.push((self.key.as_slice().into(), record));
+            if let Some(record) = record {
+                found = Some(self.add(type_name, name.len(), &record)?);
+                break;
             }
         }
-        self.known.insert(name, found.clone());
+        self.known.insert(name, found);
         Ok(found)
     }
 
-    fn loaded(&mut self, key: &EntryKey, record: &EntryRecord) -> Result<Arc<Loaded>, Failure> {
-        let name = (key.type_name.clone(), key.id.clone());
+    /// An entry that a list found.
+    fn listed(&mut self, key: &EntryKey, record: &EntryRecord) -> Result<usize, Failure> {
+        let bytes = key.to_bytes();
+        let name_len = bytes.len() - key.locale.as_str().len() - 1;
+        let name: Key = bytes[..name_len].into();
         if let Some(Some(known)) = self.known.get(&name) {
-            return Ok(known.clone());
+            return Ok(*known);
         }
-        self.outcome.read.push((key.clone(), Some(*record)));
+        self.outcome.read.push((bytes.into(), Some(*record)));
+        let at = self.add(&key.type_name, name_len, record)?;
+        self.known.insert(name, Some(at));
+        Ok(at)
+    }
+
+    /// Loads what was read last.
+    fn add(&mut self, type_name: &TypeName, name_len: usize, record: &EntryRecord) -> Result<usize, Failure> {
         if self.outcome.read.len() > ENTRIES_MAX * self.locales.len().max(1) {
             return Err(too_large());
         }
-        let bytes = self.view.objects.get(&record.digest)?;
-        if std::str::from_utf8(&bytes).is_err() {
-            return Err(DeliveryError::Object(record.digest).into());
-        }
-        let loaded = Arc::new(Loaded { key: key.clone(), major: record.major, bytes });
-        self.known.insert(name, Some(loaded.clone()));
-        Ok(loaded)
+        let of_type = self.schema.entries.get(type_name).and_then(|m| m.get(&record.major));
+        self.loaded.push(Loaded {
+            read: self.outcome.read.len() - 1,
+            id_at: type_name.as_str().len() + 1,
+            locale_at: name_len + 1,
+            object: of_type.map(String::as_str),
+            bytes: self.view.caches.entry(&self.view.objects, &record.digest)?,
+        });
+        Ok(self.loaded.len() - 1)
     }
 
-    fn entry(&mut self, out: &mut Vec<u8>, loaded: &Loaded, below: &'r Below) -> Result<bool, Failure> {
+    fn entry(&mut self, out: &mut Vec<u8>, loaded: usize, below: &'r Below) -> Result<bool, Failure> {
         self.written += 1;
         if self.written > WRITTEN_MAX || out.len() > BODY_BYTES_MAX {
             return Err(too_large());
         }
-        let of_type = self.schema.entries.get(&loaded.key.type_name).and_then(|m| m.get(&loaded.major));
-        let Some(selected) = of_type.and_then(|t| below.get(t)) else {
-            self.error("unknown-contract", format!("{} follows a contract that is not there", loaded.key.id));
+        let Loaded { object, bytes, .. } = &self.loaded[loaded];
+        let Some(selected) = object.and_then(|t| below.get(t)) else {
+            self.error("unknown-contract", "an entry follows a contract that is not there");
             return Ok(false);
         };
-        let text = std::str::from_utf8(&loaded.bytes).unwrap_or_default();
-        self.object(out, text, selected, Some(&loaded.key))
+        let bytes = bytes.clone();
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => self.object(out, text, selected, Some(loaded)),
+            Err(_) => {
+                self.error("unreadable", "an entry is not text");
+                Ok(false)
+            }
+        }
     }
 
     fn object(
@@ -454,21 +497,24 @@ impl<'r> Run<'r> {
         out: &mut Vec<u8>,
         raw: &str,
         selected: &'r Selected,
-        entry: Option<&EntryKey>,
+        entry: Option<usize>,
     ) -> Result<bool, Failure> {
-        let Some(found) = pick(raw, &selected.members) else {
+        // Most objects show few members; they need no memory of their own.
+        let (mut few, mut many) = ([None; FEW], Vec::new());
+        let found: &mut [Option<&RawValue>] = match selected.members.len() {
+            n if n <= FEW => &mut few[..n],
+            n => {
+                many.resize(n, None);
+                &mut many
+            }
+        };
+        if pick(raw, &selected.members, found).is_none() {
             self.error("not-an-object", "the stored value is no object");
             return Ok(false);
-        };
-        let mut values: Vec<Option<&str>> = vec![None; selected.fields.len()];
-        for ((_, positions), value) in selected.members.iter().zip(&found) {
-            for at in positions {
-                values[*at] = value.map(RawValue::get);
-            }
         }
         out.push(b'{');
         let mut first = true;
-        for (field, value) in selected.fields.iter().zip(values) {
+        for field in &selected.fields {
             if !holds(&field.when, self.variables) {
                 continue;
             }
@@ -476,11 +522,17 @@ impl<'r> Run<'r> {
                 out.push(b',');
             }
             out.extend_from_slice(&field.written);
-            let plain = match (&field.show, entry) {
-                (Show::Id, Some(key)) => key.id.as_str(),
-                (Show::Type, Some(key)) => key.type_name.as_str(),
-                (Show::Locale, Some(key)) => key.locale.as_str(),
-                (Show::Member(slot), _) => {
+            let of_key = |from: fn(&Loaded<'_>, &[u8]) -> std::ops::Range<usize>| {
+                let loaded = &self.loaded[entry?];
+                let key = &self.outcome.read.get(loaded.read)?.0;
+                key.get(from(loaded, key))
+            };
+            let plain = match &field.show {
+                Show::Id => of_key(|l, _| l.id_at..l.locale_at - 1),
+                Show::Type => of_key(|l, _| 0..l.id_at - 1),
+                Show::Locale => of_key(|l, key| l.locale_at..key.len()),
+                Show::Member(slot) => {
+                    let value = found.get(field.member).copied().flatten().map(RawValue::get);
                     self.path.push(Step::Key(&field.key));
                     let fine = self.complete(out, slot, value, &field.below)?;
                     self.path.pop();
@@ -489,11 +541,11 @@ impl<'r> Run<'r> {
                     }
                     continue;
                 }
-                _ => selected.type_name.as_str(),
+                _ => Some(selected.type_name.as_bytes()),
             };
             // Names, ids and locales need no escapes.
             out.push(b'"');
-            out.extend_from_slice(plain.as_bytes());
+            out.extend_from_slice(plain.unwrap_or_default());
             out.push(b'"');
         }
         out.push(b'}');
@@ -527,9 +579,9 @@ impl<'r> Run<'r> {
                 false
             }
             Kind::Union { tag, types, .. } => {
-                let members = [(tag.clone(), Vec::new())];
-                let value = pick(raw, &members).and_then(|f| f.first().copied().flatten());
-                let value: Option<Cow<'_, str>> = value.and_then(|v| serde_json::from_str(v.get()).ok());
+                let mut value = [None];
+                let read = pick(raw, std::slice::from_ref(tag), &mut value).and(value[0]);
+                let value = read.and_then(|v| text(v.get()));
                 let selected = value.and_then(|v| types.get(v.as_ref())).and_then(|t| below.get(t));
                 match selected {
                     Some(selected) => {
@@ -543,7 +595,7 @@ impl<'r> Run<'r> {
             }
             Kind::Reference(types) => {
                 return match self.referred(raw, types)? {
-                    Some(loaded) if self.entry(out, &loaded, below)? => Ok(true),
+                    Some(loaded) if self.entry(out, loaded, below)? => Ok(true),
                     _ => {
                         out.truncate(mark);
                         Ok(self.null(out, slot, "leads nowhere"))
@@ -577,7 +629,7 @@ impl<'r> Run<'r> {
             self.path.push(Step::At(n));
             let fine = match &item.kind {
                 Kind::Reference(types) => match self.referred(value.get(), types)? {
-                    Some(loaded) => self.entry(out, &loaded, below)?,
+                    Some(loaded) => self.entry(out, loaded, below)?,
                     // What is not there is left out.
                     None => {
                         out.truncate(mark);
@@ -600,11 +652,11 @@ impl<'r> Run<'r> {
         Ok(true)
     }
 
-    fn referred(&mut self, raw: &str, types: &[TypeName]) -> Result<Option<Arc<Loaded>>, Failure> {
-        let Ok(text) = serde_json::from_str::<Cow<'_, str>>(raw) else { return Ok(None) };
-        match ashlar_contracts::read_ref(&text, types) {
-            Ok((type_name, id)) => self.load(&type_name, &id),
-            Err(_) => Ok(None),
+    fn referred(&mut self, raw: &str, types: &[TypeName]) -> Result<Option<usize>, Failure> {
+        let Some(text) = text(raw) else { return Ok(None) };
+        match ashlar_contracts::split_ref(&text, types) {
+            Some((type_name, id)) => self.load(type_name, id),
+            None => Ok(None),
         }
     }
 }
