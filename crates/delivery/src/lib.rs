@@ -11,6 +11,7 @@ pub mod graphql;
 mod list;
 mod locales;
 pub mod lookup;
+mod message;
 mod openapi;
 mod problem;
 mod purge;

@@ -9,6 +9,7 @@ use crate::{
     body::COMPRESS_BYTES_MIN,
     compose, graphql, list,
     locales::Wanted,
+    message::{Out, decimal, hex, matches_etag},
     purge::lookup_key,
     query, site,
     views::{CACHE_CONTROL, LookupBy, View},
@@ -18,7 +19,7 @@ use crate::{
 pub const GRAPHQL: &str = "/graphql";
 
 /// Answers that are not for shared caches: other channels, drafts, candidates.
-const CACHE_CONTROL_PRIVATE: &str = "private, no-cache";
+pub(crate) const CACHE_CONTROL_PRIVATE: &str = "private, no-cache";
 /// The longest type, id and locale of an entry, with two separators.
 const KEY_BYTES_MAX: usize = 64 + 200 + 35 + 2;
 /// The longest `Surrogate-Key` header, in bytes; beyond it the keys of types stand for those of entries.
@@ -100,93 +101,6 @@ impl From<ashlar_store::StoreError> for Failure {
 impl From<ashlar_model::RecordError> for Failure {
     fn from(e: ashlar_model::RecordError) -> Self {
         Self::Broken(e.into())
-    }
-}
-
-/// One answer in the making, at the end of a buffer that may hold earlier ones.
-pub(crate) struct Out<'b> {
-    buf: &'b mut Vec<u8>,
-    start: usize,
-}
-
-impl Out<'_> {
-    /// Drops what was written of this answer and starts it with a status.
-    fn status(&mut self, status: u16) {
-        self.buf.truncate(self.start);
-        let line: &[u8] = match status {
-            200 => b"HTTP/1.1 200 OK\r\n",
-            301 => b"HTTP/1.1 301 Moved Permanently\r\n",
-            302 => b"HTTP/1.1 302 Found\r\n",
-            307 => b"HTTP/1.1 307 Temporary Redirect\r\n",
-            308 => b"HTTP/1.1 308 Permanent Redirect\r\n",
-            304 => b"HTTP/1.1 304 Not Modified\r\n",
-            400 => b"HTTP/1.1 400 Bad Request\r\n",
-            401 => b"HTTP/1.1 401 Unauthorized\r\n",
-            403 => b"HTTP/1.1 403 Forbidden\r\n",
-            404 => b"HTTP/1.1 404 Not Found\r\n",
-            405 => b"HTTP/1.1 405 Method Not Allowed\r\n",
-            406 => b"HTTP/1.1 406 Not Acceptable\r\n",
-            410 => b"HTTP/1.1 410 Gone\r\n",
-            413 => b"HTTP/1.1 413 Content Too Large\r\n",
-            415 => b"HTTP/1.1 415 Unsupported Media Type\r\n",
-            429 => b"HTTP/1.1 429 Too Many Requests\r\n",
-            503 => b"HTTP/1.1 503 Service Unavailable\r\n",
-            _ => b"HTTP/1.1 500 Internal Server Error\r\n",
-        };
-        self.buf.extend_from_slice(line);
-    }
-
-    fn header(&mut self, name: &str, values: &[&[u8]]) {
-        self.buf.extend_from_slice(name.as_bytes());
-        self.buf.extend_from_slice(b": ");
-        for value in values {
-            self.buf.extend_from_slice(value);
-        }
-        self.buf.extend_from_slice(b"\r\n");
-    }
-
-    fn number(&mut self, name: &str, number: usize) {
-        let mut digits = [0_u8; 20];
-        let mut at = digits.len();
-        let mut rest = number;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.header(name, &[&digits[at..]]);
-    }
-
-    /// Sends the client to another address.
-    pub(crate) fn redirect(
-        &mut self,
-        view: &ReleaseView,
-        parts: &RequestParts<'_>,
-        status: u16,
-        to: &str,
-    ) -> Written {
-        const KEPT: &percent_encoding::AsciiSet =
-            &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'\\');
-        let to: String = percent_encoding::utf8_percent_encode(to, KEPT).collect();
-        self.status(status);
-        self.buf.extend_from_slice(parts.extra_head);
-        self.header("location", &[to.as_bytes()]);
-        self.header("ashlar-release", &[view.label.as_bytes()]);
-        self.header("surrogate-key", &[b"definitions"]);
-        let cache_control = if parts.private { CACHE_CONTROL_PRIVATE } else { CACHE_CONTROL };
-        self.header("cache-control", &[cache_control.as_bytes()]);
-        self.header("traceparent", &[parts.traceparent.as_bytes()]);
-        self.number("content-length", 0);
-        Written { status, head_len: self.end_head(), body_len: 0 }
-    }
-
-    /// Ends the head; returns its length.
-    fn end_head(&mut self) -> usize {
-        self.buf.extend_from_slice(b"\r\n");
-        self.buf.len() - self.start
     }
 }
 
@@ -457,37 +371,6 @@ pub(crate) fn content(
         return Err(DeliveryError::Object(head.digest).into());
     }
     Ok(Written { status, head_len, body_len })
-}
-
-fn hex(bytes: &[u8], out: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, b) in out.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(b >> 4)];
-        pair[1] = DIGITS[usize::from(b & 15)];
-    }
-}
-
-fn decimal(number: u32, digits: &mut [u8; 10]) -> &[u8] {
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            return &digits[at..];
-        }
-    }
-}
-
-/// Whether an `If-None-Match` value names the content with this hexadecimal digest, in whatever encoding.
-fn matches_etag(header: &str, digest: &[u8]) -> bool {
-    header.split(',').take(50).any(|tag| {
-        let tag = tag.trim();
-        let bare = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
-        let bare = bare.strip_suffix("-gzip").or(bare.strip_suffix("-br")).unwrap_or(bare);
-        tag == "*" || bare.as_bytes() == digest
-    })
 }
 
 /// `type NUL id NUL locale` without allocation; `None` when it cannot be a key.

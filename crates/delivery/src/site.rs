@@ -16,8 +16,10 @@ use serde_json::{Value, json};
 use crate::{
     DeliveryError, Problem, ReleaseView, RequestParts,
     compose::Composed,
-    list, query,
-    respond::{Failure, Head, Out, Written, content, cut, wanted},
+    list,
+    message::Out,
+    query,
+    respond::{Failure, Head, Written, content, cut, wanted},
     views::CACHE_CONTROL,
 };
 

@@ -14,8 +14,9 @@ use super::{
 use crate::{
     Problem, ReleaseView, RequestParts,
     compose::Composed,
+    message::Out,
     query,
-    respond::{Failure, Head, Out, Written, content, cut, wanted},
+    respond::{Failure, Head, Written, content, cut, wanted},
     views::CACHE_CONTROL,
 };
 
