@@ -214,7 +214,10 @@ fn documents_are_judged_before_anybody_sends_them() {
         ("{ page(id: \"a\", slug: \"b\") { title } }", "exactly one of: id, slug"),
         ("{ planList(first: 0) { nextCursor } }", "query-page-size queries/x.graphql:1:3"),
         ("{ planList(first: 101) { nextCursor } }", "query-page-size"),
-        ("{ pageList(first: 100) { items { plans { name } hero { name } } } }", "may read 1200 entries"),
+        (
+            "{ a: pageList(first: 100) { items { plans { name } hero { name } } } b: pageList(first: 100) { items { plans { name } } } }",
+            "may read 2300 entries",
+        ),
         ("{ __schema { queryType { name } } }", "query-introspection"),
         ("{ __typename __schema { queryType { name } } plan(id: \"a\") { name } }", "query-introspection"),
         ("query Page { plan(id: \"a\") { name } }", "query-name queries/x.graphql: `Page`"),
@@ -286,4 +289,32 @@ fn versions_and_blocks_have_types_of_their_own() {
     let answer = json(&f.release("r2"), &format!("/graphql?documentId={}", document_id(query)));
     assert_eq!(answer["data"]["doc"], Value::Null);
     assert_eq!(answer["errors"][0]["path"], json!(["doc", "title"]));
+}
+
+#[test]
+fn entries_that_refer_to_each_other_in_a_circle_are_answered() {
+    const DOC: &str = r#"{"type":"object","x-ashlar":{"version":"1.0.0"},"properties":{"title":{"type":"string"},
+        "next":{"type":"array","items":{"type":"string","x-ashlar":{"ref":["doc"]}}}}}"#;
+    let view = "source = 'doc'\nlookup = 'id'\n[include.next]\n[include.next.include.next]\n[include.next.include.next.include.next]\n";
+    let query = "query Q { doc(id: \"a\") { title next { title next { title next { _id } } } } }";
+    let mut files = common::files();
+    for (path, text) in
+        [("contracts/doc.v1.json", DOC), ("views/docs.v1.toml", view), ("queries/q.graphql", query)]
+    {
+        files.insert(path, text.as_bytes().to_vec()).unwrap();
+    }
+    let mut f = Fixture::of(files);
+    let doc = |id: &str, next: &[&str]| (key("doc", id, "en"), Some(json!({"title": id, "next": next})));
+    f.put(&[doc("a", &["b", "a"]), doc("b", &["a"])]);
+    let release = f.release("r1");
+    let found = json(&release, &format!("/graphql?documentId={}", document_id(query)));
+    let a = |next: Value| json!({"title": "a", "next": next});
+    let b = |next: Value| json!({"title": "b", "next": next});
+    let ids = |ids: &[&str]| Value::Array(ids.iter().map(|i| json!({ "_id": i })).collect());
+    let inner = |t: &str| if t == "a" { a(ids(&["b", "a"])) } else { b(ids(&["a"])) };
+    assert_eq!(found["data"]["doc"], a(json!([b(json!([inner("a")])), a(json!([inner("b"), inner("a")]))])));
+    // The view ends where its includes end: there the ids stand.
+    let body = json(&release, "/v1/docs/a");
+    assert_eq!(body["next"][0]["next"][0]["next"][0]["next"], json!(["a"]));
+    assert_eq!(body["next"][1]["next"][1]["next"][1]["next"], json!(["b", "a"]));
 }

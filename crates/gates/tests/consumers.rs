@@ -198,3 +198,13 @@ fn pact_files_are_consumer_contracts() {
     write(dir.path(), "consumers/shop.json", "{\n \"consumer\": }");
     assert_eq!(check(), ["consumer-form consumers/shop.json:2:14"]);
 }
+
+#[test]
+fn of_two_promises_that_contradict_each_other_one_is_broken() {
+    let both = "consumer: c\nexpects:\n  - endpoint: /v1/pages/{slug}\n    types: { hero.title: string }\n  - endpoint: /v1/pages/{slug}\n    types: { hero.title: integer }\n    must_include: [hero.nothing.ever]\n";
+    let found = told(both, &[]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|f| f.contains("expects[1]")), "{found:?}");
+    assert!(found.iter().any(|f| f.contains("hero.nothing.ever")), "what never existed: {found:?}");
+    assert!(found.iter().any(|f| f.contains("something else than integer")), "{found:?}");
+}

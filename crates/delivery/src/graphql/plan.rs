@@ -22,7 +22,7 @@ const NESTED_MAX: usize = 64;
 /// How deep fields may nest.
 pub const DEPTH_MAX: usize = 12;
 /// The most entries an operation may read, by the estimate made before it runs.
-pub const COST_MAX: u64 = 1_000;
+pub const COST_MAX: u64 = 2_000;
 /// The entries a list of references counts for.
 const REFERENCES_COUNTED: u64 = 10;
 /// Items of a page when `first` is not given, and at most.
