@@ -76,6 +76,17 @@ fn persisted_operations_are_run_for_everybody_and_others_for_developers() {
     assert_eq!(http(url, "DELETE", "/graphql", "", "").0, 405);
     assert_eq!(http(url, "GET", "/graphql?documentId=sha256:00", "", "").0, 400);
 
+    // Owners see who still sends which document.
+    assert_eq!(http(url, "GET", &path, &reader, "").0, 200);
+    let admin = ready["keys"]["admin"].as_str().unwrap();
+    let (_, _, metrics) = http(url, "GET", "/metrics", admin, "");
+    for key in ["(no key)", "read"] {
+        let line = format!(
+            "ashlar_view_reads_total{{tenant=\"main\",view=\"queries/offer.graphql\",key=\"{key}\"}} 1"
+        );
+        assert!(metrics.contains(&line), "{line}: {metrics}");
+    }
+
     // What an editor publishes is answered at once.
     let mut page = rig.json(0, &["entry", "get", "page", "home", "--locale", "de"]);
     page["title"] = json!("Neu");

@@ -67,7 +67,7 @@ impl Definitions {
                 .extend(feeds.map(|(what, help)| Finding::error("feed", "ashlar.toml", what).help(help)));
             let _ = delivered.set(Arc::new(parsed));
         }
-        let (graph, query_findings) = Graph::read(files, &contracts, &views);
+        let (graph, query_findings) = Graph::judged(files, &contracts, &views);
         let (consumers, consumer_findings) = Consumer::read_all(files);
         let (governance, governance_findings) = match Governance::parse(files) {
             Ok(governance) => (governance, Vec::new()),

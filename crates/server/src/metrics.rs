@@ -31,8 +31,15 @@ pub struct Metrics {
     overdue_seconds_max: AtomicU64,
     purge_failures: AtomicU64,
     webhooks: [AtomicU64; 2],
-    /// Tenant, view and key → answers.
-    reads: Mutex<BTreeMap<(String, String, String), u64>>,
+    reads: Mutex<Reads>,
+}
+
+/// Tenant → view → key → answers; nested, so that counting makes no text.
+#[derive(Default)]
+struct Reads {
+    counts: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
+    /// How many combinations there are.
+    known: usize,
 }
 
 /// Combinations of view and key that are counted apart.
@@ -65,9 +72,13 @@ impl Metrics {
     /// An answer to a caller with a key: owners see who still reads which version of a view.
     pub fn read(&self, tenant: &str, view: &str, key: &str) {
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = (tenant.to_owned(), view.to_owned(), key.to_owned());
-        if reads.len() < READS_MAX || reads.contains_key(&id) {
-            *reads.entry(id).or_default() += 1;
+        let known = reads.counts.get_mut(tenant).and_then(|t| t.get_mut(view)?.get_mut(key));
+        if let Some(count) = known {
+            *count += 1;
+        } else if reads.known < READS_MAX {
+            reads.known += 1;
+            let of_tenant = reads.counts.entry(tenant.to_owned()).or_default();
+            of_tenant.entry(view.to_owned()).or_default().insert(key.to_owned(), 1);
         }
     }
 
@@ -201,13 +212,16 @@ impl Metrics {
         head("view_reads_total", "counter", "Answers to callers with a key, by view and key.", &mut out);
         let label = |text: &str| text.replace(['\\', '"', '\n'], "_");
         let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((tenant, view, key), count) in reads.iter().filter(|((tenant, ..), _)| shown(tenant)) {
-            let _ = writeln!(
-                out,
-                "ashlar_view_reads_total{{tenant=\"{tenant}\",view=\"{}\",key=\"{}\"}} {count}",
-                label(view),
-                label(key)
-            );
+        for (tenant, views) in reads.counts.iter().filter(|(tenant, _)| shown(tenant)) {
+            let each = views.iter().flat_map(|(view, keys)| keys.iter().map(move |(key, n)| (view, key, n)));
+            for (view, key, count) in each {
+                let _ = writeln!(
+                    out,
+                    "ashlar_view_reads_total{{tenant=\"{tenant}\",view=\"{}\",key=\"{}\"}} {count}",
+                    label(view),
+                    label(key)
+                );
+            }
         }
         let _ = writeln!(out, "ashlar_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
         out

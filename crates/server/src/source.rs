@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ashlar_delivery::{Problem, ReleaseView};
+use ashlar_delivery::{GRAPHQL, Problem, ReleaseView};
 use ashlar_model::{Right, TenantId};
 use ashlar_release::{Access, At, Ctx, PreviewDrafts, ReleaseError};
 use async_trait::async_trait;
@@ -172,8 +172,20 @@ impl Source for Releases {
         }
     }
 
-    fn read_by(&self, caller: &Caller<'_>, release: &ReleaseView, path: &str) {
-        let Some(access) = caller.key.and_then(|key| self.0.ring_key(key)) else { return };
+    fn read_by(&self, caller: &Caller<'_>, release: &ReleaseView, path: &str, query: Option<&str>) {
+        let access = caller.key.and_then(|key| self.0.ring_key(key));
+        if path == GRAPHQL {
+            // Whether an old document may go is asked of everybody who sends it, with a key or without.
+            let id = query.and_then(|q| q.split('&').find_map(|p| p.strip_prefix("documentId=")));
+            let id = id.map(|id| id.trim_start_matches("sha256:").trim_start_matches("sha256%3A"));
+            let Some(file) = id.and_then(|id| release.definitions().graph().file_of(id)) else { return };
+            let (tenant, who) = match &access {
+                Some(access) => (access.tenant.clone(), access.actor.name.as_str()),
+                None => (self.0.tenant_of_host(caller.host), "(no key)"),
+            };
+            return self.0.metrics.read(tenant.as_str(), file, who);
+        }
+        let Some(access) = access else { return };
         let what = match release.definitions().views.route(path) {
             Some((_, view, _)) => format!("{}.v{}", view.name, view.major),
             None => path.split('/').take(4).collect::<Vec<_>>().join("/"),

@@ -77,6 +77,14 @@ fn finding(file: &str, objection: Objection) -> Finding {
 }
 
 impl Graph {
+    /// As [`Graph::read`]; derives nothing when there is no document to judge.
+    pub fn judged(files: &Files, contracts: &ContractSet, views: &Views) -> (Self, Vec<Finding>) {
+        match files.iter().any(|(path, _)| path.starts_with("queries/")) {
+            true => Self::read(files, contracts, views),
+            false => (Self::default(), Vec::new()),
+        }
+    }
+
     /// Derives the schema and compiles `queries/*.graphql`. A document that cannot be run is a finding; the others work
     /// all the same.
     pub fn read(files: &Files, contracts: &ContractSet, views: &Views) -> (Self, Vec<Finding>) {
@@ -168,6 +176,11 @@ impl Graph {
     /// The schema as text; `None` when there are no content types.
     pub fn sdl(&self) -> Option<&str> {
         self.schema.as_ref().map(|s| s.sdl.as_str())
+    }
+
+    /// The file of a persisted document, by the digest of its text.
+    pub fn file_of(&self, id: &str) -> Option<&str> {
+        self.documents.get(id).map(|d| d.file.as_str())
     }
 
     /// The persisted documents, by id.

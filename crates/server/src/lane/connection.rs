@@ -7,7 +7,7 @@ use std::{
     },
 };
 
-use ashlar_delivery::{RequestParts, Traceparent, write_answer};
+use ashlar_delivery::{GRAPHQL, RequestParts, Traceparent, write_answer};
 use axum::Router;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -155,8 +155,9 @@ fn answer(request: &Plain<'_>, shared: &Shared, extra_head: &[u8], out: &mut Vec
     match write_answer(&resolved.release, &parts, out) {
         Some(written) => {
             shared.source.served(written.status, written.head_len + written.body_len);
-            if request.caller.key.is_some() && matches!(written.status, 200 | 304) {
-                shared.source.read_by(&request.caller, &resolved.release, request.path);
+            let counted = request.caller.key.is_some() || request.path == GRAPHQL;
+            if counted && matches!(written.status, 200 | 304) {
+                shared.source.read_by(&request.caller, &resolved.release, request.path, request.query);
             }
             true
         }

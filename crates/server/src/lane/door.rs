@@ -105,8 +105,9 @@ pub async fn deliver(
                 Some(Err(problem)) => Some(write_problem(&problem, &parts, &mut out)),
                 None => write_answer(&resolved.release, &parts, &mut out),
             };
-            if caller.key.is_some() && answered.is_some_and(|w| matches!(w.status, 200 | 304)) {
-                source.read_by(&caller, &resolved.release, parts.path);
+            let counted = caller.key.is_some() || parts.path == GRAPHQL;
+            if counted && answered.is_some_and(|w| matches!(w.status, 200 | 304)) {
+                source.read_by(&caller, &resolved.release, parts.path, parts.query);
             }
             answered.unwrap_or_else(|| {
                 let path: String = parts.path.chars().take(100).collect();

@@ -38,8 +38,9 @@ pub trait Source: Send + Sync + 'static {
     /// The problem to answer with.
     async fn explain(&self, caller: &Caller<'_>, at: Option<&str>) -> Result<Resolved, Problem>;
 
-    /// Called after an answer with content to a caller with a key: who reads what. Does nothing unless it is counted.
-    fn read_by(&self, _caller: &Caller<'_>, _release: &ReleaseView, _path: &str) {}
+    /// Called after an answer with content to a caller with a key, and after every persisted operation: who reads what.
+    /// Does nothing unless it is counted.
+    fn read_by(&self, _caller: &Caller<'_>, _release: &ReleaseView, _path: &str, _query: Option<&str>) {}
 
     /// Called after every answer of the lane and of the delivery router: the status and how many bytes were sent.
     fn served(&self, status: u16, bytes: usize);
