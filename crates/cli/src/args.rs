@@ -61,6 +61,7 @@ impl Cli {
                 | ContractsCommand::Types { format, .. }
                 | ContractsCommand::Validate { format, .. } => *format,
             },
+            Command::Tokens { command } => command.format(),
             Command::Migrate { command } => command.at().format,
             Command::Audit { command: AuditCommand::Verify { at } | AuditCommand::List { at, .. } } => {
                 at.format
@@ -177,6 +178,11 @@ pub enum Command {
     Contracts {
         #[command(subcommand)]
         command: ContractsCommand,
+    },
+    /// Reads, checks, compares and builds design tokens.
+    Tokens {
+        #[command(subcommand)]
+        command: TokensCommand,
     },
     /// Moves content from one contract version to another.
     Migrate {
@@ -552,5 +558,7 @@ pub enum CandidateCommand {
 at_of!(CandidateCommand: Create, Show, List, Gates, Approve, Waive, Discard);
 
 mod operations;
+mod tokens;
 
 pub use operations::*;
+pub use tokens::{BumpArg, TokensCommand};

@@ -10,7 +10,7 @@ mod contract;
 mod facts;
 mod load;
 mod plan;
-mod position;
+
 mod refs;
 mod route;
 mod validate;
@@ -19,7 +19,6 @@ mod vocabulary;
 pub use compat::{Answer, Change, Comparison, Verdict, compare, compare_documents};
 pub use contract::{Contract, ContractSet};
 pub use facts::{BadRef, Facts, IndexKind, IndexedField, RefFact, RefField, split_ref};
-pub use position::line_of;
 pub use refs::rewrite_refs;
 pub use route::{RouteTemplate, RouteTemplateError};
 pub use validate::Violation;

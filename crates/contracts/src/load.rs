@@ -5,11 +5,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use ashlar_model::{ContractName, Digest, FILE_BYTES_MAX, Files, Finding, canonical_json};
+use ashlar_model::{ContractName, Digest, FILE_BYTES_MAX, Files, Finding, canonical_json, line_of};
 use serde_json::Value;
 
 use crate::{
-    Contract, ContractSet, Kind, RouteTemplate, Version, facts, line_of,
+    Contract, ContractSet, Kind, RouteTemplate, Version, facts,
     plan::Plan,
     refs::{Documents, look_up, normalize, target, walk},
     vocabulary::{OnProperty, OnSchema, Wrong},

@@ -19,7 +19,7 @@ use crate::{
     candidate::{Candidate, Work},
     definitions::{Definitions, DefinitionsCache},
     findings::{Findings, count},
-    gate::{approvals, compatibility::Compared, consumers, queries, validity},
+    gate::{approvals, compatibility::Compared, consumers, queries, tokens, validity},
     inputs::Inputs,
 };
 
@@ -296,6 +296,16 @@ impl Run<'_> {
                     inputs.add("today", Checker::today(input).to_string().as_bytes());
                 }
             }
+            "tokens" => {
+                for part in ["tokens.toml", "tokens/", "components/", "site/"] {
+                    inputs.digest(part, &definitions.part(part));
+                    inputs.digest("base", &base.as_ref().map_or(zero, |b| b.part(part)));
+                }
+                if base.as_ref().is_some_and(|b| b.part("tokens/") != definitions.part("tokens/")) {
+                    // Whether a sunset has come.
+                    inputs.add("today", Checker::today(input).to_string().as_bytes());
+                }
+            }
             _ => {
                 inputs.digest("base-contracts", &base_contracts).digest("base", &base_snapshot);
                 inputs.digest("snapshot", &input.snapshot.root()).digest("changes", &input.changes.root());
@@ -351,6 +361,13 @@ impl Run<'_> {
                 let checked = c.definitions.graph.documents().count();
                 (Work { findings, checked, reused: 0 }, count(checked, "document", "documents"))
             }
+            "tokens" => {
+                let mut findings = Findings::default();
+                let base = c.base.as_deref().map(|b| &b.tokens);
+                findings.extend(tokens::findings(&c.definitions.tokens, base, Checker::today(c.input)));
+                let checked = c.definitions.tokens.resolved.as_ref().map_or(0, |r| r.tokens.len());
+                (Work { findings, checked, reused: 0 }, count(checked, "token", "tokens"))
+            }
             _ => self.approvals()?,
         };
         let summary = match (work.findings.errors(), work.findings.total()) {
@@ -360,7 +377,11 @@ impl Run<'_> {
         };
         let (checked, reused) = (work.checked as f64, work.reused as f64);
         let report = work.findings.judged(gate, inputs, summary);
-        Ok(report.metric("checked", checked).metric("reused", reused))
+        let mut report = report.metric("checked", checked).metric("reused", reused);
+        if gate == "tokens" {
+            report.metrics.extend(c.definitions.tokens.metrics.clone());
+        }
+        Ok(report)
     }
 
     fn approvals(&self) -> Result<(Work, String), GateError> {

@@ -8,11 +8,26 @@ use ashlar_delivery::{graphql::Graph, views::Views};
 use ashlar_model::{ContractName, Digest, Files, Finding, ProjectConfig, Rules, TypeName, TypeRules};
 use ashlar_project::{Governance, Redirects, read_config};
 
-use crate::{gate::consumers, inputs::Inputs};
+use crate::{
+    gate::{consumers, tokens::Tokens},
+    inputs::Inputs,
+};
 
 /// Definition files that gates read.
-const READ: [&str; 7] =
-    ["ashlar.toml", "governance.toml", "redirects.toml", "contracts/", "views/", "consumers/", "queries/"];
+const READ: [&str; 12] = [
+    "ashlar.toml",
+    "governance.toml",
+    "redirects.toml",
+    "contracts/",
+    "views/",
+    "consumers/",
+    "queries/",
+    "tokens.toml",
+    "tokens/",
+    "components/",
+    "intents.toml",
+    "site/",
+];
 
 /// How many parsed definitions are kept: those of a candidate, its base and what is being worked on, for a few tenants.
 const KEPT_MAX: usize = 16;
@@ -33,6 +48,7 @@ pub(crate) struct Definitions {
     pub(crate) promises: OnceLock<Vec<consumers::Promise>>,
     /// The same definitions as delivery reads them, for composing bodies.
     pub(crate) delivered: OnceLock<Arc<ashlar_delivery::Definitions>>,
+    pub(crate) tokens: Tokens,
     pub(crate) governance: Governance,
     pub(crate) governance_findings: Vec<Finding>,
     pub(crate) redirects: Redirects,
@@ -104,6 +120,7 @@ impl Definitions {
             consumer_findings,
             promises: OnceLock::new(),
             delivered,
+            tokens: Tokens::load(files),
             governance,
             governance_findings,
             redirects,

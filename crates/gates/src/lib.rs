@@ -32,7 +32,7 @@ pub use report::{junit, sarif, text};
 pub use site::Site;
 
 /// The gates, in the order in which they report.
-pub const GATES: [&str; 9] = [
+pub const GATES: [&str; 10] = [
     "schema-compatibility",
     "content-validity",
     "references",
@@ -41,5 +41,6 @@ pub const GATES: [&str; 9] = [
     "views",
     "consumers",
     "persisted-queries",
+    "tokens",
     "approvals",
 ];

@@ -10,7 +10,7 @@ use std::{
 use ashlar_model::{ContractName, EntryId, EntryKey, Fields, Finding, Locale, TypeName};
 use serde_json::Value;
 
-use crate::{front_matter, locate, text::decode, value};
+use crate::{front_matter, text::decode, value};
 
 /// The folder of seed content.
 pub const FOLDER: &str = "content";
@@ -376,7 +376,7 @@ pub fn place(text: &str, source: &str, pointer: &str, body_field: &str) -> Strin
         return format!("{source} {shown}");
     }
     let line = if path.ends_with(".json") {
-        locate::line_of_pointer(text.trim_start_matches('\u{feff}'), pointer).to_string()
+        ashlar_model::line_of(text.trim_start_matches('\u{feff}'), pointer).to_string()
     } else {
         let name = pointer.split('/').nth(1).unwrap_or_default();
         match front_matter::line_of_field(text, name) {

@@ -9,7 +9,6 @@ mod glob;
 pub mod governance;
 pub mod import;
 pub mod init;
-mod locate;
 mod mapping;
 pub mod markdown;
 mod read;
@@ -20,7 +19,6 @@ mod value;
 
 pub use content::{ContentOptions, SeedEntry};
 pub use governance::Governance;
-pub use locate::line_of_pointer;
 pub use mapping::{LocaleSource, Mapping};
 pub use read::{Project, ProjectError, is_definition, read_config};
 pub use redirects::{REDIRECTS_MAX, Redirect, Redirects, normal_path};

@@ -9,12 +9,23 @@ use ashlar_model::{FILE_BYTES_MAX, Files, Finding, ProjectConfig};
 use crate::text::decode;
 
 /// Folders whose files are definitions.
-const FOLDERS: [&str; 8] =
-    ["contracts", "views", "queries", "consumers", "tokens", "components", "prompts", "evals"];
+const FOLDERS: [&str; 10] = [
+    "contracts",
+    "views",
+    "queries",
+    "consumers",
+    "tokens",
+    "components",
+    "prompts",
+    "evals",
+    "site",
+    "assets",
+];
 
 /// Files beside `ashlar.toml` that are definitions.
-const TOP_FILES: [&str; 8] = [
+const TOP_FILES: [&str; 9] = [
     "ashlar.toml",
+    "tokens.toml",
     "intents.toml",
     "gateway.toml",
     "retrieval.toml",

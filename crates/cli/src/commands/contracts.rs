@@ -155,7 +155,7 @@ pub async fn contracts(command: &ContractsCommand) -> Done {
                 .validate(&value)
                 .into_iter()
                 .map(|v| {
-                    let line = ashlar_contracts::line_of(text, &v.path);
+                    let line = ashlar_model::line_of(text, &v.path);
                     let shown = if v.path.is_empty() { "/" } else { &v.path };
                     let place = format!("{}:{line} {shown}", instance.display());
                     Finding::error(&format!("invalid-{}", v.keyword), place, v.message).help(v.help)

@@ -11,6 +11,7 @@ mod ops;
 mod project;
 mod release;
 mod serve;
+mod tokens;
 mod webhook;
 
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Release { command } => release::release(command).await,
         Command::Channel { command } => release::channel(command).await,
         Command::Contracts { command } => contracts::contracts(&command).await,
+        Command::Tokens { command } => tokens::tokens(command).await,
         Command::Migrate { command } => ops::migrate(command).await,
         Command::Audit { command } => ops::audit(command).await,
         Command::Event { command } => ops::event(command).await,

@@ -21,7 +21,9 @@ use crate::{
     GATES, GateError, Site, checker,
     definitions::Definitions,
     findings::{Findings, count},
-    gate::{approvals, compatibility::Compared, consumers, links, queries, references, routes, validity},
+    gate::{
+        approvals, compatibility::Compared, consumers, links, queries, references, routes, tokens, validity,
+    },
     inputs::Inputs,
     links::LinkRules,
 };
@@ -64,7 +66,11 @@ impl<'a> Loaded<'a> {
         let definitions = Definitions::load(&files);
         let options = content_options(&definitions);
         let mut context = Inputs::new("check");
-        context.json("locale", &options.default_locale).json("bodies", &options.body_fields);
+        // What a report holds depends on the gates there are.
+        context
+            .json("gates", &GATES)
+            .json("locale", &options.default_locale)
+            .json("bodies", &options.body_fields);
         let context = context.finish();
         let (listed_files, content_findings) = content::list(dir);
         let mut listed = Inputs::new("listed");
@@ -371,6 +377,14 @@ impl Check<'_> {
                 ));
                 let n = definitions.graph.documents().count();
                 Ok((findings, n, count(n, "document", "documents")))
+            }
+            "tokens" => {
+                let mut findings = Findings::default();
+                let tokens = &self.project.definitions.tokens;
+                let base = self.base.map(|(b, _)| &b.definitions.tokens);
+                findings.extend(tokens::findings(tokens, base, self.today.parse().unwrap_or_default()));
+                let n = tokens.resolved.as_ref().map_or(0, |r| r.tokens.len());
+                Ok((findings, n, count(n, "token", "tokens")))
             }
             _ => Ok(self.approvals()),
         }

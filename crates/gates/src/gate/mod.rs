@@ -7,4 +7,5 @@ pub(crate) mod links;
 pub(crate) mod queries;
 pub(crate) mod references;
 pub(crate) mod routes;
+pub(crate) mod tokens;
 pub(crate) mod validity;

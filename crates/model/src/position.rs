@@ -138,8 +138,10 @@ mod tests {
             ("/a/b~1c/2", 5),
             ("/d", 7),
             ("/a/no", 2),
+            ("/zz", 1),
         ] {
             assert_eq!(line_of(text, pointer), line, "{pointer}");
         }
+        assert_eq!(line_of("{\"a\\", "/b"), 1, "text that is cut off");
     }
 }

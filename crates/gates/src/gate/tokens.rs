@@ -1,0 +1,193 @@
+//! Design tokens: they can be read, keep to the rules of their project, and none that somebody uses vanishes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ashlar_model::{Files, Finding, Level};
+use ashlar_tokens::{Bump, Checked, Config, Diff, Note, Resolved, TokenSet, build, check, diff, variables};
+use jiff::civil::Date;
+
+/// The tokens of a project as they were read, with everything that its own files say against them.
+#[derive(Default)]
+pub(crate) struct Tokens {
+    /// The tokens; `None` when the project has none.
+    pub(crate) resolved: Option<Resolved>,
+    pub(crate) config: Config,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) metrics: BTreeMap<String, f64>,
+}
+
+/// Files in which custom properties are used.
+fn styles(files: &Files) -> impl Iterator<Item = (&str, &str)> {
+    files
+        .iter()
+        .filter(|(path, _)| path.starts_with("components/") || path.starts_with("site/"))
+        .filter(|(path, _)| path.ends_with(".css") || path.ends_with(".html"))
+        .filter_map(|(path, bytes)| Some((path, std::str::from_utf8(bytes).ok()?)))
+}
+
+/// Custom properties that a text defines: `--name:`, without dashes.
+fn defined(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("--").filter_map(|(at, _)| {
+        let rest = &text[at + 2..];
+        let end = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_')))?;
+        (end > 0 && rest[end..].trim_start().starts_with(':')).then(|| &rest[..end])
+    })
+}
+
+impl Tokens {
+    pub(crate) fn load(files: &Files) -> Self {
+        let Some(set) = TokenSet::of_project(files) else { return Self::default() };
+        let mut out = Self::default();
+        match Config::of_project(files) {
+            Ok(config) => out.config = config,
+            Err(finding) => out.findings.push(finding),
+        }
+        let (resolved, set, findings) = set.resolve();
+        out.findings.extend(findings);
+        let options = out.config.options(&resolved);
+        out.findings.extend(build(&resolved, &set, &[], &options).1);
+        let used: BTreeSet<String> =
+            styles(files).flat_map(|(_, text)| variables(text)).map(|(_, name)| name.to_owned()).collect();
+        let Checked { findings, metrics } = check(&set, &resolved, &out.config, Some(&used));
+        out.findings.extend(findings);
+        out.metrics = metrics;
+        out.unknown(files, &resolved);
+        for (path, bytes) in
+            files.iter().filter(|(p, _)| p.starts_with("tokens/changes/") && p.ends_with(".md"))
+        {
+            match Note::parse(path, &String::from_utf8_lossy(bytes)) {
+                Ok(note) => out.notes.push(note),
+                Err(why) => out.findings.push(
+                    Finding::error("token-note", path, why)
+                        .help("`ashlar tokens change --note \"…\"` writes one"),
+                ),
+            }
+        }
+        out.resolved = Some(resolved);
+        out
+    }
+
+    /// Custom properties in templates and style sheets that are neither a token nor defined beside it.
+    fn unknown(&mut self, files: &Files, resolved: &Resolved) {
+        let known: BTreeSet<String> =
+            resolved.tokens.iter().map(|t| ashlar_tokens::css_name(&self.config.prefix, &t.name)).collect();
+        let own: BTreeSet<&str> = styles(files).flat_map(|(_, text)| defined(text)).collect();
+        // `--x-font-size` is a part of the token `x`.
+        let part = |name: &str| {
+            name.match_indices('-').any(|(at, _)| {
+                known.contains(&name[..at])
+                    && matches!(
+                        &name[at + 1..],
+                        "font-family" | "font-size" | "font-weight" | "line-height" | "letter-spacing"
+                    )
+            })
+        };
+        for (path, text) in styles(files) {
+            for (at, name) in variables(text) {
+                if known.contains(name) || own.contains(name) || part(name) {
+                    continue;
+                }
+                let line = 1 + text[..at].matches('\n').count();
+                let message = format!("`var(--{name})` names no token.");
+                let mut finding = Finding::error("token-unknown", format!("{path}:{line}"), message);
+                let nearest = known.iter().map(|k| (common(k, name), k)).max();
+                finding = match nearest.filter(|(n, _)| *n * 2 > name.len()) {
+                    Some((_, near)) => finding.help(format!("perhaps `var(--{near})` is meant")),
+                    None => finding.help("use a token, or define the property in the same style sheet"),
+                };
+                self.findings.push(finding);
+            }
+        }
+    }
+}
+
+/// How many characters two names share at both ends.
+fn common(one: &str, two: &str) -> usize {
+    let front = one.bytes().zip(two.bytes()).take_while(|(a, b)| a == b).count();
+    let back = one.bytes().rev().zip(two.bytes().rev()).take_while(|(a, b)| a == b).count();
+    (front + back).min(one.len()).min(two.len())
+}
+
+/// How the tokens differ from those of the base, when both have some.
+pub(crate) fn difference(tokens: &Tokens, base: Option<&Tokens>) -> Option<Diff> {
+    let (new, old) = (tokens.resolved.as_ref()?, base?.resolved.as_ref()?);
+    Some(diff(old, new, &tokens.config.tolerance))
+}
+
+/// What stands against the tokens of a project, beside those that are served.
+pub(crate) fn findings(tokens: &Tokens, base: Option<&Tokens>, today: Date) -> Vec<Finding> {
+    let mut out = tokens.findings.clone();
+    // A set that cannot be read has lost nothing; it is broken.
+    if out.iter().any(|f| f.level == Level::Error && !RULES.contains(&f.code.as_str())) {
+        return out;
+    }
+    let Some(base) = base else { return out };
+    if tokens.resolved.is_none() && base.resolved.is_some() {
+        out.push(
+            Finding::error(
+                "token-removed",
+                "tokens",
+                "All tokens are gone, and those that are served are used.",
+            )
+            .help("bring tokens/ back"),
+        );
+        return out;
+    }
+    let Some(diff) = difference(tokens, Some(base)) else { return out };
+    let fresh: Vec<&Note> = tokens.notes.iter().filter(|n| !base.notes.contains(n)).collect();
+    let said = fresh.iter().map(|n| n.bump).max().unwrap_or_default();
+    for change in diff.changes.iter().filter(|c| c.bump == Bump::Major) {
+        let before =
+            base.resolved.as_ref().and_then(|r| r.get(&change.token)).and_then(|t| t.deprecated.clone());
+        let ended = before.as_ref().is_some_and(|d| {
+            d.sunset.as_ref().is_none_or(|s| s.parse::<Date>().is_ok_and(|sunset| sunset <= today))
+        });
+        if said == Bump::Major || (ended && matches!(change.kind, "removed" | "renamed")) {
+            continue;
+        }
+        let why = match before.and_then(|d| d.sunset) {
+            Some(sunset) => format!("It is deprecated until {sunset}."),
+            None => "Those who use it were not told.".to_owned(),
+        };
+        let code = match change.kind {
+            "removed" | "renamed" => "token-removed",
+            _ => "token-breaking",
+        };
+        out.push(Finding::error(code, format!("tokens {}", change.token), format!("{} {why}", change.message)).help(
+            "keep it with `$deprecated` and its replacement for a while, or say that this version breaks: `ashlar tokens change --bump major --note \"…\"`",
+        ));
+    }
+    if let Some(lowest) = fresh.iter().find(|_| said < diff.verdict && diff.verdict < Bump::Major) {
+        out.push(
+            Finding::error(
+                "token-note",
+                lowest.path.clone(),
+                format!(
+                    "The change note says {}, and the tokens differ by a {} change.",
+                    said.word(),
+                    diff.verdict.word()
+                ),
+            )
+            .help(format!("write `bump: {}`", diff.verdict.word())),
+        );
+    }
+    out
+}
+
+/// Codes of rules: tokens that break them can be read all the same.
+const RULES: [&str; 13] = [
+    "token-layer",
+    "token-raw",
+    "token-naming",
+    "token-cap",
+    "token-near-duplicate",
+    "token-contrast",
+    "token-target",
+    "token-motion",
+    "token-unused",
+    "token-deprecated",
+    "token-unknown",
+    "token-config",
+    "token-note",
+];

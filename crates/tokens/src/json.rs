@@ -1,0 +1,123 @@
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// A JSON value that keeps the order of members. A member that stands twice is an error, because one of the two
+/// would be lost without a word.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Json {
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(Box<str>),
+    List(Vec<Json>),
+    Object(Vec<(Box<str>, Json)>),
+}
+
+impl Json {
+    pub(crate) fn get(&self, member: &str) -> Option<&Json> {
+        match self {
+            Self::Object(members) => members.iter().find(|(name, _)| **name == *member).map(|(_, v)| v),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value under a JSON pointer's steps.
+    pub(crate) fn at<'a>(&self, steps: impl Iterator<Item = &'a str>) -> Option<&Json> {
+        let mut here = self;
+        for step in steps {
+            here = match here {
+                Self::Object(_) => here.get(step)?,
+                Self::List(items) => items.get(step.parse::<usize>().ok()?)?,
+                _ => return None,
+            };
+        }
+        Some(here)
+    }
+
+    /// What kind of value it is, for messages.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::List(_) => "a list",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Any)
+    }
+}
+
+struct Any;
+
+impl<'de> Visitor<'de> for Any {
+    type Value = Json;
+
+    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::Number(value as f64))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+        Ok(Json::Number(value as f64))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
+        Ok(Json::Number(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
+        Ok(Json::Text(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
+        let mut object: Vec<(Box<str>, Json)> = Vec::new();
+        let mut seen = rustc_hash::FxHashSet::default();
+        while let Some((name, value)) = members.next_entry::<Box<str>, Json>()? {
+            // Small objects are searched, so that the common case builds no set.
+            let twice = match object.len() {
+                0..16 => object.iter().any(|(known, _)| *known == name),
+                16 => {
+                    seen.extend(object.iter().map(|(known, _)| known.clone()));
+                    !seen.insert(name.clone())
+                }
+                _ => !seen.insert(name.clone()),
+            };
+            if twice {
+                return Err(A::Error::custom(format_args!("`{name}` stands twice in one object")));
+            }
+            object.push((name, value));
+        }
+        Ok(Json::Object(object))
+    }
+}

@@ -1,0 +1,38 @@
+//! Design tokens: read (DTCG 2025.10 with resolver documents), resolve, check, build, compare, package.
+//!
+//! [`TokenSet`] holds every definition as it was read; [`TokenSet::resolve`] follows the references and gives
+//! [`Resolved`], which everything behind it works on. A token's values are kept for the combinations of contexts that
+//! can change it and no others, so that sixteen modifiers cost nothing where only one matters.
+//!
+//! Invariant: this crate does no I/O; files come in as text, and what is built goes out as text.
+
+mod color;
+mod config;
+mod css_value;
+mod diff;
+mod json;
+mod outputs;
+mod package;
+mod read;
+mod resolve;
+mod resolver;
+mod rules;
+mod source;
+mod value;
+mod variables;
+mod version;
+
+pub use color::{Color, Space, apca, contrast_ratio, delta_e_2000};
+pub use config::{
+    CONFIG, Config, Contrast, Divergence, Layers, Motion, Names, Near, Severity, Target, Tolerance,
+};
+pub use diff::{Change, Diff, diff};
+pub use outputs::{BuildOptions, Output, OutputFile, build, css_name};
+pub use package::{Note, Package, changelog, pack};
+pub use resolve::{Combination, Resolved, Token};
+pub use resolver::Fetch;
+pub use rules::{Checked, check};
+pub use source::{Deprecation, FILE_BYTES_MAX, MODIFIERS_MAX, Modifier, SourceFile, TOKENS_MAX, TokenSet};
+pub use value::{Border, Dimension, Shadow, Stop, StrokeStyle, Transition, Type, Typography, Unit, Value};
+pub use variables::variables;
+pub use version::{Bump, Version};

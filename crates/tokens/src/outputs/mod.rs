@@ -1,0 +1,251 @@
+//! What tokens are built into.
+
+mod css;
+mod json;
+mod native;
+mod script;
+
+use std::collections::BTreeMap;
+
+use ashlar_model::Finding;
+use rustc_hash::FxHashMap;
+
+use crate::{Combination, Resolved, TokenSet, Value, css_value};
+
+/// A form in which tokens are given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Output {
+    /// Custom properties, with contexts as attributes and media queries: `tokens.css`.
+    Css,
+    /// Resolved values with their contexts, and the format itself without references: `tokens.json`, `tokens.dtcg.json`.
+    Json,
+    /// An ES module with types: `tokens.js`, `tokens.d.ts`.
+    Ts,
+    /// Variables and maps: `_tokens.scss`.
+    Scss,
+    /// SwiftUI: `Tokens.swift`.
+    Swift,
+    /// Jetpack Compose: `Tokens.kt`.
+    Kotlin,
+    /// A theme for Tailwind 4: `tailwind.css`.
+    Tailwind,
+}
+
+impl Output {
+    /// Every output with its word.
+    pub const ALL: [(Self, &'static str); 7] = [
+        (Self::Css, "css"),
+        (Self::Json, "json"),
+        (Self::Ts, "ts"),
+        (Self::Scss, "scss"),
+        (Self::Swift, "swift"),
+        (Self::Kotlin, "kotlin"),
+        (Self::Tailwind, "tailwind"),
+    ];
+
+    /// The output with this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, w)| *w == word).map(|(o, _)| *o)
+    }
+}
+
+/// A file that was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputFile {
+    /// Its name.
+    pub path: &'static str,
+    /// Its text.
+    pub text: String,
+}
+
+/// How names and contexts are written.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// Stands before every name, such as `acme`.
+    pub prefix: String,
+    /// Media queries that choose a context when no attribute does: `theme=dark` → `(prefers-color-scheme: dark)`.
+    pub media: BTreeMap<String, String>,
+}
+
+impl BuildOptions {
+    /// The media queries that browsers have for contexts with the usual names.
+    pub fn usual_media(resolved: &Resolved) -> BTreeMap<String, String> {
+        const USUAL: [(&str, &str); 4] = [
+            ("dark", "(prefers-color-scheme: dark)"),
+            ("high-contrast", "(prefers-contrast: more)"),
+            ("reduced", "(prefers-reduced-motion: reduce)"),
+            ("reduced-motion", "(prefers-reduced-motion: reduce)"),
+        ];
+        let mut media = BTreeMap::new();
+        for modifier in &resolved.modifiers {
+            for context in &modifier.contexts[1..] {
+                if let Some((_, query)) = USUAL.iter().find(|(word, _)| word == context) {
+                    media.insert(format!("{}={context}", modifier.name), (*query).to_owned());
+                }
+            }
+        }
+        media
+    }
+}
+
+/// Builds the outputs. Names that would be the same in an output are findings, and the later one is left out.
+pub fn build(
+    resolved: &Resolved,
+    set: &TokenSet,
+    outputs: &[Output],
+    options: &BuildOptions,
+) -> (Vec<OutputFile>, Vec<Finding>) {
+    let (plan, findings) = Plan::new(resolved, set, options);
+    let mut files = Vec::new();
+    let mut wanted = outputs.to_vec();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut add = |path, text| files.push(OutputFile { path, text });
+    for output in wanted {
+        match output {
+            Output::Css => add("tokens.css", css::css(&plan, options)),
+            Output::Json => {
+                add("tokens.json", json::resolved(&plan));
+                add("tokens.dtcg.json", json::dtcg(&plan));
+            }
+            Output::Ts => {
+                add("tokens.js", script::module(&plan));
+                add("tokens.d.ts", script::types(&plan));
+            }
+            Output::Scss => add("_tokens.scss", script::scss(&plan)),
+            Output::Swift => add("Tokens.swift", native::swift(&plan)),
+            Output::Kotlin => add("Tokens.kt", native::kotlin(&plan)),
+            Output::Tailwind => add("tailwind.css", css::tailwind(&plan)),
+        }
+    }
+    (files, findings)
+}
+
+/// What all outputs need: names and CSS texts, computed once.
+pub(crate) struct Plan<'a> {
+    pub(crate) resolved: &'a Resolved,
+    /// The name of each token in CSS, without dashes before it; `None` for one that is left out.
+    pub(crate) names: Vec<Option<String>>,
+    /// The CSS of each value.
+    pub(crate) css: Vec<String>,
+    /// Combinations other than the default with the tokens that differ there, by how many contexts they name.
+    pub(crate) differing: Vec<(Combination, Vec<(u32, u32)>)>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(resolved: &'a Resolved, set: &TokenSet, options: &BuildOptions) -> (Self, Vec<Finding>) {
+        let mut findings = Vec::new();
+        let mut taken: FxHashMap<String, u32> = FxHashMap::default();
+        taken.reserve(resolved.tokens.len());
+        let mut names = Vec::with_capacity(resolved.tokens.len());
+        for (at, token) in resolved.tokens.iter().enumerate() {
+            let name = css_name(&options.prefix, &token.name);
+            match taken.get(&name) {
+                Some(other) => {
+                    let other = &resolved.tokens[*other as usize].name;
+                    findings.push(
+                        Finding::error(
+                            "token-clash",
+                            set.place_of_token(token),
+                            format!("`{}` and `{other}` would both be `--{name}`.", token.name),
+                        )
+                        .help("rename one of them"),
+                    );
+                    names.push(None);
+                }
+                None => {
+                    taken.insert(name.clone(), at as u32);
+                    names.push(Some(name));
+                }
+            }
+        }
+        let css = resolved.values.iter().map(Value::css).collect::<Vec<_>>();
+        let mut differing: BTreeMap<(usize, Combination), Vec<(u32, u32)>> = BTreeMap::new();
+        for (at, token) in resolved
+            .tokens
+            .iter()
+            .enumerate()
+            .filter(|(_, t)| t.variants.len() > 1 || t.variants.first().is_some_and(|v| v.0 != 0))
+        {
+            // What the cascade gives without a rule of its own: the last rule that applies among those with the most contexts.
+            let mut rules: Vec<(usize, Combination, u32)> = Vec::new();
+            let mut variants: Vec<_> =
+                token.variants.iter().map(|(c, v)| (resolved.contexts(*c).count(), *c, *v)).collect();
+            variants.sort_unstable();
+            for (count, combination, value) in variants {
+                let applies = |rule: Combination| {
+                    resolved.modifiers.iter().enumerate().all(|(m, _)| {
+                        let digit = resolved.digit(rule, m);
+                        digit == 0 || digit == resolved.digit(combination, m)
+                    })
+                };
+                let given = rules.iter().rev().find(|(_, c, _)| applies(*c)).map(|(_, _, v)| *v);
+                if given.is_some_and(|g| g == value || css[g as usize] == css[value as usize]) {
+                    continue;
+                }
+                rules.push((count, combination, value));
+                if combination != 0 {
+                    differing.entry((count, combination)).or_default().push((at as u32, value));
+                }
+            }
+        }
+        let differing = differing.into_iter().map(|((_, c), tokens)| (c, tokens)).collect();
+        (Self { resolved, names, css, differing }, findings)
+    }
+
+    /// Position, name and default value of every token that has one.
+    pub(crate) fn defaults(&self) -> impl Iterator<Item = (usize, &str, u32)> {
+        self.resolved.tokens.iter().enumerate().filter_map(|(at, token)| {
+            let (combination, value) = token.variants.first()?;
+            (*combination == 0).then_some((at, self.names[at].as_deref()?, *value))
+        })
+    }
+
+    pub(crate) fn value(&self, at: u32) -> &Value {
+        &self.resolved.values[at as usize]
+    }
+
+    /// The lines of one declaration: the value, and the parts that CSS needs one by one.
+    pub(crate) fn declarations(&self, value: u32, mut line: impl FnMut(&str, &str)) {
+        line("", &self.css[value as usize]);
+        for (part, text) in css_value::parts(self.value(value)) {
+            line(part, &text);
+        }
+    }
+}
+
+/// The name of a token in CSS: `semantic.color.textDefault.$root` becomes `semantic-color-text-default`.
+pub fn css_name(prefix: &str, name: &str) -> String {
+    let mut out = String::with_capacity(prefix.len() + name.len() + 4);
+    out.push_str(prefix);
+    for step in name.split('.').filter(|s| *s != "$root") {
+        if !out.is_empty() && !out.ends_with('-') {
+            out.push('-');
+        }
+        let mut before = ' ';
+        for c in step.chars() {
+            if c.is_ascii_uppercase() {
+                if before.is_ascii_lowercase() || before.is_ascii_digit() {
+                    out.push('-');
+                }
+                out.push(c.to_ascii_lowercase());
+            } else if c.is_alphanumeric() || matches!(c, '-' | '_') {
+                out.push(c);
+            } else if !out.ends_with('-') {
+                out.push('-');
+            }
+            before = c;
+        }
+    }
+    out
+}
+
+/// A JSON string.
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+/// Text that cannot end a comment.
+pub(crate) fn comment(text: &str) -> String {
+    text.replace("*/", "* /").replace(['\n', '\r'], " ")
+}

@@ -1,0 +1,517 @@
+use std::collections::BTreeMap;
+
+use ashlar_model::{Finding, Level};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::{
+    Type, Value,
+    json::Json,
+    read::{Notes, Wrong, read},
+    source::{Def, Deprecation, Modifier, Ref, TokenSet, reference, references},
+};
+
+/// The most contexts one token may depend on at once.
+const VARIANTS_MAX: u64 = 4_096;
+/// The most references that lead from one to the next.
+const HOPS_MAX: usize = 100;
+
+/// A combination of contexts: one number in which each modifier has a digit, 0 for its default context.
+pub type Combination = u64;
+
+/// A set of tokens without references: what every token is, in every combination of contexts.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    /// The name of the set.
+    pub name: String,
+    /// The modifiers, whose contexts are the digits of a combination.
+    pub modifiers: Vec<Modifier>,
+    /// The tokens, in the order of their files.
+    pub tokens: Vec<Token>,
+    /// Every value that stands in a token, once per definition.
+    pub values: Vec<Value>,
+    by_name: FxHashMap<Box<str>, u32>,
+    strides: Vec<u64>,
+}
+
+/// A token with its values.
+#[derive(Debug)]
+pub struct Token {
+    /// Its path, with `.` between names.
+    pub name: Box<str>,
+    /// Its type.
+    pub ty: Type,
+    /// What it is for.
+    pub description: Option<Box<str>>,
+    /// Set when it should not be used any more.
+    pub deprecated: Option<Box<Deprecation>>,
+    /// The modifiers that change its value: a bit for each.
+    pub modifiers: u32,
+    /// Its value by combination, in the digits of its own modifiers; the default first. A combination in which it is not
+    /// defined is missing.
+    pub variants: Vec<(Combination, u32)>,
+    /// The token it is an alias of in the default contexts.
+    pub alias_of: Option<u32>,
+    /// Whether a literal stands anywhere in its definitions, be it in one part of one.
+    pub has_literal: bool,
+    /// Every token it refers to, in any context.
+    pub uses: Vec<u32>,
+    /// Where it is defined, for messages.
+    pub(crate) place: (u32, Box<str>),
+}
+
+impl Resolved {
+    /// The token with this name.
+    pub fn get(&self, name: &str) -> Option<&Token> {
+        self.by_name.get(name).map(|at| &self.tokens[*at as usize])
+    }
+
+    /// The position of the token with this name.
+    pub fn position(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The value of a token in a combination; `None` when it is not defined there.
+    pub fn value(&self, token: &Token, combination: Combination) -> Option<&Value> {
+        let own = self.restrict(combination, token.modifiers);
+        let at = token.variants.iter().find(|(c, _)| *c == own)?.1;
+        Some(&self.values[at as usize])
+    }
+
+    /// The value in the default contexts, or else in the first in which it is defined.
+    pub fn default_value(&self, token: &Token) -> Option<&Value> {
+        token.variants.first().map(|(_, at)| &self.values[*at as usize])
+    }
+
+    /// The context of a modifier in a combination, by position.
+    pub fn digit(&self, combination: Combination, modifier: usize) -> usize {
+        (combination / self.strides[modifier]) as usize % self.modifiers[modifier].contexts.len()
+    }
+
+    /// A combination from contexts by name; a modifier that is not named has its default.
+    pub fn combination<'a>(
+        &self,
+        contexts: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Option<Combination> {
+        let mut combination = 0;
+        for (modifier, context) in contexts {
+            let at = self.modifiers.iter().position(|m| m.name == modifier)?;
+            let digit = self.modifiers[at].contexts.iter().position(|c| c == context)?;
+            combination += digit as u64 * self.strides[at];
+        }
+        Some(combination)
+    }
+
+    /// The contexts of a combination that are not the default, as `theme=dark, density=compact`; `default` for none.
+    pub fn shown(&self, combination: Combination) -> String {
+        let parts: Vec<String> = self.contexts(combination).map(|(m, c)| format!("{m}={c}")).collect();
+        if parts.is_empty() { "default".to_owned() } else { parts.join(", ") }
+    }
+
+    /// Modifier and context for each that is not the default.
+    pub fn contexts(&self, combination: Combination) -> impl Iterator<Item = (&str, &str)> {
+        self.modifiers.iter().enumerate().filter_map(move |(at, m)| {
+            let digit = self.digit(combination, at);
+            (digit > 0).then(|| (m.name.as_str(), m.contexts[digit].as_str()))
+        })
+    }
+
+    /// Every combination of the modifiers in `mask`, the default first.
+    pub fn combinations(&self, mask: u32) -> Vec<Combination> {
+        combinations(&self.modifiers, &self.strides, mask)
+    }
+
+    /// A combination in which modifiers outside `mask` have their default.
+    pub fn restrict(&self, combination: Combination, mask: u32) -> Combination {
+        restrict(&self.modifiers, &self.strides, combination, mask)
+    }
+}
+
+fn restrict(modifiers: &[Modifier], strides: &[u64], combination: Combination, mask: u32) -> Combination {
+    if combination == 0 || mask == 0 {
+        return 0;
+    }
+    modifiers
+        .iter()
+        .zip(strides)
+        .enumerate()
+        .filter(|(at, _)| mask & (1 << at) != 0)
+        .map(|(_, (m, stride))| (combination / stride) % m.contexts.len() as u64 * stride)
+        .sum()
+}
+
+fn combinations(modifiers: &[Modifier], strides: &[u64], mask: u32) -> Vec<Combination> {
+    let mut all = vec![0];
+    for (at, modifier) in modifiers.iter().enumerate().filter(|(at, _)| mask & (1 << at) != 0) {
+        let digits = 0..modifier.contexts.len() as u64;
+        all = digits.flat_map(|d| all.iter().map(move |c| c + d * strides[at]).collect::<Vec<_>>()).collect();
+    }
+    all
+}
+
+impl TokenSet {
+    /// Follows every reference, in every combination of contexts that matters. What was wrong with the files and with
+    /// the values comes with it; a token that cannot be resolved is left out.
+    pub fn resolve(mut self) -> (Resolved, TokenSet, Vec<Finding>) {
+        let mut strides = Vec::new();
+        let mut stride: u64 = 1;
+        for modifier in &self.modifiers {
+            strides.push(stride);
+            // 16 modifiers of 16 contexts are 2^64; what does not fit cannot be used together anyway.
+            stride = stride.saturating_mul(modifier.contexts.len() as u64);
+        }
+        let uses: Vec<Vec<u32>> = self.tokens.iter().map(|t| self.uses(&t.defs)).collect();
+        let masks = self.masks(&uses);
+        let mut work = Work {
+            set: &self,
+            strides: &strides,
+            masks: &masks,
+            memo: FxHashMap::default(),
+            values: Vec::with_capacity(self.tokens.len()),
+            literal: FxHashMap::default(),
+            stack: Vec::new(),
+            findings: Vec::new(),
+            told: FxHashSet::default(),
+            notes: Notes::default(),
+        };
+        let mut resolved =
+            Resolved { name: self.name.clone(), modifiers: self.modifiers.clone(), ..Resolved::default() };
+        let mut positions: Vec<Option<u32>> = vec![None; self.tokens.len()];
+        let mut tokens = Vec::with_capacity(self.tokens.len());
+        for (at, defs) in self.tokens.iter().enumerate() {
+            let own = combinations(&self.modifiers, &strides, masks[at]);
+            if own.len() as u64 > VARIANTS_MAX {
+                let place = self.place_of(&defs.defs[0], &defs.name, "");
+                work.findings.push(Finding::error(
+                    "token-contexts",
+                    place,
+                    format!(
+                        "`{}` depends on {} combinations of contexts; {VARIANTS_MAX} are the most.",
+                        defs.name,
+                        own.len()
+                    ),
+                ));
+                continue;
+            }
+            let mut variants = Vec::with_capacity(own.len());
+            let mut ty = None;
+            for combination in own {
+                if let Some((value, found)) = work.token(at as u32, combination) {
+                    variants.push((combination, value));
+                    ty.get_or_insert(found);
+                }
+            }
+            let Some(ty) = ty else { continue };
+            let last = |f: &dyn Fn(&Def) -> bool| defs.defs.iter().rev().find(|d| f(d));
+            let shown = last(&|d| d.when.is_empty()).unwrap_or(&defs.defs[0]);
+            let alias = |d: &Def| reference(&d.value).is_some_and(|r| r.part.is_empty());
+            positions[at] = Some(tokens.len() as u32);
+            tokens.push(Token {
+                name: defs.name.clone(),
+                ty,
+                description: last(&|d| d.description.is_some()).and_then(|d| d.description.clone()),
+                deprecated: last(&|d| d.deprecated.is_some()).and_then(|d| d.deprecated.clone()),
+                modifiers: masks[at],
+                variants,
+                alias_of: work
+                    .active(at as u32, 0)
+                    .filter(|d| alias(d))
+                    .and_then(|d| self.by_name.get(&*reference(&d.value)?.token).copied()),
+                has_literal: defs.defs.iter().any(|d| has_literal(&d.value)),
+                uses: Vec::new(),
+                place: (shown.layer, shown.origin.clone().unwrap_or_else(|| defs.name.clone())),
+            });
+        }
+        let Work { values, mut findings, notes, .. } = work;
+        for (at, position) in positions.iter().enumerate().filter_map(|(at, p)| Some((at, (*p)?))) {
+            let token = &mut tokens[position as usize];
+            token.uses = uses[at].iter().filter_map(|u| positions[*u as usize]).collect();
+            token.alias_of = token.alias_of.and_then(|a| positions[a as usize]);
+            resolved.by_name.insert(token.name.clone(), position);
+        }
+        findings.extend(notes.findings(&self));
+        resolved.tokens = tokens;
+        resolved.values = values;
+        resolved.strides = strides;
+        let mut all = std::mem::take(&mut self.findings);
+        all.append(&mut findings);
+        all.sort_by_key(|f| std::cmp::Reverse(f.level));
+        let errors = all.iter().filter(|f| f.level == Level::Error).count();
+        if errors > crate::source::FINDINGS_MAX {
+            let left = errors - crate::source::FINDINGS_MAX;
+            all.drain(crate::source::FINDINGS_MAX..errors);
+            all.push(Finding::error("token-more", "tokens", format!("And {left} errors more.")));
+        }
+        (resolved, self, all)
+    }
+
+    /// The line and pointer where a token stands.
+    pub fn place_of_token(&self, token: &Token) -> String {
+        self.place(token.place.0, &token.place.1, "")
+    }
+
+    fn uses(&self, defs: &[Def]) -> Vec<u32> {
+        let mut uses = Vec::new();
+        for def in defs {
+            references(&def.value, &mut |name| uses.extend(self.by_name.get(name)));
+        }
+        uses.sort_unstable();
+        uses.dedup();
+        uses
+    }
+
+    /// The modifiers that can change each token: its own, and those of what it refers to.
+    fn masks(&self, uses: &[Vec<u32>]) -> Vec<u32> {
+        let own = |at: usize| {
+            self.tokens[at].defs.iter().flat_map(|d| &d.when).fold(0_u32, |mask, (m, _)| mask | 1 << m)
+        };
+        let mut masks: Vec<u32> = (0..uses.len()).map(own).collect();
+        if self.modifiers.is_empty() {
+            return masks;
+        }
+        // Aliases mostly point backwards, so that a few rounds are enough; the masks only grow.
+        loop {
+            let mut changed = false;
+            for order in [0, 1] {
+                for step in 0..uses.len() {
+                    let at = if order == 0 { step } else { uses.len() - 1 - step };
+                    let mask = uses[at].iter().fold(masks[at], |mask, used| mask | masks[*used as usize]);
+                    changed |= mask != masks[at];
+                    masks[at] = mask;
+                }
+            }
+            if !changed {
+                return masks;
+            }
+        }
+    }
+}
+
+type Outcome = Option<(u32, Type)>;
+
+pub(crate) struct Work<'a> {
+    set: &'a TokenSet,
+    strides: &'a [u64],
+    masks: &'a [u32],
+    memo: FxHashMap<(u32, Combination), Outcome>,
+    values: Vec<Value>,
+    /// Values without references, by the definition they stand in: the same in every combination.
+    literal: FxHashMap<*const Def, Outcome>,
+    stack: Vec<(u32, Combination)>,
+    findings: Vec<Finding>,
+    told: FxHashSet<(Box<str>, String)>,
+    pub(crate) notes: Notes,
+}
+
+impl<'a> Work<'a> {
+    fn active(&self, token: u32, combination: Combination) -> Option<&'a Def> {
+        let applies = |def: &&Def| {
+            def.when.iter().all(|(m, c)| {
+                let count = self.set.modifiers[*m as usize].contexts.len() as u64;
+                (combination / self.strides[*m as usize]) % count == u64::from(*c)
+            })
+        };
+        self.set.tokens[token as usize].defs.iter().rev().find(applies)
+    }
+
+    fn tell(&mut self, name: &str, def: &Def, wrong: Wrong) {
+        // A value that is wrong is wrong in every context.
+        if self.findings.len() < crate::source::FINDINGS_MAX
+            && self.told.insert((name.into(), wrong.message.clone()))
+        {
+            let part = format!("/$value{}", wrong.part);
+            let place = self.set.place_of(def, name, &part);
+            self.findings.push(Finding::error(wrong.code, place, wrong.message).help(wrong.help));
+        }
+    }
+
+    fn token(&mut self, token: u32, combination: Combination) -> Outcome {
+        let combination =
+            restrict(&self.set.modifiers, self.strides, combination, self.masks[token as usize]);
+        if let Some(known) = self.memo.get(&(token, combination)) {
+            return *known;
+        }
+        let def = self.active(token, combination)?;
+        if let Some(known) = self.literal.get(&std::ptr::from_ref(def)) {
+            return *known;
+        }
+        let name = &self.set.tokens[token as usize].name;
+        if let Some(from) = self.stack.iter().position(|s| *s == (token, combination)) {
+            let mut path: Vec<&str> =
+                self.stack[from..].iter().map(|(t, _)| &*self.set.tokens[*t as usize].name).collect();
+            // Told once, at the token that comes first in the files.
+            let first = self.stack[from..].iter().map(|(t, _)| *t).min().unwrap_or(token);
+            path.push(name);
+            let message = format!("The references run in a circle: {}.", path.join(" → "));
+            let members: BTreeMap<&str, ()> = path.iter().map(|p| (*p, ())).collect();
+            let key = members.keys().copied().collect::<Vec<_>>().join(" ");
+            if self.told.insert((key.into(), "circle".to_owned())) {
+                let first = &self.set.tokens[first as usize];
+                if let Some(def) = first.defs.last() {
+                    let place = self.set.place_of(def, &first.name, "/$value");
+                    self.findings.push(
+                        Finding::error("token-cycle", place, message)
+                            .help("give one of them a value of its own"),
+                    );
+                }
+            }
+            return None;
+        }
+        if self.stack.len() > HOPS_MAX {
+            self.tell(
+                name,
+                def,
+                Wrong::new(
+                    "token-alias",
+                    format!("More than {HOPS_MAX} references lead from one to the next."),
+                )
+                .help("shorten the chain"),
+            );
+            return None;
+        }
+        self.stack.push((token, combination));
+        let outcome = self.value_of(name, def, combination);
+        self.stack.pop();
+        let mut plain = true;
+        references(&def.value, &mut |_| plain = false);
+        if plain {
+            self.literal.insert(std::ptr::from_ref(def), outcome);
+        } else {
+            self.memo.insert((token, combination), outcome);
+        }
+        outcome
+    }
+
+    fn value_of(&mut self, name: &str, def: &'a Def, combination: Combination) -> Outcome {
+        if let Some(Ref { token: target, part }) = reference(&def.value)
+            && part.is_empty()
+        {
+            let Some(target_at) = self.set.by_name.get(&*target).copied() else {
+                let wrong = self.dangling(&target);
+                self.tell(name, def, wrong);
+                return None;
+            };
+            let (value, ty) = self.token(target_at, combination)?;
+            let Some(own) = def.ty.filter(|own| *own != ty) else { return Some((value, ty)) };
+            if own.is_standard() && ty.is_standard() {
+                let wrong = Wrong::new(
+                    "token-alias-type",
+                    format!("`{name}` is a {own} and refers to `{target}`, which is a {ty}."),
+                )
+                .help("refer to a token of the same type, or change `$type`");
+                self.tell(name, def, wrong);
+                return None;
+            }
+            // What is not of the format is read as what it stands for.
+        }
+        let Some(ty) = def.ty else {
+            let wrong = Wrong::new(
+                "token-type",
+                format!("`{name}` has no type: neither it nor a group it lies in says `$type`."),
+            )
+            .help(format!("add a `$type`: {}", Type::ALL.map(|(_, w)| w).join(", ")));
+            self.tell(name, def, wrong);
+            return None;
+        };
+        match read(self, def, ty, &def.value, combination) {
+            Ok(value) => {
+                self.values.push(value);
+                Some((self.values.len() as u32 - 1, ty))
+            }
+            Err(wrong) => {
+                self.tell(name, def, wrong);
+                None
+            }
+        }
+    }
+
+    fn dangling(&self, target: &str) -> Wrong {
+        let is_group =
+            self.set.tokens.iter().any(|t| t.name.strip_prefix(target).is_some_and(|r| r.starts_with('.')));
+        if is_group {
+            return Wrong::new("token-alias", format!("`{{{target}}}` is a group, not a token."))
+                .help(format!("refer to a token in it, such as `{{{target}.$root}}` if it has one"));
+        }
+        let nearest = self
+            .set
+            .tokens
+            .iter()
+            .map(|t| (distance(&t.name, target), &t.name))
+            .filter(|(d, _)| *d <= 3 && d * 2 < target.len())
+            .min();
+        let wrong = Wrong::new("token-alias", format!("`{{{target}}}` leads to no token."));
+        match nearest {
+            Some((_, name)) => wrong.help(format!("perhaps `{{{name}}}` is meant")),
+            None => wrong.help("correct the reference, or define the token"),
+        }
+    }
+
+    /// Follows references until there is a literal. Parts inside it can still be references.
+    pub(crate) fn literal(&mut self, json: &'a Json, combination: Combination) -> Result<&'a Json, Wrong> {
+        let mut here = json;
+        for _ in 0..HOPS_MAX {
+            let Some(Ref { token, part }) = reference(here) else {
+                if let Json::Object(members) = here
+                    && let Some((_, to)) = members.iter().find(|(n, _)| &**n == "$ref")
+                {
+                    let shown = to.text().unwrap_or("$ref");
+                    return Err(Wrong::new(
+                        "token-alias",
+                        format!("`{shown}` is not a reference inside the tokens."),
+                    )
+                    .help("write \"#/path/to/token/$value\""));
+                }
+                return Ok(here);
+            };
+            let Some(at) = self.set.by_name.get(&*token).copied() else { return Err(self.dangling(&token)) };
+            let Some(target) = self.active(at, combination) else {
+                return Err(Wrong::new(
+                    "token-alias",
+                    format!("`{{{token}}}` is not defined in every context that needs it."),
+                )
+                .help("give it a value outside of modifiers"));
+            };
+            let mut value = &target.value;
+            for step in &part {
+                value = self.literal(value, combination)?;
+                value = value.at(std::iter::once(step.as_str())).ok_or_else(|| {
+                    Wrong::new(
+                        "token-alias",
+                        format!("The value of `{token}` has no part `{}`.", part.join("/")),
+                    )
+                    .help("correct the JSON pointer")
+                })?;
+            }
+            here = value;
+        }
+        Err(Wrong::new("token-cycle", "The references of this value run in a circle.")
+            .help("give one of them a value of its own"))
+    }
+}
+
+fn has_literal(json: &Json) -> bool {
+    match json {
+        _ if reference(json).is_some() => false,
+        Json::List(items) => items.iter().any(has_literal),
+        Json::Object(members) => members.iter().any(|(_, v)| has_literal(v)),
+        _ => true,
+    }
+}
+
+/// The number of letters to change, bounded: for "perhaps … is meant".
+fn distance(one: &str, two: &str) -> usize {
+    let (one, two): (Vec<char>, Vec<char>) = (one.chars().collect(), two.chars().collect());
+    if one.len().abs_diff(two.len()) > 3 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=two.len()).collect();
+    for (i, a) in one.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in two.iter().enumerate() {
+            let cost = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[two.len()]
+}

@@ -1,0 +1,555 @@
+use ashlar_model::{Finding, line_of};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::{Type, json::Json};
+
+/// The largest token file, in bytes.
+pub const FILE_BYTES_MAX: usize = 32 << 20;
+/// The most tokens of a set.
+pub const TOKENS_MAX: usize = 200_000;
+/// The most modifiers of a set, and the most contexts of a modifier.
+pub const MODIFIERS_MAX: usize = 16;
+/// The deepest group.
+const DEPTH_MAX: usize = 64;
+/// The most findings that are told.
+pub(crate) const FINDINGS_MAX: usize = 200;
+
+/// One token file: its name for messages, and its text.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// Relative path with `/` separators.
+    pub path: String,
+    /// The text.
+    pub text: String,
+}
+
+/// A choice that changes values, such as `theme` with the contexts `light` and `dark`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Modifier {
+    /// Its name.
+    pub name: String,
+    /// Its contexts, the default one first.
+    pub contexts: Vec<String>,
+    /// What it is for.
+    pub description: String,
+}
+
+/// Tokens that apply always or in one context, in the order of the resolver document.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) file: u32,
+    /// Where in the file the tokens stand, as a JSON pointer.
+    pub(crate) base: String,
+    pub(crate) when: Vec<(u16, u16)>,
+    pub(crate) json: Json,
+}
+
+/// That a token should not be used any more.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Deprecation {
+    /// Why, in the words of its owner; can be empty.
+    pub reason: String,
+    /// The token that takes its place.
+    pub replaced_by: Option<String>,
+    /// The day it goes, as `YYYY-MM-DD`.
+    pub sunset: Option<String>,
+}
+
+/// One definition of a token; the last one that applies counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Def {
+    pub(crate) value: Json,
+    pub(crate) ty: Option<Type>,
+    pub(crate) layer: u32,
+    /// The token it was inherited from by `$extends`.
+    pub(crate) origin: Option<Box<str>>,
+    pub(crate) when: Vec<(u16, u16)>,
+    pub(crate) description: Option<Box<str>>,
+    pub(crate) deprecated: Option<Box<Deprecation>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TokenDefs {
+    pub(crate) name: Box<str>,
+    pub(crate) defs: Vec<Def>,
+}
+
+#[derive(Debug)]
+struct Extends {
+    group: String,
+    target: String,
+    layer: u32,
+    when: Vec<(u16, u16)>,
+}
+
+/// A reference inside a value: to a token, and to a part of its value.
+pub(crate) struct Ref<'a> {
+    pub(crate) token: std::borrow::Cow<'a, str>,
+    pub(crate) part: Vec<String>,
+}
+
+/// `{a.b}` and `{"$ref": "#/a/b/$value/…"}`; `None` for a literal.
+pub(crate) fn reference(json: &Json) -> Option<Ref<'_>> {
+    match json {
+        Json::Text(text) => {
+            let name = text.strip_prefix('{')?.strip_suffix('}')?;
+            (!name.contains(['{', '}'])).then_some(Ref { token: name.trim().into(), part: Vec::new() })
+        }
+        Json::Object(_) => {
+            let pointer = json.get("$ref")?.text()?.strip_prefix("#/")?;
+            let mut steps: Vec<String> =
+                pointer.split('/').map(|s| s.replace("~1", "/").replace("~0", "~")).collect();
+            let part = match steps.iter().position(|s| s == "$value") {
+                Some(at) => {
+                    let part = steps.split_off(at);
+                    part[1..].to_vec()
+                }
+                None => Vec::new(),
+            };
+            Some(Ref { token: steps.join(".").into(), part })
+        }
+        _ => None,
+    }
+}
+
+/// Every token that a value refers to.
+pub(crate) fn references(json: &Json, found: &mut impl FnMut(&str)) {
+    if let Some(to) = reference(json) {
+        found(&to.token);
+        return;
+    }
+    match json {
+        Json::List(items) => items.iter().for_each(|i| references(i, found)),
+        Json::Object(members) => members.iter().for_each(|(_, v)| references(v, found)),
+        _ => {}
+    }
+}
+
+/// All definitions of all tokens, with what was wrong in the files. References are not followed yet.
+#[derive(Debug, Default)]
+pub struct TokenSet {
+    /// The name of the set, from its resolver document.
+    pub name: String,
+    pub(crate) files: Vec<SourceFile>,
+    /// The modifiers, in the order of the resolver document.
+    pub modifiers: Vec<Modifier>,
+    pub(crate) tokens: Vec<TokenDefs>,
+    pub(crate) by_name: FxHashMap<Box<str>, u32>,
+    /// File and base pointer of each layer.
+    pub(crate) layers: Vec<(u32, String)>,
+    groups: FxHashMap<Box<str>, Type>,
+    extends: Vec<Extends>,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl TokenSet {
+    /// How many tokens there are.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    pub(crate) fn collect(
+        name: String,
+        files: Vec<SourceFile>,
+        modifiers: Vec<Modifier>,
+        layers: Vec<Layer>,
+        findings: Vec<Finding>,
+    ) -> Self {
+        let mut set = Self { name, files, modifiers, findings, ..Self::default() };
+        set.layers = layers.iter().map(|l| (l.file, l.base.clone())).collect();
+        for (at, layer) in layers.into_iter().enumerate() {
+            let group = Group { path: String::new(), depth: 0, ty: None, deprecated: None };
+            set.group(at as u32, &layer.when, layer.json, &group);
+        }
+        set.extend();
+        for token in &mut set.tokens {
+            let inherited = token.defs.iter().find_map(|d| d.origin.as_ref().and(d.ty));
+            for def in token.defs.iter_mut().filter(|d| d.ty.is_none()) {
+                def.ty = inherited
+                    .or_else(|| ancestors(&token.name).find_map(|group| set.groups.get(group).copied()));
+            }
+        }
+        set
+    }
+
+    /// The place of a token or group for messages.
+    pub(crate) fn place(&self, layer: u32, name: &str, part: &str) -> String {
+        let Some((file, base)) = self.layers.get(layer as usize) else { return name.to_owned() };
+        let Some(file) = self.files.get(*file as usize) else { return name.to_owned() };
+        let mut pointer = base.clone();
+        for step in name.split('.').filter(|s| !s.is_empty()) {
+            pointer.push('/');
+            pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
+        }
+        pointer.push_str(part);
+        format!("{}:{} {pointer}", file.path, line_of(&file.text, &pointer))
+    }
+
+    pub(crate) fn place_of(&self, def: &Def, name: &str, part: &str) -> String {
+        self.place(def.layer, def.origin.as_deref().unwrap_or(name), part)
+    }
+
+    pub(crate) fn tell(&mut self, finding: impl FnOnce(&Self) -> Finding) {
+        if self.findings.len() < FINDINGS_MAX {
+            let finding = finding(self);
+            self.findings.push(finding);
+        }
+    }
+
+    fn group(&mut self, layer: u32, when: &[(u16, u16)], json: Json, group: &Group) {
+        let Json::Object(members) = json else {
+            let (path, kind) = (group.path.clone(), json.kind());
+            self.tell(|set| {
+                Finding::error(
+                    "token-form",
+                    set.place(layer, &path, ""),
+                    format!("A group of tokens is an object; this is {kind}."),
+                )
+                .help("write { \"$type\": …, \"$value\": … } for a token, or an object of tokens for a group")
+            });
+            return;
+        };
+        if group.depth > DEPTH_MAX {
+            let path = group.path.clone();
+            self.tell(|set| {
+                Finding::error(
+                    "token-depth",
+                    set.place(layer, &path, ""),
+                    format!("Groups may lie {DEPTH_MAX} deep."),
+                )
+            });
+            return;
+        }
+        let mut here = Group {
+            path: group.path.clone(),
+            depth: group.depth + 1,
+            ty: group.ty,
+            deprecated: group.deprecated.clone(),
+        };
+        for (name, value) in &members {
+            match &**name {
+                "$type" => here.ty = self.type_of(layer, &group.path, value).or(group.ty),
+                "$deprecated" => here.deprecated = deprecation(value, None),
+                "$extends" => {
+                    let target = match value {
+                        Json::Text(text) => text
+                            .strip_prefix('{')
+                            .and_then(|t| t.strip_suffix('}'))
+                            .map(str::to_owned)
+                            .or_else(|| text.strip_prefix("#/").map(|t| t.replace('/', "."))),
+                        Json::Object(_) => reference(value).map(|r| r.token.into_owned()),
+                        _ => None,
+                    };
+                    match target {
+                        Some(target) => self.extends.push(Extends {
+                            group: group.path.clone(),
+                            target,
+                            layer,
+                            when: when.to_vec(),
+                        }),
+                        None => {
+                            let path = group.path.clone();
+                            self.tell(|set| {
+                                Finding::error(
+                                    "token-extends",
+                                    set.place(layer, &path, "/$extends"),
+                                    "`$extends` names no group.",
+                                )
+                                .help("write \"{a.group}\" or \"#/a/group\"")
+                            });
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some(ty) = here.ty.filter(|_| !group.path.is_empty()) {
+            self.groups.insert(group.path.as_str().into(), ty);
+        }
+        for (name, value) in members {
+            let is_root = &*name == "$root";
+            if name.starts_with('$') && !is_root {
+                if !matches!(
+                    &*name,
+                    "$type"
+                        | "$deprecated"
+                        | "$extends"
+                        | "$description"
+                        | "$extensions"
+                        | "$schema"
+                        | "$defs"
+                        | "$metadata"
+                        | "$themes"
+                ) {
+                    let path = group.path.clone();
+                    self.tell(|set| {
+                        Finding::warning(
+                            "token-property",
+                            set.place(layer, &path, &format!("/{name}")),
+                            format!("The format has no property `{name}` for a group; it is left out."),
+                        )
+                        .help("put what is yours under `$extensions`")
+                    });
+                }
+                continue;
+            }
+            if name.is_empty() || name.contains(['.', '{', '}']) {
+                let path = group.path.clone();
+                self.tell(|set| {
+                    Finding::error(
+                        "token-name",
+                        set.place(layer, &path, &format!("/{}", name.replace('~', "~0").replace('/', "~1"))),
+                        format!(
+                            "`{name}` cannot be a name: names are not empty and hold no `.`, `{{` or `}}`."
+                        ),
+                    )
+                    .help("rename it; groups are written as nested objects")
+                });
+                continue;
+            }
+            let path =
+                if group.path.is_empty() { name.into_string() } else { format!("{}.{name}", group.path) };
+            let is_token = value.get("$value").is_some() || value.get("$ref").is_some();
+            if is_token {
+                self.token(layer, when, &path, value, &here);
+            } else if is_root {
+                self.tell(|set| {
+                    Finding::error(
+                        "token-form",
+                        set.place(layer, &path, ""),
+                        "`$root` is a token, and this one has no `$value`.",
+                    )
+                    .help("give it a `$value`")
+                });
+            } else {
+                here.path = path;
+                self.group(layer, when, value, &here);
+                here.path.clone_from(&group.path);
+            }
+        }
+    }
+
+    fn type_of(&mut self, layer: u32, path: &str, value: &Json) -> Option<Type> {
+        let ty = value.text().and_then(Type::parse);
+        if ty.is_none() {
+            let shown = value.text().map_or_else(|| value.kind().to_owned(), |t| format!("`{t}`"));
+            self.tell(|set| {
+                Finding::error(
+                    "token-type",
+                    set.place(layer, path, "/$type"),
+                    format!("There is no token type {shown}."),
+                )
+                .help(format!("one of: {}", Type::ALL.map(|(_, word)| word).join(", ")))
+            });
+        }
+        ty
+    }
+
+    fn token(&mut self, layer: u32, when: &[(u16, u16)], name: &str, json: Json, group: &Group) {
+        let Json::Object(members) = json else { return };
+        let mut def = Def {
+            value: Json::Null,
+            ty: None,
+            layer,
+            origin: None,
+            when: when.to_vec(),
+            description: None,
+            deprecated: group.deprecated.clone(),
+        };
+        let (mut valued, mut referred, mut mixed) = (false, false, None);
+        let mut own = None;
+        let extension = members
+            .iter()
+            .find(|(n, _)| &**n == "$extensions")
+            .and_then(|(_, v)| v.get("dev.ashlar"))
+            .cloned();
+        for (member, value) in members {
+            match &*member {
+                "$value" => {
+                    valued = true;
+                    def.value = value;
+                }
+                "$ref" => {
+                    referred = true;
+                    if !valued {
+                        def.value = Json::Object(vec![("$ref".into(), value)]);
+                    }
+                }
+                "$type" => {
+                    own = self.type_of(layer, name, &value);
+                    if own.is_none() {
+                        return;
+                    }
+                }
+                "$description" => def.description = value.text().map(Into::into),
+                "$deprecated" => def.deprecated = deprecation(&value, extension.as_ref()),
+                "$extensions" => {}
+                other if other.starts_with('$') => self.tell(|set| {
+                    Finding::warning(
+                        "token-property",
+                        set.place(layer, name, &format!("/{other}")),
+                        format!("The format has no property `{other}` for a token; it is left out."),
+                    )
+                    .help("put what is yours under `$extensions`")
+                }),
+                other => mixed = Some(other.to_owned()),
+            }
+        }
+        if let Some(member) = mixed {
+            self.tell(|set| {
+                Finding::error(
+                    "token-form",
+                    set.place(layer, name, ""),
+                    format!(
+                        "This is a token, because it has a value, and it holds `{member}` as a group would."
+                    ),
+                )
+                .help("move the value to `$root`, or the others to a group of their own")
+            });
+            return;
+        }
+        if valued && referred {
+            self.tell(|set| {
+                Finding::error(
+                    "token-form",
+                    set.place(layer, name, ""),
+                    "A token has either `$value` or `$ref`.",
+                )
+                .help("remove one of them")
+            });
+            return;
+        }
+        def.ty = own.or(group.ty);
+        self.define(name, def, false);
+    }
+
+    fn define(&mut self, name: &str, def: Def, first: bool) {
+        let at = match self.by_name.get(name) {
+            Some(at) => *at as usize,
+            None => {
+                if self.tokens.len() >= TOKENS_MAX {
+                    if self.tokens.len() == TOKENS_MAX {
+                        self.tell(|_| {
+                            Finding::error(
+                                "token-too-many",
+                                "tokens",
+                                format!("A set may have {TOKENS_MAX} tokens."),
+                            )
+                        });
+                    }
+                    return;
+                }
+                let at = self.tokens.len();
+                self.by_name.insert(name.into(), at as u32);
+                self.tokens.push(TokenDefs { name: name.into(), defs: Vec::with_capacity(1) });
+                at
+            }
+        };
+        let defs = &mut self.tokens[at].defs;
+        if first { defs.insert(0, def) } else { defs.push(def) }
+    }
+
+    /// Copies what groups inherit, so that nothing behind this knows of `$extends`.
+    fn extend(&mut self) {
+        let extends = std::mem::take(&mut self.extends);
+        let mut done = vec![false; extends.len()];
+        for at in 0..extends.len() {
+            let mut path = FxHashSet::default();
+            self.extend_one(&extends, &mut done, at, &mut path);
+        }
+    }
+
+    fn extend_one(&mut self, all: &[Extends], done: &mut [bool], at: usize, path: &mut FxHashSet<usize>) {
+        if done[at] {
+            return;
+        }
+        let Extends { group, target, layer, when } = &all[at];
+        let inside = |inner: &str, outer: &str| {
+            inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'))
+        };
+        if !path.insert(at) || inside(target, group) || inside(group, target) {
+            done[at] = true;
+            self.tell(|set| {
+                Finding::error(
+                    "token-extends",
+                    set.place(*layer, group, "/$extends"),
+                    format!("`{group}` extends `{target}`, which leads back to itself."),
+                )
+                .help("break the circle")
+            });
+            return;
+        }
+        // What the target inherits itself comes first, and so does what is inherited inside it.
+        for (other, e) in all.iter().enumerate() {
+            if other != at && (inside(&e.group, target) || inside(target, &e.group)) {
+                self.extend_one(all, done, other, path);
+            }
+        }
+        path.remove(&at);
+        if done[at] {
+            return;
+        }
+        done[at] = true;
+        let prefix = format!("{target}.");
+        let inherited: Vec<(String, Vec<Def>)> = self
+            .tokens
+            .iter()
+            .filter_map(|t| Some((format!("{group}.{}", t.name.strip_prefix(&prefix)?), t)))
+            .map(|(name, token)| {
+                let copy = |def: &Def| {
+                    let mut def = def.clone();
+                    def.origin.get_or_insert_with(|| token.name.clone());
+                    def.when.extend(when.iter().copied());
+                    def
+                };
+                (name, token.defs.iter().map(copy).collect())
+            })
+            .collect();
+        if inherited.is_empty() && !self.groups.contains_key(target.as_str()) {
+            self.tell(|set| {
+                Finding::error(
+                    "token-extends",
+                    set.place(*layer, group, "/$extends"),
+                    format!("`{group}` extends `{target}`, and there is no such group."),
+                )
+                .help("name a group that holds tokens")
+            });
+        }
+        if let Some(ty) = self.groups.get(target.as_str()).copied() {
+            self.groups.entry(group.as_str().into()).or_insert(ty);
+        }
+        for (name, defs) in inherited {
+            for def in defs.into_iter().rev() {
+                self.define(&name, def, true);
+            }
+        }
+    }
+}
+
+struct Group {
+    path: String,
+    depth: usize,
+    ty: Option<Type>,
+    deprecated: Option<Box<Deprecation>>,
+}
+
+/// The groups a token lies in, the nearest first.
+fn ancestors(name: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(name.rsplit_once('.').map(|(g, _)| g), |g| g.rsplit_once('.').map(|(g, _)| g))
+}
+
+fn deprecation(json: &Json, extension: Option<&Json>) -> Option<Box<Deprecation>> {
+    let reason = match json {
+        Json::Bool(true) => String::new(),
+        Json::Text(text) => text.to_string(),
+        _ => return None,
+    };
+    let text = |name: &str| extension?.get(name)?.text();
+    let replaced_by = text("replaced_by").map(|t| t.trim_matches(['{', '}']).to_owned());
+    Some(Box::new(Deprecation { reason, replaced_by, sunset: text("sunset").map(str::to_owned) }))
+}
