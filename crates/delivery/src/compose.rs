@@ -34,6 +34,7 @@ pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
 pub(crate) type Key = Box<[u8]>;
 
 /// A look-up by a field that an answer depends on.
+#[derive(Clone)]
 pub(crate) struct Looked {
     pub(crate) source: TypeName,
     pub(crate) field: String,
@@ -94,6 +95,11 @@ impl Composed {
             lists: !lists.is_empty(),
             valid_for: AtomicU64::new(view.number),
         }
+    }
+
+    /// What it was made from.
+    pub(crate) fn sources(&self) -> (&[Looked], &[(Key, Option<EntryRecord>)]) {
+        (&self.looked, &self.read)
     }
 
     pub(crate) fn weight(&self) -> usize {
@@ -181,6 +187,16 @@ pub(crate) fn cached(
     let composed = Arc::new(composed);
     view.caches.keep(key, composed.clone());
     Ok(Some(composed))
+}
+
+/// The body of a view for one entry, for something that is kept itself.
+pub(crate) fn of_entry(
+    view: &ReleaseView,
+    shape: &View,
+    id: &EntryId,
+    locales: &[Locale],
+) -> Result<Option<Composed>, Failure> {
+    compose(view, shape, id, locales, Vec::new())
 }
 
 fn compose(

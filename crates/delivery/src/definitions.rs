@@ -8,6 +8,7 @@ use std::{
 use ashlar_contracts::{ContractSet, IndexKind};
 use ashlar_model::{Digest, Files, ProjectConfig, TypeName};
 use ashlar_project::Redirects;
+use ashlar_site::Site;
 use ashlar_store::{TenantObjects, Tree};
 
 use crate::{DeliveryError, graphql::Graph, locales::Locales, views::Views};
@@ -32,7 +33,13 @@ pub struct Definitions {
     queries: Files,
     /// Made when it is first asked for: most releases change entries alone, and many projects have no queries.
     graph: OnceLock<Graph>,
+    /// `components/`, `intents.toml`, `site/`, `assets/`, and the tokens they use.
+    site_files: Files,
+    site: OnceLock<Option<Site>>,
 }
+
+/// Files that pages are made of.
+const SITE: [&str; 6] = ["components/", "intents.toml", "site/", "assets/", "tokens.toml", "tokens/"];
 
 /// How the values of an indexed field are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +71,10 @@ impl Definitions {
             // It was in a set of files before, so it fits into one.
             let _ = queries.insert(path, bytes.to_vec());
         }
+        let mut site_files = Files::new();
+        for (path, bytes) in files.iter().filter(|(path, _)| SITE.iter().any(|s| path.starts_with(s))) {
+            let _ = site_files.insert(path, bytes.to_vec());
+        }
         Self {
             digest,
             config,
@@ -74,12 +85,23 @@ impl Definitions {
             redirects,
             queries,
             graph: OnceLock::new(),
+            site_files,
+            site: OnceLock::new(),
         }
     }
 
     /// The GraphQL schema with the persisted documents.
     pub fn graph(&self) -> &Graph {
         self.graph.get_or_init(|| Graph::read(&self.queries, &self.contracts, &self.views).0)
+    }
+
+    /// The site; `None` when the project has none.
+    pub fn site(&self) -> Option<&Site> {
+        let made = self.site.get_or_init(|| {
+            let has_site = self.site_files.get("site/site.toml").is_some();
+            has_site.then(|| Site::load(&self.site_files)).and_then(|loaded| loaded.site)
+        });
+        made.as_ref()
     }
 
     /// Reads the definitions of a release from the store: a tree of path → digest of the file's object.

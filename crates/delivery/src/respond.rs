@@ -10,6 +10,7 @@ use crate::{
     compose, graphql, list,
     locales::Wanted,
     message::{Out, decimal, hex, matches_etag},
+    pages,
     purge::lookup_key,
     query, site,
     views::{CACHE_CONTROL, LookupBy, View},
@@ -125,7 +126,13 @@ pub fn write_answer(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<
                 method(parts).and_then(|()| shaped(view, parts, at, shape, slug, &mut out))
             }
             None => {
-                let answered = site::answer(view, parts, &mut out)?;
+                let answered = match pages::answer(view, parts, &mut out) {
+                    Some(answered) => answered,
+                    None => match site::answer(view, parts, &mut out) {
+                        Some(answered) => answered,
+                        None => return pages::missing(view, parts, &mut out),
+                    },
+                };
                 method(parts).and(answered)
             }
         },

@@ -71,7 +71,7 @@ impl ReleaseView {
     }
 
     /// The route of an entry in exactly this locale.
-    fn route_of(&self, key: &EntryKey) -> Result<Option<String>, DeliveryError> {
+    pub(crate) fn route_of(&self, key: &EntryKey) -> Result<Option<String>, DeliveryError> {
         let Some(record) = self.record(key)? else { return Ok(None) };
         let name = ashlar_model::ContractName { name: key.type_name.clone(), major: record.major };
         let Some(contract) = self.definitions.contracts.get(&name).filter(|c| c.route.is_some()) else {

@@ -8,14 +8,14 @@ use std::{
 use ashlar_model::{Right, TenantId};
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
     routing::get,
 };
 use serde_json::{Value, json};
 
-use crate::{app::App, problem::ApiError};
+use crate::{app::App, problem::ApiError, source::Releases};
 
 const CSP: &str = "default-src 'none'; style-src 'sha256-";
 const STYLE: &str = ":root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--paper:#fbfaf7;--line:#d9d5cc;--mark:#0b5c6b}\
@@ -130,9 +130,15 @@ fn sha256(bytes: &[u8]) -> Vec<u8> {
     sha2::Sha256::digest(bytes).to_vec()
 }
 
-async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
+/// The first page: that of the site, or what there is when there is no site.
+async fn home(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let host = parts.headers.get(header::HOST).and_then(|h| h.to_str().ok());
     let tenant = app.tenant_of_host(host);
+    let live = app.tenant(&tenant).and_then(|t| t.public.load_full());
+    if live.is_some_and(|view| view.definitions().site().is_some()) {
+        return crate::lane::deliver(&Releases(app), &parts, None).await;
+    }
     let mut body = String::new();
     let state = app.tenant(&tenant);
     let live = state.as_ref().and_then(|s| s.public.load_full());

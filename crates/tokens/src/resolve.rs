@@ -101,6 +101,27 @@ impl Resolved {
         Some(combination)
     }
 
+    /// Leaves only some of the tokens. References to others are forgotten; values are not, because they stand alone.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Token) -> bool) {
+        let mut moved: Vec<Option<u32>> = Vec::with_capacity(self.tokens.len());
+        let mut left = 0;
+        for token in &self.tokens {
+            let kept = keep(token);
+            moved.push(kept.then_some(left));
+            left += u32::from(kept);
+        }
+        let mut at = 0;
+        self.tokens.retain(|_| {
+            at += 1;
+            moved[at - 1].is_some()
+        });
+        for token in &mut self.tokens {
+            token.uses = token.uses.iter().filter_map(|u| moved[*u as usize]).collect();
+            token.alias_of = token.alias_of.and_then(|a| moved[a as usize]);
+        }
+        self.by_name = self.tokens.iter().enumerate().map(|(at, t)| (t.name.clone(), at as u32)).collect();
+    }
+
     /// The contexts of a combination that are not the default, as `theme=dark, density=compact`; `default` for none.
     pub fn shown(&self, combination: Combination) -> String {
         let parts: Vec<String> = self.contexts(combination).map(|(m, c)| format!("{m}={c}")).collect();

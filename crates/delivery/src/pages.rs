@@ -1,0 +1,506 @@
+//! The site: pages of a release, rendered when something they show has changed, and kept until then.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use ashlar_model::{Digest, EntryKey, EntryRecord, Locale, TypeName};
+use ashlar_project::normal_path;
+use ashlar_site::{ListRule, Page, Site};
+use serde_json::Value;
+
+use crate::{
+    DeliveryError, Problem, ReleaseView, RequestParts,
+    compose::{self, Composed, Key, Looked},
+    list,
+    message::Out,
+    query,
+    respond::{Failure, Head, Written, content},
+    views::{CACHE_CONTROL, View},
+};
+
+/// Entries of a list page.
+const ITEMS_MAX: usize = 200;
+/// What a search shows.
+const HITS_MAX: usize = 30;
+const HTML: &[u8] = b"text/html; charset=utf-8";
+const JSON: &[u8] = b"application/json";
+/// Files whose address names their content.
+const FOREVER: &str = "public, max-age=31536000, immutable";
+/// What a page may load and do: its own files, and nothing from elsewhere.
+const HEAD_OF_PAGES: &[u8] = b"content-security-policy: default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; script-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'\r\nx-content-type-options: nosniff\r\nreferrer-policy: strict-origin-when-cross-origin\r\n";
+
+/// Everything a page was made from.
+#[derive(Default)]
+struct Sources {
+    looked: Vec<Looked>,
+    read: Vec<(Key, Option<EntryRecord>)>,
+    lists: BTreeSet<TypeName>,
+}
+
+impl Sources {
+    fn add(&mut self, composed: &Composed) {
+        let (looked, read) = composed.sources();
+        self.looked.extend_from_slice(looked);
+        self.read.extend_from_slice(read);
+    }
+}
+
+/// A page of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageAt {
+    /// Its path.
+    pub path: String,
+    /// Its language.
+    pub locale: Locale,
+    /// The entry it shows; `None` for lists.
+    pub entry: Option<EntryKey>,
+}
+
+/// A page as it is sent.
+#[derive(Debug, Clone)]
+pub struct Rendered {
+    /// The HTML.
+    pub html: bytes::Bytes,
+    /// The entries it was made from, as keys of the snapshot.
+    pub read: Vec<Box<[u8]>>,
+    /// The types whose lists it was made from.
+    pub lists: BTreeSet<TypeName>,
+}
+
+impl ReleaseView {
+    /// Every page, entries first.
+    pub fn pages(&self) -> impl Iterator<Item = Result<PageAt, DeliveryError>> + '_ {
+        let site = self.definitions.site();
+        let routed = site.into_iter().flat_map(|site| {
+            self.lookup.routes().filter_map(|routed| match routed {
+                Err(e) => Some(Err(e)),
+                Ok(r) => {
+                    let shown = site.page_rule(&r.entry.type_name).is_some();
+                    shown.then(|| {
+                        Ok(PageAt { path: r.route, locale: r.entry.locale.clone(), entry: Some(r.entry) })
+                    })
+                }
+            })
+        });
+        let lists = site.into_iter().flat_map(|site| {
+            let locales = self.definitions.locales.all();
+            site.file.lists.iter().flat_map(move |list| {
+                locales.iter().map(|locale| {
+                    Ok(PageAt {
+                        path: list.route.replace("{locale}", locale.as_str()),
+                        locale: locale.clone(),
+                        entry: None,
+                    })
+                })
+            })
+        });
+        routed.chain(lists)
+    }
+
+    /// Renders a page, or answers it from memory.
+    ///
+    /// # Errors
+    /// When the store cannot answer or a template fails; the message says where.
+    pub fn page(&self, page: &PageAt) -> Result<Option<Rendered>, String> {
+        let Some(site) = self.definitions.site() else { return Ok(None) };
+        let told = |failure: Failure| match failure {
+            Failure::Problem(p) => p.detail.clone(),
+            Failure::Broken(e) => e.to_string(),
+        };
+        let composed = match &page.entry {
+            Some(entry) => of_entry(self, site, &page.path, entry, "web").map_err(told)?,
+            None => {
+                let locales = self.definitions.locales.all().iter().map(Locale::as_str);
+                let Some((list, _)) = site.list_at(&page.path, locales) else { return Ok(None) };
+                Some(of_list(self, site, list, &page.path, &page.locale).map_err(told)?)
+            }
+        };
+        Ok(composed.map(|c| Rendered {
+            html: c.body.clone(),
+            read: c.sources().1.iter().map(|(key, _)| key.clone()).collect(),
+            lists: match &page.entry {
+                Some(_) => BTreeSet::new(),
+                None => site.file.lists.iter().map(|l| l.type_name.clone()).collect(),
+            },
+        }))
+    }
+
+    /// The page that says that nothing is there, in a language.
+    ///
+    /// # Errors
+    /// When a template fails.
+    pub fn not_found(&self, locale: &Locale) -> Result<Option<String>, String> {
+        let Some(site) = self.definitions.site() else { return Ok(None) };
+        let Some(layout) = &site.file.not_found else { return Ok(None) };
+        let mut sources = Sources::default();
+        let page = Page {
+            layout,
+            surface: "web",
+            locale: locale.as_str(),
+            path: "/404",
+            data: data(self, site, locale, &mut sources)
+                .map_err(|_| "the release cannot be read".to_owned())?,
+            base: self.definitions.config.site.base().unwrap_or_default(),
+            ..Page::default()
+        };
+        site.render(&page).map(Some).map_err(|e| e.to_string())
+    }
+}
+
+/// Answers with a page, a file of the site, or the page that says that nothing is there; `None` when the project has no
+/// site, or the path is none of its.
+pub(crate) fn answer(
+    view: &ReleaseView,
+    parts: &RequestParts<'_>,
+    out: &mut Out<'_>,
+) -> Option<Result<Written, Failure>> {
+    let site = view.definitions.site()?;
+    if let Some(rest) = parts.path.strip_prefix("/assets/") {
+        let decoded = percent_encoding::percent_decode_str(rest).decode_utf8_lossy();
+        let asset = site.asset(&format!("/assets/{decoded}"))?;
+        let head = Head {
+            contract: ("", 0),
+            locale: view.definitions.locales.all()[0].as_str(),
+            digest: Digest::of(&asset.bytes),
+            surrogate: b"definitions",
+            cache_control: FOREVER,
+            locale_named: true,
+            of_view: b"x-content-type-options: nosniff\r\n",
+            content_type: asset.media_type.as_bytes(),
+            by_accept: false,
+        };
+        let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
+            buf.extend_from_slice(&asset.bytes);
+            Ok(())
+        };
+        return Some(content(view, parts, &head, asset.bytes.len(), &body, out));
+    }
+    let decoded = percent_encoding::percent_decode_str(parts.path).decode_utf8_lossy();
+    if decoded == "/" {
+        let wanted = match parts.accept_language {
+            Some(header) => view.definitions.locales.accepted(header),
+            None => view.definitions.locales.default_chain(),
+        };
+        let locale = wanted.as_slice().first().unwrap_or(&view.definitions.locales.all()[0]);
+        let home = site.file.home.replace("{locale}", locale.as_str());
+        // Another reader gets another language.
+        let mut own = *parts;
+        own.private = true;
+        return Some(Ok(out.redirect(view, &own, 302, &home)));
+    }
+    let path = normal_path(&decoded);
+    match found(view, site, parts, path) {
+        Ok(Some((composed, content_type))) => {
+            let head = Head {
+                contract: ("", 0),
+                locale: composed.locale.as_str(),
+                digest: composed.digest,
+                surrogate: &composed.surrogate,
+                cache_control: CACHE_CONTROL,
+                locale_named: true,
+                of_view: if content_type == HTML { HEAD_OF_PAGES } else { b"" },
+                content_type,
+                by_accept: false,
+            };
+            let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
+                buf.extend_from_slice(&composed.body);
+                Ok(())
+            };
+            Some(content(view, parts, &head, composed.body.len(), &body, out))
+        }
+        Ok(None) => None,
+        Err(failure) => Some(Err(failure)),
+    }
+}
+
+type Found = Option<(Arc<Composed>, &'static [u8])>;
+
+fn found(view: &ReleaseView, site: &Site, parts: &RequestParts<'_>, path: &str) -> Result<Found, Failure> {
+    let locales = view.definitions.locales.all();
+    for locale in locales {
+        let Some(entry) = view.lookup.routed(locale, path, 1)?.into_iter().next() else { continue };
+        if site.page_rule(&entry.type_name).is_none() {
+            return Ok(None);
+        }
+        return match parts.query.and_then(|q| query::get(q, "surface")).as_deref() {
+            Some("app") => for_app(view, site, &entry).map(|found| found.map(|c| (Arc::new(c), JSON))),
+            Some("email") => Ok(of_entry(view, site, path, &entry, "email")?.map(|c| (c, HTML))),
+            _ => Ok(of_entry(view, site, path, &entry, "web")?.map(|c| (c, HTML))),
+        };
+    }
+    if let Some((list, locale)) = site.list_at(path, locales.iter().map(Locale::as_str)) {
+        let locale = locales.iter().find(|l| l.as_str() == locale).unwrap_or(&locales[0]);
+        return Ok(Some((of_list(view, site, list, path, locale)?, HTML)));
+    }
+    if let Some(search) = &site.file.search {
+        let at = locales.iter().find(|l| search.route.replace("{locale}", l.as_str()) == path);
+        if let Some(locale) = at {
+            let asked = parts.query.and_then(|q| query::get(q, "q")).unwrap_or_default();
+            return Ok(Some((Arc::new(of_search(view, site, &search.layout, path, locale, &asked)?), HTML)));
+        }
+    }
+    Ok(None)
+}
+
+/// The page that says that nothing is there, for readers of pages.
+pub(crate) fn missing(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Out<'_>) -> Option<Written> {
+    let locales = view.definitions.locales.all();
+    let first = parts.path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let locale = locales.iter().find(|l| l.as_str() == first)?;
+    let html = view.not_found(locale).ok().flatten()?;
+    out.status(404);
+    out.buf.extend_from_slice(parts.extra_head);
+    out.buf.extend_from_slice(HEAD_OF_PAGES);
+    out.header("content-type", &[HTML]);
+    out.header("content-language", &[locale.as_str().as_bytes()]);
+    out.header("ashlar-release", &[view.label.as_bytes()]);
+    out.header("cache-control", &[b"no-store"]);
+    out.header("traceparent", &[parts.traceparent.as_bytes()]);
+    out.number("content-length", html.len());
+    let head_len = out.end_head();
+    let body_len = if parts.method == "HEAD" { 0 } else { html.len() };
+    out.buf.extend_from_slice(&html.as_bytes()[..body_len]);
+    Some(Written { status: 404, head_len, body_len })
+}
+
+fn view_named<'v>(view: &'v ReleaseView, name: &str) -> Option<(usize, &'v View)> {
+    let (name, major) = name.rsplit_once(".v")?;
+    let major: u32 = major.parse().ok()?;
+    let wanted = view.definitions.views.get(name, major)?;
+    view.definitions.views.iter().enumerate().find(|(_, v)| std::ptr::eq(*v, wanted))
+}
+
+fn chain<'v>(view: &'v ReleaseView, locale: &Locale) -> crate::locales::Wanted<'v> {
+    view.definitions
+        .locales
+        .named(locale.as_str())
+        .unwrap_or_else(|| view.definitions.locales.default_chain())
+}
+
+fn failed(what: impl std::fmt::Display) -> Failure {
+    Problem::new(500, "page-failed", "The page cannot be rendered", what.to_string())
+        .help("correct the template; the release before this one can be served again with `ashlar release rollback`")
+        .into()
+}
+
+fn read(composed: &Composed) -> Result<Value, Failure> {
+    serde_json::from_slice(&composed.body).map_err(|_| DeliveryError::Object(composed.digest).into())
+}
+
+/// The bodies that every page gets.
+fn data(
+    view: &ReleaseView,
+    site: &Site,
+    locale: &Locale,
+    sources: &mut Sources,
+) -> Result<BTreeMap<String, Value>, Failure> {
+    let wanted = chain(view, locale);
+    let mut data = BTreeMap::new();
+    for (name, rule) in &site.file.data {
+        let Some((at, shape)) = view_named(view, &rule.view) else { continue };
+        match compose::cached(view, at, shape, &rule.key, wanted.as_slice())? {
+            Some(composed) => {
+                sources.add(&composed);
+                data.insert(name.clone(), read(&composed)?);
+            }
+            None => {
+                // It may come to be.
+                sources.lists.insert(shape.source.clone());
+            }
+        }
+    }
+    Ok(data)
+}
+
+/// The same entry in every language that has it.
+fn alternates(
+    view: &ReleaseView,
+    entry: &EntryKey,
+    sources: &mut Sources,
+) -> Result<Vec<(String, String)>, Failure> {
+    let mut out = Vec::new();
+    for locale in view.definitions.locales.all() {
+        let key = EntryKey { locale: locale.clone(), ..entry.clone() };
+        sources.read.push((key.to_bytes().into(), view.record(&key)?));
+        if let Some(route) = view.route_of(&key)? {
+            out.push((locale.to_string(), route));
+        }
+    }
+    Ok(out)
+}
+
+fn memo(view: &ReleaseView, surface: &str, path: &str, locale: &Locale) -> Vec<u8> {
+    let mut key = view.definitions.digest.as_bytes().to_vec();
+    for part in ["page", surface, locale.as_str(), path] {
+        key.extend_from_slice(part.as_bytes());
+        key.push(0);
+    }
+    key
+}
+
+fn of_entry(
+    view: &ReleaseView,
+    site: &Site,
+    path: &str,
+    entry: &EntryKey,
+    surface: &str,
+) -> Result<Option<Arc<Composed>>, Failure> {
+    let Some(rule) = site.page_rule(&entry.type_name) else { return Ok(None) };
+    let key = memo(view, surface, path, &entry.locale);
+    if let Some(known) = view.caches.known(&key, view)? {
+        return Ok(Some(known));
+    }
+    let Some((_, shape)) = view_named(view, &rule.view) else {
+        return Err(failed(format_args!("there is no view `{}`", rule.view)));
+    };
+    let wanted = chain(view, &entry.locale);
+    let Some(body) = compose::of_entry(view, shape, &entry.id, wanted.as_slice())? else { return Ok(None) };
+    let mut sources = Sources::default();
+    sources.add(&body);
+    let page = Page {
+        layout: &rule.layout,
+        surface,
+        locale: entry.locale.as_str(),
+        path,
+        entry: (entry.type_name.as_str(), entry.id.as_str()),
+        body: read(&body)?,
+        data: data(view, site, &entry.locale, &mut sources)?,
+        alternates: alternates(view, entry, &mut sources)?,
+        base: view.definitions.config.site.base().unwrap_or_default(),
+        modified: view.modified(entry)?.map(|t| t.to_string()),
+        ..Page::default()
+    };
+    let html = site.render(&page).map_err(failed)?;
+    let named = (entry.locale.clone(), body.major);
+    let Sources { looked, read, lists } = sources;
+    let composed = Arc::new(Composed::new(view, html.into_bytes(), named, looked, read, &lists));
+    view.caches.keep(key, composed.clone());
+    Ok(Some(composed))
+}
+
+fn for_app(view: &ReleaseView, site: &Site, entry: &EntryKey) -> Result<Option<Composed>, Failure> {
+    let rule = site.page_rule(&entry.type_name);
+    let Some((_, shape)) = rule.and_then(|r| view_named(view, &r.view)) else { return Ok(None) };
+    let wanted = chain(view, &entry.locale);
+    let Some(body) = compose::of_entry(view, shape, &entry.id, wanted.as_slice())? else { return Ok(None) };
+    let mut sources = Sources::default();
+    sources.add(&body);
+    let drawn = site.for_app(&read(&body)?).to_string().into_bytes();
+    let Sources { looked, read, lists } = sources;
+    Ok(Some(Composed::new(view, drawn, (entry.locale.clone(), body.major), looked, read, &lists)))
+}
+
+fn of_list(
+    view: &ReleaseView,
+    site: &Site,
+    list: &ListRule,
+    path: &str,
+    locale: &Locale,
+) -> Result<Arc<Composed>, Failure> {
+    let key = memo(view, "web", path, locale);
+    if let Some(known) = view.caches.known(&key, view)? {
+        return Ok(known);
+    }
+    let mut sources = Sources { lists: BTreeSet::from([list.type_name.clone()]), ..Sources::default() };
+    let wanted = chain(view, locale);
+    let pairs = [("sort", list.sort.clone()), ("limit", ITEMS_MAX.min(100).to_string())];
+    let pairs = pairs.into_iter().map(|(n, v)| (Cow::Borrowed(n), Cow::Owned(v)));
+    let Some((_, shape)) = view_named(view, &list.view) else {
+        return Err(failed(format_args!("there is no view `{}`", list.view)));
+    };
+    let mut items = Vec::new();
+    for (key, _) in &list::select(view, &list.type_name, wanted.as_slice(), pairs)?.items {
+        let Some(route) = view.route_of(key)? else { continue };
+        if let Some(body) = compose::of_entry(view, shape, &key.id, wanted.as_slice())? {
+            sources.add(&body);
+            items.push((route, read(&body)?));
+        }
+    }
+    let routes = view
+        .definitions
+        .locales
+        .all()
+        .iter()
+        .map(|l| (l.to_string(), list.route.replace("{locale}", l.as_str())));
+    let page = Page {
+        layout: &list.layout,
+        surface: "web",
+        locale: locale.as_str(),
+        path,
+        data: data(view, site, locale, &mut sources)?,
+        alternates: routes.collect(),
+        items,
+        base: view.definitions.config.site.base().unwrap_or_default(),
+        ..Page::default()
+    };
+    let html = site.render(&page).map_err(failed)?;
+    let Sources { looked, read, lists } = sources;
+    let composed =
+        Arc::new(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists));
+    view.caches.keep(key, composed.clone());
+    Ok(composed)
+}
+
+/// Pages whose title or summary holds every word. The release's own index answers this once there is one.
+fn of_search(
+    view: &ReleaseView,
+    site: &Site,
+    layout: &str,
+    path: &str,
+    locale: &Locale,
+    asked: &str,
+) -> Result<Composed, Failure> {
+    let asked: String = asked.chars().filter(|c| !c.is_control()).take(100).collect();
+    let words: Vec<String> = asked.to_lowercase().split_whitespace().take(8).map(str::to_owned).collect();
+    let mut sources = Sources::default();
+    let mut items = Vec::new();
+    if !words.is_empty() {
+        for routed in view.lookup.routes_of(locale).take(20_000) {
+            let routed = routed?;
+            if site.page_rule(&routed.entry.type_name).is_none() {
+                continue;
+            }
+            let Some(record) = view.record(&routed.entry)? else { continue };
+            let bytes = view.caches.entry(&view.objects, &record.digest)?;
+            let text = String::from_utf8_lossy(&bytes).to_lowercase();
+            if words.iter().all(|w| text.contains(w.as_str())) {
+                let fields: Value =
+                    serde_json::from_slice(&bytes).map_err(|_| DeliveryError::Object(record.digest))?;
+                items.push((routed.route, fields));
+                if items.len() == HITS_MAX {
+                    break;
+                }
+            }
+        }
+        // What is named by its title comes first.
+        let titled = |fields: &Value| {
+            let title = fields
+                .get("title")
+                .or_else(|| fields.get("name"))
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_lowercase();
+            words.iter().all(|w| title.contains(w.as_str()))
+        };
+        items.sort_by_key(|(_, fields)| !titled(fields));
+    }
+    sources.lists.extend(site.file.pages.iter().map(|p| p.type_name.clone()));
+    let page = Page {
+        layout,
+        surface: "web",
+        locale: locale.as_str(),
+        path,
+        data: data(view, site, locale, &mut sources)?,
+        alternates: Vec::new(),
+        items,
+        base: view.definitions.config.site.base().unwrap_or_default(),
+        query: Some(&asked),
+        ..Page::default()
+    };
+    let html = site.render(&page).map_err(failed)?;
+    let Sources { looked, read, lists } = sources;
+    Ok(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists))
+}

@@ -1,0 +1,23 @@
+//! Intents, components and pages.
+//!
+//! Content names what a block is for; `intents.toml` says which component shows it on which surface; a component turns
+//! its props into HTML with a template and a style sheet. [`Site`] is all of a project that a page is made of, beside
+//! what it shows.
+//!
+//! Invariant: this crate does no I/O and knows no release. What a page shows is given to it; what it gives back follows
+//! from that and from the definitions alone.
+
+mod components;
+mod config;
+mod intents;
+mod render;
+mod site;
+mod style;
+mod text;
+
+pub use components::{Component, Components, Example};
+pub use config::{DataRule, ListRule, PageRule, SearchRule, SiteFile};
+pub use intents::{Choice, Intents, Surface};
+pub use render::{Page, RenderError};
+pub use site::{Asset, Loaded, Site};
+pub use text::markdown;

@@ -1,0 +1,311 @@
+use std::{cell::Cell, collections::BTreeMap, sync::Arc};
+
+use ashlar_model::Finding;
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, context, escape_formatter,
+    value::{Kwargs, Value},
+};
+use serde_json::Value as Json;
+
+use crate::{
+    components::Components,
+    intents::Intents,
+    text::{date, markdown, money},
+};
+
+/// How many steps a template may take: a page of a thousand sections stays far below it, a loop without end does not.
+const FUEL: u64 = 20_000_000;
+/// How deep components may lie in each other.
+const DEPTH_MAX: usize = 12;
+
+/// A page cannot be rendered: a template does what it cannot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {message}")]
+pub struct RenderError {
+    /// The template.
+    pub file: String,
+    /// The line, from 1; 0 when it is not known.
+    pub line: usize,
+    /// What went wrong.
+    pub message: String,
+}
+
+impl RenderError {
+    fn of(error: &Error) -> Self {
+        // The innermost error says where it happened.
+        let mut inner = error;
+        while let Some(source) = std::error::Error::source(inner).and_then(|s| s.downcast_ref::<Error>()) {
+            inner = source;
+        }
+        let message = match (inner.kind(), inner.detail()) {
+            (ErrorKind::OutOfFuel, _) => "the template does not come to an end".to_owned(),
+            (kind, Some(detail)) => format!("{kind}: {detail}"),
+            (kind, None) => kind.to_string(),
+        };
+        let named = inner.name().or(error.name()).unwrap_or("template");
+        Self { file: named.to_owned(), line: inner.line().or(error.line()).unwrap_or(0), message }
+    }
+
+    /// As a finding of a gate.
+    pub fn finding(&self, code: &str) -> Finding {
+        Finding::error(
+            code,
+            format!("{}:{}", self.file, self.line),
+            format!("The template fails: {}.", self.message),
+        )
+        .help("correct the template at this place")
+    }
+}
+
+/// What one page shows.
+#[derive(Debug, Default)]
+pub struct Page<'a> {
+    /// The layout under `site/layouts/`.
+    pub layout: &'a str,
+    /// `web`, `email`.
+    pub surface: &'a str,
+    /// The language.
+    pub locale: &'a str,
+    /// The path of the page.
+    pub path: &'a str,
+    /// The type and id of the entry; empty for lists.
+    pub entry: (&'a str, &'a str),
+    /// The body of its view.
+    pub body: Json,
+    /// Bodies that every page gets, by name.
+    pub data: BTreeMap<String, Json>,
+    /// The same page in other languages: locale and path; this one is among them.
+    pub alternates: Vec<(String, String)>,
+    /// For lists: path and body of every entry.
+    pub items: Vec<(String, Json)>,
+    /// Where the site stands, without a slash at the end.
+    pub base: &'a str,
+    /// When the entry last changed.
+    pub modified: Option<String>,
+    /// What was searched for.
+    pub query: Option<&'a str>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) intents: Intents,
+    pub(crate) icons: BTreeMap<String, String>,
+    /// Address by path: `assets/logo.svg` → `/assets/…/logo.svg`.
+    pub(crate) addresses: BTreeMap<String, String>,
+    pub(crate) texts: BTreeMap<String, Value>,
+    pub(crate) words: BTreeMap<String, Json>,
+    pub(crate) title: String,
+}
+
+/// The templates of a project, ready to run.
+pub(crate) struct Templates {
+    pub(crate) env: Environment<'static>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+thread_local! {
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Deeper;
+
+impl Deeper {
+    fn enter() -> Option<Self> {
+        DEPTH.with(|d| {
+            (d.get() < DEPTH_MAX).then(|| {
+                d.set(d.get() + 1);
+                Self
+            })
+        })
+    }
+}
+
+impl Drop for Deeper {
+    fn drop(&mut self) {
+        DEPTH.with(|d| d.set(d.get().saturating_sub(1)));
+    }
+}
+
+fn text(state: &State<'_, '_>, name: &str) -> String {
+    state.lookup(name).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Text inside HTML or an attribute in quotes.
+fn escape(out: &mut Output<'_>, text: &str) -> Result<(), Error> {
+    let mut rest = text;
+    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+        let written = match rest.as_bytes()[at] {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'"' => "&quot;",
+            _ => "&#39;",
+        };
+        out.write_str(&rest[..at])?;
+        out.write_str(written)?;
+        rest = &rest[at + 1..];
+    }
+    Ok(out.write_str(rest)?)
+}
+
+fn refuse(message: String) -> Error {
+    Error::new(ErrorKind::InvalidOperation, message)
+}
+
+impl Templates {
+    pub(crate) fn new(shared: Shared, components: &Components) -> Self {
+        let shared = Arc::new(shared);
+        let mut env = Environment::new();
+        env.set_fuel(Some(FUEL));
+        env.set_recursion_limit(100);
+        env.set_trim_blocks(true);
+        env.set_lstrip_blocks(true);
+        // A name that is misspelt is an error, and an absent field of content is nothing.
+        env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        env.set_auto_escape_callback(|name| {
+            if name.ends_with(".html") || name.ends_with(".svg") {
+                AutoEscape::Html
+            } else {
+                AutoEscape::None
+            }
+        });
+        env.set_formatter(|out, state, value| match (state.auto_escape(), value.as_str()) {
+            (AutoEscape::Html, Some(text)) if !value.is_safe() => escape(out, text),
+            _ => escape_formatter(out, state, value),
+        });
+        env.add_filter("markdown", |text: &str| Value::from_safe_string(markdown(text)));
+        env.add_function("money", |state: &State<'_, '_>, minor: i64, currency: &str| {
+            money(minor, currency, &text(state, "locale"))
+        });
+        let words = shared.clone();
+        env.add_function("day", move |state: &State<'_, '_>, day: &str| {
+            date(day, words.words.get(&text(state, "locale")).unwrap_or(&Json::Null))
+        });
+        let icons = shared.clone();
+        env.add_function("icon", move |name: &str| match icons.icons.get(name) {
+            Some(svg) => Ok(Value::from_safe_string(svg.clone())),
+            None => Err(refuse(format!("there is no site/icons/{name}.svg"))),
+        });
+        let addresses = shared.clone();
+        env.add_function("asset", move |path: &str| {
+            addresses.addresses.get(path).cloned().ok_or_else(|| refuse(format!("there is no file {path}")))
+        });
+        env.add_function("json_ld", |value: Value| {
+            let json = serde_json::to_string(&value).map_err(|e| refuse(e.to_string()))?;
+            let json = json.replace('<', "\\u003c");
+            Ok::<_, Error>(Value::from_safe_string(format!(
+                "<script type=\"application/ld+json\">{json}</script>"
+            )))
+        });
+        let templates: BTreeMap<String, BTreeMap<String, String>> =
+            components.iter().map(|c| (c.name.to_string(), c.templates.clone())).collect();
+        let mapped = shared.clone();
+        env.add_function("section", move |state: &State<'_, '_>, block: Value, kwargs: Kwargs| {
+            let surface = text(state, "surface");
+            let intent =
+                block.get_attr("intent").ok().and_then(|i| i.as_str().map(str::to_owned)).unwrap_or_default();
+            let first: bool = kwargs.get::<Option<bool>>("first")?.unwrap_or(false);
+            kwargs.assert_all_used()?;
+            let payload = serde_json::to_value(&block).unwrap_or(Json::Null);
+            let Some(component) = mapped.intents.choose(&intent, &surface, &payload) else {
+                return Err(refuse(format!(
+                    "the intent `{intent}` has no component on the surface `{surface}`"
+                )));
+            };
+            let name = component.to_string();
+            let file = templates.get(&name).and_then(|t| t.get(&surface));
+            let file = file.ok_or_else(|| refuse(format!("{name} has no template for {surface}")))?;
+            let Some(_deeper) = Deeper::enter() else {
+                return Err(refuse(format!(
+                    "components may lie {DEPTH_MAX} deep in each other; {name} lies deeper"
+                )));
+            };
+            render_component(
+                state.env(),
+                file,
+                &block,
+                state.lookup("locale"),
+                state.lookup("t"),
+                &surface,
+                first,
+            )
+            .map(Value::from_safe_string)
+        });
+        Self { env, shared }
+    }
+
+    /// Adds a template; what is wrong with its syntax comes back.
+    pub(crate) fn add(&mut self, path: &str, source: &str) -> Result<(), RenderError> {
+        self.env.add_template_owned(path.to_owned(), source.to_owned()).map_err(|e| RenderError::of(&e))
+    }
+
+    pub(crate) fn page(&self, page: &Page<'_>) -> Result<String, RenderError> {
+        let file = format!("site/layouts/{}", page.layout);
+        let template = self.env.get_template(&file).map_err(|e| RenderError::of(&e))?;
+        let alternates: Vec<Value> = page
+            .alternates
+            .iter()
+            .map(|(locale, path)| context! { locale => locale, path => path })
+            .collect();
+        let items: Vec<Value> = page
+            .items
+            .iter()
+            .map(|(path, body)| context! { path => path, body => Value::from_serialize(body) })
+            .collect();
+        let rendered = template.render(context! {
+            page => Value::from_serialize(&page.body),
+            data => Value::from_serialize(&page.data),
+            t => self.shared.texts.get(page.locale).cloned().unwrap_or_default(),
+            surface => page.surface,
+            locale => page.locale,
+            path => page.path,
+            kind => page.entry.0,
+            id => page.entry.1,
+            alternates => alternates,
+            items => items,
+            base => page.base,
+            modified => page.modified,
+            query => page.query,
+            site => context! { title => self.shared.title },
+        });
+        rendered.map_err(|e| RenderError::of(&e))
+    }
+
+    /// One component with props, as it stands on a page.
+    pub(crate) fn component(
+        &self,
+        file: &str,
+        props: &Json,
+        locale: &str,
+        surface: &str,
+    ) -> Result<String, RenderError> {
+        let texts = self.shared.texts.get(locale).cloned();
+        render_component(
+            &self.env,
+            file,
+            &Value::from_serialize(props),
+            Some(Value::from(locale)),
+            texts,
+            surface,
+            true,
+        )
+        .map_err(|e| RenderError::of(&e))
+    }
+}
+
+fn render_component(
+    env: &Environment<'_>,
+    file: &str,
+    props: &Value,
+    locale: Option<Value>,
+    texts: Option<Value>,
+    surface: &str,
+    first: bool,
+) -> Result<String, Error> {
+    env.get_template(file)?.render(context! {
+        props => props,
+        locale => locale,
+        t => texts,
+        surface => surface,
+        first => first,
+    })
+}

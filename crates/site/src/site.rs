@@ -1,0 +1,281 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use ashlar_model::{ContractName, Digest, Files, Finding, TypeName};
+use minijinja::value::Value;
+use serde_json::{Value as Json, json};
+
+use crate::{
+    components::{Components, has_errors, toml_error},
+    config::{ListRule, PageRule, SiteFile},
+    intents::Intents,
+    render::{Page, RenderError, Shared, Templates},
+    style::style,
+};
+
+const FILE: &str = "site/site.toml";
+
+/// A file that pages refer to. Its address changes with its content, so that it may be kept forever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asset {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The media type.
+    pub media_type: &'static str,
+}
+
+/// Everything a page is made of, beside what it shows.
+pub struct Site {
+    /// `site/site.toml`.
+    pub file: SiteFile,
+    /// The components.
+    pub components: Components,
+    templates: Templates,
+    assets: BTreeMap<String, Asset>,
+}
+
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit('.').next().unwrap_or_default() {
+        "css" => "text/css; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        "avif" => "image/avif",
+        "gif" => "image/gif",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "pdf" => "application/pdf",
+        "txt" => "text/plain; charset=utf-8",
+        "json" | "webmanifest" => "application/json",
+        _ => "application/octet-stream",
+    }
+}
+
+/// What a project's files say of components, intents and pages, and what is wrong with it.
+pub struct Loaded {
+    /// The site; `None` when the project has none, or none that can be used.
+    pub site: Option<Site>,
+    /// The components and what shows them, for projects without a site too.
+    pub intents: Intents,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+impl Site {
+    /// Reads `components/`, `intents.toml`, `site/` and `assets/`.
+    pub fn load(files: &Files) -> Loaded {
+        let (components, mut findings) = Components::load(files);
+        let (intents, wrong) = Intents::load(files, &components);
+        findings.extend(wrong);
+        let file = match files.text(FILE) {
+            Ok(Some(text)) => match toml::from_str::<SiteFile>(text) {
+                Ok(file) => Some(file),
+                Err(e) => {
+                    findings.push(toml_error("site-form", FILE, text, &e));
+                    None
+                }
+            },
+            Ok(None) => None,
+            Err(e) => {
+                findings.push(Finding::error("site-form", FILE, e.to_string()));
+                None
+            }
+        };
+        let without_pages = file.is_none();
+        let file = file.unwrap_or_else(|| SiteFile {
+            title: String::new(),
+            home: "/{locale}".to_owned(),
+            pages: Vec::new(),
+            lists: Vec::new(),
+            data: BTreeMap::new(),
+            not_found: None,
+            search: None,
+            texts: BTreeMap::new(),
+        });
+        let (assets, addresses) = assets(files, &components);
+        let icons = files
+            .iter()
+            .filter_map(|(path, bytes)| {
+                let name = path.strip_prefix("site/icons/")?.strip_suffix(".svg")?;
+                Some((name.to_owned(), String::from_utf8_lossy(bytes).trim().to_owned()))
+            })
+            .collect();
+        let texts = file.texts.iter().map(|(l, t)| (l.clone(), Value::from_serialize(t))).collect();
+        let shared = Shared {
+            intents: intents.clone(),
+            icons,
+            addresses,
+            texts,
+            words: file.texts.clone(),
+            title: file.title.clone(),
+        };
+        let mut templates = Templates::new(shared, &components);
+        for (path, bytes) in files.iter() {
+            let of_site = path.starts_with("site/layouts/");
+            let of_component = path.starts_with("components/")
+                && path.rsplit('/').next().is_some_and(|f| f.starts_with("template."));
+            if !of_site && !of_component {
+                continue;
+            }
+            let source = String::from_utf8_lossy(bytes);
+            if let Err(e) = templates.add(path, &source) {
+                findings.push(e.finding("template"));
+            }
+        }
+        let site = Self { file, components, templates, assets };
+        if !without_pages {
+            site.check_layouts(files, &mut findings);
+        }
+        site.check_examples(&mut findings);
+        let usable = !without_pages && !has_errors(&findings);
+        Loaded { intents, site: usable.then_some(site), findings }
+    }
+
+    fn check_layouts(&self, files: &Files, findings: &mut Vec<Finding>) {
+        let file = &self.file;
+        let lists = file.lists.iter().map(|l| l.layout.as_str());
+        let others =
+            file.not_found.as_deref().into_iter().chain(file.search.as_ref().map(|s| s.layout.as_str()));
+        for layout in file.pages.iter().map(|p| p.layout.as_str()).chain(lists).chain(others) {
+            if files.get(&format!("site/layouts/{layout}")).is_none() {
+                findings.push(
+                    Finding::error("site-layout", FILE, format!("There is no layout `{layout}`."))
+                        .help(format!("write site/layouts/{layout}")),
+                );
+            }
+        }
+    }
+
+    /// Every example must come out as HTML: an error in a template shows before a page needs it.
+    fn check_examples(&self, findings: &mut Vec<Finding>) {
+        let locale = self.file.texts.keys().next().map_or("en", String::as_str);
+        let mut told = BTreeSet::new();
+        for component in self.components.iter() {
+            for (surface, file) in
+                component.templates.iter().filter(|(_, f)| self.templates.env.get_template(f).is_ok())
+            {
+                for example in &component.examples {
+                    if let Err(e) = self.templates.component(file, &example.props, locale, surface)
+                        && told.insert((e.file.clone(), e.line, e.message.clone()))
+                    {
+                        findings.push(e.finding("template"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// How entries of a type are shown.
+    pub fn page_rule(&self, type_name: &TypeName) -> Option<&PageRule> {
+        self.file.pages.iter().find(|p| p.type_name == *type_name)
+    }
+
+    /// The list at a path, with the locale.
+    pub fn list_at<'a>(
+        &'a self,
+        path: &str,
+        locales: impl Iterator<Item = &'a str> + Clone,
+    ) -> Option<(&'a ListRule, &'a str)> {
+        self.file.lists.iter().find_map(|list| {
+            let locale = locales.clone().find(|l| list.route.replace("{locale}", l) == path)?;
+            Some((list, locale))
+        })
+    }
+
+    /// The file at an address under `/assets/`.
+    pub fn asset(&self, address: &str) -> Option<&Asset> {
+        self.assets.get(address)
+    }
+
+    /// Every file with its address.
+    pub fn assets(&self) -> impl Iterator<Item = (&str, &Asset)> {
+        self.assets.iter().map(|(address, asset)| (address.as_str(), asset))
+    }
+
+    /// Renders a page.
+    ///
+    /// # Errors
+    /// When a template fails, with its file and line.
+    pub fn render(&self, page: &Page<'_>) -> Result<String, RenderError> {
+        self.templates.page(page)
+    }
+
+    /// Renders one component with props.
+    ///
+    /// # Errors
+    /// When its template fails, or there is none for the surface.
+    pub fn render_component(
+        &self,
+        name: &ContractName,
+        props: &Json,
+        locale: &str,
+        surface: &str,
+    ) -> Result<String, RenderError> {
+        let component = self.components.get(name);
+        let file = component.and_then(|c| c.templates.get(surface)).ok_or_else(|| RenderError {
+            file: format!("components/{name}"),
+            line: 0,
+            message: format!("there is no template for {surface}"),
+        })?;
+        self.templates.component(file, props, locale, surface)
+    }
+
+    /// What an app draws: the component and the props of every block in `sections`, in order.
+    pub fn for_app(&self, body: &Json) -> Json {
+        let blocks = body.get("sections").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+        let drawn: Vec<Json> = blocks
+            .iter()
+            .filter_map(|block| {
+                let intent = block.get("intent")?.as_str()?;
+                let component = self.templates.shared.intents.choose(intent, "app", block)?;
+                let mut props = block.clone();
+                if let Json::Object(props) = &mut props {
+                    props.remove("intent");
+                }
+                Some(json!({ "component": component.name, "version": component.major, "intent": intent, "props": props }))
+            })
+            .collect();
+        json!({ "sections": drawn })
+    }
+}
+
+/// Files with their addresses, and address by path.
+fn assets(files: &Files, components: &Components) -> (BTreeMap<String, Asset>, BTreeMap<String, String>) {
+    let mut assets = BTreeMap::new();
+    let mut addresses = BTreeMap::new();
+    for (path, bytes) in files.iter() {
+        let name = match path.strip_prefix("assets/") {
+            Some(name) => name,
+            None => match path.strip_prefix("site/") {
+                Some(name) if name.ends_with(".js") => name,
+                _ => continue,
+            },
+        };
+        insert(&mut assets, &mut addresses, path, name, bytes.to_vec());
+    }
+    // Style sheets name files as the project has them; readers get their addresses.
+    let mut css = style(files, components);
+    for (path, address) in &addresses {
+        for quote in ['"', '\''] {
+            css =
+                css.replace(&format!("url({quote}{path}{quote})"), &format!("url({quote}{address}{quote})"));
+        }
+    }
+    insert(&mut assets, &mut addresses, "site.css", "site.css", css.into_bytes());
+    (assets, addresses)
+}
+
+fn insert(
+    assets: &mut BTreeMap<String, Asset>,
+    addresses: &mut BTreeMap<String, String>,
+    path: &str,
+    name: &str,
+    bytes: Vec<u8>,
+) {
+    let digest = Digest::of(&bytes).to_string();
+    let short: String = digest.rsplit(':').next().unwrap_or_default().chars().take(12).collect();
+    let address = format!("/assets/{short}/{name}");
+    addresses.insert(path.to_owned(), address.clone());
+    assets.insert(address, Asset { bytes, media_type: media_type(name) });
+}

@@ -1,0 +1,112 @@
+//! From values to what people read.
+
+use comrak::Options;
+use serde_json::Value;
+
+/// Markdown as HTML that is safe to show: raw HTML is left out, links keep to http, https, mailto and tel.
+pub fn markdown(text: &str) -> String {
+    let mut options = Options::default();
+    options.extension.table = true;
+    options.extension.strikethrough = true;
+    options.extension.footnotes = true;
+    options.parse.smart = true;
+    let html = comrak::markdown_to_html(text, &options);
+    ammonia::Builder::default()
+        .link_rel(Some("noopener"))
+        .url_schemes(["http", "https", "mailto", "tel"].into())
+        .clean(&html)
+        .to_string()
+}
+
+/// An amount in minor units, as people of a locale write it; without cents when there are none.
+pub(crate) fn money(minor: i64, currency: &str, locale: &str) -> String {
+    let digits = if matches!(currency, "JPY" | "KRW" | "ISK" | "CLP" | "VND") { 0 } else { 2 };
+    let unit = 10_i64.pow(digits);
+    let (whole, cents) = ((minor / unit).unsigned_abs(), (minor % unit).unsigned_abs());
+    let (thousands, decimal, behind) = match locale.split('-').next().unwrap_or_default() {
+        "de" | "es" | "it" | "nl" | "da" => ('.', ',', true),
+        "fr" => ('\u{202f}', ',', true),
+        _ => (',', '.', false),
+    };
+    let plain = whole.to_string();
+    let mut number = String::new();
+    for (at, c) in plain.chars().enumerate() {
+        if at > 0 && (plain.len() - at) % 3 == 0 {
+            number.push(thousands);
+        }
+        number.push(c);
+    }
+    if cents > 0 {
+        number.push_str(&format!("{decimal}{cents:02}"));
+    }
+    let sign = match currency {
+        "EUR" => "€",
+        "USD" => "$",
+        "GBP" => "£",
+        "JPY" => "¥",
+        other => other,
+    };
+    let minus = if minor < 0 { "−" } else { "" };
+    match behind {
+        true => format!("{minus}{number}\u{a0}{sign}"),
+        false if sign.len() == 3 && sign == currency => format!("{minus}{sign}\u{a0}{number}"),
+        false => format!("{minus}{sign}{number}"),
+    }
+}
+
+/// A day as people of a locale write it, by the words `months` and `date` of the texts: `{day} {month} {year}`.
+pub(crate) fn date(text: &str, texts: &Value) -> String {
+    let Ok(day) = text.get(..10).unwrap_or(text).parse::<jiff::civil::Date>() else { return text.to_owned() };
+    let months = texts.get("months").and_then(Value::as_array);
+    let month = months
+        .and_then(|m| m.get(usize::try_from(day.month() - 1).unwrap_or_default()))
+        .and_then(Value::as_str);
+    let (Some(month), Some(form)) = (month, texts.get("date").and_then(Value::as_str)) else {
+        return text.to_owned();
+    };
+    form.replace("{day}", &day.day().to_string())
+        .replace("{month}", month)
+        .replace("{year}", &day.year().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_as_people_write_them() {
+        for (minor, currency, locale, expected) in [
+            (14_900, "EUR", "en", "€149"),
+            (14_950, "EUR", "en", "€149.50"),
+            (123_456_700, "USD", "en", "$1,234,567"),
+            (14_900, "EUR", "de", "149\u{a0}€"),
+            (123_450, "EUR", "fr", "1\u{202f}234,50\u{a0}€"),
+            (-500, "GBP", "en", "−£5"),
+            (1_500, "JPY", "en", "¥1,500"),
+            (500, "SEK", "en", "SEK\u{a0}5"),
+        ] {
+            assert_eq!(money(minor, currency, locale), expected);
+        }
+    }
+
+    #[test]
+    fn markdown_is_safe() {
+        let html = markdown(
+            "# Hello *there*\n\n<script>alert(1)</script> [a](javascript:alert(1)) [b](/en/x) <b onclick=x>c</b>",
+        );
+        assert!(
+            !html.contains("script>") && !html.contains("javascript:") && !html.contains("onclick"),
+            "{html}"
+        );
+        assert!(html.contains("href=\"/en/x\""), "{html}");
+    }
+
+    #[test]
+    fn days_as_people_write_them() {
+        let texts =
+            serde_json::json!({ "months": ["January", "February", "March"], "date": "{day} {month} {year}" });
+        assert_eq!(date("2026-03-07", &texts), "7 March 2026");
+        assert_eq!(date("2026-08-07", &texts), "2026-08-07");
+        assert_eq!(date("soon", &texts), "soon");
+    }
+}
