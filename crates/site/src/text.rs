@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn markdown_is_safe() {
         let html = markdown(
-            "# Hello *there*\n\n<script>alert(1)</script> [a](javascript:alert(1)) [b](/en/x) <b onclick=x>c</b>",
+            "# Hello *there*\n\n<script>alert(1)</script>\n\n[a](javascript:alert(1)) [b](/en/x) <b onclick=x>c</b>",
         );
         assert!(
             !html.contains("script>") && !html.contains("javascript:") && !html.contains("onclick"),
