@@ -106,10 +106,6 @@ impl ReleaseView {
     /// When the store cannot answer or a template fails; the message says where.
     pub fn page(&self, page: &PageAt) -> Result<Option<Rendered>, String> {
         let Some(site) = self.definitions.site() else { return Ok(None) };
-        let told = |failure: Failure| match failure {
-            Failure::Problem(p) => p.detail.clone(),
-            Failure::Broken(e) => e.to_string(),
-        };
         let composed = match &page.entry {
             Some(entry) => of_entry(self, site, &page.path, entry, "web").map_err(told)?,
             None => {
@@ -126,6 +122,31 @@ impl ReleaseView {
                 None => site.file.lists.iter().map(|l| l.type_name.clone()).collect(),
             },
         }))
+    }
+
+    /// Where the page of an entry stands; `None` when it has no page.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub fn path_of(&self, entry: &EntryKey) -> Result<Option<String>, DeliveryError> {
+        let shown = self.definitions.site().is_some_and(|s| s.page_rule(&entry.type_name).is_some());
+        if shown { self.route_of(entry) } else { Ok(None) }
+    }
+
+    /// What the page of an entry shows: the body of its view. `None` for lists, and for entries without a page.
+    ///
+    /// # Errors
+    /// When the store cannot answer; the message says why.
+    pub fn page_body(&self, page: &PageAt) -> Result<Option<Value>, String> {
+        let rule = page.entry.as_ref().and_then(|e| self.definitions.site()?.page_rule(&e.type_name));
+        let (Some(rule), Some(entry)) = (rule, &page.entry) else { return Ok(None) };
+        let Some((_, shape)) = view_named(self, &rule.view) else {
+            return Err(format!("there is no view `{}`", rule.view));
+        };
+        let wanted = chain(self, &entry.locale);
+        let body = compose::of_entry(self, shape, &entry.id, wanted.as_slice())
+            .and_then(|c| c.as_ref().map(read).transpose());
+        body.map_err(told)
     }
 
     /// The page that says that nothing is there, in a language.
@@ -284,6 +305,13 @@ fn failed(what: impl std::fmt::Display) -> Failure {
     Problem::new(500, "page-failed", "The page cannot be rendered", what.to_string())
         .help("correct the template; the release before this one can be served again with `ashlar release rollback`")
         .into()
+}
+
+fn told(failure: Failure) -> String {
+    match failure {
+        Failure::Problem(p) => p.detail,
+        Failure::Broken(e) => e.to_string(),
+    }
 }
 
 fn read(composed: &Composed) -> Result<Value, Failure> {

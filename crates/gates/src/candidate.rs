@@ -82,7 +82,7 @@ impl<'a> Candidate<'a> {
     }
 
     /// The base's look-up tree, when the verdict of `gate` on it can be relied on for everything that did not change.
-    fn trusted(&self, gate: &str) -> Option<&'a Lookup> {
+    pub(crate) fn trusted(&self, gate: &str) -> Option<&'a Lookup> {
         self.base_lookup.filter(|_| self.same_rules && self.same_locales() && self.base_passed(gate))
     }
 
@@ -423,20 +423,7 @@ impl<'a> Candidate<'a> {
         if promises.is_empty() {
             return Ok(work);
         }
-        let delivered = self.definitions.delivered.get_or_init(|| {
-            Arc::new(ashlar_delivery::Definitions::parse(
-                self.input.definitions_digest,
-                self.input.definitions,
-            ))
-        });
-        let view = ReleaseView::new(
-            self.input.objects.clone(),
-            "candidate".to_owned(),
-            self.input.snapshot.clone(),
-            self.lookup.clone(),
-            delivered.clone(),
-            Caches::default(),
-        );
+        let view = self.view();
         let bodies = consumers::Bodies { view: &view, locales: self.config.locales.all() };
         let same = self.base.as_ref().is_some_and(|b| {
             let part = |name| b.part(name) == self.definitions.part(name);
@@ -477,6 +464,24 @@ impl<'a> Candidate<'a> {
         Ok(work)
     }
 
+    /// The candidate as it would be read.
+    pub(crate) fn view(&self) -> ReleaseView {
+        let delivered = self.definitions.delivered.get_or_init(|| {
+            Arc::new(ashlar_delivery::Definitions::parse(
+                self.input.definitions_digest,
+                self.input.definitions,
+            ))
+        });
+        ReleaseView::new(
+            self.input.objects.clone(),
+            "candidate".to_owned(),
+            self.input.snapshot.clone(),
+            self.lookup.clone(),
+            delivered.clone(),
+            Caches::default(),
+        )
+    }
+
     fn body(
         &self,
         promise: &consumers::Promise,
@@ -492,7 +497,7 @@ impl<'a> Candidate<'a> {
     }
 
     /// Entries that have changed since the base, and those that refer to them, as far as views include references.
-    fn touched(&self, base: &Tree) -> Result<BTreeSet<(TypeName, EntryId)>, GateError> {
+    pub(crate) fn touched(&self, base: &Tree) -> Result<BTreeSet<(TypeName, EntryId)>, GateError> {
         let mut all: BTreeSet<(TypeName, EntryId)> = BTreeSet::new();
         for change in base.diff(self.input.snapshot) {
             let key = EntryKey::from_bytes(&change?.key)?;

@@ -19,7 +19,7 @@ use crate::{
     candidate::{Candidate, Work},
     definitions::{Definitions, DefinitionsCache},
     findings::{Findings, count},
-    gate::{approvals, compatibility::Compared, consumers, queries, tokens, validity},
+    gate::{approvals, compatibility::Compared, components, consumers, queries, tokens, validity},
     inputs::Inputs,
 };
 
@@ -306,6 +306,25 @@ impl Run<'_> {
                     inputs.add("today", Checker::today(input).to_string().as_bytes());
                 }
             }
+            "components" => {
+                for part in [
+                    "components/",
+                    "intents.toml",
+                    "site/",
+                    "tokens/",
+                    "tokens.toml",
+                    "views/",
+                    "ashlar.toml",
+                ] {
+                    inputs.digest(part, &definitions.part(part));
+                }
+                let before = base.as_ref().map_or(zero, |b| b.part("components/"));
+                inputs.digest("base", &before).json("locales", &self.config.locales);
+                // Without a site nothing that is released matters to this gate.
+                if definitions.site.site.is_some() {
+                    inputs.digest("snapshot", &input.snapshot.root());
+                }
+            }
             _ => {
                 inputs.digest("base-contracts", &base_contracts).digest("base", &base_snapshot);
                 inputs.digest("snapshot", &input.snapshot.root()).digest("changes", &input.changes.root());
@@ -367,6 +386,13 @@ impl Run<'_> {
                 findings.extend(tokens::findings(&c.definitions.tokens, base, Checker::today(c.input)));
                 let checked = c.definitions.tokens.resolved.as_ref().map_or(0, |r| r.tokens.len());
                 (Work { findings, checked, reused: 0 }, count(checked, "token", "tokens"))
+            }
+            "components" => {
+                let mut work = c.pages()?;
+                work.findings.extend(components::findings(&c.definitions, c.base.as_deref()));
+                let n = c.definitions.site.components.iter().count();
+                let pages = count(work.checked, "page", "pages");
+                (work, format!("{}, {pages}", count(n, "component", "components")))
             }
             _ => self.approvals()?,
         };

@@ -7,6 +7,7 @@ use ashlar_contracts::{Contract, ContractSet, consumers::Consumer};
 use ashlar_delivery::{graphql::Graph, views::Views};
 use ashlar_model::{ContractName, Digest, Files, Finding, ProjectConfig, Rules, TypeName, TypeRules};
 use ashlar_project::{Governance, Redirects, read_config};
+use ashlar_site::{Loaded, Site};
 
 use crate::{
     gate::{consumers, tokens::Tokens},
@@ -49,6 +50,8 @@ pub(crate) struct Definitions {
     /// The same definitions as delivery reads them, for composing bodies.
     pub(crate) delivered: OnceLock<Arc<ashlar_delivery::Definitions>>,
     pub(crate) tokens: Tokens,
+    /// Components, intents and pages.
+    pub(crate) site: Loaded,
     pub(crate) governance: Governance,
     pub(crate) governance_findings: Vec<Finding>,
     pub(crate) redirects: Redirects,
@@ -121,6 +124,7 @@ impl Definitions {
             promises: OnceLock::new(),
             delivered,
             tokens: Tokens::load(files),
+            site: Site::load(files),
             governance,
             governance_findings,
             redirects,

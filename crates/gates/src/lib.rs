@@ -32,7 +32,7 @@ pub use report::{junit, sarif, text};
 pub use site::Site;
 
 /// The gates, in the order in which they report.
-pub const GATES: [&str; 10] = [
+pub const GATES: [&str; 11] = [
     "schema-compatibility",
     "content-validity",
     "references",
@@ -42,5 +42,6 @@ pub const GATES: [&str; 10] = [
     "consumers",
     "persisted-queries",
     "tokens",
+    "components",
     "approvals",
 ];

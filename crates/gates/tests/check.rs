@@ -299,6 +299,7 @@ config ashlar.toml:3
 config ashlar.toml:3
 config ashlar.toml:3
 config ashlar.toml:3
+config ashlar.toml:3
 "#);
 }
 

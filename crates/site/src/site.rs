@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ashlar_model::{ContractName, Digest, Files, Finding, TypeName};
 use minijinja::value::Value;
@@ -28,7 +31,7 @@ pub struct Site {
     /// `site/site.toml`.
     pub file: SiteFile,
     /// The components.
-    pub components: Components,
+    pub components: Arc<Components>,
     templates: Templates,
     assets: BTreeMap<String, Asset>,
 }
@@ -56,7 +59,9 @@ fn media_type(path: &str) -> &'static str {
 pub struct Loaded {
     /// The site; `None` when the project has none, or none that can be used.
     pub site: Option<Site>,
-    /// The components and what shows them, for projects without a site too.
+    /// The components, for projects without a site too.
+    pub components: Arc<Components>,
+    /// Which component shows what.
     pub intents: Intents,
     /// What is wrong.
     pub findings: Vec<Finding>,
@@ -123,13 +128,14 @@ impl Site {
                 findings.push(e.finding("template"));
             }
         }
-        let site = Self { file, components, templates, assets };
+        let components = Arc::new(components);
+        let site = Self { file, components: components.clone(), templates, assets };
         if !without_pages {
             site.check_layouts(files, &mut findings);
         }
         site.check_examples(&mut findings);
         let usable = !without_pages && !has_errors(&findings);
-        Loaded { intents, site: usable.then_some(site), findings }
+        Loaded { components, intents, site: usable.then_some(site), findings }
     }
 
     fn check_layouts(&self, files: &Files, findings: &mut Vec<Finding>) {
@@ -164,6 +170,11 @@ impl Site {
                 }
             }
         }
+    }
+
+    /// Which component shows what.
+    pub fn intents(&self) -> &Intents {
+        &self.templates.shared.intents
     }
 
     /// How entries of a type are shown.

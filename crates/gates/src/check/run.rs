@@ -22,7 +22,8 @@ use crate::{
     definitions::Definitions,
     findings::{Findings, count},
     gate::{
-        approvals, compatibility::Compared, consumers, links, queries, references, routes, tokens, validity,
+        approvals, compatibility::Compared, components, consumers, links, queries, references, routes,
+        tokens, validity,
     },
     inputs::Inputs,
     links::LinkRules,
@@ -385,6 +386,13 @@ impl Check<'_> {
                 findings.extend(tokens::findings(tokens, base, self.today.parse().unwrap_or_default()));
                 let n = tokens.resolved.as_ref().map_or(0, |r| r.tokens.len());
                 Ok((findings, n, count(n, "token", "tokens")))
+            }
+            "components" => {
+                let mut findings = Findings::default();
+                let definitions = &self.project.definitions;
+                findings.extend(components::findings(definitions, self.base.map(|(b, _)| &b.definitions)));
+                let n = definitions.site.components.iter().count();
+                Ok((findings, n, count(n, "component", "components")))
             }
             _ => Ok(self.approvals()),
         }

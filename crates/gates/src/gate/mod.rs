@@ -2,6 +2,7 @@
 
 pub(crate) mod approvals;
 pub(crate) mod compatibility;
+pub(crate) mod components;
 pub(crate) mod consumers;
 pub(crate) mod links;
 pub(crate) mod queries;

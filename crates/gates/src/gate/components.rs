@@ -1,0 +1,257 @@
+//! Components: each can be rendered, every intent has one on every surface, each payload fits its props, and content says
+//! what it means instead of how it looks.
+
+use std::collections::BTreeSet;
+
+use ashlar_contracts::{Kind, Verdict, compare};
+use ashlar_delivery::{PageAt, ReleaseView};
+use ashlar_model::{EntryId, EntryKey, Finding, TypeName};
+use ashlar_site::Loaded;
+use serde_json::Value;
+
+use crate::{
+    GateError,
+    candidate::{Candidate, Work},
+    definitions::Definitions,
+    findings::Findings,
+};
+
+/// Names of fields that say how something looks.
+const LOOKS: [&str; 30] = [
+    "color",
+    "colour",
+    "background",
+    "background_color",
+    "background_colour",
+    "text_color",
+    "align",
+    "alignment",
+    "text_align",
+    "layout",
+    "columns",
+    "column_count",
+    "width",
+    "height",
+    "font",
+    "font_size",
+    "font_family",
+    "padding",
+    "margin",
+    "spacing",
+    "css",
+    "css_class",
+    "class",
+    "class_name",
+    "style",
+    "styles",
+    "theme",
+    "variant",
+    "size",
+    "border",
+];
+/// Misfits of one page that are told.
+const MISFITS_MAX: usize = 20;
+
+/// What stands against components, intents and site, by the files alone.
+pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>) -> Vec<Finding> {
+    let mut out = definitions.site.findings.clone();
+    looks(definitions, &mut out);
+    unmapped(definitions, &mut out);
+    if let Some(base) = base {
+        breaking(&definitions.site, &base.site, &mut out);
+    }
+    out
+}
+
+/// Fields of content that say how it looks, without a reason.
+fn looks(definitions: &Definitions, out: &mut Vec<Finding>) {
+    for contract in definitions.contracts.iter().filter(|c| matches!(c.kind, Kind::Type | Kind::Block)) {
+        let file = contract.file();
+        let mut open: Vec<(String, &Value)> = vec![(String::new(), &contract.schema)];
+        while let Some((pointer, schema)) = open.pop() {
+            for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+            {
+                let here = format!("{pointer}/properties/{name}");
+                let justified = property.pointer("/x-ashlar/presentation").is_some();
+                if LOOKS.contains(&name.to_lowercase().replace('-', "_").as_str()) && !justified {
+                    out.push(
+                        Finding::error("content-presentation", format!("contracts/{file} {here}"), format!("`{name}` says how content looks. Content says what it means; the design system decides how that looks."))
+                            .help("remove it and choose by intent, or justify it: \"x-ashlar\": { \"presentation\": true, \"reason\": \"…\" }"),
+                    );
+                }
+                open.push((here, property));
+            }
+            if let Some(items) = schema.get("items") {
+                open.push((format!("{pointer}/items"), items));
+            }
+        }
+    }
+}
+
+/// Blocks whose intent nothing shows.
+fn unmapped(definitions: &Definitions, out: &mut Vec<Finding>) {
+    let intents = &definitions.site.intents;
+    if intents.is_empty() {
+        return;
+    }
+    for contract in definitions.contracts.iter().filter(|c| c.kind == Kind::Block) {
+        let Some(intent) = contract.schema.pointer("/properties/intent/const").and_then(Value::as_str) else {
+            continue;
+        };
+        if !intents.has(intent) {
+            out.push(
+                Finding::error(
+                    "intent-unmapped",
+                    format!("contracts/{}", contract.file()),
+                    format!("No component shows the intent `{intent}` of this block."),
+                )
+                .help(format!("add [intent.{intent}] to intents.toml")),
+            );
+        }
+    }
+}
+
+/// Props that changed so that what fitted does not fit any more.
+fn breaking(here: &Loaded, base: &Loaded, out: &mut Vec<Finding>) {
+    for before in base.components.schemas().iter() {
+        let Some(after) = here.components.schemas().get(&before.name) else {
+            if here.components.get(&before.name).is_none() && before.is_active() {
+                out.push(
+                    Finding::error("component-removed", format!("components/{}", before.name), format!("The component `{}` is gone, and it was not deprecated.", before.name))
+                        .help("keep it with \"status\": \"deprecated\" in its props for a release, or bring it back"),
+                );
+            }
+            continue;
+        };
+        if before.digest == after.digest {
+            continue;
+        }
+        let comparison = compare(before, base.components.schemas(), after, here.components.schemas(), true);
+        if comparison.verdict == Verdict::Major {
+            let change = comparison.changes.iter().max_by_key(|c| c.verdict);
+            let what = change.map(|c| format!(" {}: {}", c.path, c.message)).unwrap_or_default();
+            out.push(
+                Finding::error(
+                    "component-breaking",
+                    format!("components/{}/props.json", after.name),
+                    format!(
+                        "The props of `{}` change so that what fitted does not fit any more.{what}",
+                        after.name
+                    ),
+                )
+                .help(format!(
+                    "put the new props into components/{}.v{}, and map intents to it when it is ready",
+                    after.name.name,
+                    after.name.major + 1
+                )),
+            );
+        }
+    }
+}
+
+impl Candidate<'_> {
+    /// Renders every page that a change can have touched, and compares each payload with the props of what shows it.
+    pub(crate) fn pages(&self) -> Result<Work, GateError> {
+        let mut work = Work::default();
+        if self.definitions.site.site.is_none() {
+            return Ok(work);
+        }
+        let view = self.view();
+        let same = self.base.as_ref().is_some_and(|b| {
+            ["components/", "intents.toml", "site/", "tokens/", "tokens.toml", "views/"]
+                .iter()
+                .all(|p| b.part(p) == self.definitions.part(p))
+                && b.contracts_digest == self.definitions.contracts_digest
+        });
+        let touched: Option<BTreeSet<(TypeName, EntryId)>> = match &self.input.base {
+            Some(base) if same && self.trusted("components").is_some() => Some(self.touched(&base.snapshot)?),
+            _ => None,
+        };
+        match &touched {
+            Some(touched) => {
+                for (type_name, id) in touched {
+                    for item in self.input.snapshot.prefix(&EntryKey::entry_prefix(type_name, id)) {
+                        let key = EntryKey::from_bytes(&item?.0)?;
+                        if let Some(path) = view.path_of(&key)? {
+                            page(
+                                &view,
+                                &PageAt { path, locale: key.locale.clone(), entry: Some(key) },
+                                &mut work,
+                            );
+                        }
+                    }
+                }
+                work.reused = self.input.snapshot.len();
+            }
+            None => {
+                for at in view.pages() {
+                    page(&view, &at?, &mut work);
+                }
+            }
+        }
+        Ok(work)
+    }
+}
+
+fn page(view: &ReleaseView, at: &PageAt, work: &mut Work) {
+    let Some(site) = view.definitions().site() else { return };
+    let place = at.entry.as_ref().map_or_else(|| at.path.clone(), ToString::to_string);
+    work.checked += 1;
+    match view.page_body(at) {
+        Ok(Some(body)) => misfits(site, &body, &place, &mut work.findings),
+        Ok(None) => return,
+        Err(why) => return failed(&place, &why, &mut work.findings),
+    }
+    if let Err(why) = view.page(at) {
+        failed(&place, &why, &mut work.findings);
+    }
+}
+
+fn failed(place: &str, why: &str, out: &mut Findings) {
+    out.push(
+        Finding::error("page-failed", place, format!("The page cannot be rendered: {why}."))
+            .help("correct the template, or the entry when it says what the template cannot show"),
+    );
+}
+
+fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findings) {
+    let mut told = 0;
+    let blocks = body.get("sections").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    for (at, block) in blocks.iter().enumerate() {
+        let Some(intent) = block.get("intent").and_then(Value::as_str) else { continue };
+        let mut judged = BTreeSet::new();
+        for surface in &site.intents().surfaces {
+            let Some(component) = site.intents().choose(intent, surface, block) else {
+                out.push(
+                    Finding::error(
+                        "intent-unmapped",
+                        format!("{place} /sections/{at}"),
+                        format!("The intent `{intent}` has no component on the surface `{surface}`."),
+                    )
+                    .help(format!("add [intent.{intent}] to intents.toml")),
+                );
+                continue;
+            };
+            if !judged.insert(component) {
+                continue;
+            }
+            for wrong in site.components.misfits(component, block) {
+                told += 1;
+                if told > MISFITS_MAX {
+                    return;
+                }
+                out.push(
+                    Finding::error(
+                        "props-misfit",
+                        format!("{place} /sections/{at}{}", wrong.path),
+                        format!(
+                            "The payload of `{intent}` does not fit the props of `{component}`: {}",
+                            wrong.message
+                        ),
+                    )
+                    .help(format!("change the entry, or let components/{component}/props.json take it")),
+                );
+            }
+        }
+    }
+}
