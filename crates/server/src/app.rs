@@ -15,7 +15,7 @@ use ashlar_store::Objects;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{auth::Limits, cache_stats::CacheStats, changes::Feed, metrics::Metrics};
+use crate::{auth::Limits, cache_stats::CacheStats, changes::Feed, metrics::Metrics, tokens::TokenVersions};
 
 /// How long an answer of the database about a key is believed; a revoked key works no longer than this.
 const KEY_TTL: Duration = Duration::from_secs(3);
@@ -94,6 +94,8 @@ pub struct App {
     /// Ends streams when the server stops.
     pub streams: CancellationToken,
     previews: Mutex<Vec<(String, Arc<ReleaseView>)>>,
+    /// Versions of design tokens.
+    pub token_versions: TokenVersions,
 }
 
 impl App {
@@ -112,6 +114,7 @@ impl App {
             streams: CancellationToken::new(),
             keys: Mutex::default(),
             previews: Mutex::default(),
+            token_versions: TokenVersions::default(),
         }
     }
 

@@ -17,6 +17,7 @@ mod problem;
 mod purge;
 mod serve;
 mod source;
+mod tokens;
 mod webhooks;
 
 pub use purge::{PurgeTarget, PurgeTargetError};

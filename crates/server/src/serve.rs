@@ -18,7 +18,7 @@ use crate::{
     pages,
     purge::{self, PurgeTarget},
     source::Releases,
-    webhooks,
+    tokens, webhooks,
 };
 
 /// How often schedules are looked at.
@@ -105,7 +105,7 @@ pub async fn serve(
         }
     }
     let source = Arc::new(Releases(app.clone()));
-    let mut router: Router = pages::router(app.clone());
+    let mut router: Router = pages::router(app.clone()).merge(tokens::router(app.clone()));
     if matches!(options.role, Role::All | Role::Author) {
         let api = Arc::new(Api {
             app: app.clone(),
