@@ -62,6 +62,8 @@ impl Cli {
                 | ContractsCommand::Validate { format, .. } => *format,
             },
             Command::Tokens { command } => command.format(),
+            Command::Preview { at, .. } => at.format,
+            Command::Site { command } => command.at().format,
             Command::Migrate { command } => command.at().format,
             Command::Audit { command: AuditCommand::Verify { at } | AuditCommand::List { at, .. } } => {
                 at.format
@@ -188,6 +190,25 @@ pub enum Command {
     Migrate {
         #[command(subcommand)]
         command: MigrateCommand,
+    },
+    /// Makes a link that shows the pages of a draft, changeset or candidate until it ends.
+    #[command(
+        after_help = "Example:\n  ashlar preview draft --hours 48 --server https://cms.example --key $KEY"
+    )]
+    Preview {
+        /// What it shows: draft, changeset:NAME, a candidate such as c4, or a release such as r3.
+        #[arg(value_name = "WHAT", default_value = "draft")]
+        what: String,
+        /// How long it works.
+        #[arg(long, default_value_t = 168)]
+        hours: u32,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Writes the site as files that any file server can host.
+    Site {
+        #[command(subcommand)]
+        command: SiteCommand,
     },
     /// Shows and verifies the audit log.
     Audit {
@@ -344,6 +365,22 @@ pub struct EntryName {
     #[arg(long)]
     pub locale: Option<String>,
 }
+
+#[derive(Debug, Subcommand)]
+pub enum SiteCommand {
+    /// Renders every page of what a channel serves into a directory.
+    #[command(after_help = "Example:\n  ashlar site export ./public --data ./data")]
+    Export {
+        /// The directory; files that are no part of the site any more are taken away from it.
+        dir: PathBuf,
+        /// What is rendered: a channel, `draft`, a candidate or a release; the public channel when absent.
+        #[arg(long, value_name = "WHAT")]
+        of: Option<String>,
+        #[command(flatten)]
+        at: At,
+    },
+}
+at_of!(SiteCommand: Export);
 
 #[derive(Debug, Subcommand)]
 pub enum EntryCommand {

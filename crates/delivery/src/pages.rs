@@ -232,9 +232,24 @@ pub(crate) fn answer(
             };
             Some(content(view, parts, &head, composed.body.len(), &body, out))
         }
-        Ok(None) => None,
+        Ok(None) => {
+            // A page that is not translated yet is read in the language its own falls back to.
+            let to = falls_back(view, site, path)?;
+            Some(Ok(out.redirect(view, parts, 302, &to)))
+        }
         Err(failure) => Some(Err(failure)),
     }
+}
+
+/// The route of `/de/x` in the languages that `de` falls back to.
+fn falls_back(view: &ReleaseView, site: &Site, path: &str) -> Option<String> {
+    let (first, rest) = path.strip_prefix('/')?.split_once('/')?;
+    let wanted = view.definitions.locales.named(first)?;
+    wanted.as_slice().iter().filter(|l| l.as_str() != first).find_map(|locale| {
+        let route = format!("/{locale}/{rest}");
+        let entry = view.lookup.routed(locale, &route, 1).ok()?.into_iter().next()?;
+        site.page_rule(&entry.type_name).map(|_| route)
+    })
 }
 
 type Found = Option<(Arc<Composed>, &'static [u8])>;

@@ -83,6 +83,14 @@ impl ReleaseView {
         Ok(contract.facts(key, &fields).route)
     }
 
+    /// Every redirect: from, to, status. What is gone for good has its own address as target.
+    pub fn redirects(&self) -> impl Iterator<Item = (String, String, u16)> + '_ {
+        self.definitions.redirects.iter().map(|(from, redirect)| {
+            let end = self.redirect(from).map_or_else(|| redirect.to.clone(), |(_, end)| end);
+            (from.to_string(), end, redirect.status)
+        })
+    }
+
     /// Where an old path leads.
     pub fn redirect(&self, path: &str) -> Option<(&Redirect, String)> {
         let found = self.definitions.redirects.get(path)?;

@@ -302,6 +302,7 @@ impl<'a> Candidate<'a> {
         let same_config = self.base.as_ref().is_some_and(|b| {
             b.config.as_ref().is_ok_and(|c| c.gates.links_ignored == self.config.gates.links_ignored)
                 && b.redirects == self.definitions.redirects
+                && b.part("site/") == self.definitions.part("site/")
         });
         let Some(base_lookup) = self.trusted("links").filter(|_| same_config) else {
             for item in self.lookup.tree().prefix(b"l") {
@@ -342,6 +343,7 @@ impl<'a> Candidate<'a> {
 
     fn link_rules(&self) -> LinkRules<'_> {
         LinkRules::new(&self.config.locales, &self.config.gates.links_ignored, &self.definitions.redirects)
+            .with_site(self.definitions.site.site.as_ref())
     }
 
     /// routes

@@ -267,6 +267,7 @@ impl Run<'_> {
                 inputs.digest("lookup", &lookup.tree().root()).json("locales", &self.config.locales);
                 inputs.json("ignored", &self.config.gates.links_ignored);
                 inputs.digest("redirects", &definitions.part("redirects.toml"));
+                inputs.digest("site", &definitions.part("site/"));
                 if gate == "routes" {
                     inputs.digest("base", &base_lookup.as_ref().map_or(zero, |l| l.tree().root()));
                     inputs.digest("snapshot", &input.snapshot.root());

@@ -1,7 +1,9 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ashlar_model::{Locale, LocaleConfig};
 use ashlar_project::{Redirects, normal_path};
+
+use ashlar_site::Site as Pages;
 
 use crate::{GateError, Site};
 
@@ -11,20 +13,33 @@ pub(crate) struct LinkRules<'a> {
     ignored: &'a [String],
     redirects: &'a Redirects,
     chains: HashMap<&'a str, Vec<Locale>>,
+    /// Pages that show no entry: lists, the search page.
+    pages: HashSet<String>,
 }
 
 impl<'a> LinkRules<'a> {
     pub(crate) fn new(locales: &'a LocaleConfig, ignored: &'a [String], redirects: &'a Redirects) -> Self {
         let all = locales.supported.iter().chain([&locales.default]);
         let chains = all.map(|l| (l.as_str(), locales.chain(l))).collect();
-        Self { locales, ignored, redirects, chains }
+        Self { locales, ignored, redirects, chains, pages: HashSet::new() }
+    }
+
+    /// With the pages of a site that show no entry.
+    pub(crate) fn with_site(mut self, site: Option<&Pages>) -> Self {
+        let routes = site.into_iter().flat_map(|s| {
+            s.file.lists.iter().map(|l| &l.route).chain(s.file.search.as_ref().map(|s| &s.route))
+        });
+        let all = self.locales.all();
+        self.pages =
+            routes.flat_map(|r| all.iter().map(move |l| r.replace("{locale}", l.as_str()))).collect();
+        self
     }
 
     /// Whether a link to `path` from a page in `locale` leads somewhere: to a route of the locale or of its fallbacks,
     /// to a redirect, or below an ignored prefix. A first segment that is a locale of the project stands for it.
     pub(crate) fn leads(&self, site: &dyn Site, locale: &Locale, path: &str) -> Result<bool, GateError> {
         let redirected = |path: &str| self.redirects.get(path).is_some_and(|r| !r.is_gone());
-        if self.is_ignored(path) || redirected(path) {
+        if self.is_ignored(path) || redirected(path) || self.pages.contains(normal_path(path)) {
             return Ok(true);
         }
         if self.has_route(site, locale, path)? {

@@ -19,6 +19,9 @@ pub enum Right {
     Approve(String),
     /// Let a failed gate through.
     Waive,
+    /// Look at the pages of one draft, changeset or candidate (`draft`, `changeset:NAME`, `c4`) and at nothing else: what a
+    /// preview link holds.
+    Show(String),
     /// Manage keys and tenants, collect garbage.
     Admin,
 }
@@ -33,6 +36,7 @@ impl fmt::Display for Right {
             Self::Release => f.write_str("release"),
             Self::Approve(what) => write!(f, "approve:{what}"),
             Self::Waive => f.write_str("waive"),
+            Self::Show(what) => write!(f, "show:{what}"),
             Self::Admin => f.write_str("admin"),
         }
     }
@@ -59,6 +63,9 @@ impl FromStr for Right {
             "admin" => Self::Admin,
             _ => match s.strip_prefix("approve:") {
                 Some(what) if !what.is_empty() && what.len() <= 100 => Self::Approve(what.to_owned()),
+                _ if s.strip_prefix("show:").is_some_and(|what| (1..=120).contains(&what.len())) => {
+                    Self::Show(s["show:".len()..].to_owned())
+                }
                 _ => return Err(RightError(s.chars().take(80).collect())),
             },
         })
@@ -96,6 +103,14 @@ impl Actor {
     /// the project's `governance.toml`.
     pub fn local(name: impl Into<String>) -> Self {
         Self { name: name.into(), rights: BTreeSet::new(), all: true }
+    }
+
+    /// What a preview link shows; `None` for every other actor.
+    pub fn shows(&self) -> Option<&str> {
+        self.rights.iter().find_map(|r| match r {
+            Right::Show(what) => Some(what.as_str()),
+            _ => None,
+        })
     }
 
     /// Whether the actor holds `right`. `admin` does not imply approvals: those are given by name only.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use subtle::ConstantTimeEq;
 
-use crate::{Action, Engine, KeyView, ReleaseError, Scope, engine::Record, new_id};
+use crate::{Action, At, Engine, KeyView, ReleaseError, Scope, engine::Record, new_id};
 
 const PREFIX: &str = "ash";
 
@@ -254,6 +254,73 @@ impl Action for CreateKey {
                 }
             },
         };
+        self.store(scope, expires_at, "key.created").await
+    }
+}
+
+/// Makes a preview link: whoever has it sees the pages of one draft, changeset or candidate until it ends.
+#[derive(Debug, Clone)]
+pub struct CreatePreview {
+    /// What it shows.
+    pub at: At,
+    /// How long it works, in hours, from 1 to 2,160 (90 days).
+    pub hours: u32,
+}
+
+#[async_trait]
+impl Action for CreatePreview {
+    type Output = CreatedKey;
+    const NAME: &'static str = "preview.create";
+
+    fn right(&self) -> Right {
+        Right::Preview
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<CreatedKey, ReleaseError> {
+        if !(1..=2_160).contains(&self.hours) {
+            return Err(ReleaseError::invalid(
+                "a preview link works for 1 to 2,160 hours",
+                "choose a time in between",
+            ));
+        }
+        match &self.at {
+            At::Draft => {}
+            At::Candidate(id) => {
+                scope.engine.candidate_roots(scope.ctx, *id).await?;
+            }
+            At::Changeset(name) => {
+                scope.engine.changeset(scope.ctx, name).await?;
+            }
+            At::Release(id) => {
+                scope.engine.manifest(scope.ctx, *id).await?;
+            }
+            At::Channel(_) => {
+                return Err(ReleaseError::invalid(
+                    "a channel moves, and a preview link shows one thing",
+                    "name `draft`, `changeset:NAME`, a candidate or a release",
+                ));
+            }
+        }
+        let ends = scope.now.saturating_add(jiff::SignedDuration::from_hours(i64::from(self.hours)));
+        let ends = ends.map_err(|e| ReleaseError::Task(e.to_string()))?;
+        let at = self.at.to_string();
+        let key = CreateKey {
+            name: format!("preview of {at}"),
+            scopes: vec![Right::Show(at)],
+            channel: None,
+            expires_at: None,
+        };
+        key.store(scope, Some(stamp(ends)), "preview.created").await
+    }
+}
+
+impl CreateKey {
+    async fn store(
+        self,
+        scope: &Scope<'_>,
+        expires_at: Option<String>,
+        event: &'static str,
+    ) -> Result<CreatedKey, ReleaseError> {
         let (id, secret) = (new_id()?[..16].to_owned(), format!("{}{}", new_id()?, new_id()?));
         let scopes: Vec<String> = self.scopes.iter().map(ToString::to_string).collect();
         let channel = self.channel.as_ref().map(|c| c.to_string()).unwrap_or_default();
@@ -271,7 +338,7 @@ impl Action for CreateKey {
             })
             .await?;
         let data = json!({"name": self.name, "scopes": scopes, "channel": channel, "expires_at": expires_at});
-        scope.commit(tx, Record::one("key.created", &id, data)).await?;
+        scope.commit(tx, Record::one(event, &id, data)).await?;
         scope.engine.publish_keys(&scope.ctx.tenant).await;
         Ok(CreatedKey {
             key: format!("{PREFIX}_{id}_{secret}"),

@@ -44,7 +44,9 @@ pub use error::ReleaseError;
 pub use gc::{CollectGarbage, Collected};
 pub use import::{BATCH_MAX, ImportEntries, Imported, IncomingEntry};
 pub use judge::{Approval, Base, Change, ChangeRecord, Judge, JudgeInput, Judgement, RequiredApproval};
-pub use keys::{Access, CreateKey, CreateTenant, CreatedKey, KeyRing, KnownKey, RevokeKey, split_key};
+pub use keys::{
+    Access, CreateKey, CreatePreview, CreateTenant, CreatedKey, KeyRing, KnownKey, RevokeKey, split_key,
+};
 pub use migrate::{Mapping, MigrateContent, Migrated, RevertMigration};
 pub use outbox::{LEASE, Outgoing, Round, Sent, TRIES_MAX};
 pub use preview::{Preview, PreviewDrafts};

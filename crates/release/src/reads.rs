@@ -28,7 +28,8 @@ const PAGE_MAX: u32 = 500;
 const DIFF_MAX: usize = 10_000;
 
 /// How [`At`] is written.
-pub const AT_FORMS: &str = "`draft`, a candidate (`c12`), a release (`r3`) or a channel (`staging`)";
+pub const AT_FORMS: &str =
+    "`draft`, `changeset:NAME`, a candidate (`c12`), a release (`r3`) or a channel (`staging`)";
 
 /// What to read instead of the public channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub enum At {
     Release(ReleaseId),
     /// A channel.
     Channel(ChannelName),
+    /// The drafts of a changeset, on top of what the public channel serves.
+    Changeset(String),
 }
 
 impl FromStr for At {
@@ -49,6 +52,9 @@ impl FromStr for At {
     fn from_str(s: &str) -> Result<Self, String> {
         if s == "draft" {
             return Ok(Self::Draft);
+        }
+        if let Some(name) = s.strip_prefix("changeset:").filter(|n| (1..=100).contains(&n.len())) {
+            return Ok(Self::Changeset(name.to_owned()));
         }
         if let Ok(id) = s.parse() {
             return Ok(Self::Candidate(id));
@@ -69,6 +75,7 @@ impl fmt::Display for At {
             Self::Candidate(id) => id.fmt(f),
             Self::Release(id) => id.fmt(f),
             Self::Channel(name) => name.fmt(f),
+            Self::Changeset(name) => write!(f, "changeset:{name}"),
         }
     }
 }

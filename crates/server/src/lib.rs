@@ -13,6 +13,7 @@ pub mod lane;
 mod metrics;
 mod openapi;
 mod pages;
+mod preview;
 mod problem;
 mod purge;
 mod serve;

@@ -84,6 +84,13 @@ const API: &[Row] = &[
     ("delete", "/api/v1/changesets/{name}/schedule", "release", "Takes a changeset off the schedule.", &[]),
     ("get", "/api/v1/schedules", "preview", "Planned and failed changesets; overdue ones say so.", &[]),
     ("post", "/api/v1/schedules/run", "release", "Runs every schedule that is due.", &[]),
+    (
+        "post",
+        "/api/v1/previews",
+        "preview",
+        "Makes a link that shows the pages of a draft, changeset or candidate until it ends.",
+        &[("at", "string"), ("hours", "integer?")],
+    ),
     ("get", "/api/v1/candidates", "preview", "Candidates, newest first.", &[]),
     (
         "post",

@@ -15,7 +15,7 @@ use crate::{
     auth::Limits,
     follow,
     lane::{self, LaneConfig},
-    pages,
+    pages, preview,
     purge::{self, PurgeTarget},
     source::Releases,
     tokens, webhooks,
@@ -105,7 +105,8 @@ pub async fn serve(
         }
     }
     let source = Arc::new(Releases(app.clone()));
-    let mut router: Router = pages::router(app.clone()).merge(tokens::router(app.clone()));
+    let mut router: Router =
+        pages::router(app.clone()).merge(tokens::router(app.clone())).merge(preview::router(app.clone()));
     if matches!(options.role, Role::All | Role::Author) {
         let api = Arc::new(Api {
             app: app.clone(),

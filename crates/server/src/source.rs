@@ -54,7 +54,8 @@ impl Releases {
         }
     }
 
-    async fn open_at(&self, access: &Access, at: &At) -> Result<Arc<ReleaseView>, Problem> {
+    /// Opens what is read instead of a channel.
+    pub async fn open_at(&self, access: &Access, at: &At) -> Result<Arc<ReleaseView>, Problem> {
         let Some(engine) = &self.0.engine else {
             return Err(Problem::new(404, "not-found", "Not found", "an edge serves channels only")
                 .help("read drafts, candidates and releases from an author node"));
@@ -88,14 +89,18 @@ impl Releases {
                 let frozen = engine.candidate_roots(&ctx, *id).await.map_err(|e| failed(&e))?;
                 roots(&at.to_string(), &frozen.snapshot, &frozen.definitions, &frozen.derived)
             }
-            At::Draft => {
+            At::Draft | At::Changeset(_) => {
                 // As long as nothing has happened, drafts are what they were.
                 name = format!("{name}@{}", engine.state_token(&ctx).await.map_err(|e| failed(&e))?);
                 if let Some(view) = self.0.preview(&name) {
                     return Ok(view);
                 }
-                let drafts = engine.run(&ctx, PreviewDrafts::default()).await.map_err(|e| failed(&e))?;
-                roots("draft", &drafts.snapshot, &drafts.definitions, &drafts.derived)
+                let changeset = match at {
+                    At::Changeset(name) => Some(name.clone()),
+                    _ => None,
+                };
+                let drafts = engine.run(&ctx, PreviewDrafts { changeset }).await.map_err(|e| failed(&e))?;
+                roots(&at.to_string(), &drafts.snapshot, &drafts.definitions, &drafts.derived)
             }
         };
         let roots = found.ok_or_else(|| no_release(&access.tenant))?;

@@ -11,6 +11,7 @@ mod ops;
 mod project;
 mod release;
 mod serve;
+mod site;
 mod tokens;
 mod webhook;
 
@@ -45,6 +46,8 @@ pub async fn run(cli: Cli) -> Done {
         Command::Channel { command } => release::channel(command).await,
         Command::Contracts { command } => contracts::contracts(&command).await,
         Command::Tokens { command } => tokens::tokens(command).await,
+        Command::Preview { what, hours, at } => site::preview(&what, hours, &at).await,
+        Command::Site { command } => site::site(command).await,
         Command::Migrate { command } => ops::migrate(command).await,
         Command::Audit { command } => ops::audit(command).await,
         Command::Event { command } => ops::event(command).await,

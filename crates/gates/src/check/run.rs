@@ -482,6 +482,7 @@ impl Check<'_> {
     fn link_rules(&self) -> LinkRules<'_> {
         let redirects = &self.project.definitions.redirects;
         LinkRules::new(&self.config.locales, &self.config.gates.links_ignored, redirects)
+            .with_site(self.project.definitions.site.site.as_ref())
     }
 
     fn links(&self) -> Result<Outcome, GateError> {

@@ -128,6 +128,7 @@ pub fn router(api: Arc<Api>, body_bytes_max: usize) -> Router {
         .route("/changesets/{name}/schedule", post(changesets::schedule).delete(changesets::cancel))
         .route("/schedules", get(changesets::schedules))
         .route("/schedules/run", post(ops::tick))
+        .route("/previews", post(ops::create_preview))
         .route("/candidates", get(candidates::list).post(candidates::create))
         .route("/candidates/{candidate}", get(candidates::show).delete(candidates::discard))
         .route("/candidates/{candidate}/gates", post(candidates::gates))

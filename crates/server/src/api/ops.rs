@@ -2,15 +2,16 @@ use std::sync::Arc;
 
 use ashlar_model::{ChannelName, Right, TenantId};
 use ashlar_release::{
-    AuditRow, CollectGarbage, Collected, CreateKey, CreateTenant, CreatedKey, Ctx, EventRow, KeyView,
-    MigrateContent, Migrated, MigrationView, Page, ReleaseError, RevertMigration, RevokeKey, Tick,
+    At, AuditRow, CollectGarbage, Collected, CreateKey, CreatePreview, CreateTenant, CreatedKey, Ctx,
+    EventRow, KeyView, MigrateContent, Migrated, MigrationView, Page, ReleaseError, RevertMigration,
+    RevokeKey, Tick,
 };
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Api, Body, Path, Query, answer, candidates::Cursor};
-use crate::{auth::Caller, follow::read_ring};
+use crate::{auth::Caller, follow::read_ring, problem::ApiError};
 
 #[derive(Deserialize)]
 pub struct After {
@@ -71,6 +72,34 @@ pub async fn create_key(
     let created = caller.engine.run(&caller.ctx, create).await?;
     read_ring(&api.app, &caller.ctx.tenant).await;
     answer(created)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewBody {
+    at: String,
+    #[serde(default = "week")]
+    hours: u32,
+}
+
+fn week() -> u32 {
+    168
+}
+
+pub async fn create_preview(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(b): Body<PreviewBody>,
+) -> Answer<Value> {
+    let at: At =
+        b.at.parse()
+            .map_err(|e: String| ApiError::invalid(e, "name `draft`, `changeset:NAME` or a candidate"))?;
+    let created = caller.engine.run(&caller.ctx, CreatePreview { at, hours: b.hours }).await?;
+    read_ring(&api.app, &caller.ctx.tenant).await;
+    answer(json!({
+        "path": format!("/preview/{}/", created.key), "at": b.at, "id": created.view.id,
+        "expires_at": created.view.expires_at,
+    }))
 }
 
 pub async fn revoke_key(

@@ -1,0 +1,399 @@
+//! Preview links: the pages of a draft, a changeset or a candidate, as they will be, for whoever has the link.
+//!
+//! A link holds a key that may look at one thing and nothing else, until it ends. Pages are those of delivery; what leads
+//! on is bent to stay inside the link, and a banner says that this is not live. Nothing else differs.
+
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
+
+use ashlar_delivery::{PageAt, ReleaseView, RequestParts, Traceparent};
+use ashlar_model::{Actor, EntryKey, Right};
+use ashlar_release::{Access, At};
+use axum::{
+    Router,
+    extract::{Path, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+
+use crate::{app::App, pages::escape, problem::ApiError, source::Releases};
+
+/// Changed entries that are listed.
+const CHANGES_MAX: usize = 200;
+/// Entries that refer to a changed one and are listed with it.
+const REFERRERS_MAX: usize = 50;
+/// Lines of a page whose words are compared.
+const LINES_MAX: usize = 5_000;
+/// What preview pages may do: frames of the same site stand side by side in a comparison.
+const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
+
+const STYLE: &str = include_str!("preview.css");
+
+/// The routes of preview links.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route(
+            "/preview/{key}",
+            get(|Path(key): Path<String>| async move { Redirect::to(&format!("/preview/{key}/")) }),
+        )
+        .route("/preview/{key}/", get(overview))
+        .route(
+            "/preview/{key}/-/preview.css",
+            get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }),
+        )
+        .route("/preview/{key}/-/compare/{*path}", get(compare))
+        .route("/preview/{key}/{*path}", get(page))
+        .with_state(app)
+}
+
+/// What a link shows.
+struct Shown {
+    at: At,
+    view: Arc<ReleaseView>,
+    /// What is live, when something is.
+    live: Option<Arc<ReleaseView>>,
+    /// Where the link's pages begin, without a slash at the end.
+    prefix: String,
+}
+
+async fn shown(app: &Arc<App>, key: &str) -> Result<Shown, ApiError> {
+    let over = || {
+        ApiError::new(404, "no-preview", "there is no such preview, or it has ended", "ask for a new link")
+    };
+    let access = app.reading_key(key).await?.ok_or_else(over)?;
+    let at: At = access.actor.shows().and_then(|at| at.parse().ok()).ok_or_else(over)?;
+    // The link may look at this one thing, and opening it is all that is done with the right to look.
+    let reader =
+        Access { actor: Actor::new(access.actor.name.clone(), [Right::Preview]), ..(*access).clone() };
+    let view = Releases(app.clone()).open_at(&reader, &at).await;
+    let view = view.map_err(|p| ApiError::new(p.status, p.code, p.detail, p.help))?;
+    let live = app.tenant(&access.tenant).and_then(|t| t.public.load_full());
+    Ok(Shown { at, view, live, prefix: format!("/preview/{key}") })
+}
+
+/// The answer of a release to a path, as a browser that asks for HTML gets it.
+fn answered(view: &ReleaseView, path: &str, query: Option<&str>) -> Option<ashlar_delivery::Answer> {
+    let traceparent = Traceparent::follow(None);
+    let parts = RequestParts {
+        method: "GET",
+        path,
+        query,
+        accept_language: None,
+        accept_encoding: None,
+        accept: Some("text/html"),
+        if_none_match: None,
+        traceparent: &traceparent,
+        private: true,
+        developer: false,
+        extra_head: b"",
+    };
+    ashlar_delivery::answer(view, &parts)
+}
+
+fn text(answer: &ashlar_delivery::Answer) -> String {
+    String::from_utf8_lossy(&answer.body).into_owned()
+}
+
+/// Bends addresses of the site so that they stay inside the link.
+fn bend(html: &str, prefix: &str) -> String {
+    let mut out = String::with_capacity(html.len() + 2048);
+    let mut rest = html;
+    // `="/…` in attributes, `url("/…` in style sheets; `"//host` leads elsewhere and stays.
+    while let Some(at) = rest.find("\"/") {
+        let before = &rest[..at];
+        let leads = before.ends_with("href=")
+            || before.ends_with("src=")
+            || before.ends_with("action=")
+            || before.ends_with("url(")
+            || before.ends_with("srcset=");
+        out.push_str(before);
+        out.push('"');
+        if leads && !rest[at + 2..].starts_with('/') {
+            out.push_str(prefix);
+        }
+        out.push('/');
+        rest = &rest[at + 2..];
+    }
+    out.push_str(rest);
+    out
+}
+
+fn guarded(status: StatusCode, media: &str, body: String) -> Response {
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, media),
+        (header::CACHE_CONTROL, "private, no-store"),
+        (header::CONTENT_SECURITY_POLICY, CSP),
+        // The address is the secret: it is told to nobody.
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("x-robots-tag"), "noindex, nofollow"),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+async fn page(
+    State(app): State<Arc<App>>,
+    Path((key, path)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let shown = shown(&app, &key).await?;
+    let path = format!("/{path}");
+    let answer = answered(&shown.view, &path, request.uri().query());
+    let Some(answer) = answer else {
+        return Err(ApiError::new(
+            404,
+            "not-found",
+            format!("{} has no such page", shown.at),
+            "the link without a path lists what changes",
+        ));
+    };
+    let header = |name: &str| {
+        answer.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).unwrap_or_default()
+    };
+    if (300..400).contains(&answer.status) {
+        let to = header("location");
+        let to = if to.starts_with('/') { format!("{}{to}", shown.prefix) } else { to.to_owned() };
+        return Ok(Redirect::temporary(&to).into_response());
+    }
+    let media = header("content-type").to_owned();
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    if media.starts_with("text/html") {
+        let html = bend(&text(&answer), &shown.prefix);
+        let banner = format!(
+            "<link rel=\"stylesheet\" href=\"{prefix}/-/preview.css\"><aside class=\"ashlar-preview\" aria-label=\"Preview\"><strong>Preview of {at}</strong> <span>Not live.</span> \
+             <a href=\"{prefix}/-/compare{path}\">Compare with the live page</a> <a href=\"{prefix}/\">All changes</a></aside>",
+            prefix = shown.prefix,
+            at = escape(&shown.at.to_string()),
+            path = escape(&path),
+        );
+        // In a comparison of pixels the banner would be a difference of its own.
+        let plain = request.uri().query() == Some("plain");
+        let html = match html.find("<body>").filter(|_| !plain) {
+            Some(at) => format!("{}{banner}{}", &html[..at + 6], &html[at + 6..]),
+            None => html,
+        };
+        return Ok(guarded(status, &media, html));
+    }
+    if media.starts_with("text/css") {
+        return Ok(guarded(status, &media, bend(&text(&answer), &shown.prefix)));
+    }
+    let mut response = (status, answer.body.clone()).into_response();
+    if let Ok(value) = HeaderValue::from_str(&media) {
+        response.headers_mut().insert(header::CONTENT_TYPE, value);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    Ok(response)
+}
+
+/// What a page says, a line for each block of text.
+fn words(html: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut line = String::new();
+    let mut rest = html;
+    let mut hidden: Option<&str> = None;
+    while let Some(open) = rest.find('<') {
+        if hidden.is_none() {
+            line.push_str(&rest[..open]);
+        }
+        let Some(close) = rest[open..].find('>') else { break };
+        let tag = rest[open + 1..open + close].trim();
+        rest = &rest[open + close + 1..];
+        let name = tag
+            .trim_start_matches('/')
+            .split(|c: char| c.is_whitespace() || c == '/')
+            .next()
+            .unwrap_or_default();
+        if let Some(ends) = hidden {
+            if tag.strip_prefix('/').is_some_and(|t| t.trim() == ends) {
+                hidden = None;
+            }
+            continue;
+        }
+        match name {
+            "script" | "style" | "svg" | "title" | "head" if !tag.starts_with('/') && !tag.ends_with('/') => {
+                hidden = ["script", "style", "svg", "title", "head"].into_iter().find(|n| *n == name);
+            }
+            "a" | "strong" | "em" | "span" | "time" | "code" | "b" | "i" => {}
+            _ => {
+                let said = line.split_whitespace().collect::<Vec<_>>().join(" ");
+                if !said.is_empty() && out.len() < LINES_MAX {
+                    out.push(said);
+                }
+                line.clear();
+            }
+        }
+    }
+    out
+}
+
+async fn compare(
+    State(app): State<Arc<App>>,
+    Path((key, path)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let shown = shown(&app, &key).await?;
+    let path = format!("/{path}");
+    let of = |view: &ReleaseView| {
+        answered(view, &path, None).filter(|a| a.status == 200).map(|a| words(&text(&a))).unwrap_or_default()
+    };
+    let (old, new) = (shown.live.as_deref().map(of).unwrap_or_default(), of(&shown.view));
+    let (before, after) = (old.join("\n"), new.join("\n"));
+    let diff =
+        similar::TextDiff::configure().timeout(std::time::Duration::from_secs(2)).diff_lines(&before, &after);
+    let mut lines = String::new();
+    for change in diff.iter_all_changes().filter(|c| c.tag() != similar::ChangeTag::Equal) {
+        let (tag, word) = match change.tag() {
+            similar::ChangeTag::Delete => ("del", "goes"),
+            _ => ("ins", "comes"),
+        };
+        let _ = write!(
+            lines,
+            "<li><span>{word}</span> <{tag}>{}</{tag}></li>",
+            escape(change.value().trim_end())
+        );
+    }
+    let said = match lines.is_empty() {
+        true => "<p>The words of the page stay as they are.</p>".to_owned(),
+        false => format!("<ul class=\"words\">{lines}</ul>"),
+    };
+    let (path, prefix) = (escape(&path), &shown.prefix);
+    let body = format!(
+        "<h1>{path}</h1><p><a href=\"{prefix}/\">All changes</a> · <a href=\"{prefix}{path}\">The preview alone</a> · <a href=\"{path}\">The live page</a></p>\
+         <h2>Words</h2>{said}\
+         <h2>Side by side</h2><div class=\"sides\"><figure><figcaption>Live</figcaption><iframe title=\"Live\" src=\"{path}\" loading=\"lazy\"></iframe></figure>\
+         <figure><figcaption>{at}</figcaption><iframe title=\"Preview\" src=\"{prefix}{path}\" loading=\"lazy\"></iframe></figure></div>\
+         <h2>Pixels</h2><p>Both pages on top of each other: what is black is the same, what shines has changed.</p>\
+         <div class=\"stacked\"><iframe title=\"Live\" src=\"{path}\" tabindex=\"-1\"></iframe><iframe title=\"Difference\" src=\"{prefix}{path}?plain\" tabindex=\"-1\"></iframe></div>",
+        at = escape(&shown.at.to_string()),
+    );
+    Ok(guarded(
+        StatusCode::OK,
+        "text/html; charset=utf-8",
+        document(&format!("{} compared", shown.at), prefix, &body),
+    ))
+}
+
+fn document(title: &str, prefix: &str, body: &str) -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{}</title>\
+         <link rel=\"stylesheet\" href=\"{prefix}/-/preview.css\"></head><body class=\"ashlar-overview\"><main>{body}</main></body></html>",
+        escape(title)
+    )
+}
+
+/// What changes, with the pages it can be seen on.
+async fn overview(State(app): State<Arc<App>>, Path(key): Path<String>) -> Result<Response, ApiError> {
+    let shown = shown(&app, &key).await?;
+    let Some(live) = &shown.live else {
+        let home = shown.view.pages().next().and_then(Result::ok).map(|p| p.path);
+        return Ok(match home {
+            Some(home) => Redirect::temporary(&format!("{}{home}", shown.prefix)).into_response(),
+            None => guarded(
+                StatusCode::OK,
+                "text/html; charset=utf-8",
+                document("Preview", &shown.prefix, "<h1>There is no page.</h1>"),
+            ),
+        });
+    };
+    let broken =
+        |e: ashlar_delivery::DeliveryError| ApiError::new(500, "unreadable", e.to_string(), "try again");
+    let mut rows = String::new();
+    let mut count = 0;
+    for change in live.snapshot().diff(shown.view.snapshot()).take(CHANGES_MAX) {
+        let change = change.map_err(|e| ApiError::new(500, "unreadable", e.to_string(), "try again"))?;
+        let Ok(entry) = EntryKey::from_bytes(&change.key) else { continue };
+        count += 1;
+        let word = match (&change.old, &change.new) {
+            (None, _) => "new",
+            (_, None) => "gone",
+            _ => "changed",
+        };
+        let mut pages: BTreeSet<String> = BTreeSet::new();
+        pages.extend(shown.view.path_of(&entry).map_err(broken)?);
+        let sources =
+            shown.view.lookup().referrers(&entry.type_name, &entry.id, REFERRERS_MAX).map_err(broken)?;
+        for source in sources.into_iter().filter(|s| s.entry.locale == entry.locale) {
+            pages.extend(shown.view.path_of(&source.entry).map_err(broken)?);
+        }
+        let mut links = String::new();
+        for page in &pages {
+            let page = escape(page);
+            let _ = write!(
+                links,
+                "<li><a href=\"{0}{page}\">{page}</a> <a class=\"small\" href=\"{0}/-/compare{page}\">compare</a></li>",
+                shown.prefix
+            );
+        }
+        let _ = write!(
+            rows,
+            "<tr><td>{}</td><td>{word}</td><td><ul>{links}</ul></td></tr>",
+            escape(&entry.to_string())
+        );
+    }
+    let definitions = live.definitions().digest != shown.view.definitions().digest;
+    let mut body = format!("<h1>Preview of {}</h1>", escape(&shown.at.to_string()));
+    if definitions {
+        body.push_str("<p>Definitions change as well (contracts, tokens, components or templates): any page can look different.</p>");
+    }
+    if let Some(first) = shown.view.pages().find_map(|p: Result<PageAt, _>| p.ok()) {
+        let home =
+            shown.view.definitions().site().map(|s| s.file.home.replace("{locale}", first.locale.as_str()));
+        let home = home.unwrap_or(first.path);
+        let _ = write!(
+            body,
+            "<p><a href=\"{0}{1}\">The first page</a> · <a href=\"{0}/-/compare{1}\">compared with the live one</a></p>",
+            shown.prefix,
+            escape(&home)
+        );
+    }
+    match count {
+        0 => body.push_str("<p>No entry differs from what is live.</p>"),
+        n => {
+            let more = if n == CHANGES_MAX {
+                format!("<p>The first {CHANGES_MAX} changes.</p>")
+            } else {
+                String::new()
+            };
+            let _ = write!(
+                body,
+                "{more}<table><tr><th>Entry</th><th>is</th><th>to be seen on</th></tr>{rows}</table>"
+            );
+        }
+    }
+    Ok(guarded(
+        StatusCode::OK,
+        "text/html; charset=utf-8",
+        document(&format!("Preview of {}", shown.at), &shown.prefix, &body),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bend, words};
+
+    #[test]
+    fn addresses_stay_inside_the_link() {
+        for (html, expected) in [
+            ("<a href=\"/en/x\">", "<a href=\"/preview/k/en/x\">"),
+            ("<img src=\"/assets/a.png\">", "<img src=\"/preview/k/assets/a.png\">"),
+            ("<a href=\"//other.example/\">", "<a href=\"//other.example/\">"),
+            ("<a href=\"https://x.example/\">", "<a href=\"https://x.example/\">"),
+            ("a{b:url(\"/assets/f.woff2\")}", "a{b:url(\"/preview/k/assets/f.woff2\")}"),
+            ("<p>say \"/en/x\"</p>", "<p>say \"/en/x\"</p>"),
+        ] {
+            assert_eq!(bend(html, "/preview/k"), expected);
+        }
+    }
+
+    #[test]
+    fn words_of_a_page() {
+        let html = "<html><head><title>T</title><style>a{}</style></head><body><h1>One <em>two</em></h1><svg><text>no</text></svg><p>Three</p><script>no()</script><p>open";
+        assert_eq!(words(html), ["One two", "Three"]);
+        assert!(words("<").is_empty() && words("<p").is_empty());
+    }
+}
