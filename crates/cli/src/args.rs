@@ -598,4 +598,4 @@ mod operations;
 mod tokens;
 
 pub use operations::*;
-pub use tokens::{BumpArg, TokensCommand};
+pub use tokens::{BumpArg, DivergeArgs, TokensCommand};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::Format;
 
@@ -66,6 +66,11 @@ pub enum TokensCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Finds where apps depart from the tokens, against a budget; exit 1 when an app is over it.
+    #[command(
+        after_help = "Examples:\n  ashlar tokens diverge apps/web apps/shop --tokens design\n  ashlar tokens diverge apps/web --fix\n  ashlar tokens diverge apps/web --budget 3 --track divergence.ndjson"
+    )]
+    Diverge(DivergeArgs),
     /// Records what a change means, in words: the release puts it into the changelog.
     #[command(
         after_help = "Example:\n  ashlar tokens change --note \"Links are darker, for contrast on sand.\""
@@ -89,6 +94,34 @@ pub enum TokensCommand {
     },
 }
 
+/// Arguments of `tokens diverge`.
+#[derive(Debug, Args)]
+pub struct DivergeArgs {
+    /// The source of an app: a directory, or one file. Each is an app of its own.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// A project, a directory of *.tokens.json, a resolver document, or one token file.
+    #[arg(long, value_name = "SRC", default_value = ".")]
+    pub tokens: PathBuf,
+    /// Puts tokens in the place of values that are exactly theirs.
+    #[arg(long)]
+    pub fix: bool,
+    /// Overrides that are bearable, in percent of the styled declarations; what tokens.toml says, or 5.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub budget: Option<f64>,
+    /// Appends the figures of each app to this file, and shows the change since the last time.
+    #[arg(long, value_name = "FILE")]
+    pub track: Option<PathBuf>,
+    /// How to report.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let percent = text.trim_end_matches('%').parse::<f64>().ok().filter(|p| (0.0..=100.0).contains(p));
+    percent.ok_or_else(|| "not a percentage from 0 to 100".to_owned())
+}
+
 /// What a change asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BumpArg {
@@ -108,6 +141,7 @@ impl TokensCommand {
             | Self::Diff { format, .. }
             | Self::Pack { format, .. }
             | Self::Change { format, .. } => *format,
+            Self::Diverge(args) => args.format,
         }
     }
 }

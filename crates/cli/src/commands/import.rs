@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Progress on standard error, only for people.
-fn progress(len: u64, what: &'static str) -> ProgressBar {
+pub fn progress(len: u64, what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new(len);
     if !std::io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());

@@ -5,6 +5,7 @@ mod changeset;
 mod check;
 mod contracts;
 mod demo;
+mod diverge;
 mod entry;
 mod import;
 mod ops;

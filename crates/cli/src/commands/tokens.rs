@@ -21,10 +21,10 @@ use crate::{
 };
 
 /// Tokens from somewhere, with the rules that lie beside them.
-struct Loaded {
-    resolved: Resolved,
+pub struct Loaded {
+    pub resolved: Resolved,
     set: TokenSet,
-    config: Config,
+    pub config: Config,
     findings: Vec<Finding>,
 }
 
@@ -128,7 +128,7 @@ fn load(src: &Path) -> Result<Loaded, CliError> {
 }
 
 /// Tokens without errors; warnings stay.
-fn load_whole(src: &Path) -> Result<Loaded, CliError> {
+pub fn load_whole(src: &Path) -> Result<Loaded, CliError> {
     let loaded = load(src)?;
     refuse(src, &loaded.findings)?;
     Ok(loaded)
@@ -301,6 +301,7 @@ pub async fn tokens(command: TokensCommand) -> Done {
             }
             done()
         }
+        TokensCommand::Diverge(args) => super::diverge::diverge(&args),
         TokensCommand::Change { dir, note, bump, against: named, format } => {
             let new = load_whole(&dir)?;
             let found = match bump {

@@ -1,0 +1,97 @@
+//! The source files of an app.
+
+use std::path::{Path, PathBuf};
+
+use ashlar_divergence::Language;
+use serde::Serialize;
+
+use crate::error::CliError;
+
+/// The most source files of one app.
+const FILES_MAX: usize = 200_000;
+/// What lies in these was not written by hand.
+const SKIPPED_DIRS: [&str; 3] = ["node_modules", "target", "dist"];
+
+/// A source file and its language.
+pub struct Source {
+    pub path: PathBuf,
+    pub language: Language,
+}
+
+/// A file that was not read, or not whole.
+#[derive(Debug, Serialize)]
+pub struct Skipped {
+    pub path: String,
+    pub why: String,
+}
+
+/// What an app consists of.
+#[derive(Default)]
+pub struct Found {
+    pub files: Vec<Source>,
+    pub skipped: Vec<Skipped>,
+}
+
+/// Finds the source files under a path; a path that is a file is taken as it is.
+pub fn find(path: &Path) -> Result<Found, CliError> {
+    let meta = std::fs::metadata(path).map_err(|e| CliError::file("read", path, &e))?;
+    let mut found = Found::default();
+    if meta.is_file() {
+        let Some(language) = Language::of_path(&path.to_string_lossy()) else {
+            return Err(CliError::input(
+                format!("{} is no source file that is read", path.display()),
+                "name a directory, a style sheet, a page, or a script",
+            ));
+        };
+        found.files.push(Source { path: path.to_owned(), language });
+        return Ok(found);
+    }
+    let mut open = vec![path.to_owned()];
+    while let Some(dir) = open.pop() {
+        match list(&dir, &mut found, &mut open) {
+            Ok(()) => {}
+            Err(e) if dir == path => return Err(CliError::file("read", &dir, &e)),
+            Err(e) => found.skip(&dir, format!("cannot be read: {e}")),
+        }
+        if found.files.len() > FILES_MAX {
+            let message = format!("{} has more than {FILES_MAX} source files", path.display());
+            return Err(CliError::input(message, "name smaller directories"));
+        }
+    }
+    if found.files.is_empty() && found.skipped.is_empty() {
+        let message = format!("{} holds no style sheets, pages or scripts", path.display());
+        return Err(CliError::input(message, "name the directory of an app's source"));
+    }
+    found.files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+fn list(dir: &Path, found: &mut Found, open: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for item in std::fs::read_dir(dir)? {
+        let item = item?;
+        let (name, kind) = (item.file_name().to_string_lossy().into_owned(), item.file_type()?);
+        let Some(language) = Language::of_path(&name).filter(|_| kind.is_file()) else {
+            if kind.is_dir() && !name.starts_with('.') && !SKIPPED_DIRS.contains(&name.as_str()) {
+                open.push(item.path());
+            }
+            continue;
+        };
+        if name.ends_with(".min.css") || name.ends_with(".min.js") {
+            found.skip(&item.path(), "is minified".to_owned());
+        } else {
+            found.files.push(Source { path: item.path(), language });
+        }
+    }
+    Ok(())
+}
+
+/// A path as it is shown.
+pub fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
+}
+
+impl Found {
+    fn skip(&mut self, path: &Path, why: String) {
+        self.skipped.push(Skipped { path: shown(path), why });
+    }
+}

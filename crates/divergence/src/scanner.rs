@@ -1,0 +1,183 @@
+use std::{borrow::Cow, collections::HashSet, ops::Range};
+
+use crate::lexicon::{Lexicon, Match};
+use crate::property::{Spec, Takes};
+use crate::value::{Value, Verdict};
+use crate::{Divergence, Nearest, Report, What, position};
+
+/// Gathers what is found in one file.
+pub(crate) struct Scanner<'a> {
+    pub(crate) lexicon: &'a Lexicon,
+    text: &'a str,
+    report: Report,
+    /// The tokens of the system that are defined here.
+    defined: HashSet<&'a str>,
+}
+
+/// Where a declaration's parts stand, and how its language writes values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Declaration<'d> {
+    /// The property as it is written.
+    pub(crate) property: &'d str,
+    /// The offset of the property in the file.
+    pub(crate) property_at: usize,
+    /// The value as CSS, of the same length as in the file.
+    pub(crate) value: &'d str,
+    /// The offset of the value in the file.
+    pub(crate) value_at: usize,
+    /// Whether Sass computes with the value before a browser sees it.
+    pub(crate) sass: bool,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(lexicon: &'a Lexicon, text: &'a str) -> Self {
+        Self { lexicon, text, report: Report::default(), defined: HashSet::new() }
+    }
+
+    pub(crate) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.report.note.get_or_insert_with(|| note.into());
+    }
+
+    /// How many divergences there are so far: what comes later is at this index.
+    pub(crate) fn mark(&self) -> usize {
+        self.report.divergences.len()
+    }
+
+    /// The divergences since a mark, to be amended by who knows more of the place.
+    pub(crate) fn since(&mut self, mark: usize) -> &mut [Divergence] {
+        self.report.divergences.get_mut(mark..).unwrap_or_default()
+    }
+
+    /// Counts a declaration that the system has tokens for; what diverges in it was recorded since `mark`.
+    pub(crate) fn count(&mut self, token: bool, mark: usize) {
+        self.report.declarations += 1;
+        self.report.tokens += usize::from(token);
+        self.report.overrides += usize::from(self.mark() > mark);
+    }
+
+    /// Remembers that a variable of this name is defined, if it is a token's: by itself, or behind the namespace of a
+    /// theme as in `--color-acme-ink`.
+    fn defines(&mut self, name: &str) {
+        let lexicon = self.lexicon;
+        let ends = name.match_indices('-').filter_map(|(dash, _)| name.get(dash + 1..));
+        if let Some(known) = std::iter::once(name).chain(ends).find_map(|n| lexicon.known(n)) {
+            self.defined.insert(&known.name);
+        }
+    }
+
+    /// Records a divergence at a place of the file; a place that is none is left out.
+    pub(crate) fn add(
+        &mut self,
+        what: What,
+        range: Range<usize>,
+        property: &str,
+        nearest: Option<Nearest>,
+        fix: Option<String>,
+    ) {
+        let Some(text) = self.text.get(range.clone()).filter(|t| !t.is_empty()) else { return };
+        self.report.divergences.push(Divergence {
+            what,
+            line: 0,
+            column: 0,
+            offset: range.start,
+            len: range.len(),
+            property: property.to_owned(),
+            text: text.to_owned(),
+            nearest,
+            fix,
+        });
+    }
+
+    /// Judges the use of a variable, named without its dashes, whose `--name` stands at `range`; returns whether it is
+    /// one of the system's.
+    pub(crate) fn refer(&mut self, name: &str, range: Range<usize>, property: &str) -> bool {
+        let lexicon = self.lexicon;
+        let Some(known) = lexicon.known(name) else {
+            if lexicon.claims(name) {
+                self.add(What::UnknownToken, range, property, lexicon.typo(name), None);
+            }
+            return false;
+        };
+        if known.deprecated.is_some() {
+            let replacement = lexicon.replacement(known);
+            let fix = replacement.filter(|r| r.exact).map(|r| format!("--{}", r.name));
+            self.add(What::DeprecatedToken, range, property, replacement.map(Match::nearest), fix);
+        }
+        true
+    }
+
+    /// Judges a declaration and counts it.
+    pub(crate) fn declaration(&mut self, d: Declaration<'_>) {
+        let mark = self.mark();
+        let (spec, is_variable) = match d.property.as_bytes() {
+            [b'-', b'-', ..] => {
+                let name = d.property.get(2..).unwrap_or_default();
+                self.defines(name);
+                if self.lexicon.known(name).is_some() || self.lexicon.claims(name) {
+                    return self.redefinition(d);
+                }
+                (Spec::VARIABLE, true)
+            }
+            [b'$', ..] => {
+                self.defines(d.property.get(1..).unwrap_or_default());
+                (Spec::VARIABLE, true)
+            }
+            _ => (Spec::of(&lower(d.property)).unwrap_or(Spec::NONE), false),
+        };
+        let spec = self.lexicon.judged(spec);
+        let (property, css, at) = (d.property, d.value, d.value_at);
+        let verdict = Value { property, css, at, spec, is_variable }.judge(self);
+        let counts = !is_variable && !spec.exact_only && spec.takes != Takes::NONE;
+        if counts || verdict.token || self.mark() > mark {
+            self.count(verdict.token, mark);
+        }
+        if d.sass && (property.starts_with('$') || is_computed(property, css)) {
+            // Sass would compute with the text of `var(…)`, and fail or write nonsense.
+            for found in self.since(mark).iter_mut().filter(|f| f.what == What::RawValue) {
+                found.fix = None;
+            }
+        }
+    }
+
+    /// A custom property of the system that is defined again: one divergence, whatever its value.
+    fn redefinition(&mut self, d: Declaration<'_>) {
+        let (value, mark) = (d.value.trim_end(), self.mark());
+        self.add(What::Override, d.property_at..d.value_at + value.len(), d.property, None, None);
+        let spec = Spec::NONE;
+        let (property, css, at) = (d.property, d.value, d.value_at);
+        let verdict: Verdict = Value { property, css, at, spec, is_variable: true }.judge(self);
+        self.count(verdict.token, mark);
+    }
+
+    /// What was found, in the order of the file.
+    pub(crate) fn finish(mut self) -> Report {
+        self.report.defines = self.defined.len();
+        self.report.divergences.sort_by_key(|d| (d.offset, d.what, d.len));
+        position::place(self.text, &mut self.report.divergences);
+        self.report
+    }
+}
+
+/// Whether Sass computes with a value: it has an operator outside of what CSS itself computes or separates by `/`.
+fn is_computed(property: &str, value: &str) -> bool {
+    if value.contains("calc(") {
+        return value.contains('$');
+    }
+    let slash_separates =
+        ["font", "border", "background", "inset", "mask"].iter().any(|p| property.starts_with(p));
+    value.bytes().any(|b| matches!(b, b'*' | b'+' | b'%') || b == b'/' && !slash_separates)
+        || value.contains(" - ")
+}
+
+/// The text in lower case, copied only when it is not.
+pub(crate) fn lower(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
