@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use ashlar_model::{Digest, EntryKey, EntryRecord, Locale, TypeName};
+use ashlar_model::{Digest, EntryId, EntryKey, EntryRecord, Locale, TypeName};
 use ashlar_project::normal_path;
 use ashlar_site::{ListRule, Page, Site};
 use serde_json::Value;
@@ -18,11 +18,13 @@ use crate::{
     message::Out,
     query,
     respond::{Failure, Head, Written, content},
-    views::{CACHE_CONTROL, View},
+    views::{CACHE_CONTROL, INCLUDE_DEPTH_MAX, View},
 };
 
 /// Entries of a list page.
 const ITEMS_MAX: usize = 200;
+/// Entries that refer to a changed one and whose pages are rendered with it; more are rendered when they are read.
+const REFERRERS_MAX: usize = 10_000;
 /// What a search shows.
 const HITS_MAX: usize = 30;
 const HTML: &[u8] = b"text/html; charset=utf-8";
@@ -98,6 +100,62 @@ impl ReleaseView {
             })
         });
         routed.chain(lists)
+    }
+
+    /// The pages that can differ from those of `before`: of what changed, of what refers to it, and lists of its type. All
+    /// pages when the definitions differ, or when a body that every page gets has changed. The cost is that of the changes.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub fn pages_touched(&self, before: &Self) -> Result<Vec<PageAt>, DeliveryError> {
+        let Some(site) = self.definitions.site() else { return Ok(Vec::new()) };
+        if before.definitions.digest != self.definitions.digest {
+            return self.pages().collect();
+        }
+        let everywhere: BTreeSet<&TypeName> = site
+            .file
+            .data
+            .values()
+            .filter_map(|rule| Some(&view_named(self, &rule.view)?.1.source))
+            .collect();
+        let mut changed: BTreeSet<(TypeName, EntryId)> = BTreeSet::new();
+        for change in before.snapshot.diff(&self.snapshot) {
+            let key = EntryKey::from_bytes(&change?.key)?;
+            if everywhere.contains(&key.type_name) {
+                return self.pages().collect();
+            }
+            changed.insert((key.type_name, key.id));
+        }
+        let types: BTreeSet<TypeName> = changed.iter().map(|(t, _)| t.clone()).collect();
+        let mut edge: Vec<_> = changed.iter().cloned().collect();
+        for _ in 0..INCLUDE_DEPTH_MAX {
+            let mut next = Vec::new();
+            for (type_name, id) in &edge {
+                for source in self.lookup.referrers(type_name, id, REFERRERS_MAX)? {
+                    let found = (source.entry.type_name, source.entry.id);
+                    if changed.insert(found.clone()) {
+                        next.push(found);
+                    }
+                }
+            }
+            edge = next;
+        }
+        let mut pages = Vec::new();
+        for (type_name, id) in changed.iter().filter(|(t, _)| site.page_rule(t).is_some()) {
+            for locale in self.locales_of(type_name, id)? {
+                let entry = EntryKey { type_name: type_name.clone(), id: id.clone(), locale: locale.clone() };
+                if let Some(path) = self.route_of(&entry)? {
+                    pages.push(PageAt { path, locale, entry: Some(entry) });
+                }
+            }
+        }
+        for list in site.file.lists.iter().filter(|l| types.contains(&l.type_name)) {
+            for locale in self.definitions.locales.all() {
+                let path = list.route.replace("{locale}", locale.as_str());
+                pages.push(PageAt { path, locale: locale.clone(), entry: None });
+            }
+        }
+        Ok(pages)
     }
 
     /// Renders a page, or answers it from memory.

@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{auth::Limits, cache_stats::CacheStats, changes::Feed, metrics::Metrics, tokens::TokenVersions};
 
+/// The most pages that are rendered before they are read.
+const PRERENDERED_MAX: usize = 20_000;
 /// How long an answer of the database about a key is believed; a revoked key works no longer than this.
 const KEY_TTL: Duration = Duration::from_secs(3);
 /// Keys that are remembered.
@@ -258,10 +260,16 @@ impl App {
         });
         // Releases may disagree about which channel is public; the one that moved last decides.
         let channels = known.channels.load();
+        let served_before = known.public.load_full();
         let named =
             channels.values().filter(|l| l.view.definitions().config.channels.public == l.state.channel);
         let public = named.max_by(|a, b| a.state.moved_at.cmp(&b.state.moved_at));
         known.public.store(public.map(|l| l.view.clone()));
+        if let Some(public) = known.public.load_full()
+            && served_before.as_ref().is_none_or(|b| !Arc::ptr_eq(b, &public))
+        {
+            prerender(tenant.clone(), served_before, public);
+        }
         match before.get(&state.channel) {
             Some(earlier) => {
                 if let Some(feed) = known.feed(&state.channel) {
@@ -291,6 +299,37 @@ impl App {
             previews.remove(0);
         }
         previews.push((name, view));
+    }
+}
+
+/// Renders the pages that a move can have changed, so that no reader waits for it. Pages that are not rendered in time
+/// are rendered when they are read.
+fn prerender(tenant: TenantId, before: Option<Arc<ReleaseView>>, now: Arc<ReleaseView>) {
+    if now.definitions().site().is_none() {
+        return;
+    }
+    let work = move || {
+        let started = std::time::Instant::now();
+        let touched = match &before {
+            Some(before) => now.pages_touched(before),
+            None => now.pages().take(PRERENDERED_MAX).collect(),
+        };
+        let (mut rendered, mut failed) = (0_usize, 0_usize);
+        for page in touched.unwrap_or_default().iter().take(PRERENDERED_MAX) {
+            match now.page(page) {
+                Ok(_) => rendered += 1,
+                Err(error) => {
+                    failed += 1;
+                    tracing::error!(%tenant, path = page.path, %error, "a page cannot be rendered");
+                }
+            }
+        }
+        let took_ms = started.elapsed().as_secs_f64() * 1e3;
+        tracing::info!(%tenant, release = now.label(), rendered, failed, took_ms, "pages are ready");
+    };
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(work)),
+        Err(_) => work(),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
-use ashlar_delivery::{PageAt, ReleaseView, RequestParts, Traceparent};
+use ashlar_delivery::{ReleaseView, RequestParts, Traceparent};
 use ashlar_model::{Actor, EntryKey, Right};
 use ashlar_release::{Access, At};
 use axum::{
@@ -340,10 +340,9 @@ async fn overview(State(app): State<Arc<App>>, Path(key): Path<String>) -> Resul
     if definitions {
         body.push_str("<p>Definitions change as well (contracts, tokens, components or templates): any page can look different.</p>");
     }
-    if let Some(first) = shown.view.pages().find_map(|p: Result<PageAt, _>| p.ok()) {
+    if let Some(site) = shown.view.definitions().site() {
         let home =
-            shown.view.definitions().site().map(|s| s.file.home.replace("{locale}", first.locale.as_str()));
-        let home = home.unwrap_or(first.path);
+            site.file.home.replace("{locale}", shown.view.definitions().config.locales.default.as_str());
         let _ = write!(
             body,
             "<p><a href=\"{0}{1}\">The first page</a> · <a href=\"{0}/-/compare{1}\">compared with the live one</a></p>",

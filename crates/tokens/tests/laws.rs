@@ -197,9 +197,9 @@ fn tree() -> impl Strategy<Value = String> {
 /// Which declarations win on an element that carries both attributes (absent for the default context), by specificity and order.
 fn cascade(css: &str, one: usize, two: usize) -> BTreeMap<String, String> {
     let mut won: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    let mut lines = css.lines().peekable();
+    let lines = css.lines();
     let mut selectors: Vec<String> = Vec::new();
-    while let Some(line) = lines.next() {
+    for line in lines {
         if let Some(selector) = line.strip_suffix(" {").or_else(|| line.strip_suffix(',')) {
             selectors.push(selector.to_owned());
             continue;
