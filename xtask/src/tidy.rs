@@ -5,12 +5,13 @@ use std::{error::Error, path::Path, process::Command};
 use crate::run::root;
 
 /// Rooms from top to bottom; each uses only those after it.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 13] = [
     "cli",
     "server",
     "gates",
     "delivery",
     "site",
+    "images",
     "divergence",
     "tokens",
     "project",

@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p ashlar-delivery --bench pages`
 
+#![allow(clippy::unwrap_used, reason = "a benchmark may end here")]
+
 #[path = "../tests/common/mod.rs"]
 mod common;
 

@@ -7,6 +7,7 @@ mod api;
 mod app;
 mod auth;
 mod cache_stats;
+mod catalogue;
 mod changes;
 mod follow;
 pub mod lane;

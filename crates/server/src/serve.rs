@@ -13,7 +13,7 @@ use crate::{
     api::{self, Api},
     app::App,
     auth::Limits,
-    follow,
+    catalogue, follow,
     lane::{self, LaneConfig},
     pages, preview,
     purge::{self, PurgeTarget},
@@ -105,8 +105,10 @@ pub async fn serve(
         }
     }
     let source = Arc::new(Releases(app.clone()));
-    let mut router: Router =
-        pages::router(app.clone()).merge(tokens::router(app.clone())).merge(preview::router(app.clone()));
+    let mut router: Router = pages::router(app.clone())
+        .merge(tokens::router(app.clone()))
+        .merge(preview::router(app.clone()))
+        .merge(catalogue::router(app.clone()));
     if matches!(options.role, Role::All | Role::Author) {
         let api = Arc::new(Api {
             app: app.clone(),

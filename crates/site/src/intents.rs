@@ -148,6 +148,11 @@ impl Intents {
         self.map.contains_key(intent)
     }
 
+    /// Whether what shows an intent depends on its payload.
+    pub fn has_variants(&self, intent: &str) -> bool {
+        self.map.get(intent).is_some_and(|choices| choices.len() > 1)
+    }
+
     /// The intents that are mapped.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.map.keys().map(String::as_str)

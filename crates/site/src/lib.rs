@@ -10,6 +10,7 @@
 mod components;
 mod config;
 mod intents;
+mod pictures;
 mod render;
 mod site;
 mod style;

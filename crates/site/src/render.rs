@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use crate::{
     components::Components,
     intents::Intents,
+    pictures::Pictures,
     text::{date, markdown, money},
 };
 
@@ -91,6 +92,7 @@ pub(crate) struct Shared {
     pub(crate) icons: BTreeMap<String, String>,
     /// Address by path: `assets/logo.svg` → `/assets/…/logo.svg`.
     pub(crate) addresses: BTreeMap<String, String>,
+    pub(crate) pictures: Pictures,
     pub(crate) texts: BTreeMap<String, Value>,
     pub(crate) words: BTreeMap<String, Json>,
     pub(crate) title: String,
@@ -189,6 +191,16 @@ impl Templates {
         env.add_function("asset", move |path: &str| {
             addresses.addresses.get(path).cloned().ok_or_else(|| refuse(format!("there is no file {path}")))
         });
+        let pictures = shared.clone();
+        env.add_function("image", move |path: &str, alt: &str, kwargs: Kwargs| {
+            let sizes: Option<String> = kwargs.get("sizes")?;
+            let class: Option<String> = kwargs.get("class")?;
+            let eager: Option<bool> = kwargs.get("eager")?;
+            kwargs.assert_all_used()?;
+            let (sizes, class) = (sizes.unwrap_or_else(|| "100vw".to_owned()), class.unwrap_or_default());
+            let element = pictures.pictures.element(path, alt, &sizes, &class, eager.unwrap_or(false));
+            element.map(Value::from_safe_string).ok_or_else(|| refuse(format!("there is no image {path}")))
+        });
         env.add_function("json_ld", |value: Value| {
             let json = serde_json::to_string(&value).map_err(|e| refuse(e.to_string()))?;
             let json = json.replace('<', "\\u003c");
@@ -205,7 +217,11 @@ impl Templates {
                 block.get_attr("intent").ok().and_then(|i| i.as_str().map(str::to_owned)).unwrap_or_default();
             let first: bool = kwargs.get::<Option<bool>>("first")?.unwrap_or(false);
             kwargs.assert_all_used()?;
-            let payload = serde_json::to_value(&block).unwrap_or(Json::Null);
+            // Only variants look into the payload.
+            let payload = match mapped.intents.has_variants(&intent) {
+                true => serde_json::to_value(&block).unwrap_or(Json::Null),
+                false => Json::Null,
+            };
             let Some(component) = mapped.intents.choose(&intent, &surface, &payload) else {
                 return Err(refuse(format!(
                     "the intent `{intent}` has no component on the surface `{surface}`"

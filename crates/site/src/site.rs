@@ -4,6 +4,7 @@ use std::{
 };
 
 use ashlar_model::{ContractName, Digest, Files, Finding, TypeName};
+use bytes::Bytes;
 use minijinja::value::Value;
 use serde_json::{Value as Json, json};
 
@@ -11,6 +12,7 @@ use crate::{
     components::{Components, has_errors, toml_error},
     config::{ListRule, PageRule, SiteFile},
     intents::Intents,
+    pictures::Pictures,
     render::{Page, RenderError, Shared, Templates},
     style::style,
 };
@@ -21,7 +23,7 @@ const FILE: &str = "site/site.toml";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asset {
     /// The bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// The media type.
     pub media_type: &'static str,
 }
@@ -34,6 +36,7 @@ pub struct Site {
     pub components: Arc<Components>,
     templates: Templates,
     assets: BTreeMap<String, Asset>,
+    modifiers: Vec<(String, Vec<String>)>,
 }
 
 fn media_type(path: &str) -> &'static str {
@@ -98,7 +101,9 @@ impl Site {
             search: None,
             texts: BTreeMap::new(),
         });
-        let (assets, addresses) = assets(files, &components);
+        let (assets, addresses, modifiers) = assets(files, &components);
+        let (pictures, wrong) = Pictures::load(files, &addresses);
+        findings.extend(wrong);
         let icons = files
             .iter()
             .filter_map(|(path, bytes)| {
@@ -111,6 +116,7 @@ impl Site {
             intents: intents.clone(),
             icons,
             addresses,
+            pictures,
             texts,
             words: file.texts.clone(),
             title: file.title.clone(),
@@ -129,7 +135,7 @@ impl Site {
             }
         }
         let components = Arc::new(components);
-        let site = Self { file, components: components.clone(), templates, assets };
+        let site = Self { file, components: components.clone(), templates, assets, modifiers };
         if !without_pages {
             site.check_layouts(files, &mut findings);
         }
@@ -177,6 +183,16 @@ impl Site {
         &self.templates.shared.intents
     }
 
+    /// The modifiers of the tokens with their contexts, the default one first.
+    pub fn modifiers(&self) -> &[(String, Vec<String>)] {
+        &self.modifiers
+    }
+
+    /// The address of the style sheet.
+    pub fn style_address(&self) -> Option<&str> {
+        self.templates.shared.addresses.get("site.css").map(String::as_str)
+    }
+
     /// How entries of a type are shown.
     pub fn page_rule(&self, type_name: &TypeName) -> Option<&PageRule> {
         self.file.pages.iter().find(|p| p.type_name == *type_name)
@@ -195,13 +211,18 @@ impl Site {
     }
 
     /// The file at an address under `/assets/`.
-    pub fn asset(&self, address: &str) -> Option<&Asset> {
-        self.assets.get(address)
+    pub fn asset(&self, address: &str) -> Option<Asset> {
+        self.assets.get(address).cloned().or_else(|| {
+            let (bytes, media_type) = self.templates.shared.pictures.rendition(address)?;
+            Some(Asset { bytes, media_type })
+        })
     }
 
-    /// Every file with its address.
-    pub fn assets(&self) -> impl Iterator<Item = (&str, &Asset)> {
-        self.assets.iter().map(|(address, asset)| (address.as_str(), asset))
+    /// Every file with its address, and the renditions that rendered pages offer.
+    pub fn assets(&self) -> Vec<(String, Asset)> {
+        let offered = self.templates.shared.pictures.offered().into_iter();
+        let offered = offered.map(|(address, bytes, media_type)| (address, Asset { bytes, media_type }));
+        self.assets.iter().map(|(address, asset)| (address.clone(), asset.clone())).chain(offered).collect()
     }
 
     /// Renders a page.
@@ -251,8 +272,11 @@ impl Site {
     }
 }
 
+/// Files with their addresses, address by path, and the modifiers of the tokens.
+type Assets = (BTreeMap<String, Asset>, BTreeMap<String, String>, Vec<(String, Vec<String>)>);
+
 /// Files with their addresses, and address by path.
-fn assets(files: &Files, components: &Components) -> (BTreeMap<String, Asset>, BTreeMap<String, String>) {
+fn assets(files: &Files, components: &Components) -> Assets {
     let mut assets = BTreeMap::new();
     let mut addresses = BTreeMap::new();
     for (path, bytes) in files.iter() {
@@ -266,7 +290,7 @@ fn assets(files: &Files, components: &Components) -> (BTreeMap<String, Asset>, B
         insert(&mut assets, &mut addresses, path, name, bytes.to_vec());
     }
     // Style sheets name files as the project has them; readers get their addresses.
-    let mut css = style(files, components);
+    let (mut css, modifiers) = style(files, components);
     for (path, address) in &addresses {
         for quote in ['"', '\''] {
             css =
@@ -274,7 +298,8 @@ fn assets(files: &Files, components: &Components) -> (BTreeMap<String, Asset>, B
         }
     }
     insert(&mut assets, &mut addresses, "site.css", "site.css", css.into_bytes());
-    (assets, addresses)
+    let modifiers = modifiers.into_iter().map(|m| (m.name, m.contexts)).collect();
+    (assets, addresses, modifiers)
 }
 
 fn insert(
@@ -288,5 +313,5 @@ fn insert(
     let short: String = digest.rsplit(':').next().unwrap_or_default().chars().take(12).collect();
     let address = format!("/assets/{short}/{name}");
     addresses.insert(path.to_owned(), address.clone());
-    assets.insert(address, Asset { bytes, media_type: media_type(name) });
+    assets.insert(address, Asset { bytes: Bytes::from(bytes), media_type: media_type(name) });
 }

@@ -1,13 +1,13 @@
 use std::{collections::BTreeSet, fmt::Write};
 
 use ashlar_model::Files;
-use ashlar_tokens::{BuildOptions, Config, Output, Resolved, TokenSet, build};
+use ashlar_tokens::{BuildOptions, Config, Modifier, Output, Resolved, TokenSet, build};
 
 use crate::components::Components;
 
 /// One style sheet for a site: the tokens it uses, its own rules, those of its components. Layers keep the order of
 /// strength apart from the order of files.
-pub(crate) fn style(files: &Files, components: &Components) -> String {
+pub(crate) fn style(files: &Files, components: &Components) -> (String, Vec<Modifier>) {
     let mut rules = String::from("@layer tokens, site, components;\n");
     let mut own = String::new();
     for (path, bytes) in files.iter().filter(|(p, _)| p.starts_with("site/") && p.ends_with(".css")) {
@@ -27,22 +27,22 @@ pub(crate) fn style(files: &Files, components: &Components) -> String {
             used.extend(ashlar_tokens::variables(&text).map(|(_, name)| name.to_owned()));
         }
     }
-    let tokens = tokens(files, &used);
+    let (tokens, modifiers) = tokens(files, &used);
     let _ = write!(
         rules,
         "@layer tokens {{\n{tokens}}}\n@layer site {{\n{own}}}\n@layer components {{\n{of_components}}}\n"
     );
-    squeeze(&rules)
+    (squeeze(&rules), modifiers)
 }
 
-fn tokens(files: &Files, used: &BTreeSet<String>) -> String {
-    let Some(set) = TokenSet::of_project(files) else { return String::new() };
+fn tokens(files: &Files, used: &BTreeSet<String>) -> (String, Vec<Modifier>) {
+    let Some(set) = TokenSet::of_project(files) else { return Default::default() };
     let config = Config::of_project(files).unwrap_or_default();
     let (mut resolved, set, _) = set.resolve();
     let options: BuildOptions = config.options(&resolved);
     keep(&mut resolved, used, &config);
     let (files, _) = build(&resolved, &set, &[Output::Css], &options);
-    files.into_iter().next().map(|f| f.text).unwrap_or_default()
+    (files.into_iter().next().map(|f| f.text).unwrap_or_default(), resolved.modifiers)
 }
 
 /// Leaves only the tokens that are used: what nobody reads is not sent.

@@ -191,7 +191,7 @@ fn export(view: &Arc<ReleaseView>, dir: &Path) -> Result<Written, CliError> {
         files.insert(PathBuf::from("404.html"), missing.into_bytes());
     }
     for (address, asset) in site.assets() {
-        files.insert(PathBuf::from(address.trim_start_matches('/')), asset.bytes.clone());
+        files.insert(PathBuf::from(address.trim_start_matches('/')), asset.bytes.to_vec());
     }
     let fetch = |path: &str| {
         let traceparent = Traceparent::follow(None);

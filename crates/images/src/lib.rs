@@ -1,0 +1,24 @@
+//! Responsive images: what an image really is ([`facts`], [`facts_of`]) and smaller ones made of it ([`renditions`]).
+//!
+//! Bytes come in and bytes go out. What an image is, its first bytes say; its file's ending is only compared with
+//! that. Every size is the one on screen: a JPEG that its camera turned counts as turned.
+//!
+//! Invariants: this crate does no I/O and keeps no state; the same input gives the same bytes (on one kind of processor:
+//! whether the decoders' SIMD agrees with their plain code is theirs to promise); no
+//! input makes it panic; nothing is decoded before its size was read and found within [`MAX_SIDE`] and
+//! [`MAX_PIXELS`].
+
+mod colour;
+mod encode;
+mod error;
+mod facts;
+mod format;
+mod head;
+mod renditions;
+mod svg;
+
+pub use error::ImageError;
+pub use facts::{Facts, MAX_PIXELS, MAX_SIDE, facts, facts_of};
+pub use format::Format;
+pub use renditions::{DECODED_BYTES_MAX, JPEG_QUALITY, Rendition, WIDTHS_MAX, renditions};
+pub use svg::{SVG_BYTES_MAX, SVG_NODES_MAX};
