@@ -202,3 +202,31 @@ fn a_candidate_with_broken_tokens_is_not_served() {
     assert_eq!(rig.release(), "r4");
     eventually("1.1.0", || (listed() == "1.1.0").then_some(()));
 }
+
+#[test]
+fn what_templates_and_the_site_use_is_used() {
+    let rig = Rig::demo();
+    tokens(&rig, "base", |t| {
+        for (name, px) in [("of-site", 3), ("of-icon", 5), ("of-nobody", 7)] {
+            t["base"]["size"][name] = json!({ "$value": { "value": px, "unit": "px" } });
+        }
+    });
+    let css = rig.read("site/site/site.css");
+    rig.write("site/site/site.css", &format!("{css}\nhr {{ margin: var(--base-size-of-site) }}\n"));
+    rig.write(
+        "site/site/icons/line.svg",
+        "<svg viewBox=\"0 0 9 9\"><path d=\"M0 0h9\" style=\"stroke-width:var(--base-size-of-icon)\"/></svg>\n",
+    );
+    let unused = |findings: Vec<(String, String)>| -> Vec<String> {
+        let unused = findings.into_iter().filter(|(code, _)| code == "token-unused");
+        unused.map(|(_, place)| place.rsplit_once('/').unwrap().1.to_owned()).collect()
+    };
+    let (exit, findings) = check(&rig, &[]);
+    assert_eq!(exit, Some(0));
+    assert_eq!(unused(findings.into_iter().map(|f| (f.0, f.1)).collect()), ["of-nobody"]);
+    // The command for tokens alone says the same.
+    let report = rig.json(0, &["tokens", "check", "site", "--format", "json"]);
+    let told = report["findings"].as_array().unwrap().iter();
+    let text = |v: &Value| v.as_str().unwrap().to_owned();
+    assert_eq!(unused(told.map(|f| (text(&f["code"]), text(&f["where"]))).collect()), ["of-nobody"]);
+}

@@ -233,9 +233,16 @@ pub(crate) fn answer(
             Some(content(view, parts, &head, composed.body.len(), &body, out))
         }
         Ok(None) => {
+            // What somebody wrote on where a path leads comes before what follows from languages.
+            if view.redirect(path).is_some() {
+                return None;
+            }
             // A page that is not translated yet is read in the language its own falls back to.
             let to = falls_back(view, site, path)?;
-            Some(Ok(out.redirect(view, parts, 302, &to)))
+            // It ends with the translation, and no surrogate key names an entry that is not there yet.
+            let mut own = *parts;
+            own.private = true;
+            Some(Ok(out.redirect(view, &own, 302, &to)))
         }
         Err(failure) => Some(Err(failure)),
     }

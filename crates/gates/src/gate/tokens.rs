@@ -22,7 +22,7 @@ fn styles(files: &Files) -> impl Iterator<Item = (&str, &str)> {
     files
         .iter()
         .filter(|(path, _)| path.starts_with("components/") || path.starts_with("site/"))
-        .filter(|(path, _)| path.ends_with(".css") || path.ends_with(".html"))
+        .filter(|(path, _)| [".css", ".html", ".svg"].iter().any(|e| path.ends_with(e)))
         .filter_map(|(path, bytes)| Some((path, std::str::from_utf8(bytes).ok()?)))
 }
 
