@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Answer, Rig, Served, fetch, start};
+use common::{Answer, Rig, Served, eventually, fetch, start};
 use serde_json::{Value, json};
 
 struct Demo {
@@ -26,7 +26,6 @@ impl Demo {
     fn get(&self, path: &str) -> Answer {
         fetch(&self.url, path, &[("accept", "text/html")])
     }
-
 
     /// A link, with its path without a slash at the end.
     fn link(&self, what: &str) -> (String, Value) {
@@ -233,6 +232,15 @@ fn links_end() {
     let made: Value = serde_json::from_str(&made.2).unwrap();
     assert!(demo.get(&format!("{}en/about", made["path"].as_str().unwrap())).text().contains(WORDS));
     assert_eq!(common::http(&demo.url, "POST", "/api/v1/previews", "", "{\"at\":\"draft\"}").0, 401);
+    // Its time is over: the key ring, which every node judges links by, says when that is.
+    let ring = demo.rig.path().join("demo/objects/t/main/keys.json");
+    let path = format!("{}en/about", made["path"].as_str().unwrap());
+    eventually("its end", || {
+        let mut keys: Value = serde_json::from_slice(&std::fs::read(&ring).unwrap()).unwrap();
+        keys["keys"][made["id"].as_str().unwrap()]["expires_at"] = json!("2026-01-01T00:00:00Z");
+        std::fs::write(&ring, keys.to_string()).unwrap();
+        (demo.get(&path).status == 404).then_some(())
+    });
     let listed = demo.rig.json(0, &["key", "list", "--format", "json"]).to_string();
     assert!(
         listed.contains(made["id"].as_str().unwrap()) && !listed.contains(link.rsplit('_').next().unwrap())
