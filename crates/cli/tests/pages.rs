@@ -273,6 +273,22 @@ fn another_component_shows_the_same_content() {
     eventually("the first hero", || (get(&url, "/en/home").text() == html).then_some(()));
 }
 
+#[test]
+fn a_surface_that_is_given_up_is_none_any_more() {
+    let (rig, _server, url) = demo();
+    assert_ne!(get(&url, "/en/home?surface=email").text(), get(&url, "/en/home").text());
+    let intents = rig.read("site/intents.toml");
+    let kept = intents.lines().filter(|l| !l.starts_with("email = ")).collect::<Vec<_>>().join("\n");
+    rig.write("site/intents.toml", &kept.replace("\"email\", ", ""));
+    rig.push();
+    rig.release();
+    eventually("one surface less", || {
+        let (mail, web) = (get(&url, "/en/home?surface=email"), get(&url, "/en/home"));
+        assert_eq!((mail.status, web.status), (200, 200));
+        (mail.text() == web.text()).then_some(())
+    });
+}
+
 /// What stands against a changed copy of the demo: the findings of `components`.
 fn refused(rig: &Rig) -> Vec<(String, String, String, String)> {
     let out = rig.run(&["check", "site", "--format", "json"]);

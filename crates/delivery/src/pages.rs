@@ -268,7 +268,9 @@ fn found(view: &ReleaseView, site: &Site, parts: &RequestParts<'_>, path: &str) 
         if site.page_rule(&entry.type_name).is_none() {
             return Ok(None);
         }
-        return match parts.query.and_then(|q| query::get(q, "surface")).as_deref() {
+        // A surface that the project does not have is none; a page without one is that of the web.
+        let asked = parts.query.and_then(|q| query::get(q, "surface"));
+        return match asked.as_deref().filter(|s| site.intents().surfaces.iter().any(|known| known == s)) {
             Some("app") => for_app(view, site, &entry).map(|found| found.map(|c| (Arc::new(c), JSON))),
             Some("email") => Ok(of_entry(view, site, path, &entry, "email")?.map(|c| (c, HTML))),
             _ => Ok(of_entry(view, site, path, &entry, "web")?.map(|c| (c, HTML))),
