@@ -291,9 +291,16 @@ pub(crate) fn answer(
             Some(content(view, parts, &head, composed.body.len(), &body, out))
         }
         Ok(None) => {
+            // What somebody wrote on where a path leads comes before what follows from languages.
+            if view.redirect(path).is_some() {
+                return None;
+            }
             // A page that is not translated yet is read in the language its own falls back to.
             let to = falls_back(view, site, path)?;
-            Some(Ok(out.redirect(view, parts, 302, &to)))
+            // It ends with the translation, and no surrogate key names an entry that is not there yet.
+            let mut own = *parts;
+            own.private = true;
+            Some(Ok(out.redirect(view, &own, 302, &to)))
         }
         Err(failure) => Some(Err(failure)),
     }
@@ -319,7 +326,9 @@ fn found(view: &ReleaseView, site: &Site, parts: &RequestParts<'_>, path: &str) 
         if site.page_rule(&entry.type_name).is_none() {
             return Ok(None);
         }
-        return match parts.query.and_then(|q| query::get(q, "surface")).as_deref() {
+        // A surface that the project does not have is none; a page without one is that of the web.
+        let asked = parts.query.and_then(|q| query::get(q, "surface"));
+        return match asked.as_deref().filter(|s| site.intents().surfaces.iter().any(|known| known == s)) {
             Some("app") => for_app(view, site, &entry).map(|found| found.map(|c| (Arc::new(c), JSON))),
             Some("email") => Ok(of_entry(view, site, path, &entry, "email")?.map(|c| (c, HTML))),
             _ => Ok(of_entry(view, site, path, &entry, "web")?.map(|c| (c, HTML))),

@@ -47,6 +47,8 @@ pub struct Component {
     pub style: Option<String>,
     /// Its examples, one per state.
     pub examples: Vec<Example>,
+    /// States whose example cannot be read.
+    unread: BTreeSet<String>,
     /// The custom properties that its style sheet and templates use, without dashes.
     pub tokens: BTreeSet<String>,
 }
@@ -122,7 +124,8 @@ impl Components {
         for component in self.map.values() {
             let dir = component.dir();
             for state in &component.facts.states {
-                if !component.examples.iter().any(|e| e.state == *state) {
+                let broken = component.unread.contains(state);
+                if !broken && !component.examples.iter().any(|e| e.state == *state) {
                     findings.push(
                         Finding::error(
                             "component-example",
@@ -145,7 +148,7 @@ impl Components {
                     );
                 }
             }
-            if component.examples.is_empty() {
+            if component.examples.is_empty() && component.unread.is_empty() {
                 findings.push(
                     Finding::warning(
                         "component-example",
@@ -196,6 +199,7 @@ fn component(
         templates: BTreeMap::new(),
         style: None,
         examples: Vec::new(),
+        unread: BTreeSet::new(),
         tokens: BTreeSet::new(),
     };
     let dir = component.dir();
@@ -229,14 +233,17 @@ fn component(
                 {
                     match serde_json::from_str(text) {
                         Ok(props) => component.examples.push(Example { state: state.to_owned(), props }),
-                        Err(e) => findings.push(
-                            Finding::error(
-                                "component-example",
-                                format!("{place}:{}:{}", e.line(), e.column()),
-                                format!("The file is not valid JSON: {e}."),
-                            )
-                            .help("mend the JSON at this place"),
-                        ),
+                        Err(e) => {
+                            component.unread.insert(state.to_owned());
+                            findings.push(
+                                Finding::error(
+                                    "component-example",
+                                    format!("{place}:{}:{}", e.line(), e.column()),
+                                    format!("The file is not valid JSON: {e}."),
+                                )
+                                .help("mend the JSON at this place"),
+                            );
+                        }
                     }
                 }
             }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use ashlar_delivery::{Caches, ReleaseRoots, ReleaseView, RequestParts, Traceparent, answer};
+use ashlar_delivery::{Answer, Caches, ReleaseRoots, ReleaseView, RequestParts, Traceparent, answer};
 use ashlar_model::{Digest, MODIFIED};
 use ashlar_release::{At as What, CreatePreview, PreviewDrafts};
 use reqwest::Method;
@@ -193,7 +193,7 @@ fn export(view: &Arc<ReleaseView>, dir: &Path) -> Result<Written, CliError> {
     for (address, asset) in site.assets() {
         files.insert(PathBuf::from(address.trim_start_matches('/')), asset.bytes.to_vec());
     }
-    let fetch = |path: &str| {
+    let ask = |path: &str| {
         let traceparent = Traceparent::follow(None);
         let parts = RequestParts {
             method: "GET",
@@ -208,8 +208,12 @@ fn export(view: &Arc<ReleaseView>, dir: &Path) -> Result<Written, CliError> {
             developer: false,
             extra_head: b"",
         };
-        answer(view, &parts).filter(|a| a.status == 200).map(|a| a.body.to_vec())
+        answer(view, &parts)
     };
+    let fetch = |path: &str| ask(path).filter(|a| a.status == 200).map(|a| a.body.to_vec());
+    for (path, html) in led_on(view, &files, &ask)? {
+        files.entry(path).or_insert(html);
+    }
     let mut documents = vec!["/robots.txt".to_owned(), "/sitemap.xml".to_owned()];
     for locale in &locales {
         documents.extend(
@@ -238,6 +242,36 @@ fn export(view: &Arc<ReleaseView>, dir: &Path) -> Result<Written, CliError> {
     let bytes = files.values().map(Vec::len).sum();
     let took_ms = started.elapsed().as_secs_f64() * 1e3;
     Ok(Written { pages, files: files.len(), written, removed, bytes, took_ms })
+}
+
+/// Pages that are not translated: a server sends their readers on to another language, and a file server cannot.
+fn led_on(
+    view: &Arc<ReleaseView>,
+    files: &BTreeMap<PathBuf, Vec<u8>>,
+    ask: &dyn Fn(&str) -> Option<Answer>,
+) -> Result<Vec<(PathBuf, Vec<u8>)>, CliError> {
+    let locales = view.definitions().config.locales.all();
+    let mut out = Vec::new();
+    for at in view.pages() {
+        let at = at.map_err(|e| CliError::new(3, "unreadable", e.to_string(), ""))?;
+        let Some(rest) = at.path.strip_prefix(&format!("/{}/", at.locale)) else { continue };
+        for locale in locales.iter().filter(|l| **l != at.locale) {
+            let path = format!("/{locale}/{rest}");
+            let Some(file) = file_of(&path).filter(|f| !files.contains_key(f)) else { continue };
+            let Some(answer) = ask(&path).filter(|a| a.status == 302) else { continue };
+            let Some((_, to)) = answer.headers.iter().find(|(n, _)| n == "location") else { continue };
+            let to = to.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+            let html = format!(
+                "<!doctype html>\n<html lang=\"{lang}\">\n<meta charset=\"utf-8\">\n<title>{to}</title>\n\
+                 <link rel=\"canonical\" href=\"{base}{to}\">\n<meta http-equiv=\"refresh\" content=\"0;url={to}\">\n\
+                 <a href=\"{to}\">{to}</a>\n</html>\n",
+                lang = at.locale,
+                base = view.definitions().config.site.base().unwrap_or_default(),
+            );
+            out.push((file, html.into_bytes()));
+        }
+    }
+    Ok(out)
 }
 
 /// Writes what differs, and takes away what an earlier export wrote and this one does not have.

@@ -161,13 +161,17 @@ fn write(out: &Path, name: &str, bytes: &[u8]) -> Result<(), CliError> {
 
 /// The custom properties that the style sheets and templates of a project name, without dashes; `None` when it has none.
 fn used(dir: &Path) -> Result<Option<BTreeSet<String>>, CliError> {
-    let components = dir.join("components");
-    if !components.is_dir() {
+    let parts: Vec<PathBuf> =
+        ["components", "site"].iter().map(|p| dir.join(p)).filter(|p| p.is_dir()).collect();
+    if parts.is_empty() {
         return Ok(None);
     }
+    let wanted = |name: &str| [".css", ".html", ".svg"].iter().any(|e| name.ends_with(e));
     let mut used = BTreeSet::new();
-    for path in files_under(&components, &|n| n.ends_with(".css") || n.ends_with(".html"))? {
-        used.extend(ashlar_tokens::variables(&read(&path)?).map(|(_, name)| name.to_owned()));
+    for part in &parts {
+        for path in files_under(part, &wanted)? {
+            used.extend(ashlar_tokens::variables(&read(&path)?).map(|(_, name)| name.to_owned()));
+        }
     }
     Ok(Some(used))
 }

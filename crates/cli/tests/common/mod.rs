@@ -108,3 +108,136 @@ pub fn http(url: &str, method: &str, path: &str, key: &str, body: &str) -> (u16,
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head[9..12].parse().unwrap(), head.to_ascii_lowercase(), body.to_owned())
 }
+
+/// An answer with its bytes as they came.
+pub struct Answer {
+    pub status: u16,
+    /// In lower case.
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
+    }
+
+    /// A header, in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|l| l.split_once(": ").filter(|(n, _)| *n == name).map(|(_, v)| v))
+    }
+}
+
+/// One GET with headers.
+pub fn fetch(url: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    use std::io::Read;
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let mut head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    Answer { status: head[9..12].parse().unwrap(), head, body: answer[end + 4..].to_vec() }
+}
+
+/// Asks again until an answer is as it should be: a server follows what is released a moment later.
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        if let Some(found) = ask() {
+            return found;
+        }
+        assert!(std::time::Instant::now() < until, "it never came: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+fn copied(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for item in std::fs::read_dir(from).unwrap() {
+        let (from, to) = (item.as_ref().unwrap().path(), to.join(item.unwrap().file_name()));
+        if from.is_dir() {
+            copied(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
+impl Rig {
+    /// A copy of the demo project in `site`, with nothing in the data directory yet.
+    pub fn demo() -> Self {
+        let rig = Self { dir: tempfile::tempdir().unwrap(), data: "demo".to_owned() };
+        let project = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/demo");
+        copied(Path::new(project), &rig.path().join("site"));
+        let _ = std::fs::remove_dir_all(rig.path().join("site/.ashlar"));
+        rig
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+
+    /// Writes a file, and the directories it lies in.
+    pub fn place(&self, path: &str, text: &str) {
+        std::fs::create_dir_all(self.path().join(path).parent().unwrap()).unwrap();
+        self.write(path, text);
+    }
+
+    /// Replaces what must be there, once.
+    pub fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = self.read(path);
+        assert!(text.contains(from), "{path} does not hold {from}");
+        self.write(path, &text.replacen(from, to, 1));
+    }
+
+    pub fn push(&self) {
+        let out = self.run(&["push", "site"]);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    }
+
+    /// A candidate of all that is pending.
+    pub fn candidate(&self) -> Value {
+        self.json(0, &["candidate", "create", "--format", "json"])
+    }
+
+    /// Freezes, promotes, and says which release it is.
+    pub fn release(&self) -> String {
+        let made = self.candidate();
+        let name = made["candidate"].as_str().unwrap();
+        let out = self.run(&["release", "promote", name, "--format", "json"]);
+        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert!(out.status.success(), "{said}{}", made["gates"]);
+        let said: Value = serde_json::from_str(&said).unwrap();
+        said["release"].as_str().unwrap().to_owned()
+    }
+
+    /// Changes fields of a draft.
+    pub fn set(&self, type_name: &str, id: &str, locale: &str, fields: &Value) {
+        let mut all = self.json(0, &["entry", "get", type_name, id, "--locale", locale]);
+        for (name, value) in fields.as_object().unwrap() {
+            all[name] = value.clone();
+        }
+        self.write("set.json", &all.to_string());
+        self.json(0, &["entry", "put", type_name, id, "--locale", locale, "--file", "set.json"]);
+    }
+}
+
+/// What a gate found in a report of `check` or `candidate`: code, place, message, help.
+pub fn found(report: &Value, gate: &str) -> Vec<(String, String, String, String)> {
+    let gates = report["gates"].as_array().unwrap();
+    let gate = gates.iter().find(|g| g["gate"] == gate).unwrap_or_else(|| panic!("{gate}: {report}"));
+    let text = |f: &Value, name: &str| f[name].as_str().unwrap_or_default().to_owned();
+    let findings = gate["findings"].as_array().unwrap().iter();
+    findings.map(|f| (text(f, "code"), text(f, "where"), text(f, "message"), text(f, "help"))).collect()
+}

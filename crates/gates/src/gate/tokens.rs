@@ -22,7 +22,7 @@ fn styles(files: &Files) -> impl Iterator<Item = (&str, &str)> {
     files
         .iter()
         .filter(|(path, _)| path.starts_with("components/") || path.starts_with("site/"))
-        .filter(|(path, _)| path.ends_with(".css") || path.ends_with(".html"))
+        .filter(|(path, _)| [".css", ".html", ".svg"].iter().any(|e| path.ends_with(e)))
         .filter_map(|(path, bytes)| Some((path, std::str::from_utf8(bytes).ok()?)))
 }
 
@@ -44,15 +44,19 @@ impl Tokens {
             Err(finding) => out.findings.push(finding),
         }
         let (resolved, set, findings) = set.resolve();
+        // A token that cannot be read is there all the same: neither its name is unknown, nor what it led to unused.
+        let whole = findings.iter().all(|f| f.level != Level::Error);
         out.findings.extend(findings);
         let options = out.config.options(&resolved);
         out.findings.extend(build(&resolved, &set, &[], &options).1);
         let used: BTreeSet<String> =
             styles(files).flat_map(|(_, text)| variables(text)).map(|(_, name)| name.to_owned()).collect();
         let Checked { findings, metrics } = check(&set, &resolved, &out.config, Some(&used));
-        out.findings.extend(findings);
+        out.findings.extend(findings.into_iter().filter(|f| whole || f.code != "token-unused"));
         out.metrics = metrics;
-        out.unknown(files, &resolved);
+        if whole {
+            out.unknown(files, &resolved);
+        }
         for (path, bytes) in
             files.iter().filter(|(p, _)| p.starts_with("tokens/changes/") && p.ends_with(".md"))
         {
