@@ -1,5 +1,5 @@
+use ashlar_images::{Facts, Format, ImageError, MAX_SIDE, facts, facts_of};
 use image::{DynamicImage, ImageFormat};
-use images::{Facts, Format, ImageError, MAX_SIDE, facts, facts_of};
 
 use crate::make;
 

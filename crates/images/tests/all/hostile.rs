@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
+use ashlar_images::{ImageError, facts, facts_of, renditions};
 use image::ImageFormat;
-use images::{ImageError, facts, facts_of, renditions};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::make;

@@ -1,5 +1,5 @@
+use ashlar_images::{Format, ImageError, Rendition, WIDTHS_MAX, facts, renditions};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, Rgb32FImage, Rgba, RgbaImage};
-use images::{Format, ImageError, Rendition, WIDTHS_MAX, facts, renditions};
 
 use crate::make;
 

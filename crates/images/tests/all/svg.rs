@@ -1,4 +1,4 @@
-use images::{Facts, Format, ImageError, SVG_BYTES_MAX, facts, renditions};
+use ashlar_images::{Facts, Format, ImageError, SVG_BYTES_MAX, facts, renditions};
 
 fn drawing(attributes: &str, content: &str) -> String {
     format!(
