@@ -45,8 +45,8 @@ impl Pictures {
     pub(crate) fn load(files: &Files, addresses: &BTreeMap<String, String>) -> (Self, Vec<Finding>) {
         let (mut map, mut findings) = (BTreeMap::new(), Vec::new());
         for (path, bytes) in files.iter() {
-            let of_site = path.starts_with("assets/") || path.starts_with("site/icons/");
-            if !of_site || Format::of_path(path).is_none() {
+            // Icons are put into pages as they are, like templates, and need not say that they are SVG.
+            if !path.starts_with("assets/") || Format::of_path(path).is_none() {
                 continue;
             }
             let facts = match facts_of(path, bytes) {
