@@ -360,15 +360,15 @@ impl<'a> Work<'a> {
             let mut path: Vec<&str> =
                 self.stack[from..].iter().map(|(t, _)| &*self.set.tokens[*t as usize].name).collect();
             // Told once, at the token that comes first in the files.
-            let first = self.stack[from..].iter().map(|(t, _)| *t).min().unwrap_or(token);
+            let (first, at) = self.stack[from..].iter().copied().min().unwrap_or((token, combination));
             path.push(name);
             let message = format!("The references run in a circle: {}.", path.join(" → "));
             let members: BTreeMap<&str, ()> = path.iter().map(|p| (*p, ())).collect();
             let key = members.keys().copied().collect::<Vec<_>>().join(" ");
             if self.told.insert((key.into(), "circle".to_owned())) {
-                let first = &self.set.tokens[first as usize];
-                if let Some(def) = first.defs.last() {
-                    let place = self.set.place_of(def, &first.name, "/$value");
+                // The definition that counts in these contexts: the others need not be part of the circle.
+                if let Some(def) = self.active(first, at) {
+                    let place = self.set.place_of(def, &self.set.tokens[first as usize].name, "/$value");
                     self.findings.push(
                         Finding::error("token-cycle", place, message)
                             .help("give one of them a value of its own"),

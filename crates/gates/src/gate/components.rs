@@ -57,10 +57,42 @@ pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>) ->
     let mut out = definitions.site.findings.clone();
     looks(definitions, &mut out);
     unmapped(definitions, &mut out);
+    pages(definitions, &mut out);
     if let Some(base) = base {
         breaking(&definitions.site, &base.site, &mut out);
     }
     out
+}
+
+/// Pages of what there is not: types, views.
+fn pages(definitions: &Definitions, out: &mut Vec<Finding>) {
+    let Some(site) = &definitions.site.site else { return };
+    let view = |name: &str| {
+        let (name, major) = name.rsplit_once(".v")?;
+        definitions.views.get(name, major.parse().ok()?)
+    };
+    let pages = site.file.pages.iter().map(|p| (&p.view, Some(&p.type_name)));
+    let lists = site.file.lists.iter().map(|l| (&l.view, Some(&l.type_name)));
+    let data = site.file.data.values().map(|d| (&d.view, None));
+    for (name, type_name) in pages.chain(lists).chain(data) {
+        let told = match (view(name), type_name) {
+            (None, _) => format!("There is no view `{name}`."),
+            (Some(found), Some(of)) if found.source != *of => {
+                format!("The view `{name}` is of {}, and the page is of {of}.", found.source)
+            }
+            _ => continue,
+        };
+        out.push(
+            Finding::error("site-view", "site/site.toml", told).help(format!(
+                "name a view of views/, such as `{}`",
+                definitions
+                    .views
+                    .iter()
+                    .next()
+                    .map_or_else(|| "pages.v1".to_owned(), |v| format!("{}.v{}", v.name, v.major))
+            )),
+        );
+    }
 }
 
 /// Fields of content that say how it looks, without a reason.
