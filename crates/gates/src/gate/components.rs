@@ -82,16 +82,14 @@ fn pages(definitions: &Definitions, out: &mut Vec<Finding>) {
             }
             _ => continue,
         };
-        out.push(
-            Finding::error("site-view", "site/site.toml", told).help(format!(
+        out.push(Finding::error("site-view", "site/site.toml", told).help(format!(
                 "name a view of views/, such as `{}`",
                 definitions
                     .views
                     .iter()
                     .next()
                     .map_or_else(|| "pages.v1".to_owned(), |v| format!("{}.v{}", v.name, v.major))
-            )),
-        );
+            )));
     }
 }
 
