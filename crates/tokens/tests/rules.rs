@@ -1,5 +1,7 @@
 //! Rules with teeth, and what a change asks of those who use the tokens.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::{collections::BTreeSet, fmt::Write};
 
 use ashlar_model::Files;
