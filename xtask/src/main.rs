@@ -78,6 +78,21 @@ enum Bench {
         #[arg(long, default_value_t = 10_000)]
         documents: usize,
     },
+    /// Building design tokens, beside Style Dictionary and Terrazzo.
+    Tokens {
+        /// How many tokens, each size in turn.
+        #[arg(long, value_delimiter = ',', default_value = "10000,100000")]
+        tokens: Vec<usize>,
+        /// Runs of each peer; ours are run several times as often.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// The largest set that is given to the peers.
+        #[arg(long, default_value_t = 10_000)]
+        peers_max: usize,
+        /// A directory that keeps the sets and what was built of them.
+        #[arg(long)]
+        keep: Option<PathBuf>,
+    },
     /// One changed entry until its new body is served; rollback, diff, import, start, memory.
     Publish {
         /// How many entries.
@@ -100,6 +115,9 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Composed { seconds } } => bench::composed::run(seconds),
         Command::Bench { what: Bench::Webhooks { count } } => bench::webhooks::run(count),
         Command::Bench { what: Bench::Import { documents } } => bench::import::run(documents),
+        Command::Bench { what: Bench::Tokens { tokens, rounds, peers_max, keep } } => {
+            bench::tokens::run(&tokens, rounds, peers_max, keep.as_deref())
+        }
         Command::Bench { what: Bench::Publish { entries, keep } } => {
             bench::publish::run(entries, keep.as_deref())
         }

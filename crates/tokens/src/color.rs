@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use ::color::{ColorSpaceTag, DynamicColor};
 
-use crate::css_value::number;
+use crate::css_value::Number;
 
 /// A colour as it was written: its space, three components, and opacity. A component that is `none` is missing.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -162,11 +162,19 @@ impl Color {
 
     /// `#rrggbb`, or `#rrggbbaa` when it is not opaque; clipped to sRGB.
     pub fn hex(&self) -> String {
-        let [r, g, b] = self.srgb().map(|c| (c * 255.0).round() as u8);
-        if self.alpha >= 1.0 {
-            format!("#{r:02x}{g:02x}{b:02x}")
-        } else {
-            format!("#{r:02x}{g:02x}{b:02x}{:02x}", (self.alpha * 255.0).round() as u8)
+        let mut out = String::with_capacity(9);
+        self.write_hex(&mut out);
+        out
+    }
+
+    pub(crate) fn write_hex(&self, out: &mut String) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let [r, g, b] = self.srgb();
+        let alpha = (self.alpha < 1.0).then_some(self.alpha);
+        out.push('#');
+        for part in [r, g, b].into_iter().chain(alpha) {
+            let byte = (part * 255.0).round() as u8;
+            out.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
         }
     }
 
@@ -184,12 +192,12 @@ impl Color {
             let near = |c: f64| ((c * 255.0) - (c * 255.0).round()).abs() < 0.02;
             let exact = self.components.iter().all(|c| c.is_some_and(near));
             if exact && (self.alpha >= 1.0 || near(self.alpha)) {
-                out.push_str(&self.hex());
+                self.write_hex(out);
                 return;
             }
             if exact {
                 let [r, g, b] = self.srgb().map(|c| (c * 255.0).round());
-                let _ = write!(out, "rgb({r} {g} {b} / {})", number(self.alpha));
+                let _ = write!(out, "rgb({r} {g} {b} / {})", Number(self.alpha));
                 return;
             }
         }
@@ -210,7 +218,7 @@ impl Color {
             match component {
                 None => out.push_str("none"),
                 Some(value) => {
-                    out.push_str(&number(*value));
+                    let _ = write!(out, "{}", Number(*value));
                     if percent(index) {
                         out.push('%');
                     }
@@ -218,7 +226,7 @@ impl Color {
             }
         }
         if self.alpha < 1.0 {
-            let _ = write!(out, " / {}", number(self.alpha));
+            let _ = write!(out, " / {}", Number(self.alpha));
         }
         out.push(')');
     }

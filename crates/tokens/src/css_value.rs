@@ -3,9 +3,17 @@ use std::fmt::Write;
 use crate::{Border, Dimension, Shadow, StrokeStyle, Transition, Value};
 
 /// A number as CSS writes it: at most five decimals, none of them needless.
+pub(crate) struct Number(pub(crate) f64);
+
+impl std::fmt::Display for Number {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rounded = (self.0 * 1e5).round() / 1e5;
+        if rounded == 0.0 { out.write_str("0") } else { rounded.fmt(out) }
+    }
+}
+
 pub(crate) fn number(value: f64) -> String {
-    let rounded = (value * 1e5).round() / 1e5;
-    if rounded == 0.0 { "0".to_owned() } else { rounded.to_string() }
+    Number(value).to_string()
 }
 
 fn dimension(out: &mut String, d: &Dimension) {
@@ -13,12 +21,12 @@ fn dimension(out: &mut String, d: &Dimension) {
         out.push('0');
         out.push_str(d.unit.css());
     } else {
-        let _ = write!(out, "{}{}", number(d.value), d.unit.css());
+        let _ = write!(out, "{}{}", Number(d.value), d.unit.css());
     }
 }
 
 fn bezier(out: &mut String, [a, b, c, d]: &[f64; 4]) {
-    let _ = write!(out, "cubic-bezier({}, {}, {}, {})", number(*a), number(*b), number(*c), number(*d));
+    let _ = write!(out, "cubic-bezier({}, {}, {}, {})", Number(*a), Number(*b), Number(*c), Number(*d));
 }
 
 /// Families as CSS: quoted, but for the generic ones.
@@ -95,9 +103,11 @@ pub(crate) fn write(out: &mut String, value: &Value) {
         Value::Color(color) => color.write_css(out),
         Value::Dimension(d) => dimension(out, d),
         Value::FontFamily(families) => family(out, families),
-        Value::FontWeight(n) | Value::Number(n) => out.push_str(&number(*n)),
+        Value::FontWeight(n) | Value::Number(n) => {
+            let _ = write!(out, "{}", Number(*n));
+        }
         Value::Duration(ms) => {
-            let _ = write!(out, "{}ms", number(*ms));
+            let _ = write!(out, "{}ms", Number(*ms));
         }
         Value::CubicBezier(b) => bezier(out, b),
         Value::StrokeStyle(style) => out.push_str(stroke(style)),
@@ -108,9 +118,9 @@ pub(crate) fn write(out: &mut String, value: &Value) {
             color.write_css(out);
         }
         Value::Transition(Transition { duration, delay, timing }) => {
-            let _ = write!(out, "{}ms ", number(*duration));
+            let _ = write!(out, "{}ms ", Number(*duration));
             bezier(out, timing);
-            let _ = write!(out, " {}ms", number(*delay));
+            let _ = write!(out, " {}ms", Number(*delay));
         }
         Value::Shadow(shadows) => {
             for (at, s) in shadows.iter().enumerate() {

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// A JSON value that keeps the order of members. A member that stands twice is an error, because one of the two
@@ -7,9 +9,47 @@ pub(crate) enum Json {
     Null,
     Bool(bool),
     Number(f64),
-    Text(Box<str>),
+    Text(Word),
     List(Vec<Json>),
-    Object(Vec<(Box<str>, Json)>),
+    Object(Vec<(Word, Json)>),
+}
+
+/// A text; those that stand in every file are not copied.
+pub(crate) type Word = Cow<'static, str>;
+
+/// The words of the format that a set repeats for each of its tokens.
+fn word(text: &str) -> Word {
+    macro_rules! known {
+        ($($word:literal)*) => { match text { $($word => Word::Borrowed($word),)* other => Word::Owned(other.to_owned()) } };
+    }
+    known!(
+        "$value" "$type" "$description" "$ref" "$extensions" "colorSpace" "components" "alpha" "hex" "value" "unit" "color"
+        "dimension" "number" "duration" "delay" "timingFunction" "fontFamily" "fontWeight" "fontSize" "letterSpacing"
+        "lineHeight" "cubicBezier" "shadow" "offsetX" "offsetY" "blur" "spread" "inset" "border" "width" "style" "transition"
+        "gradient" "position" "typography" "srgb" "oklch" "display-p3" "px" "rem" "ms"
+    )
+}
+
+struct Name;
+
+impl Visitor<'_> for Name {
+    type Value = Word;
+
+    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("a text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Word, E> {
+        Ok(word(text))
+    }
+}
+
+impl<'de> serde::de::DeserializeSeed<'de> for Name {
+    type Value = Word;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Word, D::Error> {
+        deserializer.deserialize_str(self)
+    }
 }
 
 impl Json {
@@ -89,7 +129,7 @@ impl<'de> Visitor<'de> for Any {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Json, E> {
-        Ok(Json::Text(value.into()))
+        Ok(Json::Text(word(value)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
@@ -101,9 +141,10 @@ impl<'de> Visitor<'de> for Any {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
-        let mut object: Vec<(Box<str>, Json)> = Vec::new();
+        let mut object: Vec<(Word, Json)> = Vec::new();
         let mut seen = rustc_hash::FxHashSet::default();
-        while let Some((name, value)) = members.next_entry::<Box<str>, Json>()? {
+        while let Some(name) = members.next_key_seed(Name)? {
+            let value: Json = members.next_value()?;
             // Small objects are searched, so that the common case builds no set.
             let twice = match object.len() {
                 0..16 => object.iter().any(|(known, _)| *known == name),

@@ -10,6 +10,7 @@ mod color;
 mod config;
 mod css_value;
 mod diff;
+mod index;
 mod json;
 mod outputs;
 mod package;

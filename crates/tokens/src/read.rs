@@ -169,7 +169,7 @@ impl<'a> Reader<'_, 'a> {
                 }))
             }
             Type::Text => match self.literal(json)? {
-                Json::Text(text) => Value::Text(text.clone()),
+                Json::Text(text) => Value::Text(text.as_ref().into()),
                 Json::Number(number) => Value::Text(number.to_string().into()),
                 Json::List(items) if items.iter().all(|i| i.text().is_some()) => {
                     Value::Text(items.iter().filter_map(Json::text).collect::<Vec<_>>().join(", ").into())
@@ -338,12 +338,12 @@ impl<'a> Reader<'_, 'a> {
     fn family(&mut self, json: &'a Json) -> Result<Vec<Box<str>>, Wrong> {
         const FORM: &str = "\"Inter\" or [\"Inter\", \"sans-serif\"]";
         match self.literal(json)? {
-            Json::Text(text) => Ok(vec![text.clone()]),
+            Json::Text(text) => Ok(vec![text.as_ref().into()]),
             Json::List(items) if !items.is_empty() => {
                 let mut families = Vec::new();
                 for item in items {
                     match self.literal(item)? {
-                        Json::Text(text) => families.push(text.clone()),
+                        Json::Text(text) => families.push(text.as_ref().into()),
                         Json::List(more) => {
                             families.extend(more.iter().filter_map(Json::text).map(Into::into))
                         }

@@ -5,9 +5,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     Type, Value,
+    index::Index,
     json::Json,
     read::{Notes, Wrong, read},
-    source::{Def, Deprecation, Modifier, Ref, TokenSet, reference, references},
+    source::{Def, Deprecation, Link, Modifier, Ref, TokenSet, reference, references},
 };
 
 /// The most contexts one token may depend on at once.
@@ -29,7 +30,7 @@ pub struct Resolved {
     pub tokens: Vec<Token>,
     /// Every value that stands in a token, once per definition.
     pub values: Vec<Value>,
-    by_name: FxHashMap<Box<str>, u32>,
+    by_name: Index,
     strides: Vec<u64>,
 }
 
@@ -55,19 +56,26 @@ pub struct Token {
     pub has_literal: bool,
     /// Every token it refers to, in any context.
     pub uses: Vec<u32>,
-    /// Where it is defined, for messages.
-    pub(crate) place: (u32, Box<str>),
+    /// Where it is defined, for messages: the layer, and the name when it was inherited from another.
+    place: (u32, Option<Box<str>>),
+}
+
+impl Token {
+    /// The layer it is defined in, and its name there: what stands further down is greater.
+    pub(crate) fn place(&self) -> (u32, &str) {
+        (self.place.0, self.place.1.as_deref().unwrap_or(&self.name))
+    }
 }
 
 impl Resolved {
     /// The token with this name.
     pub fn get(&self, name: &str) -> Option<&Token> {
-        self.by_name.get(name).map(|at| &self.tokens[*at as usize])
+        self.position(name).map(|at| &self.tokens[at as usize])
     }
 
     /// The position of the token with this name.
     pub fn position(&self, name: &str) -> Option<u32> {
-        self.by_name.get(name).copied()
+        self.by_name.get(name, |at| &self.tokens[at as usize].name)
     }
 
     /// The value of a token in a combination; `None` when it is not defined there.
@@ -180,6 +188,7 @@ impl TokenSet {
             // 16 modifiers of 16 contexts are 2^64; what does not fit cannot be used together anyway.
             stride = stride.saturating_mul(modifier.contexts.len() as u64);
         }
+        let literals = self.link();
         let uses: Vec<Vec<u32>> = self.tokens.iter().map(|t| self.uses(&t.defs)).collect();
         let masks = self.masks(&uses);
         let mut work = Work {
@@ -187,8 +196,9 @@ impl TokenSet {
             strides: &strides,
             masks: &masks,
             memo: FxHashMap::default(),
-            values: Vec::with_capacity(self.tokens.len()),
-            literal: FxHashMap::default(),
+            same: vec![None; self.tokens.len()],
+            values: Vec::with_capacity(literals),
+            literals: vec![None; literals],
             stack: Vec::new(),
             findings: Vec::new(),
             told: FxHashSet::default(),
@@ -198,8 +208,13 @@ impl TokenSet {
             Resolved { name: self.name.clone(), modifiers: self.modifiers.clone(), ..Resolved::default() };
         let mut positions: Vec<Option<u32>> = vec![None; self.tokens.len()];
         let mut tokens = Vec::with_capacity(self.tokens.len());
+        // Tokens that the same modifiers change mostly stand together.
+        let (mut mask, mut own) = (0, combinations(&self.modifiers, &strides, 0));
         for (at, defs) in self.tokens.iter().enumerate() {
-            let own = combinations(&self.modifiers, &strides, masks[at]);
+            if masks[at] != mask {
+                mask = masks[at];
+                own = combinations(&self.modifiers, &strides, mask);
+            }
             if own.len() as u64 > VARIANTS_MAX {
                 let place = self.place_of(&defs.defs[0], &defs.name, "");
                 work.findings.push(Finding::error(
@@ -215,7 +230,7 @@ impl TokenSet {
             }
             let mut variants = Vec::with_capacity(own.len());
             let mut ty = None;
-            for combination in own {
+            for &combination in &own {
                 if let Some((value, found)) = work.token(at as u32, combination) {
                     variants.push((combination, value));
                     ty.get_or_insert(found);
@@ -224,7 +239,6 @@ impl TokenSet {
             let Some(ty) = ty else { continue };
             let last = |f: &dyn Fn(&Def) -> bool| defs.defs.iter().rev().find(|d| f(d));
             let shown = last(&|d| d.when.is_empty()).unwrap_or(&defs.defs[0]);
-            let alias = |d: &Def| reference(&d.value).is_some_and(|r| r.part.is_empty());
             positions[at] = Some(tokens.len() as u32);
             tokens.push(Token {
                 name: defs.name.clone(),
@@ -233,13 +247,16 @@ impl TokenSet {
                 deprecated: last(&|d| d.deprecated.is_some()).and_then(|d| d.deprecated.clone()),
                 modifiers: masks[at],
                 variants,
-                alias_of: work
-                    .active(at as u32, 0)
-                    .filter(|d| alias(d))
-                    .and_then(|d| self.by_name.get(&*reference(&d.value)?.token).copied()),
-                has_literal: defs.defs.iter().any(|d| has_literal(&d.value)),
+                alias_of: work.active(at as u32, 0).and_then(|d| match d.link {
+                    Link::Alias(to) => Some(to),
+                    _ => None,
+                }),
+                has_literal: defs
+                    .defs
+                    .iter()
+                    .any(|d| !matches!(d.link, Link::Alias(_)) && has_literal(&d.value)),
                 uses: Vec::new(),
-                place: (shown.layer, shown.origin.clone().unwrap_or_else(|| defs.name.clone())),
+                place: (shown.layer, shown.origin.clone()),
             });
         }
         let Work { values, mut findings, notes, .. } = work;
@@ -247,7 +264,9 @@ impl TokenSet {
             let token = &mut tokens[position as usize];
             token.uses = uses[at].iter().filter_map(|u| positions[*u as usize]).collect();
             token.alias_of = token.alias_of.and_then(|a| positions[a as usize]);
-            resolved.by_name.insert(token.name.clone(), position);
+        }
+        for position in 0..tokens.len() as u32 {
+            resolved.by_name.insert(position, |at| &tokens[at as usize].name);
         }
         findings.extend(notes.findings(&self));
         resolved.tokens = tokens;
@@ -267,17 +286,45 @@ impl TokenSet {
 
     /// The line and pointer where a token stands.
     pub fn place_of_token(&self, token: &Token) -> String {
-        self.place(token.place.0, &token.place.1, "")
+        let (layer, name) = token.place();
+        self.place(layer, name, "")
     }
 
     fn uses(&self, defs: &[Def]) -> Vec<u32> {
         let mut uses = Vec::new();
         for def in defs {
-            references(&def.value, &mut |name| uses.extend(self.by_name.get(name)));
+            match def.link {
+                Link::Literal(_) => {}
+                Link::Alias(to) => uses.push(to),
+                Link::Other => references(&def.value, &mut |name| uses.extend(self.position(name))),
+            }
         }
         uses.sort_unstable();
         uses.dedup();
         uses
+    }
+
+    /// Settles what each definition refers to; returns how many values refer to nothing.
+    fn link(&mut self) -> usize {
+        let mut literals = 0;
+        let mut found = Vec::with_capacity(self.tokens.len());
+        for def in self.tokens.iter().flat_map(|t| &t.defs) {
+            let mut plain = true;
+            references(&def.value, &mut |_| plain = false);
+            let alias = |r: Ref<'_>| self.position(&r.token).filter(|_| r.part.is_empty());
+            found.push(match reference(&def.value).and_then(alias) {
+                Some(to) => Link::Alias(to),
+                None if plain => {
+                    literals += 1;
+                    Link::Literal(literals - 1)
+                }
+                None => Link::Other,
+            });
+        }
+        for (def, link) in self.tokens.iter_mut().flat_map(|t| &mut t.defs).zip(found) {
+            def.link = link;
+        }
+        literals as usize
     }
 
     /// The modifiers that can change each token: its own, and those of what it refers to.
@@ -314,9 +361,11 @@ pub(crate) struct Work<'a> {
     strides: &'a [u64],
     masks: &'a [u32],
     memo: FxHashMap<(u32, Combination), Outcome>,
+    /// The same for tokens that no modifier changes.
+    same: Vec<Option<Outcome>>,
     values: Vec<Value>,
-    /// Values without references, by the definition they stand in: the same in every combination.
-    literal: FxHashMap<*const Def, Outcome>,
+    /// Values without references, by [`Link::Literal`]: the same in every combination.
+    literals: Vec<Option<Outcome>>,
     stack: Vec<(u32, Combination)>,
     findings: Vec<Finding>,
     told: FxHashSet<(Box<str>, String)>,
@@ -348,12 +397,19 @@ impl<'a> Work<'a> {
     fn token(&mut self, token: u32, combination: Combination) -> Outcome {
         let combination =
             restrict(&self.set.modifiers, self.strides, combination, self.masks[token as usize]);
-        if let Some(known) = self.memo.get(&(token, combination)) {
-            return *known;
+        let mask = self.masks[token as usize];
+        let known = match mask {
+            0 => self.same[token as usize],
+            _ => self.memo.get(&(token, combination)).copied(),
+        };
+        if let Some(known) = known {
+            return known;
         }
         let def = self.active(token, combination)?;
-        if let Some(known) = self.literal.get(&std::ptr::from_ref(def)) {
-            return *known;
+        if let Link::Literal(at) = def.link
+            && let Some(known) = self.literals[at as usize]
+        {
+            return known;
         }
         let name = &self.set.tokens[token as usize].name;
         if let Some(from) = self.stack.iter().position(|s| *s == (token, combination)) {
@@ -392,26 +448,20 @@ impl<'a> Work<'a> {
         self.stack.push((token, combination));
         let outcome = self.value_of(name, def, combination);
         self.stack.pop();
-        let mut plain = true;
-        references(&def.value, &mut |_| plain = false);
-        if plain {
-            self.literal.insert(std::ptr::from_ref(def), outcome);
-        } else {
-            self.memo.insert((token, combination), outcome);
+        match def.link {
+            Link::Literal(at) => self.literals[at as usize] = Some(outcome),
+            _ if mask == 0 => self.same[token as usize] = Some(outcome),
+            _ => {
+                self.memo.insert((token, combination), outcome);
+            }
         }
         outcome
     }
 
     fn value_of(&mut self, name: &str, def: &'a Def, combination: Combination) -> Outcome {
-        if let Some(Ref { token: target, part }) = reference(&def.value)
-            && part.is_empty()
-        {
-            let Some(target_at) = self.set.by_name.get(&*target).copied() else {
-                let wrong = self.dangling(&target);
-                self.tell(name, def, wrong);
-                return None;
-            };
-            let (value, ty) = self.token(target_at, combination)?;
+        if let Link::Alias(target) = def.link {
+            let (value, ty) = self.token(target, combination)?;
+            let target = &self.set.tokens[target as usize].name;
             let Some(own) = def.ty.filter(|own| *own != ty) else { return Some((value, ty)) };
             if own.is_standard() && ty.is_standard() {
                 let wrong = Wrong::new(
@@ -423,6 +473,13 @@ impl<'a> Work<'a> {
                 return None;
             }
             // What is not of the format is read as what it stands for.
+        } else if let Link::Other = def.link
+            && let Some(Ref { token: target, part }) = reference(&def.value)
+            && part.is_empty()
+        {
+            let wrong = self.dangling(&target);
+            self.tell(name, def, wrong);
+            return None;
         }
         let Some(ty) = def.ty else {
             let wrong = Wrong::new(
@@ -483,7 +540,7 @@ impl<'a> Work<'a> {
                 }
                 return Ok(here);
             };
-            let Some(at) = self.set.by_name.get(&*token).copied() else { return Err(self.dangling(&token)) };
+            let Some(at) = self.set.position(&token) else { return Err(self.dangling(&token)) };
             let Some(target) = self.active(at, combination) else {
                 return Err(Wrong::new(
                     "token-alias",

@@ -28,8 +28,9 @@ impl TokenSet {
             .map(|t| (t.name.clone(), t.defs.len()))
             .collect();
         if let Some((first, _)) = twice.first() {
-            let defs = &set.tokens[set.by_name[first] as usize].defs;
-            let place = defs.last().map(|d| set.place_of(d, first, "")).unwrap_or_default();
+            let defs = set.position(first).map(|at| set.tokens[at as usize].defs.as_slice());
+            let last = defs.and_then(<[_]>::last);
+            let place = last.map(|d| set.place_of(d, first, "")).unwrap_or_default();
             let others =
                 if twice.len() > 1 { format!(" and {} more", twice.len() - 1) } else { String::new() };
             set.tell(|_| {

@@ -219,7 +219,7 @@ impl<'a> Checker<'a> {
                 }
                 // Told at the one that stands further down: it is probably the newer one.
                 let (first, second) =
-                    if token.place <= other.place { (token, other) } else { (other, token) };
+                    if token.place() <= other.place() { (token, other) } else { (other, token) };
                 let message = format!(
                     "`{}` is almost the same colour as `{}`: ΔE2000 is {difference:.2}, and at least {limit} is asked for.",
                     second.name, first.name

@@ -1,7 +1,7 @@
 use ashlar_model::{Finding, line_of};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::{Type, json::Json};
+use crate::{Type, index::Index, json::Json};
 
 /// The largest token file, in bytes.
 pub const FILE_BYTES_MAX: usize = 32 << 20;
@@ -66,6 +66,19 @@ pub(crate) struct Def {
     pub(crate) when: Vec<(u16, u16)>,
     pub(crate) description: Option<Box<str>>,
     pub(crate) deprecated: Option<Box<Deprecation>>,
+    pub(crate) link: Link,
+}
+
+/// What the value of a definition refers to. Settled once all names are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Link {
+    /// Nothing: the value is the same in every combination. The number is its place among such values.
+    Literal(u32),
+    /// It is another token, at this position.
+    Alias(u32),
+    /// Anything else: references in its parts, to parts of others, or to nothing.
+    #[default]
+    Other,
 }
 
 #[derive(Debug)]
@@ -134,7 +147,7 @@ pub struct TokenSet {
     /// The modifiers, in the order of the resolver document.
     pub modifiers: Vec<Modifier>,
     pub(crate) tokens: Vec<TokenDefs>,
-    pub(crate) by_name: FxHashMap<Box<str>, u32>,
+    by_name: Index,
     /// File and base pointer of each layer.
     pub(crate) layers: Vec<(u32, String)>,
     groups: FxHashMap<Box<str>, Type>,
@@ -151,6 +164,10 @@ impl TokenSet {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
+    }
+
+    pub(crate) fn position(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name, |at| &self.tokens[at as usize].name)
     }
 
     pub(crate) fn collect(
@@ -312,11 +329,16 @@ impl TokenSet {
                 });
                 continue;
             }
-            let path =
-                if group.path.is_empty() { name.into_string() } else { format!("{}.{name}", group.path) };
+            let path = if group.path.is_empty() {
+                name.into_owned()
+            } else {
+                let mut path = String::with_capacity(group.path.len() + 1 + name.len());
+                path.extend([&group.path, ".", &name]);
+                path
+            };
             let is_token = value.get("$value").is_some() || value.get("$ref").is_some();
             if is_token {
-                self.token(layer, when, &path, value, &here);
+                self.token(layer, when, path, value, &here);
             } else if is_root {
                 self.tell(|set| {
                     Finding::error(
@@ -350,7 +372,7 @@ impl TokenSet {
         ty
     }
 
-    fn token(&mut self, layer: u32, when: &[(u16, u16)], name: &str, json: Json, group: &Group) {
+    fn token(&mut self, layer: u32, when: &[(u16, u16)], name: String, json: Json, group: &Group) {
         let Json::Object(members) = json else { return };
         let mut def = Def {
             value: Json::Null,
@@ -360,6 +382,7 @@ impl TokenSet {
             when: when.to_vec(),
             description: None,
             deprecated: group.deprecated.clone(),
+            link: Link::default(),
         };
         let (mut valued, mut referred, mut mixed) = (false, false, None);
         let mut own = None;
@@ -381,7 +404,7 @@ impl TokenSet {
                     }
                 }
                 "$type" => {
-                    own = self.type_of(layer, name, &value);
+                    own = self.type_of(layer, &name, &value);
                     if own.is_none() {
                         return;
                     }
@@ -392,7 +415,7 @@ impl TokenSet {
                 other if other.starts_with('$') => self.tell(|set| {
                     Finding::warning(
                         "token-property",
-                        set.place(layer, name, &format!("/{other}")),
+                        set.place(layer, &name, &format!("/{other}")),
                         format!("The format has no property `{other}` for a token; it is left out."),
                     )
                     .help("put what is yours under `$extensions`")
@@ -404,7 +427,7 @@ impl TokenSet {
             self.tell(|set| {
                 Finding::error(
                     "token-form",
-                    set.place(layer, name, ""),
+                    set.place(layer, &name, ""),
                     format!(
                         "This is a token, because it has a value, and it holds `{member}` as a group would."
                     ),
@@ -417,7 +440,7 @@ impl TokenSet {
             self.tell(|set| {
                 Finding::error(
                     "token-form",
-                    set.place(layer, name, ""),
+                    set.place(layer, &name, ""),
                     "A token has either `$value` or `$ref`.",
                 )
                 .help("remove one of them")
@@ -428,9 +451,9 @@ impl TokenSet {
         self.define(name, def, false);
     }
 
-    fn define(&mut self, name: &str, def: Def, first: bool) {
-        let at = match self.by_name.get(name) {
-            Some(at) => *at as usize,
+    fn define(&mut self, name: String, def: Def, first: bool) {
+        let at = match self.position(&name) {
+            Some(at) => at as usize,
             None => {
                 if self.tokens.len() >= TOKENS_MAX {
                     if self.tokens.len() == TOKENS_MAX {
@@ -445,8 +468,9 @@ impl TokenSet {
                     return;
                 }
                 let at = self.tokens.len();
-                self.by_name.insert(name.into(), at as u32);
-                self.tokens.push(TokenDefs { name: name.into(), defs: Vec::with_capacity(1) });
+                self.tokens.push(TokenDefs { name: name.into_boxed_str(), defs: Vec::with_capacity(1) });
+                let tokens = &self.tokens;
+                self.by_name.insert(at as u32, |at| &tokens[at as usize].name);
                 at
             }
         };
@@ -525,7 +549,7 @@ impl TokenSet {
         }
         for (name, defs) in inherited {
             for def in defs.into_iter().rev() {
-                self.define(&name, def, true);
+                self.define(name.clone(), def, true);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The format as it is written: what is read, and what is said about what cannot be.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::fmt::Write;
 
 use ashlar_model::Finding;

@@ -1,5 +1,7 @@
 //! Laws that hold for every set of tokens.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::collections::BTreeMap;
 
 use ashlar_tokens::{BuildOptions, Bump, Output, SourceFile, TokenSet, Tolerance, build, diff};
@@ -197,9 +199,8 @@ fn tree() -> impl Strategy<Value = String> {
 /// Which declarations win on an element that carries both attributes (absent for the default context), by specificity and order.
 fn cascade(css: &str, one: usize, two: usize) -> BTreeMap<String, String> {
     let mut won: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    let lines = css.lines();
     let mut selectors: Vec<String> = Vec::new();
-    for line in lines {
+    for line in css.lines() {
         if let Some(selector) = line.strip_suffix(" {").or_else(|| line.strip_suffix(',')) {
             selectors.push(selector.to_owned());
             continue;

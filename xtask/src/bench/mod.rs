@@ -5,4 +5,6 @@ pub mod delivery;
 pub mod import;
 pub mod publish;
 pub mod site;
+mod token_set;
+pub mod tokens;
 pub mod webhooks;

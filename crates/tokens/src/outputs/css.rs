@@ -4,7 +4,7 @@ use super::{BuildOptions, Plan, comment};
 use crate::{Combination, Type};
 
 fn declare(plan: &Plan<'_>, out: &mut String, indent: &str, token: usize, value: u32) {
-    let Some(name) = &plan.names[token] else { return };
+    let Some(name) = plan.name(token) else { return };
     plan.declarations(value, |part, css| {
         out.push_str(indent);
         out.push_str("--");

@@ -2,12 +2,16 @@ use std::fmt::Write;
 
 use rustc_hash::FxHashMap;
 
-use super::{Plan, quoted};
+use super::{Plan, Texts, push, quote, quoted};
 use crate::{Color, Dimension, Resolved, Shadow, StrokeStyle, Token, Value};
 
 /// A number as JSON has it; what JSON cannot hold is 0.
-fn num(value: f64) -> String {
-    if value.is_finite() { value.to_string() } else { "0".to_owned() }
+fn num(value: f64) -> impl std::fmt::Display {
+    if value.is_finite() { value } else { 0.0 }
+}
+
+fn write_num(out: &mut String, value: f64) {
+    let _ = write!(out, "{}", num(value));
 }
 
 fn color(out: &mut String, c: &Color) {
@@ -17,12 +21,13 @@ fn color(out: &mut String, c: &Color) {
             out.push(',');
         }
         match component {
-            Some(value) => out.push_str(&num(*value)),
+            Some(value) => write_num(out, *value),
             None => out.push_str("\"none\""),
         }
     }
-    let opaque = Color { alpha: 1.0, ..*c };
-    let _ = write!(out, "],\"alpha\":{},\"hex\":\"{}\"}}", num(c.alpha), opaque.hex());
+    let _ = write!(out, "],\"alpha\":{},\"hex\":\"", num(c.alpha));
+    Color { alpha: 1.0, ..*c }.write_hex(out);
+    out.push_str("\"}");
 }
 
 fn dimension(out: &mut String, d: &Dimension) {
@@ -75,10 +80,10 @@ pub(crate) fn dtcg_value(out: &mut String, value: &Value) {
     match value {
         Value::Color(c) => color(out, c),
         Value::Dimension(d) => dimension(out, d),
-        Value::FontFamily(families) => list(out, families, |o, f| o.push_str(&quoted(f))),
-        Value::FontWeight(n) | Value::Number(n) => out.push_str(&num(*n)),
+        Value::FontFamily(families) => list(out, families, |o, f| quote(o, f)),
+        Value::FontWeight(n) | Value::Number(n) => write_num(out, *n),
         Value::Duration(ms) => duration(out, *ms),
-        Value::CubicBezier(b) => list(out, b, |o, n| o.push_str(&num(*n))),
+        Value::CubicBezier(b) => list(out, b, |o, n| write_num(o, *n)),
         Value::StrokeStyle(style) => stroke(out, style),
         Value::Border(b) => {
             out.push_str("{\"color\":");
@@ -95,7 +100,7 @@ pub(crate) fn dtcg_value(out: &mut String, value: &Value) {
             out.push_str(",\"delay\":");
             duration(out, t.delay);
             out.push_str(",\"timingFunction\":");
-            list(out, &t.timing, |o, n| o.push_str(&num(*n)));
+            list(out, &t.timing, |o, n| write_num(o, *n));
             out.push('}');
         }
         Value::Shadow(shadows) => match shadows.as_slice() {
@@ -109,7 +114,7 @@ pub(crate) fn dtcg_value(out: &mut String, value: &Value) {
         }),
         Value::Typography(t) => {
             out.push_str("{\"fontFamily\":");
-            list(out, &t.family, |o, f| o.push_str(&quoted(f)));
+            list(out, &t.family, |o, f| quote(o, f));
             out.push_str(",\"fontSize\":");
             dimension(out, &t.size);
             let _ = write!(out, ",\"fontWeight\":{}", num(t.weight));
@@ -122,14 +127,20 @@ pub(crate) fn dtcg_value(out: &mut String, value: &Value) {
             }
             out.push('}');
         }
-        Value::Text(text) => out.push_str(&quoted(text)),
+        Value::Text(text) => quote(out, text),
         Value::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
     }
 }
 
-fn pair(out: &mut String, plan: &Plan<'_>, value: u32) {
-    let _ = write!(out, "\"css\":{},\"value\":", quoted(&plan.css[value as usize]));
-    dtcg_value(out, plan.value(value));
+/// Every value in the format, written once for all tokens that have it.
+pub(super) fn values(plan: &Plan<'_>) -> Texts {
+    Texts::of(plan.resolved.values.iter(), dtcg_value)
+}
+
+fn pair(out: &mut String, plan: &Plan<'_>, values: &Texts, value: u32) {
+    out.push_str("\"css\":");
+    quote(out, plan.css(value));
+    push(out, &[",\"value\":", values.get(value as usize)]);
 }
 
 fn notes(out: &mut String, token: &Token) {
@@ -148,92 +159,120 @@ fn notes(out: &mut String, token: &Token) {
 }
 
 /// Every token by name with its type, its CSS and its value, and what differs in each combination of contexts.
-pub(super) fn resolved(plan: &Plan<'_>) -> String {
+pub(super) fn resolved(plan: &Plan<'_>, values: &Texts) -> String {
     let mut out = String::with_capacity(plan.resolved.tokens.len() * 160);
     let _ = write!(out, "{{\n\"name\": {},\n\"modifiers\": ", quoted(&plan.resolved.name));
     list(&mut out, &plan.resolved.modifiers, |o, m| {
         let _ = write!(o, "{{\"name\":{},\"contexts\":", quoted(&m.name));
-        list(o, &m.contexts, |o, c| o.push_str(&quoted(c)));
+        list(o, &m.contexts, |o, c| quote(o, c));
         o.push('}');
     });
-    let mut by_token: FxHashMap<u32, Vec<(String, u32)>> = FxHashMap::default();
-    for (combination, tokens) in &plan.differing {
-        let shown = plan.resolved.shown(*combination);
-        for (token, value) in tokens {
-            by_token.entry(*token).or_default().push((shown.clone(), *value));
-        }
-    }
+    let shown: Vec<String> = plan.differing.iter().map(|(c, _)| quoted(&plan.resolved.shown(*c))).collect();
+    // Token, combination, value; combinations stay in their order.
+    let mut differing: Vec<(u32, usize, u32)> = plan
+        .differing
+        .iter()
+        .enumerate()
+        .flat_map(|(at, (_, tokens))| tokens.iter().map(move |(token, value)| (*token, at, *value)))
+        .collect();
+    differing.sort_unstable();
+    let mut differing = differing.into_iter().peekable();
     out.push_str(",\n\"tokens\": {");
     let mut first = true;
     for (at, token) in plan.resolved.tokens.iter().enumerate() {
         out.push_str(if first { "\n" } else { ",\n" });
         first = false;
-        let _ = write!(out, "{}: {{\"type\":\"{}\"", quoted(&token.name), token.ty);
-        if let Some(name) = &plan.names[at] {
-            let _ = write!(out, ",\"variable\":\"--{name}\"");
+        quote(&mut out, &token.name);
+        push(&mut out, &[": {\"type\":\"", token.ty.word(), "\""]);
+        if let Some(name) = plan.name(at) {
+            push(&mut out, &[",\"variable\":\"--", name, "\""]);
         }
         if let Some((0, value)) = token.variants.first() {
             out.push(',');
-            pair(&mut out, plan, *value);
+            pair(&mut out, plan, values, *value);
         }
         if let Some(alias) = token.alias_of {
-            let _ = write!(out, ",\"alias\":{}", quoted(&plan.resolved.tokens[alias as usize].name));
+            out.push_str(",\"alias\":");
+            quote(&mut out, &plan.resolved.tokens[alias as usize].name);
         }
         notes(&mut out, token);
-        if let Some(contexts) = by_token.get(&(at as u32)) {
-            out.push_str(",\"contexts\":{");
-            for (n, (shown, value)) in contexts.iter().enumerate() {
-                let _ = write!(out, "{}{}:{{", if n > 0 { "," } else { "" }, quoted(shown));
-                pair(&mut out, plan, *value);
-                out.push('}');
-            }
+        let mut before = ",\"contexts\":{";
+        while let Some((_, combination, value)) = differing.next_if(|d| d.0 == at as u32) {
+            push(&mut out, &[before, &shown[combination], ":{"]);
+            pair(&mut out, plan, values, value);
             out.push('}');
+            before = ",";
         }
-        out.push('}');
+        out.push_str(if before == "," { "}}" } else { "}" });
     }
     out.push_str("\n}\n}\n");
     out
 }
 
-#[derive(Default)]
-struct Tree<'a> {
-    children: Vec<(&'a str, Tree<'a>)>,
-    by_name: FxHashMap<&'a str, usize>,
+/// A group, or a token, in the tree of names.
+struct Node<'a> {
+    name: &'a str,
     token: Option<(usize, u32)>,
+    first: Option<u32>,
+    last: u32,
+    next: Option<u32>,
+}
+
+/// The tree of names; children in the order in which they came.
+struct Tree<'a> {
+    nodes: Vec<Node<'a>>,
+    by_name: FxHashMap<(u32, &'a str), u32>,
+}
+
+impl<'a> Tree<'a> {
+    fn child(&mut self, parent: u32, name: &'a str) -> u32 {
+        let new = self.nodes.len() as u32;
+        let at = *self.by_name.entry((parent, name)).or_insert(new);
+        if at == new {
+            self.nodes.push(Node { name, token: None, first: None, last: new, next: None });
+            let Node { first, last, .. } = &mut self.nodes[parent as usize];
+            let before = std::mem::replace(last, new);
+            match first {
+                None => *first = Some(new),
+                Some(_) => self.nodes[before as usize].next = Some(new),
+            }
+        }
+        at
+    }
 }
 
 /// The format itself, in the default contexts, without references: for tools that follow none.
-pub(super) fn dtcg(plan: &Plan<'_>) -> String {
-    let mut root = Tree::default();
-    for (at, token) in plan.resolved.tokens.iter().enumerate() {
+pub(super) fn dtcg(plan: &Plan<'_>, values: &Texts) -> String {
+    let tokens = &plan.resolved.tokens;
+    let root = Node { name: "", token: None, first: None, last: 0, next: None };
+    let mut all = Tree { nodes: vec![root], by_name: FxHashMap::default() };
+    all.by_name.reserve(tokens.len());
+    // Most tokens lie in the group of the one before.
+    let (mut group, mut within) = ("", 0);
+    for (at, token) in tokens.iter().enumerate() {
         let Some((0, value)) = token.variants.first() else { continue };
-        let mut here = &mut root;
-        for step in token.name.split('.') {
-            let next = match here.by_name.get(step) {
-                Some(next) => *next,
-                None => {
-                    here.children.push((step, Tree::default()));
-                    here.by_name.insert(step, here.children.len() - 1);
-                    here.children.len() - 1
-                }
-            };
-            here = &mut here.children[next].1;
+        let (path, name) = token.name.rsplit_once('.').unwrap_or(("", &token.name));
+        if path != group {
+            group = path;
+            within = path.split('.').filter(|_| !path.is_empty()).fold(0, |node, step| all.child(node, step));
         }
-        here.token = Some((at, *value));
+        let node = all.child(within, name);
+        all.nodes[node as usize].token = Some((at, *value));
     }
-    let mut out = String::with_capacity(plan.resolved.tokens.len() * 120);
-    tree(&mut out, plan.resolved, &root, 0);
+    let mut out = String::with_capacity(tokens.len() * 120);
+    tree(&mut out, plan.resolved, values, &all.nodes, 0, 0);
     out.push('\n');
     out
 }
 
-fn tree(out: &mut String, resolved: &Resolved, here: &Tree<'_>, depth: usize) {
+fn tree(out: &mut String, resolved: &Resolved, values: &Texts, nodes: &[Node<'_>], here: u32, depth: usize) {
+    let here = &nodes[here as usize];
     if let Some((at, value)) = here.token {
         let token = &resolved.tokens[at];
-        let _ = write!(out, "{{\"$type\":\"{}\",\"$value\":", token.ty);
-        dtcg_value(out, &resolved.values[value as usize]);
+        push(out, &["{\"$type\":\"", token.ty.word(), "\",\"$value\":", values.get(value as usize)]);
         if let Some(description) = &token.description {
-            let _ = write!(out, ",\"$description\":{}", quoted(description));
+            out.push_str(",\"$description\":");
+            quote(out, description);
         }
         if let Some(d) = &token.deprecated {
             let shown = if d.reason.is_empty() { "true".to_owned() } else { quoted(&d.reason) };
@@ -243,13 +282,16 @@ fn tree(out: &mut String, resolved: &Resolved, here: &Tree<'_>, depth: usize) {
         return;
     }
     out.push_str("{\n");
-    for (at, (name, child)) in here.children.iter().enumerate() {
+    let mut next = here.first;
+    while let Some(at) = next {
         for _ in 0..=depth {
             out.push_str("  ");
         }
-        let _ = write!(out, "{}: ", quoted(name));
-        tree(out, resolved, child, depth + 1);
-        out.push_str(if at + 1 < here.children.len() { ",\n" } else { "\n" });
+        quote(out, nodes[at as usize].name);
+        out.push_str(": ");
+        tree(out, resolved, values, nodes, at, depth + 1);
+        next = nodes[at as usize].next;
+        out.push_str(if next.is_some() { ",\n" } else { "\n" });
     }
     for _ in 0..depth {
         out.push_str("  ");

@@ -5,10 +5,10 @@ mod json;
 mod native;
 mod script;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, hash_map::Entry};
 
 use ashlar_model::Finding;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{Combination, Resolved, TokenSet, Value, css_value};
 
@@ -105,8 +105,9 @@ pub fn build(
         match output {
             Output::Css => add("tokens.css", css::css(&plan, options)),
             Output::Json => {
-                add("tokens.json", json::resolved(&plan));
-                add("tokens.dtcg.json", json::dtcg(&plan));
+                let values = json::values(&plan);
+                add("tokens.json", json::resolved(&plan, &values));
+                add("tokens.dtcg.json", json::dtcg(&plan, &values));
             }
             Output::Ts => {
                 add("tokens.js", script::module(&plan));
@@ -121,13 +122,43 @@ pub fn build(
     (files, findings)
 }
 
+/// Many texts in one piece of memory.
+#[derive(Default)]
+pub(crate) struct Texts {
+    all: String,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    /// One text for each item.
+    pub(crate) fn of<T>(
+        items: impl ExactSizeIterator<Item = T>,
+        mut write: impl FnMut(&mut String, T),
+    ) -> Self {
+        let mut texts = Self { all: String::new(), ends: Vec::with_capacity(items.len()) };
+        for item in items {
+            write(&mut texts.all, item);
+            texts.ends.push(texts.all.len());
+        }
+        texts
+    }
+
+    pub(crate) fn get(&self, at: usize) -> &str {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.all[start..self.ends[at]]
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len()).map(|at| self.get(at))
+    }
+}
+
 /// What all outputs need: names and CSS texts, computed once.
 pub(crate) struct Plan<'a> {
     pub(crate) resolved: &'a Resolved,
-    /// The name of each token in CSS, without dashes before it; `None` for one that is left out.
-    pub(crate) names: Vec<Option<String>>,
-    /// The CSS of each value.
-    pub(crate) css: Vec<String>,
+    names: Texts,
+    left_out: FxHashSet<usize>,
+    css: Texts,
     /// Combinations other than the default with the tokens that differ there, by how many contexts they name.
     pub(crate) differing: Vec<(Combination, Vec<(u32, u32)>)>,
 }
@@ -135,14 +166,14 @@ pub(crate) struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn new(resolved: &'a Resolved, set: &TokenSet, options: &BuildOptions) -> (Self, Vec<Finding>) {
         let mut findings = Vec::new();
-        let mut taken: FxHashMap<String, u32> = FxHashMap::default();
+        let names = Texts::of(resolved.tokens.iter(), |out, t| write_css_name(out, &options.prefix, &t.name));
+        let mut taken: FxHashMap<&str, usize> = FxHashMap::default();
         taken.reserve(resolved.tokens.len());
-        let mut names = Vec::with_capacity(resolved.tokens.len());
-        for (at, token) in resolved.tokens.iter().enumerate() {
-            let name = css_name(&options.prefix, &token.name);
-            match taken.get(&name) {
-                Some(other) => {
-                    let other = &resolved.tokens[*other as usize].name;
+        let mut left_out = FxHashSet::default();
+        for ((at, token), name) in resolved.tokens.iter().enumerate().zip(names.iter()) {
+            match taken.entry(name) {
+                Entry::Occupied(other) => {
+                    let other = &resolved.tokens[*other.get()].name;
                     findings.push(
                         Finding::error(
                             "token-clash",
@@ -151,15 +182,14 @@ impl<'a> Plan<'a> {
                         )
                         .help("rename one of them"),
                     );
-                    names.push(None);
+                    left_out.insert(at);
                 }
-                None => {
-                    taken.insert(name.clone(), at as u32);
-                    names.push(Some(name));
+                Entry::Vacant(free) => {
+                    free.insert(at);
                 }
             }
         }
-        let css = resolved.values.iter().map(Value::css).collect::<Vec<_>>();
+        let css = Texts::of(resolved.values.iter(), css_value::write);
         let mut differing: BTreeMap<(usize, Combination), Vec<(u32, u32)>> = BTreeMap::new();
         for (at, token) in resolved
             .tokens
@@ -180,7 +210,7 @@ impl<'a> Plan<'a> {
                     })
                 };
                 let given = rules.iter().rev().find(|(_, c, _)| applies(*c)).map(|(_, _, v)| *v);
-                if given.is_some_and(|g| g == value || css[g as usize] == css[value as usize]) {
+                if given.is_some_and(|g| g == value || css.get(g as usize) == css.get(value as usize)) {
                     continue;
                 }
                 rules.push((count, combination, value));
@@ -190,15 +220,25 @@ impl<'a> Plan<'a> {
             }
         }
         let differing = differing.into_iter().map(|((_, c), tokens)| (c, tokens)).collect();
-        (Self { resolved, names, css, differing }, findings)
+        (Self { resolved, names, left_out, css, differing }, findings)
     }
 
     /// Position, name and default value of every token that has one.
     pub(crate) fn defaults(&self) -> impl Iterator<Item = (usize, &str, u32)> {
         self.resolved.tokens.iter().enumerate().filter_map(|(at, token)| {
             let (combination, value) = token.variants.first()?;
-            (*combination == 0).then_some((at, self.names[at].as_deref()?, *value))
+            (*combination == 0).then_some((at, self.name(at)?, *value))
         })
+    }
+
+    /// The name of a token in CSS, without dashes before it; `None` for one that is left out.
+    pub(crate) fn name(&self, at: usize) -> Option<&str> {
+        (!self.left_out.contains(&at)).then(|| self.names.get(at))
+    }
+
+    /// The CSS of a value.
+    pub(crate) fn css(&self, value: u32) -> &str {
+        self.css.get(value as usize)
     }
 
     pub(crate) fn value(&self, at: u32) -> &Value {
@@ -207,7 +247,7 @@ impl<'a> Plan<'a> {
 
     /// The lines of one declaration: the value, and the parts that CSS needs one by one.
     pub(crate) fn declarations(&self, value: u32, mut line: impl FnMut(&str, &str)) {
-        line("", &self.css[value as usize]);
+        line("", self.css(value));
         for (part, text) in css_value::parts(self.value(value)) {
             line(part, &text);
         }
@@ -217,9 +257,16 @@ impl<'a> Plan<'a> {
 /// The name of a token in CSS: `semantic.color.textDefault.$root` becomes `semantic-color-text-default`.
 pub fn css_name(prefix: &str, name: &str) -> String {
     let mut out = String::with_capacity(prefix.len() + name.len() + 4);
+    write_css_name(&mut out, prefix, name);
+    out
+}
+
+fn write_css_name(out: &mut String, prefix: &str, name: &str) {
+    let start = out.len();
+    let dashed = |out: &str| out.len() > start && out.ends_with('-');
     out.push_str(prefix);
     for step in name.split('.').filter(|s| *s != "$root") {
-        if !out.is_empty() && !out.ends_with('-') {
+        if out.len() > start && !dashed(out) {
             out.push('-');
         }
         let mut before = ' ';
@@ -231,18 +278,38 @@ pub fn css_name(prefix: &str, name: &str) -> String {
                 out.push(c.to_ascii_lowercase());
             } else if c.is_alphanumeric() || matches!(c, '-' | '_') {
                 out.push(c);
-            } else if !out.ends_with('-') {
+            } else if !dashed(out) {
                 out.push('-');
             }
             before = c;
         }
     }
-    out
 }
 
 /// A JSON string.
 pub(crate) fn quoted(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default()
+    let mut out = String::with_capacity(text.len() + 2);
+    quote(&mut out, text);
+    out
+}
+
+/// Writes a JSON string.
+pub(crate) fn quote(out: &mut String, text: &str) {
+    // Most texts hold nothing that has to be escaped. All bytes are looked at, because that takes many at once.
+    if text.bytes().fold(false, |found, b| found | (b < b' ') | (b == b'"') | (b == b'\\')) {
+        out.push_str(&serde_json::to_string(text).unwrap_or_default());
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    }
+}
+
+/// Writes several pieces.
+pub(crate) fn push(out: &mut String, pieces: &[&str]) {
+    for piece in pieces {
+        out.push_str(piece);
+    }
 }
 
 /// Text that cannot end a comment.

@@ -49,7 +49,7 @@ fn objects(plan: &Plan<'_>, out: &mut String, dialect: &Dialect) {
         let mut taken = BTreeSet::new();
         let _ = writeln!(out, "\n{} {{", (dialect.open)(&name));
         for (at, value) in tokens {
-            let Some(css) = &plan.names[*at as usize] else { continue };
+            let Some(css) = plan.name(*at as usize) else { continue };
             let mut identifier = camel(css);
             // Dashes go, so that names which differ in them alone meet here.
             while !taken.insert(identifier.clone()) {

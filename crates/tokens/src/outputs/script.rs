@@ -1,15 +1,14 @@
 use std::fmt::Write;
 
-use super::{Plan, comment, quoted};
+use super::{Plan, comment, push, quote, quoted};
 
 fn entries(plan: &Plan<'_>, out: &mut String, tokens: impl Iterator<Item = (usize, u32)>) {
     for (at, value) in tokens {
-        let _ = writeln!(
-            out,
-            "  {}: {},",
-            quoted(&plan.resolved.tokens[at].name),
-            quoted(&plan.css[value as usize])
-        );
+        out.push_str("  ");
+        quote(out, &plan.resolved.tokens[at].name);
+        out.push_str(": ");
+        quote(out, plan.css(value));
+        out.push_str(",\n");
     }
 }
 
@@ -22,7 +21,9 @@ pub(super) fn module(plan: &Plan<'_>) -> String {
     entries(plan, &mut out, plan.defaults().map(|(at, _, value)| (at, value)));
     out.push_str("});\n\n/** References to custom properties by token: they follow themes. */\nexport const vars = Object.freeze({\n");
     for (at, name, _) in plan.defaults() {
-        let _ = writeln!(out, "  {}: \"var(--{name})\",", quoted(&plan.resolved.tokens[at].name));
+        out.push_str("  ");
+        quote(&mut out, &plan.resolved.tokens[at].name);
+        push(&mut out, &[": \"var(--", name, ")\",\n"]);
     }
     out.push_str("});\n\n/** The modifiers with their contexts, the default one first. */\nexport const modifiers = Object.freeze({\n");
     for modifier in &plan.resolved.modifiers {
@@ -56,12 +57,17 @@ pub(super) fn types(plan: &Plan<'_>) -> String {
                 note.push(' ');
             }
             let instead = d.replaced_by.as_ref().map(|r| format!("use {r}")).unwrap_or_default();
-            let _ = write!(note, "@deprecated {}{}", comment(&d.reason), comment(&instead));
+            let gap = if d.reason.is_empty() || instead.is_empty() { "" } else { " " };
+            let _ = write!(note, "@deprecated {}{gap}{}", comment(&d.reason), comment(&instead));
         }
         if !note.is_empty() {
             let _ = writeln!(out, "  /** {} */", note.trim());
         }
-        let _ = writeln!(out, "  readonly {}: {};", quoted(&token.name), quoted(&plan.css[value as usize]));
+        out.push_str("  readonly ");
+        quote(&mut out, &token.name);
+        out.push_str(": ");
+        quote(&mut out, plan.css(value));
+        out.push_str(";\n");
     }
     out.push_str("};\n\n/** The name of a token. */\nexport type TokenName = keyof typeof tokens;\n\n");
     out.push_str("/** References to custom properties by token: they follow themes. */\nexport declare const vars: { readonly [name in TokenName]: string };\n\n");
@@ -87,7 +93,7 @@ pub(super) fn scss(plan: &Plan<'_>) -> String {
     }
     out.push_str("\n$tokens: (\n");
     for (_, name, value) in plan.defaults() {
-        let _ = writeln!(out, "  \"{name}\": ({}),", plan.css[value as usize]);
+        push(&mut out, &["  \"", name, "\": (", plan.css(value), "),\n"]);
     }
     out.push_str(");\n");
     for (combination, differing) in &plan.differing {
@@ -99,8 +105,8 @@ pub(super) fn scss(plan: &Plan<'_>) -> String {
             .collect();
         let _ = writeln!(out, "\n$tokens-{suffix}: (");
         for (at, value) in differing {
-            if let Some(name) = &plan.names[*at as usize] {
-                let _ = writeln!(out, "  \"{name}\": ({}),", plan.css[*value as usize]);
+            if let Some(name) = plan.name(*at as usize) {
+                push(&mut out, &["  \"", name, "\": (", plan.css(*value), "),\n"]);
             }
         }
         out.push_str(");\n");
