@@ -6,7 +6,6 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use ashlar_delivery::Caches;
 use ashlar_model::Files;
 use common::{Fixture, ask, files, key};
 use proptest::prelude::*;
@@ -89,7 +88,7 @@ proptest! {
             let now = fixture.release("r1");
             let touched: BTreeSet<String> = now.pages_touched(&before).unwrap().into_iter().map(|p| p.path).collect();
             // The same release without anything in memory.
-            let kept = std::mem::replace(&mut fixture.caches, Caches::default());
+            let kept = std::mem::take(&mut fixture.caches);
             let fresh = fixture.release("r1");
             fixture.caches = kept;
             for page in now.pages() {

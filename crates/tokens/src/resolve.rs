@@ -127,7 +127,10 @@ impl Resolved {
             token.uses = token.uses.iter().filter_map(|u| moved[*u as usize]).collect();
             token.alias_of = token.alias_of.and_then(|a| moved[a as usize]);
         }
-        self.by_name = self.tokens.iter().enumerate().map(|(at, t)| (t.name.clone(), at as u32)).collect();
+        self.by_name = Index::default();
+        for at in 0..self.tokens.len() as u32 {
+            self.by_name.insert(at, |at| &self.tokens[at as usize].name);
+        }
     }
 
     /// The contexts of a combination that are not the default, as `theme=dark, density=compact`; `default` for none.
