@@ -1,5 +1,7 @@
 //! The demo's site in a real browser: accessibility, widths, figures, keyboard.
 
+#![allow(clippy::unwrap_used, reason = "a test may end here")]
+
 mod common;
 
 use std::{
