@@ -113,6 +113,14 @@ fn tell(url: &str, data: &Path, keys: &LocalKeys) {
     let data = data.display();
     output::line(format!("{}  {url}", output::paint("Mooring, the demo project, is served on", "1")));
     output::line(format!("its data is in {data}\n"));
+    output::line("Look at it:");
+    output::line(format!("  {url}/                                  the site, in three languages"));
+    output::line(format!(
+        "  {url}/studio/components                 every component, in every state and theme"
+    ));
+    output::line(
+        "  ashlar preview draft                                    a link that shows what is not live yet\n",
+    );
     output::line("Read what is live:");
     output::line(format!("  curl -i '{url}/v1/plans/basin?locale=de'"));
     output::line(format!("  curl '{url}/v1/entries/pricing-plan?sort=price_minor'"));
