@@ -463,3 +463,23 @@ fn what_cannot_be_shown_never_is() {
     rig.push();
     assert_eq!(rig.candidate()["status"], "passed");
 }
+
+#[test]
+fn a_file_that_pages_show_is_judged_again_when_it_alone_changes() {
+    let rig = Rig::demo();
+    let check = || {
+        let out = rig.run(&["check", "site", "--format", "json"]);
+        let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+        (out.status.code(), found(&report, "components"))
+    };
+    assert_eq!(check().0, Some(0));
+    rig.push();
+    assert!(found(&rig.candidate(), "components").is_empty());
+    let lie = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'><script>alert(1)</script></svg>";
+    rig.write("site/assets/favicon.svg", lie);
+    let (exit, findings) = check();
+    assert_eq!(exit, Some(1));
+    assert_eq!((findings[0].0.as_str(), findings[0].1.as_str()), ("image", "assets/favicon.svg"));
+    rig.push();
+    assert_eq!(found(&rig.candidate(), "components")[0].0, "image");
+}

@@ -315,6 +315,7 @@ impl Run<'_> {
                     "tokens/",
                     "tokens.toml",
                     "views/",
+                    "assets/",
                     "ashlar.toml",
                 ] {
                     inputs.digest(part, &definitions.part(part));

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Definition files that gates read.
-const READ: [&str; 12] = [
+const READ: [&str; 13] = [
     "ashlar.toml",
     "governance.toml",
     "redirects.toml",
@@ -28,6 +28,7 @@ const READ: [&str; 12] = [
     "components/",
     "intents.toml",
     "site/",
+    "assets/",
 ];
 
 /// How many parsed definitions are kept: those of a candidate, its base and what is being worked on, for a few tenants.

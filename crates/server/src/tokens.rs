@@ -332,7 +332,7 @@ fn sent(headers: &HeaderMap, media: &'static str, body: &[u8], forever: bool) ->
         (header::CONTENT_TYPE, media.to_owned()),
         (header::ETAG, etag.clone()),
         (header::CACHE_CONTROL, cache.to_owned()),
-        (header::VARY, "authorization".to_owned()),
+        (header::VARY, "authorization, x-forwarded-host, x-forwarded-proto".to_owned()),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*".to_owned()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];

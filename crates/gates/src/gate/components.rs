@@ -188,7 +188,7 @@ impl Candidate<'_> {
         }
         let view = self.view();
         let same = self.base.as_ref().is_some_and(|b| {
-            ["components/", "intents.toml", "site/", "tokens/", "tokens.toml", "views/"]
+            ["components/", "intents.toml", "site/", "tokens/", "tokens.toml", "views/", "assets/"]
                 .iter()
                 .all(|p| b.part(p) == self.definitions.part(p))
                 && b.contracts_digest == self.definitions.contracts_digest
