@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use ashlar_model::{ContractName, Files, Finding};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::components::{Components, toml_error};
@@ -50,7 +50,7 @@ struct RawWhen {
 }
 
 /// When a variant is chosen.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Test {
     Exists(bool),
     Equals(Value),
@@ -58,7 +58,7 @@ enum Test {
 }
 
 /// A component that an intent is shown by, and when.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// The field of the payload that decides, with its test; `None` for the one that is left.
     when: Option<(String, Test)>,
@@ -67,7 +67,7 @@ pub struct Choice {
 }
 
 /// Which component shows which intent, on each surface.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Intents {
     /// The surfaces, in the order they are named.
     pub surfaces: Vec<Surface>,

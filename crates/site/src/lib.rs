@@ -13,6 +13,7 @@ mod intents;
 mod pictures;
 mod render;
 mod site;
+mod stage;
 mod style;
 mod text;
 
@@ -21,4 +22,5 @@ pub use config::{DataRule, ListRule, PageRule, SearchRule, SiteFile};
 pub use intents::{Choice, Intents, Surface};
 pub use render::{Page, RenderError};
 pub use site::{Asset, Loaded, Site};
+pub use stage::{Ask, Note, Refusal, Renderer, Stagehand, render_with};
 pub use text::markdown;

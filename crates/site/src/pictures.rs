@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt::Write as _,
     sync::{Arc, LazyLock, OnceLock},
@@ -8,6 +9,7 @@ use ashlar_images::{Facts, Format, Rendition, facts_of, renditions};
 use ashlar_model::{Digest, Files, Finding};
 use bytes::Bytes;
 use moka::sync::Cache;
+use serde::{Deserialize, Serialize};
 
 /// Widths of renditions, in pixels: telephones, tablets, desks, and twice of these.
 const WIDTHS: [u32; 6] = [400, 640, 960, 1280, 1920, 2560];
@@ -34,6 +36,16 @@ struct Picture {
     /// Where its renditions lie: `/assets/<digest>/`, and the name without its ending.
     base: (String, String),
     used: OnceLock<()>,
+}
+
+/// What a template says of an image it shows.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ImageCall<'a> {
+    pub(crate) path: Cow<'a, str>,
+    pub(crate) alt: Cow<'a, str>,
+    pub(crate) sizes: Cow<'a, str>,
+    pub(crate) class: Cow<'a, str>,
+    pub(crate) eager: bool,
 }
 
 /// The images under `assets/`, by path.
@@ -77,15 +89,9 @@ impl Pictures {
 
     /// An `img` element that says its size, so that nothing moves when it comes, and offers smaller renditions. `None`
     /// when there is no such image.
-    pub(crate) fn element(
-        &self,
-        path: &str,
-        alt: &str,
-        sizes: &str,
-        class: &str,
-        eager: bool,
-    ) -> Option<String> {
-        let picture = self.0.get(path)?;
+    pub(crate) fn element(&self, call: &ImageCall<'_>) -> Option<String> {
+        let ImageCall { path, alt, sizes, class, eager } = call;
+        let picture = self.0.get(path.as_ref())?;
         let made = picture.made();
         let mut srcset = String::new();
         for (at, rendition) in made.iter().enumerate() {
@@ -104,7 +110,7 @@ impl Pictures {
         if !class.is_empty() {
             let _ = write!(out, " class=\"{}\"", escape(class));
         }
-        out.push_str(if eager {
+        out.push_str(if *eager {
             " fetchpriority=\"high\">"
         } else {
             " loading=\"lazy\" decoding=\"async\">"

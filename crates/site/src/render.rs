@@ -5,12 +5,12 @@ use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, context, escape_formatter,
     value::{Kwargs, Value},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
-    components::Components,
-    intents::Intents,
-    pictures::Pictures,
+    pictures::ImageCall,
+    stage::{Drawn, Note, Stage},
     text::{date, markdown, money},
 };
 
@@ -20,7 +20,7 @@ const FUEL: u64 = 20_000_000;
 const DEPTH_MAX: usize = 12;
 
 /// A page cannot be rendered: a template does what it cannot.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{file}:{line}: {message}")]
 pub struct RenderError {
     /// The template.
@@ -29,6 +29,9 @@ pub struct RenderError {
     pub line: usize,
     /// What went wrong.
     pub message: String,
+    /// Whether it can work at another time: the template is not the cause.
+    #[serde(default)]
+    pub passing: bool,
 }
 
 impl RenderError {
@@ -44,7 +47,7 @@ impl RenderError {
             (kind, None) => kind.to_string(),
         };
         let named = inner.name().or(error.name()).unwrap_or("template");
-        Self { file: named.to_owned(), line: inner.line().or(error.line()).unwrap_or(0), message }
+        Self { file: named.to_owned(), line: inner.line().or(error.line()).unwrap_or(0), message, passing: false }
     }
 
     /// As a finding of a gate.
@@ -59,7 +62,7 @@ impl RenderError {
 }
 
 /// What one page shows.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Page<'a> {
     /// The layout under `site/layouts/`.
     pub layout: &'a str,
@@ -87,21 +90,51 @@ pub struct Page<'a> {
     pub query: Option<&'a str>,
 }
 
-pub(crate) struct Shared {
-    pub(crate) intents: Intents,
-    pub(crate) icons: BTreeMap<String, String>,
-    /// Address by path: `assets/logo.svg` → `/assets/…/logo.svg`.
-    pub(crate) addresses: BTreeMap<String, String>,
-    pub(crate) pictures: Pictures,
-    pub(crate) texts: BTreeMap<String, Value>,
-    pub(crate) words: BTreeMap<String, Json>,
-    pub(crate) title: String,
+/// What a page shows, as templates get it.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Shown {
+    layout: String,
+    surface: String,
+    locale: String,
+    path: String,
+    entry: (String, String),
+    body: Value,
+    data: Value,
+    alternates: Vec<(String, String)>,
+    items: Vec<(String, Value)>,
+    base: String,
+    modified: Option<String>,
+    query: Option<String>,
 }
+
+impl Page<'_> {
+    pub(crate) fn shown(&self) -> Shown {
+        Shown {
+            layout: self.layout.to_owned(),
+            surface: self.surface.to_owned(),
+            locale: self.locale.to_owned(),
+            path: self.path.to_owned(),
+            entry: (self.entry.0.to_owned(), self.entry.1.to_owned()),
+            body: Value::from_serialize(&self.body),
+            data: Value::from_serialize(&self.data),
+            alternates: self.alternates.clone(),
+            items: self.items.iter().map(|(path, body)| (path.clone(), Value::from_serialize(body))).collect(),
+            base: self.base.to_owned(),
+            modified: self.modified.clone(),
+            query: self.query.map(str::to_owned),
+        }
+    }
+}
+
+/// Gives the element of an image; `None` when there is no such image.
+pub(crate) type Images = Arc<dyn Fn(&ImageCall<'_>) -> Option<String> + Send + Sync>;
 
 /// The templates of a project, ready to run.
 pub(crate) struct Templates {
-    pub(crate) env: Environment<'static>,
-    pub(crate) shared: Arc<Shared>,
+    env: Environment<'static>,
+    texts: BTreeMap<String, Value>,
+    title: String,
+    note: Note,
 }
 
 thread_local! {
@@ -154,8 +187,9 @@ fn refuse(message: String) -> Error {
 }
 
 impl Templates {
-    pub(crate) fn new(shared: Shared, components: &Components) -> Self {
-        let shared = Arc::new(shared);
+    /// Reads templates; what is wrong with their syntax comes beside those that can be used.
+    pub(crate) fn new(stage: Stage, images: Images, note: Note) -> (Self, Vec<RenderError>) {
+        let Stage { templates, components, intents, icons, addresses, words, title } = stage;
         let mut env = Environment::new();
         env.set_fuel(Some(FUEL));
         env.set_recursion_limit(100);
@@ -178,27 +212,31 @@ impl Templates {
         env.add_function("money", |state: &State<'_, '_>, minor: i64, currency: &str| {
             money(minor, currency, &text(state, "locale"))
         });
-        let words = shared.clone();
+        let texts = words.iter().map(|(l, t)| (l.clone(), Value::from_serialize(t))).collect();
         env.add_function("day", move |state: &State<'_, '_>, day: &str| {
-            date(day, words.words.get(&text(state, "locale")).unwrap_or(&Json::Null))
+            date(day, words.get(&text(state, "locale")).unwrap_or(&Json::Null))
         });
-        let icons = shared.clone();
-        env.add_function("icon", move |name: &str| match icons.icons.get(name) {
+        env.add_function("icon", move |name: &str| match icons.get(name) {
             Some(svg) => Ok(Value::from_safe_string(svg.clone())),
             None => Err(refuse(format!("there is no site/icons/{name}.svg"))),
         });
-        let addresses = shared.clone();
         env.add_function("asset", move |path: &str| {
-            addresses.addresses.get(path).cloned().ok_or_else(|| refuse(format!("there is no file {path}")))
+            addresses.get(path).cloned().ok_or_else(|| refuse(format!("there is no file {path}")))
         });
-        let pictures = shared.clone();
         env.add_function("image", move |path: &str, alt: &str, kwargs: Kwargs| {
             let sizes: Option<String> = kwargs.get("sizes")?;
             let class: Option<String> = kwargs.get("class")?;
             let eager: Option<bool> = kwargs.get("eager")?;
             kwargs.assert_all_used()?;
             let (sizes, class) = (sizes.unwrap_or_else(|| "100vw".to_owned()), class.unwrap_or_default());
-            let element = pictures.pictures.element(path, alt, &sizes, &class, eager.unwrap_or(false));
+            let eager = eager.unwrap_or(false);
+            let element = images(&ImageCall {
+                path: path.into(),
+                alt: alt.into(),
+                sizes: sizes.into(),
+                class: class.into(),
+                eager,
+            });
             element.map(Value::from_safe_string).ok_or_else(|| refuse(format!("there is no image {path}")))
         });
         env.add_function("json_ld", |value: Value| {
@@ -208,9 +246,6 @@ impl Templates {
                 "<script type=\"application/ld+json\">{json}</script>"
             )))
         });
-        let templates: BTreeMap<String, BTreeMap<String, String>> =
-            components.iter().map(|c| (c.name.to_string(), c.templates.clone())).collect();
-        let mapped = shared.clone();
         env.add_function("section", move |state: &State<'_, '_>, block: Value, kwargs: Kwargs| {
             let surface = text(state, "surface");
             let intent =
@@ -218,17 +253,17 @@ impl Templates {
             let first: bool = kwargs.get::<Option<bool>>("first")?.unwrap_or(false);
             kwargs.assert_all_used()?;
             // Only variants look into the payload.
-            let payload = match mapped.intents.has_variants(&intent) {
+            let payload = match intents.has_variants(&intent) {
                 true => serde_json::to_value(&block).unwrap_or(Json::Null),
                 false => Json::Null,
             };
-            let Some(component) = mapped.intents.choose(&intent, &surface, &payload) else {
+            let Some(component) = intents.choose(&intent, &surface, &payload) else {
                 return Err(refuse(format!(
                     "the intent `{intent}` has no component on the surface `{surface}`"
                 )));
             };
             let name = component.to_string();
-            let file = templates.get(&name).and_then(|t| t.get(&surface));
+            let file = components.get(&name).and_then(|t| t.get(&surface));
             let file = file.ok_or_else(|| refuse(format!("{name} has no template for {surface}")))?;
             let Some(_deeper) = Deeper::enter() else {
                 return Err(refuse(format!(
@@ -246,31 +281,36 @@ impl Templates {
             )
             .map(Value::from_safe_string)
         });
-        Self { env, shared }
+        let mut wrong = Vec::new();
+        for (path, source) in templates {
+            note(&path);
+            if let Err(e) = env.add_template_owned(path, source) {
+                wrong.push(RenderError::of(&e));
+            }
+        }
+        (Self { env, texts, title, note }, wrong)
     }
 
-    /// Adds a template; what is wrong with its syntax comes back.
-    pub(crate) fn add(&mut self, path: &str, source: &str) -> Result<(), RenderError> {
-        self.env.add_template_owned(path.to_owned(), source.to_owned()).map_err(|e| RenderError::of(&e))
+    /// Whether a template can be used.
+    pub(crate) fn has(&self, file: &str) -> bool {
+        self.env.get_template(file).is_ok()
     }
 
-    pub(crate) fn page(&self, page: &Page<'_>) -> Result<String, RenderError> {
+    pub(crate) fn page(&self, page: Shown) -> Result<String, RenderError> {
         let file = format!("site/layouts/{}", page.layout);
+        (self.note)(&file);
         let template = self.env.get_template(&file).map_err(|e| RenderError::of(&e))?;
         let alternates: Vec<Value> = page
             .alternates
             .iter()
             .map(|(locale, path)| context! { locale => locale, path => path })
             .collect();
-        let items: Vec<Value> = page
-            .items
-            .iter()
-            .map(|(path, body)| context! { path => path, body => Value::from_serialize(body) })
-            .collect();
+        let items: Vec<Value> =
+            page.items.into_iter().map(|(path, body)| context! { path => path, body => body }).collect();
         let rendered = template.render(context! {
-            page => Value::from_serialize(&page.body),
-            data => Value::from_serialize(&page.data),
-            t => self.shared.texts.get(page.locale).cloned().unwrap_or_default(),
+            page => page.body,
+            data => page.data,
+            t => self.texts.get(&page.locale).cloned().unwrap_or_default(),
             surface => page.surface,
             locale => page.locale,
             path => page.path,
@@ -281,27 +321,21 @@ impl Templates {
             base => page.base,
             modified => page.modified,
             query => page.query,
-            site => context! { title => self.shared.title },
+            site => context! { title => self.title },
         });
         rendered.map_err(|e| RenderError::of(&e))
     }
 
     /// One component with props, as it stands on a page.
-    pub(crate) fn component(
-        &self,
-        file: &str,
-        props: &Json,
-        locale: &str,
-        surface: &str,
-    ) -> Result<String, RenderError> {
-        let texts = self.shared.texts.get(locale).cloned();
+    pub(crate) fn component(&self, drawn: &Drawn) -> Result<String, RenderError> {
+        (self.note)(&drawn.file);
         render_component(
             &self.env,
-            file,
-            &Value::from_serialize(props),
-            Some(Value::from(locale)),
-            texts,
-            surface,
+            &drawn.file,
+            &Value::from_serialize(&drawn.props),
+            Some(Value::from(drawn.locale.as_str())),
+            self.texts.get(&drawn.locale).cloned(),
+            &drawn.surface,
             true,
         )
         .map_err(|e| RenderError::of(&e))

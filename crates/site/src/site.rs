@@ -1,11 +1,10 @@
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::Arc,
 };
 
 use ashlar_model::{ContractName, Digest, Files, Finding, TypeName};
 use bytes::Bytes;
-use minijinja::value::Value;
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -13,11 +12,14 @@ use crate::{
     config::{ListRule, PageRule, SiteFile},
     intents::Intents,
     pictures::Pictures,
-    render::{Page, RenderError, Shared, Templates},
+    render::{Page, RenderError},
+    stage::{Drawn, Scene, Stage},
     style::style,
 };
 
 const FILE: &str = "site/site.toml";
+/// The largest template, in bytes.
+const TEMPLATE_BYTES_MAX: usize = 512 << 10;
 
 /// A file that pages refer to. Its address changes with its content, so that it may be kept forever.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +36,10 @@ pub struct Site {
     pub file: SiteFile,
     /// The components.
     pub components: Arc<Components>,
-    templates: Templates,
+    scene: Scene,
+    intents: Intents,
+    pictures: Arc<Pictures>,
+    style_address: Option<String>,
     assets: BTreeMap<String, Asset>,
     modifiers: Vec<(String, Vec<String>)>,
 }
@@ -111,17 +116,7 @@ impl Site {
                 Some((name.to_owned(), String::from_utf8_lossy(bytes).trim().to_owned()))
             })
             .collect();
-        let texts = file.texts.iter().map(|(l, t)| (l.clone(), Value::from_serialize(t))).collect();
-        let shared = Shared {
-            intents: intents.clone(),
-            icons,
-            addresses,
-            pictures,
-            texts,
-            words: file.texts.clone(),
-            title: file.title.clone(),
-        };
-        let mut templates = Templates::new(shared, &components);
+        let mut templates = BTreeMap::new();
         for (path, bytes) in files.iter() {
             let of_site = path.starts_with("site/layouts/");
             let of_component = path.starts_with("components/")
@@ -129,17 +124,50 @@ impl Site {
             if !of_site && !of_component {
                 continue;
             }
-            let source = String::from_utf8_lossy(bytes);
-            if let Err(e) = templates.add(path, &source) {
-                findings.push(e.finding("template"));
+            if bytes.len() > TEMPLATE_BYTES_MAX {
+                findings.push(
+                    Finding::error(
+                        "template",
+                        path,
+                        format!(
+                            "The template has {} bytes; at most {TEMPLATE_BYTES_MAX} are read.",
+                            bytes.len()
+                        ),
+                    )
+                    .help("divide it into several templates, and include them"),
+                );
+                continue;
             }
+            templates.insert(path.to_owned(), String::from_utf8_lossy(bytes).into_owned());
         }
+        let style_address = addresses.get("site.css").cloned();
+        let stage = Stage {
+            templates,
+            components: components.iter().map(|c| (c.name.to_string(), c.templates.clone())).collect(),
+            intents: intents.clone(),
+            icons,
+            addresses,
+            words: file.texts.clone(),
+            title: file.title.clone(),
+        };
+        let pictures = Arc::new(pictures);
+        let scene = Scene::new(stage, pictures.clone());
         let components = Arc::new(components);
-        let site = Self { file, components: components.clone(), templates, assets, modifiers };
+        let site = Self {
+            file,
+            components: components.clone(),
+            scene,
+            intents: intents.clone(),
+            pictures,
+            style_address,
+            assets,
+            modifiers,
+        };
         if !without_pages {
             site.check_layouts(files, &mut findings);
         }
-        site.check_examples(&mut findings);
+        // An error in a template shows before a page needs it.
+        findings.extend(site.scene.check(site.examples()).iter().map(|e| e.finding("template")));
         let usable = !without_pages && !has_errors(&findings);
         Loaded { components, intents, site: usable.then_some(site), findings }
     }
@@ -159,28 +187,28 @@ impl Site {
         }
     }
 
-    /// Every example must come out as HTML: an error in a template shows before a page needs it.
-    fn check_examples(&self, findings: &mut Vec<Finding>) {
+    /// Every example of every component on every surface.
+    fn examples(&self) -> Vec<Drawn> {
         let locale = self.file.texts.keys().next().map_or("en", String::as_str);
-        let mut told = BTreeSet::new();
-        for component in self.components.iter() {
-            for (surface, file) in
-                component.templates.iter().filter(|(_, f)| self.templates.env.get_template(f).is_ok())
-            {
-                for example in &component.examples {
-                    if let Err(e) = self.templates.component(file, &example.props, locale, surface)
-                        && told.insert((e.file.clone(), e.line, e.message.clone()))
-                    {
-                        findings.push(e.finding("template"));
-                    }
-                }
-            }
-        }
+        let drawn = |file: &String, surface: &String, props: &Json| Drawn {
+            file: file.clone(),
+            props: props.clone(),
+            locale: locale.to_owned(),
+            surface: surface.clone(),
+        };
+        self.components
+            .iter()
+            .flat_map(|c| {
+                c.templates.iter().flat_map(|(surface, file)| {
+                    c.examples.iter().map(move |example| drawn(file, surface, &example.props))
+                })
+            })
+            .collect()
     }
 
     /// Which component shows what.
     pub fn intents(&self) -> &Intents {
-        &self.templates.shared.intents
+        &self.intents
     }
 
     /// The modifiers of the tokens with their contexts, the default one first.
@@ -190,7 +218,7 @@ impl Site {
 
     /// The address of the style sheet.
     pub fn style_address(&self) -> Option<&str> {
-        self.templates.shared.addresses.get("site.css").map(String::as_str)
+        self.style_address.as_deref()
     }
 
     /// How entries of a type are shown.
@@ -213,14 +241,14 @@ impl Site {
     /// The file at an address under `/assets/`.
     pub fn asset(&self, address: &str) -> Option<Asset> {
         self.assets.get(address).cloned().or_else(|| {
-            let (bytes, media_type) = self.templates.shared.pictures.rendition(address)?;
+            let (bytes, media_type) = self.pictures.rendition(address)?;
             Some(Asset { bytes, media_type })
         })
     }
 
     /// Every file with its address, and the renditions that rendered pages offer.
     pub fn assets(&self) -> Vec<(String, Asset)> {
-        let offered = self.templates.shared.pictures.offered().into_iter();
+        let offered = self.pictures.offered().into_iter();
         let offered = offered.map(|(address, bytes, media_type)| (address, Asset { bytes, media_type }));
         self.assets.iter().map(|(address, asset)| (address.clone(), asset.clone())).chain(offered).collect()
     }
@@ -230,7 +258,7 @@ impl Site {
     /// # Errors
     /// When a template fails, with its file and line.
     pub fn render(&self, page: &Page<'_>) -> Result<String, RenderError> {
-        self.templates.page(page)
+        self.scene.page(page)
     }
 
     /// Renders one component with props.
@@ -249,8 +277,14 @@ impl Site {
             file: format!("components/{name}"),
             line: 0,
             message: format!("there is no template for {surface}"),
+            passing: false,
         })?;
-        self.templates.component(file, props, locale, surface)
+        self.scene.component(Drawn {
+            file: file.clone(),
+            props: props.clone(),
+            locale: locale.to_owned(),
+            surface: surface.to_owned(),
+        })
     }
 
     /// What an app draws: the component and the props of every block in `sections`, in order.
@@ -260,7 +294,7 @@ impl Site {
             .iter()
             .filter_map(|block| {
                 let intent = block.get("intent")?.as_str()?;
-                let component = self.templates.shared.intents.choose(intent, "app", block)?;
+                let component = self.intents.choose(intent, "app", block)?;
                 let mut props = block.clone();
                 if let Json::Object(props) = &mut props {
                     props.remove("intent");
