@@ -4,6 +4,7 @@ mod args;
 mod backend;
 mod commands;
 mod error;
+mod isolation;
 mod output;
 mod pages;
 
@@ -15,6 +16,9 @@ use serde_json::json;
 use crate::args::Cli;
 
 fn main() -> ExitCode {
+    if let Some(ended) = isolation::child() {
+        return ended;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -23,6 +27,7 @@ fn main() -> ExitCode {
         pages::prefer_huge();
     }
     output::start_logging(cli.log.as_deref());
+    isolation::start();
     // Another part of the process may have chosen a provider; any will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let threads = cli.threads();

@@ -197,6 +197,11 @@ impl Caches {
         Ok(Some(known))
     }
 
+    /// Whether the compressed form of a body is known.
+    pub(crate) fn has_compressed(&self, digest: Digest, encoding: Encoding) -> bool {
+        self.compressed.contains_key(&(digest, encoding))
+    }
+
     /// The compressed form of a body; `None` when it would not be smaller.
     pub(crate) fn compressed(
         &self,

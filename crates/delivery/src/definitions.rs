@@ -95,6 +95,16 @@ impl Definitions {
         self.graph.get_or_init(|| Graph::read(&self.queries, &self.contracts, &self.views).0)
     }
 
+    /// Whether the GraphQL schema is read already.
+    pub(crate) fn has_graph(&self) -> bool {
+        self.graph.get().is_some()
+    }
+
+    /// Reads what is otherwise read when it is first asked for, so that no reader waits for it.
+    pub fn warm(&self) {
+        let _ = (self.graph(), self.site());
+    }
+
     /// The site; `None` when the project has none.
     pub fn site(&self) -> Option<&Site> {
         let made = self.site.get_or_init(|| {

@@ -33,7 +33,8 @@ pub use problem::Problem;
 pub use purge::{Purge, purge_between};
 pub use release_view::{ReleaseRoots, ReleaseView};
 pub use respond::{
-    Answer, GRAPHQL, RequestParts, Written, answer, write_answer, write_graphql, write_problem,
+    Answer, GRAPHQL, Quick, RequestParts, Written, answer, busy, write_answer, write_graphql, write_problem,
+    write_quick, write_quick_graphql,
 };
 pub use site::feed_findings;
 pub use trace::Traceparent;

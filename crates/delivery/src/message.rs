@@ -2,7 +2,7 @@
 
 use crate::{
     ReleaseView, RequestParts,
-    respond::{CACHE_CONTROL_PRIVATE, Written},
+    respond::{CACHE_CONTROL_PRIVATE, Failure, Written},
     views::CACHE_CONTROL,
 };
 
@@ -10,6 +10,26 @@ use crate::{
 pub(crate) struct Out<'b> {
     pub(crate) buf: &'b mut Vec<u8>,
     pub(crate) start: usize,
+    pub(crate) pace: Pace,
+}
+
+/// How much work an answer may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// What is in memory, or follows from a few entries: on threads that serve.
+    Quick,
+    /// Rendering, compressing much, walking all routes: where a tenant waits for its turn.
+    Any,
+}
+
+impl Pace {
+    /// Refuses work that takes long where it must not be done.
+    pub(crate) fn heavy(self) -> Result<(), Failure> {
+        match self {
+            Self::Any => Ok(()),
+            Self::Quick => Err(Failure::Heavy),
+        }
+    }
 }
 
 impl Out<'_> {

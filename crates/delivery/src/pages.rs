@@ -15,7 +15,7 @@ use crate::{
     DeliveryError, Problem, ReleaseView, RequestParts,
     compose::{self, Composed, Key, Looked},
     list,
-    message::Out,
+    message::{Out, Pace},
     query,
     respond::{Failure, Head, Written, content},
     views::{CACHE_CONTROL, INCLUDE_DEPTH_MAX, View},
@@ -165,11 +165,11 @@ impl ReleaseView {
     pub fn page(&self, page: &PageAt) -> Result<Option<Rendered>, String> {
         let Some(site) = self.definitions.site() else { return Ok(None) };
         let composed = match &page.entry {
-            Some(entry) => of_entry(self, site, &page.path, entry, "web").map_err(told)?,
+            Some(entry) => of_entry(self, site, &page.path, entry, "web", Pace::Any).map_err(told)?,
             None => {
                 let locales = self.definitions.locales.all().iter().map(Locale::as_str);
                 let Some((list, _)) = site.list_at(&page.path, locales) else { return Ok(None) };
-                Some(of_list(self, site, list, &page.path, &page.locale).map_err(told)?)
+                Some(of_list(self, site, list, &page.path, &page.locale, Pace::Any).map_err(told)?)
             }
         };
         Ok(composed.map(|c| Rendered {
@@ -211,21 +211,10 @@ impl ReleaseView {
     ///
     /// # Errors
     /// When a template fails.
-    pub fn not_found(&self, locale: &Locale) -> Result<Option<String>, String> {
+    pub fn not_found(&self, locale: &Locale) -> Result<Option<bytes::Bytes>, String> {
         let Some(site) = self.definitions.site() else { return Ok(None) };
-        let Some(layout) = &site.file.not_found else { return Ok(None) };
-        let mut sources = Sources::default();
-        let page = Page {
-            layout,
-            surface: "web",
-            locale: locale.as_str(),
-            path: "/404",
-            data: data(self, site, locale, &mut sources)
-                .map_err(|_| "the release cannot be read".to_owned())?,
-            base: self.definitions.config.site.base().unwrap_or_default(),
-            ..Page::default()
-        };
-        site.render(&page).map(Some).map_err(|e| e.to_string())
+        let found = of_nothing(self, site, locale, Pace::Any).map_err(told)?;
+        Ok(found.map(|composed| composed.body.clone()))
     }
 }
 
@@ -239,7 +228,13 @@ pub(crate) fn answer(
     let site = view.definitions.site()?;
     if let Some(rest) = parts.path.strip_prefix("/assets/") {
         let decoded = percent_encoding::percent_decode_str(rest).decode_utf8_lossy();
-        let asset = site.asset(&format!("/assets/{decoded}"))?;
+        let address = format!("/assets/{decoded}");
+        if !site.has_asset_at_hand(&address)
+            && let Err(heavy) = out.pace.heavy()
+        {
+            return Some(Err(heavy));
+        }
+        let asset = site.asset(&address)?;
         let head = Head {
             contract: ("", 0),
             locale: view.definitions.locales.all()[0].as_str(),
@@ -271,7 +266,7 @@ pub(crate) fn answer(
         return Some(Ok(out.redirect(view, &own, 302, &home)));
     }
     let path = normal_path(&decoded);
-    match found(view, site, parts, path) {
+    match found(view, site, parts, path, out.pace) {
         Ok(Some((composed, content_type))) => {
             let head = Head {
                 contract: ("", 0),
@@ -319,7 +314,13 @@ fn falls_back(view: &ReleaseView, site: &Site, path: &str) -> Option<String> {
 
 type Found = Option<(Arc<Composed>, &'static [u8])>;
 
-fn found(view: &ReleaseView, site: &Site, parts: &RequestParts<'_>, path: &str) -> Result<Found, Failure> {
+fn found(
+    view: &ReleaseView,
+    site: &Site,
+    parts: &RequestParts<'_>,
+    path: &str,
+    pace: Pace,
+) -> Result<Found, Failure> {
     let locales = view.definitions.locales.all();
     for locale in locales {
         let Some(entry) = view.lookup.routed(locale, path, 1)?.into_iter().next() else { continue };
@@ -330,18 +331,19 @@ fn found(view: &ReleaseView, site: &Site, parts: &RequestParts<'_>, path: &str) 
         let asked = parts.query.and_then(|q| query::get(q, "surface"));
         return match asked.as_deref().filter(|s| site.intents().surfaces.iter().any(|known| known == s)) {
             Some("app") => for_app(view, site, &entry).map(|found| found.map(|c| (Arc::new(c), JSON))),
-            Some("email") => Ok(of_entry(view, site, path, &entry, "email")?.map(|c| (c, HTML))),
-            _ => Ok(of_entry(view, site, path, &entry, "web")?.map(|c| (c, HTML))),
+            Some("email") => Ok(of_entry(view, site, path, &entry, "email", pace)?.map(|c| (c, HTML))),
+            _ => Ok(of_entry(view, site, path, &entry, "web", pace)?.map(|c| (c, HTML))),
         };
     }
     if let Some((list, locale)) = site.list_at(path, locales.iter().map(Locale::as_str)) {
         let locale = locales.iter().find(|l| l.as_str() == locale).unwrap_or(&locales[0]);
-        return Ok(Some((of_list(view, site, list, path, locale)?, HTML)));
+        return Ok(Some((of_list(view, site, list, path, locale, pace)?, HTML)));
     }
     if let Some(search) = &site.file.search {
         let at = locales.iter().find(|l| search.route.replace("{locale}", l.as_str()) == path);
         if let Some(locale) = at {
             let asked = parts.query.and_then(|q| query::get(q, "q")).unwrap_or_default();
+            pace.heavy()?;
             return Ok(Some((Arc::new(of_search(view, site, &search.layout, path, locale, &asked)?), HTML)));
         }
     }
@@ -349,11 +351,21 @@ fn found(view: &ReleaseView, site: &Site, parts: &RequestParts<'_>, path: &str) 
 }
 
 /// The page that says that nothing is there, for readers of pages.
-pub(crate) fn missing(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Out<'_>) -> Option<Written> {
+pub(crate) fn missing(
+    view: &ReleaseView,
+    parts: &RequestParts<'_>,
+    out: &mut Out<'_>,
+) -> Result<Option<Written>, Failure> {
+    let Some(site) = view.definitions.site() else { return Ok(None) };
     let locales = view.definitions.locales.all();
     let first = parts.path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    let locale = locales.iter().find(|l| l.as_str() == first)?;
-    let html = view.not_found(locale).ok().flatten()?;
+    let Some(locale) = locales.iter().find(|l| l.as_str() == first) else { return Ok(None) };
+    let html = match of_nothing(view, site, locale, out.pace) {
+        Ok(Some(composed)) => composed.body.clone(),
+        Err(Failure::Heavy) => return Err(Failure::Heavy),
+        // A page that cannot be rendered is no reason not to say that nothing is here.
+        Ok(None) | Err(_) => return Ok(None),
+    };
     out.status(404);
     out.buf.extend_from_slice(parts.extra_head);
     out.buf.extend_from_slice(HEAD_OF_PAGES);
@@ -365,8 +377,39 @@ pub(crate) fn missing(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Ou
     out.number("content-length", html.len());
     let head_len = out.end_head();
     let body_len = if parts.method == "HEAD" { 0 } else { html.len() };
-    out.buf.extend_from_slice(&html.as_bytes()[..body_len]);
-    Some(Written { status: 404, head_len, body_len })
+    out.buf.extend_from_slice(&html[..body_len]);
+    Ok(Some(Written { status: 404, head_len, body_len }))
+}
+
+/// The page that says that nothing is there, kept like other pages: anybody can ask for what does not exist.
+fn of_nothing(
+    view: &ReleaseView,
+    site: &Site,
+    locale: &Locale,
+    pace: Pace,
+) -> Result<Option<Arc<Composed>>, Failure> {
+    let Some(layout) = &site.file.not_found else { return Ok(None) };
+    let key = memo(view, "404", "/404", locale);
+    if let Some(known) = view.caches.known(&key, view)? {
+        return Ok(Some(known));
+    }
+    pace.heavy()?;
+    let mut sources = Sources::default();
+    let page = Page {
+        layout,
+        surface: "web",
+        locale: locale.as_str(),
+        path: "/404",
+        data: data(view, site, locale, &mut sources)?,
+        base: view.definitions.config.site.base().unwrap_or_default(),
+        ..Page::default()
+    };
+    let html = site.render(&page).map_err(unrendered)?;
+    let Sources { looked, read, lists } = sources;
+    let composed =
+        Arc::new(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists));
+    view.caches.keep(key, composed.clone());
+    Ok(Some(composed))
 }
 
 fn view_named<'v>(view: &'v ReleaseView, name: &str) -> Option<(usize, &'v View)> {
@@ -389,10 +432,19 @@ fn failed(what: impl std::fmt::Display) -> Failure {
         .into()
 }
 
+/// Why a page has no HTML. What passes is no fault of its template.
+fn unrendered(error: ashlar_site::RenderError) -> Failure {
+    match error.passing {
+        true => crate::respond::busy().into(),
+        false => failed(error),
+    }
+}
+
 fn told(failure: Failure) -> String {
     match failure {
         Failure::Problem(p) => p.detail,
         Failure::Broken(e) => e.to_string(),
+        Failure::Heavy => crate::respond::busy().detail,
     }
 }
 
@@ -457,12 +509,14 @@ fn of_entry(
     path: &str,
     entry: &EntryKey,
     surface: &str,
+    pace: Pace,
 ) -> Result<Option<Arc<Composed>>, Failure> {
     let Some(rule) = site.page_rule(&entry.type_name) else { return Ok(None) };
     let key = memo(view, surface, path, &entry.locale);
     if let Some(known) = view.caches.known(&key, view)? {
         return Ok(Some(known));
     }
+    pace.heavy()?;
     let Some((_, shape)) = view_named(view, &rule.view) else {
         return Err(failed(format_args!("there is no view `{}`", rule.view)));
     };
@@ -483,7 +537,7 @@ fn of_entry(
         modified: view.modified(entry)?.map(|t| t.to_string()),
         ..Page::default()
     };
-    let html = site.render(&page).map_err(failed)?;
+    let html = site.render(&page).map_err(unrendered)?;
     let named = (entry.locale.clone(), body.major);
     let Sources { looked, read, lists } = sources;
     let composed = Arc::new(Composed::new(view, html.into_bytes(), named, looked, read, &lists));
@@ -509,11 +563,13 @@ fn of_list(
     list: &ListRule,
     path: &str,
     locale: &Locale,
+    pace: Pace,
 ) -> Result<Arc<Composed>, Failure> {
     let key = memo(view, "web", path, locale);
     if let Some(known) = view.caches.known(&key, view)? {
         return Ok(known);
     }
+    pace.heavy()?;
     let mut sources = Sources { lists: BTreeSet::from([list.type_name.clone()]), ..Sources::default() };
     let wanted = chain(view, locale);
     let pairs = [("sort", list.sort.clone()), ("limit", ITEMS_MAX.min(100).to_string())];
@@ -546,7 +602,7 @@ fn of_list(
         base: view.definitions.config.site.base().unwrap_or_default(),
         ..Page::default()
     };
-    let html = site.render(&page).map_err(failed)?;
+    let html = site.render(&page).map_err(unrendered)?;
     let Sources { looked, read, lists } = sources;
     let composed =
         Arc::new(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists));
@@ -610,7 +666,7 @@ fn of_search(
         query: Some(&asked),
         ..Page::default()
     };
-    let html = site.render(&page).map_err(failed)?;
+    let html = site.render(&page).map_err(unrendered)?;
     let Sources { looked, read, lists } = sources;
     Ok(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists))
 }

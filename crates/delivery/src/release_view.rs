@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use ashlar_model::{Digest, EntryId, EntryKey, EntryRecord, Locale, TypeName};
+use ashlar_model::{Digest, EntryId, EntryKey, EntryRecord, Locale, TenantId, TypeName};
 use ashlar_store::{TenantObjects, Tree};
 
 use crate::{Caches, Definitions, DeliveryError, lookup::Lookup};
@@ -77,6 +77,11 @@ impl ReleaseView {
     /// What `Ashlar-Release` says.
     pub fn label(&self) -> &str {
         &self.label
+    }
+
+    /// Whose release it is.
+    pub fn tenant(&self) -> &TenantId {
+        self.objects.tenant()
     }
 
     /// The definitions.

@@ -9,7 +9,7 @@ use crate::{
     body::COMPRESS_BYTES_MIN,
     compose, graphql, list,
     locales::Wanted,
-    message::{Out, decimal, hex, matches_etag},
+    message::{Out, Pace, decimal, hex, matches_etag},
     pages,
     purge::lookup_key,
     query, site,
@@ -23,6 +23,8 @@ pub const GRAPHQL: &str = "/graphql";
 pub(crate) const CACHE_CONTROL_PRIVATE: &str = "private, no-cache";
 /// The longest type, id and locale of an entry, with two separators.
 const KEY_BYTES_MAX: usize = 64 + 200 + 35 + 2;
+/// Bodies from this length on are compressed away from threads that serve, in bytes.
+const QUICK_COMPRESS_BYTES: usize = 64 << 10;
 /// The longest `Surrogate-Key` header, in bytes; beyond it the keys of types stand for those of entries.
 const SURROGATE_BYTES_MAX: usize = 8 << 10;
 
@@ -79,6 +81,20 @@ pub struct Answer {
 pub(crate) enum Failure {
     Problem(Box<Problem>),
     Broken(DeliveryError),
+    /// It takes more work than may be done here.
+    Heavy,
+}
+
+/// What [`write_quick`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quick {
+    /// The answer is written.
+    Written(Written),
+    /// The path is that of nothing; nothing is written.
+    Nothing,
+    /// The answer takes rendering, compressing or much reading; nothing is written. [`write_answer`] does it, away from
+    /// threads that serve.
+    Heavy,
 }
 
 impl From<Problem> for Failure {
@@ -108,8 +124,20 @@ impl From<ashlar_model::RecordError> for Failure {
 /// Answers a request from a release, as an HTTP/1.1 message at the end of `out`; `None`, and nothing written, when the
 /// path is that of nothing: entries, views, `/graphql`, redirects, sitemap and feeds. The same request gives the same bytes.
 pub fn write_answer(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<u8>) -> Option<Written> {
+    match write_at(view, parts, Pace::Any, out) {
+        Quick::Written(written) => Some(written),
+        Quick::Nothing | Quick::Heavy => None,
+    }
+}
+
+/// As [`write_answer`], for threads that serve: what takes long is left to others.
+pub fn write_quick(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<u8>) -> Quick {
+    write_at(view, parts, Pace::Quick, out)
+}
+
+fn write_at(view: &ReleaseView, parts: &RequestParts<'_>, pace: Pace, out: &mut Vec<u8>) -> Quick {
     let start = out.len();
-    let mut out = Out { buf: out, start };
+    let mut out = Out { buf: out, start, pace };
     let result = match parts.path.strip_prefix("/v1/entries/") {
         Some(rest) => match method(parts) {
             Err(e) => Err(e),
@@ -130,14 +158,22 @@ pub fn write_answer(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<
                     Some(answered) => answered,
                     None => match site::answer(view, parts, &mut out) {
                         Some(answered) => answered,
-                        None => return pages::missing(view, parts, &mut out),
+                        None => match pages::missing(view, parts, &mut out) {
+                            Ok(Some(written)) => Ok(written),
+                            Ok(None) => return Quick::Nothing,
+                            Err(failure) => Err(failure),
+                        },
                     },
                 };
                 method(parts).and(answered)
             }
         },
     };
-    Some(finish(view, parts, result, &mut out))
+    if matches!(result, Err(Failure::Heavy)) {
+        out.buf.truncate(start);
+        return Quick::Heavy;
+    }
+    Quick::Written(finish(view, parts, result, &mut out))
 }
 
 /// Answers `POST /graphql` with this body, like [`write_answer`].
@@ -148,9 +184,27 @@ pub fn write_graphql(
     out: &mut Vec<u8>,
 ) -> Written {
     let start = out.len();
-    let mut out = Out { buf: out, start };
+    let mut out = Out { buf: out, start, pace: Pace::Any };
     let result = graphql::answer_post(view, parts, body, &mut out);
     finish(view, parts, result, &mut out)
+}
+
+/// As [`write_graphql`], for threads that serve: what takes long is left to others.
+pub fn write_quick_graphql(
+    view: &ReleaseView,
+    parts: &RequestParts<'_>,
+    body: &[u8],
+    out: &mut Vec<u8>,
+) -> Quick {
+    let start = out.len();
+    let mut out = Out { buf: out, start, pace: Pace::Quick };
+    match graphql::answer_post(view, parts, body, &mut out) {
+        Err(Failure::Heavy) => {
+            out.buf.truncate(start);
+            Quick::Heavy
+        }
+        result => Quick::Written(finish(view, parts, result, &mut out)),
+    }
 }
 
 fn finish(
@@ -168,13 +222,20 @@ fn finish(
                 .help("try again; when it stays, `ashlar release verify` says what is damaged");
             problem(&p, Some(view.label()), parts, out)
         }
+        Err(Failure::Heavy) => problem(&busy(), Some(view.label()), parts, out),
     }
+}
+
+/// What is said when there is no room for more work.
+pub fn busy() -> Problem {
+    Problem::new(503, "busy", "Too much to do", "the server has too much to do to make this answer now")
+        .help("send the request again in a moment")
 }
 
 /// Writes a problem as an HTTP/1.1 message at the end of `out`.
 pub fn write_problem(problem_: &Problem, parts: &RequestParts<'_>, out: &mut Vec<u8>) -> Written {
     let start = out.len();
-    problem(problem_, None, parts, &mut Out { buf: out, start })
+    problem(problem_, None, parts, &mut Out { buf: out, start, pace: Pace::Any })
 }
 
 /// [`write_answer`] taken apart, for doors that do not speak HTTP/1.1 themselves.
@@ -229,6 +290,9 @@ fn problem(p: &Problem, release: Option<&str>, parts: &RequestParts<'_>, out: &m
     }
     if p.status == 401 {
         out.header("www-authenticate", &[b"Bearer"]);
+    }
+    if p.code == "busy" {
+        out.header("retry-after", &[b"1"]);
     }
     out.header("cache-control", &[b"no-store"]);
     out.header("traceparent", &[parts.traceparent.as_bytes()]);
@@ -303,6 +367,9 @@ pub(crate) fn content(
     if len >= COMPRESS_BYTES_MIN
         && let Some(encoding) = parts.accept_encoding.and_then(Encoding::accepted)
     {
+        if len >= QUICK_COMPRESS_BYTES && !view.caches.has_compressed(head.digest, encoding) {
+            out.pace.heavy()?;
+        }
         let mut failure = None;
         let compressed = view.caches.compressed(head.digest, encoding, || {
             let mut plain = Vec::with_capacity(len);

@@ -17,7 +17,7 @@ use crate::{
     DeliveryError, Problem, ReleaseView, RequestParts,
     compose::Composed,
     list,
-    message::Out,
+    message::{Out, Pace},
     query,
     respond::{Failure, Head, Written, content, cut, wanted},
     views::CACHE_CONTROL,
@@ -110,13 +110,13 @@ pub(crate) fn answer(
     let made: Result<(Arc<Composed>, &'static [u8]), Failure> = if path == "/v1/routes" {
         route(view, parts).map(|c| (Arc::new(c), JSON))
     } else if path == "/robots.txt" {
-        kept(view, path, &|base| robots(view, base)).map(|c| (c, TEXT))
+        kept(view, path, out.pace, &|base| robots(view, base)).map(|c| (c, TEXT))
     } else if path == "/sitemap.xml" {
-        kept(view, path, &|base| index(view, base)).map(|c| (c, XML))
+        kept(view, path, out.pace, &|base| index(view, base)).map(|c| (c, XML))
     } else if let Some(name) = path.strip_prefix("/sitemap-").and_then(|p| p.strip_suffix(".xml")) {
-        kept(view, path, &|base| sitemap(view, base, name)).map(|c| (c, XML))
+        kept(view, path, out.pace, &|base| sitemap(view, base, name)).map(|c| (c, XML))
     } else if let Some(name) = path.strip_prefix("/feeds/").and_then(|p| p.strip_suffix(".xml")) {
-        kept(view, path, &|base| feed(view, base, name)).map(|c| (c, ATOM))
+        kept(view, path, out.pace, &|base| feed(view, base, name)).map(|c| (c, ATOM))
     } else {
         let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
         let (redirect, end) = view.redirect(&decoded)?;
@@ -162,6 +162,7 @@ type Made = (String, Locale, BTreeSet<TypeName>);
 fn kept(
     view: &ReleaseView,
     path: &str,
+    pace: Pace,
     make: &dyn Fn(&str) -> Result<Made, Failure>,
 ) -> Result<Arc<Composed>, Failure> {
     let mut key = view.definitions.digest.as_bytes().to_vec();
@@ -180,6 +181,7 @@ fn kept(
         .help("set `url` under [site] in ashlar.toml")
         .into());
     };
+    pace.heavy()?;
     let (body, locale, types) = make(base)?;
     let composed =
         Arc::new(Composed::new(view, body.into_bytes(), (locale, 0), Vec::new(), Vec::new(), &types));

@@ -21,6 +21,7 @@ use crate::{
     findings::{Findings, count},
     gate::{approvals, compatibility::Compared, components, consumers, queries, tokens, validity},
     inputs::Inputs,
+    trial::Trials,
 };
 
 /// The name of the look-up tree among what is derived from a candidate.
@@ -40,6 +41,11 @@ impl Checker {
     /// A judge with nothing remembered.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A judge that reads definitions only after they passed a trial.
+    pub fn tried(trials: Trials) -> Self {
+        Self { definitions: DefinitionsCache::tried(trials), lookups: Mutex::default() }
     }
 
     /// The root of the look-up tree that was made for this snapshot and these rules, if it is stored.

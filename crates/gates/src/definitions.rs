@@ -12,6 +12,7 @@ use ashlar_site::{Loaded, Site};
 use crate::{
     gate::{consumers, tokens::Tokens},
     inputs::Inputs,
+    trial::Trials,
 };
 
 /// Definition files that gates read.
@@ -136,6 +137,11 @@ impl Definitions {
         }
     }
 
+    /// What stands for definitions that cannot be read at all.
+    fn refused(digest: Digest, finding: Finding) -> Self {
+        Self { config: Err(vec![finding]), digest, ..Self::load(&Files::new()) }
+    }
+
     /// The digest of one part: `governance.toml`, `redirects.toml`, `views/`.
     pub(crate) fn part(&self, name: &str) -> Digest {
         self.files.get(name).copied().unwrap_or_else(|| Digest::from_bytes([0; 32]))
@@ -204,9 +210,15 @@ fn newest<'a>(contracts: &'a ContractSet, type_name: &TypeName) -> Option<&'a Co
 #[derive(Default)]
 pub(crate) struct DefinitionsCache {
     kept: Mutex<Vec<Arc<Definitions>>>,
+    trials: Option<Trials>,
 }
 
 impl DefinitionsCache {
+    /// Definitions are read only after they passed a trial.
+    pub(crate) fn tried(trials: Trials) -> Self {
+        Self { kept: Mutex::default(), trials: Some(trials) }
+    }
+
     pub(crate) fn get(&self, files: &Files) -> Arc<Definitions> {
         let digest = files_digest(files);
         {
@@ -217,13 +229,26 @@ impl DefinitionsCache {
                 return found;
             }
         }
+        if let Some(trials) = &self.trials
+            && let Err((finding, passing)) = trials.admit(files)
+        {
+            let refused = Arc::new(Definitions::refused(digest, *finding));
+            if !passing {
+                self.keep(&refused);
+            }
+            return refused;
+        }
         // Parsed outside the lock: hundreds of schemas take a while, and other tenants go on meanwhile.
         let loaded = Arc::new(Definitions::load(files));
+        self.keep(&loaded);
+        loaded
+    }
+
+    fn keep(&self, definitions: &Arc<Definitions>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT_MAX {
             kept.remove(0);
         }
-        kept.push(loaded.clone());
-        loaded
+        kept.push(definitions.clone());
     }
 }

@@ -20,6 +20,7 @@ mod inputs;
 mod links;
 mod report;
 mod site;
+mod trial;
 
 pub use brokerage::{ConsumerStatus, consumers_of};
 pub use check::{
@@ -30,6 +31,7 @@ pub use checker::Checker;
 pub use error::GateError;
 pub use report::{junit, sarif, text};
 pub use site::Site;
+pub use trial::{Trial, TrialFailure, Trials, attempt};
 
 /// The gates, in the order in which they report.
 pub const GATES: [&str; 11] = [

@@ -361,15 +361,16 @@ impl Job<'_, '_> {
     fn failure(self, ended: Ended, mut child: Child) -> Failure {
         let note = self.note;
         let _ = child.line.shutdown(std::net::Shutdown::Both);
-        match ended {
+        let gone = match ended {
             Ended::Late => {
                 return Failure::Timeout { limit: self.call.limit, note };
             }
             Ended::Output => {
                 return Failure::Output { limit_bytes: self.limits.output_bytes_max, note };
             }
-            Ended::Before | Ended::Gone(_) => {}
-        }
+            Ended::Before => io::ErrorKind::BrokenPipe.into(),
+            Ended::Gone(error) => error,
+        };
         // A process that ran out of stack or memory dies by itself; give it the moment that takes.
         let patience = Instant::now() + Duration::from_secs(2);
         let status = loop {
@@ -399,7 +400,7 @@ impl Job<'_, '_> {
                 (None, Some(code)) => format!("exit code {code}"),
                 (None, None) => "unknown".to_owned(),
             },
-            None => "no answer".to_owned(),
+            None => gone.to_string(),
         };
         if !words.is_empty() {
             tracing::warn!(words = words.trim(), "the last words of a child");

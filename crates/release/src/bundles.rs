@@ -89,7 +89,7 @@ impl Action for ImportBundle {
         let _hold = objects.hold()?;
         let digest = bundle::read(&objects, self.source).await?;
         let manifest = manifest::read(&objects, &digest)?;
-        let rules = engine.rules(&scope.ctx.tenant, &manifest.definitions)?;
+        let rules = engine.rules(&scope.ctx.tenant, &manifest.definitions).await?;
         let head = {
             let mut conn = engine.db().read(&scope.ctx.tenant).await?;
             head_of(&mut conn.rows(), &rules.config.channels.public).await?
@@ -147,7 +147,7 @@ impl Action for ImportBundle {
             let mut conn = engine.db().read(&scope.ctx.tenant).await?;
             docket(engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
         };
-        let judgement = scope.blocking(move || docket.judge()).await?;
+        let judgement = scope.heavy(move || docket.judge()).await?;
         objects.commit(judgement.objects).await?;
         // The bundle says when its entries were changed; what judging derives is made here.
         frozen.derived.retain(|name, _| name == ashlar_model::MODIFIED);

@@ -182,7 +182,7 @@ pub(crate) async fn docket(
     let tenant = rows.tenant().clone();
     let objects = engine.tenant_objects(&tenant);
     let definitions = engine.files(&tenant, &frozen.definitions)?;
-    let rules = engine.rules(&tenant, &frozen.definitions)?;
+    let rules = engine.rules(&tenant, &frozen.definitions).await?;
     let mut history = Vec::new();
     if rules.config.gates.transitive {
         let mut seen: BTreeSet<Digest> = head.map(|h| h.definitions).into_iter().collect();
@@ -245,7 +245,7 @@ impl CreateCandidate {
             crate::changesets::changeset(&mut rows, name).await?;
         }
         let working = rows.definitions().await?.ok_or_else(no_definitions)?;
-        let rules = engine.rules(&scope.ctx.tenant, &working.digest)?;
+        let rules = engine.rules(&scope.ctx.tenant, &working.digest).await?;
         let channel = rules.config.channels.public.clone();
         let head = head_of(&mut rows, &channel).await?;
         let base = match &head {
@@ -292,7 +292,7 @@ impl CreateCandidate {
         let changed = edits.len() as u64;
         let (edits, changes): (Vec<_>, Vec<_>) = (edits.into_iter().collect(), changes.into_iter().collect());
         let (snapshot, changes, batch) = scope
-            .blocking(move || {
+            .heavy(move || {
                 let snapshot = base.apply(&edits, &mut batch)?;
                 let changes = Tree::empty().apply(&changes, &mut batch)?;
                 Ok((snapshot, changes, batch))
@@ -337,12 +337,12 @@ impl Action for CreateCandidate {
             let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
             docket(scope.engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
         };
-        let judgement = scope.blocking(move || docket.judge()).await?;
+        let judgement = scope.heavy(move || docket.judge()).await?;
         scope.objects().commit(judgement.objects).await?;
         frozen.derived = judgement.derived;
         let (objects, snapshot, now) = (scope.objects(), frozen.snapshot, scope.now);
         let modified = move || modified::update(&objects, head.as_ref(), &snapshot, now);
-        let (modified, batch) = scope.blocking(modified).await?;
+        let (modified, batch) = scope.heavy(modified).await?;
         scope.objects().commit(batch).await?;
         frozen.derived.insert(MODIFIED.to_owned(), modified);
         let status = verdict(&judgement.gates);
@@ -489,7 +489,7 @@ impl Action for Approve {
             let help = "ask somebody else who holds the right";
             return Err(ReleaseError::refused("own-change", message, help));
         }
-        let rules = scope.engine.rules(&scope.ctx.tenant, &row.frozen.definitions)?;
+        let rules = scope.engine.rules(&scope.ctx.tenant, &row.frozen.definitions).await?;
         if let Some(holders) = rules.approvers.get(&self.right)
             && !holders.contains(by)
         {

@@ -40,7 +40,7 @@ impl Action for PushDefinitions {
         let (judge, objects) = (scope.engine.judge().clone(), scope.objects());
         let _hold = objects.hold()?;
         let (root, batch, files) = scope
-            .blocking(move || {
+            .heavy(move || {
                 judge.rules(&self.files).map_err(|findings| ReleaseError::Invalid {
                     message: "these definitions cannot be used".to_owned(),
                     findings,

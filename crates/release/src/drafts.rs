@@ -61,7 +61,7 @@ impl Ground {
     pub(crate) async fn read(engine: &Engine, rows: &mut Rows<'_>) -> Result<Self, ReleaseError> {
         let tenant = rows.tenant().clone();
         let definitions = rows.definitions().await?.ok_or_else(no_definitions)?;
-        let rules = engine.rules(&tenant, &definitions.digest)?;
+        let rules = engine.rules(&tenant, &definitions.digest).await?;
         let objects = engine.tenant_objects(&tenant);
         let live = match rows.channel(&rules.config.channels.public).await? {
             Some(head) => match rows.release(head.release).await? {

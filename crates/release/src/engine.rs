@@ -4,11 +4,12 @@ use std::{
     fmt::Write as _,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use ashlar_isolate::Workers;
 use ashlar_model::{Actor, Digest, Files, Right, Rules, TenantId, TraceId};
 use ashlar_store::{
     Objects, Remote, TenantObjects,
@@ -111,6 +112,8 @@ struct Inner {
     moves: broadcast::Sender<ChannelMoved>,
     /// A pointer object could not be written; the next round of upkeep repairs it.
     torn: AtomicBool,
+    /// Where CPU-heavy work is done; threads that may block when there is none.
+    workers: OnceLock<Workers>,
 }
 
 impl Engine {
@@ -146,8 +149,30 @@ impl Engine {
             definitions: Mutex::new(Vec::new()),
             moves,
             torn: AtomicBool::new(false),
+            workers: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Does CPU-heavy work in this pool from now on, where tenants take turns. The first call decides.
+    pub fn work_in(&self, workers: Workers) {
+        let _ = self.inner.workers.set(workers);
+    }
+
+    /// Does CPU-heavy work of a tenant when it is its turn. Never call it inside a transaction: waiting for a turn would
+    /// keep everybody else from writing.
+    ///
+    /// # Errors
+    /// When the work fails, or too much work of the tenant waits.
+    pub async fn heavy<T: Send + 'static>(
+        &self,
+        tenant: &TenantId,
+        work: impl FnOnce() -> Result<T, ReleaseError> + Send + 'static,
+    ) -> Result<T, ReleaseError> {
+        match self.inner.workers.get() {
+            Some(workers) => workers.run(tenant, work).await?,
+            None => tokio::task::spawn_blocking(work).await.map_err(|e| ReleaseError::Task(e.to_string()))?,
+        }
     }
 
     /// Runs an action for `ctx`.
@@ -247,12 +272,20 @@ impl Engine {
     ///
     /// # Errors
     /// When they cannot be read or used.
-    pub fn rules(&self, tenant: &TenantId, root: &Digest) -> Result<Arc<Rules>, ReleaseError> {
-        let files = self.files(tenant, root)?;
+    pub async fn rules(&self, tenant: &TenantId, root: &Digest) -> Result<Arc<Rules>, ReleaseError> {
         let known = self.kept().iter().find(|k| k.0 == *root).and_then(|k| k.2.clone());
         if let Some(rules) = known {
             return Ok(rules);
         }
+        // Reading definitions takes a while; it may happen inside a transaction, so it does not wait for a turn.
+        let (engine, tenant, root) = (self.clone(), tenant.clone(), *root);
+        tokio::task::spawn_blocking(move || engine.read_rules(&tenant, &root))
+            .await
+            .map_err(|e| ReleaseError::Task(e.to_string()))?
+    }
+
+    fn read_rules(&self, tenant: &TenantId, root: &Digest) -> Result<Arc<Rules>, ReleaseError> {
+        let files = self.files(tenant, root)?;
         let rules = self.inner.judge.rules(&files).map_err(|findings| ReleaseError::Invalid {
             message: "the working definitions cannot be used".to_owned(),
             findings,
@@ -349,6 +382,14 @@ impl Scope<'_> {
         };
         rows.append_audit(&audit).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Does CPU-heavy work when it is the tenant's turn. Not for use inside the action's transaction.
+    pub(crate) async fn heavy<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ReleaseError> + Send + 'static,
+    ) -> Result<T, ReleaseError> {
+        self.engine.heavy(&self.ctx.tenant, work).await
     }
 
     /// Runs work that computes or reads files on a thread that may block.

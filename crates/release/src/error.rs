@@ -96,6 +96,9 @@ pub enum ReleaseError {
     /// The database could not be read or written.
     #[error(transparent)]
     Sql(#[from] SqlError),
+    /// As much work of the tenant waits as may.
+    #[error("too much work of this tenant is waiting")]
+    Busy,
     /// Work on another thread was lost.
     #[error("an internal task ended early: {0}")]
     Task(String),
@@ -130,6 +133,7 @@ impl ReleaseError {
             Self::Corrupt { .. } => "corrupt",
             Self::Store(_) => "storage",
             Self::Sql(_) => "database",
+            Self::Busy => "busy",
             Self::Task(_) => "internal",
         }
     }
@@ -152,6 +156,7 @@ impl ReleaseError {
             Self::Corrupt { .. } => {
                 "run `ashlar release verify` and `ashlar audit verify`; restore the damaged object from a backup or an exported release".to_owned()
             }
+            Self::Busy => "wait until earlier requests are answered, then send it again".to_owned(),
             Self::Store(_) | Self::Sql(_) | Self::Task(_) => String::new(),
         }
     }
@@ -163,6 +168,15 @@ impl ReleaseError {
             | Self::Refused { findings, .. }
             | Self::GatesFailed { findings, .. } => findings,
             _ => &[],
+        }
+    }
+}
+
+impl From<ashlar_isolate::Busy> for ReleaseError {
+    fn from(busy: ashlar_isolate::Busy) -> Self {
+        match busy {
+            ashlar_isolate::Busy::Full => Self::Busy,
+            ashlar_isolate::Busy::Lost => Self::Task(busy.to_string()),
         }
     }
 }

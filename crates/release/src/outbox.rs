@@ -202,7 +202,7 @@ impl Engine {
             None => None,
         };
         drop(conn);
-        let rules = self.rules(tenant, &new.definitions)?;
+        let rules = self.rules(tenant, &new.definitions).await?;
         let wanted = match filter.channels.is_empty() {
             true => channel == rules.config.channels.public,
             false => filter.channels.contains(&channel),

@@ -45,7 +45,7 @@ impl Action for PreviewDrafts {
             let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
             docket(scope.engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
         };
-        let judgement = scope.blocking(move || docket.judge()).await?;
+        let judgement = scope.heavy(move || docket.judge()).await?;
         scope.objects().commit(judgement.objects).await?;
         Ok(Preview { snapshot: frozen.snapshot, definitions: frozen.definitions, derived: judgement.derived })
     }

@@ -75,7 +75,7 @@ async fn public_channel(
     asked: Option<ChannelName>,
 ) -> Result<(ChannelName, bool), ReleaseError> {
     let definitions = rows.definitions().await?.ok_or_else(crate::drafts::no_definitions)?;
-    let rules = scope.engine.rules(&scope.ctx.tenant, &definitions.digest)?;
+    let rules = scope.engine.rules(&scope.ctx.tenant, &definitions.digest).await?;
     let channels = &rules.config.channels;
     let channel = asked.unwrap_or_else(|| channels.public.clone());
     if !channels.names.contains(&channel) {
@@ -433,7 +433,7 @@ impl crate::Engine {
         heard: Option<&crate::ChannelMoved>,
     ) -> Result<Option<ChannelState>, ReleaseError> {
         let Some((digest, _)) = self.working_definitions(ctx).await? else { return Ok(None) };
-        let channel = self.rules(&ctx.tenant, &digest)?.config.channels.public.clone();
+        let channel = self.rules(&ctx.tenant, &digest).await?.config.channels.public.clone();
         if let Some(heard) = heard.filter(|h| h.tenant == ctx.tenant && h.state.channel == channel) {
             return Ok(Some(heard.state.clone()));
         }

@@ -315,7 +315,7 @@ impl Engine {
                 definitions,
             })
         };
-        tokio::task::spawn_blocking(work).await.map_err(|e| ReleaseError::Task(e.to_string()))?
+        self.heavy(&ctx.tenant, work).await
     }
 
     /// Reads everything a release binds again and checks every digest.
@@ -327,7 +327,7 @@ impl Engine {
         let row = self.release_row(ctx, id).await?;
         let objects = self.tenant_objects(&ctx.tenant);
         let work = move || verify_release(&objects, &row);
-        tokio::task::spawn_blocking(work).await.map_err(|e| ReleaseError::Task(e.to_string()))?
+        self.heavy(&ctx.tenant, work).await
     }
 
     /// Events after `after`, oldest first.

@@ -7,10 +7,12 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use ashlar_delivery::{Caches, ReleaseRoots, ReleaseView};
-use ashlar_model::{ChannelName, Digest, TenantId};
+use ashlar_delivery::{Caches, Definitions, ReleaseRoots, ReleaseView};
+use ashlar_gates::Trials;
+use ashlar_isolate::Workers;
+use ashlar_model::{ChannelName, Digest, Files, TenantId};
 use ashlar_release::{Access, ChannelState, Engine, KeyRing, KnownKey, ReleaseError, split_key};
-use ashlar_store::Objects;
+use ashlar_store::{Objects, TenantObjects};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +21,8 @@ use crate::{auth::Limits, cache_stats::CacheStats, changes::Feed, metrics::Metri
 
 /// The most pages that are rendered before they are read.
 const PRERENDERED_MAX: usize = 20_000;
+/// How long pages are rendered before other work of the tenant has its turn.
+const PRERENDER_TURN: Duration = Duration::from_millis(50);
 /// How long an answer of the database about a key is believed; a revoked key works no longer than this.
 const KEY_TTL: Duration = Duration::from_secs(3);
 /// Keys that are remembered.
@@ -81,6 +85,10 @@ pub struct App {
     /// The engine; an edge has none.
     pub engine: Option<Engine>,
     pub objects: Objects,
+    /// Where CPU-heavy work is done; tenants take turns.
+    pub workers: Workers,
+    /// Definitions are read only after they passed a trial.
+    trials: Option<Trials>,
     pub caches: Caches,
     pub metrics: Metrics,
     /// Figures of caches in front.
@@ -101,10 +109,12 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(engine: Option<Engine>, objects: Objects) -> Self {
+    pub fn new(engine: Option<Engine>, objects: Objects, workers: Workers, trials: Option<Trials>) -> Self {
         Self {
             engine,
             objects,
+            workers,
+            trials,
             caches: Caches::new(CACHE_BYTES),
             metrics: Metrics::default(),
             cache_stats: CacheStats::default(),
@@ -239,7 +249,11 @@ impl App {
         let opened = roots(&state.release.to_string(), &state.snapshot, &state.definitions, &state.derived)
             .ok_or_else(|| "the release has no look-up tree".to_owned())
             .and_then(|roots| {
-                ReleaseView::open(&objects, &roots, definitions.as_ref(), &self.caches)
+                let definitions = match definitions {
+                    Some(known) => known,
+                    None => self.definitions(&objects, &roots.definitions)?,
+                };
+                ReleaseView::open(&objects, &roots, Some(&definitions), &self.caches)
                     .map_err(|e| e.to_string())
             });
         let view = match opened {
@@ -268,7 +282,7 @@ impl App {
         if let Some(public) = known.public.load_full()
             && served_before.as_ref().is_none_or(|b| !Arc::ptr_eq(b, &public))
         {
-            prerender(tenant.clone(), served_before, public);
+            prerender(&self.workers, tenant.clone(), served_before, public);
         }
         match before.get(&state.channel) {
             Some(earlier) => {
@@ -280,6 +294,20 @@ impl App {
         }
         tracing::info!(%tenant, channel = %state.channel, release = %state.release, "serving");
         true
+    }
+
+    /// Reads the definitions of a release, once they have passed a trial, with everything that is made of them.
+    ///
+    /// # Errors
+    /// When they cannot be read; the message says why.
+    pub fn definitions(&self, objects: &TenantObjects, root: &Digest) -> Result<Arc<Definitions>, String> {
+        let files: Files = ashlar_delivery::read_files(objects, root).map_err(|e| e.to_string())?;
+        if let Some(trials) = &self.trials {
+            trials.admit(&files).map_err(|(finding, _)| finding.message)?;
+        }
+        let definitions = Definitions::parse(*root, &files);
+        definitions.warm();
+        Ok(Arc::new(definitions))
     }
 
     /// A release, candidate or draft that was opened for a preview.
@@ -304,32 +332,64 @@ impl App {
 
 /// Renders the pages that a move can have changed, so that no reader waits for it. Pages that are not rendered in time
 /// are rendered when they are read.
-fn prerender(tenant: TenantId, before: Option<Arc<ReleaseView>>, now: Arc<ReleaseView>) {
+fn prerender(workers: &Workers, tenant: TenantId, before: Option<Arc<ReleaseView>>, now: Arc<ReleaseView>) {
     if now.definitions().site().is_none() {
         return;
     }
-    let work = move || {
-        let started = std::time::Instant::now();
+    let started = Instant::now();
+    let (pool, of_work) = (workers.clone(), tenant.clone());
+    let begin = move || {
         let touched = match &before {
             Some(before) => now.pages_touched(before),
             None => now.pages().take(PRERENDERED_MAX).collect(),
         };
-        let (mut rendered, mut failed) = (0_usize, 0_usize);
-        for page in touched.unwrap_or_default().iter().take(PRERENDERED_MAX) {
-            match now.page(page) {
-                Ok(_) => rendered += 1,
+        let mut pages = touched.unwrap_or_default();
+        pages.truncate(PRERENDERED_MAX);
+        let left =
+            Prerender { tenant: of_work, now, pages: pages.into_iter(), rendered: 0, failed: 0, started };
+        left.go_on(&pool);
+    };
+    if workers.spawn(&tenant, begin).is_err() {
+        tracing::warn!(%tenant, "pages are rendered when they are read: too much work is waiting");
+    }
+}
+
+/// Pages that are still to be rendered.
+struct Prerender {
+    tenant: TenantId,
+    now: Arc<ReleaseView>,
+    pages: std::vec::IntoIter<ashlar_delivery::PageAt>,
+    rendered: usize,
+    failed: usize,
+    started: Instant,
+}
+
+impl Prerender {
+    /// Renders some pages, and lets other work of the tenant come in between.
+    fn go_on(mut self, workers: &Workers) {
+        let turn = Instant::now();
+        for page in self.pages.by_ref() {
+            match self.now.page(&page) {
+                Ok(_) => self.rendered += 1,
                 Err(error) => {
-                    failed += 1;
-                    tracing::error!(%tenant, path = page.path, %error, "a page cannot be rendered");
+                    self.failed += 1;
+                    tracing::error!(tenant = %self.tenant, path = page.path, error, "a page cannot be rendered");
                 }
             }
+            if turn.elapsed() > PRERENDER_TURN {
+                break;
+            }
         }
-        let took_ms = started.elapsed().as_secs_f64() * 1e3;
-        tracing::info!(%tenant, release = now.label(), rendered, failed, took_ms, "pages are ready");
-    };
-    match tokio::runtime::Handle::try_current() {
-        Ok(runtime) => drop(runtime.spawn_blocking(work)),
-        Err(_) => work(),
+        if self.pages.len() > 0 {
+            let (pool, tenant) = (workers.clone(), self.tenant.clone());
+            if workers.spawn(&tenant, move || self.go_on(&pool)).is_err() {
+                tracing::warn!(%tenant, "pages are rendered when they are read: too much work is waiting");
+            }
+            return;
+        }
+        let took_ms = self.started.elapsed().as_secs_f64() * 1e3;
+        let (rendered, failed) = (self.rendered, self.failed);
+        tracing::info!(tenant = %self.tenant, release = self.now.label(), rendered, failed, took_ms, "pages are ready");
     }
 }
 

@@ -78,8 +78,8 @@ fn usage(view: &ReleaseView, site: &Site) -> (BTreeMap<ContractName, usize>, usi
 
 async fn all(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
     let view = live(&app, &headers)?;
-    let made = tokio::task::spawn_blocking(move || page(&view)).await;
-    made.map(html).map_err(|e| ApiError::new(500, "internal", e.to_string(), ""))
+    let tenant = view.tenant().clone();
+    Ok(html(app.workers.run(&tenant, move || page(&view)).await?))
 }
 
 fn page(view: &ReleaseView) -> String {

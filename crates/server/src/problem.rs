@@ -39,7 +39,7 @@ pub fn status_of(error: &ReleaseError) -> (u16, &'static str) {
         ReleaseError::Corrupt { .. }
         | ReleaseError::Store(StoreError::Corrupt { .. })
         | ReleaseError::Task(_) => 500,
-        ReleaseError::Store(_) | ReleaseError::Sql(_) => 503,
+        ReleaseError::Store(_) | ReleaseError::Sql(_) | ReleaseError::Busy => 503,
     };
     (status, error.code())
 }
@@ -60,6 +60,12 @@ impl From<ReleaseError> for ApiError {
             tracing::error!(%error, code, "a request could not be answered");
         }
         Self { status, code: code.to_owned(), detail: error.to_string(), help: error.help(), more }
+    }
+}
+
+impl From<ashlar_isolate::Busy> for ApiError {
+    fn from(busy: ashlar_isolate::Busy) -> Self {
+        ReleaseError::from(busy).into()
     }
 }
 
@@ -120,6 +126,9 @@ impl IntoResponse for ApiError {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.code == "busy" {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if self.status == 401 {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ashlar\""));
         }

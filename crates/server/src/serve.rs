@@ -2,6 +2,8 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
+use ashlar_gates::Trials;
+use ashlar_isolate::Workers;
 use ashlar_model::ServerConfig;
 use ashlar_release::Engine;
 use ashlar_store::Objects;
@@ -53,6 +55,10 @@ pub struct ServeOptions {
     pub config: ServerConfig,
     /// Caches in front that are told what a release changed; needs the engine.
     pub purge: Vec<PurgeTarget>,
+    /// Where CPU-heavy work is done; tenants take turns.
+    pub workers: Workers,
+    /// Definitions are read only after they passed a trial.
+    pub trials: Option<Trials>,
     /// How often a remote object store is asked for moves.
     pub remote_interval: Duration,
 }
@@ -87,7 +93,11 @@ pub async fn serve(
     let failed = |source| ServerError::Listen { address: address.clone(), source };
     let listener = TcpListener::bind(&address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let app = Arc::new(App::new(options.engine.clone(), options.objects));
+    let app =
+        Arc::new(App::new(options.engine.clone(), options.objects, options.workers.clone(), options.trials));
+    if let Some(engine) = &options.engine {
+        engine.work_in(options.workers);
+    }
     let versions = follow::start(&app).await;
     let stop = CancellationToken::new();
     let mut tasks =

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ashlar_delivery::{GRAPHQL, Problem, ReleaseView};
+use ashlar_isolate::Workers;
 use ashlar_model::{Right, TenantId};
 use ashlar_release::{Access, At, Ctx, PreviewDrafts, ReleaseError};
 use async_trait::async_trait;
@@ -104,9 +105,25 @@ impl Releases {
             }
         };
         let roots = found.ok_or_else(|| no_release(&access.tenant))?;
-        let objects = self.0.objects.tenant(&access.tenant);
-        let view = ReleaseView::open(&objects, &roots, None, &self.0.caches)
-            .map_err(|e| Problem::new(503, "storage", "Not available", e.to_string()))?;
+        let (app, tenant) = (self.0.clone(), access.tenant.clone());
+        let opened = self.0.workers.run(&access.tenant, move || {
+            let objects = app.objects.tenant(&tenant);
+            let known = app.tenant(&tenant).and_then(|state| {
+                let channels = state.channels.load();
+                let same =
+                    channels.values().map(|l| l.view.definitions()).find(|d| d.digest == roots.definitions);
+                same.cloned()
+            });
+            let definitions = match known {
+                Some(known) => known,
+                None => app.definitions(&objects, &roots.definitions)?,
+            };
+            ReleaseView::open(&objects, &roots, Some(&definitions), &app.caches).map_err(|e| e.to_string())
+        });
+        let view = opened
+            .await
+            .map_err(|_| ashlar_delivery::busy())?
+            .map_err(|e| Problem::new(503, "storage", "Not available", e))?;
         self.0.keep_preview(name, view.clone());
         Ok(view)
     }
@@ -196,6 +213,10 @@ impl Source for Releases {
             None => path.split('/').take(4).collect::<Vec<_>>().join("/"),
         };
         self.0.metrics.read(access.tenant.as_str(), &what, &access.actor.name);
+    }
+
+    fn workers(&self) -> &Workers {
+        &self.0.workers
     }
 
     fn served(&self, status: u16, bytes: usize) {

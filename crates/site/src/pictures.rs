@@ -118,6 +118,13 @@ impl Pictures {
         Some(out)
     }
 
+    /// Whether the renditions of the image at an address are made, or there is no such image.
+    pub(crate) fn has_at_hand(&self, address: &str) -> bool {
+        let Some((dir, _)) = address.rsplit_once('/') else { return true };
+        let picture = self.0.values().find(|p| p.base.0 == dir);
+        picture.is_none_or(|p| KEPT.contains_key(&p.digest))
+    }
+
     /// The rendition at an address.
     pub(crate) fn rendition(&self, address: &str) -> Option<(Bytes, &'static str)> {
         let (dir, _) = address.rsplit_once('/')?;

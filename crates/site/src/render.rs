@@ -47,7 +47,12 @@ impl RenderError {
             (kind, None) => kind.to_string(),
         };
         let named = inner.name().or(error.name()).unwrap_or("template");
-        Self { file: named.to_owned(), line: inner.line().or(error.line()).unwrap_or(0), message, passing: false }
+        Self {
+            file: named.to_owned(),
+            line: inner.line().or(error.line()).unwrap_or(0),
+            message,
+            passing: false,
+        }
     }
 
     /// As a finding of a gate.
@@ -118,7 +123,11 @@ impl Page<'_> {
             body: Value::from_serialize(&self.body),
             data: Value::from_serialize(&self.data),
             alternates: self.alternates.clone(),
-            items: self.items.iter().map(|(path, body)| (path.clone(), Value::from_serialize(body))).collect(),
+            items: self
+                .items
+                .iter()
+                .map(|(path, body)| (path.clone(), Value::from_serialize(body)))
+                .collect(),
             base: self.base.to_owned(),
             modified: self.modified.clone(),
             query: self.query.map(str::to_owned),

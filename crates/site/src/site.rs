@@ -1,7 +1,4 @@
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use ashlar_model::{ContractName, Digest, Files, Finding, TypeName};
 use bytes::Bytes;
@@ -236,6 +233,11 @@ impl Site {
             let locale = locales.clone().find(|l| list.route.replace("{locale}", l) == path)?;
             Some((list, locale))
         })
+    }
+
+    /// Whether a file can be given without making it first, or is none of the site's.
+    pub fn has_asset_at_hand(&self, address: &str) -> bool {
+        self.assets.contains_key(address) || self.pictures.has_at_hand(address)
     }
 
     /// The file at an address under `/assets/`.

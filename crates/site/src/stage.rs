@@ -188,11 +188,8 @@ impl Scene {
             }
             _ => {
                 let images = pictures.clone();
-                let (templates, wrong) = Templates::new(
-                    stage,
-                    Arc::new(move |call| images.element(call)),
-                    Arc::new(|_| ()),
-                );
+                let (templates, wrong) =
+                    Templates::new(stage, Arc::new(move |call| images.element(call)), Arc::new(|_| ()));
                 Place::Here(Box::new(templates), wrong)
             }
         };
@@ -205,10 +202,8 @@ impl Scene {
             Place::Here(templates, wrong) => check(templates, wrong, &examples),
             Place::Elsewhere { .. } => {
                 let request = Request::<()>::Check(examples);
-                self.send(&request, CHECK_TIME_MAX, "site").map_or_else(
-                    |e| vec![e],
-                    |answer| serde_json::from_slice(&answer).unwrap_or_default(),
-                )
+                self.send(&request, CHECK_TIME_MAX, "site")
+                    .map_or_else(|e| vec![e], |answer| serde_json::from_slice(&answer).unwrap_or_default())
             }
         }
     }

@@ -44,7 +44,7 @@ impl Named {
                 let definitions =
                     conn.rows().definitions().await.map_err(ashlar_release::ReleaseError::from)?;
                 match definitions {
-                    Some(d) => local.engine.rules(tenant, &d.digest)?.config.locales.default.clone(),
+                    Some(d) => local.engine.rules(tenant, &d.digest).await?.config.locales.default.clone(),
                     None => Locale::new("en")?,
                 }
             }

@@ -21,7 +21,7 @@ use crate::{
     args::{Format, Role as RoleArg, ServeArgs},
     backend::location,
     error::CliError,
-    output,
+    isolation, output,
 };
 
 /// The keys that a local installation keeps for the person at this machine.
@@ -118,7 +118,7 @@ async fn config_of(engine: Option<&Engine>, args: &ServeArgs) -> Result<ServerCo
     if let Some(engine) = engine {
         let ctx = Ctx::new(TenantId::main(), Actor::local("local"))?;
         if let Some((digest, _)) = engine.working_definitions(&ctx).await? {
-            config = engine.rules(&ctx.tenant, &digest)?.config.server.clone();
+            config = engine.rules(&ctx.tenant, &digest).await?.config.server.clone();
         }
     }
     let mut config = from_environment(config)?;
@@ -158,7 +158,10 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), CliError> {
     let remote_interval = Duration::from_secs(1);
-    let options = ServeOptions { engine, objects, role, config, purge, remote_interval };
+    let workers = ashlar_isolate::Workers::new()
+        .map_err(|e| CliError::new(3, "server", format!("no threads can be started: {e}"), ""))?;
+    let trials = Some(isolation::children().trials());
+    let options = ServeOptions { engine, objects, role, config, purge, workers, trials, remote_interval };
     ashlar_server::serve(options, |bound| ready(url_of(bound)), stop).await.map_err(|e| server_error(&e))
 }
 
@@ -172,7 +175,7 @@ pub fn ready_line(url: &str, keys: Option<&LocalKeys>) {
 /// Opens an engine and, when it is embedded, the keys of its directory.
 pub async fn open(args: &ServeArgs) -> Result<(Engine, Option<LocalKeys>), CliError> {
     let location = location(args.data.as_deref(), args.objects.as_deref(), args.cache.as_ref(), true)?;
-    let engine = Engine::open(&location, Arc::new(Checker::new())).await?;
+    let engine = Engine::open(&location, Arc::new(Checker::tried(isolation::children().trials()))).await?;
     engine.repair_pointers(&TenantId::main()).await?;
     let keys = match args.data.as_deref() {
         Some(data) if !data.contains("://") => Some(LocalKeys::of(&engine, Path::new(data)).await?),

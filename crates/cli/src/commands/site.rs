@@ -188,7 +188,7 @@ fn export(view: &Arc<ReleaseView>, dir: &Path) -> Result<Written, CliError> {
         files.insert(PathBuf::from("index.html"), first);
     }
     if let Some(missing) = view.not_found(&locales[0]).map_err(failed)? {
-        files.insert(PathBuf::from("404.html"), missing.into_bytes());
+        files.insert(PathBuf::from("404.html"), missing.to_vec());
     }
     for (address, asset) in site.assets() {
         files.insert(PathBuf::from(address.trim_start_matches('/')), asset.bytes.to_vec());

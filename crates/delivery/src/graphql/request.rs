@@ -181,6 +181,10 @@ fn answer(
     asked: &dyn Fn() -> Result<Asked, Failure>,
     out: &mut Out<'_>,
 ) -> Result<Written, Failure> {
+    // Reading the schema, and documents nobody has judged, takes as long as they are large.
+    if parts.developer || !view.definitions.has_graph() {
+        out.pace.heavy()?;
+    }
     let (wanted, locale_named) = wanted(view, parts)?;
     let locales = wanted.as_slice();
     let mut key = Vec::with_capacity(text.len() + 64);

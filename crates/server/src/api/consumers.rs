@@ -20,15 +20,19 @@ async fn live(api: &Api, caller: &Caller) -> Result<(String, Files), ApiError> {
     })?;
     let objects = caller.engine.tenant_objects(&caller.ctx.tenant);
     let digest = view.definitions().digest;
-    let files = tokio::task::spawn_blocking(move || ashlar_delivery::read_files(&objects, &digest));
-    let files = files.await.map_err(|e| e.to_string()).and_then(|f| f.map_err(|e| e.to_string()));
-    let files = files.map_err(|e| ApiError::new(503, "storage", e, "try again"))?;
+    let files = api
+        .app
+        .workers
+        .run(&caller.ctx.tenant, move || ashlar_delivery::read_files(&objects, &digest))
+        .await?
+        .map_err(|e| ApiError::new(503, "storage", e.to_string(), "try again"))?;
     Ok((view.label().to_owned(), files))
 }
 
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Answer<Value> {
     let (release, files) = live(&api, &caller).await?;
-    let (items, _) = consumers_of(&files, None);
+    let work = move || consumers_of(&files, None);
+    let (items, _) = api.app.workers.run(&caller.ctx.tenant, work).await?;
     answer(json!({"release": release, "items": items}))
 }
 
@@ -50,7 +54,8 @@ pub async fn verify(
     let name =
         offered.name.unwrap_or_else(|| if is_json { "consumer.json" } else { "consumer.yaml" }.to_owned());
     let path = format!("consumers/{name}");
-    let (items, findings) = consumers_of(&files, Some((&name, offered.contract.as_bytes())));
+    let work = move || consumers_of(&files, Some((&name, offered.contract.as_bytes())));
+    let (items, findings) = api.app.workers.run(&caller.ctx.tenant, work).await?;
     let found = items.into_iter().find(|c| c.file == path);
     match found {
         Some(status) => {

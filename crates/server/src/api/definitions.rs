@@ -54,7 +54,7 @@ pub async fn show(caller: Caller, Query(wanted): Query<Wanted>) -> Answer<Workin
             files: None,
         }));
     };
-    let rules = caller.engine.rules(&caller.ctx.tenant, &digest)?;
+    let rules = caller.engine.rules(&caller.ctx.tenant, &digest).await?;
     let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         Ok(text) => Value::String(text.to_owned()),
         Err(_) => serde_json::json!({"base64": base64::engine::general_purpose::STANDARD.encode(bytes)}),

@@ -39,7 +39,7 @@ async fn key(
             let row = conn.rows().definitions().await.map_err(ashlar_release::ReleaseError::from)?;
             match row {
                 Some(row) => {
-                    caller.engine.rules(&caller.ctx.tenant, &row.digest)?.config.locales.default.clone()
+                    caller.engine.rules(&caller.ctx.tenant, &row.digest).await?.config.locales.default.clone()
                 }
                 None => Locale::new("en").map_err(wrong)?,
             }

@@ -7,7 +7,7 @@ use std::{
     },
 };
 
-use ashlar_delivery::{GRAPHQL, RequestParts, Traceparent, write_answer};
+use ashlar_delivery::{GRAPHQL, Quick, RequestParts, Traceparent, write_quick};
 use axum::Router;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -152,8 +152,8 @@ fn answer(request: &Plain<'_>, shared: &Shared, extra_head: &[u8], out: &mut Vec
         developer: resolved.developer,
         extra_head,
     };
-    match write_answer(&resolved.release, &parts, out) {
-        Some(written) => {
+    match write_quick(&resolved.release, &parts, out) {
+        Quick::Written(written) => {
             shared.source.served(written.status, written.head_len + written.body_len);
             let counted = request.caller.key.is_some() || request.path == GRAPHQL;
             if counted && matches!(written.status, 200 | 304) {
@@ -161,7 +161,8 @@ fn answer(request: &Plain<'_>, shared: &Shared, extra_head: &[u8], out: &mut Vec
             }
             true
         }
-        None => false,
+        // What takes long is made away from this thread; the full server knows where.
+        Quick::Nothing | Quick::Heavy => false,
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ashlar_delivery::{
-    Answer, GRAPHQL, Problem, RequestParts, Traceparent, write_answer, write_graphql, write_problem,
+    Answer, GRAPHQL, Problem, Quick, RequestParts, Traceparent, busy, write_answer, write_graphql,
+    write_problem, write_quick, write_quick_graphql,
 };
 use axum::{
     Router,
@@ -16,7 +17,7 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
-use super::{Caller, Source};
+use super::{Caller, Resolved, Source};
 
 /// A router that answers every request from the releases of `source`, and 404 where delivery has nothing.
 pub fn router(source: Arc<dyn Source>) -> Router {
@@ -63,6 +64,53 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
+fn caller(request: &hyper::http::request::Parts) -> Caller<'_> {
+    let headers = &request.headers;
+    let host = text(headers, &header::HOST).or_else(|| request.uri.authority().map(|a| a.as_str()));
+    let key = text(headers, &header::AUTHORIZATION).and_then(|v| v.strip_prefix("Bearer ")).map(str::trim);
+    Caller { host, key }
+}
+
+/// What an answer depends on; `resolved` says who reads, when that is known.
+fn parts_of<'r>(
+    request: &'r hyper::http::request::Parts,
+    resolved: Option<&Resolved>,
+    traceparent: &'r Traceparent,
+) -> RequestParts<'r> {
+    let headers = &request.headers;
+    RequestParts {
+        method: request.method.as_str(),
+        path: request.uri.path(),
+        query: request.uri.query(),
+        accept_language: text(headers, &header::ACCEPT_LANGUAGE),
+        accept_encoding: text(headers, &header::ACCEPT_ENCODING),
+        accept: text(headers, &header::ACCEPT),
+        if_none_match: text(headers, &header::IF_NONE_MATCH),
+        traceparent,
+        private: resolved.is_none_or(|r| !r.public),
+        developer: resolved.is_some_and(|r| r.developer),
+        extra_head: b"",
+    }
+}
+
+/// Writes the answer of a release; what takes long only when `patient`.
+fn write(
+    resolved: &Resolved,
+    parts: &RequestParts<'_>,
+    body: Option<&Result<Bytes, Problem>>,
+    patient: bool,
+    out: &mut Vec<u8>,
+) -> Quick {
+    let view = &resolved.release;
+    match (body, patient) {
+        (Some(Err(problem)), _) => Quick::Written(write_problem(problem, parts, out)),
+        (Some(Ok(body)), false) => write_quick_graphql(view, parts, body, out),
+        (Some(Ok(body)), true) => Quick::Written(write_graphql(view, parts, body, out)),
+        (None, false) => write_quick(view, parts, out),
+        (None, true) => write_answer(view, parts, out).map_or(Quick::Nothing, Quick::Written),
+    }
+}
+
 /// Answers one request from the release its caller may read. `body` is that of a GraphQL request, or what is wrong with
 /// it.
 pub async fn deliver(
@@ -70,51 +118,46 @@ pub async fn deliver(
     request: &hyper::http::request::Parts,
     body: Option<Result<Bytes, Problem>>,
 ) -> Response {
-    let headers = &request.headers;
-    let host = text(headers, &header::HOST).or_else(|| request.uri.authority().map(|a| a.as_str()));
-    let key = text(headers, &header::AUTHORIZATION).and_then(|v| v.strip_prefix("Bearer ")).map(str::trim);
-    let caller = Caller { host, key };
-    let traceparent = Traceparent::follow(text(headers, &HeaderName::from_static("traceparent")));
+    let caller = caller(request);
+    let traceparent = Traceparent::follow(text(&request.headers, &HeaderName::from_static("traceparent")));
     let query = request.uri.query();
-    let mut parts = RequestParts {
-        method: request.method.as_str(),
-        path: request.uri.path(),
-        query,
-        accept_language: text(headers, &header::ACCEPT_LANGUAGE),
-        accept_encoding: text(headers, &header::ACCEPT_ENCODING),
-        accept: text(headers, &header::ACCEPT),
-        if_none_match: text(headers, &header::IF_NONE_MATCH),
-        traceparent: &traceparent,
-        private: true,
-        developer: false,
-        extra_head: b"",
-    };
-    let mut out = Vec::with_capacity(4 << 10);
     let at = query.and_then(|q| q.split('&').find_map(|p| p.strip_prefix("at=")));
     let at = at.map(|at| percent_encoding::percent_decode_str(at).decode_utf8_lossy());
     let resolved = match source.resolve(&caller).filter(|_| at.is_none()) {
         Some(resolved) => Ok(resolved),
         None => source.explain(&caller, at.as_deref()).await,
     };
+    let mut out = Vec::with_capacity(4 << 10);
+    let parts = parts_of(request, resolved.as_ref().ok(), &traceparent);
     let written = match resolved {
         Ok(resolved) => {
-            parts.private = !resolved.public;
-            parts.developer = resolved.developer;
-            let answered = match body {
-                Some(Ok(body)) => Some(write_graphql(&resolved.release, &parts, &body, &mut out)),
-                Some(Err(problem)) => Some(write_problem(&problem, &parts, &mut out)),
-                None => write_answer(&resolved.release, &parts, &mut out),
-            };
-            let counted = caller.key.is_some() || parts.path == GRAPHQL;
-            if counted && answered.is_some_and(|w| matches!(w.status, 200 | 304)) {
-                source.read_by(&caller, &resolved.release, parts.path, parts.query);
+            let mut answered = write(&resolved, &parts, body.as_ref(), false, &mut out);
+            if answered == Quick::Heavy {
+                let (request, resolved, traceparent) = (request.clone(), resolved.clone(), traceparent);
+                let tenant = resolved.release.tenant().clone();
+                let made = source.workers().run(&tenant, move || {
+                    let parts = parts_of(&request, Some(&resolved), &traceparent);
+                    let mut out = Vec::with_capacity(4 << 10);
+                    (write(&resolved, &parts, body.as_ref(), true, &mut out), out)
+                });
+                (answered, out) = made.await.unwrap_or_else(|_| {
+                    let mut out = Vec::new();
+                    (Quick::Written(write_problem(&busy(), &parts, &mut out)), out)
+                });
             }
-            answered.unwrap_or_else(|| {
+            let Quick::Written(written) = answered else {
                 let path: String = parts.path.chars().take(100).collect();
                 let p = Problem::new(404, "not-found", "Not found", format!("nothing is served at {path}"))
                     .help("entries are at /v1/entries/{type}/{id}, views at the paths of views/*.toml");
-                write_problem(&p, &parts, &mut out)
-            })
+                let written = write_problem(&p, &parts, &mut out);
+                source.served(written.status, written.head_len + written.body_len);
+                return response(Answer::read(out, written));
+            };
+            let counted = caller.key.is_some() || parts.path == GRAPHQL;
+            if counted && matches!(written.status, 200 | 304) {
+                source.read_by(&caller, &resolved.release, parts.path, parts.query);
+            }
+            written
         }
         Err(problem) => write_problem(&problem, &parts, &mut out),
     };

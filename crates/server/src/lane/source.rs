@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use ashlar_delivery::{Problem, ReleaseView};
+use ashlar_isolate::Workers;
 use async_trait::async_trait;
 
 /// Who asks: what a request says of the tenant and the channel it reads.
@@ -37,6 +38,9 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// The problem to answer with.
     async fn explain(&self, caller: &Caller<'_>, at: Option<&str>) -> Result<Resolved, Problem>;
+
+    /// Where answers are made that take long; tenants take turns there.
+    fn workers(&self) -> &Workers;
 
     /// Called after an answer with content to a caller with a key, and after every persisted operation: who reads what.
     /// Does nothing unless it is counted.

@@ -4,6 +4,7 @@ use ashlar_delivery::{
     Caches, Definitions, Problem, ReleaseView,
     lookup::{self, LookupRules},
 };
+use ashlar_isolate::Workers;
 use ashlar_model::{
     Digest, EntryId, EntryKey, EntryRecord, Files, Locale, TenantId, TypeName, canonical_json,
 };
@@ -21,7 +22,7 @@ use tokio::{
 
 use super::*;
 
-struct One(Arc<ReleaseView>);
+struct One(Arc<ReleaseView>, Workers);
 
 #[async_trait]
 impl Source for One {
@@ -42,6 +43,10 @@ impl Source for One {
             (Some(_), _) => Err(Problem::new(403, "no-preview", "No preview", "this key may not preview")),
             (None, _) => Err(Problem::new(401, "bad-key", "Bad key", "the key is not known")),
         }
+    }
+
+    fn workers(&self) -> &Workers {
+        &self.1
     }
 
     fn served(&self, _status: u16, _bytes: usize) {}
@@ -89,7 +94,7 @@ impl Server {
         objects.commit(batch).await.unwrap();
         let caches = Caches::default();
         let release = ReleaseView::new(objects, "r1".to_owned(), snapshot, lookup, definitions, caches);
-        let source: Arc<dyn Source> = Arc::new(One(Arc::new(release)));
+        let source: Arc<dyn Source> = Arc::new(One(Arc::new(release), Workers::with(2).unwrap()));
         let app: Router =
             router(source.clone()).route("/echo", post(|body: String| async move { format!("echo {body}") }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
