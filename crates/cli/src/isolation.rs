@@ -55,7 +55,9 @@ struct Definitions;
 
 impl Handler for Definitions {
     fn run(&mut self, request: &[u8], line: &Line) -> Vec<u8> {
-        ashlar_gates::attempt(request, &|what| line.note(what));
+        let line = line.clone();
+        let note: ashlar_site::Note = Arc::new(move |what: &str| line.note(what));
+        ashlar_gates::attempt(request, &note);
         Vec::new()
     }
 }

@@ -132,11 +132,14 @@ fn read(mut bytes: &[u8]) -> Option<Files> {
 
 /// Reads definitions in every way a server reads them, and throws the result away. For the process that may die: `note`
 /// hears which part is read.
-pub fn attempt(request: &[u8], note: &(dyn Fn(&str) + Sync)) {
+pub fn attempt(request: &[u8], note: &ashlar_site::Note) {
     let Some((how, rest)) = request.split_first() else { return };
     let Some(files) = read(rest) else { return };
     let work = || match how {
-        b'p' => parts(&files, note),
+        b'p' => {
+            ashlar_site::note_with(note.clone());
+            parts(&files, note.as_ref());
+        }
         _ => {
             let loaded = Definitions::load(&files);
             let _ = loaded.rules();
@@ -156,7 +159,7 @@ pub fn attempt(request: &[u8], note: &(dyn Fn(&str) + Sync)) {
 }
 
 /// The same part by part, so that a failure has a place.
-fn parts(files: &Files, note: &(dyn Fn(&str) + Sync)) {
+fn parts(files: &Files, note: &dyn Fn(&str)) {
     note("contracts/");
     let (contracts, _) = ContractSet::load(files);
     note("views/");

@@ -56,7 +56,7 @@ struct Shown {
     prefix: String,
 }
 
-async fn shown(app: &Arc<App>, key: &str) -> Result<Shown, ApiError> {
+async fn shown(app: &Arc<App>, key: &str) -> Result<Arc<Shown>, ApiError> {
     let over = || {
         ApiError::new(404, "no-preview", "there is no such preview, or it has ended", "ask for a new link")
     };
@@ -68,7 +68,19 @@ async fn shown(app: &Arc<App>, key: &str) -> Result<Shown, ApiError> {
     let view = Releases(app.clone()).open_at(&reader, &at).await;
     let view = view.map_err(|p| ApiError::new(p.status, p.code, p.detail, p.help))?;
     let live = app.tenant(&access.tenant).and_then(|t| t.public.load_full());
-    Ok(Shown { at, view, live, prefix: format!("/preview/{key}") })
+    Ok(Arc::new(Shown { at, view, live, prefix: format!("/preview/{key}") }))
+}
+
+impl Shown {
+    /// Does work on what is shown when it is the tenant's turn: pages of drafts are not rendered before.
+    async fn work<T: Send + 'static>(
+        self: &Arc<Self>,
+        app: &App,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let shown = self.clone();
+        Ok(app.workers.run(self.view.tenant(), move || work(&shown)).await?)
+    }
 }
 
 /// The answer of a release to a path, as a browser that asks for HTML gets it.
@@ -144,7 +156,8 @@ async fn page(
 ) -> Result<Response, ApiError> {
     let shown = shown(&app, &key).await?;
     let path = format!("/{path}");
-    let answer = answered(&shown.view, &path, request.uri().query());
+    let (asked, query) = (path.clone(), request.uri().query().map(str::to_owned));
+    let answer = shown.work(&app, move |s| answered(&s.view, &asked, query.as_deref())).await?;
     let Some(answer) = answer else {
         return Err(ApiError::new(
             404,
@@ -232,14 +245,10 @@ fn words(html: &str) -> Vec<String> {
     out
 }
 
-async fn compare(
-    State(app): State<Arc<App>>,
-    Path((key, path)): Path<(String, String)>,
-) -> Result<Response, ApiError> {
-    let shown = shown(&app, &key).await?;
-    let path = format!("/{path}");
+/// What the words of a page lose and gain, as items of a list.
+fn changed_words(shown: &Shown, path: &str) -> String {
     let of = |view: &ReleaseView| {
-        answered(view, &path, None).filter(|a| a.status == 200).map(|a| words(&text(&a))).unwrap_or_default()
+        answered(view, path, None).filter(|a| a.status == 200).map(|a| words(&text(&a))).unwrap_or_default()
     };
     let (old, new) = (shown.live.as_deref().map(of).unwrap_or_default(), of(&shown.view));
     let (before, after) = (old.join("\n"), new.join("\n"));
@@ -257,6 +266,17 @@ async fn compare(
             escape(change.value().trim_end())
         );
     }
+    lines
+}
+
+async fn compare(
+    State(app): State<Arc<App>>,
+    Path((key, path)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let shown = shown(&app, &key).await?;
+    let path = format!("/{path}");
+    let asked = path.clone();
+    let lines = shown.work(&app, move |shown| changed_words(shown, &asked)).await?;
     let said = match lines.is_empty() {
         true => "<p>The words of the page stay as they are.</p>".to_owned(),
         false => format!("<ul class=\"words\">{lines}</ul>"),
@@ -286,20 +306,9 @@ fn document(title: &str, prefix: &str, body: &str) -> String {
     )
 }
 
-/// What changes, with the pages it can be seen on.
-async fn overview(State(app): State<Arc<App>>, Path(key): Path<String>) -> Result<Response, ApiError> {
-    let shown = shown(&app, &key).await?;
-    let Some(live) = &shown.live else {
-        let home = shown.view.pages().next().and_then(Result::ok).map(|p| p.path);
-        return Ok(match home {
-            Some(home) => Redirect::temporary(&format!("{}{home}", shown.prefix)).into_response(),
-            None => guarded(
-                StatusCode::OK,
-                "text/html; charset=utf-8",
-                document("Preview", &shown.prefix, "<h1>There is no page.</h1>"),
-            ),
-        });
-    };
+/// The rows of what changes, with the pages it is on, and how many there are.
+fn changes(shown: &Shown) -> Result<(String, usize), ApiError> {
+    let Some(live) = &shown.live else { return Ok((String::new(), 0)) };
     let broken =
         |e: ashlar_delivery::DeliveryError| ApiError::new(500, "unreadable", e.to_string(), "try again");
     let mut rows = String::new();
@@ -335,6 +344,24 @@ async fn overview(State(app): State<Arc<App>>, Path(key): Path<String>) -> Resul
             escape(&entry.to_string())
         );
     }
+    Ok((rows, count))
+}
+
+/// What changes, with the pages it can be seen on.
+async fn overview(State(app): State<Arc<App>>, Path(key): Path<String>) -> Result<Response, ApiError> {
+    let shown = shown(&app, &key).await?;
+    let Some(live) = &shown.live else {
+        let home = shown.view.pages().next().and_then(Result::ok).map(|p| p.path);
+        return Ok(match home {
+            Some(home) => Redirect::temporary(&format!("{}{home}", shown.prefix)).into_response(),
+            None => guarded(
+                StatusCode::OK,
+                "text/html; charset=utf-8",
+                document("Preview", &shown.prefix, "<h1>There is no page.</h1>"),
+            ),
+        });
+    };
+    let (rows, count) = shown.work(&app, changes).await??;
     let definitions = live.definitions().digest != shown.view.definitions().digest;
     let mut body = format!("<h1>Preview of {}</h1>", escape(&shown.at.to_string()));
     if definitions {

@@ -22,5 +22,5 @@ pub use config::{DataRule, ListRule, PageRule, SearchRule, SiteFile};
 pub use intents::{Choice, Intents, Surface};
 pub use render::{Page, RenderError};
 pub use site::{Asset, Loaded, Site};
-pub use stage::{Ask, Note, Refusal, Renderer, Stagehand, render_with};
+pub use stage::{Ask, Note, Refusal, Renderer, Stagehand, note_with, render_with};
 pub use text::markdown;

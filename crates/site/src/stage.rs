@@ -60,6 +60,13 @@ pub fn render_with(renderer: Box<dyn Renderer>) {
     let _ = RENDERER.set(renderer);
 }
 
+static NOTE: OnceLock<Note> = OnceLock::new();
+
+/// From now on `note` hears which template this process works on, where it runs them itself. The first call decides.
+pub fn note_with(note: Note) {
+    let _ = NOTE.set(note);
+}
+
 /// Everything templates need beside what a page shows.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Stage {
@@ -188,8 +195,9 @@ impl Scene {
             }
             _ => {
                 let images = pictures.clone();
+                let noted = NOTE.get().cloned().unwrap_or_else(|| Arc::new(|_| ()));
                 let (templates, wrong) =
-                    Templates::new(stage, Arc::new(move |call| images.element(call)), Arc::new(|_| ()));
+                    Templates::new(stage, Arc::new(move |call| images.element(call)), noted);
                 Place::Here(Box::new(templates), wrong)
             }
         };
