@@ -69,7 +69,8 @@ fn push(url: &str, key: &str, rig: &Rig) -> (u16, Value) {
             }
         }
     }
-    let (status, _, body) = http(url, "POST", "/api/v1/definitions", key, &json!({ "files": files }).to_string());
+    let (status, _, body) =
+        http(url, "POST", "/api/v1/definitions", key, &json!({ "files": files }).to_string());
     (status, serde_json::from_str(&body).unwrap_or(Value::Null))
 }
 
@@ -88,7 +89,8 @@ fn templates_that_need_too_much_are_findings_with_their_place() {
         if code == Some(1) {
             let report: Value = serde_json::from_slice(&out.stdout).unwrap();
             let findings = found(&report, "components");
-            let at = findings.iter().find(|f| f.0 == "template").unwrap_or_else(|| panic!("{name}: {findings:?}"));
+            let at =
+                findings.iter().find(|f| f.0 == "template").unwrap_or_else(|| panic!("{name}: {findings:?}"));
             assert!(at.1.starts_with("components/note.v1/template.html"), "{name}: {at:?}");
         }
     }
@@ -131,7 +133,9 @@ fn children_end_with_their_parent() {
     let children = || -> Vec<String> {
         let all = std::fs::read_dir("/proc").unwrap().flatten();
         all.filter_map(|e| std::fs::read_to_string(e.path().join("stat")).ok())
-            .filter(|stat| stat.rsplit(')').next().unwrap().split_whitespace().nth(1) == Some(&parent.to_string()))
+            .filter(|stat| {
+                stat.rsplit(')').next().unwrap().split_whitespace().nth(1) == Some(&parent.to_string())
+            })
             .map(|stat| stat.split(' ').next().unwrap().to_owned())
             .collect()
     };

@@ -18,6 +18,9 @@ use crate::{
 /// A schedule that ran this many seconds after its time says so.
 const LATE_SECONDS: i64 = 60;
 
+/// A job is quarantined when the process died this often while it worked on it.
+const DEATHS_MAX: u64 = 2;
+
 /// What a tick did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tick {
@@ -25,6 +28,12 @@ pub struct Tick {
     pub done: Vec<String>,
     /// Changesets that a gate or rule stood against, with what it said.
     pub failed: Vec<(String, String)>,
+    /// Of these, changesets that are quarantined: the process died whenever it worked on them.
+    #[serde(default)]
+    pub quarantined: usize,
+    /// Tenants whose schedules could not be looked at, and why. They are looked at again at the next tick.
+    #[serde(default)]
+    pub unread: Vec<(TenantId, String)>,
     /// Channel pointers and key rings that were written again.
     pub repaired: usize,
 }
@@ -34,6 +43,7 @@ struct Settle {
     row: ChangesetRow,
     late_seconds: i64,
     release: Option<String>,
+    quarantined: bool,
 }
 
 #[async_trait]
@@ -53,6 +63,7 @@ impl Action for Settle {
             rows.clear_changeset(&self.row.name).await?;
         }
         let kind = match self.row.state {
+            _ if self.quarantined => "schedule.quarantined",
             ChangesetState::Failed => "schedule.failed",
             _ => "schedule.ran",
         };
@@ -73,7 +84,10 @@ impl Engine {
     pub async fn run_schedules(&self) -> Result<Tick, ReleaseError> {
         let mut tick = Tick::default();
         for tenant in self.db().tenants_with_due_changesets(&stamp(self.now())).await? {
-            self.run_due(&tenant, &mut tick).await?;
+            // What goes wrong for one tenant is no reason to let the others wait.
+            if let Err(error) = self.run_due(&tenant, &mut tick).await {
+                tick.unread.push((tenant, error.to_string()));
+            }
         }
         Ok(tick)
     }
@@ -123,7 +137,24 @@ impl Engine {
             let late_seconds =
                 due.parse::<jiff::Timestamp>().map_or(0, |d| self.now().as_second() - d.as_second());
             let name = row.name.clone();
-            match self.run_changeset(&ctx, &row, publish).await {
+            let job = format!("changeset/{name}/{}", if publish { "publish" } else { "unpublish" });
+            if self.deaths(tenant, &job).await? >= DEATHS_MAX {
+                let message = format!(
+                    "quarantined: the server ended {DEATHS_MAX} times while it worked on this changeset. \
+                     Look for what is unusual in its drafts and definitions, then schedule it again"
+                );
+                tracing::error!(%tenant, changeset = name, "a scheduled changeset is quarantined");
+                let row = ChangesetRow { state: ChangesetState::Failed, message: message.clone(), ..row };
+                self.run(&ctx, Settle { row, late_seconds, release: None, quarantined: true }).await?;
+                self.ended(tenant, &job).await?;
+                tick.quarantined += 1;
+                tick.failed.push((name, message));
+                continue;
+            }
+            self.begun(tenant, &job, &now).await?;
+            let outcome = self.run_changeset(&ctx, &row, publish).await;
+            self.ended(tenant, &job).await?;
+            match outcome {
                 Ok(release) => {
                     let state = match (publish, row.unpublish_at.is_some()) {
                         (true, true) | (true, false) => ChangesetState::Published,
@@ -134,22 +165,40 @@ impl Engine {
                         false => String::new(),
                     };
                     let row = ChangesetRow { state, message, ..row };
-                    self.run(&ctx, Settle { row, late_seconds, release: Some(release) }).await?;
+                    self.run(&ctx, Settle { row, late_seconds, release: Some(release), quarantined: false })
+                        .await?;
                     tick.done.push(name);
                 }
                 // A full disk or lost database is no verdict: it stays due and is tried at the next tick.
-                Err(error @ (ReleaseError::Sql(_) | ReleaseError::Store(_) | ReleaseError::Task(_))) => {
+                Err(error @ (ReleaseError::Sql(_) | ReleaseError::Store(_) | ReleaseError::Busy)) => {
                     return Err(error);
                 }
                 Err(error) => {
                     let message = error.to_string();
                     let row = ChangesetRow { state: ChangesetState::Failed, message: message.clone(), ..row };
-                    self.run(&ctx, Settle { row, late_seconds, release: None }).await?;
+                    self.run(&ctx, Settle { row, late_seconds, release: None, quarantined: false }).await?;
                     tick.failed.push((name, message));
                 }
             }
         }
         Ok(())
+    }
+
+    /// How often a process died while it worked on a job.
+    async fn deaths(&self, tenant: &TenantId, job: &str) -> Result<u64, ReleaseError> {
+        Ok(self.db().read(tenant).await?.rows().attempts(job).await?)
+    }
+
+    async fn begun(&self, tenant: &TenantId, job: &str, now: &str) -> Result<(), ReleaseError> {
+        let mut tx = self.db().write(tenant).await?;
+        tx.rows().begin_attempt(job, now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn ended(&self, tenant: &TenantId, job: &str) -> Result<(), ReleaseError> {
+        let mut tx = self.db().write(tenant).await?;
+        tx.rows().end_attempt(job).await?;
+        Ok(tx.commit().await?)
     }
 
     async fn run_changeset(

@@ -28,6 +28,7 @@ pub struct Metrics {
     ticks: AtomicU64,
     tick_failures: AtomicU64,
     overdue: AtomicU64,
+    quarantined: AtomicU64,
     overdue_seconds_max: AtomicU64,
     purge_failures: AtomicU64,
     webhooks: [AtomicU64; 2],
@@ -91,6 +92,11 @@ impl Metrics {
     pub fn webhooks_sent(&self, arrived: u64, failed: u64) {
         add(&self.webhooks[0], arrived);
         add(&self.webhooks[1], failed);
+    }
+
+    /// Scheduled changesets that were quarantined.
+    pub fn quarantined(&self, more: u64) {
+        self.quarantined.fetch_add(more, Ordering::Relaxed);
     }
 
     /// A round of upkeep.
@@ -186,6 +192,12 @@ impl Metrics {
             ),
             ("ticks_total", "counter", "Rounds of schedules and upkeep.", read(&self.ticks)),
             ("tick_failures_total", "counter", "Rounds that failed.", read(&self.tick_failures)),
+            (
+                "schedules_quarantined_total",
+                "counter",
+                "Scheduled changesets that were given up because the server died while it worked on them.",
+                read(&self.quarantined),
+            ),
             ("schedules_overdue", "gauge", "Schedules whose time has gone by.", read(&self.overdue)),
             (
                 "schedule_overdue_seconds_max",

@@ -173,7 +173,11 @@ async fn work(app: Arc<App>, engine: Engine, stop: CancellationToken) {
                 for (changeset, why) in &tick.failed {
                     tracing::error!(changeset, why, "a schedule could not be kept");
                 }
-                false
+                for (tenant, why) in &tick.unread {
+                    tracing::error!(%tenant, why, "schedules of a tenant cannot be run");
+                }
+                app.metrics.quarantined(tick.quarantined as u64);
+                !tick.unread.is_empty()
             }
             Err(error) => {
                 tracing::error!(%error, "schedules cannot be looked at");

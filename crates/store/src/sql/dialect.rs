@@ -5,8 +5,11 @@ use sqlx::{AnyConnection, AnyPool, Executor, Row};
 use super::SqlError;
 
 /// Migrations in order; the version is the position from 1. A released migration is never edited.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001_state.sql"), include_str!("../../migrations/0002_outbox.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_state.sql"),
+    include_str!("../../migrations/0002_outbox.sql"),
+    include_str!("../../migrations/0003_attempts.sql"),
+];
 
 /// The engine behind a [`super::Db`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

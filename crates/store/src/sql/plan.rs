@@ -129,6 +129,49 @@ impl Db {
 }
 
 impl Rows<'_> {
+    /// How often a job was begun and did not end: the processes that worked on it died.
+    ///
+    /// # Errors
+    /// When the database refuses or holds damaged values.
+    pub async fn attempts(&mut self, job: &str) -> Result<u64, SqlError> {
+        let row = sqlx::query("SELECT begun FROM attempts WHERE tenant = $1 AND job = $2")
+            .bind(self.t())
+            .bind(job.to_owned())
+            .fetch_optional(&mut *self.conn)
+            .await?;
+        row.map_or(Ok(0), |row| unsigned(&row, "begun"))
+    }
+
+    /// Notes that a job begins.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn begin_attempt(&mut self, job: &str, at: &str) -> Result<(), SqlError> {
+        sqlx::query(
+            "INSERT INTO attempts (tenant, job, begun, begun_at) VALUES ($1, $2, 1, $3) \
+             ON CONFLICT (tenant, job) DO UPDATE SET begun = attempts.begun + 1, begun_at = excluded.begun_at",
+        )
+        .bind(self.t())
+        .bind(job.to_owned())
+        .bind(at.to_owned())
+        .execute(&mut *self.conn)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that a job has ended, well or not.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn end_attempt(&mut self, job: &str) -> Result<(), SqlError> {
+        sqlx::query("DELETE FROM attempts WHERE tenant = $1 AND job = $2")
+            .bind(self.t())
+            .bind(job.to_owned())
+            .execute(&mut *self.conn)
+            .await?;
+        Ok(())
+    }
+
     /// The working definitions.
     ///
     /// # Errors
