@@ -7,7 +7,7 @@ mod error;
 mod output;
 mod pages;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 use serde_json::json;
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     };
     if cli.serves() {
         pages::prefer_huge();
+        ashlar_server::raise_open_files();
     }
     output::start_logging(cli.log.as_deref());
     // Another part of the process may have chosen a provider; any will do.
@@ -38,7 +39,10 @@ fn main() -> ExitCode {
         }
     };
     let format = cli.format();
-    match runtime.block_on(commands::run(cli)) {
+    let done = runtime.block_on(commands::run(cli));
+    // Work that was left behind must not keep the process alive.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match done {
         Ok(code) => code,
         Err(error) => error.report(format),
     }

@@ -33,7 +33,7 @@ pub use problem::Problem;
 pub use purge::{Purge, purge_between};
 pub use release_view::{ReleaseRoots, ReleaseView};
 pub use respond::{
-    Answer, GRAPHQL, RequestParts, Written, answer, write_answer, write_graphql, write_problem,
+    Answer, GRAPHQL, RequestParts, Written, answer, share_answer, write_answer, write_graphql, write_problem,
 };
 pub use site::feed_findings;
 pub use trace::Traceparent;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ashlar_delivery::{
-    Answer, GRAPHQL, Problem, RequestParts, Traceparent, write_answer, write_graphql, write_problem,
+    Answer, GRAPHQL, Problem, RequestParts, Traceparent, share_answer, write_graphql, write_problem,
 };
 use axum::{
     Router,
@@ -16,7 +16,7 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
-use super::{Caller, Source};
+use super::{Caller, Source, stalled};
 
 /// A router that answers every request from the releases of `source`, and 404 where delivery has nothing.
 pub fn router(source: Arc<dyn Source>) -> Router {
@@ -46,6 +46,7 @@ async fn handle(State(source): State<Arc<dyn Source>>, request: Request) -> Resp
         )
         .help("send `Content-Type: application/json`")),
         Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) if stalled(&error) => Err(too_slow()),
         Ok(Err(_)) => Err(Problem::new(
             413,
             "body-too-large",
@@ -53,10 +54,13 @@ async fn handle(State(source): State<Arc<dyn Source>>, request: Request) -> Resp
             format!("the body has more than {BODY_BYTES_MAX} bytes"),
         )
         .help("send `documentId` of a persisted document instead of its text")),
-        Err(_) => Err(Problem::new(408, "request-timeout", "Request timeout", "the body came too slowly")
-            .help("send it again")),
+        Err(_) => Err(too_slow()),
     };
     deliver(source.as_ref(), &parts, Some(body)).await
+}
+
+fn too_slow() -> Problem {
+    Problem::new(408, "request-timeout", "Request timeout", "the body came too slowly").help("send it again")
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
@@ -90,6 +94,7 @@ pub async fn deliver(
         extra_head: b"",
     };
     let mut out = Vec::with_capacity(4 << 10);
+    let mut shared = None;
     let at = query.and_then(|q| q.split('&').find_map(|p| p.strip_prefix("at=")));
     let at = at.map(|at| percent_encoding::percent_decode_str(at).decode_utf8_lossy());
     let resolved = match source.resolve(&caller).filter(|_| at.is_none()) {
@@ -101,9 +106,11 @@ pub async fn deliver(
             parts.private = !resolved.public;
             parts.developer = resolved.developer;
             let answered = match body {
-                Some(Ok(body)) => Some(write_graphql(&resolved.release, &parts, &body, &mut out)),
+                Some(Ok(body)) => {
+                    Some(write_graphql(&resolved.release, &parts, &body, &mut out, &mut shared))
+                }
                 Some(Err(problem)) => Some(write_problem(&problem, &parts, &mut out)),
-                None => write_answer(&resolved.release, &parts, &mut out),
+                None => share_answer(&resolved.release, &parts, &mut out, &mut shared),
             };
             let counted = caller.key.is_some() || parts.path == GRAPHQL;
             if counted && answered.is_some_and(|w| matches!(w.status, 200 | 304)) {
@@ -119,7 +126,7 @@ pub async fn deliver(
         Err(problem) => write_problem(&problem, &parts, &mut out),
     };
     source.served(written.status, written.head_len + written.body_len);
-    response(Answer::read(out, written))
+    response(Answer::read(out, written, shared))
 }
 
 fn response(answer: Answer) -> Response {

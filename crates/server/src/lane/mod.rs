@@ -5,15 +5,19 @@
 //! same function, and gives the same bytes.
 
 mod accept;
+mod bodies;
+mod budget;
 mod clock;
 mod config;
 mod connection;
 mod door;
 mod handover;
 mod parse;
+mod progress;
 mod source;
 
 pub use accept::serve;
+pub use bodies::stalled;
 pub use config::LaneConfig;
 pub use door::{deliver, router};
 pub use source::{Caller, Resolved, Source};
