@@ -268,6 +268,9 @@ fn addresses_have_limits_and_known_keys_are_not_touched_by_them() {
         assert!(refused(&answers) > 5, "{path}: {answers:?}");
     }
     assert!(refused(&many("/preview/none/", "")) > 5);
+    let figures = http(&site.url, "GET", "/metrics", &site.admin, "").2;
+    let limited = figures.lines().find_map(|l| l.strip_prefix("ashlar_requests_limited_total ")).unwrap();
+    assert!(limited.parse::<u32>().unwrap() > 20, "{limited}");
     assert_eq!(refused(&many("/v1/entries/note/short", "")), 0, "public reads have no limit of their own");
     assert_eq!(refused(&many("/v1/entries/note/short", &site.admin)), 0);
     assert_eq!(site.get("/api/v1/channels", &site.admin).0, 200);
@@ -332,15 +335,21 @@ fn ends(child: &mut Child, within: Duration) -> bool {
 
 #[tokio::test]
 async fn a_stop_signal_is_not_held_up_by_clients() {
-    let mut site = Site::new(&[("shutdown_seconds_max", 1)]);
-    let (send, _ended) = window_0(&site).await;
-    let (_, _bodies) = ask(&send, &site, "/v1/notes/long", 20).await;
-    let _half = [
-        site.said("PRI * HTTP/2.0"),
-        site.said("GET /v1"),
-        site.said("GET /v1/changes HTTP/1.1\r\nhost: x\r\n\r\n"),
-    ];
-    let pid = site.server.0.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    assert!(ends(&mut site.server.0, Duration::from_secs(10)));
+    for (patience, signals) in [(1, 1), (600, 2)] {
+        let mut site = Site::new(&[("shutdown_seconds_max", patience)]);
+        let (send, _ended) = window_0(&site).await;
+        let (_, _bodies) = ask(&send, &site, "/v1/notes/long", 20).await;
+        let _half = [
+            site.said("PRI * HTTP/2.0"),
+            site.said("GET /v1"),
+            site.said("GET /v1/changes HTTP/1.1\r\nhost: x\r\n\r\n"),
+        ];
+        let pid = site.server.0.id().to_string();
+        for _ in 0..signals {
+            assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+            // Two signals at once may be one.
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        assert!(ends(&mut site.server.0, Duration::from_secs(10)), "{signals} signals end the server");
+    }
 }

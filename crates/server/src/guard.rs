@@ -13,6 +13,7 @@ use crate::{
     address::{Address, Limits, client_address},
     app::App,
     auth::bearer,
+    lane::count,
     problem::ApiError,
 };
 
@@ -51,8 +52,9 @@ fn door(request: &Request) -> Door<'_> {
     }
 }
 
-fn too_many(address: Address, per_second: f64, what: &str, setting: &str) -> Response {
+fn too_many(guard: &Guard, address: Address, per_second: f64, what: &str, setting: &str) -> Response {
     let detail = format!("more than {per_second} {what} per second from {address}");
+    count(&guard.app.metrics.lane.limited, 1);
     let help = format!("wait a moment, send a known key, or raise {setting}");
     ApiError::new(429, "too-many-requests", detail, help).into_response()
 }
@@ -67,7 +69,7 @@ pub async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next
         Door::Key(_) => {
             let spent = || {
                 let setting = "server.failed_keys_per_second_max";
-                too_many(address, guard.failed.per_second(), "requests with unknown keys", setting)
+                too_many(&guard, address, guard.failed.per_second(), "requests with unknown keys", setting)
             };
             if guard.failed.is_spent(&address) {
                 return spent();
@@ -80,11 +82,11 @@ pub async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next
         }
         Door::Costly if !guard.keyless.take(address) => {
             let setting = "server.requests_per_second_max";
-            too_many(address, guard.keyless.per_second(), "requests without a key", setting)
+            too_many(&guard, address, guard.keyless.per_second(), "requests without a key", setting)
         }
         Door::Public if guard.reads.as_ref().is_some_and(|reads| !reads.take(address)) => {
             let per_second = guard.reads.as_ref().map_or(0.0, |reads| reads.per_second());
-            too_many(address, per_second, "reads without a key", "server.reads_per_second_max")
+            too_many(&guard, address, per_second, "reads without a key", "server.reads_per_second_max")
         }
         Door::Costly | Door::Public => next.run(request).await,
     }

@@ -126,7 +126,7 @@ pub async fn serve(
         router = router.merge(api::router(api, options.config.body_bytes_max));
     }
     let router = router.fallback_service(lane::router(source.clone()));
-    let config = lane_config(&options.config);
+    let config = LaneConfig { figures: app.metrics.lane.clone(), ..lane_config(&options.config) };
     let guarding = Arc::new(Guard {
         app: app.clone(),
         keyless: Limits::new(options.config.requests_per_second_max),

@@ -2,13 +2,13 @@ use std::{
     collections::HashMap,
     future::Future,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use axum::Router;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::AbortHandle,
     time::MissedTickBehavior,
@@ -16,15 +16,19 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    LaneConfig, Source,
+    Figures, LaneConfig, Source,
     budget::Budget,
     clock::Clock,
     connection::{self, Shared, Slot},
+    count,
 };
 use crate::address::Address;
 
 /// How often deadlines are looked at and the date is renewed.
 const TICK: Duration = Duration::from_millis(200);
+/// Bytes that the kernel takes from us for a client before it has sent those before.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT_BYTES: u32 = 128 << 10;
 /// How often a full server looks for idle connections to close.
 const ROOM: Duration = Duration::from_millis(50);
 
@@ -40,12 +44,14 @@ type Open = Arc<Mutex<Listed>>;
 /// Takes a connection out of the list when its task ends, however it ends.
 struct Leave {
     open: Open,
+    figures: Arc<Figures>,
     number: u64,
     address: Address,
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
+        self.figures.open.fetch_sub(1, Ordering::Relaxed);
         let mut open = lock(&self.open);
         open.slots.remove(&self.number);
         if let Some(count) = open.addresses.get_mut(&self.address) {
@@ -100,6 +106,7 @@ pub async fn serve(
         let address = Address::from(peer.ip());
         let most = shared.config.connections_per_address_max;
         if most > 0 && lock(&open).addresses.get(&address).is_some_and(|count| *count >= most) {
+            count(&shared.config.figures.refused, 1);
             tracing::debug!(%address, most, "a connection was refused: the address has too many");
             continue;
         }
@@ -108,7 +115,7 @@ pub async fn serve(
             () = shutdown.as_mut() => break,
             permit = place(&limit, &open, &shared.config) => permit,
         };
-        let _ = stream.set_nodelay(true);
+        prepare(&stream);
         number += 1;
         let idle_ms = u64::try_from(shared.config.idle.as_millis()).unwrap_or(u64::MAX);
         let slot = Arc::new(Slot::new(shared.clock.now_ms().saturating_add(idle_ms)));
@@ -117,7 +124,9 @@ pub async fn serve(
             open.slots.insert(number, (slot.clone(), None));
             *open.addresses.entry(address).or_insert(0) += 1;
         }
-        let leave = Leave { open: open.clone(), number, address };
+        let figures = shared.config.figures.clone();
+        count(&figures.open, 1);
+        let leave = Leave { open: open.clone(), figures, number, address };
         let (shared, of_task) = (shared.clone(), slot);
         let task = tokio::spawn(async move {
             let _held = (permit, leave);
@@ -157,7 +166,9 @@ async fn place(limit: &Arc<Semaphore>, open: &Open, config: &LaneConfig) -> Opti
             .filter_map(|(slot, abort)| Some((slot.idle_since(config), abort.clone()?)))
             .collect();
         idle.sort_unstable_by_key(|(since, _)| *since);
-        for (_, abort) in idle.into_iter().take(config.connections_max / 64 + 1) {
+        idle.truncate(config.connections_max / 64 + 1);
+        count(&config.figures.displaced, idle.len());
+        for (_, abort) in idle {
             abort.abort();
         }
         if let Ok(permit) = tokio::time::timeout(ROOM, limit.clone().acquire_owned()).await {
@@ -174,19 +185,30 @@ async fn sweep(shared: Arc<Shared>, open: Open) {
         ticks.tick().await;
         shared.clock.tick();
         let now = shared.clock.now_ms();
-        close(&open, |slot| slot.is_over(now, &shared.config));
+        let late = close(&open, |slot| slot.is_over(now, &shared.config));
+        count(&shared.config.figures.late, late);
     }
 }
 
-/// Ends the connections that `which` says.
-fn close(open: &Open, which: impl Fn(&Slot) -> bool) {
+/// Sets the options of a new connection. One that cannot be set is gone already, or does without.
+fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    // Otherwise the kernel takes megabytes for a client that reads nothing, and says for long that it takes no more from
+    // us for a client that reads slowly.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+}
+
+/// Ends the connections that `which` says, and counts them.
+fn close(open: &Open, which: impl Fn(&Slot) -> bool) -> usize {
     let ended: Vec<AbortHandle> = lock(open)
         .slots
         .values()
         .filter(|(slot, _)| which(slot))
         .filter_map(|(_, abort)| abort.clone())
         .collect();
-    for abort in ended {
+    for abort in &ended {
         abort.abort();
     }
+    ended.len()
 }

@@ -18,7 +18,7 @@ use futures::FutureExt as _;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::{budget::Charge, connection::Shared, progress::Progress};
+use super::{budget::Charge, connection::Shared, count, progress::Progress};
 
 /// Answers are given out in pieces of this size, so that hyper asks again when the client has taken one.
 const PIECE_BYTES: usize = 32 << 10;
@@ -137,6 +137,7 @@ impl Answering {
         let (budget, config) = (&open.shared.budget, &open.shared.config);
         let charge = budget.hold(&rest, &open.progress, config.answer_bytes_per_connection);
         if charge.is_none() {
+            count(&config.figures.answers_refused, 1);
             let mut refused = hyper::Response::new(Self {
                 inner: Body::empty(),
                 rest: Bytes::from_static(NO_ROOM.as_bytes()),

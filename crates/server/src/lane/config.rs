@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use super::Figures;
 use crate::address::{Address, Limits};
 
 /// Bounds of the lane.
@@ -27,6 +28,8 @@ pub struct LaneConfig {
     pub answer_bytes_per_connection: usize,
     /// How often an address may read without a key; `None` for no limit.
     pub reads: Option<Arc<Limits<Address>>>,
+    /// Where connections are counted.
+    pub figures: Arc<Figures>,
 }
 
 impl Default for LaneConfig {
@@ -43,6 +46,7 @@ impl Default for LaneConfig {
             answer_bytes: 256 << 20,
             answer_bytes_per_connection: 64 << 20,
             reads: None,
+            figures: Arc::default(),
         }
     }
 }

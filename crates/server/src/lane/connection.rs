@@ -19,7 +19,7 @@ use super::{
     LaneConfig, Source,
     budget::Budget,
     clock::Clock,
-    handover,
+    count, handover,
     parse::{Parsed, Plain, parse},
     progress::{Progress, Verdict},
 };
@@ -232,6 +232,7 @@ async fn send(stream: &mut TcpStream, bytes: &[u8], shared: &Shared, slot: &Slot
     let counted = bytes.len() > UNCOUNTED_BYTES_MAX;
     let charge = counted.then(|| shared.budget.take(bytes.len()));
     if matches!(charge, Some(None)) {
+        count(&shared.config.figures.answers_refused, 1);
         return Err(io::Error::other("too many answers wait to be read"));
     }
     while sent < bytes.len() {

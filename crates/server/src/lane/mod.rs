@@ -11,6 +11,7 @@ mod clock;
 mod config;
 mod connection;
 mod door;
+mod figures;
 mod handover;
 mod parse;
 mod progress;
@@ -20,6 +21,8 @@ pub use accept::serve;
 pub use bodies::stalled;
 pub use config::LaneConfig;
 pub use door::{deliver, router};
+pub use figures::Figures;
+pub(crate) use figures::count;
 pub use source::{Caller, Resolved, Source};
 
 #[cfg(test)]
