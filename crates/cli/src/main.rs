@@ -8,7 +8,7 @@ mod isolation;
 mod output;
 mod pages;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 use serde_json::json;
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     };
     if cli.serves() {
         pages::prefer_huge();
+        ashlar_server::raise_open_files();
     }
     output::start_logging(cli.log.as_deref());
     isolation::start();
@@ -43,7 +44,10 @@ fn main() -> ExitCode {
         }
     };
     let format = cli.format();
-    match runtime.block_on(commands::run(cli)) {
+    let done = runtime.block_on(commands::run(cli));
+    // Work that was left behind must not keep the process alive.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match done {
         Ok(code) => code,
         Err(error) => error.report(format),
     }

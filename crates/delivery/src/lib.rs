@@ -33,8 +33,8 @@ pub use problem::Problem;
 pub use purge::{Purge, purge_between};
 pub use release_view::{ReleaseRoots, ReleaseView};
 pub use respond::{
-    Answer, GRAPHQL, Quick, RequestParts, Written, answer, busy, write_answer, write_graphql, write_problem,
-    write_quick, write_quick_graphql,
+    Answer, GRAPHQL, Quick, RequestParts, Written, answer, busy, share_answer, share_graphql, write_answer,
+    write_graphql, write_problem, write_quick,
 };
 pub use site::feed_findings;
 pub use trace::Traceparent;

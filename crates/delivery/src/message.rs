@@ -1,5 +1,7 @@
 //! The parts of an HTTP/1.1 message, written into a buffer.
 
+use bytes::Bytes;
+
 use crate::{
     ReleaseView, RequestParts,
     respond::{CACHE_CONTROL_PRIVATE, Failure, Written},
@@ -11,6 +13,8 @@ pub(crate) struct Out<'b> {
     pub(crate) buf: &'b mut Vec<u8>,
     pub(crate) start: usize,
     pub(crate) pace: Pace,
+    /// Takes a body that is kept in memory, for callers that can send it from there.
+    pub(crate) shared: Option<&'b mut Option<Bytes>>,
 }
 
 /// How much work an answer may take.
@@ -36,6 +40,9 @@ impl Out<'_> {
     /// Drops what was written of this answer and starts it with a status.
     pub(crate) fn status(&mut self, status: u16) {
         self.buf.truncate(self.start);
+        if let Some(shared) = &mut self.shared {
+            **shared = None;
+        }
         let line: &[u8] = match status {
             200 => b"HTTP/1.1 200 OK\r\n",
             301 => b"HTTP/1.1 301 Moved Permanently\r\n",

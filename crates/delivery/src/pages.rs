@@ -17,7 +17,7 @@ use crate::{
     list,
     message::{Out, Pace},
     query,
-    respond::{Failure, Head, Written, content},
+    respond::{Content, Failure, Head, Written, content},
     views::{CACHE_CONTROL, INCLUDE_DEPTH_MAX, View},
 };
 
@@ -246,11 +246,7 @@ pub(crate) fn answer(
             content_type: asset.media_type.as_bytes(),
             by_accept: false,
         };
-        let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
-            buf.extend_from_slice(&asset.bytes);
-            Ok(())
-        };
-        return Some(content(view, parts, &head, asset.bytes.len(), &body, out));
+        return Some(content(view, parts, &head, asset.bytes.len(), &Content::Kept(&asset.bytes), out));
     }
     let decoded = percent_encoding::percent_decode_str(parts.path).decode_utf8_lossy();
     if decoded == "/" {
@@ -279,11 +275,7 @@ pub(crate) fn answer(
                 content_type,
                 by_accept: false,
             };
-            let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
-                buf.extend_from_slice(&composed.body);
-                Ok(())
-            };
-            Some(content(view, parts, &head, composed.body.len(), &body, out))
+            Some(content(view, parts, &head, composed.body.len(), &Content::Kept(&composed.body), out))
         }
         Ok(None) => {
             // What somebody wrote on where a path leads comes before what follows from languages.

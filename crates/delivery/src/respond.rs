@@ -137,28 +137,41 @@ pub fn write_quick(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<u
 
 fn write_at(view: &ReleaseView, parts: &RequestParts<'_>, pace: Pace, out: &mut Vec<u8>) -> Quick {
     let start = out.len();
-    let mut out = Out { buf: out, start, pace };
+    answer_into(view, parts, &mut Out { buf: out, start, pace, shared: None })
+}
+
+/// Like [`write_answer`] when `patient`, else like [`write_quick`]; but a body that is kept in memory anyway is put into
+/// `shared` instead of being copied behind the head.
+pub fn share_answer(
+    view: &ReleaseView,
+    parts: &RequestParts<'_>,
+    patient: bool,
+    out: &mut Vec<u8>,
+    shared: &mut Option<Bytes>,
+) -> Quick {
+    let start = out.len();
+    let pace = if patient { Pace::Any } else { Pace::Quick };
+    answer_into(view, parts, &mut Out { buf: out, start, pace, shared: Some(shared) })
+}
+
+fn answer_into(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Out<'_>) -> Quick {
     let result = match parts.path.strip_prefix("/v1/entries/") {
         Some(rest) => match method(parts) {
             Err(e) => Err(e),
             Ok(()) => match rest.split_once('/') {
-                Some((type_name, id)) => entry(view, parts, type_name, id, &mut out),
-                None => entries(view, parts, rest, &mut out),
+                Some((type_name, id)) => entry(view, parts, type_name, id, out),
+                None => entries(view, parts, rest, out),
             },
         },
-        None if parts.path == GRAPHQL => {
-            method(parts).and_then(|()| graphql::answer_get(view, parts, &mut out))
-        }
+        None if parts.path == GRAPHQL => method(parts).and_then(|()| graphql::answer_get(view, parts, out)),
         None => match view.definitions.views.route(parts.path) {
-            Some((at, shape, slug)) => {
-                method(parts).and_then(|()| shaped(view, parts, at, shape, slug, &mut out))
-            }
+            Some((at, shape, slug)) => method(parts).and_then(|()| shaped(view, parts, at, shape, slug, out)),
             None => {
-                let answered = match pages::answer(view, parts, &mut out) {
+                let answered = match pages::answer(view, parts, out) {
                     Some(answered) => answered,
-                    None => match site::answer(view, parts, &mut out) {
+                    None => match site::answer(view, parts, out) {
                         Some(answered) => answered,
-                        None => match pages::missing(view, parts, &mut out) {
+                        None => match pages::missing(view, parts, out) {
                             Ok(Some(written)) => Ok(written),
                             Ok(None) => return Quick::Nothing,
                             Err(failure) => Err(failure),
@@ -170,34 +183,38 @@ fn write_at(view: &ReleaseView, parts: &RequestParts<'_>, pace: Pace, out: &mut 
         },
     };
     if matches!(result, Err(Failure::Heavy)) {
-        out.buf.truncate(start);
+        out.buf.truncate(out.start);
         return Quick::Heavy;
     }
-    Quick::Written(finish(view, parts, result, &mut out))
+    Quick::Written(finish(view, parts, result, out))
 }
 
-/// Answers `POST /graphql` with this body, like [`write_answer`].
+/// Answers `POST /graphql` with this body, like [`share_answer`].
 pub fn write_graphql(
     view: &ReleaseView,
     parts: &RequestParts<'_>,
     body: &[u8],
     out: &mut Vec<u8>,
+    shared: &mut Option<Bytes>,
 ) -> Written {
     let start = out.len();
-    let mut out = Out { buf: out, start, pace: Pace::Any };
+    let mut out = Out { buf: out, start, pace: Pace::Any, shared: Some(shared) };
     let result = graphql::answer_post(view, parts, body, &mut out);
     finish(view, parts, result, &mut out)
 }
 
-/// As [`write_graphql`], for threads that serve: what takes long is left to others.
-pub fn write_quick_graphql(
+/// Like [`write_graphql`] when `patient`; otherwise what takes long is left to others.
+pub fn share_graphql(
     view: &ReleaseView,
     parts: &RequestParts<'_>,
     body: &[u8],
+    patient: bool,
     out: &mut Vec<u8>,
+    shared: &mut Option<Bytes>,
 ) -> Quick {
     let start = out.len();
-    let mut out = Out { buf: out, start, pace: Pace::Quick };
+    let pace = if patient { Pace::Any } else { Pace::Quick };
+    let mut out = Out { buf: out, start, pace, shared: Some(shared) };
     match graphql::answer_post(view, parts, body, &mut out) {
         Err(Failure::Heavy) => {
             out.buf.truncate(start);
@@ -235,21 +252,24 @@ pub fn busy() -> Problem {
 /// Writes a problem as an HTTP/1.1 message at the end of `out`.
 pub fn write_problem(problem_: &Problem, parts: &RequestParts<'_>, out: &mut Vec<u8>) -> Written {
     let start = out.len();
-    problem(problem_, None, parts, &mut Out { buf: out, start, pace: Pace::Any })
+    problem(problem_, None, parts, &mut Out { buf: out, start, pace: Pace::Any, shared: None })
 }
 
 /// [`write_answer`] taken apart, for doors that do not speak HTTP/1.1 themselves.
 pub fn answer(view: &ReleaseView, parts: &RequestParts<'_>) -> Option<Answer> {
     let mut out = Vec::with_capacity(4096);
-    let written = write_answer(view, parts, &mut out)?;
-    Some(Answer::read(out, written))
+    let mut shared = None;
+    let Quick::Written(written) = share_answer(view, parts, true, &mut out, &mut shared) else { return None };
+    Some(Answer::read(out, written, shared))
 }
 
 impl Answer {
-    /// Takes apart what [`write_answer`] or [`write_problem`] wrote into an empty buffer.
-    pub fn read(mut message: Vec<u8>, written: Written) -> Self {
-        let body = Bytes::from(message.split_off(written.head_len.min(message.len())));
-        let head = String::from_utf8_lossy(&message);
+    /// Takes apart what [`share_answer`] or [`write_problem`] wrote into an empty buffer, and the body beside it.
+    pub fn read(message: Vec<u8>, written: Written, shared: Option<Bytes>) -> Self {
+        let message = Bytes::from(message);
+        let head_len = written.head_len.min(message.len());
+        let body = shared.unwrap_or_else(|| message.slice(head_len..));
+        let head = String::from_utf8_lossy(&message[..head_len]);
         let headers = head
             .lines()
             .skip(1)
@@ -291,7 +311,7 @@ fn problem(p: &Problem, release: Option<&str>, parts: &RequestParts<'_>, out: &m
     if p.status == 401 {
         out.header("www-authenticate", &[b"Bearer"]);
     }
-    if p.code == "busy" {
+    if matches!(p.status, 429 | 503) {
         out.header("retry-after", &[b"1"]);
     }
     out.header("cache-control", &[b"no-store"]);
@@ -354,13 +374,33 @@ pub(crate) struct Head<'a> {
 /// The content type of entries, lists and views.
 const JSON: &[u8] = b"application/json";
 
-/// Writes an answer with content; `body` is called only when its bytes are needed.
+/// Where the body of an answer is.
+pub(crate) enum Content<'a> {
+    /// In memory, shared.
+    Kept(&'a Bytes),
+    /// In the store.
+    Stored(&'a Digest),
+}
+
+impl Content<'_> {
+    fn write(&self, view: &ReleaseView, buf: &mut Vec<u8>) -> Result<(), Failure> {
+        match self {
+            Self::Kept(bytes) => buf.extend_from_slice(bytes),
+            Self::Stored(digest) => {
+                view.objects.read_into(digest, buf)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes an answer with content; `body` is read only when its bytes are needed.
 pub(crate) fn content(
     view: &ReleaseView,
     parts: &RequestParts<'_>,
     head: &Head<'_>,
     len: usize,
-    body: &dyn Fn(&mut Vec<u8>) -> Result<(), Failure>,
+    body: &Content<'_>,
     out: &mut Out<'_>,
 ) -> Result<Written, Failure> {
     let mut encoded = None;
@@ -372,8 +412,11 @@ pub(crate) fn content(
         }
         let mut failure = None;
         let compressed = view.caches.compressed(head.digest, encoding, || {
+            if let Content::Kept(bytes) = body {
+                return Some(Bytes::clone(bytes));
+            }
             let mut plain = Vec::with_capacity(len);
-            body(&mut plain).map_err(|e| failure = Some(e)).ok()?;
+            body.write(view, &mut plain).map_err(|e| failure = Some(e)).ok()?;
             Some(Bytes::from(plain))
         });
         if let Some(failure) = failure {
@@ -436,11 +479,25 @@ pub(crate) fn content(
     if parts.method == "HEAD" {
         return Ok(Written { status, head_len, body_len: 0 });
     }
-    match encoded {
-        Some((_, bytes)) => out.buf.extend_from_slice(&bytes),
-        None => body(out.buf)?,
-    }
-    let body_len = out.buf.len() - out.start - head_len;
+    let kept = match (&encoded, body) {
+        (Some((_, bytes)), _) => Some(bytes),
+        (None, Content::Kept(bytes)) => Some(*bytes),
+        (None, Content::Stored(_)) => None,
+    };
+    let body_len = match (kept, &mut out.shared) {
+        (Some(bytes), Some(shared)) => {
+            **shared = Some(Bytes::clone(bytes));
+            bytes.len()
+        }
+        (Some(bytes), None) => {
+            out.buf.extend_from_slice(bytes);
+            bytes.len()
+        }
+        (None, _) => {
+            body.write(view, out.buf)?;
+            out.buf.len() - out.start - head_len
+        }
+    };
     if body_len != sent_len {
         return Err(DeliveryError::Object(head.digest).into());
     }
@@ -537,11 +594,7 @@ fn whole(
         content_type: JSON,
         by_accept: false,
     };
-    let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
-        view.objects.read_into(&record.digest, buf)?;
-        Ok(())
-    };
-    content(view, parts, &head, record.len as usize, &body, out)
+    content(view, parts, &head, record.len as usize, &Content::Stored(&record.digest), out)
 }
 
 fn decode(part: &str) -> Cow<'_, str> {
@@ -605,10 +658,11 @@ fn entries(
     if page.keys.len() < SURROGATE_BYTES_MAX {
         surrogate.extend(&page.keys);
     }
+    let body = Bytes::from(page.body);
     let head = Head {
         contract: ("", 0),
         locale: wanted.as_slice().first().map(Locale::as_str).unwrap_or_default(),
-        digest: Digest::of(&page.body),
+        digest: Digest::of(&body),
         surrogate: &surrogate,
         cache_control: CACHE_CONTROL,
         locale_named,
@@ -616,11 +670,7 @@ fn entries(
         content_type: JSON,
         by_accept: false,
     };
-    let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
-        buf.extend_from_slice(&page.body);
-        Ok(())
-    };
-    content(view, parts, &head, page.body.len(), &body, out)
+    content(view, parts, &head, body.len(), &Content::Kept(&body), out)
 }
 
 fn shaped(
@@ -668,11 +718,7 @@ fn shaped(
         content_type: JSON,
         by_accept: false,
     };
-    let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
-        buf.extend_from_slice(&composed.body);
-        Ok(())
-    };
-    content(view, parts, &head, composed.body.len(), &body, out)
+    content(view, parts, &head, composed.body.len(), &Content::Kept(&composed.body), out)
 }
 
 /// The surrogate keys of everything that was read, or those of their types when the header would be too long.

@@ -19,7 +19,7 @@ use crate::{
     list,
     message::{Out, Pace},
     query,
-    respond::{Failure, Head, Written, content, cut, wanted},
+    respond::{Content, Failure, Head, Written, content, cut, wanted},
     views::CACHE_CONTROL,
 };
 
@@ -149,11 +149,7 @@ fn write(
         content_type,
         by_accept: false,
     };
-    let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
-        buf.extend_from_slice(&composed.body);
-        Ok(())
-    };
-    content(view, parts, &head, composed.body.len(), &body, out)
+    content(view, parts, &head, composed.body.len(), &Content::Kept(&composed.body), out)
 }
 
 type Made = (String, Locale, BTreeSet<TypeName>);

@@ -62,8 +62,10 @@ fn post(release: &ashlar_delivery::ReleaseView, body: &str, developer: bool) -> 
         extra_head: b"",
     };
     let mut out = Vec::new();
-    let written = write_graphql(release, &parts, body.as_bytes(), &mut out);
-    (written.status, serde_json::from_slice(&out[written.head_len..]).unwrap())
+    let mut shared = None;
+    let written = write_graphql(release, &parts, body.as_bytes(), &mut out, &mut shared);
+    let body = shared.as_deref().unwrap_or(&out[written.head_len..]);
+    (written.status, serde_json::from_slice(body).unwrap())
 }
 
 #[test]

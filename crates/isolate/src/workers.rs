@@ -224,7 +224,11 @@ mod tests {
         let wait = Arc::new(Mutex::new(wait));
         for _ in 0..10 {
             let wait = wait.clone();
-            workers.spawn(&tenant("a"), move || drop(wait.lock().unwrap().recv())).unwrap();
+            workers
+                .spawn(&tenant("a"), move || {
+                    let _ = wait.lock().unwrap().recv();
+                })
+                .unwrap();
         }
         // All of `a`'s jobs wait for the channel; `b` gets its result all the same.
         let answer = tokio::time::timeout(Duration::from_secs(20), workers.run(&tenant("b"), || 7)).await;
@@ -237,7 +241,11 @@ mod tests {
     async fn waiting_work_is_bounded_and_given_up_work_is_not_done() {
         let workers = Workers::with(1).unwrap();
         let (free, wait) = mpsc::channel::<()>();
-        workers.spawn(&tenant("a"), move || drop(wait.recv())).unwrap();
+        workers
+            .spawn(&tenant("a"), move || {
+                let _ = wait.recv();
+            })
+            .unwrap();
         let done = Arc::new(AtomicUsize::new(0));
         let counted = done.clone();
         let a = tenant("a");

@@ -97,6 +97,30 @@ pub struct ServerConfig {
     pub shutdown_seconds_max: u64,
     /// Requests per second and key (or address, without a key) on the management API.
     pub requests_per_second_max: u32,
+    /// Requests with an unknown key, per second and address. 0 means no limit.
+    pub failed_keys_per_second_max: u32,
+    /// Public reads without a key, per second and address. 0 means no limit.
+    pub reads_per_second_max: u32,
+    /// Open connections. Lower when the process may open few files.
+    pub connections_max: usize,
+    /// Open connections per address. 0 means no limit.
+    pub connections_per_address_max: usize,
+    /// How long the head of a request, or the preface of HTTP/2, may take after its first byte, in seconds.
+    pub head_seconds_max: u64,
+    /// How long a connection may stay open without a request, in seconds.
+    pub idle_seconds_max: u64,
+    /// How long the body of a request may make no progress, in seconds.
+    pub body_stall_seconds_max: u64,
+    /// How long a client may accept nothing of an answer, in seconds.
+    pub write_stall_seconds_max: u64,
+    /// Bytes of answers that clients have not read yet, in the whole process.
+    pub answer_bytes_max: usize,
+    /// Bytes of answers that clients have not read yet, per HTTP/2 connection.
+    pub answer_bytes_per_connection_max: usize,
+    /// Clients that follow `/v1/changes`.
+    pub streams_max: usize,
+    /// Streams of `/v1/changes` per key (or address, without a key).
+    pub streams_per_client_max: usize,
     /// Whether webhooks may be sent without TLS and into private networks.
     pub webhooks_to_private: bool,
 }
@@ -229,6 +253,18 @@ impl Default for ServerConfig {
             request_seconds_max: 60,
             shutdown_seconds_max: 15,
             requests_per_second_max: 500,
+            failed_keys_per_second_max: 20,
+            reads_per_second_max: 0,
+            connections_max: 10_000,
+            connections_per_address_max: 1_000,
+            head_seconds_max: 10,
+            idle_seconds_max: 30,
+            body_stall_seconds_max: 15,
+            write_stall_seconds_max: 30,
+            answer_bytes_max: 256 << 20,
+            answer_bytes_per_connection_max: 64 << 20,
+            streams_max: 2_000,
+            streams_per_client_max: 100,
             webhooks_to_private: false,
         }
     }

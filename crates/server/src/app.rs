@@ -14,10 +14,15 @@ use ashlar_model::{ChannelName, Digest, Files, TenantId};
 use ashlar_release::{Access, ChannelState, Engine, KeyRing, KnownKey, ReleaseError, split_key};
 use ashlar_store::{Objects, TenantObjects};
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{auth::Limits, cache_stats::CacheStats, changes::Feed, metrics::Metrics, tokens::TokenVersions};
+use crate::{
+    address::Limits,
+    cache_stats::CacheStats,
+    changes::{Feed, Listeners},
+    metrics::Metrics,
+    tokens::TokenVersions,
+};
 
 /// The most pages that are rendered before they are read.
 const PRERENDERED_MAX: usize = 20_000;
@@ -29,8 +34,6 @@ const KEY_TTL: Duration = Duration::from_secs(3);
 const KEYS_MAX: usize = 10_000;
 /// Keys that no key ring has are asked for in the database, this often per second at most.
 const UNKNOWN_KEYS_PER_SECOND: u32 = 100;
-/// Clients that follow changes at a time.
-const LISTENERS_MAX: usize = 2_000;
 /// Bytes of composed and compressed bodies that are kept.
 const CACHE_BYTES: u64 = 64 << 20;
 
@@ -98,9 +101,9 @@ pub struct App {
     /// The keys of all rings by their public part.
     rings: ArcSwap<HashMap<String, KnownKey>>,
     keys: Mutex<Keys>,
-    unknown: Limits,
+    unknown: Limits<()>,
     /// Places for clients that follow changes.
-    pub listeners: Arc<Semaphore>,
+    pub listeners: Arc<Listeners>,
     /// Ends streams when the server stops.
     pub streams: CancellationToken,
     previews: Mutex<Vec<(String, Arc<ReleaseView>)>>,
@@ -109,7 +112,14 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(engine: Option<Engine>, objects: Objects, workers: Workers, trials: Option<Trials>) -> Self {
+    /// `listeners`: clients that may follow changes, in all and of one key or address.
+    pub fn new(
+        engine: Option<Engine>,
+        objects: Objects,
+        workers: Workers,
+        trials: Option<Trials>,
+        listeners: (usize, usize),
+    ) -> Self {
         Self {
             engine,
             objects,
@@ -122,7 +132,7 @@ impl App {
             hosts: ArcSwap::default(),
             rings: ArcSwap::default(),
             unknown: Limits::new(UNKNOWN_KEYS_PER_SECOND),
-            listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
+            listeners: Arc::new(Listeners::new(listeners.0, listeners.1)),
             streams: CancellationToken::new(),
             keys: Mutex::default(),
             previews: Mutex::default(),
@@ -213,7 +223,7 @@ impl App {
         {
             return Ok(access.clone());
         }
-        if self.ring_key(key).is_none() && !self.unknown.take("") {
+        if self.ring_key(key).is_none() && !self.unknown.take(()) {
             return Err(KeyFailure::TooMany);
         }
         let access = engine.authenticate(key).await?.map(Arc::new);

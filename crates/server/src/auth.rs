@@ -1,10 +1,6 @@
 //! Who asks: keys, tenants, traces; and how much they may ask.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use ashlar_model::TraceId;
 use ashlar_release::{Ctx, Engine, new_id};
@@ -61,44 +57,12 @@ impl FromRequestParts<Arc<Api>> for Caller {
     }
 }
 
-/// Requests per second and key, with a burst of one second's worth.
-pub struct Limits {
-    per_second: f64,
-    buckets: Mutex<HashMap<String, (Instant, f64)>>,
-}
-
-impl Limits {
-    /// `per_second` of 0 means no limit.
-    pub fn new(per_second: u32) -> Self {
-        Self { per_second: f64::from(per_second), buckets: Mutex::default() }
-    }
-
-    /// Takes one; `false` when there is none left.
-    pub fn take(&self, key: &str) -> bool {
-        if self.per_second == 0.0 {
-            return true;
-        }
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() > 10_000 {
-            buckets.retain(|_, (at, _)| at.elapsed().as_secs() < 10);
-        }
-        let (at, left) = buckets.entry(key.to_owned()).or_insert((Instant::now(), self.per_second));
-        *left = (*left + at.elapsed().as_secs_f64() * self.per_second).min(self.per_second);
-        *at = Instant::now();
-        let enough = *left >= 1.0;
-        if enough {
-            *left -= 1.0;
-        }
-        enough
-    }
-}
-
 impl Api {
     fn limited(&self, key: &str) -> Result<(), ApiError> {
-        if self.limits.take(key) {
+        if self.limits.take(key.to_owned()) {
             return Ok(());
         }
-        let detail = format!("more than {} requests per second with this key", self.limits.per_second);
+        let detail = format!("more than {} requests per second with this key", self.limits.per_second());
         let help = "wait a moment, or raise server.requests_per_second_max";
         Err(ApiError::new(429, "too-many-requests", detail, help))
     }

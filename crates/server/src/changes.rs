@@ -2,8 +2,9 @@
 //! on an edge, and needs no database.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     convert::Infallible,
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -13,14 +14,14 @@ use ashlar_model::{ChannelName, EntryKey, Right, TenantId};
 use ashlar_release::ChannelState;
 use axum::{
     body::{Body, Bytes},
-    extract::State,
+    extract::{ConnectInfo, Extension, State},
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::broadcast;
 
-use crate::{app::App, auth::bearer, problem::ApiError};
+use crate::{address::client_address, app::App, auth::bearer, problem::ApiError};
 
 /// Moves of a channel that a client may have missed.
 const RECENT_MAX: usize = 256;
@@ -161,12 +162,64 @@ async fn followed(app: &App, headers: &HeaderMap) -> Result<(TenantId, ChannelNa
     }
 }
 
+/// Clients that follow changes: how many there are, and how many of each key or address.
+pub struct Listeners {
+    max: usize,
+    per_client: usize,
+    now: Mutex<(usize, HashMap<String, usize>)>,
+}
+
+/// The place of one stream.
+struct Place {
+    listeners: Arc<Listeners>,
+    client: String,
+}
+
+impl Listeners {
+    pub fn new(max: usize, per_client: usize) -> Self {
+        Self { max, per_client, now: Mutex::default() }
+    }
+
+    fn join(self: &Arc<Self>, client: String) -> Result<Place, ApiError> {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, clients) = &mut *now;
+        let own = clients.get(&client).copied().unwrap_or(0);
+        if self.per_client > 0 && own >= self.per_client {
+            let detail = format!("this key or address follows changes {own} times already");
+            let help = "close a stream, or raise server.streams_per_client_max";
+            return Err(ApiError::new(429, "too-many-streams", detail, help));
+        }
+        if *all >= self.max {
+            let detail = "too many clients follow changes here";
+            let help = "try again later, ask another node, or raise server.streams_max";
+            return Err(ApiError::new(503, "busy", detail, help));
+        }
+        *all += 1;
+        clients.insert(client.clone(), own + 1);
+        Ok(Place { listeners: self.clone(), client })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut now = self.listeners.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, clients) = &mut *now;
+        *all -= 1;
+        if let Some(own) = clients.get_mut(&self.client) {
+            *own -= 1;
+            if *own == 0 {
+                clients.remove(&self.client);
+            }
+        }
+    }
+}
+
 struct Stream {
     first: VecDeque<Bytes>,
     rest: broadcast::Receiver<Arc<Change>>,
     feed: Arc<Feed>,
     app: Arc<App>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Stream {
@@ -193,7 +246,11 @@ impl Stream {
 }
 
 /// Streams the moves of the caller's channel from `Last-Event-ID` on.
-pub async fn changes(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub async fn changes(
+    State(app): State<Arc<App>>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let (tenant, channel) = followed(&app, &headers).await?;
     let feed = app.tenant(&tenant).and_then(|t| t.feed(&channel)).ok_or_else(|| {
         ApiError::new(
@@ -203,14 +260,11 @@ pub async fn changes(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<
             "promote a release to it",
         )
     })?;
-    let place = app.listeners.clone().try_acquire_owned().map_err(|_| {
-        ApiError::new(
-            503,
-            "busy",
-            "too many clients follow changes here",
-            "try again later, or at another node",
-        )
-    })?;
+    let client = match bearer(&headers).and_then(ashlar_release::split_key) {
+        Some((id, _)) => format!("key {id}"),
+        None => client_address(peer.map(|Extension(peer)| peer.0), &headers).to_string(),
+    };
+    let place = app.listeners.join(client)?;
     let last = match headers.get("last-event-id").map(|v| v.to_str().unwrap_or_default()) {
         None | Some("") => None,
         // What was never sent cannot be gone on from.

@@ -3,13 +3,16 @@
 //! Invariants: delivery touches no SQL; every handler of the management API is a thin door on one action or read; a release
 //! that cannot be opened leaves the one before it in place.
 
+mod address;
 mod api;
 mod app;
 mod auth;
 mod cache_stats;
 mod catalogue;
 mod changes;
+mod descriptors;
 mod follow;
+mod guard;
 pub mod lane;
 mod metrics;
 mod openapi;
@@ -22,5 +25,6 @@ mod source;
 mod tokens;
 mod webhooks;
 
+pub use descriptors::raise_open_files;
 pub use purge::{PurgeTarget, PurgeTargetError};
 pub use serve::{Role, ServeOptions, ServerError, serve};

@@ -4,14 +4,14 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use ashlar_delivery::CacheCounts;
 
-use crate::cache_stats::Totals;
+use crate::{cache_stats::Totals, lane::Figures};
 
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
@@ -33,6 +33,8 @@ pub struct Metrics {
     purge_failures: AtomicU64,
     webhooks: [AtomicU64; 2],
     reads: Mutex<Reads>,
+    /// Connections.
+    pub lane: Arc<Figures>,
 }
 
 /// Tenant → view → key → answers; nested, so that counting makes no text.
@@ -189,6 +191,37 @@ impl Metrics {
                 "counter",
                 "Tries of deliveries that failed.",
                 read(&self.webhooks[1]),
+            ),
+            ("connections", "gauge", "Open connections.", read(&self.lane.open)),
+            (
+                "connections_refused_total",
+                "counter",
+                "Connections refused because their address had too many.",
+                read(&self.lane.refused),
+            ),
+            (
+                "connections_late_total",
+                "counter",
+                "Connections closed because a deadline had passed.",
+                read(&self.lane.late),
+            ),
+            (
+                "connections_displaced_total",
+                "counter",
+                "Idle connections closed to make room for new ones.",
+                read(&self.lane.displaced),
+            ),
+            (
+                "answers_refused_total",
+                "counter",
+                "Answers refused because too many waited to be read.",
+                read(&self.lane.answers_refused),
+            ),
+            (
+                "requests_limited_total",
+                "counter",
+                "Requests refused because their address had asked too often.",
+                read(&self.lane.limited),
             ),
             ("ticks_total", "counter", "Rounds of schedules and upkeep.", read(&self.ticks)),
             ("tick_failures_total", "counter", "Rounds that failed.", read(&self.tick_failures)),

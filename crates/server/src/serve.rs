@@ -12,10 +12,13 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    address::Limits,
     api::{self, Api},
     app::App,
-    auth::Limits,
-    catalogue, follow,
+    catalogue,
+    descriptors::connections_within,
+    follow,
+    guard::{Guard, guard},
     lane::{self, LaneConfig},
     pages, preview,
     purge::{self, PurgeTarget},
@@ -27,6 +30,8 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// Every how many ticks everything is compared and repaired.
 const MEND_TICKS: u64 = 30;
+/// How long work in the background may take to end.
+const TASKS_END: Duration = Duration::from_secs(5);
 /// Requests of the management API that are worked on at a time; more of them wait.
 const API_REQUESTS_MAX: usize = 256;
 
@@ -93,8 +98,14 @@ pub async fn serve(
     let failed = |source| ServerError::Listen { address: address.clone(), source };
     let listener = TcpListener::bind(&address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let app =
-        Arc::new(App::new(options.engine.clone(), options.objects, options.workers.clone(), options.trials));
+    let listeners = (options.config.streams_max, options.config.streams_per_client_max);
+    let app = Arc::new(App::new(
+        options.engine.clone(),
+        options.objects,
+        options.workers.clone(),
+        options.trials,
+        listeners,
+    ));
     if let Some(engine) = &options.engine {
         engine.work_in(options.workers);
     }
@@ -130,10 +141,14 @@ pub async fn serve(
         router = router.merge(api::router(api, options.config.body_bytes_max));
     }
     let router = router.fallback_service(lane::router(source.clone()));
-    let config = LaneConfig {
-        shutdown: Duration::from_secs(options.config.shutdown_seconds_max),
-        ..LaneConfig::default()
-    };
+    let config = LaneConfig { figures: app.metrics.lane.clone(), ..lane_config(&options.config) };
+    let guarding = Arc::new(Guard {
+        app: app.clone(),
+        keyless: Limits::new(options.config.requests_per_second_max),
+        failed: Limits::new(options.config.failed_keys_per_second_max),
+        reads: config.reads.clone(),
+    });
+    let router = router.layer(axum::middleware::from_fn_with_state(guarding, guard));
     ready(bound);
     let streams = app.streams.clone();
     let shutdown = async move {
@@ -142,14 +157,42 @@ pub async fn serve(
     };
     let served = lane::serve(listener, source, router, config, shutdown).await.map_err(ServerError::Serve);
     stop.cancel();
-    for task in tasks {
-        // A task that does not end at once is left behind; nothing it does is acknowledged to anybody.
-        let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
-    }
+    // A task that does not end at once is left behind; nothing it does is acknowledged to anybody.
+    let _ = tokio::time::timeout(TASKS_END, futures::future::join_all(tasks)).await;
     if let Some(engine) = &options.engine {
         engine.close().await;
     }
     served
+}
+
+/// The bounds of connections, from `ashlar.toml` and from how many files may be open.
+fn lane_config(config: &ServerConfig) -> LaneConfig {
+    let seconds = |seconds: u64| Duration::from_secs(seconds.max(1));
+    let (connections_max, open_files) = connections_within(config.connections_max);
+    if connections_max < config.connections_max {
+        let wanted = config.connections_max;
+        tracing::warn!(
+            connections_max,
+            wanted,
+            open_files,
+            "fewer connections than server.connections_max: the limit of open files is low"
+        );
+    } else {
+        tracing::info!(connections_max, open_files, "connections are limited");
+    }
+    LaneConfig {
+        connections_max,
+        connections_per_address_max: config.connections_per_address_max,
+        head: seconds(config.head_seconds_max),
+        idle: seconds(config.idle_seconds_max),
+        body: seconds(config.body_stall_seconds_max),
+        write: seconds(config.write_stall_seconds_max),
+        shutdown: Duration::from_secs(config.shutdown_seconds_max),
+        answer_bytes: config.answer_bytes_max,
+        answer_bytes_per_connection: config.answer_bytes_per_connection_max,
+        reads: (config.reads_per_second_max > 0).then(|| Arc::new(Limits::new(config.reads_per_second_max))),
+        ..LaneConfig::default()
+    }
 }
 
 /// Runs schedules and keeps packs few.

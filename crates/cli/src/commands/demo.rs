@@ -168,6 +168,7 @@ pub async fn demo(args: DemoArgs) -> Done {
         Format::Human => tell(&url, &data, &keys),
     };
     let objects = engine.objects().clone();
-    run(Some(engine), objects, Role::All, config, args.purge.clone(), ready, stop_signal()).await?;
+    let stop = stop_signal(&config);
+    run(Some(engine), objects, Role::All, config, args.purge.clone(), ready, stop).await?;
     done()
 }

@@ -228,11 +228,34 @@ pub async fn serve(args: ServeArgs) -> Done {
             output::line("Stop with Ctrl-C.");
         }
     };
-    run(engine, objects, role, config, args.purge, ready, asked_to_stop()).await?;
+    let stop = stop_signal(&config);
+    run(engine, objects, role, config, args.purge, ready, stop).await?;
     done()
 }
 
-/// For `demo`.
-pub fn stop_signal() -> impl Future<Output = ()> + Send {
-    asked_to_stop()
+/// What a server may need beside its open requests to stop.
+const STOP: Duration = Duration::from_secs(10);
+
+/// Ends when the process is asked to stop. Signals are heard on a thread of their own, so that they arrive whatever the
+/// threads that serve do. When the server is not done in time, or the signal comes a second time, the process ends.
+pub fn stop_signal(config: &ServerConfig) -> impl Future<Output = ()> + Send + use<> {
+    let (asked, heard) = tokio::sync::oneshot::channel();
+    let patience = Duration::from_secs(config.shutdown_seconds_max).saturating_add(STOP);
+    let listen = move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            asked_to_stop().await;
+            // Nobody waits for it when the server ends by itself.
+            let _ = asked.send(());
+            let _ = tokio::time::timeout(patience, asked_to_stop()).await;
+            tracing::warn!("the server did not stop in time; the process ends now");
+            std::process::exit(3);
+        });
+    };
+    let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(listen);
+    async move {
+        if thread.is_err() || heard.await.is_err() {
+            asked_to_stop().await;
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
     compose::Composed,
     message::Out,
     query,
-    respond::{Failure, Head, Written, content, cut, wanted},
+    respond::{Content, Failure, Head, Written, content, cut, wanted},
     views::CACHE_CONTROL,
 };
 
@@ -339,11 +339,7 @@ fn write(
         content_type: content_type(parts),
         by_accept: true,
     };
-    let body = |buf: &mut Vec<u8>| -> Result<(), Failure> {
-        buf.extend_from_slice(&composed.body);
-        Ok(())
-    };
-    content(view, parts, &head, composed.body.len(), &body, out)
+    content(view, parts, &head, composed.body.len(), &Content::Kept(&composed.body), out)
 }
 
 /// The media type of answers: that of GraphQL when the client takes it, else JSON.

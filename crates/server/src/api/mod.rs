@@ -22,17 +22,12 @@ use axum::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
-use crate::{
-    app::App,
-    auth::{Limits, around},
-    openapi,
-    problem::ApiError,
-};
+use crate::{address::Limits, app::App, auth::around, lane::stalled, openapi, problem::ApiError};
 
 /// What the endpoints share.
 pub struct Api {
     pub app: Arc<App>,
-    pub limits: Limits,
+    pub limits: Limits<String>,
     pub request_max: Duration,
     /// The most bytes of an uploaded release.
     pub upload_bytes_max: u64,
@@ -50,18 +45,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes =
-            axum::body::Bytes::from_request(request, state).await.map_err(|rejection| {
-                match rejection.into_response().status() {
-                    StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
-                        413,
-                        "too-large",
-                        "the body is too large",
-                        "send less at a time, or raise server.body_bytes_max",
-                    ),
-                    _ => ApiError::invalid("the body could not be read", "send it again"),
-                }
-            })?;
+        let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|rejection| {
+            if stalled(&rejection) {
+                let detail = "the body of the request stalled";
+                return ApiError::new(408, "timeout", detail, "send it again, without pauses");
+            }
+            match rejection.into_response().status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
+                    413,
+                    "too-large",
+                    "the body is too large",
+                    "send less at a time, or raise server.body_bytes_max",
+                ),
+                _ => ApiError::invalid("the body could not be read", "send it again"),
+            }
+        })?;
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         serde_json::from_slice(text).map(Self).map_err(|e| {
             ApiError::invalid(

@@ -2,7 +2,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -17,15 +17,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     LaneConfig, Source,
+    budget::Budget,
     clock::Clock,
-    handover,
+    count, handover,
     parse::{Parsed, Plain, parse},
+    progress::{Progress, Verdict},
 };
+use crate::address::Address;
 
 /// Buffers larger than this are given back when they are empty again.
 const BUFFER_KEPT_MAX: usize = 64 << 10;
 /// Answers of pipelined requests are sent when they have this many bytes.
 const OUT_BYTES_MAX: usize = 256 << 10;
+/// Bytes of answers that may wait for a client without being counted.
+const UNCOUNTED_BYTES_MAX: usize = 16 << 10;
 const TOO_LARGE: &[u8] =
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
@@ -36,6 +41,7 @@ pub(super) struct Shared {
     pub(super) config: LaneConfig,
     pub(super) clock: Clock,
     pub(super) stop: CancellationToken,
+    pub(super) budget: Arc<Budget>,
 }
 
 /// What the sweeper knows of a connection.
@@ -44,22 +50,52 @@ pub(super) struct Slot {
     pub(super) deadline_ms: AtomicU64,
     /// Whether it waits for a request and nothing of one has come yet.
     pub(super) idle: AtomicBool,
+    /// What it waits for since hyper has it.
+    in_hyper: OnceLock<Arc<Progress>>,
 }
 
 impl Slot {
     pub(super) fn new(deadline_ms: u64) -> Self {
-        Self { deadline_ms: AtomicU64::new(deadline_ms), idle: AtomicBool::new(true) }
+        Self {
+            deadline_ms: AtomicU64::new(deadline_ms),
+            idle: AtomicBool::new(true),
+            in_hyper: OnceLock::new(),
+        }
+    }
+
+    /// Whether it is to be closed now.
+    pub(super) fn is_over(&self, now: u64, config: &LaneConfig) -> bool {
+        let Some(progress) = self.in_hyper.get() else {
+            return self.deadline_ms.load(Ordering::Relaxed) < now;
+        };
+        let verdict = progress.judge(now, config);
+        if verdict == Verdict::Leave {
+            progress.leave.notify_one();
+        }
+        verdict == Verdict::Close
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_hyper.get().map_or_else(|| self.idle.load(Ordering::Relaxed), |p| p.is_idle())
+    }
+
+    /// When it began to be idle, give or take the time it may be.
+    pub(super) fn idle_since(&self, config: &LaneConfig) -> u64 {
+        let idle_ms = u64::try_from(config.idle.as_millis()).unwrap_or(u64::MAX);
+        self.in_hyper.get().map_or_else(
+            || self.deadline_ms.load(Ordering::Relaxed).saturating_sub(idle_ms),
+            |p| p.idle_since(),
+        )
     }
 }
 
 /// Serves one connection until it ends.
 pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, slot: Arc<Slot>) {
-    match lane(&mut stream, &shared, &slot).await {
+    match lane(&mut stream, peer, &shared, &slot).await {
         Ok(Some(before)) => {
-            // Hyper has its own clocks.
-            slot.deadline_ms.store(u64::MAX, Ordering::Relaxed);
-            slot.idle.store(false, Ordering::Relaxed);
-            handover::run(stream, before, peer, shared.app.clone(), &shared.config, &shared.stop).await;
+            let progress = Arc::new(Progress::new(shared.clock.now_ms()));
+            let progress = slot.in_hyper.get_or_init(|| progress).clone();
+            handover::run(stream, before, peer, &shared, progress).await;
         }
         Ok(None) => {}
         Err(error) => tracing::debug!(%peer, %error, "a connection ended early"),
@@ -72,10 +108,16 @@ fn later(shared: &Shared, wait: std::time::Duration) -> u64 {
 }
 
 /// Answers plain requests; returns the bytes hyper has to start with, or `None` when the connection is done.
-async fn lane(stream: &mut TcpStream, shared: &Shared, slot: &Slot) -> io::Result<Option<Vec<u8>>> {
+async fn lane(
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+    shared: &Shared,
+    slot: &Slot,
+) -> io::Result<Option<Vec<u8>>> {
     let mut input: Vec<u8> = Vec::with_capacity(2 << 10);
     let mut out: Vec<u8> = Vec::with_capacity(8 << 10);
     let mut extra: Vec<u8> = Vec::with_capacity(64);
+    let mut begun = false;
     loop {
         let mut at = 0;
         let mut other = false;
@@ -91,7 +133,7 @@ async fn lane(stream: &mut TcpStream, shared: &Shared, slot: &Slot) -> io::Resul
                     if close {
                         extra.extend_from_slice(b"connection: close\r\n");
                     }
-                    if answer(&request, shared, &extra, &mut out) {
+                    if may_read(&request, peer, shared) && answer(&request, shared, &extra, &mut out) {
                         at += len;
                     } else {
                         (other, close) = (true, false);
@@ -123,15 +165,27 @@ async fn lane(stream: &mut TcpStream, shared: &Shared, slot: &Slot) -> io::Resul
             stream.shutdown().await?;
             return Ok(None);
         }
-        if input.is_empty() || at > 0 {
-            // From here on the next request has to come, whole.
+        if input.is_empty() {
+            begun = false;
             slot.deadline_ms.store(later(shared, shared.config.idle), Ordering::Relaxed);
+        } else if !begun || at > 0 {
+            // The rest of the head has to come, however it is cut up.
+            begun = true;
+            slot.deadline_ms.store(later(shared, shared.config.head), Ordering::Relaxed);
         }
         slot.idle.store(input.is_empty(), Ordering::Relaxed);
         if stream.read_buf(&mut input).await? == 0 {
             return Ok(None);
         }
         slot.idle.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Whether the address may read once more. When it may not, the full server says so.
+fn may_read(request: &Plain<'_>, peer: SocketAddr, shared: &Shared) -> bool {
+    match &shared.config.reads {
+        Some(reads) if request.caller.key.is_none() => reads.take(Address::from(peer.ip())),
+        _ => true,
     }
 }
 
@@ -166,15 +220,31 @@ fn answer(request: &Plain<'_>, shared: &Shared, extra_head: &[u8], out: &mut Vec
     }
 }
 
+/// Sends bytes for as long as the client goes on taking some.
 async fn send(stream: &mut TcpStream, bytes: &[u8], shared: &Shared, slot: &Slot) -> io::Result<()> {
-    let sent = match stream.try_write(bytes) {
+    let mut sent = match stream.try_write(bytes) {
         Ok(sent) => sent,
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
         Err(e) => return Err(e),
     };
-    if sent < bytes.len() {
+    if sent == bytes.len() {
+        return Ok(());
+    }
+    let counted = bytes.len() > UNCOUNTED_BYTES_MAX;
+    let charge = counted.then(|| shared.budget.take(bytes.len()));
+    if matches!(charge, Some(None)) {
+        count(&shared.config.figures.answers_refused, 1);
+        return Err(io::Error::other("too many answers wait to be read"));
+    }
+    while sent < bytes.len() {
         slot.deadline_ms.store(later(shared, shared.config.write), Ordering::Relaxed);
-        stream.write_all(&bytes[sent..]).await?;
+        stream.writable().await?;
+        match stream.try_write(&bytes[sent..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(more) => sent += more,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(e) => return Err(e),
+        }
     }
     Ok(())
 }

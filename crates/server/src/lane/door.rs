@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ashlar_delivery::{
-    Answer, GRAPHQL, Problem, Quick, RequestParts, Traceparent, busy, write_answer, write_graphql,
-    write_problem, write_quick, write_quick_graphql,
+    Answer, GRAPHQL, Problem, Quick, RequestParts, Traceparent, busy, share_answer, share_graphql,
+    write_problem,
 };
 use axum::{
     Router,
@@ -17,7 +17,7 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
-use super::{Caller, Resolved, Source};
+use super::{Caller, Resolved, Source, stalled};
 
 /// A router that answers every request from the releases of `source`, and 404 where delivery has nothing.
 pub fn router(source: Arc<dyn Source>) -> Router {
@@ -47,6 +47,7 @@ async fn handle(State(source): State<Arc<dyn Source>>, request: Request) -> Resp
         )
         .help("send `Content-Type: application/json`")),
         Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) if stalled(&error) => Err(too_slow()),
         Ok(Err(_)) => Err(Problem::new(
             413,
             "body-too-large",
@@ -54,10 +55,13 @@ async fn handle(State(source): State<Arc<dyn Source>>, request: Request) -> Resp
             format!("the body has more than {BODY_BYTES_MAX} bytes"),
         )
         .help("send `documentId` of a persisted document instead of its text")),
-        Err(_) => Err(Problem::new(408, "request-timeout", "Request timeout", "the body came too slowly")
-            .help("send it again")),
+        Err(_) => Err(too_slow()),
     };
     deliver(source.as_ref(), &parts, Some(body)).await
+}
+
+fn too_slow() -> Problem {
+    Problem::new(408, "request-timeout", "Request timeout", "the body came too slowly").help("send it again")
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
@@ -100,14 +104,13 @@ fn write(
     body: Option<&Result<Bytes, Problem>>,
     patient: bool,
     out: &mut Vec<u8>,
+    shared: &mut Option<Bytes>,
 ) -> Quick {
     let view = &resolved.release;
-    match (body, patient) {
-        (Some(Err(problem)), _) => Quick::Written(write_problem(problem, parts, out)),
-        (Some(Ok(body)), false) => write_quick_graphql(view, parts, body, out),
-        (Some(Ok(body)), true) => Quick::Written(write_graphql(view, parts, body, out)),
-        (None, false) => write_quick(view, parts, out),
-        (None, true) => write_answer(view, parts, out).map_or(Quick::Nothing, Quick::Written),
+    match body {
+        Some(Err(problem)) => Quick::Written(write_problem(problem, parts, out)),
+        Some(Ok(body)) => share_graphql(view, parts, body, patient, out, shared),
+        None => share_answer(view, parts, patient, out, shared),
     }
 }
 
@@ -127,22 +130,23 @@ pub async fn deliver(
         Some(resolved) => Ok(resolved),
         None => source.explain(&caller, at.as_deref()).await,
     };
-    let mut out = Vec::with_capacity(4 << 10);
+    let (mut out, mut shared) = (Vec::with_capacity(4 << 10), None);
     let parts = parts_of(request, resolved.as_ref().ok(), &traceparent);
     let written = match resolved {
         Ok(resolved) => {
-            let mut answered = write(&resolved, &parts, body.as_ref(), false, &mut out);
+            let mut answered = write(&resolved, &parts, body.as_ref(), false, &mut out, &mut shared);
             if answered == Quick::Heavy {
                 let (request, resolved, traceparent) = (request.clone(), resolved.clone(), traceparent);
                 let tenant = resolved.release.tenant().clone();
                 let made = source.workers().run(&tenant, move || {
                     let parts = parts_of(&request, Some(&resolved), &traceparent);
-                    let mut out = Vec::with_capacity(4 << 10);
-                    (write(&resolved, &parts, body.as_ref(), true, &mut out), out)
+                    let (mut out, mut shared) = (Vec::with_capacity(4 << 10), None);
+                    let answered = write(&resolved, &parts, body.as_ref(), true, &mut out, &mut shared);
+                    (answered, out, shared)
                 });
-                (answered, out) = made.await.unwrap_or_else(|_| {
+                (answered, out, shared) = made.await.unwrap_or_else(|_| {
                     let mut out = Vec::new();
-                    (Quick::Written(write_problem(&busy(), &parts, &mut out)), out)
+                    (Quick::Written(write_problem(&busy(), &parts, &mut out)), out, None)
                 });
             }
             let Quick::Written(written) = answered else {
@@ -151,7 +155,7 @@ pub async fn deliver(
                     .help("entries are at /v1/entries/{type}/{id}, views at the paths of views/*.toml");
                 let written = write_problem(&p, &parts, &mut out);
                 source.served(written.status, written.head_len + written.body_len);
-                return response(Answer::read(out, written));
+                return response(Answer::read(out, written, None));
             };
             let counted = caller.key.is_some() || parts.path == GRAPHQL;
             if counted && matches!(written.status, 200 | 304) {
@@ -162,7 +166,7 @@ pub async fn deliver(
         Err(problem) => write_problem(&problem, &parts, &mut out),
     };
     source.served(written.status, written.head_len + written.body_len);
-    response(Answer::read(out, written))
+    response(Answer::read(out, written, shared))
 }
 
 fn response(answer: Answer) -> Response {

@@ -5,17 +5,24 @@
 //! same function, and gives the same bytes.
 
 mod accept;
+mod bodies;
+mod budget;
 mod clock;
 mod config;
 mod connection;
 mod door;
+mod figures;
 mod handover;
 mod parse;
+mod progress;
 mod source;
 
 pub use accept::serve;
+pub use bodies::stalled;
 pub use config::LaneConfig;
 pub use door::{deliver, router};
+pub use figures::Figures;
+pub(crate) use figures::count;
 pub use source::{Caller, Resolved, Source};
 
 #[cfg(test)]

@@ -195,8 +195,12 @@ async fn head_304_old_versions_and_garbage() {
 
 #[tokio::test]
 async fn large_heads_and_slow_peers_are_cut_off() {
-    let config =
-        LaneConfig { head_bytes_max: 1024, idle: Duration::from_millis(500), ..LaneConfig::default() };
+    let config = LaneConfig {
+        head_bytes_max: 1024,
+        head: Duration::from_millis(500),
+        idle: Duration::from_millis(500),
+        ..LaneConfig::default()
+    };
     let server = Server::start(config).await;
     let large = server.talk(get(HOME, &format!("x: {}", "y".repeat(2000))).trim_end().as_bytes()).await;
     assert!(large.starts_with("HTTP/1.1 431 "), "{large}");
