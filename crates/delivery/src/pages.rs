@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use ashlar_model::{Digest, EntryId, EntryKey, EntryRecord, Locale, TypeName};
+use ashlar_model::{Digest, EntryId, EntryKey, EntryRecord, Locale, ReleaseId, TypeName};
 use ashlar_project::normal_path;
 use ashlar_site::{ListRule, Page, Site};
 use serde_json::Value;
@@ -383,10 +383,18 @@ fn chain<'v>(view: &'v ReleaseView, locale: &Locale) -> crate::locales::Wanted<'
         .unwrap_or_else(|| view.definitions.locales.default_chain())
 }
 
-fn failed(what: impl std::fmt::Display) -> Failure {
-    Problem::new(500, "page-failed", "The page cannot be rendered", what.to_string())
-        .help("correct the template; the release before this one can be served again with `ashlar release rollback`")
-        .into()
+/// A page that cannot be rendered. Of a release that is a fault of what is served; of drafts and candidates it is what
+/// somebody wrote, and may still change.
+fn failed(view: &ReleaseView, what: impl std::fmt::Display) -> Failure {
+    let title = "The page cannot be rendered";
+    match view.label.parse::<ReleaseId>() {
+        Ok(_) => Problem::new(500, "page-failed", title, what.to_string()).help(
+            "correct the template; the release before this one can be served again with `ashlar release rollback`",
+        ),
+        Err(_) => Problem::new(422, "preview-invalid", title, format!("{}: {what}", view.label))
+            .help("fix the fields of the entry or the template; the gates of a candidate list everything that is invalid"),
+    }
+    .into()
 }
 
 fn told(failure: Failure) -> String {
@@ -464,7 +472,7 @@ fn of_entry(
         return Ok(Some(known));
     }
     let Some((_, shape)) = view_named(view, &rule.view) else {
-        return Err(failed(format_args!("there is no view `{}`", rule.view)));
+        return Err(failed(view, format_args!("there is no view `{}`", rule.view)));
     };
     let wanted = chain(view, &entry.locale);
     let Some(body) = compose::of_entry(view, shape, &entry.id, wanted.as_slice())? else { return Ok(None) };
@@ -483,7 +491,7 @@ fn of_entry(
         modified: view.modified(entry)?.map(|t| t.to_string()),
         ..Page::default()
     };
-    let html = site.render(&page).map_err(failed)?;
+    let html = site.render(&page).map_err(|e| failed(view, e))?;
     let named = (entry.locale.clone(), body.major);
     let Sources { looked, read, lists } = sources;
     let composed = Arc::new(Composed::new(view, html.into_bytes(), named, looked, read, &lists));
@@ -519,7 +527,7 @@ fn of_list(
     let pairs = [("sort", list.sort.clone()), ("limit", ITEMS_MAX.min(100).to_string())];
     let pairs = pairs.into_iter().map(|(n, v)| (Cow::Borrowed(n), Cow::Owned(v)));
     let Some((_, shape)) = view_named(view, &list.view) else {
-        return Err(failed(format_args!("there is no view `{}`", list.view)));
+        return Err(failed(view, format_args!("there is no view `{}`", list.view)));
     };
     let mut items = Vec::new();
     for (key, _) in &list::select(view, &list.type_name, wanted.as_slice(), pairs)?.items {
@@ -546,7 +554,7 @@ fn of_list(
         base: view.definitions.config.site.base().unwrap_or_default(),
         ..Page::default()
     };
-    let html = site.render(&page).map_err(failed)?;
+    let html = site.render(&page).map_err(|e| failed(view, e))?;
     let Sources { looked, read, lists } = sources;
     let composed =
         Arc::new(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists));
@@ -610,7 +618,7 @@ fn of_search(
         query: Some(&asked),
         ..Page::default()
     };
-    let html = site.render(&page).map_err(failed)?;
+    let html = site.render(&page).map_err(|e| failed(view, e))?;
     let Sources { looked, read, lists } = sources;
     Ok(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists))
 }

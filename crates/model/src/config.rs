@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelName, Locale, TenantId};
+use crate::{ChannelName, Locale, Network, TenantId};
 
 /// `ashlar.toml`: what a project says about itself. Unknown keys are errors, so that a typo is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +99,8 @@ pub struct ServerConfig {
     pub requests_per_second_max: u32,
     /// Whether webhooks may be sent without TLS and into private networks.
     pub webhooks_to_private: bool,
+    /// The proxies whose `X-Forwarded-*` and `Forwarded` headers are believed, as addresses or networks (`10.0.0.0/8`).
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// `[site]`
@@ -230,6 +232,7 @@ impl Default for ServerConfig {
             shutdown_seconds_max: 15,
             requests_per_second_max: 500,
             webhooks_to_private: false,
+            trusted_proxies: Vec::new(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod cache_stats;
 mod catalogue;
 mod changes;
 mod follow;
+mod front;
 pub mod lane;
 mod metrics;
 mod openapi;
@@ -22,5 +23,6 @@ mod source;
 mod tokens;
 mod webhooks;
 
+pub use front::{Asked, Proxies};
 pub use purge::{PurgeTarget, PurgeTargetError};
 pub use serve::{Role, ServeOptions, ServerError, serve};

@@ -14,6 +14,7 @@ use crate::{
     app::App,
     auth::Limits,
     catalogue, follow,
+    front::{self, Proxies},
     lane::{self, LaneConfig},
     pages, preview,
     purge::{self, PurgeTarget},
@@ -119,7 +120,10 @@ pub async fn serve(
         });
         router = router.merge(api::router(api, options.config.body_bytes_max));
     }
-    let router = router.fallback_service(lane::router(source.clone()));
+    let proxies = Proxies::new(&options.config.trusted_proxies);
+    let router = router
+        .fallback_service(lane::router(source.clone()))
+        .layer(axum::middleware::from_fn_with_state(proxies, front::admit));
     let config = LaneConfig {
         shutdown: Duration::from_secs(options.config.shutdown_seconds_max),
         ..LaneConfig::default()

@@ -105,6 +105,9 @@ fn from_environment(config: ServerConfig) -> Result<ServerConfig, CliError> {
                     "mend the variable, or unset it",
                 )
             })?),
+            serde_json::Value::Array(_) => {
+                json!(given.split(',').map(str::trim).filter(|i| !i.is_empty()).collect::<Vec<_>>())
+            }
             _ => json!(given),
         };
     }
@@ -124,6 +127,9 @@ async fn config_of(engine: Option<&Engine>, args: &ServeArgs) -> Result<ServerCo
     let mut config = from_environment(config)?;
     if let Some(listen) = &args.listen {
         config.listen.clone_from(listen);
+    }
+    if !args.trusted_proxies.is_empty() {
+        config.trusted_proxies.clone_from(&args.trusted_proxies);
     }
     Ok(config)
 }

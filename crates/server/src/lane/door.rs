@@ -17,6 +17,7 @@ use hyper::{
 };
 
 use super::{Caller, Source};
+use crate::auth::bearer;
 
 /// A router that answers every request from the releases of `source`, and 404 where delivery has nothing.
 pub fn router(source: Arc<dyn Source>) -> Router {
@@ -71,8 +72,8 @@ pub async fn deliver(
     body: Option<Result<Bytes, Problem>>,
 ) -> Response {
     let headers = &request.headers;
-    let host = text(headers, &header::HOST).or_else(|| request.uri.authority().map(|a| a.as_str()));
-    let key = text(headers, &header::AUTHORIZATION).and_then(|v| v.strip_prefix("Bearer ")).map(str::trim);
+    let host = request.uri.authority().map(|a| a.as_str()).or_else(|| text(headers, &header::HOST));
+    let key = bearer(headers);
     let caller = Caller { host, key };
     let traceparent = Traceparent::follow(text(headers, &HeaderName::from_static("traceparent")));
     let query = request.uri.query();
