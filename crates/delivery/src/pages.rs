@@ -31,7 +31,10 @@ const HTML: &[u8] = b"text/html; charset=utf-8";
 const JSON: &[u8] = b"application/json";
 /// Files whose address names their content.
 const FOREVER: &str = "public, max-age=31536000, immutable";
-/// What a page may load and do: its own files, and nothing from elsewhere.
+/// What a page may load and do: its own files, and nothing from elsewhere. For pages that are files, as the content of a
+/// `meta` element: who may frame a page can only be said by a header.
+pub const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; script-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'";
+/// The same and more as headers.
 const HEAD_OF_PAGES: &[u8] = b"content-security-policy: default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; script-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'\r\nx-content-type-options: nosniff\r\nreferrer-policy: strict-origin-when-cross-origin\r\n";
 
 /// Everything a page was made from.
@@ -621,4 +624,16 @@ fn of_search(
     let html = site.render(&page).map_err(|e| failed(view, e))?;
     let Sources { looked, read, lists } = sources;
     Ok(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_have_the_policy_of_pages() {
+        let head = String::from_utf8_lossy(HEAD_OF_PAGES);
+        let policy = head.strip_prefix("content-security-policy: ").and_then(|h| h.split("\r\n").next());
+        assert_eq!(policy, Some(format!("{PAGE_POLICY}; frame-ancestors 'self'").as_str()));
+    }
 }

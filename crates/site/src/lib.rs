@@ -15,6 +15,7 @@ mod render;
 mod site;
 mod style;
 mod text;
+mod urls;
 
 pub use components::{Component, Components, Example};
 pub use config::{DataRule, ListRule, PageRule, SearchRule, SiteFile};
@@ -22,3 +23,4 @@ pub use intents::{Choice, Intents, Surface};
 pub use render::{Page, RenderError};
 pub use site::{Asset, Loaded, Site};
 pub use text::markdown;
+pub use urls::{BLOCKED, Blocked, url_allowed};

@@ -15,6 +15,7 @@ use crate::{
     pictures::Pictures,
     render::{Page, RenderError, Shared, Templates},
     style::style,
+    urls,
 };
 
 const FILE: &str = "site/site.toml";
@@ -141,6 +142,8 @@ impl Site {
         }
         site.check_examples(&mut findings);
         let usable = !without_pages && !has_errors(&findings);
+        // What a page would get is checked again when it is rendered: a site that is live stays usable.
+        site.check_urls(files, &mut findings);
         Loaded { components, intents, site: usable.then_some(site), findings }
     }
 
@@ -172,6 +175,35 @@ impl Site {
                         && told.insert((e.file.clone(), e.line, e.message.clone()))
                     {
                         findings.push(e.finding("template"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Templates that write where escaping does not help, and examples whose addresses are not allowed.
+    fn check_urls(&self, files: &Files, findings: &mut Vec<Finding>) {
+        for (path, bytes) in files.iter() {
+            let of_site = path.starts_with("site/layouts/");
+            let of_component = path.starts_with("components/")
+                && path.rsplit('/').next().is_some_and(|f| f.starts_with("template."));
+            if (of_site || of_component) && path.ends_with(".html") {
+                findings.extend(urls::lint(path, &String::from_utf8_lossy(bytes)));
+            }
+        }
+        let locale = self.file.texts.keys().next().map_or("en", String::as_str);
+        for component in self.components.iter() {
+            for example in &component.examples {
+                let place = format!("{}/examples/{}.json", component.dir(), example.state);
+                let mut told = BTreeSet::new();
+                for (surface, file) in &component.templates {
+                    let Ok(html) = self.templates.component(file, &example.props, locale, surface) else {
+                        continue;
+                    };
+                    for blocked in urls::checked(html).1 {
+                        if told.insert((blocked.attribute.clone(), blocked.value.clone())) {
+                            findings.push(blocked.finding(&place));
+                        }
                     }
                 }
             }
@@ -225,15 +257,15 @@ impl Site {
         self.assets.iter().map(|(address, asset)| (address.clone(), asset.clone())).chain(offered).collect()
     }
 
-    /// Renders a page.
+    /// Renders a page. Addresses that are not allowed where they stand are replaced by [`BLOCKED`](crate::BLOCKED).
     ///
     /// # Errors
     /// When a template fails, with its file and line.
     pub fn render(&self, page: &Page<'_>) -> Result<String, RenderError> {
-        self.templates.page(page)
+        self.templates.page(page).map(|html| urls::checked(html).0)
     }
 
-    /// Renders one component with props.
+    /// Renders one component with props; its addresses are checked like those of a page.
     ///
     /// # Errors
     /// When its template fails, or there is none for the surface.
@@ -250,7 +282,7 @@ impl Site {
             line: 0,
             message: format!("there is no template for {surface}"),
         })?;
-        self.templates.component(file, props, locale, surface)
+        self.templates.component(file, props, locale, surface).map(|html| urls::checked(html).0)
     }
 
     /// What an app draws: the component and the props of every block in `sections`, in order.
