@@ -135,8 +135,8 @@ struct SharedCache {
 }
 
 impl SharedCache {
-    fn get<'c>(
-        &'c mut self,
+    fn get(
+        &mut self,
         key: &str,
         headers: &[(&str, &str)],
         ask: impl FnOnce() -> Answer,

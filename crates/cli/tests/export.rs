@@ -143,7 +143,11 @@ fn every_page_is_a_file_and_every_link_leads_to_one() {
         assert_eq!(html.matches(policy).count(), 1, "{}", name.display());
         let at = html.find(policy).unwrap();
         let first = ["<link", "<script", "<meta charset", "<body"].iter().filter_map(|t| html.find(t)).min();
-        assert!(first.is_some_and(|first| at < first) && !html.contains("frame-ancestors"), "{}", name.display());
+        assert!(
+            first.is_some_and(|first| at < first) && !html.contains("frame-ancestors"),
+            "{}",
+            name.display()
+        );
     }
 
     // Everything else is what a server sends.

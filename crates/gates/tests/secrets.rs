@@ -29,7 +29,7 @@ async fn what_is_stored_is_sealed_and_still_signs() {
     let (engine, ctx) = open(dir.path()).await;
     assert!(!dir.path().join("secrets.key").exists(), "no key before there is a secret");
     let (id, secret) = create(&engine, &ctx).await.unwrap();
-    assert_eq!(signing(&engine, &ctx, &id).await.unwrap(), [secret.clone()]);
+    assert_eq!(signing(&engine, &ctx, &id).await.unwrap(), std::slice::from_ref(&secret));
     let rotated = engine.run(&ctx, RotateSecret { id: id.clone() }).await.unwrap().secret;
     assert_eq!(signing(&engine, &ctx, &id).await.unwrap(), [rotated.clone(), secret.clone()]);
     let stored = engine.db().webhook_secrets().await.unwrap();

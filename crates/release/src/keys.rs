@@ -158,7 +158,7 @@ fn access(row: KeyRow, secret: &str, now: Timestamp) -> Option<Access> {
 }
 
 impl Engine {
-    /// Checks a key; `None` when it is unknown, wrong, revoked or past its end. Which of these it is stays unsaid.
+    /// Checks a key; `None` when it is unknown, wrong, revoked or expired. Which of these it is stays unsaid.
     ///
     /// # Errors
     /// When the database cannot be read.

@@ -397,4 +397,33 @@ mod tests {
         let evil = [("x-forwarded-host", "evil\"><script>")];
         assert_eq!(asked(&["10.0.0.1"], "10.0.0.1", &evil).0, "http://in.example:8080");
     }
+
+    #[test]
+    fn one_name_is_asked_for() {
+        let (one, two) = (Version::HTTP_11, Version::HTTP_2);
+        for (version, target, hosts, expected) in [
+            (one, "/x", &["a.example"][..], Some("a.example")),
+            (one, "/x", &["A.Example.:8080"], Some("a.example:8080")),
+            (one, "/x", &[], None),
+            (one, "/x", &["a.example", "a.example"], None),
+            (one, "http://B.example:80/x", &["a.example"], Some("b.example")),
+            (one, "http://b.example/x", &[], None),
+            (one, "http://u@b.example/x", &["a.example"], None),
+            (Version::HTTP_10, "/x", &[], Some("")),
+            (two, "http://a.example/x", &[], Some("a.example")),
+            (two, "http://a.example/x", &["A.example.:80"], Some("a.example")),
+            (two, "http://a.example/x", &["b.example"], None),
+            (two, "http://a.example:81/x", &["a.example"], None),
+            (two, "http://u:p@a.example/x", &[], None),
+            (two, "/x", &["a.example"], Some("a.example")),
+            (two, "/x", &[], None),
+        ] {
+            let mut request = Request::builder().version(version).uri(target);
+            for host in hosts {
+                request = request.header(header::HOST, *host);
+            }
+            let found = authority(&request.body(axum::body::Body::empty()).unwrap());
+            assert_eq!(found.ok().as_deref(), expected, "{version:?} {target} {hosts:?}");
+        }
+    }
 }

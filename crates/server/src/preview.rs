@@ -17,6 +17,8 @@ use axum::{
     routing::get,
 };
 
+use percent_encoding::{CONTROLS, utf8_percent_encode};
+
 use crate::{app::App, front::host_of, pages::escape, problem::ApiError, source::Releases};
 
 /// Changed entries that are listed.
@@ -317,7 +319,11 @@ async fn overview(
     let Some(live) = &shown.live else {
         let home = shown.view.pages().next().and_then(Result::ok).map(|p| p.path);
         return Ok(match home {
-            Some(home) => Redirect::temporary(&format!("{}{home}", shown.prefix)).into_response(),
+            Some(home) => {
+                // A route may have letters that a header may not.
+                let home = utf8_percent_encode(&home, CONTROLS);
+                Redirect::temporary(&format!("{}{home}", shown.prefix)).into_response()
+            }
             None => guarded(
                 StatusCode::OK,
                 "text/html; charset=utf-8",

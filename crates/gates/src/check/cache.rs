@@ -15,7 +15,7 @@ use super::{
     entries::{FileFacts, LinkUse, Ref, Row},
 };
 
-const MAGIC: &[u8] = b"ashlar check cache 1 ";
+const MAGIC: &[u8] = b"ashlar check cache 2 ";
 const FILE: &str = ".ashlar/check.cache";
 /// A cache larger than this is not worth reading, in bytes.
 const CACHE_BYTES_MAX: u64 = 2 << 30;
