@@ -53,8 +53,14 @@ pub fn location(
             return Ok(Location { sql: data.to_owned(), objects_dir: objects.into(), remote: None });
         }
         let name = ashlar_model::Digest::of(objects.as_bytes()).short();
-        let cache =
-            cache.cloned().unwrap_or_else(|| std::env::temp_dir().join(format!("ashlar-cache-{name}")));
+        let cache = match cache {
+            Some(cache) => cache.clone(),
+            None => {
+                let cache = std::env::temp_dir().join(format!("ashlar-cache-{name}"));
+                ashlar_store::own_dir(&cache).map_err(|e| CliError::file("use the directory", &cache, &e))?;
+                cache
+            }
+        };
         return Ok(Location { sql: data.to_owned(), objects_dir: cache, remote: Some(objects.to_owned()) });
     }
     if data.contains("://") {
@@ -66,7 +72,7 @@ pub fn location(
         let help = format!("is the name right? `ashlar push --data {data}` makes one from a project");
         return Err(CliError::new(2, "no-installation", message, help));
     }
-    std::fs::create_dir_all(&dir).map_err(|e| CliError::file("make the directory", &dir, &e))?;
+    ashlar_store::private_dir(&dir).map_err(|e| CliError::file("make the directory", &dir, &e))?;
     let dir = std::path::absolute(&dir).map_err(|e| CliError::file("find", &dir, &e))?;
     let mut location = Location::embedded(&dir);
     if let Some(objects) = objects {

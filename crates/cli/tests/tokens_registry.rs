@@ -52,7 +52,7 @@ impl Installation {
         rig.place("site/tokens/core.tokens.json", &core("#1a2b3c", true));
         rig.push();
         rig.release();
-        let (server, ready) = start(&rig, &["serve", "--data", "data"]);
+        let (server, ready) = start(&rig, &["serve", "--data", "data", "--trusted-proxy", "127.0.0.1"]);
         let text = |v: &Value| v.as_str().unwrap().to_owned();
         let url = text(&ready["url"]);
         let (delivery, admin) = (text(&ready["keys"]["delivery"]), text(&ready["keys"]["admin"]));

@@ -28,7 +28,7 @@ pub use body::{CacheCounts, Caches, Encoding};
 pub use definitions::{Definitions, FieldKind, read_files};
 pub use error::DeliveryError;
 pub use openapi::openapi;
-pub use pages::{PageAt, Rendered};
+pub use pages::{PAGE_POLICY, PageAt, Rendered};
 pub use problem::Problem;
 pub use purge::{Purge, purge_between};
 pub use release_view::{ReleaseRoots, ReleaseView};

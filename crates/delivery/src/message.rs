@@ -59,6 +59,8 @@ impl Out<'_> {
             410 => b"HTTP/1.1 410 Gone\r\n",
             413 => b"HTTP/1.1 413 Content Too Large\r\n",
             415 => b"HTTP/1.1 415 Unsupported Media Type\r\n",
+            421 => b"HTTP/1.1 421 Misdirected Request\r\n",
+            422 => b"HTTP/1.1 422 Unprocessable Content\r\n",
             429 => b"HTTP/1.1 429 Too Many Requests\r\n",
             503 => b"HTTP/1.1 503 Service Unavailable\r\n",
             _ => b"HTTP/1.1 500 Internal Server Error\r\n",
@@ -108,6 +110,7 @@ impl Out<'_> {
         self.header("surrogate-key", &[b"definitions"]);
         let cache_control = if parts.private { CACHE_CONTROL_PRIVATE } else { CACHE_CONTROL };
         self.header("cache-control", &[cache_control.as_bytes()]);
+        self.header("vary", &[b"authorization"]);
         self.header("traceparent", &[parts.traceparent.as_bytes()]);
         self.number("content-length", 0);
         Written { status, head_len: self.end_head(), body_len: 0 }

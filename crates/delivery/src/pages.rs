@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use ashlar_model::{Digest, EntryId, EntryKey, EntryRecord, Locale, TypeName};
+use ashlar_model::{Digest, EntryId, EntryKey, EntryRecord, Locale, ReleaseId, TypeName};
 use ashlar_project::normal_path;
 use ashlar_site::{ListRule, Page, Site};
 use serde_json::Value;
@@ -31,7 +31,10 @@ const HTML: &[u8] = b"text/html; charset=utf-8";
 const JSON: &[u8] = b"application/json";
 /// Files whose address names their content.
 const FOREVER: &str = "public, max-age=31536000, immutable";
-/// What a page may load and do: its own files, and nothing from elsewhere.
+/// What a page may load and do: its own files, and nothing from elsewhere. For pages that are files, as the content of a
+/// `meta` element: who may frame a page can only be said by a header.
+pub const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; script-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'";
+/// The same and more as headers.
 const HEAD_OF_PAGES: &[u8] = b"content-security-policy: default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; script-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'\r\nx-content-type-options: nosniff\r\nreferrer-policy: strict-origin-when-cross-origin\r\n";
 
 /// Everything a page was made from.
@@ -396,7 +399,7 @@ fn of_nothing(
         base: view.definitions.config.site.base().unwrap_or_default(),
         ..Page::default()
     };
-    let html = site.render(&page).map_err(unrendered)?;
+    let html = site.render(&page).map_err(|e| unrendered(view, e))?;
     let Sources { looked, read, lists } = sources;
     let composed =
         Arc::new(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists));
@@ -418,17 +421,25 @@ fn chain<'v>(view: &'v ReleaseView, locale: &Locale) -> crate::locales::Wanted<'
         .unwrap_or_else(|| view.definitions.locales.default_chain())
 }
 
-fn failed(what: impl std::fmt::Display) -> Failure {
-    Problem::new(500, "page-failed", "The page cannot be rendered", what.to_string())
-        .help("correct the template; the release before this one can be served again with `ashlar release rollback`")
-        .into()
+/// A page that cannot be rendered. Of a release that is a fault of what is served; of drafts and candidates it is what
+/// somebody wrote, and may still change.
+fn failed(view: &ReleaseView, what: impl std::fmt::Display) -> Failure {
+    let title = "The page cannot be rendered";
+    match view.label.parse::<ReleaseId>() {
+        Ok(_) => Problem::new(500, "page-failed", title, what.to_string()).help(
+            "correct the template; the release before this one can be served again with `ashlar release rollback`",
+        ),
+        Err(_) => Problem::new(422, "preview-invalid", title, format!("{}: {what}", view.label))
+            .help("fix the fields of the entry or the template; the gates of a candidate list everything that is invalid"),
+    }
+    .into()
 }
 
 /// Why a page has no HTML. What passes is no fault of its template.
-fn unrendered(error: ashlar_site::RenderError) -> Failure {
+fn unrendered(view: &ReleaseView, error: ashlar_site::RenderError) -> Failure {
     match error.passing {
         true => crate::respond::busy().into(),
-        false => failed(error),
+        false => failed(view, error),
     }
 }
 
@@ -510,7 +521,7 @@ fn of_entry(
     }
     pace.heavy()?;
     let Some((_, shape)) = view_named(view, &rule.view) else {
-        return Err(failed(format_args!("there is no view `{}`", rule.view)));
+        return Err(failed(view, format_args!("there is no view `{}`", rule.view)));
     };
     let wanted = chain(view, &entry.locale);
     let Some(body) = compose::of_entry(view, shape, &entry.id, wanted.as_slice())? else { return Ok(None) };
@@ -529,7 +540,7 @@ fn of_entry(
         modified: view.modified(entry)?.map(|t| t.to_string()),
         ..Page::default()
     };
-    let html = site.render(&page).map_err(unrendered)?;
+    let html = site.render(&page).map_err(|e| unrendered(view, e))?;
     let named = (entry.locale.clone(), body.major);
     let Sources { looked, read, lists } = sources;
     let composed = Arc::new(Composed::new(view, html.into_bytes(), named, looked, read, &lists));
@@ -567,7 +578,7 @@ fn of_list(
     let pairs = [("sort", list.sort.clone()), ("limit", ITEMS_MAX.min(100).to_string())];
     let pairs = pairs.into_iter().map(|(n, v)| (Cow::Borrowed(n), Cow::Owned(v)));
     let Some((_, shape)) = view_named(view, &list.view) else {
-        return Err(failed(format_args!("there is no view `{}`", list.view)));
+        return Err(failed(view, format_args!("there is no view `{}`", list.view)));
     };
     let mut items = Vec::new();
     for (key, _) in &list::select(view, &list.type_name, wanted.as_slice(), pairs)?.items {
@@ -594,7 +605,7 @@ fn of_list(
         base: view.definitions.config.site.base().unwrap_or_default(),
         ..Page::default()
     };
-    let html = site.render(&page).map_err(unrendered)?;
+    let html = site.render(&page).map_err(|e| unrendered(view, e))?;
     let Sources { looked, read, lists } = sources;
     let composed =
         Arc::new(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists));
@@ -658,7 +669,19 @@ fn of_search(
         query: Some(&asked),
         ..Page::default()
     };
-    let html = site.render(&page).map_err(unrendered)?;
+    let html = site.render(&page).map_err(|e| unrendered(view, e))?;
     let Sources { looked, read, lists } = sources;
     Ok(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_have_the_policy_of_pages() {
+        let head = String::from_utf8_lossy(HEAD_OF_PAGES);
+        let policy = head.strip_prefix("content-security-policy: ").and_then(|h| h.split("\r\n").next());
+        assert_eq!(policy, Some(format!("{PAGE_POLICY}; frame-ancestors 'self'").as_str()));
+    }
 }

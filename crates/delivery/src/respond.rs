@@ -459,11 +459,10 @@ pub(crate) fn content(
     let cache_control = if parts.private { CACHE_CONTROL_PRIVATE } else { head.cache_control };
     out.header("cache-control", &[cache_control.as_bytes()]);
     let by_language = !head.locale_named && view.definitions.locales.all().len() > 1;
-    let vary: &[u8] = match (by_language, parts.private) {
-        (false, false) => b"accept-encoding",
-        (true, false) => b"accept-encoding, accept-language",
-        (false, true) => b"accept-encoding, authorization",
-        (true, true) => b"accept-encoding, accept-language, authorization",
+    // Who sends a key may get another release, or none: a cache must not answer them with what it kept for others.
+    let vary: &[u8] = match by_language {
+        false => b"accept-encoding, authorization",
+        true => b"accept-encoding, accept-language, authorization",
     };
     out.header("vary", &[vary, if head.by_accept { b", accept" } else { b"" }]);
     out.header("traceparent", &[parts.traceparent.as_bytes()]);

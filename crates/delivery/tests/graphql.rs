@@ -104,7 +104,7 @@ fn an_operation_answers_what_it_selects() {
         |name: &str| answer.lines().find_map(|l| l.strip_prefix(&format!("{name}: "))).unwrap().to_owned();
     assert_eq!(line("content-type"), "application/graphql-response+json; charset=utf-8");
     assert_eq!(line("surrogate-key"), "page:home:en plan:large:en plan:gone:en plan:small:en page/slug/home");
-    assert_eq!(line("vary"), "accept-encoding, accept-language, accept");
+    assert_eq!(line("vary"), "accept-encoding, accept-language, authorization, accept");
     let again = ask(
         &release,
         &format!("GET {}\nif-none-match: {}", get("Page", &json!({"slug": "home"})), line("etag")),

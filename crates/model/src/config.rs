@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelName, Locale, TenantId};
+use crate::{ChannelName, Locale, Network, TenantId};
 
 /// `ashlar.toml`: what a project says about itself. Unknown keys are errors, so that a typo is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +123,8 @@ pub struct ServerConfig {
     pub streams_per_client_max: usize,
     /// Whether webhooks may be sent without TLS and into private networks.
     pub webhooks_to_private: bool,
+    /// The proxies whose `X-Forwarded-*` and `Forwarded` headers are believed, as addresses or networks (`10.0.0.0/8`).
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// `[site]`
@@ -266,6 +268,7 @@ impl Default for ServerConfig {
             streams_max: 2_000,
             streams_per_client_max: 100,
             webhooks_to_private: false,
+            trusted_proxies: Vec::new(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod files;
 mod finding;
 mod ids;
 mod modified;
+mod network;
 mod position;
 mod rights;
 mod rules;
@@ -27,6 +28,7 @@ pub use ids::{
     CandidateId, ChannelName, ContractName, EntryId, IdError, Locale, ReleaseId, TenantId, TraceId, TypeName,
 };
 pub use modified::{MODIFIED, OTHERS, modified_value, read_modified};
+pub use network::{Network, NetworkError};
 pub use position::line_of;
 pub use rights::{Actor, Right};
 pub use rules::{Rules, TypeRules};

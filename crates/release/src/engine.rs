@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use crate::{ChannelState, Judge, ReleaseError};
+use crate::{ChannelState, Judge, ReleaseError, secrets::Secrets};
 
 /// How many parsed definitions are kept; a tenant needs the working ones and those of a release or two.
 const DEFINITIONS_KEPT: usize = 16;
@@ -114,6 +114,7 @@ struct Inner {
     torn: AtomicBool,
     /// Where CPU-heavy work is done; threads that may block when there is none.
     workers: OnceLock<Workers>,
+    secrets: Secrets,
 }
 
 impl Engine {
@@ -134,8 +135,18 @@ impl Engine {
         judge: Arc<dyn Judge>,
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Result<Self, ReleaseError> {
-        std::fs::create_dir_all(&location.objects_dir)
-            .map_err(|e| ashlar_store::StoreError::io("create", &location.objects_dir, e))?;
+        let dir = ashlar_store::sql::directory(&location.sql);
+        let private = |dir: &Path| {
+            ashlar_store::private_dir(dir).map_err(|e| ashlar_store::StoreError::io("create", dir, e))
+        };
+        if let Some(dir) = &dir {
+            private(dir)?;
+        }
+        // A directory that nodes share may have readers on purpose; a cache, and what lies beside the database, has none.
+        let inside = dir.is_some_and(|dir| location.objects_dir.starts_with(dir));
+        if inside || location.remote.is_some() || !location.objects_dir.exists() {
+            private(&location.objects_dir)?;
+        }
         let remote = location.remote.as_deref().map(Remote::parse).transpose()?;
         let objects = Objects::open(&location.objects_dir, remote)?;
         let db = Db::open(&location.sql).await?;
@@ -150,8 +161,11 @@ impl Engine {
             moves,
             torn: AtomicBool::new(false),
             workers: OnceLock::new(),
+            secrets: Secrets::of(&location.sql),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let engine = Self { inner: Arc::new(inner) };
+        engine.seal_stored().await?;
+        Ok(engine)
     }
 
     /// Does CPU-heavy work in this pool from now on, where tenants take turns. The first call decides.
@@ -203,6 +217,11 @@ impl Engine {
     /// The database.
     pub fn db(&self) -> &Db {
         &self.inner.db
+    }
+
+    /// What seals secrets.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.inner.secrets
     }
 
     /// The objects of all tenants.

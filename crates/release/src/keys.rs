@@ -67,6 +67,8 @@ pub struct Access {
     pub channel: Option<ChannelName>,
     /// Its public part.
     pub key_id: String,
+    /// When it expires.
+    pub ends: Option<Timestamp>,
 }
 
 /// The keys of a tenant as an edge knows them: hashes and scopes, no secrets. The pointer object `keys.json`.
@@ -95,18 +97,16 @@ impl KeyRing {
     /// Its keys by their public part, ready to be checked without a database.
     pub fn known(&self, tenant: &TenantId) -> impl Iterator<Item = (String, KnownKey)> {
         self.keys.iter().map(|(id, key)| {
+            // An end that cannot be read has come.
+            let ends = key.expires_at.as_deref().map(|e| e.parse().unwrap_or(Timestamp::MIN));
             let access = Access {
                 tenant: tenant.clone(),
                 actor: actor(key.name.clone(), &key.scopes),
                 channel: ChannelName::new(&key.channel).ok(),
                 key_id: id.clone(),
+                ends,
             };
-            let known = KnownKey {
-                hash: key.hash.clone(),
-                // An end that cannot be read has come.
-                ends: key.expires_at.as_deref().map(|e| e.parse().unwrap_or(Timestamp::MIN)),
-                access: Arc::new(access),
-            };
+            let known = KnownKey { hash: key.hash.clone(), access: Arc::new(access) };
             (id.clone(), known)
         })
     }
@@ -116,7 +116,6 @@ impl KeyRing {
 #[derive(Debug, Clone)]
 pub struct KnownKey {
     hash: String,
-    ends: Option<Timestamp>,
     access: Arc<Access>,
 }
 
@@ -124,7 +123,7 @@ impl KnownKey {
     /// What it gives to whoever has its secret part, until it ends.
     pub fn check(&self, secret: &str, now: Timestamp) -> Option<Arc<Access>> {
         let same = bool::from(hash(secret).as_bytes().ct_eq(self.hash.as_bytes()));
-        (same && self.ends.is_none_or(|e| e > now)).then(|| self.access.clone())
+        (same && self.access.ends.is_none_or(|e| e > now)).then(|| self.access.clone())
     }
 }
 
@@ -145,9 +144,8 @@ fn hash(secret: &str) -> String {
 
 fn access(row: KeyRow, secret: &str, now: Timestamp) -> Option<Access> {
     let same = bool::from(hash(secret).as_bytes().ct_eq(row.hash.as_bytes()));
-    let ended = row.revoked_at.is_some()
-        || row.expires_at.as_deref().is_some_and(|e| e.parse::<Timestamp>().is_ok_and(|e| e <= now));
-    if !same || ended {
+    let ends = row.expires_at.as_deref().map(|e| e.parse().unwrap_or(Timestamp::MIN));
+    if !same || row.revoked_at.is_some() || ends.is_some_and(|e| e <= now) {
         return None;
     }
     Some(Access {
@@ -155,11 +153,12 @@ fn access(row: KeyRow, secret: &str, now: Timestamp) -> Option<Access> {
         actor: actor(row.name, &row.scopes),
         channel: ChannelName::new(&row.channel).ok(),
         key_id: row.id,
+        ends,
     })
 }
 
 impl Engine {
-    /// Checks a key; `None` when it is unknown, wrong, revoked or past its end. Which of these it is stays unsaid.
+    /// Checks a key; `None` when it is unknown, wrong, revoked or expired. Which of these it is stays unsaid.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -397,11 +396,12 @@ impl Action for CreateTenant {
             let good = (1..=253).contains(&host.len())
                 && host
                     .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-'));
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-'))
+                && host.split('.').all(|label| !label.is_empty());
             if !good {
                 return Err(ReleaseError::invalid(
                     format!("`{host}` is not a host name"),
-                    "write it in lower case, without a port",
+                    "write it in lower case, without a port and without a dot at its end",
                 ));
             }
         }

@@ -27,6 +27,7 @@ mod preview;
 mod promote;
 mod reads;
 mod schedule;
+mod secrets;
 mod settle;
 mod view;
 mod webhooks;

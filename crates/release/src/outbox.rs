@@ -251,7 +251,7 @@ impl Engine {
             .into_iter()
             .map(|d| Outgoing { number: d.number, event: d.event, attempts: d.attempts, payload: d.payload })
             .collect();
-        Ok(Some(Round { secrets: secrets(&row, now), url: row.url, deliveries }))
+        Ok(Some(Round { secrets: secrets(self, tenant, &row, now)?, url: row.url, deliveries }))
     }
 
     /// Notes what came of sending: what failed is tried again later, and given up after [`TRIES_MAX`] tries.

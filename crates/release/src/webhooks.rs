@@ -1,6 +1,6 @@
 //! Webhooks: who is told of events, what signs it, and what became of it.
 
-use ashlar_model::{ChannelName, Right, TypeName};
+use ashlar_model::{ChannelName, Right, TenantId, TypeName};
 use ashlar_store::sql::{DeliveryRow, NewDelivery, WebhookRow, stamp};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -262,6 +262,8 @@ impl Action for CreateWebhook {
     async fn act(self, scope: &Scope<'_>) -> Result<SecretShown, ReleaseError> {
         check_url(&self.url)?;
         self.filter.check()?;
+        let (id, secret) = (format!("wh_{}", &new_id()?[..12]), new_secret()?);
+        let sealed = scope.engine.seal(&scope.ctx.tenant, &id, &secret).await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         if rows.webhooks().await?.len() >= WEBHOOKS_MAX {
@@ -272,10 +274,10 @@ impl Action for CreateWebhook {
             ));
         }
         let row = WebhookRow {
-            id: format!("wh_{}", &new_id()?[..12]),
+            id,
             url: self.url,
             filter: encoded(&self.filter)?,
-            secret: new_secret()?,
+            secret: sealed,
             previous: None,
             enabled: true,
             why: String::new(),
@@ -288,7 +290,7 @@ impl Action for CreateWebhook {
         rows.insert_webhook(&row).await?;
         let data = json!({"url": row.url, "filter": self.filter});
         scope.commit(tx, Record::one("webhook.created", &row.id, data)).await?;
-        Ok(SecretShown { secret: row.secret.clone(), view: view(&row, &[]) })
+        Ok(SecretShown { secret, view: view(&row, &[]) })
     }
 }
 
@@ -358,15 +360,17 @@ impl Action for RotateSecret {
     }
 
     async fn act(self, scope: &Scope<'_>) -> Result<SecretShown, ReleaseError> {
+        let secret = new_secret()?;
+        let sealed = scope.engine.seal(&scope.ctx.tenant, &self.id, &secret).await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let mut row = rows.webhook(&self.id).await?.ok_or_else(|| unknown(&self.id))?;
         let until = stamp(scope.now.saturating_add(ROTATION).unwrap_or(scope.now));
-        let before = std::mem::replace(&mut row.secret, new_secret()?);
+        let before = std::mem::replace(&mut row.secret, sealed);
         row.previous = Some((before, until.clone()));
         rows.update_webhook(&row).await?;
         let counts = rows.delivery_counts(&row.id).await?;
-        let shown = SecretShown { secret: row.secret.clone(), view: view(&row, &counts) };
+        let shown = SecretShown { secret, view: view(&row, &counts) };
         let data = json!({"previous_until": until});
         scope.commit(tx, Record::one("webhook.rotated", &row.id, data)).await?;
         Ok(shown)
@@ -495,14 +499,25 @@ impl Engine {
 }
 
 /// What signs deliveries of a webhook at a time: its secret, and the one before while that still counts.
-pub(crate) fn secrets(row: &WebhookRow, now: Timestamp) -> Vec<String> {
-    let mut out = vec![row.secret.clone()];
+pub(crate) fn secrets(
+    engine: &Engine,
+    tenant: &TenantId,
+    row: &WebhookRow,
+    now: Timestamp,
+) -> Result<Vec<String>, ReleaseError> {
+    let open = |stored: &str| engine.secrets().open(tenant, &row.id, stored);
+    let mut out = vec![open(&row.secret)?];
     if let Some((previous, until)) = &row.previous
         && until.parse::<Timestamp>().is_ok_and(|until| until > now)
     {
-        out.push(previous.clone());
+        match open(previous) {
+            Ok(previous) => out.push(previous),
+            Err(error) => {
+                tracing::warn!(webhook = row.id, %error, "the secret before the rotation cannot be used")
+            }
+        }
     }
-    out
+    Ok(out)
 }
 
 /// Whether events of the log with this kind are sent as they are. A push changes nothing that is read.

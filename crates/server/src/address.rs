@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::http::HeaderMap;
+use axum::{extract::ConnectInfo, http::Extensions};
+
+use crate::front::Asked;
 
 /// Clients that are counted apart. Beyond them new ones are counted together.
 const KNOWN_MAX: usize = 10_000;
@@ -38,9 +40,11 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// The address of a client. Headers are not believed: the peer of the connection is the client.
-pub fn client_address(peer: Option<SocketAddr>, _headers: &HeaderMap) -> Address {
-    peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip()).into()
+/// The address of the client of a request: the peer of the connection, or what a configured proxy says.
+pub fn client_address(extensions: &Extensions) -> Address {
+    let asked = extensions.get::<Asked>().map(|asked| asked.client);
+    let peer = || extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    asked.or_else(peer).unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)).into()
 }
 
 /// Requests per second and client, with a burst of one second's worth.

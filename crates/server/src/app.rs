@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,14 +16,18 @@ use ashlar_isolate::Workers;
 use ashlar_model::{ChannelName, Digest, Files, TenantId};
 use ashlar_release::{Access, ChannelState, Engine, KeyRing, KnownKey, ReleaseError, split_key};
 use ashlar_store::{Objects, TenantObjects};
+use axum::http::HeaderMap;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     address::Limits,
+    auth::bearer,
     cache_stats::CacheStats,
     changes::{Feed, Listeners},
+    front::{host_of, normal},
     metrics::Metrics,
+    problem::ApiError,
     tokens::TokenVersions,
 };
 
@@ -101,6 +108,8 @@ pub struct App {
     /// The keys of all rings by their public part.
     rings: ArcSwap<HashMap<String, KnownKey>>,
     keys: Mutex<Keys>,
+    /// How often keys were forgotten.
+    forgotten: AtomicU64,
     unknown: Limits<()>,
     /// Places for clients that follow changes.
     pub listeners: Arc<Listeners>,
@@ -135,6 +144,7 @@ impl App {
             listeners: Arc::new(Listeners::new(listeners.0, listeners.1)),
             streams: CancellationToken::new(),
             keys: Mutex::default(),
+            forgotten: AtomicU64::new(0),
             previews: Mutex::default(),
             token_versions: TokenVersions::default(),
         }
@@ -159,7 +169,7 @@ impl App {
         self.hosts.rcu(|hosts| {
             let mut next = HashMap::clone(hosts);
             next.retain(|_, t| t != tenant);
-            next.extend(names.iter().map(|n| (n.clone(), tenant.clone())));
+            next.extend(names.iter().map(|n| (normal(n).into_owned(), tenant.clone())));
             next
         });
     }
@@ -170,12 +180,31 @@ impl App {
         if hosts.is_empty() {
             return TenantId::main();
         }
-        let name = host.unwrap_or_default();
-        let name = name
-            .rsplit_once(':')
-            .filter(|(_, p)| p.bytes().all(|b| b.is_ascii_digit()))
-            .map_or(name, |(n, _)| n);
-        hosts.get(&name.to_ascii_lowercase()).cloned().unwrap_or_else(TenantId::main)
+        let name = normal(host.unwrap_or_default());
+        hosts.get(name.as_ref()).cloned().unwrap_or_else(TenantId::main)
+    }
+
+    /// Whether a host name serves a tenant to its keys. A name that leads to a tenant serves that tenant alone; a name
+    /// that leads to nobody, such as an address, serves every key.
+    pub fn serves(&self, host: Option<&str>, tenant: &TenantId) -> bool {
+        let hosts = self.hosts.load();
+        if hosts.is_empty() {
+            return true;
+        }
+        hosts.get(normal(host.unwrap_or_default()).as_ref()).is_none_or(|bound| bound == tenant)
+    }
+
+    /// What the key of a request to the delivery side gives; `None` without a key.
+    ///
+    /// # Errors
+    /// When the key is no good, or belongs to another tenant than the host name, or cannot be checked.
+    pub async fn caller(&self, headers: &HeaderMap) -> Result<Option<Arc<Access>>, ApiError> {
+        let Some(key) = bearer(headers) else { return Ok(None) };
+        let access = self.reading_key(key).await?.ok_or_else(ApiError::bad_key)?;
+        match self.serves(host_of(headers), &access.tenant) {
+            true => Ok(Some(access)),
+            false => Err(ApiError::misdirected()),
+        }
     }
 
     /// What a key gives according to the key rings: no database, no waiting. `None` when no ring has it or it is no good.
@@ -221,13 +250,20 @@ impl App {
         if let Some((at, access)) = lock(&self.keys).get(&digest)
             && at.elapsed() < KEY_TTL
         {
-            return Ok(access.clone());
+            // A key that expires meanwhile is no longer good.
+            let now = engine.now();
+            return Ok(access.clone().filter(|a| a.ends.is_none_or(|ends| ends > now)));
         }
         if self.ring_key(key).is_none() && !self.unknown.take(()) {
             return Err(KeyFailure::TooMany);
         }
+        let forgotten = self.forgotten.load(Ordering::Acquire);
         let access = engine.authenticate(key).await?.map(Arc::new);
         let mut keys = lock(&self.keys);
+        if self.forgotten.load(Ordering::Acquire) != forgotten {
+            // A key was revoked while this one was looked up: what was read may be older than that.
+            return Ok(access);
+        }
         if keys.len() >= KEYS_MAX {
             keys.retain(|_, (at, _)| at.elapsed() < KEY_TTL);
             if keys.len() >= KEYS_MAX {
@@ -240,7 +276,9 @@ impl App {
 
     /// Forgets what is remembered of a key that was made or revoked here.
     pub fn forget_key(&self, id: &str) {
-        lock(&self.keys).retain(|_, (_, access)| access.as_ref().is_some_and(|a| a.key_id != id));
+        let mut keys = lock(&self.keys);
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        keys.retain(|_, (_, access)| access.as_ref().is_some_and(|a| a.key_id != id));
     }
 
     /// Opens what a channel serves now and puts it in place, unless something newer is there. What cannot be opened leaves

@@ -13,6 +13,7 @@ use axum::{
 
 use crate::{
     api::Api,
+    front::host_of,
     problem::{ApiError, TRACE},
 };
 
@@ -26,7 +27,13 @@ pub struct Caller {
 
 /// The key of a request.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
+    secret(headers.get(header::AUTHORIZATION)?.to_str().ok()?)
+}
+
+/// The secret of an `Authorization` with the scheme `Bearer`, in upper or lower case.
+pub fn secret(value: &str) -> Option<&str> {
+    let (scheme, secret) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
 }
 
 /// The trace of a request: that of its `traceparent`, or a new one.
@@ -45,8 +52,10 @@ impl FromRequestParts<Arc<Api>> for Caller {
         let key =
             bearer(&parts.headers).ok_or_else(|| ApiError::unauthorized("the management API needs a key"))?;
         let access = api.app.check_key(key).await?;
-        let access =
-            access.ok_or_else(|| ApiError::unauthorized("the key is unknown, revoked or past its end"))?;
+        let access = access.ok_or_else(ApiError::bad_key)?;
+        if !api.app.serves(host_of(&parts.headers), &access.tenant) {
+            return Err(ApiError::misdirected());
+        }
         api.limited(&access.key_id)?;
         let trace = parts.extensions.get::<TraceId>().cloned();
         let mut ctx = Ctx::new(access.tenant.clone(), access.actor.clone()).map_err(ApiError::from)?;

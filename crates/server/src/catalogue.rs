@@ -13,7 +13,7 @@ use axum::{
     routing::get,
 };
 
-use crate::{app::App, pages::escape, problem::ApiError};
+use crate::{app::App, front::host_of, pages::escape, problem::ApiError};
 
 /// Pages that are looked at to count what is used.
 const COUNTED_MAX: usize = 2_000;
@@ -33,8 +33,7 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 fn live(app: &App, headers: &HeaderMap) -> Result<Arc<ReleaseView>, ApiError> {
-    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
-    let view = app.tenant(&app.tenant_of_host(host)).and_then(|t| t.public.load_full());
+    let view = app.tenant(&app.tenant_of_host(host_of(headers))).and_then(|t| t.public.load_full());
     view.filter(|v| v.definitions().site().is_some()).ok_or_else(|| {
         ApiError::new(
             404,

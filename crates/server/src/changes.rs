@@ -4,7 +4,6 @@
 use std::{
     collections::{HashMap, VecDeque},
     convert::Infallible,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,14 +13,14 @@ use ashlar_model::{ChannelName, EntryKey, Right, TenantId};
 use ashlar_release::ChannelState;
 use axum::{
     body::{Body, Bytes},
-    extract::{ConnectInfo, Extension, State},
-    http::{HeaderMap, header},
+    extract::State,
+    http::{Extensions, HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use crate::{address::client_address, app::App, auth::bearer, problem::ApiError};
+use crate::{address::client_address, app::App, auth::bearer, front::host_of, problem::ApiError};
 
 /// Moves of a channel that a client may have missed.
 const RECENT_MAX: usize = 256;
@@ -140,14 +139,11 @@ async fn followed(app: &App, headers: &HeaderMap) -> Result<(TenantId, ChannelNa
             ApiError::new(404, "no-release", "nothing is released yet", "promote a candidate first")
         })
     };
-    let Some(key) = bearer(headers) else {
-        let tenant = app.tenant_of_host(headers.get(header::HOST).and_then(|h| h.to_str().ok()));
+    let Some(access) = app.caller(headers).await? else {
+        let tenant = app.tenant_of_host(host_of(headers));
         let channel = public(&tenant)?;
         return Ok((tenant, channel));
     };
-    let access = app.reading_key(key).await?;
-    let access =
-        access.ok_or_else(|| ApiError::unauthorized("the key is unknown, revoked or past its end"))?;
     match &access.channel {
         None => Ok((access.tenant.clone(), public(&access.tenant)?)),
         Some(channel) if access.actor.may(&Right::Read) || access.actor.may(&Right::Preview) => {
@@ -219,10 +215,21 @@ struct Stream {
     rest: broadcast::Receiver<Arc<Change>>,
     feed: Arc<Feed>,
     app: Arc<App>,
+    /// The key it was opened with.
+    key: Option<String>,
     _place: Place,
 }
 
 impl Stream {
+    /// Whether the key is still good: one that was revoked or has expired ends the stream before the next event. A
+    /// database that does not answer ends nothing.
+    async fn may_go_on(&self) -> bool {
+        match &self.key {
+            Some(key) => !matches!(self.app.reading_key(key).await, Ok(None)),
+            None => true,
+        }
+    }
+
     async fn next(&mut self) -> Option<Bytes> {
         if let Some(first) = self.first.pop_front() {
             return Some(first);
@@ -231,6 +238,7 @@ impl Stream {
             () = self.app.streams.cancelled() => None,
             () = tokio::time::sleep(ALIVE) => Some(Bytes::from_static(b": alive\n\n")),
             change = self.rest.recv() => match change {
+                _ if !self.may_go_on().await => None,
                 Ok(change) => Some(change.event.clone()),
                 // Too slow: what it missed is told as one.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
@@ -248,7 +256,7 @@ impl Stream {
 /// Streams the moves of the caller's channel from `Last-Event-ID` on.
 pub async fn changes(
     State(app): State<Arc<App>>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    extensions: Extensions,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let (tenant, channel) = followed(&app, &headers).await?;
@@ -262,7 +270,7 @@ pub async fn changes(
     })?;
     let client = match bearer(&headers).and_then(ashlar_release::split_key) {
         Some((id, _)) => format!("key {id}"),
-        None => client_address(peer.map(|Extension(peer)| peer.0), &headers).to_string(),
+        None => client_address(&extensions).to_string(),
     };
     let place = app.listeners.join(client)?;
     let last = match headers.get("last-event-id").map(|v| v.to_str().unwrap_or_default()) {
@@ -271,7 +279,8 @@ pub async fn changes(
         Some(text) => Some(text.parse().unwrap_or(u64::MAX)),
     };
     let (first, rest) = feed.join(last);
-    let stream = Stream { first: first.into(), rest, feed, app, _place: place };
+    let key = bearer(&headers).map(str::to_owned);
+    let stream = Stream { first: first.into(), rest, feed, app, key, _place: place };
     let stream = futures::stream::unfold(stream, |mut stream| async move {
         let next = stream.next().await?;
         Some((Ok::<_, Infallible>(next), stream))

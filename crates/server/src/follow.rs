@@ -11,7 +11,7 @@ use ashlar_release::{ChannelState, KeyRing};
 use ashlar_store::{PointerRead, PointerVersion, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::{app::App, front::normal};
 
 /// How often files are looked at: a look is one system call.
 const LOOK: Duration = Duration::from_millis(10);
@@ -158,7 +158,9 @@ async fn scan(app: &Arc<App>, versions: &mut Versions) {
             let rows = tokio::time::timeout(ASK_MAX, engine.db().tenants()).await;
             rows.map_err(|_| "the database does not answer".to_owned()).and_then(|rows| {
                 let rows = rows.map_err(|e| e.to_string())?;
-                let named = rows.iter().flat_map(|r| r.hosts.iter().map(|h| (h.clone(), r.tenant.clone())));
+                let named = rows
+                    .iter()
+                    .flat_map(|r| r.hosts.iter().map(|h| (normal(h).into_owned(), r.tenant.clone())));
                 hosts.extend(named);
                 Ok(rows.into_iter().map(|r| r.tenant).collect())
             })
@@ -175,7 +177,7 @@ async fn scan(app: &Arc<App>, versions: &mut Versions) {
         let state = app.tenant_or_new(&tenant);
         follow_ring(app, &tenant, versions).await;
         if app.engine.is_none() {
-            hosts.extend(state.ring.load().hosts.iter().map(|h| (h.clone(), tenant.clone())));
+            hosts.extend(state.ring.load().hosts.iter().map(|h| (normal(h).into_owned(), tenant.clone())));
         }
     }
     if !complete && app.engine.is_some() {

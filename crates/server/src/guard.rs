@@ -1,9 +1,9 @@
 //! How often an address may ask without a key that is known.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::StatusCode,
     middleware::Next,
     response::{IntoResponse, Response},
@@ -61,8 +61,7 @@ fn too_many(guard: &Guard, address: Address, per_second: f64, what: &str, settin
 
 /// Around everything that the plain lane does not answer itself.
 pub async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
-    let address = client_address(peer, request.headers());
+    let address = client_address(request.extensions());
     match door(&request) {
         // The common case: no other tenant of the same address can use it up.
         Door::Key(key) if guard.app.ring_key(key).is_some() => next.run(request).await,

@@ -12,6 +12,7 @@ mod catalogue;
 mod changes;
 mod descriptors;
 mod follow;
+mod front;
 mod guard;
 pub mod lane;
 mod metrics;
@@ -26,5 +27,6 @@ mod tokens;
 mod webhooks;
 
 pub use descriptors::raise_open_files;
+pub use front::{Asked, Proxies};
 pub use purge::{PurgeTarget, PurgeTargetError};
 pub use serve::{Role, ServeOptions, ServerError, serve};

@@ -15,7 +15,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::{app::App, problem::ApiError, source::Releases};
+use crate::{app::App, front::host_of, problem::ApiError, source::Releases};
 
 const CSP: &str = "default-src 'none'; style-src 'sha256-";
 const STYLE: &str = ":root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--paper:#fbfaf7;--line:#d9d5cc;--mark:#0b5c6b}\
@@ -75,10 +75,7 @@ async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
 /// Figures of the process for everybody; what a channel serves only with a key of its tenant that has the scope `admin`
 /// (one of `main` sees all).
 async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {
-    let access = match crate::auth::bearer(&headers) {
-        Some(key) => app.reading_key(key).await.ok().flatten(),
-        None => None,
-    };
+    let access = app.caller(&headers).await.ok().flatten();
     let mut channels = channels(&app);
     let shown = |tenant: &str| {
         access.as_ref().is_some_and(|a| {
@@ -133,8 +130,7 @@ fn sha256(bytes: &[u8]) -> Vec<u8> {
 /// The first page: that of the site, or what there is when there is no site.
 async fn home(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let host = parts.headers.get(header::HOST).and_then(|h| h.to_str().ok());
-    let tenant = app.tenant_of_host(host);
+    let tenant = app.tenant_of_host(host_of(&parts.headers));
     let live = app.tenant(&tenant).and_then(|t| t.public.load_full());
     if live.is_some_and(|view| view.definitions().site().is_some()) {
         return crate::lane::deliver(&Releases(app), &parts, None).await;
@@ -194,8 +190,7 @@ async fn home(State(app): State<Arc<App>>, request: Request) -> Response {
 
 /// What clients of the public channel read, as OpenAPI.
 async fn described(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
-    let tenant = app.tenant_of_host(host);
+    let tenant = app.tenant_of_host(host_of(&headers));
     match app.tenant(&tenant).and_then(|t| t.public.load_full()) {
         Some(view) => Json(ashlar_delivery::openapi(view.definitions(), view.label())).into_response(),
         None => {

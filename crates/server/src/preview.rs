@@ -7,16 +7,19 @@ use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use ashlar_delivery::{ReleaseView, RequestParts, Traceparent};
 use ashlar_model::{Actor, EntryKey, Right};
-use ashlar_release::{Access, At};
+use ashlar_release::{Access, At, split_key};
 use axum::{
     Router,
+    body::Body,
     extract::{Path, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 
-use crate::{app::App, pages::escape, problem::ApiError, source::Releases};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
+
+use crate::{app::App, front::host_of, pages::escape, problem::ApiError, source::Releases};
 
 /// Changed entries that are listed.
 const CHANGES_MAX: usize = 200;
@@ -34,7 +37,12 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route(
             "/preview/{key}",
-            get(|Path(key): Path<String>| async move { Redirect::to(&format!("/preview/{key}/")) }),
+            get(|Path(key): Path<String>| async move {
+                match is_key(&key) {
+                    true => guard(Redirect::to(&format!("/preview/{key}/")).into_response()),
+                    false => guard(no_preview().into_response()),
+                }
+            }),
         )
         .route("/preview/{key}/", get(overview))
         .route(
@@ -43,6 +51,7 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .route("/preview/{key}/-/compare/{*path}", get(compare))
         .route("/preview/{key}/{*path}", get(page))
+        .layer(axum::middleware::map_response(|response: Response| async { guard(response) }))
         .with_state(app)
 }
 
@@ -56,12 +65,24 @@ struct Shown {
     prefix: String,
 }
 
-async fn shown(app: &Arc<App>, key: &str) -> Result<Arc<Shown>, ApiError> {
-    let over = || {
-        ApiError::new(404, "no-preview", "there is no such preview, or it has ended", "ask for a new link")
-    };
-    let access = app.reading_key(key).await?.ok_or_else(over)?;
-    let at: At = access.actor.shows().and_then(|at| at.parse().ok()).ok_or_else(over)?;
+fn no_preview() -> ApiError {
+    ApiError::new(404, "no-preview", "there is no such preview, or it has expired", "ask for a new link")
+}
+
+/// Whether the text can be the key of a link. It is written into addresses and headers.
+fn is_key(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && split_key(text).is_some()
+}
+
+async fn shown(app: &Arc<App>, key: &str, headers: &HeaderMap) -> Result<Arc<Shown>, ApiError> {
+    if !is_key(key) {
+        return Err(no_preview());
+    }
+    let access = app.reading_key(key).await?.ok_or_else(no_preview)?;
+    let at: At = access.actor.shows().and_then(|at| at.parse().ok()).ok_or_else(no_preview)?;
+    if !app.serves(host_of(headers), &access.tenant) {
+        return Err(ApiError::misdirected());
+    }
     // The link may look at this one thing, and opening it is all that is done with the right to look.
     let reader =
         Access { actor: Actor::new(access.actor.name.clone(), [Right::Preview]), ..(*access).clone() };
@@ -130,11 +151,19 @@ fn bend(html: &str, prefix: &str) -> String {
     out
 }
 
-fn guarded(status: StatusCode, media: &str, body: String) -> Response {
-    let mut response = (status, body).into_response();
+fn guarded(status: StatusCode, media: &str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    if let Ok(value) = HeaderValue::from_str(media) {
+        response.headers_mut().insert(header::CONTENT_TYPE, value);
+    }
+    response
+}
+
+/// What every answer under a link says, whatever it is: a page, a file, a redirect or a problem.
+fn guard(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
-        (header::CONTENT_TYPE, media),
         (header::CACHE_CONTROL, "private, no-store"),
         (header::CONTENT_SECURITY_POLICY, CSP),
         // The address is the secret: it is told to nobody.
@@ -142,9 +171,7 @@ fn guarded(status: StatusCode, media: &str, body: String) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (HeaderName::from_static("x-robots-tag"), "noindex, nofollow"),
     ] {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
-        }
+        headers.insert(name, HeaderValue::from_static(value));
     }
     response
 }
@@ -154,7 +181,7 @@ async fn page(
     Path((key, path)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let shown = shown(&app, &key).await?;
+    let shown = shown(&app, &key, request.headers()).await?;
     let path = format!("/{path}");
     let (asked, query) = (path.clone(), request.uri().query().map(str::to_owned));
     let answer = shown.work(&app, move |s| answered(&s.view, &asked, query.as_deref())).await?;
@@ -196,12 +223,7 @@ async fn page(
     if media.starts_with("text/css") {
         return Ok(guarded(status, &media, bend(&text(&answer), &shown.prefix)));
     }
-    let mut response = (status, answer.body.clone()).into_response();
-    if let Ok(value) = HeaderValue::from_str(&media) {
-        response.headers_mut().insert(header::CONTENT_TYPE, value);
-    }
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    Ok(response)
+    Ok(guarded(status, &media, answer.body))
 }
 
 /// What a page says, a line for each block of text.
@@ -272,8 +294,9 @@ fn changed_words(shown: &Shown, path: &str) -> String {
 async fn compare(
     State(app): State<Arc<App>>,
     Path((key, path)): Path<(String, String)>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let shown = shown(&app, &key).await?;
+    let shown = shown(&app, &key, &headers).await?;
     let path = format!("/{path}");
     let asked = path.clone();
     let lines = shown.work(&app, move |shown| changed_words(shown, &asked)).await?;
@@ -348,12 +371,20 @@ fn changes(shown: &Shown) -> Result<(String, usize), ApiError> {
 }
 
 /// What changes, with the pages it can be seen on.
-async fn overview(State(app): State<Arc<App>>, Path(key): Path<String>) -> Result<Response, ApiError> {
-    let shown = shown(&app, &key).await?;
+async fn overview(
+    State(app): State<Arc<App>>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let shown = shown(&app, &key, &headers).await?;
     let Some(live) = &shown.live else {
         let home = shown.view.pages().next().and_then(Result::ok).map(|p| p.path);
         return Ok(match home {
-            Some(home) => Redirect::temporary(&format!("{}{home}", shown.prefix)).into_response(),
+            Some(home) => {
+                // A route may have letters that a header may not.
+                let home = utf8_percent_encode(&home, CONTROLS);
+                Redirect::temporary(&format!("{}{home}", shown.prefix)).into_response()
+            }
             None => guarded(
                 StatusCode::OK,
                 "text/html; charset=utf-8",

@@ -12,6 +12,12 @@ use serde_json::{Value, json};
 
 use crate::app::KeyFailure;
 
+/// What is wrong when the key belongs to another tenant than the host name, and what to do.
+pub const MISDIRECTED: (&str, &str) = (
+    "this host name serves another tenant than that of the key",
+    "send the request to a host name of the key's own tenant, or leave the key out",
+);
+
 tokio::task_local! {
     /// The trace of the request that is answered.
     pub static TRACE: Option<TraceId>;
@@ -93,6 +99,16 @@ impl ApiError {
         Self::new(400, "invalid-input", detail, help)
     }
 
+    /// A key that opens nothing. Why stays unsaid.
+    pub fn bad_key() -> Self {
+        Self::unauthorized("the key is unknown, revoked or expired")
+    }
+
+    /// A key of another tenant than the host name.
+    pub fn misdirected() -> Self {
+        Self::new(421, "misdirected", MISDIRECTED.0, MISDIRECTED.1)
+    }
+
     /// No key, or one that is no good.
     pub fn unauthorized(detail: &str) -> Self {
         Self::new(
@@ -129,6 +145,7 @@ impl IntoResponse for ApiError {
         if self.code == "busy" {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == 401 {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ashlar\""));
         }

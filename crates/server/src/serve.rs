@@ -18,6 +18,7 @@ use crate::{
     catalogue,
     descriptors::connections_within,
     follow,
+    front::{self, Proxies},
     guard::{Guard, guard},
     lane::{self, LaneConfig},
     pages, preview,
@@ -148,7 +149,9 @@ pub async fn serve(
         failed: Limits::new(options.config.failed_keys_per_second_max),
         reads: config.reads.clone(),
     });
-    let router = router.layer(axum::middleware::from_fn_with_state(guarding, guard));
+    let router = router
+        .layer(axum::middleware::from_fn_with_state(guarding, guard))
+        .layer(axum::middleware::from_fn_with_state(config.proxies.clone(), front::admit));
     ready(bound);
     let streams = app.streams.clone();
     let shutdown = async move {
@@ -190,6 +193,7 @@ fn lane_config(config: &ServerConfig) -> LaneConfig {
         shutdown: Duration::from_secs(config.shutdown_seconds_max),
         answer_bytes: config.answer_bytes_max,
         answer_bytes_per_connection: config.answer_bytes_per_connection_max,
+        proxies: Proxies::new(&config.trusted_proxies),
         reads: (config.reads_per_second_max > 0).then(|| Arc::new(Limits::new(config.reads_per_second_max))),
         ..LaneConfig::default()
     }

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use crate::{
     app::{App, KeyFailure, roots},
     lane::{Caller, Resolved, Source},
+    problem::MISDIRECTED,
 };
 
 /// The lane's view of the application.
@@ -27,7 +28,7 @@ fn no_release(tenant: &TenantId) -> Problem {
 }
 
 fn unknown_key() -> Problem {
-    Problem::new(401, "unauthorized", "Unauthorized", "the key is unknown, revoked or past its end")
+    Problem::new(401, "unauthorized", "Unauthorized", "the key is unknown, revoked or expired")
         .help("send `Authorization: Bearer KEY`, or no key at all for the public channel")
 }
 
@@ -37,7 +38,8 @@ fn failed(error: &ReleaseError) -> Problem {
 }
 
 impl Releases {
-    /// The release of the channel that a key reads.
+    /// The release of the channel that a key reads. The answer is the caller's own: a shared cache that kept it would give
+    /// it to those who send no key, and who may read another tenant or channel here.
     fn of_access(&self, access: &Access) -> Option<Resolved> {
         let tenant = self.0.tenant(&access.tenant)?;
         let developer = access.actor.may(&Right::Define);
@@ -48,10 +50,9 @@ impl Releases {
                     return None;
                 }
                 let live = tenant.channels.load().get(channel).map(|l| l.view.clone())?;
-                let public = tenant.public.load().as_ref().is_some_and(|p| Arc::ptr_eq(p, &live));
-                Some(Resolved { release: live, public, developer })
+                Some(Resolved { release: live, public: false, developer })
             }
-            None => Some(Resolved { release: tenant.public.load_full()?, public: true, developer }),
+            None => Some(Resolved { release: tenant.public.load_full()?, public: false, developer }),
         }
     }
 
@@ -133,7 +134,10 @@ impl Releases {
 impl Source for Releases {
     fn resolve(&self, caller: &Caller<'_>) -> Option<Resolved> {
         match caller.key {
-            Some(key) => self.of_access(self.0.ring_key(key)?.as_ref()),
+            Some(key) => {
+                let access = self.0.ring_key(key)?;
+                self.0.serves(caller.host, &access.tenant).then(|| self.of_access(&access))?
+            }
             None => {
                 let tenant = self.0.tenant(&self.0.tenant_of_host(caller.host))?;
                 Some(Resolved { release: tenant.public.load_full()?, public: true, developer: false })
@@ -151,7 +155,12 @@ impl Source for Releases {
                             .help("check the key, and wait a moment before trying again")
                     }
                 })?;
-                Some(checked.ok_or_else(unknown_key)?)
+                let access = checked.ok_or_else(unknown_key)?;
+                if !self.0.serves(caller.host, &access.tenant) {
+                    let (detail, help) = MISDIRECTED;
+                    return Err(Problem::new(421, "misdirected", "Misdirected request", detail).help(help));
+                }
+                Some(access)
             }
             None => None,
         };

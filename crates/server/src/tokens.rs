@@ -15,14 +15,18 @@ use ashlar_tokens::{
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::{Map, Value, json};
 
-use crate::{app::App, problem::ApiError};
+use crate::{
+    app::App,
+    front::{Asked, VARY_BY_PROXY, host_of},
+    problem::ApiError,
+};
 
 /// The most versions that are listed, the newest.
 const VERSIONS_MAX: usize = 500;
@@ -76,17 +80,9 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// Who asks: their tenant, and whether they may see what no public channel serves.
 async fn caller(app: &App, headers: &HeaderMap) -> Result<(TenantId, bool, String), ApiError> {
-    let key = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.strip_prefix("Bearer "));
-    let Some(key) = key else {
-        let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
-        return Ok((app.tenant_of_host(host), false, "anonymous".to_owned()));
+    let Some(access) = app.caller(headers).await? else {
+        return Ok((app.tenant_of_host(host_of(headers)), false, "anonymous".to_owned()));
     };
-    let access = app.reading_key(key.trim()).await?;
-    let access =
-        access.ok_or_else(|| ApiError::unauthorized("the key is unknown, revoked or past its end"))?;
     if !access.actor.may(&Right::Read) && !access.actor.may(&Right::Preview) {
         return Err(ApiError::new(
             403,
@@ -317,22 +313,34 @@ async fn artifact(
         Some("js") => "text/javascript; charset=utf-8",
         _ => "text/plain; charset=utf-8",
     };
-    Ok(sent(&headers, media, file.text.as_bytes(), exact))
+    Ok(sent(&headers, media, file.text.as_bytes(), exact, None))
 }
 
 /// A body with its ETag. What a version names never changes; what a tag names does.
-fn sent(headers: &HeaderMap, media: &'static str, body: &[u8], forever: bool) -> Response {
+///
+/// `asked`: the body contains addresses that follow from who asks and through whom.
+fn sent(
+    headers: &HeaderMap,
+    media: &'static str,
+    body: &[u8],
+    forever: bool,
+    asked: Option<&Asked>,
+) -> Response {
     let etag = format!("\"{}\"", Digest::of(body).to_string().rsplit(':').next().unwrap_or_default());
     let cache = match (forever, headers.contains_key(header::AUTHORIZATION)) {
         (true, false) => "public, max-age=31536000, immutable",
         (false, false) => "public, max-age=60",
         (_, true) => "private, no-cache",
     };
+    let vary = match asked {
+        Some(asked) if asked.proxied => format!("authorization, {VARY_BY_PROXY}"),
+        _ => "authorization".to_owned(),
+    };
     let head = [
         (header::CONTENT_TYPE, media.to_owned()),
         (header::ETAG, etag.clone()),
         (header::CACHE_CONTROL, cache.to_owned()),
-        (header::VARY, "authorization, x-forwarded-host, x-forwarded-proto".to_owned()),
+        (header::VARY, vary),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*".to_owned()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];
@@ -341,28 +349,6 @@ fn sent(headers: &HeaderMap, media: &'static str, body: &[u8], forever: bool) ->
         return (StatusCode::NOT_MODIFIED, head).into_response();
     }
     (head, body.to_vec()).into_response()
-}
-
-/// Where this server is, as the client sees it.
-fn origin(headers: &HeaderMap) -> String {
-    let text = |name: &str| {
-        headers.get(name).and_then(|v| v.to_str().ok()).map(|v| v.split(',').next().unwrap_or(v).trim())
-    };
-    let scheme = match text("x-forwarded-proto") {
-        Some("https") => "https",
-        _ => "http",
-    };
-    let allowed = |host: &&str| {
-        host.len() < 256
-            && host
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']' | '_'))
-    };
-    let host = text("x-forwarded-host")
-        .filter(allowed)
-        .or_else(|| text("host").filter(allowed))
-        .unwrap_or("localhost");
-    format!("{scheme}://{host}")
 }
 
 async fn whoami(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
@@ -402,17 +388,19 @@ fn missing(name: &str, latest: &TokenRelease) -> ApiError {
 async fn registry(
     State(app): State<Arc<App>>,
     Path(rest): Path<String>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    let seen = seen(&app, &headers).await?;
+    let (parts, _) = request.into_parts();
+    let (headers, asked) = (&parts.headers, Asked::of(&parts));
+    let seen = seen(&app, headers).await?;
     let latest = seen.latest().or(seen.versions.last()).ok_or_else(none)?;
     let name = latest.package.name.as_str();
     if let Some((package, file)) = rest.split_once("/-/") {
         let found = seen.versions.iter().find(|v| v.package.name == package && v.package.file_name() == file);
         let found = found.ok_or_else(|| missing(package, latest))?;
-        return Ok(sent(&headers, "application/octet-stream", &found.package.tarball, true));
+        return Ok(sent(headers, "application/octet-stream", &found.package.tarball, true, None));
     }
-    let base = format!("{}/npm", origin(&headers));
+    let base = format!("{}/npm", asked.origin());
     let described = |v: &TokenRelease| {
         let mut manifest = Value::Object(v.package.manifest.clone());
         manifest["_id"] = json!(format!("{}@{}", v.package.name, v.version));
@@ -441,5 +429,5 @@ async fn registry(
         "_id": name, "name": name, "description": latest.package.manifest.get("description"), "dist-tags": tags,
         "versions": versions, "time": times,
     });
-    Ok(sent(&headers, "application/json", document.to_string().as_bytes(), false))
+    Ok(sent(headers, "application/json", document.to_string().as_bytes(), false, Some(&asked)))
 }

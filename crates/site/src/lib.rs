@@ -16,6 +16,7 @@ mod site;
 mod stage;
 mod style;
 mod text;
+mod urls;
 
 pub use components::{Component, Components, Example};
 pub use config::{DataRule, ListRule, PageRule, SearchRule, SiteFile};
@@ -24,3 +25,4 @@ pub use render::{Page, RenderError};
 pub use site::{Asset, Loaded, Site};
 pub use stage::{Ask, Note, Refusal, Renderer, Stagehand, note_with, render_with};
 pub use text::markdown;
+pub use urls::{BLOCKED, Blocked, url_allowed};

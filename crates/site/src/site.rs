@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ashlar_model::{ContractName, Digest, Files, Finding, TypeName};
 use bytes::Bytes;
@@ -12,6 +15,7 @@ use crate::{
     render::{Page, RenderError},
     stage::{Drawn, Scene, Stage},
     style::style,
+    urls,
 };
 
 const FILE: &str = "site/site.toml";
@@ -166,6 +170,8 @@ impl Site {
         // An error in a template shows before a page needs it.
         findings.extend(site.scene.check(site.examples()).iter().map(|e| e.finding("template")));
         let usable = !without_pages && !has_errors(&findings);
+        // What a page would get is checked again when it is rendered: a site that is live stays usable.
+        site.check_urls(files, !has_errors(&findings), &mut findings);
         Loaded { components, intents, site: usable.then_some(site), findings }
     }
 
@@ -201,6 +207,44 @@ impl Site {
                 })
             })
             .collect()
+    }
+
+    /// Templates that write where escaping does not help, and examples whose addresses are not allowed.
+    fn check_urls(&self, files: &Files, templates_work: bool, findings: &mut Vec<Finding>) {
+        for (path, bytes) in files.iter() {
+            let of_site = path.starts_with("site/layouts/");
+            let of_component = path.starts_with("components/")
+                && path.rsplit('/').next().is_some_and(|f| f.starts_with("template."));
+            if (of_site || of_component) && path.ends_with(".html") {
+                findings.extend(urls::lint(path, &String::from_utf8_lossy(bytes)));
+            }
+        }
+        if !templates_work {
+            return;
+        }
+        let locale = self.file.texts.keys().next().map_or("en", String::as_str);
+        for component in self.components.iter() {
+            for example in &component.examples {
+                let place = format!("{}/examples/{}.json", component.dir(), example.state);
+                let mut told = BTreeSet::new();
+                for (surface, file) in &component.templates {
+                    let drawn = Drawn {
+                        file: file.clone(),
+                        props: example.props.clone(),
+                        locale: locale.to_owned(),
+                        surface: surface.clone(),
+                    };
+                    let Ok(html) = self.scene.component(drawn) else {
+                        continue;
+                    };
+                    for blocked in urls::checked(html).1 {
+                        if told.insert((blocked.attribute.clone(), blocked.value.clone())) {
+                            findings.push(blocked.finding(&place));
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// Which component shows what.
@@ -255,15 +299,15 @@ impl Site {
         self.assets.iter().map(|(address, asset)| (address.clone(), asset.clone())).chain(offered).collect()
     }
 
-    /// Renders a page.
+    /// Renders a page. Addresses that are not allowed where they stand are replaced by [`BLOCKED`](crate::BLOCKED).
     ///
     /// # Errors
     /// When a template fails, with its file and line.
     pub fn render(&self, page: &Page<'_>) -> Result<String, RenderError> {
-        self.scene.page(page)
+        self.scene.page(page).map(|html| urls::checked(html).0)
     }
 
-    /// Renders one component with props.
+    /// Renders one component with props; its addresses are checked like those of a page.
     ///
     /// # Errors
     /// When its template fails, or there is none for the surface.
@@ -281,12 +325,13 @@ impl Site {
             message: format!("there is no template for {surface}"),
             passing: false,
         })?;
-        self.scene.component(Drawn {
+        let drawn = Drawn {
             file: file.clone(),
             props: props.clone(),
             locale: locale.to_owned(),
             surface: surface.to_owned(),
-        })
+        };
+        self.scene.component(drawn).map(|html| urls::checked(html).0)
     }
 
     /// What an app draws: the component and the props of every block in `sections`, in order.

@@ -427,6 +427,9 @@ pub struct ServeArgs {
     /// A cache in front that is told what each release changed: varnish=URL, http=URL, fastly=URL or cloudflare=URL.
     #[arg(long, env = "ASHLAR_PURGE", value_name = "KIND=URL", value_delimiter = ',')]
     pub purge: Vec<ashlar_server::PurgeTarget>,
+    /// A proxy in front whose `X-Forwarded-*` and `Forwarded` headers are believed: an address, or a network such as 10.0.0.0/8.
+    #[arg(long = "trusted-proxy", value_name = "NETWORK", value_delimiter = ',')]
+    pub trusted_proxies: Vec<ashlar_model::Network>,
     /// Worker threads; one per core when absent.
     #[arg(long, env = "ASHLAR_THREADS")]
     pub threads: Option<usize>,

@@ -161,7 +161,8 @@ pub async fn demo(args: DemoArgs) -> Done {
         seed(&engine).await?;
     }
     let listen = args.listen.clone().unwrap_or_else(|| "127.0.0.1:0".to_owned());
-    let config = ServerConfig { listen, ..ServerConfig::default() };
+    let config =
+        ServerConfig { listen, trusted_proxies: args.trusted_proxies.clone(), ..ServerConfig::default() };
     let data = std::path::PathBuf::from(args.data.clone().unwrap_or_default());
     let ready = |url: String| match args.format {
         Format::Json => ready_line(&url, Some(&keys)),

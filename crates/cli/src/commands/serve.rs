@@ -1,12 +1,6 @@
 //! `serve`: a data directory over HTTP.
 
-use std::{
-    future::Future,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use ashlar_gates::Checker;
 use ashlar_model::{Actor, Right, ServerConfig, TenantId};
@@ -39,6 +33,7 @@ impl LocalKeys {
     /// The keys of an embedded data directory, made when they are not there, in a file that only its owner reads.
     pub async fn of(engine: &Engine, dir: &Path) -> Result<Self, CliError> {
         let path = dir.join("keys.json");
+        ashlar_store::tighten(&path);
         if let Ok(text) = std::fs::read(&path)
             && let Ok(keys) = serde_json::from_slice::<Self>(&text)
             && engine.authenticate(&keys.admin).await?.is_some()
@@ -105,6 +100,9 @@ fn from_environment(config: ServerConfig) -> Result<ServerConfig, CliError> {
                     "mend the variable, or unset it",
                 )
             })?),
+            serde_json::Value::Array(_) => {
+                json!(given.split(',').map(str::trim).filter(|i| !i.is_empty()).collect::<Vec<_>>())
+            }
             _ => json!(given),
         };
     }
@@ -124,6 +122,9 @@ async fn config_of(engine: Option<&Engine>, args: &ServeArgs) -> Result<ServerCo
     let mut config = from_environment(config)?;
     if let Some(listen) = &args.listen {
         config.listen.clone_from(listen);
+    }
+    if !args.trusted_proxies.is_empty() {
+        config.trusted_proxies.clone_from(&args.trusted_proxies);
     }
     Ok(config)
 }
@@ -196,9 +197,15 @@ fn edge_objects(args: &ServeArgs) -> Result<Objects, CliError> {
         return Ok(Objects::open(Path::new(&from), None)?);
     }
     let name = ashlar_model::Digest::of(from.as_bytes()).short();
-    let cache: PathBuf =
-        args.cache.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("ashlar-edge-{name}")));
-    std::fs::create_dir_all(&cache).map_err(|e| CliError::file("make the directory", &cache, &e))?;
+    let (cache, made) = match &args.cache {
+        Some(cache) => (cache.clone(), ashlar_store::private_dir(cache)),
+        None => {
+            let cache = std::env::temp_dir().join(format!("ashlar-edge-{name}"));
+            let made = ashlar_store::own_dir(&cache);
+            (cache, made)
+        }
+    };
+    made.map_err(|e| CliError::file("use the directory", &cache, &e))?;
     Ok(Objects::open(&cache, Some(Remote::parse(&from)?))?)
 }
 

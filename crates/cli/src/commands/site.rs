@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use ashlar_delivery::{Answer, Caches, ReleaseRoots, ReleaseView, RequestParts, Traceparent, answer};
+use ashlar_delivery::{
+    Answer, Caches, PAGE_POLICY, ReleaseRoots, ReleaseView, RequestParts, Traceparent, answer,
+};
 use ashlar_model::{Digest, MODIFIED};
 use ashlar_release::{At as What, CreatePreview, PreviewDrafts};
 use reqwest::Method;
@@ -233,6 +235,12 @@ fn export(view: &Arc<ReleaseView>, dir: &Path) -> Result<Written, CliError> {
             files.extend(file.map(|f| (f, body)));
         }
     }
+    for (file, bytes) in &mut files {
+        // Files of the project are what somebody wrote.
+        if file.extension().is_some_and(|e| e == "html") && !file.starts_with("assets") {
+            *bytes = with_policy(std::mem::take(bytes));
+        }
+    }
     let redirects: String =
         view.redirects().map(|(from, to, status)| format!("{from} {to} {status}\n")).collect();
     if !redirects.is_empty() {
@@ -242,6 +250,26 @@ fn export(view: &Arc<ReleaseView>, dir: &Path) -> Result<Written, CliError> {
     let bytes = files.values().map(Vec::len).sum();
     let took_ms = started.elapsed().as_secs_f64() * 1e3;
     Ok(Written { pages, files: files.len(), written, removed, bytes, took_ms })
+}
+
+/// A page with its policy as the first thing of its head: a file server sends none.
+fn with_policy(html: Vec<u8>) -> Vec<u8> {
+    let lower = html.to_ascii_lowercase();
+    let after = |tag: &str| {
+        let mut from = 0;
+        while let Some(found) = lower[from..].windows(tag.len()).position(|w| w == tag.as_bytes()) {
+            let end = from + found + tag.len();
+            if lower.get(end).is_some_and(|b| b.is_ascii_whitespace() || *b == b'>') {
+                return lower[end..].iter().position(|b| *b == b'>').map(|close| end + close + 1);
+            }
+            from = end;
+        }
+        None
+    };
+    // Without a head element, one begins with the first thing that belongs into it.
+    let at = after("<head").or_else(|| after("<html")).or_else(|| after("<!doctype")).unwrap_or(0);
+    let policy = format!("<meta http-equiv=\"Content-Security-Policy\" content=\"{PAGE_POLICY}\">");
+    [&html[..at], policy.as_bytes(), &html[at..]].concat()
 }
 
 /// Pages that are not translated: a server sends their readers on to another language, and a file server cannot.

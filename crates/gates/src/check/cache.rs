@@ -15,7 +15,7 @@ use super::{
     entries::{FileFacts, LinkUse, Ref, Row},
 };
 
-const MAGIC: &[u8] = b"ashlar check cache 1 ";
+const MAGIC: &[u8] = b"ashlar check cache 2 ";
 const FILE: &str = ".ashlar/check.cache";
 /// A cache larger than this is not worth reading, in bytes.
 const CACHE_BYTES_MAX: u64 = 2 << 30;
@@ -122,9 +122,10 @@ pub(super) fn write<'a>(
     let sum = Digest::of(&out.0);
     out.digest(&sum);
     let folder = dir.join(".ashlar");
-    let written = fs::create_dir_all(&folder).and_then(|()| {
+    let written = ashlar_store::private_dir(&folder).and_then(|()| {
         let temporary = folder.join(format!("check.cache.{}", std::process::id()));
-        let result = fs::File::create(&temporary)
+        let result = ashlar_store::private_file(&temporary)
+            .and_then(|()| fs::File::create(&temporary))
             .and_then(|mut f| f.write_all(&out.0))
             .and_then(|()| fs::rename(&temporary, dir.join(FILE)));
         if result.is_err() {

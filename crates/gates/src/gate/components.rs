@@ -227,13 +227,48 @@ fn page(view: &ReleaseView, at: &PageAt, work: &mut Work) {
     let Some(site) = view.definitions().site() else { return };
     let place = at.entry.as_ref().map_or_else(|| at.path.clone(), ToString::to_string);
     work.checked += 1;
-    match view.page_body(at) {
-        Ok(Some(body)) => misfits(site, &body, &place, &mut work.findings),
+    let body = match view.page_body(at) {
+        Ok(Some(body)) => body,
         Ok(None) => return,
         Err(why) => return failed(&place, &why, &mut work.findings),
+    };
+    misfits(site, &body, &place, &mut work.findings);
+    match view.page(at) {
+        Ok(Some(rendered)) => blocked(&rendered.html, &body, &place, &mut work.findings),
+        Ok(None) => {}
+        Err(why) => failed(&place, &why, &mut work.findings),
     }
-    if let Err(why) = view.page(at) {
-        failed(&place, &why, &mut work.findings);
+}
+
+/// Addresses that the page lost because they are not allowed where they stand, with the field that has one.
+fn blocked(html: &[u8], body: &Value, place: &str, out: &mut Findings) {
+    if memchr::memmem::find(html, ashlar_site::BLOCKED.as_bytes()).is_none() {
+        return;
+    }
+    let mut wrong = Vec::new();
+    let mut open = vec![(String::new(), body)];
+    while let Some((pointer, value)) = open.pop() {
+        match value {
+            Value::String(text) if !ashlar_site::url_allowed(text) && !text.contains(char::is_whitespace) => {
+                wrong.push((pointer, text.chars().take(100).collect::<String>()));
+            }
+            Value::Array(items) => {
+                open.extend(items.iter().enumerate().map(|(at, v)| (format!("{pointer}/{at}"), v)));
+            }
+            Value::Object(members) => {
+                open.extend(members.iter().map(|(name, v)| (format!("{pointer}/{name}"), v)));
+            }
+            _ => {}
+        }
+    }
+    let help = "use a path, a fragment, or an address with https, http, mailto or tel";
+    for (pointer, text) in wrong.iter().take(MISFITS_MAX) {
+        let message = format!("`{text}` is not allowed as an address on a page.");
+        out.push(Finding::error("url-blocked", format!("{place} {pointer}"), message).help(help));
+    }
+    if wrong.is_empty() {
+        let message = "The page has an address that is not allowed where it stands.";
+        out.push(Finding::error("url-blocked", place, message).help(help));
     }
 }
 

@@ -1,7 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use super::Figures;
-use crate::address::{Address, Limits};
+use crate::{
+    address::{Address, Limits},
+    front::Proxies,
+};
 
 /// Bounds of the lane.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub struct LaneConfig {
     pub answer_bytes_per_connection: usize,
     /// How often an address may read without a key; `None` for no limit.
     pub reads: Option<Arc<Limits<Address>>>,
+    /// Proxies whose clients are counted apart.
+    pub proxies: Proxies,
     /// Where connections are counted.
     pub figures: Arc<Figures>,
 }
@@ -46,6 +51,7 @@ impl Default for LaneConfig {
             answer_bytes: 256 << 20,
             answer_bytes_per_connection: 64 << 20,
             reads: None,
+            proxies: Proxies::default(),
             figures: Arc::default(),
         }
     }

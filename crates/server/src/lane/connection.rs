@@ -184,7 +184,10 @@ async fn lane(
 /// Whether the address may read once more. When it may not, the full server says so.
 fn may_read(request: &Plain<'_>, peer: SocketAddr, shared: &Shared) -> bool {
     match &shared.config.reads {
-        Some(reads) if request.caller.key.is_none() => reads.take(Address::from(peer.ip())),
+        // Who is behind a proxy is known to the full server.
+        Some(reads) if request.caller.key.is_none() => {
+            !shared.config.proxies.trusts(peer.ip()) && reads.take(Address::from(peer.ip()))
+        }
         _ => true,
     }
 }

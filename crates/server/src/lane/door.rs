@@ -18,6 +18,7 @@ use hyper::{
 };
 
 use super::{Caller, Resolved, Source, stalled};
+use crate::auth::bearer;
 
 /// A router that answers every request from the releases of `source`, and 404 where delivery has nothing.
 pub fn router(source: Arc<dyn Source>) -> Router {
@@ -70,9 +71,8 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
 
 fn caller(request: &hyper::http::request::Parts) -> Caller<'_> {
     let headers = &request.headers;
-    let host = text(headers, &header::HOST).or_else(|| request.uri.authority().map(|a| a.as_str()));
-    let key = text(headers, &header::AUTHORIZATION).and_then(|v| v.strip_prefix("Bearer ")).map(str::trim);
-    Caller { host, key }
+    let host = request.uri.authority().map(|a| a.as_str()).or_else(|| text(headers, &header::HOST));
+    Caller { host, key: bearer(headers) }
 }
 
 /// What an answer depends on; `resolved` says who reads, when that is known.

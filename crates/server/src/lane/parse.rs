@@ -3,6 +3,7 @@
 use httparse::{EMPTY_HEADER, Request, Status};
 
 use super::Caller;
+use crate::{auth::secret, front::split};
 
 /// The most header lines of a request the lane reads; hyper allows as many.
 const HEADERS_MAX: usize = 100;
@@ -80,7 +81,7 @@ fn plain<'b>(request: &Request<'_, 'b>) -> Option<Plain<'b>> {
         let slot = match name.len() {
             4 if is("host") => &mut out.caller.host,
             13 if is("authorization") => {
-                let secret = text(header.value)?.strip_prefix("Bearer ")?.trim();
+                let secret = secret(text(header.value)?)?;
                 once(&mut out.caller.key, secret)?;
                 continue;
             }
@@ -109,7 +110,9 @@ fn plain<'b>(request: &Request<'_, 'b>) -> Option<Plain<'b>> {
         };
         once(slot, text(header.value)?)?;
     }
-    out.caller.host.is_some().then_some(out)
+    // A host that is missing or malformed is refused by the full server.
+    out.caller.host.and_then(split)?;
+    Some(out)
 }
 
 /// A header that stands twice is not for the lane.

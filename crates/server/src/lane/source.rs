@@ -18,7 +18,7 @@ pub struct Caller<'a> {
 pub struct Resolved {
     /// The release.
     pub release: Arc<ReleaseView>,
-    /// Whether everybody reads the same here: the public channel. Then shared caches may keep the answer.
+    /// Whether everybody reads the same here: the public channel, without a key. Then shared caches may keep the answer.
     pub public: bool,
     /// Whether the caller may run GraphQL documents that are not persisted.
     pub developer: bool,

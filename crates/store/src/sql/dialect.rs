@@ -1,5 +1,7 @@
 //! Where SQLite and PostgreSQL differ: addresses, connection settings, locking and migration bookkeeping.
 
+use std::path::PathBuf;
+
 use sqlx::{AnyConnection, AnyPool, Executor, Row};
 
 use super::SqlError;
@@ -61,6 +63,19 @@ impl Dialect {
         }
         Ok(())
     }
+}
+
+/// The file of a SQLite database; `None` for one in memory and for a server.
+pub(super) fn file(address: &str) -> Option<PathBuf> {
+    let path = address.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path).split('?').next()?;
+    (!path.is_empty() && !path.contains(":memory:")).then(|| PathBuf::from(path))
+}
+
+/// The directory that a SQLite database lies in; `None` for one in memory and for a server.
+pub fn directory(address: &str) -> Option<PathBuf> {
+    let dir = file(address)?.parent()?.to_owned();
+    Some(if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir })
 }
 
 /// Brings the schema up to date under a lock, so that several nodes may start at once.

@@ -17,12 +17,12 @@ use std::{str::FromStr, time::Duration};
 use ashlar_model::TenantId;
 pub use candidates::{CandidateRow, CandidateStatus, GateRow, MigrationRow, NewCandidate};
 pub use channels::{ChannelRow, ReleaseRow, UnsettledRow};
-pub use dialect::Dialect;
+pub use dialect::{Dialect, directory};
 pub use drafts::{DraftFilter, DraftRow, DraftState, NewVersion, VersionRow};
 use jiff::Timestamp;
 pub use keys::{KeyRow, NewKey, TenantRow};
 pub use log::{AuditBreak, AuditRow, EventRow};
-pub use outbox::{DeliveryRow, NewDelivery, TryRow, WebhookRow};
+pub use outbox::{DeliveryRow, NewDelivery, StoredSecret, TryRow, WebhookRow};
 pub use plan::{ChangesetRow, ChangesetState, DefinitionsRow};
 use sqlx::{
     Any, AnyConnection, AnyPool, Row, Transaction, any::AnyPoolOptions, any::AnyRow, pool::PoolConnection,
@@ -119,6 +119,16 @@ impl Db {
         let shown = dialect::without_password(address);
         let open_err = |message: String| SqlError::Open { address: shown.clone(), message };
         let dialect = Dialect::of(address).map_err(open_err)?;
+        if let Some(file) = dialect::file(address) {
+            // SQLite gives its log and its index the rights of the file.
+            crate::private_file(&file)
+                .map_err(|e| SqlError::Open { address: shown.clone(), message: e.to_string() })?;
+            for ending in ["-wal", "-shm"] {
+                let mut beside = file.clone().into_os_string();
+                beside.push(ending);
+                crate::tighten(std::path::Path::new(&beside));
+            }
+        }
         let pool = AnyPoolOptions::new()
             .max_connections(dialect.connections_max())
             .acquire_timeout(Duration::from_secs(15))

@@ -14,7 +14,7 @@ pub struct WebhookRow {
     pub url: String,
     /// Which events it gets, as JSON.
     pub filter: String,
-    /// What deliveries are signed with.
+    /// What deliveries are signed with, as it is stored.
     pub secret: String,
     /// The secret before, and until when it signs too (RFC 3339).
     pub previous: Option<(String, String)>,
@@ -30,6 +30,19 @@ pub struct WebhookRow {
     pub created_at: String,
     /// Who made it.
     pub created_by: String,
+}
+
+/// What is stored of the secrets of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSecret {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The webhook.
+    pub id: String,
+    /// The secret, as it is stored.
+    pub secret: String,
+    /// The one before.
+    pub previous: Option<String>,
 }
 
 /// One thing to send to one receiver.
@@ -143,7 +156,52 @@ impl Db {
     }
 }
 
+impl Db {
+    /// The secrets of all webhooks, as they are stored.
+    ///
+    /// # Errors
+    /// When the database refuses or holds damaged values.
+    pub async fn webhook_secrets(&self) -> Result<Vec<StoredSecret>, SqlError> {
+        let rows =
+            sqlx::query("SELECT tenant, id, secret, previous_secret FROM webhooks ORDER BY tenant, id")
+                .fetch_all(&self.pool)
+                .await?;
+        let stored = |r: &AnyRow| {
+            Ok(StoredSecret {
+                tenant: parsed(r, "tenant")?,
+                id: text(r, "id")?,
+                secret: text(r, "secret")?,
+                previous: maybe_text(r, "previous_secret")?,
+            })
+        };
+        rows.iter().map(stored).collect()
+    }
+}
+
 impl Rows<'_> {
+    /// Replaces how the secrets of a webhook are stored, unless they are others by now.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn reseal(
+        &mut self,
+        stored: &StoredSecret,
+        secret: &str,
+        previous: Option<&str>,
+    ) -> Result<(), SqlError> {
+        sqlx::query(
+            "UPDATE webhooks SET secret = $4, previous_secret = $5 WHERE tenant = $1 AND id = $2 AND secret = $3",
+        )
+        .bind(self.t())
+        .bind(stored.id.clone())
+        .bind(stored.secret.clone())
+        .bind(secret.to_owned())
+        .bind(previous.map(str::to_owned))
+        .execute(&mut *self.conn)
+        .await?;
+        Ok(())
+    }
+
     /// Stores a new webhook.
     ///
     /// # Errors
