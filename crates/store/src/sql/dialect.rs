@@ -1,6 +1,6 @@
 //! Where SQLite and PostgreSQL differ: addresses, connection settings, locking and migration bookkeeping.
 
-use sqlx::{AnyConnection, AnyPool, Executor, Row};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 
 use super::SqlError;
 
@@ -57,6 +57,20 @@ impl Dialect {
             }
         }
         Ok(())
+    }
+}
+
+impl Dialect {
+    /// Whether a connection that comes back can be given out again.
+    ///
+    /// On a full disk SQLite rolls a transaction back by itself. The rollback that follows fails then, and the driver goes
+    /// on believing that a transaction is open: such a connection would refuse every later write.
+    pub(super) async fn is_reusable(self, conn: &mut AnyConnection) -> sqlx::Result<bool> {
+        if self == Self::Sqlite {
+            // The rollback of a dropped transaction runs on another thread; an answer means that it has ended.
+            conn.ping().await?;
+        }
+        Ok(!conn.is_in_transaction())
     }
 }
 

@@ -123,6 +123,7 @@ impl Db {
             .max_connections(dialect.connections_max())
             .acquire_timeout(Duration::from_secs(15))
             .after_connect(move |conn, _| Box::pin(async move { dialect.prepare(conn).await }))
+            .after_release(move |conn, _| Box::pin(async move { dialect.is_reusable(conn).await }))
             .connect(&dialect.address(address))
             .await
             .map_err(|e| open_err(e.to_string()))?;
