@@ -99,6 +99,8 @@ pub struct ServerConfig {
     pub requests_per_second_max: u32,
     /// Whether webhooks may be sent without TLS and into private networks.
     pub webhooks_to_private: bool,
+    /// How many bytes of stored objects are checked per second in the background; 0 for none.
+    pub scrub_bytes_per_second: u64,
 }
 
 /// `[site]`
@@ -230,6 +232,7 @@ impl Default for ServerConfig {
             shutdown_seconds_max: 15,
             requests_per_second_max: 500,
             webhooks_to_private: false,
+            scrub_bytes_per_second: 4 << 20,
         }
     }
 }

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use crate::{ChannelState, Judge, ReleaseError};
+use crate::{ChannelState, Judge, ReleaseError, health::Health};
 
 /// How many parsed definitions are kept; a tenant needs the working ones and those of a release or two.
 const DEFINITIONS_KEPT: usize = 16;
@@ -111,6 +111,7 @@ struct Inner {
     moves: broadcast::Sender<ChannelMoved>,
     /// A pointer object could not be written; the next round of upkeep repairs it.
     torn: AtomicBool,
+    health: Health,
 }
 
 impl Engine {
@@ -146,6 +147,7 @@ impl Engine {
             definitions: Mutex::new(Vec::new()),
             moves,
             torn: AtomicBool::new(false),
+            health: Health::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -161,7 +163,7 @@ impl Engine {
         }
         let now = self.now();
         let scope = Scope { engine: self, ctx, now, at: stamp(now), name: A::NAME, action: new_id()? };
-        action.act(&scope).await
+        action.act(&scope).await.inspect_err(|error| self.inner.health.failed(error))
     }
 
     /// Checks that the actor may read what needs `right`.
@@ -173,6 +175,10 @@ impl Engine {
             return Ok(());
         }
         Err(ReleaseError::Forbidden { actor: ctx.actor.name.clone(), right })
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.inner.health
     }
 
     /// The database.
@@ -348,7 +354,9 @@ impl Scope<'_> {
             trace: self.ctx.trace.to_string(),
         };
         rows.append_audit(&audit).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.engine.health().wrote();
+        Ok(())
     }
 
     /// Runs work that computes or reads files on a thread that may block.

@@ -8,7 +8,7 @@ use std::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ashlar_delivery::{Caches, ReleaseRoots, ReleaseView};
-use ashlar_model::{ChannelName, Digest, TenantId};
+use ashlar_model::{ChannelName, Digest, ReleaseId, TenantId};
 use ashlar_release::{Access, ChannelState, Engine, KeyRing, KnownKey, ReleaseError, split_key};
 use ashlar_store::Objects;
 
@@ -48,6 +48,8 @@ pub struct TenantState {
     pub ring: ArcSwap<KeyRing>,
     /// What was released on each channel since this node follows it.
     feeds: Mutex<BTreeMap<ChannelName, Arc<Feed>>>,
+    /// Channels whose release cannot be opened, with that release.
+    broken: Mutex<BTreeMap<ChannelName, ReleaseId>>,
     /// One change of what is served at a time.
     applying: Mutex<()>,
 }
@@ -56,6 +58,16 @@ impl TenantState {
     /// What was released on a channel.
     pub fn feed(&self, channel: &ChannelName) -> Option<Arc<Feed>> {
         lock(&self.feeds).get(channel).cloned()
+    }
+
+    /// Channels whose release cannot be opened; what they served before stays.
+    pub fn broken(&self) -> BTreeMap<ChannelName, ReleaseId> {
+        lock(&self.broken).clone()
+    }
+
+    /// Whether nothing is served because what should be cannot be opened.
+    pub fn unavailable(&self) -> bool {
+        self.public.load().is_none() && !lock(&self.broken).is_empty()
     }
 }
 
@@ -248,9 +260,11 @@ impl App {
                 self.metrics.view_failed();
                 tracing::error!(%tenant, channel = %state.channel, release = %state.release, %error,
                     "a release cannot be opened; what was served before stays");
+                lock(&known.broken).insert(state.channel.clone(), state.release);
                 return false;
             }
         };
+        lock(&known.broken).remove(&state.channel);
         known.channels.rcu(|channels| {
             let mut next = BTreeMap::clone(channels);
             if next.get(&state.channel).is_none_or(|l| l.state.sequence < state.sequence) {

@@ -17,6 +17,7 @@ mod pages;
 mod preview;
 mod problem;
 mod purge;
+mod scrub;
 mod serve;
 mod source;
 mod tokens;

@@ -301,11 +301,11 @@ async fn overview(State(app): State<Arc<App>>, Path(key): Path<String>) -> Resul
         });
     };
     let broken =
-        |e: ashlar_delivery::DeliveryError| ApiError::new(500, "unreadable", e.to_string(), "try again");
+        |e: ashlar_delivery::DeliveryError| ApiError::new(503, "unreadable", e.public(), "try again");
     let mut rows = String::new();
     let mut count = 0;
     for change in live.snapshot().diff(shown.view.snapshot()).take(CHANGES_MAX) {
-        let change = change.map_err(|e| ApiError::new(500, "unreadable", e.to_string(), "try again"))?;
+        let change = change.map_err(|e| ApiError::new(503, "unreadable", e.public(), "try again"))?;
         let Ok(entry) = EntryKey::from_bytes(&change.key) else { continue };
         count += 1;
         let word = match (&change.old, &change.new) {

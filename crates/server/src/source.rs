@@ -25,6 +25,11 @@ fn no_release(tenant: &TenantId) -> Problem {
     .help("make a candidate and promote it: `ashlar candidate create`, then `ashlar release promote`")
 }
 
+fn unreadable() -> Problem {
+    Problem::new(503, "unreadable", "Not available", "what is released here cannot be opened on this node")
+        .help("try again later; `ashlar release verify` says what is damaged, and `ashlar release import` restores it")
+}
+
 fn unknown_key() -> Problem {
     Problem::new(401, "unauthorized", "Unauthorized", "the key is unknown, revoked or past its end")
         .help("send `Authorization: Bearer KEY`, or no key at all for the public channel")
@@ -32,10 +37,21 @@ fn unknown_key() -> Problem {
 
 fn failed(error: &ReleaseError) -> Problem {
     let (status, code) = crate::problem::status_of(error);
-    Problem::new(status, code, "Not available", error.to_string()).help(error.help())
+    if status >= 500 {
+        tracing::error!(%error, code, "a request could not be answered");
+    }
+    Problem::new(status, code, "Not available", error.public()).help(error.help())
 }
 
 impl Releases {
+    /// Why a tenant has nothing to read.
+    fn nothing(&self, tenant: &TenantId) -> Problem {
+        match self.0.tenant(tenant).is_some_and(|t| t.unavailable()) {
+            true => unreadable(),
+            false => no_release(tenant),
+        }
+    }
+
     /// The release of the channel that a key reads.
     fn of_access(&self, access: &Access) -> Option<Resolved> {
         let tenant = self.0.tenant(&access.tenant)?;
@@ -106,7 +122,7 @@ impl Releases {
         let roots = found.ok_or_else(|| no_release(&access.tenant))?;
         let objects = self.0.objects.tenant(&access.tenant);
         let view = ReleaseView::open(&objects, &roots, None, &self.0.caches)
-            .map_err(|e| Problem::new(503, "storage", "Not available", e.to_string()))?;
+            .map_err(|e| Problem::new(503, "storage", "Not available", e.public()))?;
         self.0.keep_preview(name, view.clone());
         Ok(view)
     }
@@ -166,12 +182,12 @@ impl Source for Releases {
                     return Err(Problem::new(403, "forbidden", "Forbidden", "the key may not read")
                         .help("use a key that has the scope `read`"));
                 }
-                self.of_access(&access).ok_or_else(|| no_release(&access.tenant))
+                self.of_access(&access).ok_or_else(|| self.nothing(&access.tenant))
             }
             None => {
                 let tenant = self.0.tenant_of_host(caller.host);
                 let state = self.0.tenant(&tenant).ok_or_else(|| no_release(&tenant))?;
-                let release = state.public.load_full().ok_or_else(|| no_release(&tenant))?;
+                let release = state.public.load_full().ok_or_else(|| self.nothing(&tenant))?;
                 Ok(Resolved { release, public: true, developer: false })
             }
         }

@@ -10,9 +10,9 @@ use std::{
 
 use ashlar_gates::Checker;
 use ashlar_model::{Actor, Right, ServerConfig, TenantId};
-use ashlar_release::{CreateKey, Ctx, Engine};
+use ashlar_release::{CreateKey, Ctx, Engine, ReleaseError};
 use ashlar_server::{PurgeTarget, Role, ServeOptions, ServerError};
-use ashlar_store::{Objects, Remote};
+use ashlar_store::{Objects, Remote, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -118,7 +118,12 @@ async fn config_of(engine: Option<&Engine>, args: &ServeArgs) -> Result<ServerCo
     if let Some(engine) = engine {
         let ctx = Ctx::new(TenantId::main(), Actor::local("local"))?;
         if let Some((digest, _)) = engine.working_definitions(&ctx).await? {
-            config = engine.rules(&ctx.tenant, &digest)?.config.server.clone();
+            match engine.rules(&ctx.tenant, &digest) {
+                Ok(rules) => config = rules.config.server.clone(),
+                // Damaged definitions of one tenant must not keep the others from being served.
+                Err(error) => tracing::error!(%error,
+                    "the settings under [server] cannot be read; defaults, variables and arguments are used"),
+            }
         }
     }
     let mut config = from_environment(config)?;
@@ -173,7 +178,15 @@ pub fn ready_line(url: &str, keys: Option<&LocalKeys>) {
 pub async fn open(args: &ServeArgs) -> Result<(Engine, Option<LocalKeys>), CliError> {
     let location = location(args.data.as_deref(), args.objects.as_deref(), args.cache.as_ref(), true)?;
     let engine = Engine::open(&location, Arc::new(Checker::new())).await?;
-    engine.repair_pointers(&TenantId::main()).await?;
+    for tenant in engine.db().tenants().await.map_err(ReleaseError::from)? {
+        if let Err(error) = engine.repair_pointers(&tenant.tenant).await {
+            // Upkeep tries again; what can be served is served meanwhile.
+            tracing::warn!(tenant = %tenant.tenant, %error, "channel pointers could not be compared with the database yet");
+            if matches!(error, ReleaseError::Store(StoreError::Remote { .. })) {
+                break;
+            }
+        }
+    }
     let keys = match args.data.as_deref() {
         Some(data) if !data.contains("://") => Some(LocalKeys::of(&engine, Path::new(data)).await?),
         _ => None,

@@ -21,7 +21,7 @@ async fn live(api: &Api, caller: &Caller) -> Result<(String, Files), ApiError> {
     let objects = caller.engine.tenant_objects(&caller.ctx.tenant);
     let digest = view.definitions().digest;
     let files = tokio::task::spawn_blocking(move || ashlar_delivery::read_files(&objects, &digest));
-    let files = files.await.map_err(|e| e.to_string()).and_then(|f| f.map_err(|e| e.to_string()));
+    let files = files.await.map_err(|e| e.to_string()).and_then(|f| f.map_err(|e| e.public()));
     let files = files.map_err(|e| ApiError::new(503, "storage", e, "try again"))?;
     Ok((view.label().to_owned(), files))
 }
