@@ -117,13 +117,14 @@ async fn config_of(engine: Option<&Engine>, args: &ServeArgs) -> Result<ServerCo
     let mut config = ServerConfig::default();
     if let Some(engine) = engine {
         let ctx = Ctx::new(TenantId::main(), Actor::local("local"))?;
-        if let Some((digest, _)) = engine.working_definitions(&ctx).await? {
-            match engine.rules(&ctx.tenant, &digest) {
-                Ok(rules) => config = rules.config.server.clone(),
-                // Damaged definitions of one tenant must not keep the others from being served.
-                Err(error) => tracing::error!(%error,
-                    "the settings under [server] cannot be read; defaults, variables and arguments are used"),
-            }
+        let working = engine.working_definitions(&ctx).await;
+        let read = working.and_then(|w| w.map(|(digest, _)| engine.rules(&ctx.tenant, &digest)).transpose());
+        match read {
+            Ok(rules) => config = rules.map_or(config, |r| r.config.server.clone()),
+            Err(error @ ReleaseError::Sql(_)) => return Err(error.into()),
+            // Damaged definitions of one tenant must not keep the others from being served.
+            Err(error) => tracing::error!(%error,
+                "the settings under [server] cannot be read; defaults, variables and arguments are used"),
         }
     }
     let mut config = from_environment(config)?;
