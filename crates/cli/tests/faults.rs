@@ -264,6 +264,62 @@ fn a_damaged_entry_is_refused_until_a_bundle_restores_it() {
     assert!(!made.to_string().contains("could not run"), "{made}");
 }
 
+/// The most memory that a process had, in KiB.
+fn peak_kib(served: &Served) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", served.0.id())).unwrap();
+    let line = text.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn large_imports_need_little_memory_and_leave_nothing_when_they_fail() {
+    use std::io::Read;
+    const OBJECT: usize = 128 << 20;
+    let rig = released();
+    let (served, url) = serve(&rig);
+    let key = admin(&rig);
+    let before = peak_kib(&served);
+    // A manifest and one large object, cut short.
+    let import = || {
+        let manifest = b"{}";
+        let mut head = b"ASHBNDL1".to_vec();
+        head.extend(blake3_of(manifest));
+        head.extend(2_u32.to_le_bytes());
+        head.extend(manifest);
+        head.extend((OBJECT as u32).to_le_bytes());
+        let mut stream = std::net::TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+        let request = format!(
+            "POST /api/v1/releases/import HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            head.len() + OBJECT
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(&head).unwrap();
+        let piece = vec![7_u8; 1 << 20];
+        for _ in 0..OBJECT >> 20 {
+            stream.write_all(&piece).unwrap();
+        }
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("cut short"), "{answer}");
+    };
+    std::thread::scope(|threads| {
+        threads.spawn(import);
+        threads.spawn(import);
+    });
+    let grown = (peak_kib(&served) - before) >> 10;
+    assert!(grown < 100, "two imports of 128 MiB took {grown} MiB of memory");
+    assert_eq!(std::fs::read_dir(rig.path().join("data/objects/t/main/incoming")).unwrap().count(), 0);
+    let stored: u64 = packs(&rig.path().join("data/objects/t/main/packs"))
+        .iter()
+        .map(|p| p.metadata().unwrap().len())
+        .sum();
+    assert!(stored < 1 << 20, "{stored} bytes stayed");
+}
+
+fn blake3_of(bytes: &[u8]) -> Vec<u8> {
+    ashlar_model::Digest::of(bytes).as_bytes().to_vec()
+}
+
 #[test]
 fn an_edge_fetches_a_damaged_pack_again() {
     let rig = released();
