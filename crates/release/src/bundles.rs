@@ -113,7 +113,7 @@ impl Action for ImportBundle {
 
 /// Checks that a bundle has everything its manifest names, in a form that can be used. Otherwise the file is to blame.
 fn check(staged: &Staged, judge: &dyn crate::Judge) -> Result<(), ReleaseError> {
-    let objects = staged.objects();
+    let objects = staged.with_stored();
     let complete = || {
         let manifest = manifest::read(objects, &staged.manifest())?;
         for digest in reachable(objects, &manifest)? {

@@ -144,7 +144,7 @@ impl Staged {
     }
 
     /// The stored objects with those of the bundle: for reading what it contains before it is kept.
-    pub fn objects(&self) -> &TenantObjects {
+    pub fn with_stored(&self) -> &TenantObjects {
         &self.both
     }
 
