@@ -164,7 +164,7 @@ impl From<ReleaseError> for CliError {
     fn from(error: ReleaseError) -> Self {
         let exit = match &error {
             ReleaseError::Invalid { .. } | ReleaseError::NotFound { .. } => 2,
-            ReleaseError::Store(StoreError::Corrupt { .. }) => 1,
+            ReleaseError::Store(StoreError::Corrupt { .. } | StoreError::Bundle(_)) => 1,
             ReleaseError::Store(StoreError::Address { .. } | StoreError::Usage(_)) => 2,
             ReleaseError::Store(_) | ReleaseError::Sql(_) | ReleaseError::Task(_) => 3,
             _ => 1,

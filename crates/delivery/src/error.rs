@@ -25,3 +25,13 @@ pub enum DeliveryError {
     #[error("the look-up tree holds a key that is not one; build it anew")]
     LookupKey,
 }
+
+impl DeliveryError {
+    /// What is wrong, without paths of the machine.
+    pub fn public(&self) -> String {
+        match self {
+            Self::Store(error) => error.public(),
+            other => other.to_string(),
+        }
+    }
+}

@@ -225,7 +225,11 @@ impl Run<'_> {
             _ => {
                 let started = Instant::now();
                 let mut report = self.run(gate, inputs).unwrap_or_else(|e| {
-                    GateReport::could_not_run(gate, inputs, format!("The gate could not run: {e}."))
+                    GateReport::could_not_run(
+                        gate,
+                        inputs,
+                        format!("The gate could not run: {}.", e.public()),
+                    )
                 });
                 report.duration_ms = started.elapsed().as_secs_f64() * 1e3;
                 report

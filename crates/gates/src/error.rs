@@ -30,6 +30,16 @@ pub enum GateError {
     Thread,
 }
 
+impl GateError {
+    /// What is wrong, without paths of the machine.
+    pub(crate) fn public(&self) -> String {
+        match self {
+            Self::Store(e) | Self::Delivery(DeliveryError::Store(e)) => e.public(),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl From<GateError> for ReleaseError {
     fn from(error: GateError) -> Self {
         match error {

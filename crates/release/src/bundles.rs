@@ -2,18 +2,19 @@
 
 use std::io::{Read, Write};
 
-use ashlar_model::{CandidateId, Digest, EntryKey, EntryRecord, ReleaseId, Right, canonical_json};
+use ashlar_model::{Actor, CandidateId, Digest, EntryKey, EntryRecord, ReleaseId, Right, canonical_json};
 use ashlar_store::{
-    TenantObjects, Tree, bundle,
+    StoreError, TenantObjects, Tree,
+    bundle::{self, Staged},
     sql::{CandidateRow, NewCandidate},
 };
 use async_trait::async_trait;
 use serde_json::json;
 
 use crate::{
-    Action, CandidateView, ChangeRecord, Ctx, Engine, Manifest, ReleaseError, Scope,
+    Action, CandidateView, ChangeRecord, CollectGarbage, Ctx, Engine, Manifest, ReleaseError, Scope,
     candidates::{docket, head_of, verdict},
-    definitions::file_digests,
+    definitions::{file_digests, read_files},
     engine::Record,
     manifest,
 };
@@ -85,95 +86,144 @@ impl Action for ImportBundle {
     }
 
     async fn act(self, scope: &Scope<'_>) -> Result<CandidateView, ReleaseError> {
-        let (engine, objects) = (scope.engine, scope.objects());
-        let _hold = objects.hold()?;
-        let digest = bundle::read(&objects, self.source).await?;
-        let manifest = manifest::read(&objects, &digest)?;
-        let rules = engine.rules(&scope.ctx.tenant, &manifest.definitions).await?;
-        let head = {
-            let mut conn = engine.db().read(&scope.ctx.tenant).await?;
-            head_of(&mut conn.rows(), &rules.config.channels.public).await?
+        let objects = scope.objects();
+        let hold = objects.hold()?;
+        let (source, judge) = (self.source, scope.engine.judge().clone());
+        let into = objects.clone();
+        let read = move || {
+            let staged = bundle::stage(&into, source)?;
+            check(&staged, judge.as_ref())?;
+            Ok(staged)
         };
-        let base = match &head {
-            Some(head) => Tree::open(&objects, &head.snapshot)?,
-            None => Tree::empty(),
-        };
-        let snapshot = Tree::open(&objects, &manifest.snapshot)?;
-        let author = scope.actor().to_owned();
-        let (changes, batch, changed, entries) = {
-            let objects = objects.clone();
-            scope
-                .blocking(move || {
-                    // Everything the manifest names must really be there before it counts.
-                    for digest in reachable(&objects, &manifest)? {
-                        objects.len_of(&digest)?;
-                    }
-                    let mut batch = objects.batch();
-                    let record = canonical_json(&ChangeRecord { authors: [author].into() })
-                        .map_err(|e| ReleaseError::Task(e.to_string()))?;
-                    let mut edits = Vec::new();
-                    for change in base.diff(&snapshot) {
-                        let key = change?.key.to_vec();
-                        EntryKey::from_bytes(&key)?;
-                        edits.push((key, Some(record.clone())));
-                    }
-                    let changes = Tree::empty().apply(&edits, &mut batch)?;
-                    Ok((changes.root(), batch, edits.len() as u64, snapshot.len()))
-                })
-                .await?
-        };
-        objects.commit(batch).await?;
-        let manifest = manifest::read(&objects, &digest)?;
-        let mut frozen = NewCandidate {
-            snapshot: manifest.snapshot,
-            definitions: manifest.definitions,
-            changes,
-            derived: manifest.derived,
-            base: head.as_ref().map(|h| h.id),
-            channel: rules.config.channels.public.clone(),
-            changeset: None,
-            frozen_at_sequence: 0,
-            definition_authors: [scope.actor().to_owned()].into(),
-            entries,
-            changed,
-            note: match self.note.is_empty() {
-                true => format!("imported release {}", digest.short()),
-                false => self.note,
-            },
-            created_at: scope.at.clone(),
-            created_by: scope.actor().to_owned(),
-        };
-        let docket = {
-            let mut conn = engine.db().read(&scope.ctx.tenant).await?;
-            docket(engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
-        };
-        let judgement = scope.heavy(move || docket.judge()).await?;
-        objects.commit(judgement.objects).await?;
-        // The bundle says when its entries were changed; what judging derives is made here.
-        frozen.derived.retain(|name, _| name == ashlar_model::MODIFIED);
-        frozen.derived.extend(judgement.derived);
-        let status = verdict(&judgement.gates);
-
-        let mut tx = scope.begin().await?;
-        let mut rows = tx.rows();
-        if rows.definitions().await?.is_none_or(|d| d.digest != frozen.definitions) {
-            let sequence = rows.next("definitions").await?;
-            rows.insert_definitions(&ashlar_store::sql::DefinitionsRow {
-                sequence,
-                digest: frozen.definitions,
-                author: scope.actor().to_owned(),
-                pushed_at: scope.at.clone(),
-            })
-            .await?;
+        let staged = scope.heavy(read).await?;
+        let (digest, fresh) = (staged.manifest(), staged.fresh());
+        staged.keep().await?;
+        let made = make_candidate(scope, digest, self.note).await;
+        if made.is_err() && fresh > 0 {
+            // Nothing names what the bundle brought. Others may rely on it by now, so only a clean-up knows what may go.
+            drop(hold);
+            let ctx = Ctx::new(scope.ctx.tenant.clone(), Actor::local("upkeep"))?;
+            if let Err(error) = scope.engine.run(&ctx, CollectGarbage).await {
+                tracing::warn!(%error, "what a failed import left behind goes with the next clean-up");
+            }
         }
-        let number = rows.next("candidates").await?;
-        let id = CandidateId(
-            u32::try_from(number).map_err(|_| ReleaseError::Task("too many candidates".to_owned()))?,
-        );
-        rows.insert_candidate(id, status, &frozen).await?;
-        rows.put_reports(id, &judgement.gates, &scope.at).await?;
-        let data = json!({"manifest": digest, "snapshot": frozen.snapshot, "status": status.to_string(), "changed": changed});
-        scope.commit(tx, Record::one("release.imported", id.to_string(), data)).await?;
-        Ok(CandidateView::of(CandidateRow { id, status, frozen, release: None }, judgement.gates))
+        made
     }
+}
+
+/// Checks that a bundle has everything its manifest names, in a form that can be used. Otherwise the file is to blame.
+fn check(staged: &Staged, judge: &dyn crate::Judge) -> Result<(), ReleaseError> {
+    let objects = staged.with_stored();
+    let complete = || {
+        let manifest = manifest::read(objects, &staged.manifest())?;
+        for digest in reachable(objects, &manifest)? {
+            objects.len_of(&digest)?;
+        }
+        for item in Tree::open(objects, &manifest.snapshot)?.prefix(b"") {
+            EntryKey::from_bytes(&item?.0)?;
+        }
+        read_files(objects, &manifest.definitions)
+    };
+    let files = complete().map_err(|error| match error {
+        ReleaseError::Corrupt { .. }
+        | ReleaseError::Store(StoreError::Missing { .. } | StoreError::Corrupt { .. }) => {
+            StoreError::Bundle(error.public()).into()
+        }
+        other => other,
+    })?;
+    judge.rules(&files).map(drop).map_err(|findings| ReleaseError::Invalid {
+        message: "the definitions in the bundle cannot be used".to_owned(),
+        findings,
+        help: "fix them where the release was exported, and export it again".to_owned(),
+    })
+}
+
+/// Makes a candidate of a release whose objects are stored.
+async fn make_candidate(
+    scope: &Scope<'_>,
+    digest: Digest,
+    note: String,
+) -> Result<CandidateView, ReleaseError> {
+    let (engine, objects) = (scope.engine, scope.objects());
+    let manifest = manifest::read(&objects, &digest)?;
+    let rules = engine.rules(&scope.ctx.tenant, &manifest.definitions).await?;
+    let head = {
+        let mut conn = engine.db().read(&scope.ctx.tenant).await?;
+        head_of(&mut conn.rows(), &rules.config.channels.public).await?
+    };
+    let base = match &head {
+        Some(head) => Tree::open(&objects, &head.snapshot)?,
+        None => Tree::empty(),
+    };
+    let snapshot = Tree::open(&objects, &manifest.snapshot)?;
+    let author = scope.actor().to_owned();
+    let (changes, batch, changed, entries) = {
+        let objects = objects.clone();
+        scope
+            .blocking(move || {
+                let mut batch = objects.batch();
+                let record = canonical_json(&ChangeRecord { authors: [author].into() })
+                    .map_err(|e| ReleaseError::Task(e.to_string()))?;
+                let mut edits = Vec::new();
+                for change in base.diff(&snapshot) {
+                    let key = change?.key.to_vec();
+                    EntryKey::from_bytes(&key)?;
+                    edits.push((key, Some(record.clone())));
+                }
+                let changes = Tree::empty().apply(&edits, &mut batch)?;
+                Ok((changes.root(), batch, edits.len() as u64, snapshot.len()))
+            })
+            .await?
+    };
+    objects.commit(batch).await?;
+    let mut frozen = NewCandidate {
+        snapshot: manifest.snapshot,
+        definitions: manifest.definitions,
+        changes,
+        derived: manifest.derived,
+        base: head.as_ref().map(|h| h.id),
+        channel: rules.config.channels.public.clone(),
+        changeset: None,
+        frozen_at_sequence: 0,
+        definition_authors: [scope.actor().to_owned()].into(),
+        entries,
+        changed,
+        note: match note.is_empty() {
+            true => format!("imported release {}", digest.short()),
+            false => note,
+        },
+        created_at: scope.at.clone(),
+        created_by: scope.actor().to_owned(),
+    };
+    let docket = {
+        let mut conn = engine.db().read(&scope.ctx.tenant).await?;
+        docket(engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
+    };
+    let judgement = scope.heavy(move || docket.judge()).await?;
+    objects.commit(judgement.objects).await?;
+    // The bundle says when its entries were changed; what judging derives is made here.
+    frozen.derived.retain(|name, _| name == ashlar_model::MODIFIED);
+    frozen.derived.extend(judgement.derived);
+    let status = verdict(&judgement.gates);
+
+    let mut tx = scope.begin().await?;
+    let mut rows = tx.rows();
+    if rows.definitions().await?.is_none_or(|d| d.digest != frozen.definitions) {
+        let sequence = rows.next("definitions").await?;
+        rows.insert_definitions(&ashlar_store::sql::DefinitionsRow {
+            sequence,
+            digest: frozen.definitions,
+            author: scope.actor().to_owned(),
+            pushed_at: scope.at.clone(),
+        })
+        .await?;
+    }
+    let number = rows.next("candidates").await?;
+    let id =
+        CandidateId(u32::try_from(number).map_err(|_| ReleaseError::Task("too many candidates".to_owned()))?);
+    rows.insert_candidate(id, status, &frozen).await?;
+    rows.put_reports(id, &judgement.gates, &scope.at).await?;
+    let data = json!({"manifest": digest, "snapshot": frozen.snapshot, "status": status.to_string(), "changed": changed});
+    scope.commit(tx, Record::one("release.imported", id.to_string(), data)).await?;
+    Ok(CandidateView::of(CandidateRow { id, status, frozen, release: None }, judgement.gates))
 }

@@ -129,7 +129,35 @@ impl Docket {
     }
 
     pub(crate) fn judge(&self) -> Result<Judgement, ReleaseError> {
-        self.with(|judge, input| judge.judge(input))
+        let mut judgement = self.with(|judge, input| judge.judge(input))?;
+        if let Some(why) = self.damaged()?
+            && let Some(report) = judgement.gates.first_mut()
+        {
+            *report = GateReport::could_not_run(&report.gate, report.inputs, why);
+        }
+        Ok(judgement)
+    }
+
+    /// What is wrong when an entry is known to be damaged that was not changed: no gate reads it again. Looks at all entries
+    /// only when there is damage.
+    fn damaged(&self) -> Result<Option<String>, ReleaseError> {
+        let damaged = self.objects.damaged();
+        if damaged.is_empty() {
+            return Ok(None);
+        }
+        for item in self.snapshot.prefix(b"") {
+            let (key, value) = item?;
+            let digest = EntryRecord::from_bytes(&value)?.digest;
+            if damaged.contains(&digest) {
+                let key = ashlar_model::EntryKey::from_bytes(&key)?;
+                return Ok(Some(format!(
+                    "The gate could not run: object {} of the entry {key} is damaged. \
+                     Import a release that contains it, or restore its pack from a backup.",
+                    digest.short()
+                )));
+            }
+        }
+        Ok(None)
     }
 
     fn required(&self) -> Result<Vec<RequiredApproval>, ReleaseError> {

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use crate::{ChannelState, Judge, ReleaseError, secrets::Secrets};
+use crate::{ChannelState, Judge, ReleaseError, health::Health, secrets::Secrets};
 
 /// How many parsed definitions are kept; a tenant needs the working ones and those of a release or two.
 const DEFINITIONS_KEPT: usize = 16;
@@ -115,6 +115,7 @@ struct Inner {
     /// Where CPU-heavy work is done; threads that may block when there is none.
     workers: OnceLock<Workers>,
     secrets: Secrets,
+    health: Health,
 }
 
 impl Engine {
@@ -162,6 +163,7 @@ impl Engine {
             torn: AtomicBool::new(false),
             workers: OnceLock::new(),
             secrets: Secrets::of(&location.sql),
+            health: Health::default(),
         };
         let engine = Self { inner: Arc::new(inner) };
         engine.seal_stored().await?;
@@ -200,7 +202,7 @@ impl Engine {
         }
         let now = self.now();
         let scope = Scope { engine: self, ctx, now, at: stamp(now), name: A::NAME, action: new_id()? };
-        action.act(&scope).await
+        action.act(&scope).await.inspect_err(|error| self.inner.health.failed(error))
     }
 
     /// Checks that the actor may read what needs `right`.
@@ -212,6 +214,10 @@ impl Engine {
             return Ok(());
         }
         Err(ReleaseError::Forbidden { actor: ctx.actor.name.clone(), right })
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.inner.health
     }
 
     /// The database.
@@ -400,7 +406,9 @@ impl Scope<'_> {
             trace: self.ctx.trace.to_string(),
         };
         rows.append_audit(&audit).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.engine.health().wrote();
+        Ok(())
     }
 
     /// Does CPU-heavy work when it is the tenant's turn. Not for use inside the action's transaction.

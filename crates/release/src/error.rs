@@ -131,10 +131,21 @@ impl ReleaseError {
             Self::GatesFailed { .. } => "gates-failed",
             Self::Superseded { .. } => "superseded",
             Self::Corrupt { .. } => "corrupt",
+            Self::Store(StoreError::Bundle(_)) => "invalid-bundle",
             Self::Store(_) => "storage",
             Self::Sql(_) => "database",
             Self::Busy => "busy",
             Self::Task(_) => "internal",
+        }
+    }
+
+    /// What is wrong, without paths, addresses and what a system said: for readers over HTTP.
+    pub fn public(&self) -> String {
+        match self {
+            Self::Store(error) => error.public(),
+            Self::Sql(error) => error.public(),
+            Self::Task(_) => "an internal task ended early; the server's log says more".to_owned(),
+            other => other.to_string(),
         }
     }
 
@@ -157,6 +168,7 @@ impl ReleaseError {
                 "run `ashlar release verify` and `ashlar audit verify`; restore the damaged object from a backup or an exported release".to_owned()
             }
             Self::Busy => "wait until earlier requests are answered, then send it again".to_owned(),
+            Self::Store(StoreError::Bundle(_)) => "export the release again, and send the whole file".to_owned(),
             Self::Store(_) | Self::Sql(_) | Self::Task(_) => String::new(),
         }
     }

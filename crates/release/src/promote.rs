@@ -294,7 +294,7 @@ async fn move_to(
     channel: &ChannelName,
     release: &ReleaseRow,
 ) -> Result<ChannelState, ReleaseError> {
-    let sequence = rows.next(&format!("channel/{channel}")).await?;
+    let sequence = crate::pointers::next_sequence(scope, rows, channel).await?;
     rows.move_channel(&ChannelRow {
         channel: channel.clone(),
         release: release.id,

@@ -1,18 +1,13 @@
 //! What happens without anybody asking at that moment: schedules that are due, pointers that must be repaired.
 
 use ashlar_model::{Actor, Right, TenantId};
-use ashlar_store::{
-    StoreError,
-    sql::{ChangesetRow, ChangesetState, DraftFilter, DraftState, stamp},
-};
+use ashlar_store::sql::{ChangesetRow, ChangesetState, DraftFilter, DraftState, stamp};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    Action, ChannelState, CreateCandidate, Ctx, Engine, Promote, ReleaseError, Scope, SetUnpublished,
-    engine::Record,
-    promote::{state_of, write_pointer},
+    Action, CreateCandidate, Ctx, Engine, Promote, ReleaseError, Scope, SetUnpublished, engine::Record,
 };
 
 /// A schedule that ran this many seconds after its time says so.
@@ -229,33 +224,5 @@ impl Engine {
         let candidate = self.run(ctx, create).await?;
         let promote = Promote { candidate: candidate.candidate, channel: Some(row.channel.clone()), note };
         Ok(self.run(ctx, promote).await?.release.to_string())
-    }
-
-    /// Writes the pointer objects of a tenant that are behind the database.
-    ///
-    /// # Errors
-    /// When the database or the objects cannot be read.
-    pub async fn repair_pointers(&self, tenant: &TenantId) -> Result<usize, ReleaseError> {
-        let objects = self.tenant_objects(tenant);
-        let mut conn = self.db().read(tenant).await?;
-        let mut rows = conn.rows();
-        let mut repaired = 0;
-        for channel in rows.channels().await? {
-            let written = match objects.get_pointer(&ChannelState::pointer(&channel.channel), None).await {
-                Ok(read) => read.body().and_then(|b| serde_json::from_slice::<ChannelState>(b).ok()),
-                Err(StoreError::Missing { .. }) => None,
-                Err(error) => return Err(error.into()),
-            };
-            if written.is_some_and(|w| w.sequence >= channel.sequence) {
-                continue;
-            }
-            let Some(release) = rows.release(channel.release).await? else { continue };
-            let state = state_of(&channel.channel, &release, channel.sequence, &channel.moved_at);
-            write_pointer(&objects, &state).await?;
-            self.announce(tenant, state);
-            repaired += 1;
-        }
-        drop(conn);
-        Ok(repaired + usize::from(self.repair_keys(tenant).await?))
     }
 }

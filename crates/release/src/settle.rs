@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ashlar_model::{EntryKey, EntryRecord, TenantId};
 use ashlar_store::{
-    Tree, TreeChange,
+    StoreError, Tree, TreeChange,
     sql::{DraftState, NewVersion, Rows, UnsettledRow, stamp},
 };
 
@@ -29,7 +29,14 @@ pub(crate) async fn settle(engine: &Engine, tenant: &TenantId) -> Result<(), Rel
 async fn settle_one(engine: &Engine, rows: &mut Rows<'_>, row: &UnsettledRow) -> Result<(), ReleaseError> {
     let objects = engine.tenant_objects(rows.tenant());
     let old = match &row.old_snapshot {
-        Some(root) => Tree::open(&objects, root)?,
+        Some(root) => match Tree::open(&objects, root) {
+            // After older objects were restored: every entry that is served now is compared instead.
+            Err(error @ (StoreError::Missing { .. } | StoreError::Corrupt { .. })) => {
+                tracing::warn!(%error, "what was served before is not here; drafts are compared with all that is served now");
+                Tree::empty()
+            }
+            other => other?,
+        },
         None => Tree::empty(),
     };
     let new = Tree::open(&objects, &row.new_snapshot)?;

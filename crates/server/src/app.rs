@@ -13,7 +13,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use ashlar_delivery::{Caches, Definitions, ReleaseRoots, ReleaseView};
 use ashlar_gates::Trials;
 use ashlar_isolate::Workers;
-use ashlar_model::{ChannelName, Digest, Files, TenantId};
+use ashlar_model::{ChannelName, Digest, Files, ReleaseId, TenantId};
 use ashlar_release::{Access, ChannelState, Engine, KeyRing, KnownKey, ReleaseError, split_key};
 use ashlar_store::{Objects, TenantObjects};
 use axum::http::HeaderMap;
@@ -62,6 +62,8 @@ pub struct TenantState {
     pub ring: ArcSwap<KeyRing>,
     /// What was released on each channel since this node follows it.
     feeds: Mutex<BTreeMap<ChannelName, Arc<Feed>>>,
+    /// Channels whose release cannot be opened, with that release.
+    broken: Mutex<BTreeMap<ChannelName, ReleaseId>>,
     /// One change of what is served at a time.
     applying: Mutex<()>,
 }
@@ -70,6 +72,16 @@ impl TenantState {
     /// What was released on a channel.
     pub fn feed(&self, channel: &ChannelName) -> Option<Arc<Feed>> {
         lock(&self.feeds).get(channel).cloned()
+    }
+
+    /// Channels whose release cannot be opened; what they served before stays.
+    pub fn broken(&self) -> BTreeMap<ChannelName, ReleaseId> {
+        lock(&self.broken).clone()
+    }
+
+    /// Whether nothing is served because what should be cannot be opened.
+    pub fn unavailable(&self) -> bool {
+        self.public.load().is_none() && !lock(&self.broken).is_empty()
     }
 }
 
@@ -310,9 +322,11 @@ impl App {
                 self.metrics.view_failed();
                 tracing::error!(%tenant, channel = %state.channel, release = %state.release, %error,
                     "a release cannot be opened; what was served before stays");
+                lock(&known.broken).insert(state.channel.clone(), state.release);
                 return false;
             }
         };
+        lock(&known.broken).remove(&state.channel);
         known.channels.rcu(|channels| {
             let mut next = BTreeMap::clone(channels);
             if next.get(&state.channel).is_none_or(|l| l.state.sequence < state.sequence) {
@@ -349,7 +363,7 @@ impl App {
     /// # Errors
     /// When they cannot be read; the message says why.
     pub fn definitions(&self, objects: &TenantObjects, root: &Digest) -> Result<Arc<Definitions>, String> {
-        let files: Files = ashlar_delivery::read_files(objects, root).map_err(|e| e.to_string())?;
+        let files: Files = ashlar_delivery::read_files(objects, root).map_err(|e| e.public())?;
         if let Some(trials) = &self.trials {
             trials.admit(&files).map_err(|(finding, _)| finding.message)?;
         }

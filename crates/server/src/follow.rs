@@ -126,6 +126,12 @@ async fn look(app: &Arc<App>, versions: &mut Versions, read_all: bool) {
                 tracing::warn!(%tenant, %channel, %error, "the packs of a release cannot be fetched; what is served stays");
                 continue;
             }
+            let served =
+                app.tenant(&tenant).and_then(|t| Some(t.channels.load().get(&channel)?.state.sequence));
+            if served.is_some_and(|served| served > state.sequence) {
+                tracing::warn!(%tenant, %channel, pointer = state.sequence, served,
+                    "a channel pointer is older than what is served and is not followed; after a restore of older objects, restart this node");
+            }
             versions.insert(id, version.clone());
             if !apply(app, tenant.clone(), state).await {
                 // Tried again at the next scan, not at every look.
@@ -175,6 +181,7 @@ async fn scan(app: &Arc<App>, versions: &mut Versions) {
     });
     for tenant in tenants {
         let state = app.tenant_or_new(&tenant);
+        heal(app, &tenant).await;
         follow_ring(app, &tenant, versions).await;
         if app.engine.is_none() {
             hosts.extend(state.ring.load().hosts.iter().map(|h| (normal(h).into_owned(), tenant.clone())));
@@ -185,6 +192,17 @@ async fn scan(app: &Arc<App>, versions: &mut Versions) {
     }
     if **app.hosts.load() != hosts {
         app.hosts.store(Arc::new(hosts));
+    }
+}
+
+/// Fetches damaged packs again where they can be had.
+async fn heal(app: &App, tenant: &TenantId) {
+    let objects = app.objects.tenant(tenant);
+    if objects.damaged().is_empty() && objects.damaged_packs().is_empty() {
+        return;
+    }
+    if let Err(error) = objects.heal().await {
+        tracing::warn!(%tenant, %error, "damaged objects cannot be fetched again yet");
     }
 }
 

@@ -21,6 +21,7 @@ mod pages;
 mod preview;
 mod problem;
 mod purge;
+mod scrub;
 mod serve;
 mod source;
 mod tokens;

@@ -16,6 +16,18 @@ use crate::{cache_stats::Totals, lane::Figures};
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 
+/// Figures of objects and channels, gathered when they are asked for.
+#[derive(Default, Clone, Copy)]
+pub struct Stored {
+    pub damaged: u64,
+    pub packs_damaged: u64,
+    pub healed: u64,
+    pub packs_open: u64,
+    pub unavailable: u64,
+    pub stranded: u64,
+    pub fences: u64,
+}
+
 /// Counters of one process.
 #[derive(Default)]
 pub struct Metrics {
@@ -32,6 +44,7 @@ pub struct Metrics {
     overdue_seconds_max: AtomicU64,
     purge_failures: AtomicU64,
     webhooks: [AtomicU64; 2],
+    scrubbed: [AtomicU64; 2],
     reads: Mutex<Reads>,
     /// Connections.
     pub lane: Arc<Figures>,
@@ -101,6 +114,12 @@ impl Metrics {
         self.quarantined.fetch_add(more, Ordering::Relaxed);
     }
 
+    /// Objects that were compared with their digests in the background.
+    pub fn scrubbed(&self, objects: u64, bytes: u64) {
+        add(&self.scrubbed[0], objects);
+        add(&self.scrubbed[1], bytes);
+    }
+
     /// A round of upkeep.
     pub fn ticked(&self, failed: bool, overdue: u64, overdue_seconds_max: u64) {
         add(&self.ticks, 1);
@@ -113,7 +132,7 @@ impl Metrics {
     pub fn render(
         &self,
         channels: &[(String, String, u64, u64)],
-        (composed, fronts): (CacheCounts, Totals),
+        (composed, fronts, stored): (CacheCounts, Totals, Stored),
         shown: &dyn Fn(&str) -> bool,
     ) -> String {
         let mut out = String::new();
@@ -222,6 +241,35 @@ impl Metrics {
                 "counter",
                 "Requests refused because their address had asked too often.",
                 read(&self.lane.limited),
+            ),
+            ("objects_damaged", "gauge", "Objects that are known to be damaged.", stored.damaged),
+            ("packs_damaged", "gauge", "Packs that cannot be opened.", stored.packs_damaged),
+            ("objects_healed_total", "counter", "Damaged objects that became whole again.", stored.healed),
+            (
+                "objects_scrubbed_total",
+                "counter",
+                "Objects that were checked in the background.",
+                read(&self.scrubbed[0]),
+            ),
+            (
+                "scrub_bytes_total",
+                "counter",
+                "Bytes that were checked in the background.",
+                read(&self.scrubbed[1]),
+            ),
+            ("packs_open", "gauge", "Packs with an open file.", stored.packs_open),
+            ("tenants_unavailable", "gauge", "Tenants whose release cannot be opened.", stored.unavailable),
+            (
+                "channels_stranded",
+                "gauge",
+                "Channels whose release has objects that are missing here.",
+                stored.stranded,
+            ),
+            (
+                "pointer_fences_total",
+                "counter",
+                "Times a channel pointer was ahead of the database and was overruled.",
+                stored.fences,
             ),
             ("ticks_total", "counter", "Rounds of schedules and upkeep.", read(&self.ticks)),
             ("tick_failures_total", "counter", "Rounds that failed.", read(&self.tick_failures)),

@@ -15,7 +15,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::{app::App, front::host_of, problem::ApiError, source::Releases};
+use crate::{app::App, front::host_of, metrics::Stored, problem::ApiError, source::Releases};
 
 const CSP: &str = "default-src 'none'; style-src 'sha256-";
 const STYLE: &str = ":root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--paper:#fbfaf7;--line:#d9d5cc;--mark:#0b5c6b}\
@@ -54,21 +54,76 @@ fn channels(app: &App) -> Vec<(String, String, u64, u64)> {
     all
 }
 
-async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
-    let sql = match &app.engine {
-        Some(engine) => engine.db().ping().await.map_err(|e| e.to_string()),
+fn stored(app: &App) -> Stored {
+    let tenants: Vec<_> = {
+        let tenants = app.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.iter().map(|(t, s)| (t.clone(), s.unavailable())).collect()
+    };
+    let mut stored = Stored { packs_open: app.objects.packs_open() as u64, ..Stored::default() };
+    for (tenant, unavailable) in tenants {
+        let objects = app.objects.tenant(&tenant);
+        stored.damaged += objects.damaged().len() as u64;
+        stored.packs_damaged += objects.damaged_packs().len() as u64;
+        stored.healed += objects.healed();
+        stored.unavailable += u64::from(unavailable);
+    }
+    if let Some(engine) = &app.engine {
+        stored.stranded = engine.stranded().len() as u64;
+        stored.fences = engine.fences();
+    }
+    stored
+}
+
+/// Whether this node can do its work: it writes (unless it is an edge), and what is released can be opened. Everybody may
+/// ask, so tenants are counted; names are for a key of that tenant, or of `main`, with the scope `admin`.
+async fn ready(State(app): State<Arc<App>>, headers: HeaderMap) -> (StatusCode, Json<Value>) {
+    let writes = match &app.engine {
+        Some(engine) => engine.check_writes().await,
         None => Ok(()),
     };
-    // How many, not which: anybody may ask.
     let serving = channels(&app).len();
-    match sql {
-        Ok(()) => (StatusCode::OK, Json(json!({"status": "ready", "channels": serving}))),
-        Err(error) => {
-            tracing::warn!(error, "not ready");
-            let body =
-                json!({"status": "not ready", "why": "the database does not answer", "channels": serving});
-            (StatusCode::SERVICE_UNAVAILABLE, Json(body))
+    let broken: Vec<(TenantId, bool, Vec<String>)> = {
+        let tenants = app.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let each = tenants.iter().map(|(tenant, state)| {
+            let channels =
+                state.broken().into_iter().map(|(channel, release)| format!("{channel}: {release}"));
+            (tenant.clone(), state.unavailable(), channels.collect())
+        });
+        each.filter(|(_, _, channels): &(_, _, Vec<_>)| !channels.is_empty()).collect()
+    };
+    let unavailable = broken.iter().filter(|(_, unavailable, _)| *unavailable).count();
+    let stranded = app.engine.as_ref().map(|e| e.stranded()).unwrap_or_default();
+    let why = match writes {
+        Err(why) => Some(why),
+        Ok(()) if serving == 0 && unavailable > 0 => Some("no release can be opened".to_owned()),
+        Ok(()) => None,
+    };
+    let status = if why.is_none() { "ready" } else { "not ready" };
+    let mut body = json!({ "status": status, "channels": serving });
+    if let Some(why) = &why {
+        body["why"] = json!(why);
+    }
+    if !broken.is_empty() || !stranded.is_empty() {
+        body["tenants_unavailable"] = json!(unavailable);
+        body["releases_unreadable"] =
+            json!(broken.iter().map(|(_, _, c)| c.len()).sum::<usize>() + stranded.len());
+        let access = match crate::auth::bearer(&headers) {
+            Some(key) => app.reading_key(key).await.ok().flatten(),
+            None => None,
+        };
+        if let Some(access) = access.filter(|a| a.actor.may(&Right::Admin)) {
+            let seen = |tenant: &TenantId| access.tenant == TenantId::main() || access.tenant == *tenant;
+            let opened = broken.iter().filter(|(t, ..)| seen(t));
+            let opened =
+                opened.flat_map(|(t, _, c)| c.iter().map(move |c| format!("{t}: {c} cannot be opened")));
+            let missing = stranded.iter().filter(|(t, ..)| seen(t));
+            let missing = missing.map(|(t, c, r)| format!("{t}: {c}: the objects of {r} are missing"));
+            body["unreadable"] = json!(opened.chain(missing).collect::<Vec<_>>());
         }
+    }
+    match why {
+        None => (StatusCode::OK, Json(body)),
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(body)),
     }
 }
 
@@ -85,7 +140,7 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoRe
     channels.retain(|(tenant, ..)| shown(tenant));
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        app.metrics.render(&channels, (app.caches.counts(), app.cache_stats.totals()), &shown),
+        app.metrics.render(&channels, (app.caches.counts(), app.cache_stats.totals(), stored(&app)), &shown),
     )
 }
 
@@ -137,6 +192,9 @@ async fn home(State(app): State<Arc<App>>, request: Request) -> Response {
     }
     let mut body = String::new();
     let state = app.tenant(&tenant);
+    if state.as_ref().is_some_and(|s| s.unavailable()) {
+        return unreadable().into_response();
+    }
     let live = state.as_ref().and_then(|s| s.public.load_full());
     let _ = match &live {
         Some(view) => write!(
@@ -188,11 +246,17 @@ async fn home(State(app): State<Arc<App>>, request: Request) -> Response {
     page("Ashlar", &body)
 }
 
+fn unreadable() -> ApiError {
+    let help = "try again later; `ashlar release verify` says what is damaged";
+    ApiError::new(503, "unreadable", "what is released here cannot be opened on this node", help)
+}
+
 /// What clients of the public channel read, as OpenAPI.
 async fn described(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let tenant = app.tenant_of_host(host_of(&headers));
     match app.tenant(&tenant).and_then(|t| t.public.load_full()) {
         Some(view) => Json(ashlar_delivery::openapi(view.definitions(), view.label())).into_response(),
+        None if app.tenant(&tenant).is_some_and(|t| t.unavailable()) => unreadable().into_response(),
         None => {
             let help = "make a candidate and promote it";
             ApiError::new(404, "no-release", "nothing is released yet", help).into_response()

@@ -333,11 +333,11 @@ fn document(title: &str, prefix: &str, body: &str) -> String {
 fn changes(shown: &Shown) -> Result<(String, usize), ApiError> {
     let Some(live) = &shown.live else { return Ok((String::new(), 0)) };
     let broken =
-        |e: ashlar_delivery::DeliveryError| ApiError::new(500, "unreadable", e.to_string(), "try again");
+        |e: ashlar_delivery::DeliveryError| ApiError::new(503, "unreadable", e.public(), "try again");
     let mut rows = String::new();
     let mut count = 0;
     for change in live.snapshot().diff(shown.view.snapshot()).take(CHANGES_MAX) {
-        let change = change.map_err(|e| ApiError::new(500, "unreadable", e.to_string(), "try again"))?;
+        let change = change.map_err(|e| ApiError::new(503, "unreadable", e.public(), "try again"))?;
         let Ok(entry) = EntryKey::from_bytes(&change.key) else { continue };
         count += 1;
         let word = match (&change.old, &change.new) {

@@ -41,6 +41,7 @@ pub fn status_of(error: &ReleaseError) -> (u16, &'static str) {
         ReleaseError::Stale { .. } | ReleaseError::Superseded { .. } | ReleaseError::Refused { .. } => 409,
         ReleaseError::GatesFailed { .. } => 422,
         ReleaseError::Invalid { .. } => 400,
+        ReleaseError::Store(StoreError::Bundle(_)) => 400,
         ReleaseError::Store(StoreError::Full { .. }) | ReleaseError::Sql(SqlError::Full(_)) => 507,
         ReleaseError::Corrupt { .. }
         | ReleaseError::Store(StoreError::Corrupt { .. })
@@ -65,7 +66,7 @@ impl From<ReleaseError> for ApiError {
         if status >= 500 {
             tracing::error!(%error, code, "a request could not be answered");
         }
-        Self { status, code: code.to_owned(), detail: error.to_string(), help: error.help(), more }
+        Self { status, code: code.to_owned(), detail: error.public(), help: error.help(), more }
     }
 }
 

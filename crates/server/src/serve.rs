@@ -23,6 +23,7 @@ use crate::{
     lane::{self, LaneConfig},
     pages, preview,
     purge::{self, PurgeTarget},
+    scrub::Scrub,
     source::Releases,
     tokens, webhooks,
 };
@@ -117,7 +118,8 @@ pub async fn serve(
     if matches!(options.role, Role::All | Role::Worker)
         && let Some(engine) = &options.engine
     {
-        tasks.push(tokio::spawn(work(app.clone(), engine.clone(), stop.clone())));
+        let scrub_bytes = options.config.scrub_bytes_per_second;
+        tasks.push(tokio::spawn(work(app.clone(), engine.clone(), scrub_bytes, stop.clone())));
         let private = options.config.webhooks_to_private;
         tasks.push(tokio::spawn(webhooks::run(app.clone(), engine.clone(), private, stop.clone())));
     }
@@ -199,11 +201,12 @@ fn lane_config(config: &ServerConfig) -> LaneConfig {
     }
 }
 
-/// Runs schedules and keeps packs few.
-async fn work(app: Arc<App>, engine: Engine, stop: CancellationToken) {
+/// Runs schedules, keeps packs few and looks for damage.
+async fn work(app: Arc<App>, engine: Engine, scrub_bytes: u64, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut number, mut late) = (0_u64, (0, 0));
+    let mut scrub = Scrub::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -237,6 +240,7 @@ async fn work(app: Arc<App>, engine: Engine, stop: CancellationToken) {
             Err(error) => tracing::warn!(%error, "overdue schedules cannot be counted; the last count stays"),
         }
         app.metrics.ticked(failed, late.0, late.1);
+        scrub.step(&app, scrub_bytes).await;
         let tenants: Vec<_> =
             app.tenants.read().unwrap_or_else(std::sync::PoisonError::into_inner).keys().cloned().collect();
         for tenant in tenants {

@@ -27,6 +27,11 @@ fn no_release(tenant: &TenantId) -> Problem {
     .help("make a candidate and promote it: `ashlar candidate create`, then `ashlar release promote`")
 }
 
+fn unreadable() -> Problem {
+    Problem::new(503, "unreadable", "Not available", "what is released here cannot be opened on this node")
+        .help("try again later; `ashlar release verify` says what is damaged, and `ashlar release import` restores it")
+}
+
 fn unknown_key() -> Problem {
     Problem::new(401, "unauthorized", "Unauthorized", "the key is unknown, revoked or expired")
         .help("send `Authorization: Bearer KEY`, or no key at all for the public channel")
@@ -34,10 +39,21 @@ fn unknown_key() -> Problem {
 
 fn failed(error: &ReleaseError) -> Problem {
     let (status, code) = crate::problem::status_of(error);
-    Problem::new(status, code, "Not available", error.to_string()).help(error.help())
+    if status >= 500 {
+        tracing::error!(%error, code, "a request could not be answered");
+    }
+    Problem::new(status, code, "Not available", error.public()).help(error.help())
 }
 
 impl Releases {
+    /// Why a tenant has nothing to read.
+    fn nothing(&self, tenant: &TenantId) -> Problem {
+        match self.0.tenant(tenant).is_some_and(|t| t.unavailable()) {
+            true => unreadable(),
+            false => no_release(tenant),
+        }
+    }
+
     /// The release of the channel that a key reads. The answer is the caller's own: a shared cache that kept it would give
     /// it to those who send no key, and who may read another tenant or channel here.
     fn of_access(&self, access: &Access) -> Option<Resolved> {
@@ -119,7 +135,7 @@ impl Releases {
                 Some(known) => known,
                 None => app.definitions(&objects, &roots.definitions)?,
             };
-            ReleaseView::open(&objects, &roots, Some(&definitions), &app.caches).map_err(|e| e.to_string())
+            ReleaseView::open(&objects, &roots, Some(&definitions), &app.caches).map_err(|e| e.public())
         });
         let view = opened
             .await
@@ -192,12 +208,12 @@ impl Source for Releases {
                     return Err(Problem::new(403, "forbidden", "Forbidden", "the key may not read")
                         .help("use a key that has the scope `read`"));
                 }
-                self.of_access(&access).ok_or_else(|| no_release(&access.tenant))
+                self.of_access(&access).ok_or_else(|| self.nothing(&access.tenant))
             }
             None => {
                 let tenant = self.0.tenant_of_host(caller.host);
                 let state = self.0.tenant(&tenant).ok_or_else(|| no_release(&tenant))?;
-                let release = state.public.load_full().ok_or_else(|| no_release(&tenant))?;
+                let release = state.public.load_full().ok_or_else(|| self.nothing(&tenant))?;
                 Ok(Resolved { release, public: true, developer: false })
             }
         }

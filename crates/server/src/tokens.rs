@@ -159,7 +159,7 @@ async fn seen(app: &App, headers: &HeaderMap) -> Result<Seen, ApiError> {
         let mut taken = std::mem::take(&mut *history);
         let done = tokio::task::spawn_blocking(move || {
             let read =
-                |digest: &Digest| objects.get(digest).map(|bytes| bytes.to_vec()).map_err(|e| e.to_string());
+                |digest: &Digest| objects.get(digest).map(|bytes| bytes.to_vec()).map_err(|e| e.public());
             let outcome = taken.add(release.release, &release.created_at, &manifest.files, &read);
             (taken, outcome)
         });

@@ -19,6 +19,9 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// A bundle cannot be used.
+    #[error("the bundle is damaged: {0}")]
+    Bundle(String),
     /// The disk is full.
     #[error("the disk is full: could not {op} {path}; free some space, nothing was changed")]
     Full {
@@ -70,6 +73,20 @@ impl StoreError {
                 Self::Full { op, path }
             }
             _ => Self::Io { op, path, source },
+        }
+    }
+
+    /// What is wrong, without paths, addresses and what the system said: for readers who are strangers to the machine.
+    pub fn public(&self) -> String {
+        match self {
+            Self::Full { .. } => "the disk is full; free some space, nothing was changed".to_owned(),
+            Self::Io { op, .. } => format!("the server could not {op} its storage; its log says more"),
+            Self::Remote { op, .. } => format!("the object store could not {op}; the server's log says more"),
+            Self::Address { .. } => "the address of the object store cannot be used".to_owned(),
+            Self::Corrupt { what, why } if what.starts_with("pack ") => format!("a pack is damaged: {why}"),
+            Self::Corrupt { .. } | Self::Missing { .. } | Self::Bundle(_) | Self::Busy | Self::Usage(_) => {
+                self.to_string()
+            }
         }
     }
 

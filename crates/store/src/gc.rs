@@ -1,6 +1,9 @@
 //! Keeping the number of packs small, and taking away what nothing needs any more.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use ashlar_model::Digest;
 use bytes::Bytes;
@@ -8,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     StoreError, TenantObjects,
+    index::Found,
     objects::blocking,
     pack::{self, Pack},
 };
@@ -45,21 +49,26 @@ fn tier(len: u64) -> u32 {
     tier
 }
 
-/// The objects of a pack that `keep` wants, read one by one.
+/// The objects of a pack that `keep` wants, read one by one and compared with their digests. Damaged ones that lie whole in
+/// another pack are left out.
 fn objects_of<'a>(
-    pack: &'a Pack,
-    dir: &Path,
+    objects: &'a TenantObjects,
+    pack: &'a Arc<Pack>,
     keep: impl Fn(&Digest) -> bool + 'a,
 ) -> Result<impl Iterator<Item = Result<(Digest, Bytes), StoreError>> + 'a, StoreError> {
-    let (_, rows) = Pack::open(&dir.join(format!("{}.pack", pack.name)))?;
-    Ok(rows.into_iter().filter(move |r| keep(&r.digest)).map(|row| {
+    let (_, rows) = Pack::open(&pack.path, &objects.inner.handles)?;
+    Ok(rows.into_iter().filter(move |r| keep(&r.digest)).filter_map(move |row| {
         let mut bytes = Vec::with_capacity(row.len as usize);
-        pack.read_into(row.offset, row.len, &mut bytes)?;
-        if Digest::of(&bytes) != row.digest {
-            let what = format!("object {} in pack {}", row.digest.short(), pack.name);
-            return Err(StoreError::corrupt(what, "its bytes are not those of its digest"));
+        match pack.read_into(row.offset, row.len, &mut bytes) {
+            Ok(()) if Digest::of(&bytes) == row.digest => return Some(Ok((row.digest, bytes.into()))),
+            Ok(()) | Err(StoreError::Corrupt { .. }) => {}
+            Err(error) => return Some(Err(error)),
         }
-        Ok((row.digest, bytes.into()))
+        let found = Found { pack: pack.clone(), offset: row.offset, len: row.len, verified: false };
+        match objects.quarantine(&row.digest, &found) {
+            true => None,
+            false => Some(Err(crate::damage::damaged(&row.digest))),
+        }
     }))
 }
 
@@ -86,7 +95,7 @@ impl TenantObjects {
     async fn repack_now(&self) -> Result<bool, StoreError> {
         let mut tiers: std::collections::BTreeMap<u32, Vec<Arc<Pack>>> = std::collections::BTreeMap::new();
         for pack in self.packs() {
-            if pack.len <= MERGE_BYTES_MAX {
+            if pack.len <= MERGE_BYTES_MAX && !pack.damaged.load(Ordering::Relaxed) {
                 tiers.entry(tier(pack.len)).or_default().push(pack);
             }
         }
@@ -99,9 +108,16 @@ impl TenantObjects {
             Err(StoreError::Busy) => return Ok(false),
             Err(error) => return Err(error),
         };
-        self.replace(many, |_| true).await?;
+        let merged = self.replace(many, |_| true).await;
         drop(guard);
-        Ok(true)
+        match merged {
+            // The pack with the damage is left alone from now on, so that the others can be merged.
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(tenant = %self.tenant(), %error, "a pack is damaged and will not be merged");
+                Ok(false)
+            }
+            other => other.map(|_| true),
+        }
     }
 
     /// Writes what `keep` wants of some packs into one new pack, and deletes them.
@@ -116,7 +132,7 @@ impl TenantObjects {
             let dir = this.make_packs_dir()?;
             let (mut seen, mut sources) = (HashSet::new(), Vec::new());
             for pack in &packs {
-                sources.push(objects_of(pack, &dir, &keep)?);
+                sources.push(objects_of(&this, pack, &keep)?);
             }
             let objects = sources.into_iter().flatten().filter(|o| match o {
                 Ok((digest, _)) => seen.insert(*digest),
@@ -127,7 +143,7 @@ impl TenantObjects {
                 return Ok((None, 0));
             }
             let first = match this.inner.remote {
-                Some(_) => this.make_dir("incoming")?,
+                Some(_) => this.make_dir(crate::bundle::INCOMING)?,
                 None => dir,
             };
             let path = pack::create(&first, objects)?;
@@ -189,10 +205,10 @@ impl TenantObjects {
         self.rescan(true)?;
         let packs = self.packs();
         let mut done = Collected { packs_before: packs.len(), ..Collected::default() };
-        let (dir, mut rewrite) = (self.packs_dir(), Vec::new());
+        let mut rewrite = Vec::new();
         let (mut dead, mut removed, mut before) = (HashSet::new(), 0, 0);
         for pack in packs {
-            let (_, rows) = Pack::open(&dir.join(format!("{}.pack", pack.name)))?;
+            let (_, rows) = Pack::open(&pack.path, &self.inner.handles)?;
             let live_bytes: u64 =
                 rows.iter().filter(|r| live.contains(&r.digest)).map(|r| u64::from(r.len)).sum();
             let gone = rows.iter().filter(|r| !live.contains(&r.digest)).count() as u64;
@@ -200,7 +216,7 @@ impl TenantObjects {
             if gone == rows.len() as u64 {
                 dead.insert(pack.name.clone());
                 removed += gone;
-            } else if live_bytes * 2 < pack.len {
+            } else if live_bytes * 2 < pack.len && !pack.damaged.load(Ordering::Relaxed) {
                 removed += gone;
                 rewrite.push(pack);
             }

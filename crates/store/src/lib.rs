@@ -6,8 +6,11 @@
 //! - Every read and write goes through the handle of one tenant.
 
 pub mod bundle;
+mod damage;
 mod error;
 mod gc;
+mod handles;
+mod index;
 mod objects;
 mod pack;
 mod pointer;
@@ -16,6 +19,7 @@ mod remote;
 pub mod sql;
 mod tree;
 
+pub use damage::{ScrubPlace, Scrubbed};
 pub use error::StoreError;
 pub use gc::{Collected, PACKS_SMALL_MAX};
 pub use objects::{Batch, Hold, Objects, ReadObjects, TenantObjects};

@@ -3,10 +3,10 @@
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
     fs::File,
-    hash::{BuildHasherDefault, Hasher},
+    hash::BuildHasherDefault,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError, RwLock, Weak,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -17,103 +17,16 @@ use bytes::Bytes;
 
 use crate::{
     Remote, StoreError,
-    pack::{self, OBJECT_BYTES_MAX, Pack, Row},
+    handles::Handles,
+    index::{Found, Index, TakeFirst},
+    pack::{self, OBJECT_BYTES_MAX, Pack},
     tree::Node,
 };
 
 /// How long a writer waits for a clean-up to end.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
-
-/// Digests are hashes already: the first eight bytes will do.
-#[derive(Default)]
-pub(crate) struct TakeFirst(u64);
-
-impl Hasher for TakeFirst {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks_exact(8).take(1) {
-            let mut word = [0; 8];
-            word.copy_from_slice(chunk);
-            self.0 = u64::from_le_bytes(word);
-        }
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        self.0 = n;
-    }
-}
-
-/// The first 16 bytes of a digest; BLAKE3 makes two objects with the same ones infeasible.
-type Short = (u64, u64);
-type Locations = HashMap<Short, Location, BuildHasherDefault<FirstWord>>;
-
-/// Hashes a [`Short`] by its first word.
-#[derive(Default)]
-struct FirstWord(u64, bool);
-
-impl Hasher for FirstWord {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {}
-
-    fn write_u64(&mut self, n: u64) {
-        if !self.1 {
-            (self.0, self.1) = (n, true);
-        }
-    }
-}
-
-fn short(digest: &Digest) -> Short {
-    let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b));
-    (word(&digest.as_bytes()[..8]), word(&digest.as_bytes()[8..16]))
-}
-
-#[derive(Clone, Copy)]
-struct Location {
-    pack: u32,
-    len: u32,
-    offset: u64,
-}
-
-#[derive(Default)]
-struct Index {
-    locations: Locations,
-    packs: Vec<Option<Arc<Pack>>>,
-    names: HashMap<String, u32>,
-    damaged: Vec<(PathBuf, String)>,
-    scanned: Option<(SystemTime, Instant)>,
-}
-
-impl Index {
-    fn add(&mut self, pack: Pack, rows: &[Row]) {
-        let number = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
-        self.names.insert(pack.name.clone(), number);
-        self.packs.push(Some(Arc::new(pack)));
-        self.locations.reserve(rows.len());
-        for row in rows {
-            self.locations
-                .insert(short(&row.digest), Location { pack: number, len: row.len, offset: row.offset });
-        }
-    }
-
-    fn drop_packs(&mut self, gone: &HashSet<u32>) {
-        if gone.is_empty() {
-            return;
-        }
-        self.locations.retain(|_, l| !gone.contains(&l.pack));
-        self.names.retain(|_, n| !gone.contains(n));
-        for number in gone {
-            if let Some(slot) = self.packs.get_mut(*number as usize) {
-                *slot = None;
-            }
-        }
-    }
-}
+/// How often a read looks again when the pack it found is gone or damaged.
+const READ_TRIES: usize = 4;
 
 /// All objects of an installation, by tenant. Cheap to clone.
 #[derive(Clone)]
@@ -124,6 +37,7 @@ pub struct Objects {
 struct Shared {
     dir: PathBuf,
     remote: Option<Remote>,
+    handles: Arc<Handles>,
     tenants: Mutex<HashMap<TenantId, TenantObjects>>,
 }
 
@@ -138,9 +52,13 @@ pub(crate) struct Inner {
     /// `…/t/<tenant>`
     pub(crate) dir: PathBuf,
     pub(crate) remote: Option<Remote>,
+    pub(crate) handles: Arc<Handles>,
+    /// Where objects are looked for that are not in the index: what a bundle that is being read stands on.
+    base: Option<TenantObjects>,
     index: RwLock<Index>,
     nodes: Mutex<Nodes>,
     reads: AtomicU64,
+    pub(crate) healed: AtomicU64,
 }
 
 #[derive(Default)]
@@ -187,9 +105,22 @@ impl Objects {
     /// # Errors
     /// When the directory cannot be used.
     pub fn open(dir: &Path, remote: Option<Remote>) -> Result<Self, StoreError> {
+        Self::open_handles(dir, remote, Handles::from_environment())
+    }
+
+    /// As [`Objects::open`]; so many pack files are open at a time at most.
+    ///
+    /// # Errors
+    /// When the directory cannot be used.
+    pub fn open_with(dir: &Path, remote: Option<Remote>, packs_open_max: usize) -> Result<Self, StoreError> {
+        Self::open_handles(dir, remote, Handles::new(packs_open_max))
+    }
+
+    fn open_handles(dir: &Path, remote: Option<Remote>, handles: Handles) -> Result<Self, StoreError> {
         let tenants = dir.join("t");
         std::fs::create_dir_all(&tenants).map_err(|e| StoreError::io("make the directory", &tenants, e))?;
-        let shared = Shared { dir: dir.to_owned(), remote, tenants: Mutex::default() };
+        let handles = Arc::new(handles);
+        let shared = Shared { dir: dir.to_owned(), remote, handles, tenants: Mutex::default() };
         Ok(Self { inner: Arc::new(shared) })
     }
 
@@ -203,14 +134,19 @@ impl Objects {
                     tenant: tenant.clone(),
                     dir: self.inner.dir.join("t").join(tenant.as_str()),
                     remote: self.inner.remote.clone(),
+                    handles: self.inner.handles.clone(),
+                    base: None,
                     index: RwLock::default(),
                     nodes: Mutex::default(),
                     reads: AtomicU64::new(0),
+                    healed: AtomicU64::new(0),
                 };
                 let objects = TenantObjects { inner: Arc::new(inner) };
+                objects.sweep_incoming();
                 if let Err(error) = objects.rescan(true) {
                     tracing::warn!(%tenant, %error, "the packs of a tenant could not all be read");
                 }
+                objects.recheck();
                 slot.insert(objects).clone()
             }
         }
@@ -238,6 +174,22 @@ impl Objects {
     pub fn has_remote(&self) -> bool {
         self.inner.remote.is_some()
     }
+
+    /// How many packs are open at this moment.
+    pub fn packs_open(&self) -> usize {
+        self.inner.handles.open_now()
+    }
+
+    /// Checks that a small file can be written beside the objects.
+    ///
+    /// # Errors
+    /// When it cannot: the disk is full or read-only.
+    pub fn probe(&self) -> Result<(), StoreError> {
+        let dir = &self.inner.dir;
+        let file = tempfile::Builder::new().prefix(".probe-").suffix(".tmp").tempfile_in(dir);
+        let mut file = file.map_err(|e| StoreError::io("make a file in", dir, e))?;
+        std::io::Write::write_all(&mut file, &[0; 4096]).map_err(|e| StoreError::io("write in", dir, e))
+    }
 }
 
 impl TenantObjects {
@@ -250,40 +202,93 @@ impl TenantObjects {
         self.inner.dir.join("packs")
     }
 
-    fn find(&self, digest: &Digest) -> Option<(Arc<Pack>, Location)> {
-        let index = self.inner.index.read().unwrap_or_else(PoisonError::into_inner);
-        let location = *index.locations.get(&short(digest))?;
-        let pack = index.packs.get(location.pack as usize)?.clone()?;
-        Some((pack, location))
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.inner.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find_again(&self, digest: &Digest) -> Result<(Arc<Pack>, Location), StoreError> {
-        if let Some(found) = self.find(digest) {
+    pub(crate) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.inner.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same objects with those of a pack that is not stored yet in front of them.
+    pub(crate) fn with_pack(&self, path: &Path) -> Result<Self, StoreError> {
+        let inner = Inner {
+            tenant: self.inner.tenant.clone(),
+            dir: self.inner.dir.clone(),
+            remote: None,
+            handles: self.inner.handles.clone(),
+            base: Some(self.clone()),
+            index: RwLock::default(),
+            nodes: Mutex::default(),
+            reads: AtomicU64::new(0),
+            healed: AtomicU64::new(0),
+        };
+        let both = Self { inner: Arc::new(inner) };
+        let (pack, rows) = Pack::open(path, &self.inner.handles)?;
+        both.index_mut().add(pack, &rows);
+        Ok(both)
+    }
+
+    fn find_again(&self, digest: &Digest) -> Result<Found, StoreError> {
+        let find = || self.index().find(digest);
+        if let Some(found) = find() {
             return Ok(found);
         }
         self.rescan(false)?;
-        self.find(digest).ok_or(StoreError::Missing { digest: *digest })
+        find().ok_or_else(|| match self.index().is_damaged(digest) {
+            true => crate::damage::damaged(digest),
+            false => StoreError::Missing { digest: *digest },
+        })
     }
 
     /// The bytes of an object. When no known pack has it, packs that another process wrote are looked for.
     ///
     /// # Errors
-    /// When it is missing or cannot be read.
+    /// When it is missing, damaged or cannot be read.
     pub fn get(&self, digest: &Digest) -> Result<Bytes, StoreError> {
         let mut buffer = Vec::new();
         self.read_into(digest, &mut buffer)?;
         Ok(buffer.into())
     }
 
-    /// Appends the bytes of an object to `buffer` and returns how many there were. This is the read path of delivery.
+    /// Appends the bytes of an object to `buffer` and returns how many there were. This is the read path of delivery. The
+    /// first read of an object in a process compares its bytes with its digest.
     ///
     /// # Errors
-    /// When it is missing or cannot be read.
+    /// When it is missing, damaged or cannot be read.
     pub fn read_into(&self, digest: &Digest, buffer: &mut Vec<u8>) -> Result<usize, StoreError> {
-        let (pack, location) = self.find_again(digest)?;
-        pack.read_into(location.offset, location.len, buffer)?;
-        self.inner.reads.fetch_add(1, Ordering::Relaxed);
-        Ok(location.len as usize)
+        let mut tries = 0;
+        loop {
+            if let Some(base) = &self.inner.base
+                && !self.index().contains(digest)
+            {
+                return base.read_into(digest, buffer);
+            }
+            tries += 1;
+            let found = self.find_again(digest)?;
+            let start = buffer.len();
+            match found.pack.read_into(found.offset, found.len, buffer) {
+                Ok(()) if found.verified => {}
+                Ok(()) if Digest::of(&buffer[start..]) == *digest => self.index().verified(digest, &found),
+                // Another process merged the pack into another one before it was opened here.
+                Err(StoreError::Io { source, .. })
+                    if source.kind() == std::io::ErrorKind::NotFound && tries < READ_TRIES =>
+                {
+                    self.rescan(true)?;
+                    continue;
+                }
+                Ok(()) | Err(StoreError::Corrupt { .. }) => {
+                    buffer.truncate(start);
+                    if self.quarantine(digest, &found) && tries < READ_TRIES {
+                        continue;
+                    }
+                    return Err(crate::damage::damaged(digest));
+                }
+                Err(error) => return Err(error),
+            }
+            self.inner.reads.fetch_add(1, Ordering::Relaxed);
+            return Ok(found.len as usize);
+        }
     }
 
     /// The length of an object in bytes, without reading it.
@@ -291,13 +296,15 @@ impl TenantObjects {
     /// # Errors
     /// When it is missing.
     pub fn len_of(&self, digest: &Digest) -> Result<u32, StoreError> {
-        Ok(self.find_again(digest)?.1.len)
+        match &self.inner.base {
+            Some(base) if !self.index().contains(digest) => base.len_of(digest),
+            _ => Ok(self.find_again(digest)?.len),
+        }
     }
 
-    /// Whether a known pack has the object.
+    /// Whether a known pack has the object, as far as is known undamaged.
     pub fn contains(&self, digest: &Digest) -> bool {
-        let index = self.inner.index.read().unwrap_or_else(PoisonError::into_inner);
-        index.locations.contains_key(&short(digest))
+        self.index().contains(digest) || self.inner.base.as_ref().is_some_and(|b| b.contains(digest))
     }
 
     /// How many objects were read through this handle's index.
@@ -307,13 +314,12 @@ impl TenantObjects {
 
     /// How many packs and objects are known.
     pub fn counts(&self) -> (usize, usize) {
-        let index = self.inner.index.read().unwrap_or_else(PoisonError::into_inner);
-        (index.names.len(), index.locations.len())
+        self.index().counts()
     }
 
     /// Packs that could not be opened, with what is wrong with them.
     pub fn damaged_packs(&self) -> Vec<(PathBuf, String)> {
-        self.inner.index.read().unwrap_or_else(PoisonError::into_inner).damaged.clone()
+        self.index().unreadable.clone()
     }
 
     /// An empty batch of new objects.
@@ -350,7 +356,7 @@ impl TenantObjects {
             let dir = this.make_packs_dir()?;
             // With a remote, a pack becomes visible here only after it is there.
             let first = match this.inner.remote {
-                Some(_) => this.make_dir("incoming")?,
+                Some(_) => this.make_dir(crate::bundle::INCOMING)?,
                 None => dir.clone(),
             };
             let objects = order.iter().filter_map(|d| new.get(d).map(|b| Ok((*d, b.clone()))));
@@ -383,34 +389,47 @@ impl TenantObjects {
 
     /// Adds a pack file to the index.
     pub(crate) fn adopt(&self, path: &Path) -> Result<(), StoreError> {
-        let (pack, rows) = Pack::open(path)?;
-        let mut index = self.inner.index.write().unwrap_or_else(PoisonError::into_inner);
-        if !index.names.contains_key(&pack.name) {
-            index.add(pack, &rows);
+        let (pack, rows) = Pack::open(path, &self.inner.handles)?;
+        let mut index = self.index_mut();
+        if index.has_pack(&pack.name) {
+            return Ok(());
         }
+        let healed = index.add(pack, &rows);
+        drop(index);
+        self.forget_damage(&healed);
         Ok(())
     }
 
     /// Looks for packs that came or went. Unless `force`, a directory that has not changed is not read again.
     pub(crate) fn rescan(&self, force: bool) -> Result<(), StoreError> {
+        if self.inner.base.is_some() {
+            return Ok(());
+        }
         let dir = self.packs_dir();
         let changed = match std::fs::metadata(&dir).and_then(|m| m.modified()) {
             Ok(at) => at,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(StoreError::io("read", &dir, e)),
         };
-        let mut index = self.inner.index.write().unwrap_or_else(PoisonError::into_inner);
         // File system times are coarse: a directory read within two seconds of its change is read again.
         let settled = |(at, when): (SystemTime, Instant)| {
             at == changed
                 && SystemTime::now().duration_since(at).is_ok_and(|d| d.as_secs() >= 2)
                 && when.elapsed().as_millis() > 0
         };
+        // Asked with the lock that readers share first: what is missing for good must not stop them.
+        if !force && self.index().scanned.is_some_and(settled) {
+            return Ok(());
+        }
+        let known_damage = self.read_damage();
+        let mut index = self.index_mut();
         if !force && index.scanned.is_some_and(settled) {
             return Ok(());
         }
-        let mut present = HashSet::new();
-        let mut damaged = Vec::new();
+        let (mut present, mut unreadable, mut healed) = (HashSet::new(), Vec::new(), Vec::new());
+        for damage in known_damage {
+            index.note_damage(damage);
+        }
         for file in std::fs::read_dir(&dir).map_err(|e| StoreError::io("list", &dir, e))? {
             let path = file.map_err(|e| StoreError::io("list", &dir, e))?.path();
             if path.extension().is_none_or(|e| e != "pack") {
@@ -418,25 +437,26 @@ impl TenantObjects {
                 continue;
             }
             let name = path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            if !index.names.contains_key(&name) {
-                match Pack::open(&path) {
-                    Ok((pack, rows)) => index.add(pack, &rows),
+            if !index.has_pack(&name) {
+                match Pack::open(&path, &self.inner.handles) {
+                    Ok((pack, rows)) => healed.extend(index.add(pack, &rows)),
                     Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                         continue;
                     }
                     Err(error) => {
                         tracing::error!(%error, "a pack cannot be used");
-                        damaged.push((path, error.to_string()));
+                        unreadable.push((path, error.to_string()));
                     }
                 }
             }
             present.insert(name);
         }
-        let gone: HashSet<u32> =
-            index.names.iter().filter(|(name, _)| !present.contains(*name)).map(|(_, n)| *n).collect();
-        index.drop_packs(&gone);
-        index.damaged = damaged;
+        let gone = index.drop_packs(|name| !present.contains(name));
+        index.unreadable = unreadable;
         index.scanned = Some((changed, Instant::now()));
+        drop(index);
+        self.remove_marks(&gone);
+        self.forget_damage(&healed);
         Ok(())
     }
 
@@ -462,9 +482,7 @@ impl TenantObjects {
         let dir = self.make_packs_dir()?;
         let (mut came, mut failed) = (0, None);
         for name in remote.packs(&self.inner.tenant).await? {
-            let known =
-                self.inner.index.read().unwrap_or_else(PoisonError::into_inner).names.contains_key(&name);
-            if known {
+            if self.index().has_pack(&name) {
                 continue;
             }
             // One pack that cannot be had must not keep the others away; merged packs go away between list and fetch.
@@ -488,13 +506,12 @@ impl TenantObjects {
             return Ok(node);
         }
         drop(nodes);
-        let bytes = self.get(digest)?;
-        if Digest::of(&bytes) != *digest {
-            let what = format!("tree node {}", digest.short());
-            return Err(StoreError::corrupt(what, "its bytes are not those of its digest"));
-        }
-        let node = Node::parse(bytes)
-            .map_err(|why| StoreError::corrupt(format!("tree node {}", digest.short()), why))?;
+        let what = || format!("tree node {}", digest.short());
+        let bytes = self.get(digest).map_err(|e| match e {
+            StoreError::Corrupt { why, .. } => StoreError::corrupt(what(), why),
+            other => other,
+        })?;
+        let node = Node::parse(bytes).map_err(|why| StoreError::corrupt(what(), why))?;
         let node = Arc::new(node);
         nodes = self.inner.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = nodes.by_digest.get(digest).and_then(Weak::upgrade) {
@@ -564,17 +581,15 @@ impl TenantObjects {
 
     /// The known packs, by name.
     pub(crate) fn packs(&self) -> Vec<Arc<Pack>> {
-        let index = self.inner.index.read().unwrap_or_else(PoisonError::into_inner);
-        let mut packs: Vec<_> = index.packs.iter().flatten().cloned().collect();
+        let mut packs: Vec<_> = self.index().packs().cloned().collect();
         packs.sort_by(|a, b| a.name.cmp(&b.name));
         packs
     }
 
     /// Drops packs from the index before their files go.
     pub(crate) fn forget(&self, names: &HashSet<String>) {
-        let mut index = self.inner.index.write().unwrap_or_else(PoisonError::into_inner);
-        let gone = index.names.iter().filter(|(n, _)| names.contains(*n)).map(|(_, n)| *n).collect();
-        index.drop_packs(&gone);
+        let gone = self.index_mut().drop_packs(|name| names.contains(name));
+        self.remove_marks(&gone);
     }
 }
 

@@ -10,14 +10,19 @@ use std::{
     io::{BufWriter, Read, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use arc_swap::ArcSwapOption;
 use ashlar_model::Digest;
 use bytes::Bytes;
 
-use crate::StoreError;
+use crate::{StoreError, handles::Handles};
 
-const MAGIC: &[u8; 8] = b"ASHPACK1";
+pub(crate) const MAGIC: &[u8; 8] = b"ASHPACK1";
 const END: &[u8; 8] = b"ASHPEND1";
 const ROW: usize = 48;
 const FOOTER: usize = 56;
@@ -34,12 +39,21 @@ pub(crate) struct Row {
     pub len: u32,
 }
 
-/// An open pack.
-#[derive(Debug)]
+/// A pack. Its file is opened when it is read, and may be closed again while others are read more.
 pub(crate) struct Pack {
     pub name: String,
-    pub file: File,
+    pub path: PathBuf,
+    /// The length of the file, in bytes.
     pub len: u64,
+    index_at: u64,
+    /// How many objects it has.
+    pub count: u64,
+    pub file: ArcSwapOption<File>,
+    /// Whether it was read since the hand of the clock last passed it.
+    pub used: AtomicBool,
+    /// Whether it has an object whose bytes are not those of its digest. It is not merged then.
+    pub damaged: AtomicBool,
+    handles: Arc<Handles>,
 }
 
 /// Writes a pack to `out` and returns the digest of its content.
@@ -64,20 +78,26 @@ pub(crate) fn write(
         rows.push(Row { digest, offset, len });
         offset += u64::from(len);
     }
+    put(&tail(&mut rows, offset))?;
+    Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+}
+
+/// The index and the footer of a pack whose objects end at `offset`.
+pub(crate) fn tail(rows: &mut [Row], offset: u64) -> Vec<u8> {
     rows.sort_by_key(|r| r.digest);
-    let mut index = Vec::with_capacity(rows.len() * ROW);
-    for row in &rows {
+    let mut index = Vec::with_capacity(rows.len() * ROW + FOOTER);
+    for row in rows.iter() {
         index.extend_from_slice(row.digest.as_bytes());
         index.extend_from_slice(&row.offset.to_le_bytes());
         index.extend_from_slice(&row.len.to_le_bytes());
         index.extend_from_slice(&[0; 4]);
     }
-    put(&index)?;
-    put(&offset.to_le_bytes())?;
-    put(&(rows.len() as u64).to_le_bytes())?;
-    put(blake3::hash(&index).as_bytes())?;
-    put(END)?;
-    Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+    let digest = blake3::hash(&index);
+    index.extend_from_slice(&offset.to_le_bytes());
+    index.extend_from_slice(&(rows.len() as u64).to_le_bytes());
+    index.extend_from_slice(digest.as_bytes());
+    index.extend_from_slice(END);
+    index
 }
 
 /// Writes a pack into `dir` so that it is durable when this returns.
@@ -107,8 +127,8 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
 }
 
 impl Pack {
-    /// Opens a pack and reads its index.
-    pub fn open(path: &Path) -> Result<(Self, Vec<Row>), StoreError> {
+    /// Reads the index of a pack.
+    pub fn open(path: &Path, handles: &Arc<Handles>) -> Result<(Self, Vec<Row>), StoreError> {
         let name = path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let damaged = |why: &str| StoreError::corrupt(format!("pack {}", path.display()), why);
         let file = File::open(path).map_err(|e| StoreError::io("open", path, e))?;
@@ -141,46 +161,132 @@ impl Pack {
         }
         let mut rows = Vec::with_capacity(index.len() / ROW);
         for row in index.chunks_exact(ROW) {
-            let mut digest = [0; 32];
-            digest.copy_from_slice(&row[..32]);
-            let (offset, object_len) = (number(&row[32..40]), number(&row[40..44]));
-            if offset.checked_add(object_len).is_none_or(|end| end > index_at) {
+            let row = row_of(row);
+            if row.offset.checked_add(u64::from(row.len)).is_none_or(|end| end > index_at)
+                || row.len as usize > OBJECT_BYTES_MAX
+            {
                 return Err(damaged("its index points outside"));
             }
-            rows.push(Row { digest: Digest::from_bytes(digest), offset, len: object_len as u32 });
+            rows.push(row);
         }
-        Ok((Self { name, file, len }, rows))
+        let pack = Self {
+            name,
+            path: path.to_owned(),
+            len,
+            index_at,
+            count,
+            file: ArcSwapOption::empty(),
+            used: AtomicBool::new(false),
+            damaged: AtomicBool::new(false),
+            handles: handles.clone(),
+        };
+        Ok((pack, rows))
+    }
+
+    fn read_at(self: &Arc<Self>, buffer: &mut [u8], offset: u64) -> Result<(), StoreError> {
+        let open = self.file.load();
+        let read = match &*open {
+            Some(file) => {
+                // Written only when it changes, so that readers on several cores do not pass the line around.
+                if !self.used.load(Ordering::Relaxed) {
+                    self.used.store(true, Ordering::Relaxed);
+                }
+                file.read_exact_at(buffer, offset)
+            }
+            None => {
+                drop(open);
+                self.handles.open(self)?.read_exact_at(buffer, offset)
+            }
+        };
+        read.map_err(|e| match e.kind() {
+            std::io::ErrorKind::UnexpectedEof => {
+                StoreError::corrupt(format!("pack {}", self.name), "it is cut short")
+            }
+            // The medium cannot read this place any more.
+            _ if e.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
+                StoreError::corrupt(format!("pack {}", self.name), "the disk cannot read it")
+            }
+            _ => StoreError::io("read", &self.path, e),
+        })
     }
 
     /// Reads an object into `buffer`, which grows by its length.
-    pub fn read_into(&self, offset: u64, len: u32, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+    pub fn read_into(
+        self: &Arc<Self>,
+        offset: u64,
+        len: u32,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
         let start = buffer.len();
         buffer.resize(start + len as usize, 0);
-        self.file.read_exact_at(&mut buffer[start..], offset).map_err(|e| {
-            buffer.truncate(start);
-            match e.kind() {
-                std::io::ErrorKind::UnexpectedEof => {
-                    StoreError::corrupt(format!("pack {}", self.name), "it is cut short")
-                }
-                _ => StoreError::io("read", Path::new(&self.name), e),
+        self.read_at(&mut buffer[start..], offset).inspect_err(|_| buffer.truncate(start))
+    }
+
+    /// The digest of the bytes at a place, read a piece at a time.
+    pub fn digest_at(self: &Arc<Self>, mut offset: u64, len: u32) -> Result<Digest, StoreError> {
+        let mut hasher = blake3::Hasher::new();
+        let mut left = len as usize;
+        let mut buffer = vec![0; left.min(1 << 18)];
+        while left > 0 {
+            let n = left.min(buffer.len());
+            self.read_at(&mut buffer[..n], offset)?;
+            hasher.update(&buffer[..n]);
+            (offset, left) = (offset + n as u64, left - n);
+        }
+        Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+    }
+
+    /// Some rows of the index, from the one at `first`.
+    pub fn rows(self: &Arc<Self>, first: u64, max: u64) -> Result<Vec<Row>, StoreError> {
+        let n = self.count.saturating_sub(first).min(max) as usize;
+        let mut bytes = vec![0; n * ROW];
+        self.read_at(&mut bytes, self.index_at + first * ROW as u64)?;
+        Ok(bytes.chunks_exact(ROW).map(row_of).collect())
+    }
+
+    /// Where an object lies in this pack; looked up in the file.
+    pub fn lookup(self: &Arc<Self>, digest: &Digest) -> Result<Option<Row>, StoreError> {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let Some(row) = self.rows(middle, 1)?.pop() else { return Ok(None) };
+            match row.digest.cmp(digest) {
+                std::cmp::Ordering::Equal => return Ok(Some(row)),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
             }
-        })
+        }
+        Ok(None)
     }
 }
 
-/// Checks that a file is the pack its name says; streams, so it needs little memory.
-pub(crate) fn check_name(path: &Path) -> Result<(), StoreError> {
+fn row_of(bytes: &[u8]) -> Row {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(&bytes[..32]);
+    Row {
+        digest: Digest::from_bytes(digest),
+        offset: number(&bytes[32..40]),
+        len: number(&bytes[40..44]) as u32,
+    }
+}
+
+/// The digest of a file; read a piece at a time.
+pub(crate) fn digest_of_file(path: &Path) -> Result<Digest, StoreError> {
     let mut file = File::open(path).map_err(|e| StoreError::io("open", path, e))?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 18];
     loop {
         let n = file.read(&mut buffer).map_err(|e| StoreError::io("read", path, e))?;
         if n == 0 {
-            break;
+            return Ok(Digest::from_bytes(*hasher.finalize().as_bytes()));
         }
         hasher.update(&buffer[..n]);
     }
-    let digest = Digest::from_bytes(*hasher.finalize().as_bytes()).to_string();
+}
+
+/// Checks that a file is the pack its name says.
+pub(crate) fn check_name(path: &Path) -> Result<(), StoreError> {
+    let digest = digest_of_file(path)?.to_string();
     match path.file_stem().is_some_and(|s| *s == *digest) {
         true => Ok(()),
         false => Err(StoreError::corrupt(

@@ -4,9 +4,9 @@ use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration
 
 use ashlar_gates::Checker;
 use ashlar_model::{Actor, Right, ServerConfig, TenantId};
-use ashlar_release::{CreateKey, Ctx, Engine};
+use ashlar_release::{CreateKey, Ctx, Engine, ReleaseError};
 use ashlar_server::{PurgeTarget, Role, ServeOptions, ServerError};
-use ashlar_store::{Objects, Remote};
+use ashlar_store::{Objects, Remote, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -115,8 +115,17 @@ async fn config_of(engine: Option<&Engine>, args: &ServeArgs) -> Result<ServerCo
     let mut config = ServerConfig::default();
     if let Some(engine) = engine {
         let ctx = Ctx::new(TenantId::main(), Actor::local("local"))?;
-        if let Some((digest, _)) = engine.working_definitions(&ctx).await? {
-            config = engine.rules(&ctx.tenant, &digest).await?.config.server.clone();
+        let read = match engine.working_definitions(&ctx).await {
+            Ok(Some((digest, _))) => engine.rules(&ctx.tenant, &digest).await.map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(rules) => config = rules.map_or(config, |r| r.config.server.clone()),
+            Err(error @ ReleaseError::Sql(_)) => return Err(error.into()),
+            // Damaged definitions of one tenant must not keep the others from being served.
+            Err(error) => tracing::error!(%error,
+                "the settings under [server] cannot be read; defaults, variables and arguments are used"),
         }
     }
     let mut config = from_environment(config)?;
@@ -177,7 +186,15 @@ pub fn ready_line(url: &str, keys: Option<&LocalKeys>) {
 pub async fn open(args: &ServeArgs) -> Result<(Engine, Option<LocalKeys>), CliError> {
     let location = location(args.data.as_deref(), args.objects.as_deref(), args.cache.as_ref(), true)?;
     let engine = Engine::open(&location, Arc::new(Checker::tried(isolation::children().trials()))).await?;
-    engine.repair_pointers(&TenantId::main()).await?;
+    for tenant in engine.db().tenants().await.map_err(ReleaseError::from)? {
+        if let Err(error) = engine.repair_pointers(&tenant.tenant).await {
+            // Upkeep tries again; what can be served is served meanwhile.
+            tracing::warn!(tenant = %tenant.tenant, %error, "channel pointers could not be compared with the database yet");
+            if matches!(error, ReleaseError::Store(StoreError::Remote { .. })) {
+                break;
+            }
+        }
+    }
     let keys = match args.data.as_deref() {
         Some(data) if !data.contains("://") => Some(LocalKeys::of(&engine, Path::new(data)).await?),
         _ => None,

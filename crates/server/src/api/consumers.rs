@@ -25,7 +25,7 @@ async fn live(api: &Api, caller: &Caller) -> Result<(String, Files), ApiError> {
         .workers
         .run(&caller.ctx.tenant, move || ashlar_delivery::read_files(&objects, &digest))
         .await?
-        .map_err(|e| ApiError::new(503, "storage", e.to_string(), "try again"))?;
+        .map_err(|e| ApiError::new(503, "storage", e.public(), "try again"))?;
     Ok((view.label().to_owned(), files))
 }
 

@@ -2,9 +2,10 @@ use std::{io::Write, sync::Arc};
 
 use ashlar_model::{ReleaseId, Right};
 use ashlar_release::{
-    CandidateView, ChannelView, ImportBundle, Page, ReleaseDiff, ReleaseInfo, Rollback, RolledBack,
-    Verification,
+    CandidateView, ChannelView, ImportBundle, Page, ReleaseDiff, ReleaseError, ReleaseInfo, Rollback,
+    RolledBack, Verification,
 };
+use ashlar_store::StoreError;
 use axum::{
     body::{Body as HttpBody, Bytes},
     extract::State,
@@ -89,10 +90,16 @@ pub async fn export(caller: Caller, Path(release): Path<ReleaseId>) -> Result<Re
 pub async fn import(State(api): State<Arc<Api>>, caller: Caller, body: HttpBody) -> Answer<CandidateView> {
     // Before anything is taken in.
     caller.engine.permit(&caller.ctx, Right::Release)?;
-    let failed = |e: &dyn std::fmt::Display| {
-        ApiError::new(503, "storage", format!("the upload could not be kept: {e}"), "")
-    };
-    let file = tempfile::tempfile().map_err(|e| failed(&e))?;
+    // Beside the packs, not in a directory that may be memory; without a name, so that it goes with this request.
+    let objects = caller.engine.tenant_objects(&caller.ctx.tenant);
+    let made = tokio::task::spawn_blocking(move || {
+        let dir = objects.incoming()?;
+        let file = tempfile::tempfile_in(&dir).map_err(|e| StoreError::io("make a file in", &dir, e))?;
+        Ok::<_, StoreError>((file, dir))
+    });
+    let made = made.await.map_err(|e| ReleaseError::Task(e.to_string()))?;
+    let (file, dir) = made.map_err(ReleaseError::from)?;
+    let failed = |e| ApiError::from(ReleaseError::from(StoreError::io("write an upload in", &dir, e)));
     let mut out = tokio::fs::File::from_std(file);
     let mut pieces = body.into_data_stream();
     let mut left = api.upload_bytes_max;
@@ -103,9 +110,9 @@ pub async fn import(State(api): State<Arc<Api>>, caller: Caller, body: HttpBody)
             let detail = format!("the file is larger than {} bytes", api.upload_bytes_max);
             ApiError::new(413, "too-large", detail, "raise server.upload_bytes_max, or import it with --data")
         })?;
-        tokio::io::AsyncWriteExt::write_all(&mut out, &piece).await.map_err(|e| failed(&e))?;
+        tokio::io::AsyncWriteExt::write_all(&mut out, &piece).await.map_err(failed)?;
     }
-    tokio::io::AsyncSeekExt::rewind(&mut out).await.map_err(|e| failed(&e))?;
+    tokio::io::AsyncSeekExt::rewind(&mut out).await.map_err(failed)?;
     let source = Box::new(std::io::BufReader::with_capacity(1 << 20, out.into_std().await));
     answer(caller.engine.run(&caller.ctx, ImportBundle { source, note: String::new() }).await?)
 }

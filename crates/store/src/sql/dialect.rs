@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sqlx::{AnyConnection, AnyPool, Executor, Row};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 
 use super::SqlError;
 
@@ -76,6 +76,20 @@ pub(super) fn file(address: &str) -> Option<PathBuf> {
 pub fn directory(address: &str) -> Option<PathBuf> {
     let dir = file(address)?.parent()?.to_owned();
     Some(if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir })
+}
+
+impl Dialect {
+    /// Whether a connection that comes back can be given out again.
+    ///
+    /// On a full disk SQLite rolls a transaction back by itself. The rollback that follows fails then, and the driver goes
+    /// on believing that a transaction is open: such a connection would refuse every later write.
+    pub(super) async fn is_reusable(self, conn: &mut AnyConnection) -> sqlx::Result<bool> {
+        if self == Self::Sqlite {
+            // The rollback of a dropped transaction runs on another thread; an answer means that it has ended.
+            conn.ping().await?;
+        }
+        Ok(!conn.is_in_transaction())
+    }
 }
 
 /// Brings the schema up to date under a lock, so that several nodes may start at once.

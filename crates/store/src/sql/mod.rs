@@ -68,6 +68,20 @@ pub enum SqlError {
     Engine(String),
 }
 
+impl SqlError {
+    /// What is wrong, without addresses and what the database said.
+    pub fn public(&self) -> String {
+        let text = match self {
+            Self::Open { .. } => "the database cannot be opened",
+            Self::Full(_) => "the database is full; free some space, nothing was changed",
+            Self::Busy(_) => "the database is busy; nothing was changed, try again",
+            Self::Engine(_) => "the database refused; nothing was changed, and the server's log says more",
+            Self::Newer { .. } | Self::Damaged { .. } => return self.to_string(),
+        };
+        text.to_owned()
+    }
+}
+
 impl From<sqlx::Error> for SqlError {
     fn from(error: sqlx::Error) -> Self {
         let message = error.to_string();
@@ -133,6 +147,7 @@ impl Db {
             .max_connections(dialect.connections_max())
             .acquire_timeout(Duration::from_secs(15))
             .after_connect(move |conn, _| Box::pin(async move { dialect.prepare(conn).await }))
+            .after_release(move |conn, _| Box::pin(async move { dialect.is_reusable(conn).await }))
             .connect(&dialect.address(address))
             .await
             .map_err(|e| open_err(e.to_string()))?;

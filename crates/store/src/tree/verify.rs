@@ -31,6 +31,7 @@ impl Walk<'_> {
         let damaged = |why: &str| StoreError::corrupt(format!("tree node {}", digest.short()), why);
         let bytes = self.objects.get(digest)?;
         if Digest::of(&bytes) != *digest {
+            self.objects.check(digest);
             return Err(damaged("its bytes are not those of its digest"));
         }
         self.stats.nodes += 1;
