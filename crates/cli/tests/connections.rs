@@ -204,7 +204,7 @@ async fn ask(
     }
     let (mut statuses, mut bodies) = (Vec::new(), Vec::new());
     for answer in waiting {
-        let answer = tokio::time::timeout(PATIENCE, answer).await.expect("a head").unwrap();
+        let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap();
         statuses.push(answer.status().as_u16());
         bodies.push(answer.into_body());
     }
