@@ -17,9 +17,9 @@ use crate::{
     DeliveryError, Problem, ReleaseView, RequestParts,
     compose::Composed,
     list,
-    message::Out,
+    message::{Content, Out},
     query,
-    respond::{Content, Failure, Head, Written, content, cut, wanted},
+    respond::{Failure, Head, Written, content, cut, wanted},
     views::CACHE_CONTROL,
 };
 
