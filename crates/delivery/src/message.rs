@@ -1,5 +1,6 @@
 //! The parts of an HTTP/1.1 message, written into a buffer.
 
+use ashlar_model::Digest;
 use bytes::Bytes;
 
 use crate::{
@@ -7,6 +8,26 @@ use crate::{
     respond::{CACHE_CONTROL_PRIVATE, Failure, Written},
     views::CACHE_CONTROL,
 };
+
+/// Where the body of an answer is.
+pub(crate) enum Content<'a> {
+    /// In memory, shared.
+    Kept(&'a Bytes),
+    /// In the store.
+    Stored(&'a Digest),
+}
+
+impl Content<'_> {
+    pub(crate) fn write(&self, view: &ReleaseView, buf: &mut Vec<u8>) -> Result<(), Failure> {
+        match self {
+            Self::Kept(bytes) => buf.extend_from_slice(bytes),
+            Self::Stored(digest) => {
+                view.objects.read_into(digest, buf)?;
+            }
+        }
+        Ok(())
+    }
+}
 
 /// One answer in the making, at the end of a buffer that may hold earlier ones.
 pub(crate) struct Out<'b> {

@@ -15,9 +15,9 @@ use crate::{
     DeliveryError, Problem, ReleaseView, RequestParts,
     compose::{self, Composed, Key, Looked},
     list,
-    message::{Out, Pace},
+    message::{Content, Out, Pace},
     query,
-    respond::{Content, Failure, Head, Written, content},
+    respond::{Failure, Head, Written, content},
     views::{CACHE_CONTROL, INCLUDE_DEPTH_MAX, View},
 };
 

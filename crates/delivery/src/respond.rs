@@ -9,7 +9,7 @@ use crate::{
     body::COMPRESS_BYTES_MIN,
     compose, graphql, list,
     locales::Wanted,
-    message::{Out, Pace, decimal, hex, matches_etag},
+    message::{Content, Out, Pace, decimal, hex, matches_etag},
     pages,
     purge::lookup_key,
     query, site,
@@ -374,26 +374,6 @@ pub(crate) struct Head<'a> {
 
 /// The content type of entries, lists and views.
 const JSON: &[u8] = b"application/json";
-
-/// Where the body of an answer is.
-pub(crate) enum Content<'a> {
-    /// In memory, shared.
-    Kept(&'a Bytes),
-    /// In the store.
-    Stored(&'a Digest),
-}
-
-impl Content<'_> {
-    fn write(&self, view: &ReleaseView, buf: &mut Vec<u8>) -> Result<(), Failure> {
-        match self {
-            Self::Kept(bytes) => buf.extend_from_slice(bytes),
-            Self::Stored(digest) => {
-                view.objects.read_into(digest, buf)?;
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Writes an answer with content; `body` is read only when its bytes are needed.
 pub(crate) fn content(

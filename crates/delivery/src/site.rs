@@ -17,9 +17,9 @@ use crate::{
     DeliveryError, Problem, ReleaseView, RequestParts,
     compose::Composed,
     list,
-    message::{Out, Pace},
+    message::{Content, Out, Pace},
     query,
-    respond::{Content, Failure, Head, Written, content, cut, wanted},
+    respond::{Failure, Head, Written, content, cut, wanted},
     views::CACHE_CONTROL,
 };
 

@@ -14,9 +14,9 @@ use super::{
 use crate::{
     Problem, ReleaseView, RequestParts,
     compose::Composed,
-    message::Out,
+    message::{Content, Out},
     query,
-    respond::{Content, Failure, Head, Written, content, cut, wanted},
+    respond::{Failure, Head, Written, content, cut, wanted},
     views::CACHE_CONTROL,
 };
 

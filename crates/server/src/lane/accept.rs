@@ -2,7 +2,10 @@ use std::{
     collections::HashMap,
     future::Future,
     io,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -36,7 +39,8 @@ const ROOM: Duration = Duration::from_millis(50);
 #[derive(Default)]
 struct Listed {
     slots: HashMap<u64, (Arc<Slot>, Option<AbortHandle>)>,
-    addresses: HashMap<Address, usize>,
+    /// How many each address has, and bytes of answers that are counted against it.
+    addresses: HashMap<Address, (usize, Arc<AtomicUsize>)>,
 }
 
 type Open = Arc<Mutex<Listed>>;
@@ -54,7 +58,7 @@ impl Drop for Leave {
         self.figures.open.fetch_sub(1, Ordering::Relaxed);
         let mut open = lock(&self.open);
         open.slots.remove(&self.number);
-        if let Some(count) = open.addresses.get_mut(&self.address) {
+        if let Some((count, _)) = open.addresses.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
                 open.addresses.remove(&self.address);
@@ -105,7 +109,7 @@ pub async fn serve(
         };
         let address = Address::from(peer.ip());
         let most = shared.config.connections_per_address_max;
-        if most > 0 && lock(&open).addresses.get(&address).is_some_and(|count| *count >= most) {
+        if most > 0 && lock(&open).addresses.get(&address).is_some_and(|(count, _)| *count >= most) {
             count(&shared.config.figures.refused, 1);
             tracing::debug!(%address, most, "a connection was refused: the address has too many");
             continue;
@@ -118,12 +122,15 @@ pub async fn serve(
         prepare(&stream);
         number += 1;
         let idle_ms = u64::try_from(shared.config.idle.as_millis()).unwrap_or(u64::MAX);
-        let slot = Arc::new(Slot::new(shared.clock.now_ms().saturating_add(idle_ms)));
-        {
+        let slot = {
             let mut open = lock(&open);
+            let (count, bytes) = open.addresses.entry(address).or_default();
+            *count += 1;
+            let deadline = shared.clock.now_ms().saturating_add(idle_ms);
+            let slot = Arc::new(Slot::new(deadline, bytes.clone()));
             open.slots.insert(number, (slot.clone(), None));
-            *open.addresses.entry(address).or_insert(0) += 1;
-        }
+            slot
+        };
         let figures = shared.config.figures.clone();
         count(&figures.open, 1);
         let leave = Leave { open: open.clone(), figures, number, address };
@@ -138,11 +145,13 @@ pub async fn serve(
     }
     drop(listener);
     stop.cancel();
-    close(&open, Slot::is_idle);
+    // Those in hyper are told to end, and do so when they have answered.
+    let idle = |slot: &Slot| slot.idle.load(Ordering::Relaxed);
+    close(&open, idle);
     let drained = async {
         while !lock(&open).slots.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            close(&open, Slot::is_idle);
+            close(&open, idle);
         }
     };
     if tokio::time::timeout(patience, drained).await.is_err() {

@@ -127,12 +127,10 @@ impl Answering {
         // The size of a body that is whole is known; a stream has none.
         if inner.size_hint().exact().is_some_and(|len| len > 0)
             && let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut inner).poll_frame(cx)).now_or_never()
+            // A body with a size gives neither trailers nor an error.
+            && let Some(Ok(Ok(data))) = frame.map(|frame| frame.map(Frame::into_data))
         {
-            match frame.map(|f| f.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) => rest = data,
-                // Neither happens to a body with a size; what hyper would make of it is what a lost stream gets.
-                Some(Err(_) | Ok(Err(_))) | None => {}
-            }
+            rest = data;
         }
         let (budget, config) = (&open.shared.budget, &open.shared.config);
         let charge = budget.hold(&rest, &open.progress, config.answer_bytes_per_connection);

@@ -3,7 +3,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -52,14 +52,17 @@ pub(super) struct Slot {
     pub(super) idle: AtomicBool,
     /// What it waits for since hyper has it.
     in_hyper: OnceLock<Arc<Progress>>,
+    /// Bytes of answers that are counted against its address.
+    of_address: Arc<AtomicUsize>,
 }
 
 impl Slot {
-    pub(super) fn new(deadline_ms: u64) -> Self {
+    pub(super) fn new(deadline_ms: u64, of_address: Arc<AtomicUsize>) -> Self {
         Self {
             deadline_ms: AtomicU64::new(deadline_ms),
             idle: AtomicBool::new(true),
             in_hyper: OnceLock::new(),
+            of_address,
         }
     }
 
@@ -93,7 +96,7 @@ impl Slot {
 pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, slot: Arc<Slot>) {
     match lane(&mut stream, peer, &shared, &slot).await {
         Ok(Some(before)) => {
-            let progress = Arc::new(Progress::new(shared.clock.now_ms()));
+            let progress = Arc::new(Progress::new(shared.clock.now_ms(), slot.of_address.clone()));
             let progress = slot.in_hyper.get_or_init(|| progress).clone();
             handover::run(stream, before, peer, &shared, progress).await;
         }
@@ -234,7 +237,7 @@ async fn send(stream: &mut TcpStream, bytes: &[u8], shared: &Shared, slot: &Slot
         return Ok(());
     }
     let counted = bytes.len() > UNCOUNTED_BYTES_MAX;
-    let charge = counted.then(|| shared.budget.take(bytes.len()));
+    let charge = counted.then(|| shared.budget.take(bytes.len(), &slot.of_address));
     if matches!(charge, Some(None)) {
         count(&shared.config.figures.answers_refused, 1);
         return Err(io::Error::other("too many answers wait to be read"));

@@ -2,7 +2,10 @@
 //! its own.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,6 +47,8 @@ pub(super) struct Progress {
     leaving_since: AtomicU64,
     /// Bytes of answers that are counted against this connection.
     pub(super) held: AtomicUsize,
+    /// Bytes of answers that are counted against its address.
+    pub(super) of_address: Arc<AtomicUsize>,
     /// Asks the connection to end.
     pub(super) leave: Notify,
 }
@@ -54,7 +59,7 @@ fn millis(wait: Duration) -> u64 {
 
 impl Progress {
     /// A connection that has sent the first bytes of something.
-    pub(super) fn new(now: u64) -> Self {
+    pub(super) fn new(now: u64, of_address: Arc<AtomicUsize>) -> Self {
         Self {
             http2: AtomicBool::new(false),
             requests: AtomicU32::new(0),
@@ -65,6 +70,7 @@ impl Progress {
             owed_since: AtomicU64::new(0),
             leaving_since: AtomicU64::new(0),
             held: AtomicUsize::new(0),
+            of_address,
             leave: Notify::new(),
         }
     }
@@ -165,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_preface_in_pieces_is_told_from_other_bytes() {
-        let whole = Progress::new(1);
+        let whole = Progress::new(1, Arc::default());
         let mut seen = Some(0);
         for piece in PREFACE.chunks(5) {
             seen = whole.read(piece, seen, 1);
@@ -175,17 +181,17 @@ mod tests {
         assert_eq!(whole.judge(20_000, &config), Verdict::Stay);
         assert_eq!(whole.judge(40_000, &config), Verdict::Leave);
         assert_eq!(whole.judge(50_000, &config), Verdict::Close);
-        let half = Progress::new(1);
+        let half = Progress::new(1, Arc::default());
         assert_eq!(half.read(&PREFACE[..20], Some(0), 1), Some(20));
         assert_eq!(half.judge(5_000, &config), Verdict::Stay);
         assert_eq!(half.judge(20_000, &config), Verdict::Close);
-        assert_eq!(Progress::new(1).read(b"POST / HTTP/1.1\r\n", Some(0), 1), None);
+        assert_eq!(Progress::new(1, Arc::default()).read(b"POST / HTTP/1.1\r\n", Some(0), 1), None);
     }
 
     #[test]
     fn answers_that_nobody_takes_end_a_connection_and_slow_ones_do_not() {
         let config = LaneConfig::default();
-        let some = Progress::new(1);
+        let some = Progress::new(1, Arc::default());
         some.begin();
         assert_eq!(some.judge(1_000_000, &config), Verdict::Stay, "the server takes its time");
         some.owe(1_000_000);
