@@ -154,3 +154,26 @@ fn components_and_intents_that_do_not_fit_are_told() {
         assert!(said.iter().any(|s| s.contains(&format!("[{code}]"))), "{path} {text}: {said:?}");
     }
 }
+
+#[test]
+fn addresses_are_checked_and_a_live_site_stays_usable() {
+    let edits: [(&str, &[u8]); 2] = [
+        ("components/note.v1/template.html", b"<a title={{ props.text }} href=\"{{ props.text }}\">x</a>"),
+        ("components/note.v1/examples/default.json", br#"{"intent":"note","text":"java\tscript:alert(1)"}"#),
+    ];
+    assert_eq!(
+        told(&edits),
+        [
+            "components/note.v1/template.html:1 [template-unquoted] The value of `title` has no quotes, so that a space in it begins another attribute.",
+            "components/note.v1/examples/default.json [url-blocked] `href` gets `javascript:alert(1)`, which is not allowed there.",
+        ]
+    );
+    // A release from before these rules goes on being served, without the address.
+    let site = Site::load(&project(&edits)).site.unwrap();
+    let body = json!({"title": "T", "sections": [{"intent": "note", "text": "javascript:alert(1)"}]});
+    let html = page(&site, body).unwrap();
+    assert!(html.contains("href=\"about:invalid#blocked\""), "{html}");
+    let shown =
+        site.render_component(&"note.v1".parse().unwrap(), &json!({"text": "vbscript:x"}), "en", "web");
+    assert!(shown.unwrap().contains("href=\"about:invalid#blocked\""));
+}
