@@ -2,7 +2,9 @@
 
 mod bench;
 mod faults;
+mod hostile;
 mod peers;
+mod random;
 mod run;
 mod tidy;
 
@@ -34,6 +36,8 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Sends a hostile corpus to a server with two tenants; it must stay up, small and prompt.
+    Hostile(hostile::Options),
     /// Measures; prints figures beside targets and yardsticks.
     Bench {
         #[command(subcommand)]
@@ -108,6 +112,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test { filter } => run::test(filter.as_deref()),
         Command::Faults { rounds, seed } => run::faults(rounds, seed),
+        Command::Hostile(options) => hostile::run(&options),
         Command::Bench { what: Bench::Delivery { entries, seconds, rounds, keep } } => {
             let (entries, keep) = (&entries, keep.as_deref());
             bench::delivery::run(&bench::delivery::Options { entries, seconds, rounds, keep })
