@@ -37,6 +37,8 @@ pub enum Load {
     },
     /// Bytes on a connection of their own. `HOST` stands for the tenant's host name.
     Raw(Vec<u8>),
+    /// An exported release of the hostile tenant with so many changes, imported.
+    Tampered(usize),
     /// The command line in a directory with these files. `PROJECT` in an argument is a copy of the base project.
     Command {
         /// Paths and contents.
@@ -73,6 +75,7 @@ impl Load {
                 path.len() + headers.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>()
             }
             Self::Graphql { document, variables } => document.len() + variables.len(),
+            Self::Tampered(_) => 0,
         }
     }
 }

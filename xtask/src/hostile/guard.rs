@@ -354,6 +354,12 @@ impl Watch {
                     tree.own_rss_bytes >> 20,
                     bounds.memory_bytes >> 20
                 ));
+                // The machine has other things to do.
+                if tree.rss_bytes > bounds.memory_bytes * 3 {
+                    self.wrong(format!("killed at {} MB", tree.rss_bytes >> 20));
+                    let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+                    return;
+                }
             }
             if tree.children.len() > bounds.children {
                 self.wrong(format!(

@@ -103,7 +103,7 @@ fn plan(options: &Options) -> Result<Plan> {
     Ok(Plan {
         binary,
         limits: Limits {
-            address_bytes: 16 << 30,
+            address_bytes: 6 << 30,
             stack_bytes: 8 << 20,
             files: 4_096,
             request_seconds: 20,
@@ -148,7 +148,7 @@ pub fn short(binary: PathBuf) -> Result<()> {
     let plan = Plan {
         binary,
         limits: Limits {
-            address_bytes: 8 << 30,
+            address_bytes: 6 << 30,
             stack_bytes: 8 << 20,
             files: 1_024,
             request_seconds: 15,

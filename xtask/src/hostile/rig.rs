@@ -11,6 +11,9 @@ use std::{
 
 use serde_json::{Value, json};
 
+use super::formats::bundles;
+use crate::random::Random;
+
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// The tenant that attacks.
@@ -92,6 +95,8 @@ pub struct Rig {
     pub hostile_key: String,
     /// A key of the quiet tenant: read, preview.
     pub quiet_key: String,
+    /// The objects of the hostile tenant's release.
+    bundle: Vec<Vec<u8>>,
     limits: Limits,
 }
 
@@ -144,11 +149,19 @@ impl Rig {
             binary: binary.to_owned(),
             hostile_key: String::new(),
             quiet_key: String::new(),
+            bundle: Vec::new(),
             limits,
         };
         rig.hostile_key = rig.tenant(HOSTILE, &["read", "preview", "write", "define", "release"])?;
         rig.quiet_key = rig.tenant(QUIET, &["read", "preview"])?;
+        rig.ashlar(&["release", "export", "r1", "--out", "alpha.bundle", "--tenant", HOSTILE])?;
+        rig.bundle = bundles::objects(&fs::read(rig.path().join("alpha.bundle"))?).ok_or("no bundle")?;
         Ok(rig)
+    }
+
+    /// The hostile tenant's release as a bundle with so many changes.
+    pub fn tampered(&self, seed: u64, changes: usize) -> Vec<u8> {
+        bundles::tampered(&self.bundle, &mut Random(seed), changes)
     }
 
     /// Where everything lies.

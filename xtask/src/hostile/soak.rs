@@ -106,7 +106,10 @@ impl Stage {
         // A process that has just been killed takes a moment to be collected.
         std::thread::sleep(Duration::from_millis(20));
         match self.server.ended() {
-            Some(status) => wrong.push(epitaph(&self.rig, status)),
+            Some(status) => {
+                wrong.push(epitaph(&self.rig, status));
+                wrong.extend(watch.found().into_iter().filter(|w| w.contains(" MB")));
+            }
             None => {
                 wrong.extend(report.wrong.iter().cloned());
                 wrong.extend(watch.found());
@@ -150,20 +153,21 @@ pub fn each(plan: &Plan) -> Result<()> {
         let started = Instant::now();
         let (wrong, report, peaks) = now.one(plan, case);
         let took = secs(started.elapsed());
-        let word = if wrong.is_empty() { "ok  " } else { "FAIL" };
-        println!(
-            "{word} {case}  {took:.1} s, {} MB  {}",
-            peaks.memory_bytes.0 >> 20,
-            report.steps.join(" · ")
-        );
+        let memory = peaks.memory_bytes.0 >> 20;
         if wrong.is_empty() {
+            println!(
+                "ok    {case}  {took:.1} s, {memory} MB  {}",
+                report.steps.last().map_or("", String::as_str)
+            );
             stage = Some(now);
             continue;
         }
-        for what in wrong.iter().take(5) {
-            println!("       {what}");
+        println!("FAIL  {case}  {took:.1} s, {memory} MB");
+        for what in wrong.iter().take(3) {
+            println!("      {}", what.chars().take(300).collect::<String>());
         }
-        attack::write(case, &place(plan, case), &wrong.join("\n"))?;
+        let said = format!("{}\n\nRequests:\n{}", wrong.join("\n"), report.steps.join("\n"));
+        attack::write(case, &place(plan, case), &said)?;
         // What a broken case left behind would be counted against the next one.
         drop(now);
         broken.push(*case);

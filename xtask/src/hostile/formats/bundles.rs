@@ -37,7 +37,81 @@ fn noise(random: &mut Random, n: usize) -> Vec<u8> {
 /// A manifest in the form of a release, with digests that may lead nowhere.
 fn manifest(inner: &str) -> Vec<u8> {
     let zero = "0".repeat(64);
-    format!("{{\"format\":1,\"tenant\":\"alpha\",\"release\":\"r1\",\"snapshot\":\"{zero}\",\"definitions\":\"{zero}\",\"derived\":{{\"lookup\":\"{zero}\"}},\"gates\":[],\"parent\":null{inner}}}").into_bytes()
+    named(&zero, inner)
+}
+
+/// A manifest whose every digest is this one.
+fn named(digest: &str, inner: &str) -> Vec<u8> {
+    format!("{{\"format\":1,\"snapshot\":\"{digest}\",\"definitions\":\"{digest}\",\"files\":{{}},\"derived\":{{\"lookup\":\"{digest}\"}},\"evidence\":\"{digest}\",\"parent\":null,\"entries\":1{inner}}}").into_bytes()
+}
+
+/// A bundle taken apart into its objects; `None` when it is cut short.
+pub fn objects(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (mut all, mut at) = (Vec::new(), 40);
+    loop {
+        let length = u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?);
+        at += 4;
+        if length == u32::MAX {
+            return Some(all);
+        }
+        let end = at + length as usize;
+        all.push(bytes.get(at..end)?.to_vec());
+        at = end;
+    }
+}
+
+fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(from.len()).position(|w| w == from) {
+        bytes[at + found..at + found + from.len()].copy_from_slice(to);
+        at += found + from.len();
+    }
+}
+
+/// A real release in which one object is changed and everything that names it follows, so that every digest holds.
+pub fn tampered(real: &[Vec<u8>], random: &mut Random, changes: usize) -> Vec<u8> {
+    let mut all = real.to_vec();
+    for _ in 0..changes {
+        let which = random.index(all.len());
+        let other = random.index(all.len());
+        let mut digests: Vec<blake3::Hash> = all.iter().map(|o| blake3::hash(o)).collect();
+        let donor = all[other].clone();
+        let object = &mut all[which];
+        let at = random.index(object.len());
+        match random.below(6) {
+            0 if !object.is_empty() => object[at] ^= 1 << random.below(8),
+            1 if !object.is_empty() => object[at] = [0, 1, 0x7f, 0x80, 0xff][random.index(5)],
+            2 => object.truncate(at),
+            3 => object.extend(donor),
+            4 => *object = donor,
+            // Names another object, or itself.
+            _ if object.len() > 32 => {
+                let at = random.index(object.len() - 32);
+                object[at..at + 32].copy_from_slice(digests[other].as_bytes());
+            }
+            _ => object.clear(),
+        }
+        // An object that names itself never comes to rest.
+        for _ in 0..64 {
+            let moved: Vec<(blake3::Hash, blake3::Hash)> = all
+                .iter()
+                .zip(&digests)
+                .map(|(object, before)| (*before, blake3::hash(object)))
+                .filter(|(before, now)| before != now)
+                .collect();
+            if moved.is_empty() {
+                break;
+            }
+            digests = all.iter().map(|o| blake3::hash(o)).collect();
+            for (before, now) in moved {
+                for object in &mut all {
+                    replace(object, before.as_bytes(), now.as_bytes());
+                    replace(object, before.to_hex().as_bytes(), now.to_hex().as_bytes());
+                }
+            }
+        }
+    }
+    bundle(&all)
 }
 
 const BYTES: [usize; 4] = [100, 100_000, 10_000_000, 60_000_000];
@@ -103,6 +177,10 @@ pub const ALL: &[Generator] = &[
     }),
     generator!("manifest-not-json", BYTES, |r, n| import(bundle(&[noise(r, n)]))),
     generator!("nothing", [0, 1, 2, 3], |_, n| import(vec![b'A'; n])),
+    // A real release, changed; the size is how often.
+    generator!("tampered", [1, 1, 3, 20], |_, n| Load::Tampered(n)),
+    generator!("tampered-again", [1, 1, 3, 20], |_, n| Load::Tampered(n)),
+    generator!("tampered-once-more", [1, 1, 3, 20], |_, n| Load::Tampered(n)),
     generator!("tree-to-itself", [1, 2, 3, 4], |r, n| {
         let nodes: Vec<Vec<u8>> = (0..n).map(|_| noise(r, 256)).collect();
         let named = blake3::hash(&nodes[0]).to_hex().to_string();

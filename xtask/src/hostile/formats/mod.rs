@@ -1,6 +1,6 @@
 //! One file per format, in each a list of generators.
 
-mod bundles;
+pub mod bundles;
 mod consumers;
 mod contracts;
 mod css;
