@@ -97,6 +97,30 @@ enum Bench {
         #[arg(long)]
         keep: Option<PathBuf>,
     },
+    /// Reads of one tenant, alone and while another sends the worst of the hostile corpus.
+    Neighbour {
+        /// Seconds alone, and seconds beside the other, per round.
+        #[arg(long, default_value_t = 10.0)]
+        seconds: f64,
+        /// Rounds.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Connections that read.
+        #[arg(long, default_value_t = 4)]
+        readers: usize,
+        /// Microseconds between two reads of a connection.
+        #[arg(long, default_value_t = 2_000)]
+        pause_us: u64,
+        /// Connections that attack.
+        #[arg(long, default_value_t = 16)]
+        attackers: usize,
+        /// Where the corpus starts.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Measures this binary instead of building one.
+        #[arg(long)]
+        binary: Option<PathBuf>,
+    },
     /// One changed entry until its new body is served; rollback, diff, import, start, memory.
     Publish {
         /// How many entries.
@@ -123,6 +147,17 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Tokens { tokens, rounds, peers_max, keep } } => {
             bench::tokens::run(&tokens, rounds, peers_max, keep.as_deref())
         }
+        Command::Bench {
+            what: Bench::Neighbour { seconds, rounds, readers, pause_us, attackers, seed, binary },
+        } => hostile::neighbour::run(&hostile::neighbour::Options {
+            seconds,
+            rounds,
+            readers,
+            pause_us,
+            attackers,
+            seed,
+            binary,
+        }),
         Command::Bench { what: Bench::Publish { entries, keep } } => {
             bench::publish::run(entries, keep.as_deref())
         }

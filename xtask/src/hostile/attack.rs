@@ -34,6 +34,8 @@ pub struct Report {
     pub steps: Vec<String>,
     /// What must not be.
     pub wrong: Vec<String>,
+    /// Whether a request was left without an answer; the rest is not sent then.
+    silent: bool,
 }
 
 /// Bytes as base64.
@@ -70,6 +72,10 @@ impl Attacker<'_> {
         headers: &[(String, String)],
         body: Option<&[u8]>,
     ) -> Option<Value> {
+        // What is not answered once is not answered twice.
+        if report.silent {
+            return None;
+        }
         let host = self.host();
         let key = keyed.then_some(self.rig.hostile_key.as_str());
         let bytes = http::request(method, path, &host, key, headers, body, false);
@@ -101,6 +107,7 @@ impl Attacker<'_> {
                     .then(|| serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
             }
             Outcome::Silent => {
+                report.silent = true;
                 report.wrong.push(format!("{method} {short} is not answered within {:?}", self.deadline));
                 None
             }

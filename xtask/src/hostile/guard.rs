@@ -107,7 +107,8 @@ pub fn learn(rig: &Rig, address: &str) -> rig::Result<Vec<Target>> {
 }
 
 impl Target {
-    fn request(&self, rig: &Rig, keep: bool) -> Vec<u8> {
+    /// The request.
+    pub fn request(&self, rig: &Rig, keep: bool) -> Vec<u8> {
         let key = self.keyed.then_some(rig.quiet_key.as_str());
         http::request("GET", &self.path, &format!("{}.example", rig::QUIET), key, &self.headers, None, keep)
     }
@@ -117,7 +118,7 @@ impl Target {
     }
 
     /// What differs from the answer of before.
-    fn differs(&self, answer: &Answer) -> Option<String> {
+    pub fn differs(&self, answer: &Answer) -> Option<String> {
         let path = &self.path;
         let hostile = rig::marker(rig::HOSTILE);
         if answer.contains(&hostile) {

@@ -8,6 +8,7 @@ mod corpus;
 mod formats;
 mod guard;
 mod http;
+pub mod neighbour;
 
 mod process;
 mod rig;
@@ -55,6 +56,9 @@ pub struct Options {
     /// The bound on resident memory of the server and its children, in MB.
     #[arg(long, default_value_t = 1_024)]
     memory_mb: u64,
+    /// Seconds that the server gives a request; an answer may come ten seconds later.
+    #[arg(long, default_value_t = 20)]
+    request_seconds: u64,
     /// Where cases that broke something are written.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -106,7 +110,7 @@ fn plan(options: &Options) -> Result<Plan> {
             address_bytes: 6 << 30,
             stack_bytes: 8 << 20,
             files: 4_096,
-            request_seconds: 20,
+            request_seconds: options.request_seconds,
             shutdown_seconds: 5,
         },
         bounds: Bounds {
