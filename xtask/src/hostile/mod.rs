@@ -44,6 +44,9 @@ pub struct Options {
     /// Sends each case alone, goes on after failures, and lists them all.
     #[arg(long)]
     each: bool,
+    /// With --each: so many times, each time with other seeds.
+    #[arg(long, default_value_t = 1)]
+    rounds: u64,
     /// Which sizes: small, limit, beyond, far.
     #[arg(long, value_delimiter = ',', default_value = "small,limit,beyond,far")]
     sizes: Vec<String>,
@@ -78,6 +81,7 @@ struct Plan {
     counts: Counts,
     only: Option<String>,
     exact: Option<usize>,
+    rounds: u64,
     sizes: Vec<usize>,
     out: PathBuf,
 }
@@ -87,7 +91,8 @@ impl Plan {
     fn cases(&self, round: u64) -> Vec<Case> {
         let wanted = |case: &Case| self.only.as_ref().is_none_or(|o| case.is(o));
         if let Some(size) = self.exact {
-            let all = corpus::generators().map(|generator| Case { generator, size, seed: self.seed });
+            let seed = self.seed.wrapping_add(round);
+            let all = corpus::generators().map(|generator| Case { generator, size, seed });
             return all.filter(wanted).collect();
         }
         corpus::cases(self.seed.wrapping_add(round), &self.sizes).into_iter().filter(wanted).collect()
@@ -127,6 +132,7 @@ fn plan(options: &Options) -> Result<Plan> {
         counts: Counts { prefaces: 200, heads: 50, bodies: 50, unread: 20, windows: 5 },
         only: options.only.clone(),
         exact: options.size,
+        rounds: options.rounds,
         sizes: sizes.collect::<std::result::Result<_, _>>()?,
         out: options.out.clone().unwrap_or_else(|| run::target().join("hostile")),
     })
@@ -172,6 +178,7 @@ pub fn short(binary: PathBuf) -> Result<()> {
         counts: Counts { prefaces: 40, heads: 10, bodies: 10, unread: 5, windows: 2 },
         only: None,
         exact: None,
+        rounds: 1,
         sizes: vec![1, 3],
         out: run::target().join("hostile"),
     };

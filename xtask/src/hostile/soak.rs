@@ -22,6 +22,8 @@ use super::{
     rig::{self, Result, Rig, Server},
 };
 
+/// Whatever a request began has come to an end by then, answered or not.
+const SETTLED_MAX: Duration = Duration::from_secs(25);
 /// How many finished cases are remembered as suspects.
 const RECENT: usize = 12;
 
@@ -96,8 +98,11 @@ impl Stage {
             scope.spawn(|| watch.check_health(address, &plan.bounds));
             scope.spawn(|| watch.sample(rig, pid, &plan.bounds));
             let report = self.attacker(plan, 0).send(case);
-            if process::alive(pid) && !guard::settled(pid, Duration::from_secs(8)) {
-                watch.wrong("something still works 8 s after the last answer".to_owned());
+            if process::alive(pid) && !guard::settled(pid, SETTLED_MAX) {
+                watch.wrong(format!(
+                    "something still works {} s after the last answer",
+                    SETTLED_MAX.as_secs()
+                ));
             }
             watch.stop.store(true, Ordering::Relaxed);
             report
@@ -141,7 +146,7 @@ fn place(plan: &Plan, case: &Case) -> std::path::PathBuf {
 
 /// Each case alone; all that break something are listed.
 pub fn each(plan: &Plan) -> Result<()> {
-    let cases = plan.cases(0);
+    let cases: Vec<Case> = (0..plan.rounds).flat_map(|round| plan.cases(round)).collect();
     println!("{} cases, each alone, seed {}", cases.len(), plan.seed);
     let mut stage: Option<Stage> = None;
     let mut broken = Vec::new();
@@ -295,7 +300,7 @@ pub fn soak(plan: &Plan) -> Result<()> {
         }
         // The stop signal comes in the middle of the attack; whatever is at work may not hold it up.
         watch.stop.store(true, Ordering::Relaxed);
-        let wait = Duration::from_secs(plan.limits.shutdown_seconds + 10);
+        let wait = Duration::from_secs(plan.limits.shutdown_seconds + 15);
         let children = process::tree(pid).children;
         stopped = stage.server.stop(wait);
         stop.store(true, Ordering::Relaxed);
@@ -339,7 +344,7 @@ pub fn soak(plan: &Plan) -> Result<()> {
     match stopped {
         Some(time) => println!("stopped after             {:>8.1} s", secs(time)),
         None => {
-            wrong.push(format!("it does not stop within {} s of SIGTERM", plan.limits.shutdown_seconds + 10))
+            wrong.push(format!("it does not stop within {} s of SIGTERM", plan.limits.shutdown_seconds + 15))
         }
     }
     if wrong.is_empty() {

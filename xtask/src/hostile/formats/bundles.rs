@@ -183,11 +183,8 @@ pub const ALL: &[Generator] = &[
     generator!("tampered-once-more", [1, 1, 3, 20], |_, n| Load::Tampered(n)),
     generator!("tree-to-itself", [1, 2, 3, 4], |r, n| {
         let nodes: Vec<Vec<u8>> = (0..n).map(|_| noise(r, 256)).collect();
-        let named = blake3::hash(&nodes[0]).to_hex().to_string();
-        let text = format!(
-            "{{\"format\":1,\"snapshot\":\"{named}\",\"definitions\":\"{named}\",\"derived\":{{\"lookup\":\"{named}\"}}}}"
-        );
-        let mut all = vec![text.into_bytes()];
+        let digest = blake3::hash(&nodes[0]).to_hex().to_string();
+        let mut all = vec![named(&digest, "")];
         all.extend(nodes);
         import(bundle(&all))
     }),
