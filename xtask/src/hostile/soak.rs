@@ -372,6 +372,8 @@ fn blame(plan: &Plan, wrong: &[String], suspects: &[Case]) -> Result<()> {
     let mut said = wrong.iter().take(10).cloned().collect::<Vec<_>>().join("\n  ");
     let named: Vec<Case> =
         suspects.iter().filter(|c| wrong.iter().any(|w| w.starts_with(&c.to_string()))).copied().collect();
+    // What comes of keys at the wrong host name has nothing to do with the corpus.
+    let suspects = if wrong.iter().all(|w| w.starts_with("a shared cache")) { &[] } else { suspects };
     let tried = if named.is_empty() { suspects } else { &named };
     let mut guilty = Vec::new();
     for case in tried.iter().take(RECENT) {
