@@ -2,7 +2,9 @@
 
 mod bench;
 mod faults;
+mod hostile;
 mod peers;
+mod random;
 mod run;
 mod tidy;
 
@@ -34,6 +36,8 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Sends a hostile corpus to a server with two tenants; it must stay up, small and prompt.
+    Hostile(hostile::Options),
     /// Measures; prints figures beside targets and yardsticks.
     Bench {
         #[command(subcommand)]
@@ -93,6 +97,30 @@ enum Bench {
         #[arg(long)]
         keep: Option<PathBuf>,
     },
+    /// Reads of one tenant, alone and while another sends the worst of the hostile corpus.
+    Neighbour {
+        /// Seconds alone, and seconds beside the other, per round.
+        #[arg(long, default_value_t = 10.0)]
+        seconds: f64,
+        /// Rounds.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Connections that read.
+        #[arg(long, default_value_t = 4)]
+        readers: usize,
+        /// Microseconds between two reads of a connection.
+        #[arg(long, default_value_t = 2_000)]
+        pause_us: u64,
+        /// Connections that attack.
+        #[arg(long, default_value_t = 16)]
+        attackers: usize,
+        /// Where the corpus starts.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Measures this binary instead of building one.
+        #[arg(long)]
+        binary: Option<PathBuf>,
+    },
     /// One changed entry until its new body is served; rollback, diff, import, start, memory.
     Publish {
         /// How many entries.
@@ -108,6 +136,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test { filter } => run::test(filter.as_deref()),
         Command::Faults { rounds, seed } => run::faults(rounds, seed),
+        Command::Hostile(options) => hostile::run(&options),
         Command::Bench { what: Bench::Delivery { entries, seconds, rounds, keep } } => {
             let (entries, keep) = (&entries, keep.as_deref());
             bench::delivery::run(&bench::delivery::Options { entries, seconds, rounds, keep })
@@ -118,6 +147,17 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Tokens { tokens, rounds, peers_max, keep } } => {
             bench::tokens::run(&tokens, rounds, peers_max, keep.as_deref())
         }
+        Command::Bench {
+            what: Bench::Neighbour { seconds, rounds, readers, pause_us, attackers, seed, binary },
+        } => hostile::neighbour::run(&hostile::neighbour::Options {
+            seconds,
+            rounds,
+            readers,
+            pause_us,
+            attackers,
+            seed,
+            binary,
+        }),
         Command::Bench { what: Bench::Publish { entries, keep } } => {
             bench::publish::run(entries, keep.as_deref())
         }

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::{faults, peers, tidy};
+use crate::{faults, hostile, peers, tidy};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -93,6 +93,7 @@ pub fn test(filter: Option<&str>) -> Result<()> {
         if let Some(peer) = &postgres {
             faults::faults(&binary, Some(&peer.address), ROUNDS, 1)?;
         }
+        hostile::short(binary)?;
     }
     run(&mut cargo)
 }

@@ -1,0 +1,184 @@
+//! What a hostile tenant sends: one generator per idea, each at four sizes, everything from a seed.
+
+use std::fmt;
+
+use super::formats;
+use crate::random::Random;
+
+/// What is sent, and where it does its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Load {
+    /// Files beside (or in place of) those of the base project: pushed, frozen, judged, shown as a preview, discarded.
+    Definitions(Vec<(String, Vec<u8>)>),
+    /// The fields of a page as JSON text: written as a draft, frozen, shown as a preview, deleted.
+    Entry(Vec<u8>),
+    /// A request to the management API.
+    Api {
+        /// The method.
+        method: &'static str,
+        /// The path below `/api/v1`.
+        path: String,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// A read of what is served, with headers of its own.
+    Read {
+        /// Path and query.
+        path: String,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+    },
+    /// A GraphQL document as text, with variables as JSON text.
+    Graphql {
+        /// The document.
+        document: String,
+        /// The variables.
+        variables: String,
+    },
+    /// Bytes on a connection of their own. `HOST` stands for the tenant's host name.
+    Raw(Vec<u8>),
+    /// An exported release of the hostile tenant with so many changes, imported.
+    Tampered(usize),
+    /// The command line in a directory with these files. `PROJECT` in an argument is a copy of the base project.
+    Command {
+        /// Paths and contents.
+        files: Vec<(String, Vec<u8>)>,
+        /// The arguments.
+        args: Vec<&'static str>,
+    },
+}
+
+impl Load {
+    /// One definition file.
+    pub fn file(path: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        Self::Definitions(vec![(path.to_owned(), bytes.into())])
+    }
+
+    /// A page with this body.
+    pub fn page(body: &str) -> Self {
+        let fields = serde_json::json!({"slug": "hostile", "title": "hostile", "body": body});
+        Self::Entry(fields.to_string().into_bytes())
+    }
+
+    /// A read without further headers.
+    pub fn read(path: impl Into<String>) -> Self {
+        Self::Read { path: path.into(), headers: Vec::new() }
+    }
+
+    /// How many bytes a person wrote.
+    pub fn bytes(&self) -> usize {
+        let files = |files: &[(String, Vec<u8>)]| files.iter().map(|(p, b)| p.len() + b.len()).sum();
+        match self {
+            Self::Definitions(all) | Self::Command { files: all, .. } => files(all),
+            Self::Entry(body) | Self::Raw(body) | Self::Api { body, .. } => body.len(),
+            Self::Read { path, headers } => {
+                path.len() + headers.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>()
+            }
+            Self::Graphql { document, variables } => document.len() + variables.len(),
+            Self::Tampered(_) => 0,
+        }
+    }
+}
+
+/// One idea.
+pub struct Generator {
+    /// The format it abuses.
+    pub format: &'static str,
+    /// What it does.
+    pub name: &'static str,
+    /// Small, about where bounds lie, beyond them, far beyond them.
+    pub sizes: [usize; 4],
+    /// Makes it.
+    pub make: fn(&mut Random, usize) -> Load,
+}
+
+/// The words for [`Generator::sizes`].
+pub const SIZES: [&str; 4] = ["small", "limit", "beyond", "far"];
+
+/// A generator with a size and a seed: always the same bytes.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// Who makes it.
+    pub generator: &'static Generator,
+    /// How large.
+    pub size: usize,
+    /// Where its random choices start.
+    pub seed: u64,
+}
+
+impl Case {
+    /// The bytes.
+    pub fn load(&self) -> Load {
+        (self.generator.make)(&mut Random(self.seed), self.size)
+    }
+
+    /// Whether a filter (`templates`, `templates/minus`) wants it.
+    pub fn is(&self, filter: &str) -> bool {
+        self.to_string().starts_with(filter)
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} size {} seed {}", self.generator.format, self.generator.name, self.size, self.seed)
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// All generators.
+pub fn generators() -> impl Iterator<Item = &'static Generator> {
+    formats::ALL.iter().copied().flatten()
+}
+
+/// Every generator at every size, shuffled; the sizes in `which` alone.
+pub fn cases(seed: u64, which: &[usize]) -> Vec<Case> {
+    let mut random = Random(seed);
+    let mut all = Vec::new();
+    for generator in generators() {
+        for size in which.iter().filter_map(|w| generator.sizes.get(*w)) {
+            all.push(Case { generator, size: *size, seed: random.next() >> 16 });
+        }
+    }
+    random.shuffle(&mut all);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes() {
+        for (a, b) in cases(7, &[0]).into_iter().zip(cases(7, &[0])) {
+            assert_eq!(a.to_string(), b.to_string());
+            assert_eq!(a.load(), b.load(), "{a}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_sizes_grow() {
+        let mut seen = std::collections::BTreeSet::new();
+        for generator in generators() {
+            assert!(
+                seen.insert((generator.format, generator.name)),
+                "{}/{}",
+                generator.format,
+                generator.name
+            );
+            assert!(generator.sizes.is_sorted(), "{}/{}", generator.format, generator.name);
+        }
+    }
+
+    /// A request of the management API has at most 16 MiB; what is larger never reaches what it is meant for.
+    #[test]
+    fn most_cases_fit_into_a_request() {
+        let all = cases(1, &[0, 1]);
+        let large = all.iter().filter(|c| c.load().bytes() > 16 << 20).count();
+        assert!(large * 20 <= all.len(), "{large} of {}", all.len());
+    }
+}
