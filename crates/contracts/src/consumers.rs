@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ashlar_model::{Digest, Files, Finding, Locale};
+use ashlar_model::{Digest, Files, Finding, Locale, read_yaml_as};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -445,12 +445,11 @@ impl Consumer {
         let text = std::str::from_utf8(bytes).map_err(|_| {
             error(path.to_owned(), "the file is not UTF-8 text".to_owned(), "save it as UTF-8")
         })?;
-        let file: ConsumerFile = serde_norway::from_str(text).map_err(|e| {
-            let place =
-                e.location().map_or(path.to_owned(), |l| format!("{path}:{}:{}", l.line(), l.column()));
-            let said = e.to_string();
-            let why = said.split(" at line ").next().unwrap_or(&said).to_owned();
-            error(place, why, form)
+        let file: ConsumerFile = read_yaml_as(path, text).map_err(|finding| match finding.code.as_str() {
+            "yaml-form" | "yaml-malformed" => {
+                Box::new(Finding { code: "consumer-form".to_owned(), ..finding }.help(form))
+            }
+            _ => Box::new(finding),
         })?;
         if let Some(provider) = &file.provider
             && provider != "content-api"

@@ -2,6 +2,7 @@
 //!
 //! Invariant: this crate does no I/O. Everything here is a value that any room above may pass around.
 
+mod bounds;
 mod canonical;
 mod config;
 mod digest;
@@ -11,9 +12,11 @@ mod finding;
 mod ids;
 mod modified;
 mod position;
+mod read;
 mod rights;
 mod rules;
 
+pub use bounds::{YAML_BYTES_MAX, YAML_FLOW_DEPTH_MAX, yaml_flow_depth};
 pub use canonical::{CanonicalError, JSON_DEPTH_MAX, canonical_json, check_json};
 pub use config::{
     ChannelConfig, Compatibility, ConfigError, FeedConfig, GateConfig, LocaleConfig, ProjectConfig,
@@ -27,6 +30,7 @@ pub use ids::{
     CandidateId, ChannelName, ContractName, EntryId, IdError, Locale, ReleaseId, TenantId, TraceId, TypeName,
 };
 pub use modified::{MODIFIED, OTHERS, modified_value, read_modified};
-pub use position::line_of;
+pub use position::{line_of, position, sentence};
+pub use read::{VALUE_BYTES_MAX, read_json, read_toml, read_yaml, read_yaml_as};
 pub use rights::{Actor, Right};
 pub use rules::{Rules, TypeRules};

@@ -1,16 +1,22 @@
+//! Reading JSON, YAML and TOML into JSON values. Every reader of YAML goes through here: the work of its parser grows with
+//! depth times size, so the depth is bounded before the parser sees the text.
+
 use std::{cell::Cell, fmt};
 
-use ashlar_model::{Finding, JSON_DEPTH_MAX};
 use serde::{
     Deserializer,
-    de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeOwned, DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Number, Value};
 
-use crate::text::sentence;
+use crate::{
+    Finding, JSON_DEPTH_MAX, YAML_BYTES_MAX, YAML_FLOW_DEPTH_MAX,
+    bounds::yaml_flow_depth,
+    position::{position, sentence},
+};
 
 /// The most bytes one parsed value may take, roughly: a bound on what YAML aliases expand to.
-pub(crate) const VALUE_BYTES_MAX: usize = 64 << 20;
+pub const VALUE_BYTES_MAX: usize = 64 << 20;
 
 const INTEGER_MAX: u64 = (1 << 53) - 1;
 
@@ -173,7 +179,10 @@ fn classify(message: &str, malformed: &str) -> (String, &'static str) {
 }
 
 /// Reads JSON text. `line` is the line (from 1) of `path` on which the text starts.
-pub(crate) fn json(path: &str, line: usize, text: &str, bytes_max: usize) -> Result<Value, Finding> {
+///
+/// # Errors
+/// What is wrong, with file, line and column.
+pub fn read_json(path: &str, line: usize, text: &str, bytes_max: usize) -> Result<Value, Finding> {
     let left = Cell::new(bytes_max);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     Bounded { depth: 0, left: &left }
@@ -194,9 +203,35 @@ pub(crate) fn json(path: &str, line: usize, text: &str, bytes_max: usize) -> Res
         })
 }
 
+/// Reads a YAML file into a type. What does not fit the type is named with its line.
+///
+/// # Errors
+/// What is wrong, with file, line and column.
+pub fn read_yaml_as<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, Finding> {
+    // First without the type: that reader bounds depth and what aliases expand to.
+    read_yaml(path, 1, text)?;
+    serde_norway::from_str(text).map_err(|e| {
+        let place = e.location().map_or(path.to_owned(), |l| format!("{path}:{}:{}", l.line(), l.column()));
+        let full = e.to_string();
+        Finding::error("yaml-form", place, full.split(" at line ").next().unwrap_or(&full))
+    })
+}
+
 /// Reads one YAML document. `line` is the line (from 1) of `path` on which the text starts. Dates and times stay the
 /// text they are.
-pub(crate) fn yaml(path: &str, line: usize, text: &str) -> Result<Value, Finding> {
+///
+/// # Errors
+/// What is wrong, with file, line and column.
+pub fn read_yaml(path: &str, line: usize, text: &str) -> Result<Value, Finding> {
+    if text.len() > YAML_BYTES_MAX {
+        let message = format!("The YAML has {} bytes; at most {YAML_BYTES_MAX} are read.", text.len());
+        return Err(Finding::error("too-large", format!("{path}:{line}:1"), message).help("split it"));
+    }
+    if yaml_flow_depth(text, YAML_FLOW_DEPTH_MAX).is_none() {
+        let message = format!("Brackets nest deeper than {YAML_FLOW_DEPTH_MAX} levels.");
+        return Err(Finding::error("too-deep", format!("{path}:{line}:1"), message)
+            .help("close every `[` and `{`, flatten the value, or quote text that has many brackets"));
+    }
     let left = Cell::new(VALUE_BYTES_MAX / 16);
     Bounded { depth: 0, left: &left }.deserialize(serde_norway::Deserializer::from_str(text)).map_err(|e| {
         let full = e.to_string();
@@ -216,9 +251,12 @@ pub(crate) fn yaml(path: &str, line: usize, text: &str) -> Result<Value, Finding
 }
 
 /// Turns TOML into JSON; dates and times become RFC 3339 text.
-pub(crate) fn toml(path: &str, line: usize, text: &str) -> Result<Value, Finding> {
+///
+/// # Errors
+/// What is wrong, with file, line and column.
+pub fn read_toml(path: &str, line: usize, text: &str) -> Result<Value, Finding> {
     let table: toml::Table = toml::from_str(text).map_err(|e| {
-        let (l, column) = e.span().map_or((1, 1), |s| crate::text::position(text.as_bytes(), s.start));
+        let (l, column) = e.span().map_or((1, 1), |s| position(text.as_bytes(), s.start));
         Finding::error("toml-malformed", format!("{path}:{}:{column}", line - 1 + l), sentence(e.message()))
             .help("mend the TOML at this place; text values stand in quotes")
     })?;
