@@ -12,12 +12,18 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use ashlar_model::Digest;
 use changes::{LOCALIZATION, PROPERTY_ADDED, REFERENCE_TYPES, Walker};
-use node::{Conj, Node};
+use node::{Conj, Node, Work};
 use prove::Prover;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Contract, ContractSet, refs::Documents, validate};
+use crate::{Contract, ContractSet, cost::Cost, refs::Documents, validate};
+
+/// The most steps of one proof that every value of one schema is valid under another. Beyond it the answer is unknown.
+pub const PROOF_STEPS_MAX: u64 = 2_000_000;
+
+/// The most steps of one search for a value that is valid under one schema and not under another.
+pub const SEARCH_STEPS_MAX: u64 = 1_000_000;
 
 /// Whether something holds, as far as can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -145,13 +151,22 @@ fn subset(a: &Side<'_>, b: &Side<'_>, lenient: bool) -> (Answer, Vec<String>) {
     let (Some(root_a), Some(root_b)) = (a.docs.get(a.file), b.docs.get(b.file)) else {
         return (Answer::Unknown, vec!["a schema is missing".to_owned()]);
     };
-    let node_a = Node { docs: a.docs, file: a.file, value: root_a };
-    let node_b = Node { docs: b.docs, file: b.file, value: root_b };
+    if Cost::read(a.docs, a.file).is_err() || Cost::read(b.docs, b.file).is_err() {
+        return (Answer::Unknown, vec!["a schema refers to itself too often to be compared".to_owned()]);
+    }
+    let work = Work::new(PROOF_STEPS_MAX);
+    let node_a = Node { work: &work, docs: a.docs, file: a.file, value: root_a };
+    let node_b = Node { work: &work, docs: b.docs, file: b.file, value: root_b };
     let mut prover = Prover::new(a.docs, b.docs, lenient);
-    if prover.prove(&Conj::of(node_a), node_b) {
+    let proven = prover.prove(&Conj::of(node_a), node_b);
+    let mut reasons = prover.reasons;
+    if work.is_spent() {
+        reasons.push(format!("the comparison stopped after {PROOF_STEPS_MAX} steps"));
+    } else if proven {
         return (Answer::Yes, Vec::new());
     }
-    let mut reasons = prover.reasons;
+    let work = Work::new(SEARCH_STEPS_MAX);
+    let (node_a, node_b) = (Node { work: &work, ..node_a }, Node { work: &work, ..node_b });
     if let (Ok(valid), Ok(invalid)) = (validate::compile(a.docs, a.file), validate::compile(b.docs, b.file))
         && let Some(example) = witness::find([node_a, node_b], &valid, &invalid)
     {
