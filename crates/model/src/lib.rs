@@ -10,6 +10,7 @@ mod entry;
 mod files;
 mod finding;
 mod ids;
+mod markdown_bounds;
 mod modified;
 mod position;
 mod read;
@@ -28,6 +29,10 @@ pub use files::{FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, Files, FilesError};
 pub use finding::{Finding, GateReport, GateStatus, Level, Waiver};
 pub use ids::{
     CandidateId, ChannelName, ContractName, EntryId, IdError, Locale, ReleaseId, TenantId, TraceId, TypeName,
+};
+pub use markdown_bounds::{
+    MARKDOWN_BYTES_MAX, MARKDOWN_CELLS_MAX, MARKDOWN_FOOTNOTES_MAX, MARKDOWN_NESTING_MAX, MARKDOWN_WORK_MAX,
+    MarkdownTooMuch, check_markdown,
 };
 pub use modified::{MODIFIED, OTHERS, modified_value, read_modified};
 pub use position::{line_of, position, sentence};
