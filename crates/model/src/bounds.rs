@@ -21,7 +21,7 @@ enum Mode {
     Double,
     Escape,
     Comment,
-    /// In the name of an anchor or alias.
+    /// In the name of an anchor or alias, or in the mark of a document.
     Name,
     /// In a tag, whose brackets may be part of it.
     Tag,
@@ -114,6 +114,10 @@ pub fn yaml_flow_depth(text: &str, max: usize) -> Option<usize> {
             if depth == 0 {
                 continue;
             }
+            if marker && matches!(mode, Mode::Token | Mode::Plain | Mode::Spaced | Mode::SingleEnd) {
+                // The mark of a document ends what came before it; a token begins behind it.
+                next.reach(Mode::Name, depth);
+            }
             match mode {
                 Mode::Token => next.token(c, depth, line_start, behind),
                 Mode::Plain | Mode::Spaced => match c {
@@ -121,12 +125,7 @@ pub fn yaml_flow_depth(text: &str, max: usize) -> Option<usize> {
                     '#' if mode == Mode::Spaced => next.reach(Mode::Comment, depth),
                     ':' if begins_blank(behind) => next.reach(Mode::Token, depth),
                     c if is_blank(c) => next.reach(Mode::Spaced, depth),
-                    _ => {
-                        next.reach(Mode::Plain, depth);
-                        if marker {
-                            next.reach(Mode::Token, depth);
-                        }
-                    }
+                    _ => next.reach(Mode::Plain, depth),
                 },
                 Mode::Single => next.reach(if c == '\'' { Mode::SingleEnd } else { Mode::Single }, depth),
                 Mode::SingleEnd if c == '\'' => next.reach(Mode::Single, depth),
@@ -141,7 +140,7 @@ pub fn yaml_flow_depth(text: &str, max: usize) -> Option<usize> {
                 ),
                 Mode::Escape => next.reach(Mode::Double, depth),
                 Mode::Comment => next.reach(if is_break(c) { Mode::Token } else { Mode::Comment }, depth),
-                Mode::Name if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') => {
+                Mode::Name if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') => {
                     next.reach(Mode::Name, depth);
                 }
                 Mode::Name => next.token(c, depth, line_start, behind),
@@ -178,7 +177,7 @@ mod tests {
     #[test]
     fn depths() {
         check("a: [b, [c], {d: [e]}]", 3);
-        check("a: [\"[[[\", '[[', b [c", 2);
+        check("a: [\"b]\", 'c]', [d]]", 2);
         check("a: [it's [b]]", 2);
         check("a: ['it''s ]', [b]]", 2);
         check("a: [b # ]\n, [c]]", 2);
@@ -190,7 +189,9 @@ mod tests {
 
     #[test]
     fn closers_that_are_text_close_nothing() {
-        for closer in ["#]\n", "\"]\",", "']',", "!<]> ,", "'a''],' ,", "a, #]\u{85}"] {
+        for closer in
+            ["#]\n", "\"]\",", "']',", "!<]> ,", "'a''],' ,", "a, #]\u{85}", "a\n--- ']',", "\n... \"]\","]
+        {
             let text = format!("[{closer}").repeat(100);
             assert_eq!(yaml_flow_depth(&text, 64), None, "{closer:?}");
         }

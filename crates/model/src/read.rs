@@ -291,3 +291,58 @@ pub fn read_toml(path: &str, line: usize, text: &str) -> Result<Value, Finding> 
         Finding::error(&code, format!("{path}:{line}:1"), sentence(&message)).help(help)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn depth(value: &Value) -> usize {
+        match value {
+            Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+            Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn yaml_that_would_take_long_is_refused_before_its_parser_sees_it() {
+        let start = std::time::Instant::now();
+        let deep = [
+            "[".repeat(400_000),
+            "{a: ".repeat(250_000),
+            "[#]\n".repeat(200_000),
+            "- x: [\n".repeat(100_000),
+        ];
+        for text in deep {
+            assert_eq!(read_yaml("a.yaml", 1, &text).unwrap_err().code, "too-deep");
+            assert_eq!(read_yaml_as::<Value>("a.yaml", &text).unwrap_err().code, "too-deep");
+        }
+        assert_eq!(read_yaml("a.yaml", 1, &" ".repeat(2 << 20)).unwrap_err().code, "too-large");
+        let doubling: String = (1..40).map(|n| format!("a{n}: &a{n} [*a{}, *a{}]\n", n - 1, n - 1)).collect();
+        let doubling = format!("a0: &a0 [x]\n{doubling}");
+        assert_eq!(read_yaml("a.yaml", 1, &doubling).unwrap_err().code, "too-large");
+        assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+        let text = format!("paths:\n{}", "  - sections[].title\n".repeat(10_000));
+        assert!(read_yaml("a.yaml", 1, &text).is_ok());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Whatever the real parser makes of a text that is all brackets, it nests no deeper than was foreseen.
+        #[test]
+        fn brackets_never_nest_deeper_than_foreseen(inner in "[\\[\\]{}:,#&*!?'\" a\n.-]{0,40}", closing in "[\\]}]{0,5}") {
+            let text = format!("[{inner}{closing}]");
+            if let Ok(value) = serde_norway::from_str::<Value>(&text) {
+                let brackets = text.matches(['[', '{']).count();
+                // Fewer brackets than there are may nest, so that they are followed and not only counted.
+                for foreseen in (0..brackets).filter_map(|max| yaml_flow_depth(&text, max)) {
+                    // A pair in a list (`[a: b]`) is an object without a brace.
+                    prop_assert!(depth(&value) <= 2 * foreseen, "{value} {foreseen}");
+                }
+            }
+        }
+    }
+}

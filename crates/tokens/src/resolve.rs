@@ -644,7 +644,14 @@ impl<'a> Work<'a> {
             };
             let Some(at) = self.set.position(&token) else { return Err(self.dangling(&token)) };
             self.steps += 1;
-            if self.trail.len() >= HOPS_MAX || self.steps > STEPS_MAX {
+            if self.steps > STEPS_MAX {
+                return Err(Wrong::new(
+                    "token-expansion",
+                    format!("One value takes more than {STEPS_MAX} references to be read."),
+                )
+                .help("refer to composite values less often"));
+            }
+            if self.trail.len() >= HOPS_MAX {
                 let from = self.trail.iter().rposition(|t| *t == at).unwrap_or(0);
                 let names: Vec<&str> = self.trail[from..]
                     .iter()

@@ -115,6 +115,8 @@ impl Reading {
     fn too_much(&mut self) {
         if !self.told_too_much {
             self.told_too_much = true;
+            // This one is said, however many others there are.
+            self.findings.truncate(FINDINGS_MAX - 1);
             self.error(
                 "/resolutionOrder",
                 format!("The document names more than {SOURCES_MAX} sources, or more than {READ_BYTES_MAX} bytes of them."),
