@@ -3,7 +3,10 @@
 //! An expectation is written as a JSON Schema, so that the prover of compatibility answers it: does every body of this
 //! shape have the field, with this type?
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use ashlar_model::{Digest, Files, Finding, Locale, read_yaml_as};
 use serde::Deserialize;
@@ -19,6 +22,8 @@ const PATHS_MAX: usize = 1_000;
 const STEPS_MAX: usize = 32;
 /// The largest consumer contract, in bytes.
 const BYTES_MAX: usize = 1 << 20;
+/// The most steps for all expectations of one response shape. Beyond it, whether it keeps them is unknown.
+pub const SHAPE_STEPS_MAX: u64 = 200_000_000;
 /// The name of the response shape among the documents.
 const SHAPE: &str = "response-shape.json";
 
@@ -312,7 +317,11 @@ impl VersionRange {
 }
 
 /// A response shape with the schemas it refers to, ready to be compared with what is expected of it.
-pub struct Shape(Arc<Documents>);
+pub struct Shape {
+    documents: Arc<Documents>,
+    /// Steps that may still be taken for all questions about it.
+    left: AtomicU64,
+}
 
 impl Shape {
     /// `schema` may refer to the contracts by file name.
@@ -322,13 +331,13 @@ impl Shape {
             None => Documents::new(),
         };
         documents.insert(SHAPE.to_owned(), schema);
-        Self(Arc::new(documents))
+        Self { documents: Arc::new(documents), left: AtomicU64::new(SHAPE_STEPS_MAX) }
     }
 
     /// Whether every body of this shape fits `wanted`, and why not.
     fn implies(&self, wanted: &Value) -> (Answer, Vec<String>) {
         let other = Arc::new(Documents::from([(SHAPE.to_owned(), wanted.clone())]));
-        compat::every((&self.0, SHAPE), (&other, SHAPE))
+        compat::every((&self.documents, SHAPE), (&other, SHAPE), &self.left)
     }
 }
 

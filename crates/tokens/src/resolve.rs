@@ -156,6 +156,11 @@ impl Resolved {
         })
     }
 
+    /// How many combinations the modifiers in `mask` have.
+    pub(crate) fn variants(&self, mask: u32) -> u64 {
+        variants(&self.modifiers, mask)
+    }
+
     /// Every combination of the modifiers in `mask`, the default first.
     pub fn combinations(&self, mask: u32) -> Vec<Combination> {
         combinations(&self.modifiers, &self.strides, mask)

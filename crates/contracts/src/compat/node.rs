@@ -65,6 +65,10 @@ impl Work {
         !self.is_spent()
     }
 
+    pub fn left(&self) -> u64 {
+        self.left.get()
+    }
+
     pub fn is_spent(&self) -> bool {
         self.left.get() == 0
     }
