@@ -128,6 +128,17 @@ fn the_broker_says_who_may_be_deployed() {
         (200, &json!(true), &json!("2.1.0")),
         "{answer}"
     );
+    // Brackets that took the parser minutes are refused before it sees them, and other requests are answered meanwhile.
+    let began = std::time::Instant::now();
+    let hostile = "[".repeat(400_000);
+    std::thread::scope(|scope| {
+        (0..2).for_each(|_| drop(scope.spawn(|| ask(&hostile))));
+        assert_eq!(http(url, "GET", "/healthz", "", "").0, 200);
+        let (status, answer) = ask(&hostile);
+        assert!(status == 422 || answer["may_deploy"] == json!(false), "{status} {answer}");
+        assert!(answer.to_string().contains("nest deeper than 64 levels"), "{answer}");
+    });
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
     let (status, answer) = ask(&new.replace("[name]", "[name, colour]"));
     assert_eq!((status, &answer["may_deploy"]), (200, &json!(false)));
     assert!(

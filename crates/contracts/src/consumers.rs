@@ -3,9 +3,12 @@
 //! An expectation is written as a JSON Schema, so that the prover of compatibility answers it: does every body of this
 //! shape have the field, with this type?
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+};
 
-use ashlar_model::{Digest, Files, Finding, Locale};
+use ashlar_model::{Digest, Files, Finding, Locale, read_yaml_as};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,6 +22,8 @@ const PATHS_MAX: usize = 1_000;
 const STEPS_MAX: usize = 32;
 /// The largest consumer contract, in bytes.
 const BYTES_MAX: usize = 1 << 20;
+/// The most steps for all expectations of one response shape. Beyond it, whether it keeps them is unknown.
+pub const SHAPE_STEPS_MAX: u64 = 200_000_000;
 /// The name of the response shape among the documents.
 const SHAPE: &str = "response-shape.json";
 
@@ -312,7 +317,11 @@ impl VersionRange {
 }
 
 /// A response shape with the schemas it refers to, ready to be compared with what is expected of it.
-pub struct Shape(Arc<Documents>);
+pub struct Shape {
+    documents: Arc<Documents>,
+    /// Steps that may still be taken for all questions about it.
+    left: AtomicU64,
+}
 
 impl Shape {
     /// `schema` may refer to the contracts by file name.
@@ -322,13 +331,13 @@ impl Shape {
             None => Documents::new(),
         };
         documents.insert(SHAPE.to_owned(), schema);
-        Self(Arc::new(documents))
+        Self { documents: Arc::new(documents), left: AtomicU64::new(SHAPE_STEPS_MAX) }
     }
 
     /// Whether every body of this shape fits `wanted`, and why not.
     fn implies(&self, wanted: &Value) -> (Answer, Vec<String>) {
         let other = Arc::new(Documents::from([(SHAPE.to_owned(), wanted.clone())]));
-        compat::every((&self.0, SHAPE), (&other, SHAPE))
+        compat::every((&self.documents, SHAPE), (&other, SHAPE), &self.left)
     }
 }
 
@@ -445,12 +454,11 @@ impl Consumer {
         let text = std::str::from_utf8(bytes).map_err(|_| {
             error(path.to_owned(), "the file is not UTF-8 text".to_owned(), "save it as UTF-8")
         })?;
-        let file: ConsumerFile = serde_norway::from_str(text).map_err(|e| {
-            let place =
-                e.location().map_or(path.to_owned(), |l| format!("{path}:{}:{}", l.line(), l.column()));
-            let said = e.to_string();
-            let why = said.split(" at line ").next().unwrap_or(&said).to_owned();
-            error(place, why, form)
+        let file: ConsumerFile = read_yaml_as(path, text).map_err(|finding| match finding.code.as_str() {
+            "yaml-form" | "yaml-malformed" => {
+                Box::new(Finding { code: "consumer-form".to_owned(), ..finding }.help(form))
+            }
+            _ => Box::new(finding),
         })?;
         if let Some(provider) = &file.provider
             && provider != "content-api"

@@ -7,12 +7,13 @@ use std::{
 
 use ashlar_model::{ContractName, Digest, EntryKey, Fields, Files, Finding, TypeName};
 use jiff::civil::Date;
-use jsonschema::Validator;
 use serde_json::Value;
 
 use crate::{
-    Facts, IndexedField, Kind, RefField, RouteTemplate, Status, Version, Violation, facts, plan::Plan,
-    refs::Documents, validate,
+    Facts, IndexedField, Kind, RefField, RouteTemplate, Status, Version, Violation, facts,
+    plan::Plan,
+    refs::Documents,
+    validate::{self, Checker},
 };
 
 /// A versioned JSON Schema with what `x-ashlar` says of it.
@@ -49,7 +50,7 @@ pub struct Contract {
     /// Whether its plan has anything to say of an entry.
     pub(crate) speaks: bool,
     pub(crate) documents: Arc<Documents>,
-    pub(crate) validator: OnceLock<Result<Validator, (String, String)>>,
+    pub(crate) validator: OnceLock<Result<Checker, (String, String)>>,
 }
 
 /// All contracts of a project, by name.
@@ -100,7 +101,7 @@ impl Contract {
         format!("{}.json", self.name)
     }
 
-    pub(crate) fn validator(&self) -> &Result<Validator, (String, String)> {
+    pub(crate) fn validator(&self) -> &Result<Checker, (String, String)> {
         self.validator.get_or_init(|| validate::compile(&self.documents, &self.file()))
     }
 
@@ -117,7 +118,7 @@ impl Contract {
     /// What is wrong with a value; empty when it is valid.
     pub fn validate(&self, value: &Value) -> Vec<Violation> {
         match self.validator() {
-            Ok(validator) => validate::violations(validator, value),
+            Ok(checker) => checker.violations(value),
             Err((pointer, message)) => vec![Violation {
                 path: String::new(),
                 keyword: "schema".to_owned(),

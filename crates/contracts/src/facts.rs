@@ -16,6 +16,9 @@ const DEPTH_MAX: usize = 64;
 /// The most places below one top-level field that are looked into.
 const COLLECT_MAX: usize = 20_000;
 
+/// The most schemas on the way to one of them.
+const WAY_MAX: usize = 200;
+
 /// How a field can be looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IndexKind {
@@ -292,7 +295,7 @@ fn collect(
     top: &str,
 ) {
     // A recursive schema is looked into once on each way down.
-    if *way.1 == 0 || way.0.contains(&id) {
+    if *way.1 == 0 || way.0.len() >= WAY_MAX || way.0.contains(&id) {
         return;
     }
     *way.1 -= 1;

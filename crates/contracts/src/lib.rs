@@ -7,10 +7,10 @@ pub mod codegen;
 pub mod compat;
 pub mod consumers;
 mod contract;
+mod cost;
 mod facts;
 mod load;
 mod plan;
-
 mod refs;
 mod route;
 mod validate;
@@ -18,6 +18,7 @@ mod vocabulary;
 
 pub use compat::{Answer, Change, Comparison, Verdict, compare, compare_documents};
 pub use contract::{Contract, ContractSet};
+pub use cost::{SCHEMA_CHAIN_MAX, SCHEMA_PLACES_MAX, SCHEMA_STEPS_MAX, VALIDATION_STEPS_MAX};
 pub use facts::{BadRef, Facts, IndexKind, IndexedField, RefFact, RefField, split_ref};
 pub use refs::rewrite_refs;
 pub use route::{RouteTemplate, RouteTemplateError};

@@ -6,12 +6,17 @@ use std::{
 };
 
 use ashlar_model::{ContractName, Digest, FILE_BYTES_MAX, Files, Finding, canonical_json, line_of};
+use regex_syntax::hir::{Class, Hir, HirKind};
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
 use crate::{
-    Contract, ContractSet, Kind, RouteTemplate, Version, facts,
+    Contract, ContractSet, Kind, RouteTemplate, Version,
+    cost::{Cost, Refused, SCHEMA_CHAIN_MAX},
+    facts,
     plan::Plan,
-    refs::{Documents, look_up, normalize, target, walk},
+    refs::{Documents, Place, look_up, normalize, target, walk},
+    validate::PATTERN_CHARS_MAX,
     vocabulary::{OnProperty, OnSchema, Wrong},
 };
 
@@ -21,6 +26,17 @@ const CONTRACTS_MAX: usize = 5_000;
 const CONTRACT_BYTES_MAX: usize = 1 << 20;
 /// How deep a schema may nest.
 const SCHEMA_DEPTH_MAX: usize = 100;
+/// The most findings of one kind in one file.
+const FINDINGS_MAX: usize = 100;
+/// The most characters of all different patterns of a project, and what they may be compiled to, in states of a matcher.
+const PATTERNS_CHARS_MAX: usize = 200_000;
+const PATTERNS_WEIGHT_MAX: u64 = 10_000_000;
+/// What one pattern counts for at most: a larger one is not compiled to its end.
+const PATTERN_WEIGHT_MAX: u64 = 100_000;
+/// The most bytes that the contracts of a project reach through `$ref`s, each counted for every contract that reaches it.
+const REACHED_BYTES_MAX: usize = 256 << 20;
+/// The most files that one contract reaches.
+const REACHED_FILES_MAX: usize = 1_000;
 
 struct File<'a> {
     path: &'a str,
@@ -132,7 +148,10 @@ fn settle_refs(file: &File<'_>, schema: &mut Value, findings: &mut Vec<Finding>)
         }
     });
     findings.extend(
-        wrong.into_iter().map(|(at, message, help)| file.error("contract-ref", &at, message).help(help)),
+        wrong
+            .into_iter()
+            .take(FINDINGS_MAX)
+            .map(|(at, message, help)| file.error("contract-ref", &at, message).help(help)),
     );
     for (pointer, text) in refs {
         if let Some(Value::Object(map)) = schema.pointer_mut(&pointer) {
@@ -144,40 +163,98 @@ fn settle_refs(file: &File<'_>, schema: &mut Value, findings: &mut Vec<Finding>)
     }
 }
 
-fn check_words(file: &File<'_>, schema: &Value, findings: &mut Vec<Finding>) {
+fn check_words(file: &File<'_>, schema: &Value, patterns: &mut Patterns, findings: &mut Vec<Finding>) {
+    let most = findings.len() + FINDINGS_MAX;
     walk(schema, &mut String::new(), &mut |pointer, s| {
+        if findings.len() >= most {
+            return;
+        }
         if let Some(words) = s.get("x-ashlar")
             && !pointer.is_empty()
         {
             findings.extend(file.wrong(pointer, OnProperty::read(words).1));
         }
+        let mut check = |at: &dyn Fn() -> String, pattern: &str| {
+            let wrong = patterns.check(pattern);
+            findings.extend(
+                wrong.map(|(message, help)| file.error("contract-pattern", &at(), message).help(help)),
+            );
+        };
         if let Some(pattern) = s.get("pattern").and_then(Value::as_str) {
-            findings.extend(check_pattern(file, &format!("{pointer}/pattern"), pattern));
+            check(&|| format!("{pointer}/pattern"), pattern);
         }
         for (pattern, _) in s.get("patternProperties").and_then(Value::as_object).into_iter().flatten() {
-            let at = format!("{pointer}/patternProperties/{}", pattern.replace('~', "~0").replace('/', "~1"));
-            findings.extend(check_pattern(file, &at, pattern));
+            let at =
+                || format!("{pointer}/patternProperties/{}", pattern.replace('~', "~0").replace('/', "~1"));
+            check(&at, pattern);
         }
     });
 }
 
-/// Patterns run in linear time, so what needs backtracking is refused.
-fn check_pattern(file: &File<'_>, pointer: &str, pattern: &str) -> Option<Finding> {
-    let wrong =
-        |message: String, help: &str| Some(file.error("contract-pattern", pointer, message).help(help));
-    if pattern.len() > 2_000 {
-        return wrong("the pattern is longer than 2,000 characters".to_owned(), "shorten it");
-    }
-    match regex_syntax::ParserBuilder::new().nest_limit(60).build().parse(pattern) {
-        Ok(_) => None,
-        Err(e) => {
-            let text = e.to_string();
-            let why = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
-            wrong(
-                format!("the pattern `{pattern}` cannot be used: {why}"),
-                "patterns run in linear time: look-around and back-references are not available",
-            )
+/// The patterns of a project: each is looked at once, and all of them together are bounded.
+struct Patterns {
+    known: FxHashMap<String, Option<(String, &'static str)>>,
+    /// Characters that may still be read.
+    chars_left: usize,
+    /// What may still be compiled.
+    weight_left: u64,
+}
+
+impl Patterns {
+    /// Patterns run in linear time, so what needs backtracking is refused.
+    fn check(&mut self, pattern: &str) -> Option<(String, &'static str)> {
+        if let Some(known) = self.known.get(pattern) {
+            return known.clone();
         }
+        let wrong = self.judge(pattern);
+        self.known.insert(pattern.to_owned(), wrong.clone());
+        wrong
+    }
+
+    fn judge(&mut self, pattern: &str) -> Option<(String, &'static str)> {
+        if pattern.len() > PATTERN_CHARS_MAX {
+            return Some(("the pattern is longer than 2,000 characters".to_owned(), "shorten it"));
+        }
+        let too_much = Some((
+            "the patterns of all contracts together are too large to compile".to_owned(),
+            "use shorter patterns, smaller repetitions, or `maxLength`",
+        ));
+        let Some(left) = self.chars_left.checked_sub(pattern.len()) else { return too_much };
+        self.chars_left = left;
+        match regex_syntax::ParserBuilder::new().nest_limit(60).build().parse(pattern) {
+            Ok(hir) => match self.weight_left.checked_sub(weight(&hir).min(PATTERN_WEIGHT_MAX)) {
+                Some(left) => {
+                    self.weight_left = left;
+                    None
+                }
+                None => too_much,
+            },
+            Err(e) => {
+                let text = e.to_string();
+                let why =
+                    text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
+                Some((
+                    format!("the pattern `{pattern}` cannot be used: {why}"),
+                    "patterns run in linear time: look-around and back-references are not available",
+                ))
+            }
+        }
+    }
+}
+
+/// About how many states a pattern has when it is compiled.
+fn weight(hir: &Hir) -> u64 {
+    let all = |parts: &[Hir]| parts.iter().map(weight).fold(1_u64, u64::saturating_add);
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len() as u64,
+        HirKind::Class(Class::Unicode(class)) => class.ranges().len() as u64,
+        HirKind::Class(Class::Bytes(class)) => class.ranges().len() as u64,
+        HirKind::Repetition(r) => {
+            weight(&r.sub).saturating_mul(u64::from(r.max.unwrap_or(r.min).max(1))).saturating_add(1)
+        }
+        HirKind::Capture(capture) => weight(&capture.sub).saturating_add(1),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => all(parts),
     }
 }
 
@@ -198,6 +275,40 @@ pub(crate) fn closure(documents: &Documents, file: &str) -> BTreeSet<String> {
     out
 }
 
+/// The size of each file, and the files that it refers to directly.
+type Links = FxHashMap<String, (usize, BTreeSet<String>)>;
+
+fn links_of(schema: &Value, file: &str) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    walk(schema, &mut String::new(), &mut |_, s| {
+        if let Some(reference) = s.get("$ref").and_then(Value::as_str) {
+            out.insert(target(file, reference).file);
+        }
+    });
+    out
+}
+
+/// Takes the bytes of every file that `file` refers to, itself included; `false` when there are more than are left.
+fn reach(links: &Links, file: &str, left: &mut usize) -> bool {
+    /// What visiting a file costs besides its bytes.
+    const EACH: usize = 16_000;
+    let (mut seen, mut waiting) = (FxHashSet::default(), vec![file]);
+    while let Some((file, (size, next))) = waiting.pop().and_then(|f| links.get_key_value(f)) {
+        if !seen.insert(file.as_str()) {
+            continue;
+        }
+        match left.checked_sub(EACH + size) {
+            Some(rest) => *left = rest,
+            None => return false,
+        }
+        if seen.len() > REACHED_FILES_MAX {
+            return false;
+        }
+        waiting.extend(next.iter().map(String::as_str).filter(|f| links.contains_key(*f)));
+    }
+    true
+}
+
 fn digest_of(documents: &Documents, file: &str) -> Digest {
     let parts: BTreeMap<String, &Value> = closure(documents, file)
         .into_iter()
@@ -208,11 +319,15 @@ fn digest_of(documents: &Documents, file: &str) -> Digest {
 
 /// A chain of `$ref`s that leads back to itself without a step into the value.
 fn circular(documents: &Documents, file: &str, pointer: &str) -> bool {
-    let mut place = crate::refs::Place { file: file.to_owned(), pointer: pointer.to_owned() };
+    let mut place = Place { file: file.to_owned(), pointer: pointer.to_owned() };
     let mut seen = BTreeSet::new();
     while let Some(next) = look_up(documents, &place).and_then(|s| s.get("$ref")).and_then(Value::as_str) {
         if !seen.insert(place.clone()) {
             return true;
+        }
+        if seen.len() > SCHEMA_CHAIN_MAX {
+            // Too long to be used, and refused for that.
+            return false;
         }
         place = target(&place.file, next);
     }
@@ -241,15 +356,28 @@ pub(crate) fn load(files: &Files) -> (ContractSet, Vec<Finding>) {
     }
     let documents = Arc::new(documents);
     let mut contracts = BTreeMap::new();
+    let mut patterns = Patterns {
+        known: FxHashMap::default(),
+        chars_left: PATTERNS_CHARS_MAX,
+        weight_left: PATTERNS_WEIGHT_MAX,
+    };
+    let links: Links = read_files
+        .iter()
+        .map(|f| format!("{}.json", f.name))
+        .filter_map(|name| documents.get(&name).map(|schema| (links_of(schema, &name), name)))
+        .zip(&read_files)
+        .map(|((links, name), file)| (name, (file.text.len(), links)))
+        .collect();
+    let mut reached_left = REACHED_BYTES_MAX;
     for file in read_files {
         let before = findings.len();
         let file_name = format!("{}.json", file.name);
         let Some(schema) = documents.get(&file_name) else { continue };
-        check_words(&file, schema, &mut findings);
+        check_words(&file, schema, &mut patterns, &mut findings);
         walk(schema, &mut String::new(), &mut |pointer, s| {
             let Some(reference) = s.get("$ref").and_then(Value::as_str) else { return };
             let at = format!("{pointer}/$ref");
-            if normalize(reference).is_err() {
+            if normalize(reference).is_err() || findings.len() >= before + 2 * FINDINGS_MAX {
                 return;
             }
             if look_up(&documents, &target(&file_name, reference)).is_none() {
@@ -285,13 +413,38 @@ pub(crate) fn load(files: &Files) -> (ContractSet, Vec<Finding>) {
             }
             None => None,
         };
-        let plan = Plan::compile(&documents, &file_name);
+        let refused = match reach(&links, &file_name, &mut reached_left) {
+            true => Cost::read(&documents, &file_name).err(),
+            false => Some(Refused {
+                place: Place { file: file_name.clone(), pointer: String::new() },
+                message: "the contracts refer to each other too often to be compiled".to_owned(),
+                help: "refer to smaller files, or to `#/$defs/…` of the same file",
+            }),
+        };
+        if let Some(refused) = &refused
+            && findings.len() == before
+        {
+            let place = match refused.place.file == file_name {
+                true => file.place(&refused.place.pointer),
+                false => {
+                    format!("{} (contracts/{} {})", file.path, refused.place.file, refused.place.pointer)
+                }
+            };
+            findings.push(
+                Finding::error("contract-expansion", place, refused.message.clone()).help(refused.help),
+            );
+        }
+        let contract_is_usable = refused.is_none();
+        let plan = match refused {
+            None => Plan::compile(&documents, &file_name),
+            Some(_) => Plan::empty(),
+        };
         let summary = facts::summarize(&plan, route.as_ref(), words.title_field.as_deref());
         let known =
             |name: &str| plan.closure(0).iter().any(|id| plan.nodes[*id].properties.contains_key(name));
         let named = route.iter().flat_map(|r| r.fields().map(|f| ("route", f.to_owned())));
         for (word, name) in named.chain(words.title_field.iter().map(|t| ("title_field", t.clone()))) {
-            if !known(&name) {
+            if !known(&name) && contract_is_usable {
                 let message = format!("`{word}` names `{name}`, which is no property of the schema");
                 findings.push(
                     file.error("contract-vocabulary", &format!("/x-ashlar/{word}"), message)
@@ -310,7 +463,10 @@ pub(crate) fn load(files: &Files) -> (ContractSet, Vec<Finding>) {
             index: words.index,
             title_field: words.title_field,
             taxonomy: words.taxonomy,
-            digest: digest_of(&documents, &file_name),
+            digest: match contract_is_usable {
+                true => digest_of(&documents, &file_name),
+                false => Digest::of(file.text.as_bytes()),
+            },
             schema: schema.clone(),
             speaks: !summary.refs.is_empty() || !summary.markdown.is_empty(),
             plan,

@@ -40,9 +40,19 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub fn compile(documents: &Documents, file: &str) -> Self {
-        let mut compiler = Compiler { documents, nodes: Vec::new(), known: HashMap::new() };
+        let mut compiler = Compiler { nodes: Vec::new(), known: HashMap::new(), waiting: Vec::new() };
         compiler.node(Place { file: file.to_owned(), pointer: String::new() });
+        while let Some((id, place)) = compiler.waiting.pop() {
+            if let Some(Value::Object(schema)) = look_up(documents, &place) {
+                compiler.nodes[id] = compiler.read(schema, &place);
+            }
+        }
         Self { nodes: compiler.nodes }
+    }
+
+    /// The plan of a contract that cannot be used: it says nothing.
+    pub fn empty() -> Self {
+        Self { nodes: vec![Node::default()] }
     }
 
     /// All nodes that apply at the place of `id`, whatever the value.
@@ -60,8 +70,18 @@ impl Plan {
     /// All nodes that apply to `value` at the place of `ids`.
     pub fn applying(&self, ids: &[NodeId], value: &Value) -> Vec<NodeId> {
         let (mut out, mut waiting) = (Vec::new(), ids.to_vec());
+        let mut seen = BTreeSet::new();
         while let Some(id) = waiting.pop() {
-            if out.contains(&id) {
+            // Mostly there are few, and a search is faster than a set.
+            let known = match out.len() {
+                0..32 => out.contains(&id),
+                32 => {
+                    seen.extend(out.iter().copied());
+                    !seen.insert(id)
+                }
+                _ => !seen.insert(id),
+            };
+            if known {
                 continue;
             }
             out.push(id);
@@ -80,13 +100,13 @@ impl Plan {
     }
 }
 
-struct Compiler<'a> {
-    documents: &'a Documents,
+struct Compiler {
     nodes: Vec<Node>,
     known: HashMap<Place, NodeId>,
+    waiting: Vec<(NodeId, Place)>,
 }
 
-impl Compiler<'_> {
+impl Compiler {
     fn node(&mut self, place: Place) -> NodeId {
         if let Some(id) = self.known.get(&place) {
             return *id;
@@ -94,11 +114,8 @@ impl Compiler<'_> {
         let id = self.nodes.len();
         self.nodes.push(Node::default());
         self.known.insert(place.clone(), id);
-        if id < NODES_MAX
-            && let Some(Value::Object(schema)) = look_up(self.documents, &place)
-        {
-            let node = self.read(schema, &place);
-            self.nodes[id] = node;
+        if id < NODES_MAX {
+            self.waiting.push((id, place));
         }
         id
     }

@@ -7,10 +7,15 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use crate::refs::Documents;
+use crate::{
+    cost::{Cost, VALIDATION_STEPS_MAX},
+    refs::Documents,
+};
 
 /// The most violations that are reported of one value.
 const VIOLATIONS_MAX: usize = 50;
+/// The longest pattern.
+pub(crate) const PATTERN_CHARS_MAX: usize = 2_000;
 /// The largest compiled form of one pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 const BASE: &str = "contract:///";
@@ -38,22 +43,91 @@ impl Retrieve for Loaded {
     }
 }
 
-/// Compiles the schema of a file.
+/// A compiled schema, and what running it costs.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    validator: Validator,
+    cost: Cost,
+}
+
+impl Checker {
+    /// The steps that checking `value` takes, at most; `None` when they are too many.
+    pub fn steps(&self, value: &Value) -> Option<u64> {
+        self.cost.of(value, VALIDATION_STEPS_MAX)
+    }
+
+    /// Whether `value` is valid; `None` when checking it would take too long.
+    pub fn judge(&self, value: &Value) -> Option<bool> {
+        self.cost.of(value, VALIDATION_STEPS_MAX).map(|_| self.validator.is_valid(value))
+    }
+
+    /// Whether `value` is valid, as far as it can be checked.
+    pub fn is_valid(&self, value: &Value) -> bool {
+        self.judge(value) == Some(true)
+    }
+
+    /// Everything that is wrong with `value`, in order of place.
+    pub fn violations(&self, value: &Value) -> Vec<Violation> {
+        let whole = |message: String, help: &str| {
+            vec![Violation {
+                path: String::new(),
+                keyword: "expansion".to_owned(),
+                message,
+                help: help.to_owned(),
+            }]
+        };
+        let help = "nest the value less, or let fewer alternatives of the contract apply at the same place";
+        match self.judge(value) {
+            Some(true) => Vec::new(),
+            None => whole(
+                format!("checking it against the contract takes more than {VALIDATION_STEPS_MAX} steps"),
+                help,
+            ),
+            Some(false) if !self.cost.explains(value) => whole(
+                "it fits none of the allowed forms; the contract has too many alternatives to say where"
+                    .to_owned(),
+                help,
+            ),
+            Some(false) => violations(&self.validator, value),
+        }
+    }
+}
+
+/// What the format `regex` takes: patterns as contracts may have them.
+pub(crate) fn is_pattern(text: &str) -> bool {
+    text.len() <= PATTERN_CHARS_MAX
+        && regex_syntax::ParserBuilder::new().nest_limit(60).build().parse(text).is_ok()
+}
+
+/// What checks one pattern by itself.
+pub(crate) fn pattern_checker(pattern: &str) -> Option<Validator> {
+    let options = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .with_pattern_options(options)
+        .build(&serde_json::json!({ "pattern": pattern }))
+        .ok()
+}
+
+/// Compiles the schema of a file. What it costs is counted first.
 ///
 /// # Errors
 /// JSON pointer and message of what the schema does that cannot be compiled.
-pub(crate) fn compile(documents: &Arc<Documents>, file: &str) -> Result<Validator, (String, String)> {
+pub(crate) fn compile(documents: &Arc<Documents>, file: &str) -> Result<Checker, (String, String)> {
     let schema = documents.get(file).ok_or_else(|| (String::new(), format!("`{file}` is not loaded")))?;
+    let cost = Cost::read(documents, file).map_err(|refused| (refused.place.pointer, refused.message))?;
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .with_base_uri(format!("{BASE}{file}"))
         .with_retriever(Loaded(documents.clone()))
         .should_validate_formats(true)
         .should_ignore_unknown_formats(true)
+        .with_format("regex", is_pattern)
         .with_pattern_options(
             PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX),
         )
         .build(schema)
+        .map(|validator| Checker { validator, cost })
         .map_err(|e| (e.instance_path().as_str().to_owned(), short(&e.to_string())))
 }
 
@@ -64,11 +138,7 @@ fn short(text: &str) -> String {
     }
 }
 
-/// Everything that is wrong with `value`, in order of place.
-pub(crate) fn violations(validator: &Validator, value: &Value) -> Vec<Violation> {
-    if validator.is_valid(value) {
-        return Vec::new();
-    }
+fn violations(validator: &Validator, value: &Value) -> Vec<Violation> {
     let mut out: Vec<Violation> = Vec::new();
     for error in validator.iter_errors(value).take(VIOLATIONS_MAX) {
         flatten(&error, &mut out);

@@ -320,3 +320,31 @@ fn entries_that_refer_to_each_other_in_a_circle_are_answered() {
     assert_eq!(body["next"][0]["next"][0]["next"][0]["next"], json!(["a"]));
     assert_eq!(body["next"][1]["next"][1]["next"][1]["next"], json!(["b", "a"]));
 }
+
+#[test]
+fn documents_that_stand_for_a_lot_of_work_are_answered_within_a_bound() {
+    let f = world();
+    let release = f.release("r1");
+    let start = std::time::Instant::now();
+    let spreads = |n: usize| -> String {
+        let one = |i: usize| format!("fragment F{i} on Query {{ ...F{} ...F{} }} ", i + 1, i + 1);
+        (0..n).map(one).collect::<String>()
+            + &format!("fragment F{n} on Query {{ __typename }} query {{ ...F0 }}")
+    };
+    let aliases = |n: usize| (0..n).map(|i| format!("a{i}: __typename ")).collect::<String>();
+    for document in [
+        "{".repeat(4_000),
+        format!("{{ {} }}", "a(b: [".repeat(2_000)),
+        format!("{{ {} }}", aliases(2_500)),
+        format!("{{ {} }}", "__typename ".repeat(7_000)),
+        spreads(500),
+        "fragment A on Query { ...B } fragment B on Query { ...A } { ...A }".to_owned(),
+        format!("{{ {} }}", "... on Query { __typename } ".repeat(1_200)),
+        format!("query({}) {{ __typename }}", (0..1_500).map(|i| format!("$v{i}: Int ")).collect::<String>()),
+        (0..1_500).map(|i| format!("query Q{i} {{ __typename }} ")).collect(),
+    ] {
+        let (status, _) = post(&release, &json!({ "query": document }).to_string(), true);
+        assert!(status < 500, "{status}");
+    }
+    assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
+}

@@ -21,4 +21,4 @@ pub use error::ImageError;
 pub use facts::{Facts, MAX_PIXELS, MAX_SIDE, facts, facts_of};
 pub use format::Format;
 pub use renditions::{DECODED_BYTES_MAX, JPEG_QUALITY, Rendition, WIDTHS_MAX, renditions};
-pub use svg::{SVG_BYTES_MAX, SVG_NODES_MAX};
+pub use svg::{SVG_ATTRIBUTES_MAX, SVG_BYTES_MAX, SVG_NAMESPACES_MAX, SVG_NODES_MAX};

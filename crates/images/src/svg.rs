@@ -8,6 +8,12 @@ use crate::{error::ImageError, facts::Head, format::Format};
 /// The most bytes an SVG may have.
 pub const SVG_BYTES_MAX: usize = 4 << 20;
 
+/// The most attributes of one element of an SVG. Its parser compares each with every other.
+pub const SVG_ATTRIBUTES_MAX: usize = 2_000;
+
+/// The most definitions of namespaces in an SVG. Its parser looks through all of them for every element.
+pub const SVG_NAMESPACES_MAX: usize = 500;
+
 /// The most elements, texts and comments an SVG may have.
 pub const SVG_NODES_MAX: u32 = 100_000;
 
@@ -46,6 +52,13 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Head, ImageError> {
     // Browsers expand entities and fill in attributes from these; a drawing needs neither.
     if text.contains("<!ENTITY") || text.contains("<!ATTLIST") {
         return unsafe_for("definitions of entities or attributes in its document type");
+    }
+    // Markup has no `<` inside, so that each piece has at least as many `=` as the element in it has attributes.
+    let many = |piece: &[u8]| piece.iter().filter(|b| **b == b'=').take(SVG_ATTRIBUTES_MAX + 1).count();
+    if text.as_bytes().split(|b| *b == b'<').any(|piece| many(piece) > SVG_ATTRIBUTES_MAX)
+        || text.matches("xmlns").take(SVG_NAMESPACES_MAX + 1).count() > SVG_NAMESPACES_MAX
+    {
+        return Err(ImageError::SvgTooLarge);
     }
     let options = ParsingOptions { allow_dtd: true, nodes_limit: SVG_NODES_MAX, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, options).map_err(|error| match error {
@@ -98,7 +111,7 @@ fn inspect(node: Node<'_, '_>) -> Result<bool, ImageError> {
     let mut animated = MOVING.contains(&name.as_str());
     if name == "style" {
         let css: String =
-            node.descendants().filter(Node::is_text).filter_map(|text| text.text()).collect::<String>();
+            node.children().filter(Node::is_text).filter_map(|text| text.text()).collect::<String>();
         let css = css.to_ascii_lowercase();
         if css.contains('\\') || fetches(&css) {
             return unsafe_for("a `<style>` that fetches something or hides what it does");

@@ -2,6 +2,7 @@
 //!
 //! Invariant: this crate does no I/O. Everything here is a value that any room above may pass around.
 
+mod bounds;
 mod canonical;
 mod config;
 mod digest;
@@ -9,12 +10,15 @@ mod entry;
 mod files;
 mod finding;
 mod ids;
+mod markdown_bounds;
 mod modified;
 mod network;
 mod position;
+mod read;
 mod rights;
 mod rules;
 
+pub use bounds::{YAML_BYTES_MAX, YAML_FLOW_DEPTH_MAX, yaml_flow_depth};
 pub use canonical::{CanonicalError, JSON_DEPTH_MAX, canonical_json, check_json};
 pub use config::{
     ChannelConfig, Compatibility, ConfigError, FeedConfig, GateConfig, LocaleConfig, ProjectConfig,
@@ -27,8 +31,13 @@ pub use finding::{Finding, GateReport, GateStatus, Level, Waiver};
 pub use ids::{
     CandidateId, ChannelName, ContractName, EntryId, IdError, Locale, ReleaseId, TenantId, TraceId, TypeName,
 };
+pub use markdown_bounds::{
+    MARKDOWN_BYTES_MAX, MARKDOWN_CELLS_MAX, MARKDOWN_FOOTNOTES_MAX, MARKDOWN_NESTING_MAX, MARKDOWN_WORK_MAX,
+    MarkdownTooMuch, check_markdown,
+};
 pub use modified::{MODIFIED, OTHERS, modified_value, read_modified};
 pub use network::{Network, NetworkError};
-pub use position::line_of;
+pub use position::{line_of, position, sentence};
+pub use read::{VALUE_BYTES_MAX, read_json, read_toml, read_yaml, read_yaml_as};
 pub use rights::{Actor, Right};
 pub use rules::{Rules, TypeRules};

@@ -1,4 +1,22 @@
-//! From a JSON pointer to a line of the text it came from.
+//! Places in a text: of a byte, and of what a JSON pointer leads to.
+
+/// Line and column (both from 1, the column in characters) of a byte offset.
+pub fn position(text: &[u8], offset: usize) -> (usize, usize) {
+    let before = &text[..offset.min(text.len())];
+    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+    (line, String::from_utf8_lossy(&before[start..]).chars().count() + 1)
+}
+
+/// A message of a parser as one sentence.
+pub fn sentence(message: &str) -> String {
+    let message = message.trim().trim_end_matches('.').replace('\n', ": ");
+    let mut chars = message.chars();
+    match chars.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
+        None => String::new(),
+    }
+}
 
 /// The line (from 1) on which the value under `pointer` begins; that of the nearest ancestor when there is no such value.
 /// The text is valid JSON.

@@ -7,10 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ashlar_model::{ContractName, EntryId, EntryKey, Fields, Finding, Locale, TypeName};
+use ashlar_model::{
+    ContractName, EntryId, EntryKey, Fields, Finding, Locale, TypeName, VALUE_BYTES_MAX, read_json,
+};
 use serde_json::Value;
 
-use crate::{front_matter, text::decode, value};
+use crate::{front_matter, text::decode};
 
 /// The folder of seed content.
 pub const FOLDER: &str = "content";
@@ -207,7 +209,7 @@ fn parse_one(path: &str, bytes: &[u8], options: &ContentOptions) -> Result<SeedE
     let text = decode(path, bytes)?;
     let mut line = 1;
     let mut fields = if path.ends_with(".json") {
-        object(path, value::json(path, 1, text, value::VALUE_BYTES_MAX)?)?
+        object(path, read_json(path, 1, text, VALUE_BYTES_MAX)?)?
     } else {
         let document = front_matter::split(path, text)?;
         let mut fields = document.fields;
@@ -318,7 +320,7 @@ pub fn parse_line(
         f.place = f.place.replacen(":1:", &format!(":{line}:"), 1);
         f
     })?;
-    envelope(path, line, value::json(path, line, text, value::VALUE_BYTES_MAX)?, &options.default_locale)
+    envelope(path, line, read_json(path, line, text, VALUE_BYTES_MAX)?, &options.default_locale)
 }
 
 /// Reads `{"type","id","locale","contract","fields"}`.

@@ -1,7 +1,7 @@
-use ashlar_model::{Fields, Finding};
+use ashlar_model::{Fields, Finding, read_toml, read_yaml};
 use serde_json::Value;
 
-use crate::{text::sentence, value};
+use crate::text::sentence;
 
 /// The largest front matter, in bytes.
 const FRONT_MATTER_BYTES_MAX: usize = 1 << 20;
@@ -45,8 +45,8 @@ pub(crate) fn split(path: &str, text: &str) -> Result<Document, Finding> {
                 ));
             }
             let value = match first {
-                "---" => value::yaml(path, 2, matter)?,
-                _ => value::toml(path, 2, matter)?,
+                "---" => read_yaml(path, 2, matter)?,
+                _ => read_toml(path, 2, matter)?,
             };
             let fields = match value {
                 Value::Object(map) => map,

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ashlar_model::{EntryKey, Fields, Finding, Locale};
+use ashlar_model::{EntryKey, Fields, Finding, Locale, VALUE_BYTES_MAX, read_json};
 use serde_json::Value;
 
 use crate::{
@@ -15,7 +15,6 @@ use crate::{
     mapping::{Mapping, put},
     read::{link_stays_inside, outside, read_bounded, unreadable},
     text::decode,
-    value,
 };
 
 /// The largest JSON file whose entries stand in one array, in bytes; larger ones are given as NDJSON.
@@ -265,7 +264,7 @@ fn array(name: &str, bytes: &[u8]) -> Result<Vec<Value>, Finding> {
         )
         .help("give one entry per line (NDJSON); that is read without a bound"));
     }
-    match value::json(name, 1, decode(name, bytes)?, ARRAY_BYTES_MAX * 8)? {
+    match read_json(name, 1, decode(name, bytes)?, ARRAY_BYTES_MAX * 8)? {
         Value::Array(items) => Ok(items),
         _ => Err(Finding::error("not-an-array", name, "The file holds no array of entries.")),
     }
@@ -316,7 +315,7 @@ impl Iterator for JsonImport<'_> {
                         f.place = f.place.replacen(":1:", &format!(":{number}:"), 1);
                         f
                     })
-                    .and_then(|text| value::json(&self.path, number, text, value::VALUE_BYTES_MAX));
+                    .and_then(|text| read_json(&self.path, number, text, VALUE_BYTES_MAX));
                 parsed.and_then(|value| self.entry(&place, Some(number), value))
             }
         };

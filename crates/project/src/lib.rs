@@ -15,7 +15,6 @@ mod read;
 mod redirects;
 mod text;
 mod toml_text;
-mod value;
 
 pub use content::{ContentOptions, SeedEntry};
 pub use governance::Governance;

@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_model::{ContractName, EntryId, EntryKey, Fields, Finding, Locale, TypeName};
+use ashlar_model::{ContractName, EntryId, EntryKey, Fields, Finding, Locale, TypeName, read_toml};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{glob, text::sentence, value};
+use crate::{glob, text::sentence};
 
 /// How files of another system become entries: the mapping file of `ashlar import`.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,7 +141,7 @@ impl Mapping {
                 ));
             }
         }
-        let defaults = value::toml(path, 1, &raw.defaults.to_string())?;
+        let defaults = read_toml(path, 1, &raw.defaults.to_string())?;
         let simple = Self::simple(raw.type_name, locale);
         Ok(Self {
             contract: raw.contract,

@@ -23,6 +23,10 @@ pub fn links(text: &str) -> Vec<Link> {
     if !(text.contains("](") || text.contains("]:") || text.contains("href")) {
         return out;
     }
+    // Such a text is shown as it was written: without links.
+    if ashlar_model::check_markdown(text).is_err() {
+        return out;
+    }
     let arena = Arena::new();
     let mut options = Options::default();
     options.extension.table = true;
@@ -56,9 +60,14 @@ fn push(out: &mut Vec<Link>, url: &str, line: usize) {
 
 /// `href="…"` and `href='…'` in raw HTML.
 fn hrefs(html: &str, line: usize, out: &mut Vec<Link>) {
-    let mut at = 0;
+    let (mut at, mut lines, mut counted) = (0, 0, 0);
     while let Some(found) = html[at..].find("href") {
+        if out.len() >= LINKS_MAX {
+            return;
+        }
         let start = at + found;
+        lines += html[counted..start].matches('\n').count();
+        counted = start;
         at = start + 4;
         let named = html[..start].chars().next_back().is_some_and(char::is_whitespace);
         let Some(value) = html[at..].trim_start().strip_prefix('=').map(str::trim_start) else { continue };
@@ -67,7 +76,7 @@ fn hrefs(html: &str, line: usize, out: &mut Vec<Link>) {
             continue;
         }
         if let Some((url, _)) = value[1..].split_once(quote) {
-            push(out, url, line + html[..start].matches('\n').count());
+            push(out, url, line + lines);
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ashlar_model::{Files, Finding};
 use serde::Deserialize;
@@ -22,6 +22,19 @@ pub struct Redirect {
     pub status: u16,
     /// The line in `redirects.toml`, from 1.
     pub line: usize,
+    /// Where it leads when every redirect behind it is followed.
+    end: End,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum End {
+    /// To its own target.
+    #[default]
+    Own,
+    /// Further than that.
+    At(String),
+    /// Into a circle, by its number.
+    Circle(usize),
 }
 
 impl Redirect {
@@ -137,9 +150,67 @@ impl Redirects {
                 );
                 continue;
             }
-            map.insert(from, Redirect { to: r.to, status: r.status, line });
+            map.insert(from, Redirect { to: r.to, status: r.status, line, end: End::Own });
         }
-        if findings.is_empty() { Ok(Self { map }) } else { Err(findings) }
+        match findings.is_empty() {
+            true => Ok(Self { map }.followed()),
+            false => Err(findings),
+        }
+    }
+
+    /// Follows every redirect once: each path on the way is looked at one time, however long the chains are.
+    fn followed(mut self) -> Self {
+        let positions: HashMap<&str, usize> =
+            self.map.keys().enumerate().map(|(at, from)| (from.as_str(), at)).collect();
+        let all: Vec<&Redirect> = self.map.values().collect();
+        let next: Vec<Option<usize>> = all
+            .iter()
+            .map(|r| match r.is_gone() || !r.to.starts_with('/') {
+                true => None,
+                false => positions.get(normal_path(&r.to)).copied().filter(|to| !all[*to].is_gone()),
+            })
+            .collect();
+        // The redirect at which each of them ends, or the number of its circle.
+        let mut ends: Vec<Option<Result<usize, usize>>> = vec![None; all.len()];
+        let mut circles = 0;
+        for start in 0..all.len() {
+            let (mut way, mut at) = (Vec::new(), start);
+            let mut on_way = HashSet::new();
+            let end = loop {
+                if let Some(known) = ends[at] {
+                    break known;
+                }
+                if !on_way.insert(at) {
+                    circles += 1;
+                    break Err(circles - 1);
+                }
+                way.push(at);
+                match next[at] {
+                    Some(to) => at = to,
+                    None => break Ok(at),
+                }
+            };
+            way.into_iter().for_each(|at| ends[at] = Some(end));
+        }
+        let ends: Vec<End> = ends
+            .into_iter()
+            .enumerate()
+            .map(|(at, end)| match end {
+                Some(Ok(end)) if end != at => End::At(all[end].to.clone()),
+                Some(Err(circle)) => End::Circle(circle),
+                _ => End::Own,
+            })
+            .collect();
+        self.map.values_mut().zip(ends).for_each(|(redirect, end)| redirect.end = end);
+        self
+    }
+
+    /// The number of the circle that a redirect leads into; those with the same number lead into the same one.
+    pub fn circle(&self, path: &str) -> Option<usize> {
+        match self.get(path)?.end {
+            End::Circle(number) => Some(number),
+            _ => None,
+        }
     }
 
     /// The redirect of a path, in any spelling of its trailing slash.
@@ -152,7 +223,14 @@ impl Redirects {
     /// # Errors
     /// The paths of the loop, the first one repeated at its end.
     pub fn follow<'a>(&'a self, path: &'a str) -> Result<&'a str, Vec<&'a str>> {
+        let Some(first) = self.get(path).filter(|r| !r.is_gone()) else { return Ok(path) };
+        match &first.end {
+            End::Own => return Ok(&first.to),
+            End::At(end) => return Ok(end),
+            End::Circle(_) => {}
+        }
         let mut seen = vec![normal_path(path)];
+        let mut known = HashMap::from([(normal_path(path), 0)]);
         let mut at = path;
         while let Some(next) = self.get(at).filter(|r| !r.is_gone()) {
             at = &next.to;
@@ -160,7 +238,7 @@ impl Redirects {
                 break;
             }
             let normal = normal_path(at);
-            if let Some(start) = seen.iter().position(|s| *s == normal) {
+            if let Some(start) = known.insert(normal, seen.len()) {
                 seen.push(normal);
                 return Err(seen.split_off(start));
             }

@@ -1,12 +1,5 @@
 use ashlar_model::Finding;
-
-/// Line and column (both from 1, the column in characters) of a byte offset.
-pub(crate) fn position(text: &[u8], offset: usize) -> (usize, usize) {
-    let before = &text[..offset.min(text.len())];
-    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
-    (line, String::from_utf8_lossy(&before[start..]).chars().count() + 1)
-}
+pub(crate) use ashlar_model::{position, sentence};
 
 /// The text of a file: UTF-8, without a byte order mark.
 pub(crate) fn decode<'a>(path: &str, bytes: &'a [u8]) -> Result<&'a str, Finding> {
@@ -27,14 +20,4 @@ pub(crate) fn decode<'a>(path: &str, bytes: &'a [u8]) -> Result<&'a str, Finding
         )
         .help(HELP)
     })
-}
-
-/// A message of a parser as one sentence.
-pub(crate) fn sentence(message: &str) -> String {
-    let message = message.trim().trim_end_matches('.').replace('\n', ": ");
-    let mut chars = message.chars();
-    match chars.next() {
-        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
-        None => String::new(),
-    }
 }

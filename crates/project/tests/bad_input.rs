@@ -182,6 +182,30 @@ fn redirect_loops_are_followed_to_their_end() {
 }
 
 #[test]
+fn long_chains_and_circles_of_redirects_are_followed_once() {
+    const LENGTH: usize = 20_000;
+    let text = |last: &str| -> String {
+        let line = |n: usize| {
+            let to = if n + 1 == LENGTH { last.to_owned() } else { format!("/p{}", n + 1) };
+            format!("[[redirect]]\nfrom='/p{n}'\nto='{to}'\n")
+        };
+        (0..LENGTH).map(line).collect()
+    };
+    let read = |text: String| {
+        let mut files = Files::new();
+        files.insert("redirects.toml", text.into_bytes()).unwrap();
+        Redirects::parse(&files).unwrap()
+    };
+    let start = std::time::Instant::now();
+    let chain = read(text("/end"));
+    assert!(chain.iter().all(|(from, _)| chain.follow(from) == Ok("/end")));
+    let circle = read(text("/p0"));
+    assert!(circle.iter().all(|(from, _)| circle.circle(from) == Some(0)));
+    assert_eq!(circle.follow("/p7").unwrap_err().len(), LENGTH + 1);
+    assert!(start.elapsed() < std::time::Duration::from_secs(15), "{:?}", start.elapsed());
+}
+
+#[test]
 fn mapping_moves_fields() {
     let mapping = Mapping::parse(
         "map.toml",

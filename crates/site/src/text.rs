@@ -3,8 +3,12 @@
 use comrak::Options;
 use serde_json::Value;
 
-/// Markdown as HTML that is safe to show: raw HTML is left out, links keep to http, https, mailto and tel.
+/// Markdown as HTML that is safe to show: raw HTML is left out, links keep to http, https, mailto and tel. A text that would
+/// take too long to parse (see [`ashlar_model::check_markdown`]) is shown as it was written.
 pub fn markdown(text: &str) -> String {
+    if ashlar_model::check_markdown(text).is_err() {
+        return as_written(text);
+    }
     let mut options = Options::default();
     options.extension.table = true;
     options.extension.strikethrough = true;
@@ -16,6 +20,22 @@ pub fn markdown(text: &str) -> String {
         .url_schemes(["http", "https", "mailto", "tel"].into())
         .clean(&html)
         .to_string()
+}
+
+/// A text with its line breaks and nothing else.
+fn as_written(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    out.push_str("<pre>");
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            c => out.push(c),
+        }
+    }
+    out.push_str("</pre>");
+    out
 }
 
 /// An amount in minor units, as people of a locale write it; without cents when there are none.
@@ -99,6 +119,46 @@ mod tests {
             "{html}"
         );
         assert!(html.contains("href=\"/en/x\""), "{html}");
+    }
+
+    #[test]
+    fn markdown_that_would_take_too_long_is_shown_as_written() {
+        let start = std::time::Instant::now();
+        let repeat = |s: &str| s.repeat(50_000 / s.len());
+        for text in [
+            repeat(">"),
+            repeat("- "),
+            repeat("*a "),
+            repeat("**a *"),
+            repeat("["),
+            repeat("[a]("),
+            repeat("[a](<b> 'c"),
+            repeat("!["),
+            repeat("`a``"),
+            repeat("<!--"),
+            repeat("<?"),
+            repeat("'\""),
+            repeat("~a "),
+            repeat("[a]["),
+            format!("{}a{}", "*".repeat(25_000), "*".repeat(25_000)),
+            format!("{}\n{}\n{}", "|a".repeat(500), "|-".repeat(500), "|\n".repeat(5_000)),
+        ] {
+            let html = markdown(&text);
+            assert!(html.len() < 50 * text.len(), "{} became {}", text.len(), html.len());
+        }
+        assert_eq!(
+            markdown(&format!("{}<b>&", ">".repeat(3_000))),
+            format!("<pre>{}&lt;b&gt;&amp;</pre>", "&gt;".repeat(3_000))
+        );
+        // As much as the bounds let through.
+        for text in [
+            "> ".repeat(60),
+            format!("{}a{}", "*".repeat(3_400), "*".repeat(3_400)),
+            repeat("[^a] ")[..20_000].to_owned(),
+        ] {
+            markdown(&text);
+        }
+        assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
     }
 
     #[test]

@@ -80,6 +80,17 @@ impl Json {
         Some(here)
     }
 
+    /// About what a copy takes.
+    pub(crate) fn bytes(&self) -> usize {
+        const EACH: usize = 32;
+        EACH + match self {
+            Self::Text(text) => text.len(),
+            Self::List(items) => items.iter().map(Self::bytes).sum(),
+            Self::Object(members) => members.iter().map(|(name, v)| EACH + name.len() + v.bytes()).sum(),
+            _ => 0,
+        }
+    }
+
     /// What kind of value it is, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

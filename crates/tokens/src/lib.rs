@@ -28,12 +28,15 @@ pub use config::{
     CONFIG, Config, Contrast, Divergence, Layers, Motion, Names, Near, Severity, Target, Tolerance,
 };
 pub use diff::{Change, Diff, diff};
-pub use outputs::{BuildOptions, Output, OutputFile, build, css_name};
+pub use outputs::{BuildOptions, OUTPUT_BYTES_MAX, Output, OutputFile, build, css_name};
 pub use package::{Note, Package, changelog, pack};
-pub use resolve::{Combination, Resolved, Token};
-pub use resolver::Fetch;
+pub use resolve::{Combination, EXPANDED_BYTES_MAX, HOPS_MAX, Resolved, Token, VARIANTS_MAX};
+pub use resolver::{Fetch, READ_BYTES_MAX, SOURCES_MAX};
 pub use rules::{Checked, check};
-pub use source::{Deprecation, FILE_BYTES_MAX, MODIFIERS_MAX, Modifier, SourceFile, TOKENS_MAX, TokenSet};
+pub use source::{
+    DEFINITIONS_MAX, Deprecation, EXTENDS_MAX, FILE_BYTES_MAX, MODIFIERS_MAX, Modifier, NAME_BYTES_MAX,
+    SourceFile, TOKENS_MAX, TokenSet,
+};
 pub use value::{Border, Dimension, Shadow, Stop, StrokeStyle, Transition, Type, Typography, Unit, Value};
 pub use variables::variables;
 pub use version::{Bump, Version};

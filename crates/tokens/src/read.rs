@@ -169,9 +169,13 @@ impl<'a> Reader<'_, 'a> {
                 }))
             }
             Type::Text => match self.literal(json)? {
-                Json::Text(text) => Value::Text(text.as_ref().into()),
+                Json::Text(text) => {
+                    self.work.spend(text.len())?;
+                    Value::Text(text.as_ref().into())
+                }
                 Json::Number(number) => Value::Text(number.to_string().into()),
                 Json::List(items) if items.iter().all(|i| i.text().is_some()) => {
+                    self.work.spend(items.iter().filter_map(Json::text).map(|t| 2 + t.len()).sum())?;
                     Value::Text(items.iter().filter_map(Json::text).collect::<Vec<_>>().join(", ").into())
                 }
                 other => return Err(wrong(other, "a text", "\"…\"")),
@@ -338,13 +342,21 @@ impl<'a> Reader<'_, 'a> {
     fn family(&mut self, json: &'a Json) -> Result<Vec<Box<str>>, Wrong> {
         const FORM: &str = "\"Inter\" or [\"Inter\", \"sans-serif\"]";
         match self.literal(json)? {
-            Json::Text(text) => Ok(vec![text.as_ref().into()]),
+            Json::Text(text) => {
+                self.work.spend(text.len())?;
+                Ok(vec![text.as_ref().into()])
+            }
             Json::List(items) if !items.is_empty() => {
                 let mut families = Vec::new();
                 for item in items {
                     match self.literal(item)? {
-                        Json::Text(text) => families.push(text.as_ref().into()),
+                        Json::Text(text) => {
+                            self.work.spend(16 + text.len())?;
+                            families.push(text.as_ref().into());
+                        }
                         Json::List(more) => {
+                            self.work
+                                .spend(more.iter().filter_map(Json::text).map(|t| 16 + t.len()).sum())?;
                             families.extend(more.iter().filter_map(Json::text).map(Into::into))
                         }
                         other => return Err(wrong(other, "a font family", FORM)),
@@ -423,7 +435,10 @@ impl<'a> Reader<'_, 'a> {
                 .ok_or_else(|| wrong(here, "a stroke style", FORM)),
             here @ Json::Object(_) => {
                 let dashes = self.part(here, "dashArray", |r, j| match r.literal(j)? {
-                    Json::List(items) if !items.is_empty() => items.iter().map(|i| r.dimension(i)).collect(),
+                    Json::List(items) if !items.is_empty() => {
+                        r.work.spend(items.len() * size_of::<Dimension>())?;
+                        items.iter().map(|i| r.dimension(i)).collect()
+                    }
                     other => Err(wrong(other, "a dash array", "a list of dimensions")),
                 })?;
                 let cap = self.part(here, "lineCap", |r, j| match r.literal(j)?.text() {
@@ -441,44 +456,75 @@ impl<'a> Reader<'_, 'a> {
     fn shadows(&mut self, json: &'a Json) -> Result<Vec<Shadow>, Wrong> {
         const FORM: &str = "{ \"color\", \"offsetX\", \"offsetY\", \"blur\", \"spread\" } or a list of these";
         match self.literal(json)? {
-            Json::List(items) if !items.is_empty() => {
+            list @ Json::List(items) if !items.is_empty() => {
                 let mut all = Vec::new();
-                for (at, item) in items.iter().enumerate() {
-                    all.append(&mut self.shadows(item).map_err(|w| w.inside(&at.to_string()))?);
-                }
+                self.entered(json, list, |r| {
+                    for (at, item) in items.iter().enumerate() {
+                        all.append(&mut r.shadows(item).map_err(|w| w.inside(&at.to_string()))?);
+                    }
+                    Ok(())
+                })?;
                 Ok(all)
             }
-            here @ Json::Object(_) => Ok(vec![Shadow {
-                color: self.part(here, "color", Self::color)?,
-                x: self.part(here, "offsetX", Self::dimension)?,
-                y: self.part(here, "offsetY", Self::dimension)?,
-                blur: self.part(here, "blur", Self::dimension)?,
-                spread: self
-                    .optional(here, "spread", Self::dimension)?
-                    .unwrap_or(Dimension { value: 0.0, unit: Unit::Px }),
-                inset: matches!(here.get("inset"), Some(Json::Bool(true))),
-            }]),
+            here @ Json::Object(_) => {
+                self.work.spend(size_of::<Shadow>())?;
+                Ok(vec![Shadow {
+                    color: self.part(here, "color", Self::color)?,
+                    x: self.part(here, "offsetX", Self::dimension)?,
+                    y: self.part(here, "offsetY", Self::dimension)?,
+                    blur: self.part(here, "blur", Self::dimension)?,
+                    spread: self
+                        .optional(here, "spread", Self::dimension)?
+                        .unwrap_or(Dimension { value: 0.0, unit: Unit::Px }),
+                    inset: matches!(here.get("inset"), Some(Json::Bool(true))),
+                }])
+            }
             other => Err(wrong(other, "a shadow", FORM)),
         }
     }
 
     fn stops(&mut self, json: &'a Json) -> Result<Vec<Stop>, Wrong> {
         const FORM: &str = "a list of { \"color\", \"position\" }";
-        let Json::List(items) = self.literal(json)? else { return Err(wrong(json, "a gradient", FORM)) };
+        let list = self.literal(json)?;
+        let Json::List(items) = list else { return Err(wrong(json, "a gradient", FORM)) };
         let mut stops = Vec::new();
-        for (at, item) in items.iter().enumerate() {
-            let inside = |w: Wrong| w.inside(&at.to_string());
-            match self.literal(item).map_err(inside)? {
-                // A reference inside a gradient may be a gradient itself.
-                here @ Json::List(_) => stops.append(&mut self.stops(here).map_err(inside)?),
-                here @ Json::Object(_) => stops.push(Stop {
-                    color: self.part(here, "color", Self::color).map_err(inside)?,
-                    position: self.part(here, "position", Self::number).map_err(inside)?.clamp(0.0, 1.0),
-                }),
-                other => return Err(inside(wrong(other, "a colour of a gradient", FORM))),
+        self.entered(json, list, |r| {
+            for (at, item) in items.iter().enumerate() {
+                let inside = |w: Wrong| w.inside(&at.to_string());
+                match r.literal(item).map_err(inside)? {
+                    // A reference inside a gradient may be a gradient itself.
+                    Json::List(_) => stops.append(&mut r.stops(item).map_err(inside)?),
+                    here @ Json::Object(_) => {
+                        r.work.spend(size_of::<Stop>())?;
+                        stops.push(Stop {
+                            color: r.part(here, "color", Self::color).map_err(inside)?,
+                            position: r.part(here, "position", Self::number).map_err(inside)?.clamp(0.0, 1.0),
+                        });
+                    }
+                    other => return Err(inside(wrong(other, "a colour of a gradient", FORM))),
+                }
             }
-        }
+            Ok(())
+        })?;
         Ok(stops)
+    }
+
+    /// Reads a list whose items may refer to lists of the same kind, this one among them.
+    fn entered(
+        &mut self,
+        from: &'a Json,
+        list: &'a Json,
+        read: impl FnOnce(&mut Self) -> Result<(), Wrong>,
+    ) -> Result<(), Wrong> {
+        // The value of a token itself is entered already.
+        let outermost = std::ptr::eq(list, &self.def.value) && std::ptr::eq(from, list);
+        if outermost {
+            return read(self);
+        }
+        self.work.open(list, from)?;
+        let done = read(self);
+        self.work.close();
+        done
     }
 }
 

@@ -11,10 +11,19 @@ use crate::{
     source::{Def, Deprecation, Link, Modifier, Ref, TokenSet, reference, references},
 };
 
-/// The most contexts one token may depend on at once.
-const VARIANTS_MAX: u64 = 4_096;
+/// The most combinations of contexts that one token may depend on.
+pub const VARIANTS_MAX: u64 = 4_096;
+/// The most comparisons of one combination with another, over all tokens of a set: what building them takes.
+const PAIRS_MAX: u64 = 200_000_000;
 /// The most references that lead from one to the next.
-const HOPS_MAX: usize = 100;
+pub const HOPS_MAX: usize = 100;
+/// The most steps along references that one value may take.
+const STEPS_MAX: usize = 20_000;
+/// The most bytes, by estimate, that all values of a set take in all their combinations, with references followed.
+pub const EXPANDED_BYTES_MAX: usize = 256 << 20;
+/// The most references for which a name that is near is looked for, and the longest of them.
+const NEAR_MAX: usize = 50;
+const NEAR_CHARS_MAX: usize = 100;
 
 /// A combination of contexts: one number in which each modifier has a digit, 0 for its default context.
 pub type Combination = u64;
@@ -147,6 +156,11 @@ impl Resolved {
         })
     }
 
+    /// How many combinations the modifiers in `mask` have.
+    pub(crate) fn variants(&self, mask: u32) -> u64 {
+        variants(&self.modifiers, mask)
+    }
+
     /// Every combination of the modifiers in `mask`, the default first.
     pub fn combinations(&self, mask: u32) -> Vec<Combination> {
         combinations(&self.modifiers, &self.strides, mask)
@@ -169,6 +183,12 @@ fn restrict(modifiers: &[Modifier], strides: &[u64], combination: Combination, m
         .filter(|(at, _)| mask & (1 << at) != 0)
         .map(|(_, (m, stride))| (combination / stride) % m.contexts.len() as u64 * stride)
         .sum()
+}
+
+/// How many combinations the modifiers in `mask` have.
+fn variants(modifiers: &[Modifier], mask: u32) -> u64 {
+    let counts = modifiers.iter().enumerate().filter(|(at, _)| mask & (1 << at) != 0);
+    counts.fold(1, |all, (_, m)| u64::saturating_mul(all, m.contexts.len() as u64))
 }
 
 fn combinations(modifiers: &[Modifier], strides: &[u64], mask: u32) -> Vec<Combination> {
@@ -206,30 +226,49 @@ impl TokenSet {
             findings: Vec::new(),
             told: FxHashSet::default(),
             notes: Notes::default(),
+            trail: Vec::new(),
+            open: Vec::new(),
+            steps: 0,
+            bytes_left: EXPANDED_BYTES_MAX,
+            near_left: NEAR_MAX,
         };
         let mut resolved =
             Resolved { name: self.name.clone(), modifiers: self.modifiers.clone(), ..Resolved::default() };
         let mut positions: Vec<Option<u32>> = vec![None; self.tokens.len()];
         let mut tokens = Vec::with_capacity(self.tokens.len());
         // Tokens that the same modifiers change mostly stand together.
+        let mut pairs_left = PAIRS_MAX;
         let (mut mask, mut own) = (0, combinations(&self.modifiers, &strides, 0));
         for (at, defs) in self.tokens.iter().enumerate() {
-            if masks[at] != mask {
-                mask = masks[at];
-                own = combinations(&self.modifiers, &strides, mask);
-            }
-            if own.len() as u64 > VARIANTS_MAX {
+            let count = variants(&self.modifiers, masks[at]);
+            if count > VARIANTS_MAX {
                 let place = self.place_of(&defs.defs[0], &defs.name, "");
                 work.findings.push(Finding::error(
                     "token-contexts",
                     place,
                     format!(
-                        "`{}` depends on {} combinations of contexts; {VARIANTS_MAX} are the most.",
-                        defs.name,
-                        own.len()
+                        "`{}` depends on {count} combinations of contexts; {VARIANTS_MAX} are the most.",
+                        defs.name
                     ),
                 ));
                 continue;
+            }
+            let Some(left) = pairs_left.checked_sub(count.saturating_mul(count)) else {
+                let place = self.place_of(&defs.defs[0], &defs.name, "");
+                let message = format!(
+                    "The tokens from `{}` on depend on too many combinations of contexts: {count} for this one.",
+                    defs.name
+                );
+                work.findings.push(
+                    Finding::error("token-contexts", place, message)
+                        .help("let fewer modifiers change the same tokens"),
+                );
+                break;
+            };
+            pairs_left = left;
+            if masks[at] != mask {
+                mask = masks[at];
+                own = combinations(&self.modifiers, &strides, mask);
             }
             let mut variants = Vec::with_capacity(own.len());
             let mut ty = None;
@@ -339,23 +378,27 @@ impl TokenSet {
         if self.modifiers.is_empty() {
             return masks;
         }
-        // Aliases mostly point backwards, so that a few rounds are enough; the masks only grow.
-        loop {
-            let mut changed = false;
-            for order in [0, 1] {
-                for step in 0..uses.len() {
-                    let at = if order == 0 { step } else { uses.len() - 1 - step };
-                    let mask = uses[at].iter().fold(masks[at], |mask, used| mask | masks[*used as usize]);
-                    changed |= mask != masks[at];
-                    masks[at] = mask;
+        // A change goes on to those that use the token; each mask grows at most once for every modifier.
+        let mut users: Vec<Vec<u32>> = vec![Vec::new(); uses.len()];
+        for (at, used) in uses.iter().enumerate() {
+            used.iter().for_each(|used| users[*used as usize].push(at as u32));
+        }
+        let mut waiting: Vec<u32> = (0..uses.len() as u32).filter(|at| masks[*at as usize] != 0).collect();
+        while let Some(at) = waiting.pop() {
+            for user in &users[at as usize] {
+                let grown = masks[*user as usize] | masks[at as usize];
+                if grown != masks[*user as usize] {
+                    masks[*user as usize] = grown;
+                    waiting.push(*user);
                 }
             }
-            if !changed {
-                return masks;
-            }
         }
+        masks
     }
 }
+
+/// About what one value takes.
+const VALUE_BYTES: usize = 64;
 
 type Outcome = Option<(u32, Type)>;
 
@@ -373,9 +416,52 @@ pub(crate) struct Work<'a> {
     findings: Vec<Finding>,
     told: FxHashSet<(Box<str>, String)>,
     pub(crate) notes: Notes,
+    /// The tokens whose values are being followed, for messages.
+    trail: Vec<u32>,
+    /// The lists that are being read, with the token that each stands in.
+    open: Vec<(*const Json, String)>,
+    /// Steps along references that the present value has taken.
+    steps: usize,
+    bytes_left: usize,
+    near_left: usize,
 }
 
 impl<'a> Work<'a> {
+    /// Takes what a part of a value needs.
+    pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), Wrong> {
+        match self.bytes_left.checked_sub(bytes) {
+            Some(left) => {
+                self.bytes_left = left;
+                Ok(())
+            }
+            None => {
+                self.bytes_left = 0;
+                Err(Wrong::new(
+                    "token-expansion",
+                    format!("The values of this set take more than {EXPANDED_BYTES_MAX} bytes when all references are followed."),
+                )
+                .help("refer to composite values less often, or split the set"))
+            }
+        }
+    }
+
+    /// Enters a list that may refer to other lists.
+    pub(crate) fn open(&mut self, list: &Json, from: &Json) -> Result<(), Wrong> {
+        let name = reference(from).map_or_else(String::new, |r| r.token.into_owned());
+        let known = self.open.iter().position(|(known, _)| std::ptr::eq(*known, list));
+        if known.is_none() && self.open.len() < HOPS_MAX {
+            self.open.push((list, name));
+            return Ok(());
+        }
+        let names = self.open[known.unwrap_or(0)..].iter().map(|(_, name)| name.as_str());
+        let names: Vec<&str> = names.chain([name.as_str()]).filter(|n| !n.is_empty()).collect();
+        Err(circle(&names))
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.open.pop();
+    }
+
     fn active(&self, token: u32, combination: Combination) -> Option<&'a Def> {
         let applies = |def: &&Def| {
             def.when.iter().all(|(m, c)| {
@@ -493,7 +579,11 @@ impl<'a> Work<'a> {
             self.tell(name, def, wrong);
             return None;
         };
-        match read(self, def, ty, &def.value, combination) {
+        self.steps = 0;
+        let open = std::mem::replace(&mut self.open, vec![(&def.value, name.to_owned())]);
+        let value = self.spend(VALUE_BYTES).and_then(|()| read(self, def, ty, &def.value, combination));
+        self.open = open;
+        match value {
             Ok(value) => {
                 self.values.push(value);
                 Some((self.values.len() as u32 - 1, ty))
@@ -505,17 +595,24 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn dangling(&self, target: &str) -> Wrong {
-        let is_group =
-            self.set.tokens.iter().any(|t| t.name.strip_prefix(target).is_some_and(|r| r.starts_with('.')));
+    fn dangling(&mut self, target: &str) -> Wrong {
+        let is_group = self.near_left > 0
+            && self
+                .set
+                .tokens
+                .iter()
+                .any(|t| t.name.strip_prefix(target).is_some_and(|r| r.starts_with('.')));
         if is_group {
             return Wrong::new("token-alias", format!("`{{{target}}}` is a group, not a token."))
                 .help(format!("refer to a token in it, such as `{{{target}.$root}}` if it has one"));
         }
+        let looked = self.near_left > 0 && target.len() <= NEAR_CHARS_MAX;
+        self.near_left -= usize::from(looked);
         let nearest = self
             .set
             .tokens
             .iter()
+            .filter(|t| looked && t.name.len() <= 2 * NEAR_CHARS_MAX)
             .map(|t| (distance(&t.name, target), &t.name))
             .filter(|(d, _)| *d <= 3 && d * 2 < target.len())
             .min();
@@ -528,8 +625,15 @@ impl<'a> Work<'a> {
 
     /// Follows references until there is a literal. Parts inside it can still be references.
     pub(crate) fn literal(&mut self, json: &'a Json, combination: Combination) -> Result<&'a Json, Wrong> {
+        let start = self.trail.len();
+        let found = self.follow(json, combination);
+        self.trail.truncate(start);
+        found
+    }
+
+    fn follow(&mut self, json: &'a Json, combination: Combination) -> Result<&'a Json, Wrong> {
         let mut here = json;
-        for _ in 0..HOPS_MAX {
+        loop {
             let Some(Ref { token, part }) = reference(here) else {
                 if let Json::Object(members) = here
                     && let Some((_, to)) = members.iter().find(|(n, _)| &**n == "$ref")
@@ -544,6 +648,24 @@ impl<'a> Work<'a> {
                 return Ok(here);
             };
             let Some(at) = self.set.position(&token) else { return Err(self.dangling(&token)) };
+            self.steps += 1;
+            if self.steps > STEPS_MAX {
+                return Err(Wrong::new(
+                    "token-expansion",
+                    format!("One value takes more than {STEPS_MAX} references to be read."),
+                )
+                .help("refer to composite values less often"));
+            }
+            if self.trail.len() >= HOPS_MAX {
+                let from = self.trail.iter().rposition(|t| *t == at).unwrap_or(0);
+                let names: Vec<&str> = self.trail[from..]
+                    .iter()
+                    .chain([&at])
+                    .map(|t| &*self.set.tokens[*t as usize].name)
+                    .collect();
+                return Err(circle(&names));
+            }
+            self.trail.push(at);
             let Some(target) = self.active(at, combination) else {
                 return Err(Wrong::new(
                     "token-alias",
@@ -564,9 +686,21 @@ impl<'a> Work<'a> {
             }
             here = value;
         }
-        Err(Wrong::new("token-cycle", "The references of this value run in a circle.")
-            .help("give one of them a value of its own"))
     }
+}
+
+/// References that lead back to where they began, or that do not end.
+fn circle(names: &[&str]) -> Wrong {
+    const SHOWN: usize = 12;
+    let wrong = match (names.first(), names.last()) {
+        (Some(first), Some(last)) if first == last => {
+            let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(" → ");
+            let rest = if names.len() > SHOWN { " → …" } else { "" };
+            Wrong::new("token-cycle", format!("The references run in a circle: {shown}{rest}."))
+        }
+        _ => Wrong::new("token-cycle", format!("More than {HOPS_MAX} references lead from one to the next.")),
+    };
+    wrong.help("give one of them a value of its own")
 }
 
 fn has_literal(json: &Json) -> bool {

@@ -4,8 +4,13 @@ use ashlar_model::Finding;
 
 use crate::{
     json::Json,
-    source::{FILE_BYTES_MAX, Layer, MODIFIERS_MAX, Modifier, SourceFile, TokenSet},
+    source::{FILE_BYTES_MAX, FINDINGS_MAX, Layer, MODIFIERS_MAX, Modifier, SourceFile, TokenSet},
 };
+
+/// The most sources that a resolver document names, in sets, contexts and sets inside sets.
+pub const SOURCES_MAX: usize = 4_096;
+/// The most bytes of token files that are read for one set; a file counts each time it is named.
+pub const READ_BYTES_MAX: usize = 256 << 20;
 
 /// Gives the text of a file by its path relative to the resolver document (or the directory); `Err` says why not.
 pub type Fetch<'a> = &'a dyn Fn(&str) -> Result<String, String>;
@@ -66,10 +71,20 @@ struct Reading {
     modifiers: Vec<Modifier>,
     layers: Vec<Layer>,
     findings: Vec<Finding>,
+    /// Bytes that were parsed, and sources that were looked at; a file counts each time it is named.
+    read_bytes: usize,
+    sources: usize,
+    told_too_much: bool,
 }
 
 impl Reading {
     fn parse(&mut self, at: usize) -> Option<Json> {
+        let bytes = self.files[at].text.len();
+        self.read_bytes += bytes;
+        if self.read_bytes > READ_BYTES_MAX && self.read_bytes > bytes {
+            self.too_much();
+            return None;
+        }
         let SourceFile { path, text } = &mut self.files[at];
         if text.len() > FILE_BYTES_MAX {
             let message =
@@ -96,7 +111,24 @@ impl Reading {
         }
     }
 
+    /// Says once that the document names too much.
+    fn too_much(&mut self) {
+        if !self.told_too_much {
+            self.told_too_much = true;
+            // This one is said, however many others there are.
+            self.findings.truncate(FINDINGS_MAX - 1);
+            self.error(
+                "/resolutionOrder",
+                format!("The document names more than {SOURCES_MAX} sources, or more than {READ_BYTES_MAX} bytes of them."),
+                "name each file once, in the set or context that needs it",
+            );
+        }
+    }
+
     fn error(&mut self, pointer: &str, message: impl Into<String>, help: &str) {
+        if self.findings.len() >= FINDINGS_MAX {
+            return;
+        }
         let file = &self.files[0];
         let place = format!("{}:{} {pointer}", file.path, ashlar_model::line_of(&file.text, pointer));
         self.findings.push(Finding::error("token-resolver", place, message).help(help));
@@ -177,6 +209,12 @@ impl Reading {
         }
     }
 
+    /// Counts tokens that stand in the document itself; `false` when they are too many.
+    fn copied(&mut self, source: &Json) -> bool {
+        self.read_bytes += source.bytes();
+        self.read_bytes <= READ_BYTES_MAX
+    }
+
     fn modifier(&mut self, document: &Json, name: &str, body: &Json, base: &str, fetch: Fetch<'_>) {
         let Some(Json::Object(contexts)) = body.get("contexts") else {
             return self.error(
@@ -241,14 +279,19 @@ impl Reading {
     ) {
         for (at, source) in sources.iter().enumerate() {
             let pointer = format!("{base}/{at}");
+            self.sources += 1;
+            if self.sources > SOURCES_MAX || self.told_too_much {
+                return self.too_much();
+            }
             let Some(to) = source.get("$ref").and_then(Json::text) else {
                 match source {
-                    Json::Object(_) => self.layers.push(Layer {
+                    Json::Object(_) if self.copied(source) => self.layers.push(Layer {
                         file: 0,
                         base: pointer,
                         when: when.to_vec(),
                         json: source.clone(),
                     }),
+                    Json::Object(_) => return self.too_much(),
                     other => {
                         let kind = other.kind();
                         self.error(

@@ -8,6 +8,9 @@ use crate::{
     contrast_ratio, delta_e_2000,
 };
 
+/// The most pairs of colours that one rule compares, in all contexts.
+const COMPARED_MAX: u64 = 5_000_000;
+
 /// What the rules found, and figures.
 #[derive(Debug, Default)]
 pub struct Checked {
@@ -205,10 +208,22 @@ impl<'a> Checker<'a> {
             })
             .collect();
         colors.sort_by(|a, b| a.0[0].total_cmp(&b.0[0]));
+        let (mut left, mut told) = (COMPARED_MAX, 0);
         for (at, (lab, alpha, token)) in colors.iter().enumerate() {
             for (other_lab, other_alpha, other) in
                 colors[at + 1..].iter().take_while(|c| c.0[0] - lab[0] < limit * 1.75)
             {
+                if left == 0 || told >= crate::source::FINDINGS_MAX {
+                    let message =
+                        "The base colours are too many, or too much alike, to be compared all.".to_owned();
+                    return self.error(
+                        "token-near-duplicate",
+                        token,
+                        message,
+                        "put fewer colours into the base layer, or set `near.delta_e = 0` in tokens.toml",
+                    );
+                }
+                left -= 1;
                 let excepted = self.config.near.except.iter().any(|[a, b]| {
                     (a.as_str(), b.as_str()) == (&*token.name, &*other.name)
                         || (b.as_str(), a.as_str()) == (&*token.name, &*other.name)
@@ -217,6 +232,7 @@ impl<'a> Checker<'a> {
                 if excepted || difference >= limit || (alpha - other_alpha).abs() > 0.01 {
                     continue;
                 }
+                told += 1;
                 // Told at the one that stands further down: it is probably the newer one.
                 let (first, second) =
                     if token.place() <= other.place() { (token, other) } else { (other, token) };
@@ -242,7 +258,7 @@ impl<'a> Checker<'a> {
     }
 
     fn contrast(&mut self) {
-        let (mut pairs, mut least) = (0_usize, f64::INFINITY);
+        let (mut pairs, mut least, mut judged) = (0_usize, f64::INFINITY, 0_u64);
         for rule in &self.config.contrast {
             let over =
                 rule.over.as_deref().map(|name| self.named("[[contrast]] over", std::iter::once(name)));
@@ -253,6 +269,19 @@ impl<'a> Checker<'a> {
                 for background in &backgrounds {
                     let mask = foreground.modifiers | background.modifiers | over.map_or(0, |o| o.modifiers);
                     let mut broken = Vec::new();
+                    let count = self.resolved.variants(mask);
+                    judged = judged.saturating_add(count);
+                    if judged > COMPARED_MAX {
+                        let message = format!(
+                            "`{}` on `{}` cannot be judged: the pairs and contexts of these rules are more than {COMPARED_MAX} together.",
+                            foreground.name, background.name
+                        );
+                        return self.rule(
+                            "[[contrast]]",
+                            message,
+                            "name fewer tokens, or tokens that fewer modifiers change",
+                        );
+                    }
                     for combination in self.resolved.combinations(mask) {
                         let (Some(front), Some(back)) =
                             (self.color(foreground, combination), self.color(background, combination))

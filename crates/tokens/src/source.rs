@@ -11,6 +11,14 @@ pub const TOKENS_MAX: usize = 200_000;
 pub const MODIFIERS_MAX: usize = 16;
 /// The deepest group.
 const DEPTH_MAX: usize = 64;
+/// The longest name of a token with its groups, in bytes.
+pub const NAME_BYTES_MAX: usize = 1_000;
+/// The most groups with `$extends`, and the most that extend one another.
+pub const EXTENDS_MAX: usize = 2_000;
+const EXTENDS_DEPTH_MAX: usize = 64;
+/// The most definitions of all tokens together, and of one.
+pub const DEFINITIONS_MAX: usize = 1_000_000;
+const DEFINITIONS_OF_ONE_MAX: usize = 1_000;
 /// The most findings that are told.
 pub(crate) const FINDINGS_MAX: usize = 200;
 
@@ -152,6 +160,9 @@ pub struct TokenSet {
     pub(crate) layers: Vec<(u32, String)>,
     groups: FxHashMap<Box<str>, Type>,
     extends: Vec<Extends>,
+    /// How many definitions there are, and whether it was told that there are too many.
+    definitions: usize,
+    told_definitions: bool,
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -329,6 +340,18 @@ impl TokenSet {
                 });
                 continue;
             }
+            if group.path.len() + 1 + name.len() > NAME_BYTES_MAX {
+                let path = group.path.clone();
+                self.tell(|set| {
+                    Finding::error(
+                        "token-name",
+                        set.place(layer, &path, ""),
+                        format!("A name with its groups has more than {NAME_BYTES_MAX} bytes."),
+                    )
+                    .help("use shorter names")
+                });
+                continue;
+            }
             let path = if group.path.is_empty() {
                 name.into_owned()
             } else {
@@ -475,12 +498,42 @@ impl TokenSet {
             }
         };
         let defs = &mut self.tokens[at].defs;
+        if self.definitions >= DEFINITIONS_MAX || defs.len() >= DEFINITIONS_OF_ONE_MAX {
+            if !self.told_definitions {
+                self.told_definitions = true;
+                let name = self.tokens[at].name.clone();
+                self.tell(|_| {
+                    Finding::error(
+                        "token-too-many",
+                        name,
+                        format!(
+                            "A set may have {DEFINITIONS_MAX} definitions of tokens, and {DEFINITIONS_OF_ONE_MAX} of one; groups that extend others define all of theirs again."
+                        ),
+                    )
+                    .help("extend smaller groups, or less often")
+                });
+            }
+            return;
+        }
+        self.definitions += 1;
         if first { defs.insert(0, def) } else { defs.push(def) }
     }
 
     /// Copies what groups inherit, so that nothing behind this knows of `$extends`.
     fn extend(&mut self) {
-        let extends = std::mem::take(&mut self.extends);
+        let mut extends = std::mem::take(&mut self.extends);
+        if extends.len() > EXTENDS_MAX {
+            let Extends { group, layer, .. } = &extends[EXTENDS_MAX];
+            self.tell(|set| {
+                Finding::error(
+                    "token-extends",
+                    set.place(*layer, group, "/$extends"),
+                    format!("More than {EXTENDS_MAX} groups extend others."),
+                )
+                .help("extend a group once, and refer to its tokens")
+            });
+            extends.truncate(EXTENDS_MAX);
+        }
         let mut done = vec![false; extends.len()];
         for at in 0..extends.len() {
             let mut path = FxHashSet::default();
@@ -508,6 +561,18 @@ impl TokenSet {
             });
             return;
         }
+        if path.len() > EXTENDS_DEPTH_MAX {
+            done[at] = true;
+            self.tell(|set| {
+                Finding::error(
+                    "token-extends",
+                    set.place(*layer, group, "/$extends"),
+                    format!("More than {EXTENDS_DEPTH_MAX} groups extend one another."),
+                )
+                .help("extend the last of them directly")
+            });
+            return;
+        }
         // What the target inherits itself comes first, and so does what is inherited inside it.
         for (other, e) in all.iter().enumerate() {
             if other != at && (inside(&e.group, target) || inside(target, &e.group)) {
@@ -523,7 +588,9 @@ impl TokenSet {
         let inherited: Vec<(String, Vec<Def>)> = self
             .tokens
             .iter()
-            .filter_map(|t| Some((format!("{group}.{}", t.name.strip_prefix(&prefix)?), t)))
+            .filter_map(|t| Some((t.name.strip_prefix(&prefix)?, t)))
+            .filter(|(rest, _)| group.len() + 1 + rest.len() <= NAME_BYTES_MAX)
+            .map(|(rest, token)| (format!("{group}.{rest}"), token))
             .map(|(name, token)| {
                 let copy = |def: &Def| {
                     let mut def = def.clone();

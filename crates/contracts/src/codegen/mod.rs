@@ -3,7 +3,7 @@
 mod rust;
 mod typescript;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ashlar_model::{ContractName, TypeName};
 use serde_json::{Map, Value, json};
@@ -221,12 +221,17 @@ struct Reader<'a> {
     contracts: &'a ContractSet,
     /// Reference → name of its type.
     named: BTreeMap<String, String>,
+    /// Names of types, and the last number that was put behind each.
+    taken: BTreeMap<String, usize>,
+    /// The files of contracts.
+    files: BTreeSet<String>,
     waiting: Vec<(String, String)>,
 }
 
 impl<'a> Reader<'a> {
     fn new(contracts: &'a ContractSet) -> Self {
-        Self { contracts, named: BTreeMap::new(), waiting: Vec::new() }
+        let files = contracts.iter().map(crate::Contract::file).collect();
+        Self { contracts, named: BTreeMap::new(), taken: BTreeMap::new(), files, waiting: Vec::new() }
     }
 
     /// The types of everything that was named, and of what that names, by name.
@@ -253,11 +258,12 @@ impl<'a> Reader<'a> {
         let last = pointer.rsplit('/').next().unwrap_or_default();
         let mut name = pascal(&format!("{stem} {last}"));
         let plain = name.clone();
-        let mut number = 2;
-        while self.named.values().any(|n| *n == name) {
+        while self.taken.contains_key(&name) {
+            let number = self.taken.entry(plain.clone()).or_insert(1);
+            *number += 1;
             name = format!("{plain}_{number}");
-            number += 1;
         }
+        self.taken.insert(name.clone(), 1);
         self.named.insert(reference.to_owned(), name.clone());
         self.waiting.push((reference.to_owned(), name.clone()));
         name
@@ -270,7 +276,7 @@ impl<'a> Reader<'a> {
             let to = if to.starts_with('#') { format!("{file}{to}") } else { to.to_owned() };
             let to = to.strip_suffix('#').map(str::to_owned).unwrap_or(to);
             let place = target(file, &to);
-            let known = self.contracts.iter().any(|c| c.file() == place.file);
+            let known = self.files.contains(&place.file);
             parts.push(if known { Type::Named(self.name_of(&to)) } else { Type::Any });
         }
         if let Some(value) = map.get("const") {
@@ -319,13 +325,12 @@ impl<'a> Reader<'a> {
                 }
                 "string" => references(map).map_or(Type::Text, Type::Reference),
                 "array" => {
-                    let mut items: Vec<Type> = map
-                        .get("prefixItems")
-                        .and_then(Value::as_array)
-                        .into_iter()
-                        .flatten()
-                        .map(|s| self.read(s, file, depth + 1))
-                        .collect();
+                    let prefix = map.get("prefixItems").and_then(Value::as_array);
+                    if prefix.is_some_and(|p| p.len() > UNION_MAX) {
+                        return Type::List(Box::new(Type::Any));
+                    }
+                    let mut items: Vec<Type> =
+                        prefix.into_iter().flatten().map(|s| self.read(s, file, depth + 1)).collect();
                     items.extend(map.get("items").map(|s| self.read(s, file, depth + 1)));
                     // `ref` on the array itself means its items.
                     if let Some(types) = references(map) {
@@ -392,19 +397,23 @@ fn union(kinds: Vec<Type>) -> Type {
 /// A value that is several things at once: objects become one object, an object and what is not more precise stay it.
 fn both(parts: Vec<Type>) -> Type {
     let mut members: Vec<Member> = Vec::new();
+    let mut positions: BTreeMap<String, usize> = BTreeMap::new();
     let mut others = Vec::new();
     for part in parts {
         match part {
             Type::Object(more) => {
                 for member in more {
-                    match members.iter_mut().find(|m| m.name == member.name) {
+                    match positions.get(&member.name).and_then(|at| members.get_mut(*at)) {
                         Some(known) => {
                             known.required |= member.required;
                             if known.kind == Type::Any {
                                 known.kind = member.kind;
                             }
                         }
-                        None => members.push(member),
+                        None => {
+                            positions.insert(member.name.clone(), members.len());
+                            members.push(member);
+                        }
                     }
                 }
             }

@@ -8,16 +8,29 @@ mod node;
 mod prove;
 mod witness;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use ashlar_model::Digest;
 use changes::{LOCALIZATION, PROPERTY_ADDED, REFERENCE_TYPES, Walker};
-use node::{Conj, Node};
+use node::{Conj, Node, Work};
 use prove::Prover;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Contract, ContractSet, refs::Documents, validate};
+use crate::{Contract, ContractSet, cost::Cost, refs::Documents, validate};
+
+/// The most steps of one proof that every value of one schema is valid under another. Beyond it the answer is unknown.
+pub const PROOF_STEPS_MAX: u64 = 2_000_000;
+
+/// The most steps of one search for a value that is valid under one schema and not under another.
+pub const SEARCH_STEPS_MAX: u64 = 1_000_000;
 
 /// Whether something holds, as far as can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -141,20 +154,36 @@ struct Side<'a> {
 }
 
 /// Whether every value of `a` is valid under `b`, with why not.
-fn subset(a: &Side<'_>, b: &Side<'_>, lenient: bool) -> (Answer, Vec<String>) {
+fn subset(a: &Side<'_>, b: &Side<'_>, lenient: bool, left: &AtomicU64) -> (Answer, Vec<String>) {
     let (Some(root_a), Some(root_b)) = (a.docs.get(a.file), b.docs.get(b.file)) else {
         return (Answer::Unknown, vec!["a schema is missing".to_owned()]);
     };
-    let node_a = Node { docs: a.docs, file: a.file, value: root_a };
-    let node_b = Node { docs: b.docs, file: b.file, value: root_b };
+    if Cost::read(a.docs, a.file).is_err() || Cost::read(b.docs, b.file).is_err() {
+        return (Answer::Unknown, vec!["a schema refers to itself too often to be compared".to_owned()]);
+    }
+    let allowed = PROOF_STEPS_MAX.min(left.load(Ordering::Relaxed));
+    let work = Work::new(allowed);
+    let node_a = Node { work: &work, docs: a.docs, file: a.file, value: root_a };
+    let node_b = Node { work: &work, docs: b.docs, file: b.file, value: root_b };
     let mut prover = Prover::new(a.docs, b.docs, lenient);
-    if prover.prove(&Conj::of(node_a), node_b) {
+    let proven = prover.prove(&Conj::of(node_a), node_b);
+    let mut reasons = prover.reasons;
+    left.fetch_sub(allowed - work.left(), Ordering::Relaxed);
+    if work.is_spent() {
+        reasons.push(format!("the comparison stopped after {allowed} steps"));
+    } else if proven {
         return (Answer::Yes, Vec::new());
     }
-    let mut reasons = prover.reasons;
-    if let (Ok(valid), Ok(invalid)) = (validate::compile(a.docs, a.file), validate::compile(b.docs, b.file))
-        && let Some(example) = witness::find([node_a, node_b], &valid, &invalid)
-    {
+    let allowed = SEARCH_STEPS_MAX.min(left.load(Ordering::Relaxed));
+    let work = Work::new(allowed);
+    let spent = |work: &Work| left.fetch_sub(allowed - work.left(), Ordering::Relaxed);
+    let (node_a, node_b) = (Node { work: &work, ..node_a }, Node { work: &work, ..node_b });
+    let example = match (validate::compile(a.docs, a.file), validate::compile(b.docs, b.file)) {
+        (Ok(valid), Ok(invalid)) if allowed > 0 => witness::find([node_a, node_b], &valid, &invalid),
+        _ => None,
+    };
+    spent(&work);
+    if let Some(example) = example {
         let mut text = example.to_string();
         if let Some((at, _)) = text.char_indices().nth(300) {
             text.truncate(at);
@@ -167,8 +196,13 @@ fn subset(a: &Side<'_>, b: &Side<'_>, lenient: bool) -> (Answer, Vec<String>) {
 }
 
 /// Whether every value that is valid under the first schema is valid under the second.
-pub(crate) fn every(a: (&Arc<Documents>, &str), b: (&Arc<Documents>, &str)) -> (Answer, Vec<String>) {
-    subset(&Side { docs: a.0, file: a.1 }, &Side { docs: b.0, file: b.1 }, false)
+/// `left` is what may still be done for this and other questions together.
+pub(crate) fn every(
+    a: (&Arc<Documents>, &str),
+    b: (&Arc<Documents>, &str),
+    left: &AtomicU64,
+) -> (Answer, Vec<String>) {
+    subset(&Side { docs: a.0, file: a.1 }, &Side { docs: b.0, file: b.1 }, false, left)
 }
 
 /// Compares two schemas, each a file among its documents.
@@ -190,8 +224,9 @@ pub(crate) fn compare_files(
         }
     }
     let mut changes = walker.changes;
-    let (mut backward, mut reasons) = subset(&a, &b, lenient);
-    let (mut forward, more) = subset(&b, &a, false);
+    let left = AtomicU64::new(u64::MAX);
+    let (mut backward, mut reasons) = subset(&a, &b, lenient, &left);
+    let (mut forward, more) = subset(&b, &a, false, &left);
     // What a field may refer to is no word of JSON Schema, and decides all the same which values hold.
     for change in changes.iter().filter(|c| c.kind == REFERENCE_TYPES) {
         if change.backward == Answer::No {

@@ -1,8 +1,14 @@
 //! Schemas as the prover sees them: nodes, and conjunctions of nodes that apply at one place.
 
+use std::cell::{Cell, RefCell};
+
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Map, Value};
 
-use crate::refs::{Documents, look_up, target};
+use crate::{
+    refs::{Documents, look_up, target},
+    validate::pattern_checker,
+};
 
 /// JSON types as bits; an integer is a number without a fraction, however it is written.
 pub(super) const NULL: u8 = 1;
@@ -36,12 +42,59 @@ pub(super) const ANNOTATIONS: &[&str] = &[
     "contentSchema",
 ];
 
+/// How deep two schemas are compared word by word.
+const SAME_DEPTH_MAX: usize = 120;
+
 /// Conjunctions are flattened no further than this.
 const NODES_MAX: usize = 400;
+
+/// What a comparison may still do. It is counted in steps, not in time, so that the same schemas always get the same answer.
+pub(super) struct Work {
+    left: Cell<u64>,
+    patterns: RefCell<FxHashMap<String, Option<jsonschema::Validator>>>,
+}
+
+impl Work {
+    pub fn new(steps: u64) -> Self {
+        Self { left: Cell::new(steps), patterns: RefCell::default() }
+    }
+
+    /// Takes steps; `false` when none are left. From then on no answer may be trusted.
+    pub fn spend(&self, steps: usize) -> bool {
+        self.left.set(self.left.get().saturating_sub(steps as u64));
+        !self.is_spent()
+    }
+
+    pub fn left(&self) -> u64 {
+        self.left.get()
+    }
+
+    pub fn is_spent(&self) -> bool {
+        self.left.get() == 0
+    }
+
+    /// Whether a pattern of the schema matches a name, by the validator's own reading of patterns; a pattern that cannot
+    /// be read matches nothing.
+    pub fn matches(&self, pattern: &str, name: &str) -> bool {
+        if !self.spend(8 + name.len() / 16) {
+            return false;
+        }
+        let mut patterns = self.patterns.borrow_mut();
+        let known = match patterns.get(pattern) {
+            Some(known) => known,
+            None => {
+                self.spend(1_000);
+                patterns.entry(pattern.to_owned()).or_insert_with(|| pattern_checker(pattern))
+            }
+        };
+        known.as_ref().is_some_and(|v| v.is_valid(&Value::String(name.to_owned())))
+    }
+}
 
 /// A subschema in its file.
 #[derive(Clone, Copy)]
 pub(super) struct Node<'a> {
+    pub work: &'a Work,
     pub docs: &'a Documents,
     pub file: &'a str,
     pub value: &'a Value,
@@ -107,7 +160,7 @@ impl<'a> Node<'a> {
     pub fn referred(&self) -> Option<Self> {
         let place = target(self.file, self.get("$ref")?.as_str()?);
         let (file, _) = self.docs.get_key_value(&place.file)?;
-        Some(Self { docs: self.docs, file, value: look_up(self.docs, &place)? })
+        Some(Self { file, value: look_up(self.docs, &place)?, ..*self })
     }
 }
 
@@ -182,7 +235,10 @@ impl<'a> Conj<'a> {
 
     /// Adds a node with everything that applies at the same place through `$ref` and `allOf`.
     pub fn add(&mut self, node: Node<'a>) {
-        if self.nodes.len() >= NODES_MAX || self.nodes.iter().any(|n| n.address() == node.address()) {
+        if !node.work.spend(1 + self.nodes.len() / 8)
+            || self.nodes.len() >= NODES_MAX
+            || self.nodes.iter().any(|n| n.address() == node.address())
+        {
             return;
         }
         match node.value {
@@ -286,9 +342,12 @@ impl<'a> Conj<'a> {
         let (mut out, mut said) = (Self::any(), false);
         for node in &self.nodes {
             let mut own: Vec<Node<'a>> =
-                node.named("properties").into_iter().filter(|(n, _)| *n == name).map(|(_, s)| s).collect();
+                node.get("properties").and_then(|p| p.get(name)).map(|s| node.at(s)).into_iter().collect();
             own.extend(
-                node.named("patternProperties").into_iter().filter(|(p, _)| matches(p, name)).map(|(_, s)| s),
+                node.named("patternProperties")
+                    .into_iter()
+                    .filter(|(p, _)| node.work.matches(p, name))
+                    .map(|(_, s)| s),
             );
             if own.is_empty() {
                 own.extend(node.rest("additionalProperties", "unevaluatedProperties"));
@@ -314,8 +373,8 @@ impl<'a> Conj<'a> {
     pub fn item(&self, index: usize) -> Self {
         let mut out = Self::any();
         for node in &self.nodes {
-            match node.each("prefixItems").get(index) {
-                Some(s) => out.add(*s),
+            match node.get("prefixItems").and_then(|p| p.get(index)) {
+                Some(s) => out.add(node.at(s)),
                 None => {
                     if let Some(s) = node.rest("items", "unevaluatedItems") {
                         out.add(s);
@@ -327,7 +386,7 @@ impl<'a> Conj<'a> {
     }
 
     pub fn prefix_len(&self) -> usize {
-        self.nodes.iter().map(|n| n.each("prefixItems").len()).max().unwrap_or(0)
+        self.nodes.iter().filter_map(|n| Some(n.get("prefixItems")?.as_array()?.len())).max().unwrap_or(0)
     }
 
     /// Names this conjunction among others.
@@ -339,53 +398,42 @@ impl<'a> Conj<'a> {
     }
 }
 
-/// Whether a pattern of the schema matches a name, by the validator's own reading of patterns; `None` when it cannot be told.
-pub(super) fn matches_surely(pattern: &str, name: &str) -> Option<bool> {
-    let schema = serde_json::json!({ "pattern": pattern });
-    let options = jsonschema::PatternOptions::regex().size_limit(1 << 20);
-    let validator = jsonschema::options()
-        .with_draft(jsonschema::Draft::Draft202012)
-        .with_pattern_options(options)
-        .build(&schema);
-    validator.ok().map(|v| v.is_valid(&Value::String(name.to_owned())))
-}
-
-/// The same where a careful guess will do.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
-    matches_surely(pattern, name).unwrap_or(false)
-}
-
 /// Whether two schemas say the same, `$ref`s followed and annotations left out.
-pub(super) fn same(a: Node<'_>, b: Node<'_>, seen: &mut Vec<(usize, usize)>) -> bool {
+pub(super) fn same(a: Node<'_>, b: Node<'_>) -> bool {
+    alike(a, b, &mut FxHashSet::default(), 0)
+}
+
+fn alike(a: Node<'_>, b: Node<'_>, seen: &mut FxHashSet<(usize, usize)>, depth: usize) -> bool {
     let pair = (a.address(), b.address());
     if pair.0 == pair.1 || seen.contains(&pair) {
         return true;
     }
-    if seen.len() > 5_000 {
+    if depth > SAME_DEPTH_MAX || seen.len() > 5_000 || !a.work.spend(1) {
         return false;
     }
-    seen.push(pair);
+    seen.insert(pair);
     let (Some(x), Some(y)) = (a.map(), b.map()) else { return a.value == b.value };
-    let words = |m: &Map<String, Value>| -> Vec<String> {
-        m.keys().filter(|k| !ANNOTATIONS.contains(&k.as_str())).cloned().collect()
-    };
-    if words(x) != words(y) {
+    fn words(m: &Map<String, Value>) -> impl Iterator<Item = &String> {
+        m.keys().filter(|k| !ANNOTATIONS.contains(&k.as_str()))
+    }
+    if !words(x).eq(words(y)) {
         return false;
     }
-    words(x).iter().all(|word| {
+    words(x).all(|word| {
         let (v, w) = (&x[word], &y[word]);
         match word.as_str() {
             "$ref" => match (a.referred(), b.referred()) {
-                (Some(a), Some(b)) => same(a, b, seen),
+                (Some(a), Some(b)) => alike(a, b, seen, depth + 1),
                 _ => false,
             },
             "properties" | "patternProperties" | "dependentSchemas" => {
                 let (p, q) = (a.named(word), b.named(word));
-                p.len() == q.len() && p.iter().zip(&q).all(|((n, s), (m, t))| n == m && same(*s, *t, seen))
+                p.len() == q.len()
+                    && p.iter().zip(&q).all(|((n, s), (m, t))| n == m && alike(*s, *t, seen, depth + 1))
             }
             "allOf" | "anyOf" | "oneOf" | "prefixItems" => {
                 let (p, q) = (a.each(word), b.each(word));
-                p.len() == q.len() && p.iter().zip(&q).all(|(s, t)| same(*s, *t, seen))
+                p.len() == q.len() && p.iter().zip(&q).all(|(s, t)| alike(*s, *t, seen, depth + 1))
             }
             "items"
             | "contains"
@@ -396,7 +444,7 @@ pub(super) fn same(a: Node<'_>, b: Node<'_>, seen: &mut Vec<(usize, usize)>) -> 
             | "then"
             | "else"
             | "unevaluatedItems"
-            | "unevaluatedProperties" => same(a.at(v), b.at(w), seen),
+            | "unevaluatedProperties" => alike(a.at(v), b.at(w), seen, depth + 1),
             "required" | "enum" | "type" => as_set(v) == as_set(w),
             _ => v == w,
         }

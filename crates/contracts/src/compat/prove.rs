@@ -5,7 +5,6 @@ mod containers;
 
 use std::{collections::HashMap, sync::Arc};
 
-use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use super::node::{
@@ -13,15 +12,16 @@ use super::node::{
     types_allowed,
 };
 use crate::{
+    load::closure,
     refs::{Documents, walk},
-    validate,
+    validate::{self, Checker},
 };
 
-/// Steps of one proof.
-const STEPS_MAX: usize = 200_000;
 /// Case distinctions inside one another.
 const SPLITS_MAX: usize = 4;
 const DEPTH_MAX: usize = 60;
+/// Proofs inside one another: a bound of the stack.
+const NESTED_MAX: usize = 200;
 const REASONS_MAX: usize = 12;
 /// Whole numbers between two limits that are looked at one by one.
 const FEW_MAX: f64 = 1_000.0;
@@ -29,10 +29,10 @@ const FEW_MAX: f64 = 1_000.0;
 /// A proof in progress.
 pub(super) struct Prover<'a> {
     sides: [Arc<Documents>; 2],
-    validators: HashMap<usize, Option<Arc<Validator>>>,
+    validators: HashMap<usize, Option<Arc<Checker>>>,
     assumed: Vec<(Vec<usize>, usize, usize)>,
-    steps: usize,
     depth: usize,
+    nested: usize,
     lenient: bool,
     quiet: usize,
     path: Vec<String>,
@@ -49,8 +49,8 @@ impl<'a> Prover<'a> {
             sides: [a.clone(), b.clone()],
             validators: HashMap::new(),
             assumed: Vec::new(),
-            steps: 0,
             depth: 0,
+            nested: 0,
             lenient,
             quiet: 0,
             path: Vec::new(),
@@ -86,9 +86,12 @@ impl<'a> Prover<'a> {
     }
 
     /// The real validator of a subschema.
-    fn validator(&mut self, node: Node<'a>) -> Option<Arc<Validator>> {
+    fn validator(&mut self, node: Node<'a>) -> Option<Arc<Checker>> {
         if let Some(known) = self.validators.get(&node.address()) {
             return known.clone();
+        }
+        if !node.work.spend(2_000) {
+            return None;
         }
         let side = self.sides.iter().find(|s| std::ptr::eq(Arc::as_ptr(s), node.docs)).cloned();
         let made = side.and_then(|docs| {
@@ -99,7 +102,10 @@ impl<'a> Prover<'a> {
                 }
             });
             let pointer: String = found?.bytes().map(encode).collect();
-            let mut docs = Documents::clone(&docs);
+            let mut docs: Documents = closure(&docs, node.file)
+                .into_iter()
+                .filter_map(|f| docs.get(&f).map(|d| (f.clone(), d.clone())))
+                .collect();
             docs.insert("part.json".to_owned(), json!({"$ref": format!("{}#{pointer}", node.file)}));
             validate::compile(&Arc::new(docs), "part.json").ok().map(Arc::new)
         });
@@ -111,23 +117,30 @@ impl<'a> Prover<'a> {
         if let Value::Bool(b) = node.value {
             return Some(*b);
         }
-        self.validator(node).map(|v| v.is_valid(value))
+        self.validator(node)?.judge(value)
     }
 
     /// Whether every value of `a` is valid under `b`.
     pub fn prove(&mut self, a: &Conj<'a>, b: Node<'a>) -> bool {
-        self.steps += 1;
-        if self.steps > STEPS_MAX || self.depth > DEPTH_MAX {
+        if !b.work.spend(1 + a.nodes.len()) || self.depth > DEPTH_MAX || self.nested > NESTED_MAX {
             return self.fail("the schemas are too large to compare fully");
         }
+        self.nested += 1;
+        let done = self.decide(a, b);
+        self.nested -= 1;
+        done
+    }
+
+    fn decide(&mut self, a: &Conj<'a>, b: Node<'a>) -> bool {
         if a.never || a.types() == 0 || b.value == &Value::Bool(true) {
             return true;
         }
-        if a.nodes.iter().any(|n| same(*n, b, &mut Vec::new())) {
+        if a.nodes.iter().any(|n| same(*n, b)) {
             return true;
         }
         let Some(map) = b.map() else { return self.fail("nothing is allowed here any more") };
         let key = (a.key(), b.address());
+        b.work.spend(self.assumed.len());
         if self.assumed.iter().any(|(k, at, depth)| *at == key.1 && *k == key.0 && *depth < self.depth) {
             return true;
         }
@@ -151,6 +164,7 @@ impl<'a> Prover<'a> {
 
     fn finite(&mut self, a: &Conj<'a>, b: Node<'a>, list: &[&'a Value]) -> bool {
         for value in list {
+            b.work.spend(10);
             match self.accepts(b, value) {
                 Some(true) => continue,
                 None => return self.fail("a list of values cannot be judged"),
@@ -236,6 +250,9 @@ impl<'a> Prover<'a> {
 
     /// Whether no value of `a` is valid under `s`.
     fn apart(&mut self, a: &Conj<'a>, s: Node<'a>) -> bool {
+        if !s.work.spend(1) {
+            return false;
+        }
         let both = a.with(s);
         if self.impossible(&both, 0) {
             return true;
@@ -251,8 +268,8 @@ impl<'a> Prover<'a> {
 
     /// Whether no value satisfies all nodes.
     fn impossible(&mut self, c: &Conj<'a>, depth: usize) -> bool {
-        self.steps += 1;
-        if depth > 6 || self.steps > STEPS_MAX {
+        let spent = c.nodes.first().is_some_and(|n| !n.work.spend(1 + c.nodes.len()));
+        if depth > 6 || spent {
             return false;
         }
         let types = c.types();
@@ -455,7 +472,7 @@ impl<'a> Prover<'a> {
         }
         for node in a.nodes.clone() {
             let Some(own) = node.below("if") else { continue };
-            if !same(own, condition, &mut Vec::new()) {
+            if !same(own, condition) {
                 continue;
             }
             let mut holds = a.with(own);

@@ -1,31 +1,44 @@
 //! Looking for a value that was valid and is not any more. What is found is checked by the real validator, so it is real.
 
-use jsonschema::Validator;
 use regex_syntax::hir::{Class, Hir, HirKind};
 use serde_json::{Map, Value, json};
 
-use super::node::{ARRAY, BOOL, Conj, FRACTION, INTEGER, NULL, Node, OBJECT, STRING, matches};
+use super::node::{ARRAY, BOOL, Conj, FRACTION, INTEGER, NULL, Node, OBJECT, STRING, Work};
+use crate::validate::Checker;
 
 /// Samples of one place, and of a whole document.
 const SAMPLES_MAX: usize = 24;
 const DOCUMENTS_MAX: usize = 1_500;
 const DEPTH_MAX: usize = 7;
+/// Members of one value that is tried; long texts count as several.
+const MEMBERS_MAX: usize = 5_000;
+/// Steps of the validators over all values that are tried.
+const CHECKED_STEPS_MAX: u64 = 5_000_000;
+/// Parts of a pattern that are looked at for a text that it matches.
+const TEXT_STEPS_MAX: usize = 2_000;
 
 /// A text that a pattern matches, as short as can be.
-fn text_of(hir: &Hir, out: &mut String) {
-    if out.len() > 200 {
+fn text_of(hir: &Hir) -> String {
+    let mut out = String::new();
+    write_text(hir, &mut out, &mut TEXT_STEPS_MAX.clone());
+    out
+}
+
+fn write_text(hir: &Hir, out: &mut String, left: &mut usize) {
+    if out.len() > 200 || *left == 0 {
         return;
     }
+    *left -= 1;
     match hir.kind() {
         HirKind::Literal(literal) => out.push_str(&String::from_utf8_lossy(&literal.0)),
         HirKind::Class(Class::Unicode(class)) => out.extend(class.ranges().first().map(|r| r.start())),
         HirKind::Class(Class::Bytes(class)) => {
             out.extend(class.ranges().first().map(|r| char::from(r.start())))
         }
-        HirKind::Repetition(r) => (0..r.min.min(50)).for_each(|_| text_of(&r.sub, out)),
-        HirKind::Capture(c) => text_of(&c.sub, out),
-        HirKind::Concat(parts) => parts.iter().for_each(|p| text_of(p, out)),
-        HirKind::Alternation(parts) => parts.first().into_iter().for_each(|p| text_of(p, out)),
+        HirKind::Repetition(r) => (0..r.min.min(50)).for_each(|_| write_text(&r.sub, out, left)),
+        HirKind::Capture(c) => write_text(&c.sub, out, left),
+        HirKind::Concat(parts) => parts.iter().for_each(|p| write_text(p, out, left)),
+        HirKind::Alternation(parts) => parts.first().into_iter().for_each(|p| write_text(p, out, left)),
         HirKind::Empty | HirKind::Look(_) => {}
     }
 }
@@ -49,9 +62,7 @@ fn numbers(c: &Conj<'_>, whole: bool, out: &mut Vec<Value>) {
 fn texts(c: &Conj<'_>, out: &mut Vec<Value>) {
     for pattern in c.values("pattern").into_iter().filter_map(Value::as_str) {
         if let Ok(hir) = regex_syntax::parse(pattern) {
-            let mut text = String::new();
-            text_of(&hir, &mut text);
-            out.push(json!(text));
+            out.push(json!(text_of(&hir)));
         }
     }
     for format in c.values("format").into_iter().filter_map(Value::as_str) {
@@ -79,6 +90,15 @@ fn texts(c: &Conj<'_>, out: &mut Vec<Value>) {
     out.extend([json!("a"), json!("abc"), json!(""), json!("Ab 1-é")]);
 }
 
+fn work_of<'a>(c: &Conj<'a>) -> Option<&'a Work> {
+    c.nodes.first().map(|n| n.work)
+}
+
+/// Takes steps for what was made; `false` when none are left.
+fn spend(c: &Conj<'_>, other: &Conj<'_>, steps: usize) -> bool {
+    work_of(c).or_else(|| work_of(other)).is_none_or(|w| w.spend(steps))
+}
+
 /// Whether the simple limits of a place let a text or number through.
 fn plausible(c: &Conj<'_>, value: &Value) -> bool {
     let within = |n: f64, low: &str, high: &str| {
@@ -87,7 +107,10 @@ fn plausible(c: &Conj<'_>, value: &Value) -> bool {
     match value {
         Value::String(s) => {
             within(s.chars().count() as f64, "minLength", "maxLength")
-                && c.values("pattern").into_iter().filter_map(Value::as_str).all(|p| matches(p, s))
+                && c.values("pattern")
+                    .into_iter()
+                    .filter_map(Value::as_str)
+                    .all(|p| work_of(c).is_none_or(|w| w.matches(p, s)))
         }
         Value::Number(n) => {
             let n = n.as_f64().unwrap_or(0.0);
@@ -108,7 +131,7 @@ fn plausible(c: &Conj<'_>, value: &Value) -> bool {
 /// tried as well.
 fn samples(c: &Conj<'_>, other: &Conj<'_>, depth: usize) -> Vec<Value> {
     let mut out = Vec::new();
-    if c.never || depth > DEPTH_MAX {
+    if c.never || depth > DEPTH_MAX || !spend(c, other, 10) {
         return out;
     }
     if let Some(list) = c.finite() {
@@ -166,7 +189,37 @@ fn samples(c: &Conj<'_>, other: &Conj<'_>, depth: usize) -> Vec<Value> {
     out
 }
 
-fn arrays(c: &Conj<'_>, other: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
+/// Values that were made of a place, each paid for.
+struct Tried<'t, 'a> {
+    c: &'t Conj<'a>,
+    other: &'t Conj<'a>,
+    found: &'t mut Vec<Value>,
+}
+
+impl Tried<'_, '_> {
+    fn push(&mut self, value: Value) {
+        let members = members(&value);
+        if members <= MEMBERS_MAX && spend(self.c, self.other, 1 + members) {
+            self.found.push(value);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        !spend(self.c, self.other, 0)
+    }
+}
+
+fn members(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(members).sum::<usize>(),
+        Value::Object(map) => 1 + map.values().map(members).sum::<usize>(),
+        Value::String(text) => 1 + text.len() / 64,
+        _ => 1,
+    }
+}
+
+fn arrays(c: &Conj<'_>, other: &Conj<'_>, depth: usize, found: &mut Vec<Value>) {
+    let mut out = Tried { c, other, found };
     let prefix: Vec<Value> = (0..c.prefix_len())
         .map(|i| samples(&c.item(i), &other.item(i), depth + 1).into_iter().next().unwrap_or(Value::Null))
         .collect();
@@ -206,7 +259,8 @@ fn arrays(c: &Conj<'_>, other: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
     }
 }
 
-fn objects(c: &Conj<'_>, other: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
+fn objects(c: &Conj<'_>, other: &Conj<'_>, depth: usize, found: &mut Vec<Value>) {
+    let mut out = Tried { c, other, found };
     let mut names: Vec<&str> = Vec::new();
     c.nodes.iter().chain(&other.nodes).for_each(|n| n.mentioned(0, &mut names));
     names.sort_unstable();
@@ -233,6 +287,9 @@ fn objects(c: &Conj<'_>, other: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
             .collect()
     };
     let (least, full) = (pick(true), pick(false));
+    if full.values().map(members).sum::<usize>() > MEMBERS_MAX {
+        return out.push(Value::Object(least));
+    }
     out.push(Value::Object(full.clone()));
     out.push(Value::Object(least.clone()));
     for (name, _) in &choices {
@@ -241,6 +298,9 @@ fn objects(c: &Conj<'_>, other: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
         out.push(Value::Object(map));
     }
     for (name, values) in &choices {
+        if out.is_done() {
+            return;
+        }
         for value in values.iter().take(if depth == 0 { SAMPLES_MAX } else { 6 }) {
             for base in [&least, &full] {
                 let mut map = base.clone();
@@ -257,8 +317,7 @@ fn objects(c: &Conj<'_>, other: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
     });
     for (pattern, values) in patterns.chain(foreign) {
         let Ok(hir) = regex_syntax::parse(pattern) else { continue };
-        let mut name = String::new();
-        text_of(&hir, &mut name);
+        let name = text_of(&hir);
         for value in values.into_iter().take(8) {
             let mut map = least.clone();
             map.insert(name.clone(), value);
@@ -287,13 +346,17 @@ fn objects(c: &Conj<'_>, other: &Conj<'_>, depth: usize, out: &mut Vec<Value>) {
 }
 
 /// A value that `valid` accepts and `invalid` does not; made from either schema.
-pub(super) fn find(sources: [Node<'_>; 2], valid: &Validator, invalid: &Validator) -> Option<Value> {
+pub(super) fn find(sources: [Node<'_>; 2], valid: &Checker, invalid: &Checker) -> Option<Value> {
     let [a, b] = sources;
+    let mut left = CHECKED_STEPS_MAX;
     for (source, other) in [(a, b), (b, a)] {
         let mut tried = samples(&Conj::of(source), &Conj::of(other), 0);
         tried.extend([json!(null), json!(true), json!(1), json!(1.5), json!("a"), json!([]), json!({})]);
         for value in tried.into_iter().take(DOCUMENTS_MAX) {
-            if valid.is_valid(&value) && !invalid.is_valid(&value) {
+            for checker in [valid, invalid] {
+                left = left.checked_sub(checker.steps(&value)?)?;
+            }
+            if valid.is_valid(&value) && invalid.judge(&value) == Some(false) {
                 return Some(value);
             }
         }

@@ -28,6 +28,8 @@ const REFERENCES_COUNTED: u64 = 10;
 /// Items of a page when `first` is not given, and at most.
 pub(crate) const FIRST: usize = 20;
 pub(crate) const FIRST_MAX: usize = 100;
+/// The most selections that compiling an operation looks at: a fragment counts each time it is spread.
+const VISITED_MAX: usize = 400_000;
 /// The most compiled selections of a document.
 const SELECTIONS_MAX: usize = 20_000;
 
@@ -181,7 +183,8 @@ pub(crate) fn compile(schema: &Schema, text: &str, file: &str) -> Result<Vec<Pla
     let mut plans = Vec::new();
     let mut objections = Vec::new();
     for operation in document.operations.iter() {
-        let mut compiler = Compiler { schema, document: &document, known: BTreeMap::new(), made: 0 };
+        let mut compiler =
+            Compiler { schema, document: &document, known: BTreeMap::new(), made: 0, visited: 0 };
         match compiler.operation(operation) {
             Ok((fields, introspection)) => plans.push(Plan {
                 name: operation.name.as_ref().map(ToString::to_string),
@@ -220,6 +223,7 @@ struct Compiler<'s, 'd> {
     document: &'d ExecutableDocument,
     known: Known,
     made: usize,
+    visited: usize,
 }
 
 impl<'d> Compiler<'_, 'd> {
@@ -269,7 +273,7 @@ impl<'d> Compiler<'_, 'd> {
 
     /// The fields of all sets that apply to an object type, in order, those with the same key as one.
     fn collect(
-        &self,
+        &mut self,
         sets: &Sets<'d>,
         type_name: &str,
     ) -> Vec<(String, Vec<(&'d Node<AstField>, Conditions)>)> {
@@ -281,6 +285,10 @@ impl<'d> Compiler<'_, 'd> {
         while let Some((set, conditions)) = waiting.pop() {
             todo.extend(set.selections.iter().rev().map(|s| (s, conditions.clone())));
             while let Some((selection, outer)) = todo.pop() {
+                self.visited += 1 + outer.len() + out.len() / 16;
+                if self.visited > VISITED_MAX {
+                    return out;
+                }
                 let Some(conditions) = under(selection.directives(), outer) else { continue };
                 match selection {
                     Selection::Field(field) => {
@@ -341,7 +349,7 @@ impl<'d> Compiler<'_, 'd> {
         let mut out = Selected { type_name: type_name.to_owned(), depth: 1, ..Selected::default() };
         for (key, all) in self.collect(&sets, type_name) {
             self.made += 1;
-            if self.made > SELECTIONS_MAX {
+            if self.made > SELECTIONS_MAX || self.visited > VISITED_MAX {
                 return Err(Objection::new(
                     "query-too-large",
                     "the document selects too much in too many ways",

@@ -39,25 +39,34 @@ pub(crate) fn redirects(
     only: Option<&BTreeSet<String>>,
 ) -> Result<Vec<Finding>, GateError> {
     let mut findings = Vec::new();
-    let mut in_loops: BTreeSet<String> = BTreeSet::new();
+    let mut in_loops: BTreeSet<usize> = BTreeSet::new();
     for (from, redirect) in redirects.iter() {
         if redirect.is_gone() {
             continue;
         }
         let place = format!("redirects.toml:{}", redirect.line);
+        if let Some(circle) = redirects.circle(from)
+            && !in_loops.insert(circle)
+        {
+            continue;
+        }
         match redirects.follow(from) {
             Err(path) => {
-                if path.iter().all(|p| !in_loops.contains(*p)) {
-                    findings.push(
-                        Finding::error(
-                            "redirect-loop",
-                            place,
-                            format!("The redirects run in a circle: {}.", path.join(" → ")),
-                        )
-                        .help("let one of them lead to a page"),
-                    );
-                }
-                in_loops.extend(path.into_iter().map(str::to_owned));
+                const SHOWN: usize = 12;
+                let shown = path.iter().take(SHOWN).copied().collect::<Vec<_>>().join(" → ");
+                let rest = if path.len() > SHOWN {
+                    format!(" → … ({} in all)", path.len() - 1)
+                } else {
+                    String::new()
+                };
+                findings.push(
+                    Finding::error(
+                        "redirect-loop",
+                        place,
+                        format!("The redirects run in a circle: {shown}{rest}."),
+                    )
+                    .help("let one of them lead to a page"),
+                );
             }
             Ok(end) if end.starts_with('/') && only.is_none_or(|only| only.contains(normal_path(end))) => {
                 let mut answered = rules.leads(site, &locales[0], end)?;

@@ -40,6 +40,16 @@ pub(crate) fn fields(contract: &Contract, key: &EntryKey, value: &Value) -> Vec<
     if let Value::Object(map) = value {
         let facts = contract.facts(key, map);
         problems.extend(unusable_route(contract, &facts, map));
+        problems.extend(facts.markdown.iter().filter_map(|(pointer, text)| {
+            let why = ashlar_model::check_markdown(text).err()?;
+            Some(Problem {
+                code: "markdown-too-complex".to_owned(),
+                pointer: pointer.clone(),
+                message: format!("It would be shown as plain text: {why}."),
+                help: "nest less, split the paragraph or table, or put code into a fence (```) at the start of a line"
+                    .to_owned(),
+            })
+        }));
         problems.extend(facts.bad_refs.into_iter().map(|bad| Problem {
             code: "invalid-reference".to_owned(),
             pointer: bad.path,

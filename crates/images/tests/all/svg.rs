@@ -11,6 +11,22 @@ fn size(attributes: &str) -> Result<(u32, u32), ImageError> {
 }
 
 #[test]
+fn drawings_that_would_take_long_to_read_are_refused() {
+    let start = std::time::Instant::now();
+    let attributes: String = (0..120_000).map(|n| format!("a{n}=\"\" ")).collect();
+    let scopes: String = (0..3_000).map(|n| format!("<g xmlns:a{n}=\"b{n}\">")).collect();
+    for drawing in [
+        drawing(&format!("width=\"1\" height=\"1\" {attributes}"), ""),
+        drawing("width=\"1\" height=\"1\"", &format!("{scopes}{}", "</g>".repeat(3_000))),
+    ] {
+        assert_eq!(facts(drawing.as_bytes()), Err(ImageError::SvgTooLarge));
+    }
+    let styles = format!("<style>{}{}</style>", "a<style>".repeat(20_000), "</style>".repeat(20_000));
+    assert!(facts(drawing("width=\"1\" height=\"1\"", &styles).as_bytes()).is_ok());
+    assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
 fn sizes_come_from_the_attributes_or_the_view_box() {
     assert_eq!(size(r#"width="20" height="10px""#), Ok((20, 10)));
     assert_eq!(size(r#"width="1in" height="2.54cm""#), Ok((96, 96)));

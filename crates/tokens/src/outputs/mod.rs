@@ -88,6 +88,9 @@ impl BuildOptions {
     }
 }
 
+/// The most bytes of all outputs together, by estimate.
+pub const OUTPUT_BYTES_MAX: u64 = 512 << 20;
+
 /// Builds the outputs. Names that would be the same in an output are findings, and the later one is left out.
 pub fn build(
     resolved: &Resolved,
@@ -95,11 +98,22 @@ pub fn build(
     outputs: &[Output],
     options: &BuildOptions,
 ) -> (Vec<OutputFile>, Vec<Finding>) {
-    let (plan, findings) = Plan::new(resolved, set, options);
+    let (plan, mut findings) = Plan::new(resolved, set, options);
     let mut files = Vec::new();
     let mut wanted = outputs.to_vec();
     wanted.sort_unstable();
     wanted.dedup();
+    let bytes = plan.bytes().saturating_mul(wanted.len() as u64);
+    if bytes > OUTPUT_BYTES_MAX {
+        let message = format!(
+            "The outputs would have about {bytes} bytes, because every value is written in every combination of contexts; {OUTPUT_BYTES_MAX} are the most."
+        );
+        findings.push(
+            Finding::error("token-output-size", set.name.clone(), message)
+                .help("build fewer outputs, or let fewer modifiers change the same tokens"),
+        );
+        return (files, findings);
+    }
     let mut add = |path, text| files.push(OutputFile { path, text });
     for output in wanted {
         match output {
@@ -221,6 +235,16 @@ impl<'a> Plan<'a> {
         }
         let differing = differing.into_iter().map(|((_, c), tokens)| (c, tokens)).collect();
         (Self { resolved, names, left_out, css, differing }, findings)
+    }
+
+    /// About what one output has: each value with its name, in every combination in which it has one of its own.
+    fn bytes(&self) -> u64 {
+        let tokens = self.resolved.tokens.iter().enumerate();
+        let one = |(at, token): (usize, &crate::Token)| {
+            let name = self.names.get(at).len();
+            token.variants.iter().map(|(_, v)| (name + self.css(*v).len() + 16) as u64).sum::<u64>()
+        };
+        tokens.map(one).sum()
     }
 
     /// Position, name and default value of every token that has one.

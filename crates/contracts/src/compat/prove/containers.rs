@@ -1,16 +1,21 @@
 //! Proofs about the members of objects and arrays.
 
+use rustc_hash::FxHashSet;
 use serde_json::Value;
 
 use super::{
-    super::node::{Conj, Node, STRING, exact, leftover_applies, matches, same},
+    super::node::{Conj, Node, STRING, exact, leftover_applies, same},
     Prover,
 };
 
 impl<'a> Prover<'a> {
     fn property(&mut self, a: &Conj<'a>, b: Node<'a>, name: &str, schema: Node<'a>) -> bool {
         let (child, said) = a.property(name);
-        if !said && self.lenient && !a.required(name) && !a.nodes.iter().any(|n| mentions(*n, name, 0)) {
+        if !said
+            && self.lenient
+            && !a.required(name)
+            && !a.nodes.iter().any(|n| mentions(*n, name, &mut FxHashSet::default()))
+        {
             let required =
                 b.get("required").and_then(Value::as_array).is_some_and(|r| r.iter().any(|v| v == name));
             if !required && schema.value != &Value::Bool(false) {
@@ -34,7 +39,7 @@ impl<'a> Prover<'a> {
                 b.named("properties").into_iter().all(|(name, schema)| self.property(a, b, name, schema))
             }
             "patternProperties" => b.named("patternProperties").into_iter().all(|(pattern, schema)| {
-                let named = a.names().into_iter().filter(|n| matches(pattern, n)).all(|name| {
+                let named = a.names().into_iter().filter(|n| b.work.matches(pattern, n)).all(|name| {
                     let (child, _) = a.property(name);
                     self.inside(name, |p| p.prove(&child, schema))
                 });
@@ -101,9 +106,11 @@ impl<'a> Prover<'a> {
 
     /// Properties that `b` neither declares nor matches by pattern must fit `schema`.
     fn others(&mut self, a: &Conj<'a>, b: Node<'a>, schema: Node<'a>) -> bool {
-        let (declared, patterns) = (b.named("properties"), b.named("patternProperties"));
+        let declared = b.get("properties").and_then(Value::as_object);
+        let patterns = b.named("patternProperties");
         let covered = |name: &str| {
-            declared.iter().any(|(n, _)| *n == name) || patterns.iter().any(|(p, _)| matches(p, name))
+            declared.is_some_and(|d| d.contains_key(name))
+                || patterns.iter().any(|(p, _)| b.work.matches(p, name))
         };
         let named = a.names().into_iter().filter(|n| !covered(n)).all(|name| {
             let (child, _) = a.property(name);
@@ -164,7 +171,7 @@ impl<'a> Prover<'a> {
                 }
                 let schema = b.at(value);
                 let kept = a.nodes.iter().any(|n| {
-                    n.below("contains").is_some_and(|own| same(own, schema, &mut Vec::new()))
+                    n.below("contains").is_some_and(|own| same(own, schema))
                         && count(n, "minContains").unwrap_or(1.0) >= least
                         && most.is_none_or(|m| count(n, "maxContains").is_some_and(|own| own <= m))
                 });
@@ -175,15 +182,16 @@ impl<'a> Prover<'a> {
 }
 
 /// Whether an alternative or condition of a node speaks of a property: then it is not new.
-fn mentions(node: Node<'_>, name: &str, depth: usize) -> bool {
-    if depth > 12 {
-        return true;
+fn mentions(node: Node<'_>, name: &str, seen: &mut FxHashSet<usize>) -> bool {
+    if seen.contains(&node.address()) {
+        return false;
     }
-    if node.named("properties").iter().any(|(n, _)| *n == name) {
+    seen.insert(node.address());
+    if !node.work.spend(1) || node.get("properties").and_then(|p| p.get(name)).is_some() {
         return true;
     }
     let lists = ["allOf", "anyOf", "oneOf"].into_iter().flat_map(|w| node.each(w));
     let single = ["if", "then", "else", "not"].into_iter().filter_map(|w| node.below(w));
     let dependent = node.named("dependentSchemas").into_iter().map(|(_, s)| s);
-    lists.chain(single).chain(dependent).chain(node.referred()).any(|n| mentions(n, name, depth + 1))
+    lists.chain(single).chain(dependent).chain(node.referred()).any(|n| mentions(n, name, seen))
 }

@@ -1,16 +1,22 @@
+//! Reading JSON, YAML and TOML into JSON values. Every reader of YAML goes through here: the work of its parser grows with
+//! depth times size, so the depth is bounded before the parser sees the text.
+
 use std::{cell::Cell, fmt};
 
-use ashlar_model::{Finding, JSON_DEPTH_MAX};
 use serde::{
     Deserializer,
-    de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeOwned, DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Number, Value};
 
-use crate::text::sentence;
+use crate::{
+    Finding, JSON_DEPTH_MAX, YAML_BYTES_MAX, YAML_FLOW_DEPTH_MAX,
+    bounds::yaml_flow_depth,
+    position::{position, sentence},
+};
 
 /// The most bytes one parsed value may take, roughly: a bound on what YAML aliases expand to.
-pub(crate) const VALUE_BYTES_MAX: usize = 64 << 20;
+pub const VALUE_BYTES_MAX: usize = 64 << 20;
 
 const INTEGER_MAX: u64 = (1 << 53) - 1;
 
@@ -173,7 +179,10 @@ fn classify(message: &str, malformed: &str) -> (String, &'static str) {
 }
 
 /// Reads JSON text. `line` is the line (from 1) of `path` on which the text starts.
-pub(crate) fn json(path: &str, line: usize, text: &str, bytes_max: usize) -> Result<Value, Finding> {
+///
+/// # Errors
+/// What is wrong, with file, line and column.
+pub fn read_json(path: &str, line: usize, text: &str, bytes_max: usize) -> Result<Value, Finding> {
     let left = Cell::new(bytes_max);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     Bounded { depth: 0, left: &left }
@@ -194,9 +203,35 @@ pub(crate) fn json(path: &str, line: usize, text: &str, bytes_max: usize) -> Res
         })
 }
 
+/// Reads a YAML file into a type. What does not fit the type is named with its line.
+///
+/// # Errors
+/// What is wrong, with file, line and column.
+pub fn read_yaml_as<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, Finding> {
+    // First without the type: that reader bounds depth and what aliases expand to.
+    read_yaml(path, 1, text)?;
+    serde_norway::from_str(text).map_err(|e| {
+        let place = e.location().map_or(path.to_owned(), |l| format!("{path}:{}:{}", l.line(), l.column()));
+        let full = e.to_string();
+        Finding::error("yaml-form", place, full.split(" at line ").next().unwrap_or(&full))
+    })
+}
+
 /// Reads one YAML document. `line` is the line (from 1) of `path` on which the text starts. Dates and times stay the
 /// text they are.
-pub(crate) fn yaml(path: &str, line: usize, text: &str) -> Result<Value, Finding> {
+///
+/// # Errors
+/// What is wrong, with file, line and column.
+pub fn read_yaml(path: &str, line: usize, text: &str) -> Result<Value, Finding> {
+    if text.len() > YAML_BYTES_MAX {
+        let message = format!("The YAML has {} bytes; at most {YAML_BYTES_MAX} are read.", text.len());
+        return Err(Finding::error("too-large", format!("{path}:{line}:1"), message).help("split it"));
+    }
+    if yaml_flow_depth(text, YAML_FLOW_DEPTH_MAX).is_none() {
+        let message = format!("Brackets nest deeper than {YAML_FLOW_DEPTH_MAX} levels.");
+        return Err(Finding::error("too-deep", format!("{path}:{line}:1"), message)
+            .help("close every `[` and `{`, flatten the value, or quote text that has many brackets"));
+    }
     let left = Cell::new(VALUE_BYTES_MAX / 16);
     Bounded { depth: 0, left: &left }.deserialize(serde_norway::Deserializer::from_str(text)).map_err(|e| {
         let full = e.to_string();
@@ -216,9 +251,12 @@ pub(crate) fn yaml(path: &str, line: usize, text: &str) -> Result<Value, Finding
 }
 
 /// Turns TOML into JSON; dates and times become RFC 3339 text.
-pub(crate) fn toml(path: &str, line: usize, text: &str) -> Result<Value, Finding> {
+///
+/// # Errors
+/// What is wrong, with file, line and column.
+pub fn read_toml(path: &str, line: usize, text: &str) -> Result<Value, Finding> {
     let table: toml::Table = toml::from_str(text).map_err(|e| {
-        let (l, column) = e.span().map_or((1, 1), |s| crate::text::position(text.as_bytes(), s.start));
+        let (l, column) = e.span().map_or((1, 1), |s| position(text.as_bytes(), s.start));
         Finding::error("toml-malformed", format!("{path}:{}:{column}", line - 1 + l), sentence(e.message()))
             .help("mend the TOML at this place; text values stand in quotes")
     })?;
@@ -252,4 +290,59 @@ pub(crate) fn toml(path: &str, line: usize, text: &str) -> Result<Value, Finding
         let (code, help) = classify(&message, "toml-malformed");
         Finding::error(&code, format!("{path}:{line}:1"), sentence(&message)).help(help)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn depth(value: &Value) -> usize {
+        match value {
+            Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+            Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn yaml_that_would_take_long_is_refused_before_its_parser_sees_it() {
+        let start = std::time::Instant::now();
+        let deep = [
+            "[".repeat(400_000),
+            "{a: ".repeat(250_000),
+            "[#]\n".repeat(200_000),
+            "- x: [\n".repeat(100_000),
+        ];
+        for text in deep {
+            assert_eq!(read_yaml("a.yaml", 1, &text).unwrap_err().code, "too-deep");
+            assert_eq!(read_yaml_as::<Value>("a.yaml", &text).unwrap_err().code, "too-deep");
+        }
+        assert_eq!(read_yaml("a.yaml", 1, &" ".repeat(2 << 20)).unwrap_err().code, "too-large");
+        let doubling: String = (1..40).map(|n| format!("a{n}: &a{n} [*a{}, *a{}]\n", n - 1, n - 1)).collect();
+        let doubling = format!("a0: &a0 [x]\n{doubling}");
+        assert_eq!(read_yaml("a.yaml", 1, &doubling).unwrap_err().code, "too-large");
+        assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+        let text = format!("paths:\n{}", "  - sections[].title\n".repeat(10_000));
+        assert!(read_yaml("a.yaml", 1, &text).is_ok());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Whatever the real parser makes of a text that is all brackets, it nests no deeper than was foreseen.
+        #[test]
+        fn brackets_never_nest_deeper_than_foreseen(inner in "[\\[\\]{}:,#&*!?'\" a\n.-]{0,40}", closing in "[\\]}]{0,5}") {
+            let text = format!("[{inner}{closing}]");
+            if let Ok(value) = serde_norway::from_str::<Value>(&text) {
+                let brackets = text.matches(['[', '{']).count();
+                // Fewer brackets than there are may nest, so that they are followed and not only counted.
+                for foreseen in (0..brackets).filter_map(|max| yaml_flow_depth(&text, max)) {
+                    // A pair in a list (`[a: b]`) is an object without a brace.
+                    prop_assert!(depth(&value) <= 2 * foreseen, "{value} {foreseen}");
+                }
+            }
+        }
+    }
 }
