@@ -209,6 +209,61 @@ fn a_full_disk_that_is_freed_takes_writes_again() {
 }
 
 #[test]
+fn connections_that_postgresql_ended_are_replaced() {
+    let Ok(address) = std::env::var("ASHLAR_TEST_POSTGRES") else {
+        assert!(
+            std::env::var("ASHLAR_REQUIRE_ALL").is_err(),
+            "ASHLAR_TEST_POSTGRES is not set, and everything is required"
+        );
+        println!("not run on PostgreSQL: ASHLAR_TEST_POSTGRES is not set");
+        return;
+    };
+    let name = format!("faults_{}", std::process::id());
+    let sql = |text: &str| {
+        let out = Command::new("psql").args([&address, "-c", text]).output().unwrap();
+        assert!(out.status.success(), "{out:?}");
+    };
+    sql(&format!("CREATE DATABASE {name}"));
+    let mut rig = project();
+    rig.data = format!("{}/{name}", address.rsplit_once('/').unwrap().0);
+    rig.push();
+    let key = rig.json(0, &["key", "create", "--name", "k", "--scope", "write", "--format", "json"]);
+    let key = key["key"].as_str().unwrap().to_owned();
+    let objects = rig.path().join("objects").display().to_string();
+    let (_served, ready) = start(&rig, &["serve", "--data", &rig.data, "--objects", &objects]);
+    let url = ready["url"].as_str().unwrap_or_else(|| panic!("{ready}"));
+    let put = |id: &str| {
+        let body = json!({"locale": "en", "fields": {"slug": id, "name": "N", "price": 1}});
+        http(url, "PUT", &format!("/api/v1/entries/plan/{id}"), &key, &body.to_string())
+    };
+    assert_eq!(put("first").0, 200);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        for worker in 0..4 {
+            let (stop, put) = (&stop, &put);
+            threads.spawn(move || {
+                for n in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    put(&format!("w{worker}-{n}"));
+                }
+            });
+        }
+        // As a restart does, or a limit on idle transactions.
+        for _ in 0..5 {
+            sql(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    for n in 0..30 {
+        let (status, _, said) = put(&format!("after{n}"));
+        assert_eq!(status, 200, "{said}");
+    }
+    eventually("ready", || (fetch(url, "/readyz", &[]).status == 200).then_some(()));
+}
+
+#[test]
 fn a_damaged_entry_is_refused_until_a_bundle_restores_it() {
     let rig = released();
     assert!(rig.run(&["release", "export", "r1", "--out", "r1.ashlar"]).status.success());

@@ -198,6 +198,7 @@ async fn scan(app: &Arc<App>, versions: &mut Versions) {
 /// Fetches damaged packs again where they can be had.
 async fn heal(app: &App, tenant: &TenantId) {
     let objects = app.objects.tenant(tenant);
+    objects.learn_damage();
     if objects.damaged().is_empty() && objects.damaged_packs().is_empty() {
         return;
     }

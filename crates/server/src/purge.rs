@@ -106,6 +106,17 @@ enum PurgeError {
     Cache(String),
 }
 
+impl PurgeError {
+    /// What is wrong, without paths of this machine.
+    fn public(&self) -> String {
+        match self {
+            Self::Store(error) => error.public(),
+            Self::Release(error) => error.public(),
+            Self::Cache(why) => why.clone(),
+        }
+    }
+}
+
 /// Keeps one cache true until `stop`.
 pub async fn run(app: Arc<App>, engine: Engine, target: PurgeTarget, stop: CancellationToken) {
     let client = match reqwest::Client::builder()
@@ -135,7 +146,7 @@ pub async fn run(app: Arc<App>, engine: Engine, target: PurgeTarget, stop: Cance
         for tenant in tenants {
             if let Err(error) = tell(&app, &engine, &client, &target, &tenant, heard.as_ref()).await {
                 app.metrics.purge_failed();
-                app.cache_stats.failed(&tenant, &target.to_string(), &error.to_string());
+                app.cache_stats.failed(&tenant, &target.to_string(), &error.public());
                 tracing::warn!(%tenant, %target, %error, "a cache could not be purged; it is tried again");
                 failed = true;
             }

@@ -3,7 +3,10 @@
 //!
 //! What was found is kept in `…/t/<tenant>/damaged/<digest>`, so that other processes and the next start know it.
 
-use std::sync::atomic::Ordering;
+use std::{
+    sync::{PoisonError, atomic::Ordering},
+    time::{Duration, Instant, SystemTime},
+};
 
 use ashlar_model::Digest;
 
@@ -13,6 +16,8 @@ use crate::{
     pack::Pack,
 };
 
+/// After the remote could not help it is not asked again for this long: packs may be large.
+const HEAL_PAUSE: Duration = Duration::from_secs(60);
 /// The most marks of damage that are read.
 const MARKS_MAX: usize = 100_000;
 /// The most damaged objects that are looked at again at a time.
@@ -26,6 +31,15 @@ pub(crate) fn damaged(digest: &Digest) -> StoreError {
         format!("object {}", digest.short()),
         "its bytes are not those of its digest; import a release that contains it, or restore its pack from a backup",
     )
+}
+
+/// When damage was looked for.
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// When the directory of marks had changed when it was last read.
+    marks: Option<SystemTime>,
+    /// When the remote may be asked again.
+    remote_after: Option<Instant>,
 }
 
 /// Where a scrub goes on.
@@ -118,6 +132,19 @@ impl TenantObjects {
         self.inner.healed.fetch_add(healed.len() as u64, Ordering::Relaxed);
     }
 
+    /// Takes over damage that another process found. One look at a directory, when there is nothing new.
+    pub fn learn_damage(&self) {
+        let Ok(changed) = std::fs::metadata(self.marks_dir()).and_then(|m| m.modified()) else { return };
+        let mut watch = self.inner.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if watch.marks.replace(changed) == Some(changed) {
+            return;
+        }
+        drop(watch);
+        for damage in self.read_damage() {
+            self.index_mut().note_damage(damage);
+        }
+    }
+
     /// The objects that are known to be damaged. Usually none.
     pub fn damaged(&self) -> Vec<Digest> {
         self.index().damaged().map(|d| d.digest).collect()
@@ -169,6 +196,16 @@ impl TenantObjects {
     /// When the remote does not answer, or its pack is damaged too.
     pub async fn heal(&self) -> Result<usize, StoreError> {
         self.recheck();
+        let watch = || self.inner.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.inner.remote.is_none() || watch().remote_after.is_some_and(|at| Instant::now() < at) {
+            return Ok(0);
+        }
+        let came = self.fetch_again().await;
+        watch().remote_after = came.is_err().then(|| Instant::now() + HEAL_PAUSE);
+        came
+    }
+
+    async fn fetch_again(&self) -> Result<usize, StoreError> {
         let Some(remote) = &self.inner.remote else { return Ok(0) };
         let (mut names, unreadable): (std::collections::BTreeSet<String>, Vec<_>) = {
             let index = self.index();

@@ -59,6 +59,7 @@ pub(crate) struct Inner {
     nodes: Mutex<Nodes>,
     reads: AtomicU64,
     pub(crate) healed: AtomicU64,
+    pub(crate) watch: Mutex<crate::damage::Watch>,
 }
 
 #[derive(Default)]
@@ -140,6 +141,7 @@ impl Objects {
                     nodes: Mutex::default(),
                     reads: AtomicU64::new(0),
                     healed: AtomicU64::new(0),
+                    watch: Mutex::default(),
                 };
                 let objects = TenantObjects { inner: Arc::new(inner) };
                 objects.sweep_incoming();
@@ -222,6 +224,7 @@ impl TenantObjects {
             nodes: Mutex::default(),
             reads: AtomicU64::new(0),
             healed: AtomicU64::new(0),
+            watch: Mutex::default(),
         };
         let both = Self { inner: Arc::new(inner) };
         let (pack, rows) = Pack::open(path, &self.inner.handles)?;

@@ -130,6 +130,8 @@ async fn damaged_objects_are_refused_and_become_whole(dir: &Path, remote: Option
     assert!(!node.contains(&digests[0]) && node.get(&digests[0]).is_err());
     // The next start knows it without reading, a scrub finds it, and merging packs goes on without it.
     assert_eq!(open(dir, remote).damaged(), vec![digests[0]]);
+    here.learn_damage();
+    assert_eq!(here.damaged(), vec![digests[0]]);
     assert_eq!(here.scrub(&mut ScrubPlace::default(), u64::MAX).unwrap().damaged, 1);
     match remote {
         Some(_) => assert_eq!(node.heal().await.unwrap(), 1),
