@@ -14,6 +14,7 @@ use axum::{
 use crate::{
     api::Api,
     front::host_of,
+    places::Place,
     problem::{ApiError, TRACE},
 };
 
@@ -23,6 +24,8 @@ pub struct Caller {
     pub engine: Engine,
     /// For whom.
     pub ctx: Ctx,
+    /// Its tenant's share of the management API, held until the request is answered.
+    _place: Place,
 }
 
 /// The key of a request.
@@ -57,13 +60,26 @@ impl FromRequestParts<Arc<Api>> for Caller {
             return Err(ApiError::misdirected());
         }
         api.limited(&access.key_id)?;
+        let place = api.shares.take(&access.tenant, body_bytes(parts, api.body_bytes_max));
+        let place = place.ok_or_else(|| ApiError::from(ashlar_isolate::Busy::Full))?;
+        // For what reads the body.
+        parts.extensions.insert(access.tenant.clone());
         let trace = parts.extensions.get::<TraceId>().cloned();
         let mut ctx = Ctx::new(access.tenant.clone(), access.actor.clone()).map_err(ApiError::from)?;
         if let Some(trace) = trace {
             ctx.trace = trace;
         }
-        Ok(Self { engine, ctx })
+        Ok(Self { engine, ctx, _place: place })
     }
+}
+
+/// How many bytes of a body will be in memory. Uploads go to a file.
+fn body_bytes(parts: &Parts, most: usize) -> usize {
+    if parts.uri.path().ends_with("/releases/import") || parts.method == axum::http::Method::GET {
+        return 0;
+    }
+    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|l| l.to_str().ok()?.parse().ok());
+    length.unwrap_or(most).min(most)
 }
 
 impl Api {

@@ -18,6 +18,7 @@ pub mod lane;
 mod metrics;
 mod openapi;
 mod pages;
+mod places;
 mod preview;
 mod problem;
 mod purge;

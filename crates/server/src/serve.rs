@@ -21,7 +21,9 @@ use crate::{
     front::{self, Proxies},
     guard::{Guard, guard},
     lane::{self, LaneConfig},
-    pages, preview,
+    pages,
+    places::Places,
+    preview,
     purge::{self, PurgeTarget},
     scrub::Scrub,
     source::Releases,
@@ -137,7 +139,9 @@ pub async fn serve(
         let api = Arc::new(Api {
             app: app.clone(),
             limits: Limits::new(options.config.requests_per_second_max),
+            body_bytes_max: options.config.body_bytes_max,
             places: Semaphore::new(API_REQUESTS_MAX),
+            shares: Places::default(),
             upload_bytes_max: options.config.upload_bytes_max,
             request_max: Duration::from_secs(options.config.request_seconds_max.max(1)),
         });

@@ -11,6 +11,7 @@ mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
+use ashlar_model::TenantId;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, FromRequest, Request},
@@ -22,7 +23,9 @@ use axum::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
-use crate::{address::Limits, app::App, auth::around, lane::stalled, openapi, problem::ApiError};
+use crate::{
+    address::Limits, app::App, auth::around, lane::stalled, openapi, places::Places, problem::ApiError,
+};
 
 /// What the endpoints share.
 pub struct Api {
@@ -31,8 +34,12 @@ pub struct Api {
     pub request_max: Duration,
     /// The most bytes of an uploaded release.
     pub upload_bytes_max: u64,
+    /// The most bytes of a request's body.
+    pub body_bytes_max: usize,
     /// Requests that are worked on at a time.
     pub places: Semaphore,
+    /// What each tenant uses of them.
+    pub shares: Places,
 }
 
 /// The outcome of an endpoint.
@@ -41,11 +48,17 @@ pub type Answer<T> = Result<Json<T>, ApiError>;
 /// A JSON body, with problems that say line and column.
 pub struct Body<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+/// Bodies from this length on are read away from threads that serve, in bytes.
+const QUICK_BODY_BYTES: usize = 64 << 10;
+/// The most values of a body: each takes more memory than its text.
+const VALUES_MAX: usize = 2_000_000;
+
+impl<T: DeserializeOwned + Send + 'static> FromRequest<Arc<Api>> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|rejection| {
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let tenant = request.extensions().get::<TenantId>().cloned();
+        let bytes = axum::body::Bytes::from_request(request, api).await.map_err(|rejection| {
             if stalled(&rejection) {
                 let detail = "the body of the request stalled";
                 return ApiError::new(408, "timeout", detail, "send it again, without pauses");
@@ -60,14 +73,29 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
                 _ => ApiError::invalid("the body could not be read", "send it again"),
             }
         })?;
-        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        serde_json::from_slice(text).map(Self).map_err(|e| {
-            ApiError::invalid(
-                format!("the body, line {} column {}: {e}", e.line(), e.column()),
-                "mend the JSON at this place",
-            )
-        })
+        match tenant {
+            Some(tenant) if bytes.len() > QUICK_BODY_BYTES => {
+                api.app.workers.run(&tenant, move || read(&bytes)).await?.map(Self)
+            }
+            _ => read(&bytes).map(Self),
+        }
     }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let text: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
+    // Every value but the first has a comma or a bracket before it.
+    if text.len() > VALUES_MAX && text.iter().filter(|b| matches!(b, b',' | b'[' | b'{')).count() > VALUES_MAX
+    {
+        let detail = format!("the body has more than {VALUES_MAX} values");
+        return Err(ApiError::new(413, "too-large", detail, "send less at a time"));
+    }
+    serde_json::from_slice(text).map_err(|e| {
+        ApiError::invalid(
+            format!("the body, line {} column {}: {e}", e.line(), e.column()),
+            "fix the JSON at this place",
+        )
+    })
 }
 
 /// Query parameters, with problems.
