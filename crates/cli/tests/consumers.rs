@@ -130,12 +130,12 @@ fn the_broker_says_who_may_be_deployed() {
     );
     // Brackets that took the parser minutes are refused before it sees them, and other requests are answered meanwhile.
     let began = std::time::Instant::now();
+    let hostile = "[".repeat(400_000);
     std::thread::scope(|scope| {
-        let hostile = "[".repeat(400_000);
         (0..2).for_each(|_| drop(scope.spawn(|| ask(&hostile))));
         assert_eq!(http(url, "GET", "/healthz", "", "").0, 200);
         let (status, answer) = ask(&hostile);
-        assert!(status == 422 || answer["may_deploy"] == json!(false), "{status} {answer}");
+        assert_eq!(status, 400, "{answer}");
         assert!(answer.to_string().contains("nest deeper than 64 levels"), "{answer}");
     });
     assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
