@@ -152,6 +152,11 @@ mod tests {
         );
         // As much as the bounds let through.
         for text in [
+            repeat("*a ")[..14_000].to_owned(),
+            repeat("[a](<b> 'c")[..14_000].to_owned(),
+            repeat("<!--")[..12_000].to_owned(),
+            repeat("[a][")[..12_000].to_owned(),
+            repeat("'\"")[..9_000].to_owned(),
             "> ".repeat(60),
             format!("{}a{}", "*".repeat(3_400), "*".repeat(3_400)),
             repeat("[^a] ")[..20_000].to_owned(),
