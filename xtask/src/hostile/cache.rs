@@ -81,3 +81,45 @@ impl Cache {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(head: &str, body: &str) -> Answer {
+        Answer { status: 200, head: format!("http/1.1 200 ok\r\n{head}"), body: body.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn only_what_a_shared_cache_stores_is_compared() {
+        let cache = Cache::default();
+        let see = |host: &str, key: Option<&str>, answer: &Answer| {
+            cache.see(host, "/a", &[], key, answer).is_some()
+        };
+        let public = answer("cache-control: public, max-age=60", "one");
+        assert!(!see("beta.example", None, &public));
+        assert!(!see("beta.example", Some("k"), &public));
+        // Another body under the same address, stored although a key was sent.
+        let other = answer("cache-control: public, max-age=60", "two");
+        assert!(see("beta.example", Some("k"), &other));
+        // Private, not stored, or kept apart by the key.
+        assert!(!see("beta.example", Some("k"), &answer("cache-control: private, no-cache", "two")));
+        assert!(!see("beta.example", Some("k"), &answer("content-type: a/b", "two")));
+        assert!(!see(
+            "beta.example",
+            Some("k"),
+            &answer("cache-control: public\r\nvary: authorization", "two")
+        ));
+        // No lifetime and no key: caches guess one.
+        assert!(see("beta.example", None, &answer("content-type: a/b", "two")));
+    }
+
+    #[test]
+    fn content_of_one_tenant_belongs_under_its_name_alone() {
+        let cache = Cache::default();
+        let body = rig::marker(rig::HOSTILE);
+        let answer = answer("cache-control: public", &body);
+        assert!(cache.see("ALPHA.example.", "/a", &[], None, &answer).is_none());
+        assert!(cache.see("beta.example", "/a", &[], None, &answer).is_some());
+    }
+}

@@ -92,6 +92,40 @@ pub struct Generator {
     pub make: fn(&mut Random, usize) -> Load,
 }
 
+/// What costs most for what it weighs.
+const WORST: [&str; 30] = [
+    "templates/minus",
+    "templates/attribute",
+    "templates/elif",
+    "templates/range-loops",
+    "templates/indent",
+    "templates/capture-doubling",
+    "templates/macro-doubling",
+    "templates/list-doubling-shown",
+    "yaml/brackets",
+    "yaml/laughs",
+    "yaml/blocks",
+    "yaml/anchors",
+    "toml/dotted-key",
+    "toml/tables",
+    "json/arrays",
+    "json/width",
+    "markdown/quotes",
+    "markdown/lists-in-quotes",
+    "markdown/links",
+    "contracts/any-of-doubling",
+    "contracts/all-of-doubling",
+    "contracts/pattern-repeats",
+    "contracts/properties",
+    "tokens/alias-shadow",
+    "tokens/modifiers",
+    "graphql/fragment-doubling",
+    "graphql/overlapping",
+    "images/svg-attributes",
+    "css/rules",
+    "redirects/chain",
+];
+
 /// The words for [`Generator::sizes`].
 pub const SIZES: [&str; 4] = ["small", "limit", "beyond", "far"];
 
@@ -110,6 +144,12 @@ impl Case {
     /// The bytes.
     pub fn load(&self) -> Load {
         (self.generator.make)(&mut Random(self.seed), self.size)
+    }
+
+    /// Whether it is one of those that cost most for what they weigh.
+    pub fn is_worst(&self) -> bool {
+        let (format, name) = (self.generator.format, self.generator.name);
+        WORST.iter().any(|w| w.split_once('/') == Some((format, name)))
     }
 
     /// Whether a filter (`templates`, `templates/minus`) wants it.
@@ -148,6 +188,12 @@ pub fn cases(seed: u64, which: &[usize]) -> Vec<Case> {
     all
 }
 
+/// The worst first, so that a short run has sent them.
+pub fn worst_first(mut cases: Vec<Case>) -> Vec<Case> {
+    cases.sort_by_key(|c| !c.is_worst());
+    cases
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +203,13 @@ mod tests {
         for (a, b) in cases(7, &[0]).into_iter().zip(cases(7, &[0])) {
             assert_eq!(a.to_string(), b.to_string());
             assert_eq!(a.load(), b.load(), "{a}");
+        }
+    }
+
+    #[test]
+    fn the_worst_are_generators() {
+        for worst in WORST {
+            assert!(generators().any(|g| format!("{}/{}", g.format, g.name) == worst), "{worst}");
         }
     }
 

@@ -95,7 +95,9 @@ impl Plan {
             let all = corpus::generators().map(|generator| Case { generator, size, seed });
             return all.filter(wanted).collect();
         }
-        corpus::cases(self.seed.wrapping_add(round), &self.sizes).into_iter().filter(wanted).collect()
+        let all = corpus::cases(self.seed.wrapping_add(round), &self.sizes).into_iter().filter(wanted);
+        // Later rounds are for what happens between other cases.
+        if round == 0 { corpus::worst_first(all.collect()) } else { all.collect() }
     }
 }
 

@@ -21,40 +21,6 @@ use super::{
 };
 use crate::run::release_binary;
 
-/// What costs most for what it weighs; each is sent at every size.
-const WORST: [&str; 30] = [
-    "templates/minus",
-    "templates/attribute",
-    "templates/elif",
-    "templates/range-loops",
-    "templates/indent",
-    "templates/capture-doubling",
-    "templates/macro-doubling",
-    "templates/list-doubling-shown",
-    "yaml/brackets",
-    "yaml/laughs",
-    "yaml/blocks",
-    "yaml/anchors",
-    "toml/dotted-key",
-    "toml/tables",
-    "json/arrays",
-    "json/width",
-    "markdown/quotes",
-    "markdown/lists-in-quotes",
-    "markdown/links",
-    "contracts/any-of-doubling",
-    "contracts/all-of-doubling",
-    "contracts/pattern-repeats",
-    "contracts/properties",
-    "tokens/alias-shadow",
-    "tokens/modifiers",
-    "graphql/fragment-doubling",
-    "graphql/overlapping",
-    "images/svg-attributes",
-    "css/rules",
-    "redirects/chain",
-];
-
 /// What is measured.
 pub struct Options {
     /// Seconds of each half of a round.
@@ -124,8 +90,7 @@ fn shots(rig: &Rig, seed: u64) -> Vec<Shot> {
         Some(Shot { name: case.to_string(), first, then })
     };
     let all = corpus::cases(seed, &[0, 1, 2, 3]);
-    let worst = all.iter().filter(|c| WORST.iter().any(|w| c.to_string().starts_with(&format!("{w} "))));
-    worst.filter_map(one).collect()
+    all.iter().filter(|c| c.is_worst()).filter_map(one).collect()
 }
 
 /// Fires shots until `stop`; counts answers by status.

@@ -189,3 +189,26 @@ pub const ALL: &[Generator] = &[
         import(bundle(&all))
     }),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_hold_after_every_change() {
+        let leaf = b"an entry".to_vec();
+        let tree = [b"node:".as_slice(), blake3::hash(&leaf).as_bytes()].concat();
+        let real = vec![named(&blake3::hash(&tree).to_hex(), ""), tree, leaf];
+        assert_eq!(objects(&bundle(&real)).as_ref(), Some(&real));
+        let mut linked = 0;
+        for seed in 0..50 {
+            let bytes = tampered(&real, &mut Random(seed), 1);
+            assert_eq!(bytes[bytes.len() - 32..], *blake3::hash(&bytes[..bytes.len() - 32]).as_bytes());
+            let all = objects(&bytes).unwrap_or_default();
+            assert_eq!(bytes[8..40], *blake3::hash(&all[0]).as_bytes());
+            let name = blake3::hash(&all[1]).to_hex().to_string();
+            linked += usize::from(all != real && String::from_utf8_lossy(&all[0]).contains(&name));
+        }
+        assert!(linked > 5, "{linked} of 50 changes were below the manifest");
+    }
+}
