@@ -12,6 +12,7 @@ mod css_value;
 mod diff;
 mod index;
 mod json;
+mod messages;
 mod outputs;
 mod package;
 mod read;
