@@ -3,6 +3,7 @@
 //! A [`ReleaseView`] is an opened release: definitions parsed once, the snapshot tree, the look-up tree. [`write_answer`]
 //! answers a request from it and from nothing else; it knows no sockets and no SQL, so every door gives the same bytes.
 
+mod answer;
 mod body;
 mod compose;
 mod definitions;
@@ -24,6 +25,9 @@ mod trace;
 pub mod value;
 pub mod views;
 
+pub use answer::{
+    answer, busy, share_answer, share_graphql, write_answer, write_graphql, write_problem, write_quick,
+};
 pub use body::{CacheCounts, Caches, Encoding};
 pub use definitions::{Definitions, FieldKind, read_files};
 pub use error::DeliveryError;
@@ -32,9 +36,6 @@ pub use pages::{PAGE_POLICY, PageAt, Rendered};
 pub use problem::Problem;
 pub use purge::{Purge, purge_between};
 pub use release_view::{ReleaseRoots, ReleaseView};
-pub use respond::{
-    Answer, GRAPHQL, Quick, RequestParts, Written, answer, busy, share_answer, share_graphql, write_answer,
-    write_graphql, write_problem, write_quick,
-};
+pub use respond::{Answer, GRAPHQL, Quick, RequestParts, Written};
 pub use site::feed_findings;
 pub use trace::Traceparent;

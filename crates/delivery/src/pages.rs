@@ -438,7 +438,7 @@ fn failed(view: &ReleaseView, what: impl std::fmt::Display) -> Failure {
 /// Why a page has no HTML. What passes is no fault of its template.
 fn unrendered(view: &ReleaseView, error: ashlar_site::RenderError) -> Failure {
     match error.passing {
-        true => crate::respond::busy().into(),
+        true => crate::busy().into(),
         false => failed(view, error),
     }
 }
@@ -447,7 +447,7 @@ fn told(failure: Failure) -> String {
     match failure {
         Failure::Problem(p) => p.detail,
         Failure::Broken(e) => e.to_string(),
-        Failure::Heavy => crate::respond::busy().detail,
+        Failure::Heavy => crate::busy().detail,
     }
 }
 
