@@ -107,7 +107,11 @@ impl Action for ImportBundle {
                 tracing::warn!(%error, "what a failed import left behind goes with the next clean-up");
             }
         }
-        made
+        // What the gates cannot read came with the file.
+        made.map_err(|error| match error {
+            ReleaseError::Corrupt { .. } if fresh > 0 => StoreError::Bundle(error.public()).into(),
+            other => other,
+        })
     }
 }
 
