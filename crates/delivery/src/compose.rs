@@ -266,7 +266,7 @@ impl Work<'_> {
         self.bytes += record.len as usize;
         if self.read.len() > ENTRIES_MAX * self.locales.len().max(1) || self.bytes > BODY_BYTES_MAX {
             return Err(Problem::new(
-                500,
+                422,
                 "view-too-large",
                 "View too large",
                 format!("the view includes more than {ENTRIES_MAX} entries or {BODY_BYTES_MAX} bytes"),

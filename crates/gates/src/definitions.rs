@@ -76,8 +76,15 @@ pub(crate) fn files_digest(files: &Files) -> Digest {
 
 impl Definitions {
     pub(crate) fn load(files: &Files) -> Self {
+        Self::load_noting(files, &|_| ())
+    }
+
+    /// As [`Definitions::load`]; `note` hears which part is read.
+    pub(crate) fn load_noting(files: &Files, note: &dyn Fn(&str)) -> Self {
+        note("contracts/");
         let config = read_config(files);
         let (contracts, contract_findings) = ContractSet::load(files);
+        note("views/");
         let (views, view_findings) = Views::parse(files, &contracts);
         let mut view_findings = view_findings;
         let delivered = OnceLock::new();
@@ -88,12 +95,15 @@ impl Definitions {
                 .extend(feeds.map(|(what, help)| Finding::error("feed", "ashlar.toml", what).help(help)));
             let _ = delivered.set(Arc::new(parsed));
         }
+        note("queries/");
         let (graph, query_findings) = Graph::judged(files, &contracts, &views);
+        note("consumers/");
         let (consumers, consumer_findings) = Consumer::read_all(files);
         let (governance, governance_findings) = match Governance::parse(files) {
             Ok(governance) => (governance, Vec::new()),
             Err(findings) => (Governance::default(), findings),
         };
+        note("redirects.toml");
         let (redirects, redirect_findings) = match Redirects::parse(files) {
             Ok(redirects) => (redirects, Vec::new()),
             Err(findings) => (Redirects::default(), findings),
@@ -113,6 +123,10 @@ impl Definitions {
                 (*part, of_part.finish())
             })
             .collect();
+        note("tokens/");
+        let tokens = Tokens::load(files);
+        note("site/");
+        let site = Site::load(files);
         Self {
             config,
             contracts,
@@ -125,8 +139,8 @@ impl Definitions {
             consumer_findings,
             promises: OnceLock::new(),
             delivered,
-            tokens: Tokens::load(files),
-            site: Site::load(files),
+            tokens,
+            site,
             governance,
             governance_findings,
             redirects,

@@ -6,15 +6,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ashlar_contracts::ContractSet;
-use ashlar_delivery::{graphql::Graph, views::Views};
 use ashlar_model::{Digest, Files, Finding};
-use ashlar_project::Redirects;
-use ashlar_site::Site;
 
 use crate::{
     definitions::{Definitions, files_digest},
-    gate::tokens::Tokens,
+    gate::consumers::promises,
 };
 
 /// Definitions that are known to be readable, by digest.
@@ -68,7 +64,7 @@ impl Trials {
             return Ok(());
         }
         let body = write(files);
-        match self.0.trial.run(&[&b"a"[..], &body].concat()) {
+        match self.0.trial.run(&body) {
             Ok(()) => {
                 let mut passed = passed();
                 if passed.len() >= PASSED_MAX {
@@ -77,12 +73,7 @@ impl Trials {
                 passed.push(digest);
                 Ok(())
             }
-            Err(mut failure) => {
-                if !failure.passing
-                    && let Err(at) = self.0.trial.run(&[&b"p"[..], &body].concat())
-                {
-                    failure.place = at.place;
-                }
+            Err(failure) => {
                 let place = failure.place.unwrap_or_else(|| "ashlar.toml".to_owned());
                 let finding = match failure.passing {
                     true => Finding::error(
@@ -133,20 +124,12 @@ fn read(mut bytes: &[u8]) -> Option<Files> {
 /// Reads definitions in every way a server reads them, and throws the result away. For the process that may die: `note`
 /// hears which part is read.
 pub fn attempt(request: &[u8], note: &ashlar_site::Note) {
-    let Some((how, rest)) = request.split_first() else { return };
-    let Some(files) = read(rest) else { return };
-    let work = || match how {
-        b'p' => {
-            ashlar_site::note_with(note.clone());
-            parts(&files, note.as_ref());
-        }
-        _ => {
-            let loaded = Definitions::load(&files);
-            let _ = loaded.rules();
-            let _ = crate::gate::consumers::promises(&loaded);
-            let delivered = ashlar_delivery::Definitions::parse(files_digest(&files), &files);
-            let _ = delivered.graph();
-        }
+    let Some(files) = read(request) else { return };
+    ashlar_site::note_with(note.clone());
+    let work = || {
+        let loaded = Definitions::load_noting(&files, note.as_ref());
+        note("consumers/");
+        let _ = (loaded.rules(), promises(&loaded));
     };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
@@ -156,24 +139,6 @@ pub fn attempt(request: &[u8], note: &ashlar_site::Note) {
             std::process::exit(101);
         }
     });
-}
-
-/// The same part by part, so that a failure has a place.
-fn parts(files: &Files, note: &dyn Fn(&str)) {
-    note("contracts/");
-    let (contracts, _) = ContractSet::load(files);
-    note("views/");
-    let (views, _) = Views::parse(files, &contracts);
-    note("queries/");
-    let _ = Graph::judged(files, &contracts, &views);
-    note("redirects.toml");
-    let _ = Redirects::parse(files);
-    note("tokens/");
-    let _ = Tokens::load(files);
-    note("site/");
-    let _ = Site::load(files);
-    note("ashlar.toml");
-    let _ = Definitions::load(files);
 }
 
 #[cfg(test)]

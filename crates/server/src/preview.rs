@@ -55,6 +55,9 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// How long a page of a preview may take.
+const WORK_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// What a link shows.
 struct Shown {
     at: At,
@@ -100,7 +103,7 @@ impl Shown {
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let shown = self.clone();
-        Ok(app.workers.run(self.view.tenant(), move || work(&shown)).await?)
+        Ok(app.workers.run_within(self.view.tenant(), WORK_TIME_MAX, move || work(&shown)).await?)
     }
 }
 

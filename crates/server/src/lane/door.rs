@@ -27,6 +27,8 @@ pub fn router(source: Arc<dyn Source>) -> Router {
 
 /// The largest body of a request, in bytes.
 const BODY_BYTES_MAX: usize = 256 << 10;
+/// How long an answer may take that is not made on threads that serve.
+const HEAVY_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(20);
 /// How long a client may take to send it.
 const BODY_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -138,7 +140,7 @@ pub async fn deliver(
             if answered == Quick::Heavy {
                 let (request, resolved, traceparent) = (request.clone(), resolved.clone(), traceparent);
                 let tenant = resolved.release.tenant().clone();
-                let made = source.workers().run(&tenant, move || {
+                let made = source.workers().run_within(&tenant, HEAVY_TIME_MAX, move || {
                     let parts = parts_of(&request, Some(&resolved), &traceparent);
                     let (mut out, mut shared) = (Vec::with_capacity(4 << 10), None);
                     let answered = write(&resolved, &parts, body.as_ref(), true, &mut out, &mut shared);
