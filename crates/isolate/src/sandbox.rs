@@ -32,11 +32,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// As many children as the machine has cores, two at least; 512 MiB each.
+    /// One child more than the machine has cores, as [`crate::Workers`] has threads; 512 MiB each.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            children_max: cores.max(2),
+            children_max: cores + 1,
             memory_bytes: 512 << 20,
             output_bytes_max: 16 << 20,
             questions_max: 10_000,

@@ -100,13 +100,13 @@ impl Queue {
 }
 
 impl Workers {
-    /// As many threads as the machine has cores, two at least; one tenant gets all but one of them.
+    /// One thread more than the machine has cores, so that one tenant may use every core and leaves a thread for others.
     ///
     /// # Errors
     /// When the system starts no threads.
     pub fn new() -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::with(cores.max(2))
+        Self::with(cores + 1)
     }
 
     /// With this many threads.
