@@ -101,7 +101,7 @@ fn leave_with_parent() {
     let parent = std::os::unix::process::parent_id();
     let watch = move || {
         while std::os::unix::process::parent_id() == parent {
-            std::thread::sleep(Duration::from_millis(500));
+            std::thread::sleep(Duration::from_millis(100));
         }
         std::process::exit(1);
     };

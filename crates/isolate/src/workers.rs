@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Condvar, Mutex, PoisonError},
-    time::Duration,
 };
 
 use ashlar_model::TenantId;
@@ -148,19 +147,6 @@ impl Workers {
         });
         self.push(tenant, job)?;
         receive.await.map_err(|_| Busy::Lost)
-    }
-
-    /// As [`Workers::run`], but does not wait longer than `limit`. Work that has begun ends all the same.
-    ///
-    /// # Errors
-    /// When too much work of the tenant waits, the work panics, or it takes too long.
-    pub async fn run_within<T: Send + 'static>(
-        &self,
-        tenant: &TenantId,
-        limit: Duration,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Busy> {
-        tokio::time::timeout(limit, self.run(tenant, work)).await.unwrap_or(Err(Busy::Full))
     }
 
     /// Does work for a tenant when it is its turn, and does not wait for it.

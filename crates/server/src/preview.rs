@@ -3,7 +3,7 @@
 //! A link holds a key that may look at one thing and nothing else, until it ends. Pages are those of delivery; what leads
 //! on is bent to stay inside the link, and a banner says that this is not live. Nothing else differs.
 
-use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc, time::Duration};
 
 use ashlar_delivery::{ReleaseView, RequestParts, Traceparent};
 use ashlar_model::{Actor, EntryKey, Right};
@@ -13,6 +13,7 @@ use axum::{
     body::Body,
     extract::{Path, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -51,12 +52,18 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .route("/preview/{key}/-/compare/{*path}", get(compare))
         .route("/preview/{key}/{*path}", get(page))
+        .layer(axum::middleware::from_fn(in_time))
         .layer(axum::middleware::map_response(|response: Response| async { guard(response) }))
         .with_state(app)
 }
 
-/// How long a page of a preview may take.
-const WORK_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(20);
+/// How long a preview may take: what it shows is frozen, judged and rendered for whoever looks at it.
+const TIME_MAX: Duration = Duration::from_secs(20);
+
+async fn in_time(request: Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(TIME_MAX, next.run(request)).await;
+    answered.unwrap_or_else(|_| ApiError::from(ashlar_isolate::Busy::Full).into_response())
+}
 
 /// What a link shows.
 struct Shown {
@@ -103,7 +110,7 @@ impl Shown {
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let shown = self.clone();
-        Ok(app.workers.run_within(self.view.tenant(), WORK_TIME_MAX, move || work(&shown)).await?)
+        Ok(app.workers.run(self.view.tenant(), move || work(&shown)).await?)
     }
 }
 

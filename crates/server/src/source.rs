@@ -14,9 +14,6 @@ use crate::{
     problem::MISDIRECTED,
 };
 
-/// How long opening a draft, candidate or release may take.
-const OPEN_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(20);
-
 /// The lane's view of the application.
 pub struct Releases(pub Arc<App>);
 
@@ -120,15 +117,13 @@ impl Releases {
                     At::Changeset(name) => Some(name.clone()),
                     _ => None,
                 };
-                let frozen = engine.run(&ctx, PreviewDrafts { changeset });
-                let frozen = tokio::time::timeout(OPEN_TIME_MAX, frozen).await;
-                let drafts = frozen.map_err(|_| ashlar_delivery::busy())?.map_err(|e| failed(&e))?;
+                let drafts = engine.run(&ctx, PreviewDrafts { changeset }).await.map_err(|e| failed(&e))?;
                 roots(&at.to_string(), &drafts.snapshot, &drafts.definitions, &drafts.derived)
             }
         };
         let roots = found.ok_or_else(|| no_release(&access.tenant))?;
         let (app, tenant) = (self.0.clone(), access.tenant.clone());
-        let opened = self.0.workers.run_within(&access.tenant, OPEN_TIME_MAX, move || {
+        let opened = self.0.workers.run(&access.tenant, move || {
             let objects = app.objects.tenant(&tenant);
             let known = app.tenant(&tenant).and_then(|state| {
                 let channels = state.channels.load();

@@ -308,8 +308,13 @@ pub fn soak(plan: &Plan) -> Result<()> {
             let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
         }
         held = holder.join().unwrap_or_default();
-        std::thread::sleep(Duration::from_millis(500));
-        let left = children.iter().filter(|c| process::alive(**c)).count();
+        // Children look for their parent several times a second, with a low priority.
+        let until = Instant::now() + Duration::from_secs(3);
+        let left = || children.iter().filter(|c| process::alive(**c)).count();
+        while left() > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let left = left();
         if left > 0 {
             lock(&watch.wrong).push(format!("{left} processes are left behind after the server ended"));
         }

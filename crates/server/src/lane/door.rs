@@ -6,6 +6,7 @@ use ashlar_delivery::{
     Answer, GRAPHQL, Problem, Quick, RequestParts, Traceparent, busy, share_answer, share_graphql,
     write_problem,
 };
+use ashlar_isolate::Busy;
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -17,6 +18,8 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
+use tokio::time::{Instant, timeout_at};
+
 use super::{Caller, Resolved, Source, stalled};
 use crate::auth::bearer;
 
@@ -27,7 +30,7 @@ pub fn router(source: Arc<dyn Source>) -> Router {
 
 /// The largest body of a request, in bytes.
 const BODY_BYTES_MAX: usize = 256 << 10;
-/// How long an answer may take that is not made on threads that serve.
+/// How long an answer may take that is not made on threads that serve, what it is read from included.
 const HEAVY_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(20);
 /// How long a client may take to send it.
 const BODY_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(10);
@@ -123,6 +126,7 @@ pub async fn deliver(
     request: &hyper::http::request::Parts,
     body: Option<Result<Bytes, Problem>>,
 ) -> Response {
+    let until = Instant::now() + HEAVY_TIME_MAX;
     let caller = caller(request);
     let traceparent = Traceparent::follow(text(&request.headers, &HeaderName::from_static("traceparent")));
     let query = request.uri.query();
@@ -130,7 +134,9 @@ pub async fn deliver(
     let at = at.map(|at| percent_encoding::percent_decode_str(at).decode_utf8_lossy());
     let resolved = match source.resolve(&caller).filter(|_| at.is_none()) {
         Some(resolved) => Ok(resolved),
-        None => source.explain(&caller, at.as_deref()).await,
+        None => {
+            timeout_at(until, source.explain(&caller, at.as_deref())).await.unwrap_or_else(|_| Err(busy()))
+        }
     };
     let (mut out, mut shared) = (Vec::with_capacity(4 << 10), None);
     let parts = parts_of(request, resolved.as_ref().ok(), &traceparent);
@@ -140,13 +146,14 @@ pub async fn deliver(
             if answered == Quick::Heavy {
                 let (request, resolved, traceparent) = (request.clone(), resolved.clone(), traceparent);
                 let tenant = resolved.release.tenant().clone();
-                let made = source.workers().run_within(&tenant, HEAVY_TIME_MAX, move || {
+                let made = source.workers().run(&tenant, move || {
                     let parts = parts_of(&request, Some(&resolved), &traceparent);
                     let (mut out, mut shared) = (Vec::with_capacity(4 << 10), None);
                     let answered = write(&resolved, &parts, body.as_ref(), true, &mut out, &mut shared);
                     (answered, out, shared)
                 });
-                (answered, out, shared) = made.await.unwrap_or_else(|_| {
+                let made = timeout_at(until, made).await.unwrap_or(Err(Busy::Full));
+                (answered, out, shared) = made.unwrap_or_else(|_| {
                     let mut out = Vec::new();
                     (Quick::Written(write_problem(&busy(), &parts, &mut out)), out, None)
                 });
