@@ -68,6 +68,11 @@ pub fn children() -> &'static Children {
     &CHILDREN
 }
 
+/// Ends the children that have nothing to do.
+pub fn end() {
+    children().0.rest();
+}
+
 /// Templates run in children from now on.
 pub fn start() {
     ashlar_site::render_with(Box::new(children().clone()));

@@ -47,6 +47,7 @@ fn main() -> ExitCode {
     let done = runtime.block_on(commands::run(cli));
     // Work that was left behind must not keep the process alive.
     runtime.shutdown_timeout(Duration::from_secs(1));
+    isolation::end();
     match done {
         Ok(code) => code,
         Err(error) => error.report(format),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    io::{self, BufReader, Write},
+    io::{self, BufReader},
     os::{fd::AsFd, unix::net::UnixStream},
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
@@ -17,6 +17,8 @@ use crate::wire::{self, Kind};
 pub const COMMAND: &str = "sandbox";
 /// The stack of the thread that works, in bytes.
 const STACK_BYTES: usize = 8 << 20;
+/// What is read at a time, in bytes.
+const READ_BYTES: usize = 64 << 10;
 /// How much the priority of a child is lowered: whoever serves readers goes first.
 const NICE: i32 = 10;
 
@@ -111,7 +113,7 @@ fn leave_with_parent() {
 
 fn work(open: Open) -> io::Result<()> {
     let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let ends = Ends { from: BufReader::new(stream.try_clone()?), to: stream };
+    let ends = Ends { from: BufReader::with_capacity(READ_BYTES, stream.try_clone()?), to: stream };
     let line = Line(Arc::new(Mutex::new(ends)));
     let mut handlers: HashMap<[u8; 32], Box<dyn Handler>> = HashMap::new();
     loop {
@@ -136,9 +138,7 @@ fn work(open: Open) -> io::Result<()> {
                     Some(handler) => handler.run(rest, &line),
                     None => open(*job, &[], &line).run(rest, &line),
                 };
-                let mut ends = line.ends();
-                wire::write(&mut ends.to, Kind::Done, &[&result])?;
-                ends.to.flush()?;
+                wire::write(&mut line.ends().to, Kind::Done, &[&result])?;
             }
             _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "not for a child")),
         }

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     ffi::OsString,
-    io::{self, Read, Write},
+    io::{self, BufReader, Read},
     os::{fd::OwnedFd, unix::net::UnixStream, unix::process::ExitStatusExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -50,6 +50,8 @@ const LOADED_MAX: usize = 4;
 const JOBS_MAX: u32 = 50_000;
 /// What is read of a dead child's last words, in bytes.
 const WORDS_BYTES_MAX: u64 = 2_048;
+/// What is read at a time, in bytes.
+const READ_BYTES: usize = 64 << 10;
 /// What a note may have, in bytes.
 const NOTE_BYTES_MAX: usize = 1_024;
 
@@ -91,7 +93,9 @@ pub struct Call<'a> {
 
 struct Child {
     process: std::process::Child,
-    line: UnixStream,
+    line: BufReader<UnixStream>,
+    /// The longest that a read or write may take.
+    bounded: Duration,
     /// What it keeps ready, the least recently used first.
     loaded: VecDeque<Digest>,
     jobs: u32,
@@ -177,6 +181,11 @@ impl Sandbox {
         }
     }
 
+    /// Ends the children that wait for a job. Later jobs start new ones.
+    pub fn rest(&self) {
+        self.inner.state().idle.clear();
+    }
+
     /// Waits for a place, and takes an idle child if there is one: one that has `wanted` ready if possible.
     fn place(
         &self,
@@ -215,7 +224,8 @@ impl Sandbox {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(Failure::Start)?;
-        Ok(Child { process, line: ours, loaded: VecDeque::new(), jobs: 0 })
+        let line = BufReader::with_capacity(READ_BYTES, ours);
+        Ok(Child { process, line, bounded: Duration::MAX, loaded: VecDeque::new(), jobs: 0 })
     }
 }
 
@@ -302,32 +312,22 @@ impl Job<'_, '_> {
         }
     }
 
-    fn send(&self, child: &mut Child, kind: Kind, parts: &[&[u8]]) -> Result<(), Ended> {
-        let len = parts.iter().map(|p| p.len()).sum();
-        let head = wire::head(kind, len).map_err(Self::ended)?;
-        // One write for small frames, which is most of them.
-        let mut small = Vec::new();
-        let joined: Vec<&[u8]> = if len <= 64 << 10 {
-            small.reserve(HEAD_BYTES + len);
-            small.extend_from_slice(&head);
-            parts.iter().for_each(|p| small.extend_from_slice(p));
-            vec![&small]
-        } else {
-            [&head[..]].into_iter().chain(parts.iter().copied()).collect()
-        };
-        for part in joined {
-            let mut rest = part;
-            while !rest.is_empty() {
-                child.line.set_write_timeout(Some(self.left()?)).map_err(Self::ended)?;
-                match child.line.write(rest) {
-                    Ok(0) => return Err(Self::ended(io::ErrorKind::WriteZero.into())),
-                    Ok(n) => rest = &rest[n..],
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                    Err(e) => return Err(Self::ended(e)),
-                }
-            }
+    /// Lets no single read or write take longer than what is left. Several may together, by little.
+    fn bound(&self, child: &mut Child) -> Result<(), Ended> {
+        let left = self.left()?;
+        let bounded = child.bounded;
+        // Most jobs have the same limit, and most of it is left.
+        if bounded > left || bounded < left.mul_f32(0.9) {
+            let line = child.line.get_ref();
+            line.set_read_timeout(Some(left)).and(line.set_write_timeout(Some(left))).map_err(Self::ended)?;
+            child.bounded = left;
         }
         Ok(())
+    }
+
+    fn send(&self, child: &mut Child, kind: Kind, parts: &[&[u8]]) -> Result<(), Ended> {
+        self.bound(child)?;
+        wire::write(child.line.get_mut(), kind, parts).map_err(Self::ended)
     }
 
     fn receive(&self, child: &mut Child) -> Result<(Kind, Vec<u8>), Ended> {
@@ -346,11 +346,11 @@ impl Job<'_, '_> {
     fn fill(&self, child: &mut Child, into: &mut [u8]) -> Result<(), Ended> {
         let mut at = 0;
         while at < into.len() {
-            child.line.set_read_timeout(Some(self.left()?)).map_err(Self::ended)?;
+            self.bound(child)?;
             match child.line.read(&mut into[at..]) {
                 Ok(0) => return Err(Ended::Gone(io::ErrorKind::UnexpectedEof.into())),
                 Ok(n) => at += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
                 Err(e) => return Err(Self::ended(e)),
             }
         }
@@ -360,7 +360,7 @@ impl Job<'_, '_> {
     /// Why it failed, by how the child ended and what it said last. The child is killed.
     fn failure(self, ended: Ended, mut child: Child) -> Failure {
         let note = self.note;
-        let _ = child.line.shutdown(std::net::Shutdown::Both);
+        let _ = child.line.get_ref().shutdown(std::net::Shutdown::Both);
         let gone = match ended {
             Ended::Late => {
                 return Failure::Timeout { limit: self.call.limit, note };

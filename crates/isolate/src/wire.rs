@@ -50,6 +50,8 @@ impl Kind {
 
 /// Bytes before the body of a frame.
 pub(crate) const HEAD_BYTES: usize = 5;
+/// Frames up to this length are sent with one write, in bytes.
+const ONE_WRITE_BYTES: usize = 256 << 10;
 
 pub(crate) fn head(kind: Kind, len: usize) -> io::Result<[u8; HEAD_BYTES]> {
     let too_long = |_| io::Error::new(io::ErrorKind::InvalidInput, "a frame is too long");
@@ -65,11 +67,16 @@ pub(crate) fn read_head(head: [u8; HEAD_BYTES]) -> io::Result<(Kind, usize)> {
 /// Writes a frame whose body is `parts`, one behind the other.
 pub(crate) fn write(to: &mut impl Write, kind: Kind, parts: &[&[u8]]) -> io::Result<()> {
     let len = parts.iter().map(|p| p.len()).sum();
-    to.write_all(&head(kind, len)?)?;
-    for part in parts {
-        to.write_all(part)?;
+    let head = head(kind, len)?;
+    if len > ONE_WRITE_BYTES {
+        to.write_all(&head)?;
+        return parts.iter().try_for_each(|part| to.write_all(part));
     }
-    to.flush()
+    // One write for small frames, which is most of them.
+    let mut frame = Vec::with_capacity(HEAD_BYTES + len);
+    frame.extend_from_slice(&head);
+    parts.iter().for_each(|part| frame.extend_from_slice(part));
+    to.write_all(&frame)
 }
 
 /// Reads a frame.

@@ -300,6 +300,11 @@ impl Templates {
         (Self { env, texts, title, note }, wrong)
     }
 
+    /// Says that a template is worked on now.
+    pub(crate) fn note(&self, file: &str) {
+        (self.note)(file);
+    }
+
     /// Whether a template can be used.
     pub(crate) fn has(&self, file: &str) -> bool {
         self.env.get_template(file).is_ok()
@@ -307,7 +312,6 @@ impl Templates {
 
     pub(crate) fn page(&self, page: Shown) -> Result<String, RenderError> {
         let file = format!("site/layouts/{}", page.layout);
-        (self.note)(&file);
         let template = self.env.get_template(&file).map_err(|e| RenderError::of(&e))?;
         let alternates: Vec<Value> = page
             .alternates
@@ -337,7 +341,6 @@ impl Templates {
 
     /// One component with props, as it stands on a page.
     pub(crate) fn component(&self, drawn: &Drawn) -> Result<String, RenderError> {
-        (self.note)(&drawn.file);
         render_component(
             &self.env,
             &drawn.file,

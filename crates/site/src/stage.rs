@@ -167,6 +167,7 @@ fn broken(error: &serde_json::Error) -> RenderError {
 fn check(templates: &Templates, wrong: &[RenderError], examples: &[Drawn]) -> Vec<RenderError> {
     let mut all = wrong.to_vec();
     for drawn in examples.iter().filter(|d| templates.has(&d.file)) {
+        templates.note(&drawn.file);
         if let Err(e) = templates.component(drawn)
             && !all.contains(&e)
         {

@@ -8,6 +8,10 @@ use crate::{auth::secret, front::split};
 /// The most header lines of a request the lane reads; hyper allows as many.
 const HEADERS_MAX: usize = 100;
 
+/// Where the full server has something of its own, whatever a release says.
+const OF_SERVER: [&str; 8] =
+    ["api", "studio", "preview", "npm", "healthz", "readyz", "metrics", "openapi.json"];
+
 /// A request for the lane.
 pub(super) struct Plain<'b> {
     pub(super) method: &'b str,
@@ -46,9 +50,18 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed<'_> {
     }
 }
 
+/// Whether the lane may have the answer: what a release says at a path, and nothing that the full server has there.
+fn is_read(target: &str) -> bool {
+    let Some(rest) = target.strip_prefix('/') else { return false };
+    let first = rest.split(['/', '?']).next().unwrap_or_default();
+    match first {
+        "graphql" => rest.starts_with("graphql?"),
+        _ => !first.is_empty() && !OF_SERVER.contains(&first) && target.is_ascii(),
+    }
+}
+
 fn plain<'b>(request: &Request<'_, 'b>) -> Option<Plain<'b>> {
     let method = request.method.filter(|m| matches!(*m, "GET" | "HEAD"))?;
-    let is_read = |p: &&str| p.starts_with("/v") || p.starts_with("/graphql?");
     let target = request.path.filter(|p| is_read(p) && request.version == Some(1))?;
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
