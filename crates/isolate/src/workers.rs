@@ -56,6 +56,8 @@ struct Queue {
     tenants: BTreeMap<TenantId, Waiting>,
     /// Whose turn it is: tenants with waiting jobs, the next one first.
     turns: VecDeque<TenantId>,
+    /// Threads that wait for a job.
+    idle: usize,
     closed: bool,
 }
 
@@ -167,8 +169,11 @@ impl Workers {
         if waiting.jobs.len() == 1 {
             queue.turns.push_back(tenant.clone());
         }
+        let idle = queue.idle > 0;
         drop(queue);
-        self.inner.changed.notify_one();
+        if idle {
+            self.inner.changed.notify_one();
+        }
         Ok(())
     }
 
@@ -191,12 +196,15 @@ fn work(inner: &Inner) {
                     tracing::error!(%tenant, "work panicked");
                 }
                 queue = inner.queue();
+                // If the tenant had as many running as it may, this thread takes its next job.
                 queue.done(&tenant);
-                // A tenant that had as many running as it may can go on.
-                inner.changed.notify_one();
             }
             None if queue.closed => return,
-            None => queue = inner.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            None => {
+                queue.idle += 1;
+                queue = inner.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue.idle -= 1;
+            }
         }
     }
 }
