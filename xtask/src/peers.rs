@@ -79,16 +79,34 @@ fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0")
 }
 
+/// Installs a package where that is possible. What is missing afterwards is said by whoever needs it.
+fn install(package: &str) {
+    if !is_root() || on_path("apt-get").is_none() {
+        return;
+    }
+    println!("installing {package} (for tests only)");
+    let apt = |args: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(args).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+        let _ = command.status();
+    };
+    apt(&["update", "-qq"]);
+    apt(&["install", "-y", "-qq", package]);
+}
+
+/// The programs that tests start by themselves: a browser and a cache.
+pub fn programs() {
+    for (program, package) in [("chromium", "chromium"), ("varnishd", "varnish")] {
+        if on_path(program).is_none() {
+            install(package);
+        }
+    }
+}
+
 /// A private PostgreSQL cluster; installs the package when there is none and that is possible.
 pub fn postgres() -> Result<Peer> {
-    if postgres_bin().is_none() && is_root() && on_path("apt-get").is_some() {
-        println!("installing postgresql (for tests only)");
-        let _ = Command::new("apt-get").args(["update", "-qq"]).status();
-        Command::new("apt-get")
-            .args(["install", "-y", "-qq", "postgresql"])
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdout(Stdio::null())
-            .status()?;
+    if postgres_bin().is_none() {
+        install("postgresql");
     }
     let bin = postgres_bin().ok_or("PostgreSQL is not installed: initdb and postgres were not found")?;
     let dir = tempfile::Builder::new().prefix("ashlar-pg-").tempdir()?;

@@ -73,6 +73,7 @@ pub fn release_binary() -> Result<PathBuf> {
 /// Runs every test.
 pub fn test(filter: Option<&str>) -> Result<()> {
     tidy::tidy()?;
+    peers::programs();
     let postgres = or_absent("PostgreSQL", peers::postgres())?;
     let s3 = or_absent("S3", peers::s3(&cache()))?;
     let mut cargo = Command::new("cargo");
