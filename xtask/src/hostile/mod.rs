@@ -57,7 +57,7 @@ pub struct Options {
     #[arg(long)]
     binary: Option<PathBuf>,
     /// The bound on resident memory of the server and its children, in MB.
-    #[arg(long, default_value_t = 1_024)]
+    #[arg(long, default_value_t = 2_048)]
     memory_mb: u64,
     /// Seconds that the server gives a request; an answer may come ten seconds later.
     #[arg(long, default_value_t = 20)]
