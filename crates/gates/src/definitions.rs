@@ -32,6 +32,10 @@ const READ: [&str; 13] = [
     "assets/",
 ];
 
+/// Fewer than this many are not dropped for their size: a candidate, its base and the working definitions.
+const KEPT_MIN: usize = 3;
+/// How many bytes the files of parsed definitions that are kept may have; what is made of them takes several times as much.
+const KEPT_BYTES_MAX: usize = 32 << 20;
 /// How many parsed definitions are kept: those of a candidate, its base and what is being worked on, for a few tenants.
 const KEPT_MAX: usize = 16;
 
@@ -223,7 +227,8 @@ fn newest<'a>(contracts: &'a ContractSet, type_name: &TypeName) -> Option<&'a Co
 /// Parsed definitions by the digest of their files.
 #[derive(Default)]
 pub(crate) struct DefinitionsCache {
-    kept: Mutex<Vec<Arc<Definitions>>>,
+    /// With the bytes of their files, the one that was used last at the end.
+    kept: Mutex<Vec<(Arc<Definitions>, usize)>>,
     trials: Option<Trials>,
 }
 
@@ -237,10 +242,10 @@ impl DefinitionsCache {
         let digest = files_digest(files);
         {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(at) = kept.iter().position(|d| d.digest == digest) {
+            if let Some(at) = kept.iter().position(|(d, _)| d.digest == digest) {
                 let found = kept.remove(at);
                 kept.push(found.clone());
-                return found;
+                return found.0;
             }
         }
         if let Some(trials) = &self.trials
@@ -248,21 +253,23 @@ impl DefinitionsCache {
         {
             let refused = Arc::new(Definitions::refused(digest, *finding));
             if !passing {
-                self.keep(&refused);
+                self.keep(&refused, 0);
             }
             return refused;
         }
         // Parsed outside the lock: hundreds of schemas take a while, and other tenants go on meanwhile.
         let loaded = Arc::new(Definitions::load(files));
-        self.keep(&loaded);
+        self.keep(&loaded, files.bytes());
         loaded
     }
 
-    fn keep(&self, definitions: &Arc<Definitions>) {
+    fn keep(&self, definitions: &Arc<Definitions>, bytes: usize) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT_MAX {
+        kept.push((definitions.clone(), bytes));
+        while kept.len() > KEPT_MAX
+            || (kept.len() > KEPT_MIN && kept.iter().map(|(_, bytes)| bytes).sum::<usize>() > KEPT_BYTES_MAX)
+        {
             kept.remove(0);
         }
-        kept.push(definitions.clone());
     }
 }

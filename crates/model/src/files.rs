@@ -107,6 +107,11 @@ impl Files {
             .map(|(p, b)| (p.as_str(), b.as_slice()))
     }
 
+    /// The bytes of all files.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// How many files.
     pub fn len(&self) -> usize {
         self.map.len()

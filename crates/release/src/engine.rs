@@ -22,6 +22,10 @@ use tokio::sync::broadcast;
 
 use crate::{ChannelState, Judge, ReleaseError, health::Health, secrets::Secrets};
 
+/// Fewer than this many are not dropped for their size.
+const DEFINITIONS_KEPT_MIN: usize = 3;
+/// How many bytes the files of definitions that are kept may have.
+const DEFINITIONS_BYTES_MAX: usize = 64 << 20;
 /// How many parsed definitions are kept; a tenant needs the working ones and those of a release or two.
 const DEFINITIONS_KEPT: usize = 16;
 
@@ -286,10 +290,13 @@ impl Engine {
         if let Some(files) = known(&kept) {
             return Ok(files);
         }
-        if kept.len() >= DEFINITIONS_KEPT {
+        kept.push((*root, files.clone(), None));
+        while kept.len() > DEFINITIONS_KEPT
+            || (kept.len() > DEFINITIONS_KEPT_MIN
+                && kept.iter().map(|k| k.1.bytes()).sum::<usize>() > DEFINITIONS_BYTES_MAX)
+        {
             kept.remove(0);
         }
-        kept.push((*root, files.clone(), None));
         Ok(files)
     }
 

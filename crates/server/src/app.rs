@@ -31,6 +31,8 @@ use crate::{
     tokens::TokenVersions,
 };
 
+/// Drafts, candidates and releases that stay open for previews.
+const PREVIEWS_MAX: usize = 8;
 /// The most pages that are rendered before they are read.
 const PRERENDERED_MAX: usize = 20_000;
 /// How long pages are rendered before other work of the tenant has its turn.
@@ -385,7 +387,7 @@ impl App {
     pub fn keep_preview(&self, name: String, view: Arc<ReleaseView>) {
         let mut previews = self.previews.lock().unwrap_or_else(PoisonError::into_inner);
         previews.retain(|(n, _)| *n != name);
-        if previews.len() >= 16 {
+        if previews.len() >= PREVIEWS_MAX {
             previews.remove(0);
         }
         previews.push((name, view));
