@@ -116,7 +116,7 @@ struct Inner {
     moves: broadcast::Sender<ChannelMoved>,
     /// A pointer object could not be written; the next round of upkeep repairs it.
     torn: AtomicBool,
-    /// Where CPU-heavy work is done; threads that may block when there is none.
+    /// Where CPU-heavy work is done; without a pool, on threads that may block.
     workers: OnceLock<Workers>,
     secrets: Secrets,
     health: Health,
