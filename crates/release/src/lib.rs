@@ -32,6 +32,7 @@ mod schedule;
 mod secrets;
 mod settle;
 mod view;
+pub mod receivers;
 mod webhooks;
 
 pub use ashlar_store::sql::{AuditBreak, AuditRow, EventRow};

@@ -59,13 +59,27 @@ enum Step<'p> {
     At(usize),
 }
 
+/// Locales to try, and what was found in them: the same id is another entry in another language.
+struct Chain<'r> {
+    locales: &'r [Locale],
+    /// Type and id with a NUL byte between → position in `loaded`.
+    known: FxHashMap<Key, Option<usize>>,
+}
+
+impl<'r> Chain<'r> {
+    fn new(locales: &'r [Locale]) -> Self {
+        Self { locales, known: FxHashMap::default() }
+    }
+}
+
 struct Run<'r> {
     view: &'r ReleaseView,
     schema: &'r Schema,
     variables: &'r Map<String, Value>,
-    locales: Cow<'r, [Locale]>,
-    /// Type and id with a NUL byte between → position in `loaded`.
-    known: FxHashMap<Key, Option<usize>>,
+    /// The chains of locales that fields ask for, that of the request first.
+    chains: Vec<Chain<'r>>,
+    /// The chain of the field that is answered.
+    chain: usize,
     loaded: Vec<Loaded<'r>>,
     /// The key that is looked for.
     key: Vec<u8>,
@@ -87,8 +101,8 @@ pub(crate) fn run(
         view,
         schema,
         variables,
-        locales: Cow::Borrowed(locales),
-        known: FxHashMap::default(),
+        chains: vec![Chain::new(locales)],
+        chain: 0,
         loaded: Vec::new(),
         key: Vec::new(),
         written: 0,
@@ -218,6 +232,9 @@ impl<'r> Run<'r> {
                 out.push(b',');
             }
             out.extend_from_slice(&field.written);
+            // What a field before this one left behind, however it ended, is not for this one.
+            self.chain = 0;
+            self.path.clear();
             self.path.push(Step::Key(&field.key));
             let mark = out.len();
             let fine = match &field.show {
@@ -238,13 +255,21 @@ impl<'r> Run<'r> {
                     true
                 }
             };
-            self.path.pop();
             if !fine {
                 return Ok(false);
             }
         }
         out.push(b'}');
         Ok(true)
+    }
+
+    /// Makes a chain of locales that of the field that is answered.
+    fn follow(&mut self, locales: &'r [Locale]) {
+        let at = self.chains.iter().position(|c| c.locales == locales);
+        self.chain = at.unwrap_or_else(|| {
+            self.chains.push(Chain::new(locales));
+            self.chains.len() - 1
+        });
     }
 
     fn root(
@@ -258,11 +283,11 @@ impl<'r> Run<'r> {
             |name: &str| arguments.get(name).and_then(|a| a.value(self.variables)).filter(|v| !v.is_null());
         let bad =
             |detail: String, help: &str| Problem::new(400, "bad-argument", "Bad argument", detail).help(help);
-        let before = self.locales.clone();
         if let Some(locale) = given("locale") {
             let named = locale.as_str().unwrap_or_default();
-            let Some(wanted) = self.view.definitions.locales.named(named) else {
-                let all: Vec<&str> = self.view.definitions.locales.all().iter().map(Locale::as_str).collect();
+            let view = self.view;
+            let Some(wanted) = view.definitions.locales.chain(named) else {
+                let all: Vec<&str> = view.definitions.locales.all().iter().map(Locale::as_str).collect();
                 return Err(bad(
                     format!("there is no locale `{}`", cut(named)),
                     &format!("this project has {}", all.join(", ")),
@@ -270,14 +295,12 @@ impl<'r> Run<'r> {
                 .into());
             };
             if self.outcome.locale.is_none() {
-                self.outcome.locale = wanted.as_slice().first().cloned();
+                self.outcome.locale = wanted.first().cloned();
             }
-            if wanted.as_slice() != &*before {
-                self.locales = Cow::Owned(wanted.as_slice().to_vec());
-                self.known.clear();
-            }
+            self.follow(wanted);
         }
-        let fine = match root {
+        let locales = self.chains[self.chain].locales;
+        match root {
             Root::One { source, by } => {
                 let asked = by.iter().find_map(|(argument, field)| Some((field, given(argument)?)));
                 let Some((field, value)) = asked else {
@@ -291,12 +314,12 @@ impl<'r> Run<'r> {
                 let id = match field {
                     None => EntryId::new(&text).ok(),
                     Some(field) => {
-                        let id = compose::by_field(self.view, source, field, &text, &self.locales)?;
+                        let id = compose::by_field(self.view, source, field, &text, locales)?;
                         self.outcome.looked.push(Looked {
                             source: source.clone(),
                             field: field.clone(),
                             value: text,
-                            locales: self.locales.to_vec(),
+                            locales: locales.to_vec(),
                             found: id.clone(),
                         });
                         id
@@ -307,17 +330,13 @@ impl<'r> Run<'r> {
                     None => None,
                 };
                 let slot = Slot { kind: Kind::Json, required: false };
+                let mark = out.len();
                 match loaded {
-                    Some(loaded) => {
-                        let mark = out.len();
-                        if self.entry(out, loaded, below)? {
-                            true
-                        } else {
-                            out.truncate(mark);
-                            self.null(out, &slot, "")
-                        }
+                    Some(loaded) if self.entry(out, loaded, below)? => Ok(true),
+                    _ => {
+                        out.truncate(mark);
+                        Ok(self.null(out, &slot, ""))
                     }
-                    None => self.null(out, &slot, ""),
                 }
             }
             Root::List { source, fields } => {
@@ -357,15 +376,12 @@ impl<'r> Run<'r> {
                         }
                     }
                 }
-                let locales = self.locales.clone();
                 let pairs = pairs.into_iter().map(|(n, v)| (Cow::Owned(n), Cow::Owned(v)));
-                let page = list::select(self.view, source, &locales, pairs)?;
+                let page = list::select(self.view, source, locales, pairs)?;
                 self.outcome.lists.insert(source.clone());
-                self.page(out, &page, below)?
+                self.page(out, &page, below)
             }
-        };
-        self.locales = before;
-        Ok(fine)
+        }
     }
 
     fn page(&mut self, out: &mut Vec<u8>, page: &list::Selected, below: &'r Below) -> Result<bool, Failure> {
@@ -419,7 +435,7 @@ impl<'r> Run<'r> {
         self.key.extend_from_slice(type_name.as_str().as_bytes());
         self.key.push(0);
         self.key.extend_from_slice(id.as_bytes());
-        if let Some(known) = self.known.get(self.key.as_slice()) {
+        if let Some(known) = self.chains[self.chain].known.get(self.key.as_slice()) {
             return Ok(*known);
         }
         if !EntryId::is_valid(id) {
@@ -427,10 +443,10 @@ impl<'r> Run<'r> {
         }
         let name: Key = self.key.as_slice().into();
         let mut found = None;
-        for n in 0..self.locales.len() {
+        for n in 0..self.chains[self.chain].locales.len() {
             self.key.truncate(name.len());
             self.key.push(0);
-            self.key.extend_from_slice(self.locales[n].as_str().as_bytes());
+            self.key.extend_from_slice(self.chains[self.chain].locales[n].as_str().as_bytes());
             let record = self.view.record_at(&self.key)?;
             self.outcome.read.push((self.key.as_slice().into(), record));
             if let Some(record) = record {
@@ -438,7 +454,7 @@ impl<'r> Run<'r> {
                 break;
             }
         }
-        self.known.insert(name, found);
+        self.chains[self.chain].known.insert(name, found);
         Ok(found)
     }
 
@@ -447,18 +463,18 @@ impl<'r> Run<'r> {
         let bytes = key.to_bytes();
         let name_len = bytes.len() - key.locale.as_str().len() - 1;
         let name: Key = bytes[..name_len].into();
-        if let Some(Some(known)) = self.known.get(&name) {
+        if let Some(Some(known)) = self.chains[self.chain].known.get(&name) {
             return Ok(*known);
         }
         self.outcome.read.push((bytes.into(), Some(*record)));
         let at = self.add(&key.type_name, name_len, record)?;
-        self.known.insert(name, Some(at));
+        self.chains[self.chain].known.insert(name, Some(at));
         Ok(at)
     }
 
     /// Loads what was read last.
     fn add(&mut self, type_name: &TypeName, name_len: usize, record: &EntryRecord) -> Result<usize, Failure> {
-        if self.outcome.read.len() > ENTRIES_MAX * self.locales.len().max(1) {
+        if self.outcome.read.len() > ENTRIES_MAX * self.chains[self.chain].locales.len().max(1) {
             return Err(too_large());
         }
         let of_type = self.schema.entries.get(type_name).and_then(|m| m.get(&record.major));
