@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::{
     DeliveryError, FieldKind, Problem, ReleaseView,
     lookup::{field_prefix, read_id},
+    message::Pace,
     query,
     respond::{Failure, cut},
     value::IndexKey,
@@ -26,6 +27,8 @@ const FILTERS_MAX: usize = 8;
 /// The most entries that are looked at for one page, those in locales that are not wanted or not served included; a page
 /// that reaches it is shorter and goes on behind its cursor.
 const SCANNED_MAX: usize = 5000;
+/// The most entries that are looked at where nothing may take long.
+const QUICK_SCANNED_MAX: usize = 400;
 /// The bytes of a cursor that bind it to its query.
 const BINDING_LEN: usize = 8;
 
@@ -90,8 +93,9 @@ pub(crate) fn page(
     type_name: &TypeName,
     locales: &[Locale],
     query: &str,
+    pace: Pace,
 ) -> Result<Page, Failure> {
-    Ok(select(view, type_name, locales, query::pairs(query))?.page(view)?)
+    Ok(select(view, type_name, locales, query::pairs(query), pace)?.page(view)?)
 }
 
 /// The entries of one page, by the parameters of a query.
@@ -100,10 +104,11 @@ pub(crate) fn select<'q>(
     type_name: &TypeName,
     locales: &[Locale],
     pairs: impl Iterator<Item = (Cow<'q, str>, Cow<'q, str>)>,
+    pace: Pace,
 ) -> Result<Selected, Failure> {
     let query = read(view, type_name, locales, pairs)?;
     let mut found =
-        Found { query: &query, view, items: Vec::new(), scanned: 0, last: Vec::new(), more: false };
+        Found { query: &query, view, pace, items: Vec::new(), scanned: 0, last: Vec::new(), more: false };
     match &query.order {
         None => by_id(view, &query, &mut found)?,
         Some((field, descending)) => by_field(view, &query, field, *descending, &mut found)?,
@@ -260,6 +265,7 @@ fn binding(
 struct Found<'q> {
     query: &'q Query<'q>,
     view: &'q ReleaseView,
+    pace: Pace,
     items: Vec<(EntryKey, EntryRecord, Vec<u8>)>,
     scanned: usize,
     /// The position of the last entry that was looked at.
@@ -269,13 +275,16 @@ struct Found<'q> {
 
 impl Found<'_> {
     /// Counts an entry before anything is done with it; breaks when enough were looked at.
-    fn scan(&mut self) -> ControlFlow<()> {
+    fn scan(&mut self) -> Result<ControlFlow<()>, Failure> {
+        if self.scanned >= QUICK_SCANNED_MAX {
+            self.pace.heavy()?;
+        }
         if self.scanned == SCANNED_MAX {
             self.more = true;
-            return ControlFlow::Break(());
+            return Ok(ControlFlow::Break(()));
         }
         self.scanned += 1;
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 
     /// The next page starts behind this position.
@@ -368,7 +377,7 @@ impl Selected {
 }
 
 /// Walks the entries of a type in the order of their ids.
-fn by_id(view: &ReleaseView, query: &Query<'_>, found: &mut Found<'_>) -> Result<(), DeliveryError> {
+fn by_id(view: &ReleaseView, query: &Query<'_>, found: &mut Found<'_>) -> Result<(), Failure> {
     let prefix = EntryKey::type_prefix(query.type_name);
     let mut from = prefix.clone();
     if let Some(after) = &query.after {
@@ -392,7 +401,7 @@ fn by_id(view: &ReleaseView, query: &Query<'_>, found: &mut Found<'_>) -> Result
                 return Ok(());
             }
             // A page ends between ids: locales of one id stand together, and there are few.
-            if found.scan().is_break() {
+            if found.scan()?.is_break() {
                 return Ok(());
             }
         } else {
@@ -435,7 +444,7 @@ fn by_field(
     field: &str,
     descending: bool,
     found: &mut Found<'_>,
-) -> Result<(), DeliveryError> {
+) -> Result<(), Failure> {
     let mut walks: Vec<(usize, Box<dyn Iterator<Item = Step> + '_>)> = Vec::new();
     for locale in query.locales {
         let prefix = field_prefix(query.type_name, field, locale);
@@ -468,7 +477,7 @@ fn by_field(
         let next = heads.iter().enumerate().filter_map(|(n, h)| Some((h.as_ref()?, n)));
         let next = if descending { next.max() } else { next.min() };
         let Some((position, rank)) = next.map(|(p, n)| (p.clone(), n)) else { return Ok(()) };
-        if found.scan().is_break() {
+        if found.scan()?.is_break() {
             return Ok(());
         }
         let (skip, walk) = &mut walks[rank];

@@ -6,7 +6,7 @@ mod common;
 
 use ashlar_delivery::{RequestParts, Traceparent, graphql::document_id, write_graphql};
 use common::{Fixture, QUERY, ask, json, key};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Value, json};
 
 fn percent(value: &Value) -> String {
@@ -88,13 +88,13 @@ fn field() -> impl Strategy<Value = String> {
     prop_oneof![plan, page, list]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    #[test]
-    fn a_document_with_aliases_is_the_union_of_its_fields(fields in prop::collection::vec(field(), 1..7)) {
-        let f = world();
-        let release = f.release("r1");
+#[test]
+fn a_document_with_aliases_is_the_union_of_its_fields() {
+    let f = world();
+    let release = f.release("r1");
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(64));
+    let documents = prop::collection::vec(field(), 1..7);
+    let done = runner.run(&documents, |fields| {
         let mut document = String::from("{ ");
         let (mut data, mut errors) = (serde_json::Map::new(), Vec::new());
         for (n, field) in fields.iter().enumerate() {
@@ -107,7 +107,9 @@ proptest! {
         let (_, together) = post(&release, &json!({ "query": document }), true);
         prop_assert_eq!(&together["data"], &Value::Object(data), "{}", document);
         prop_assert_eq!(together["errors"].as_array().cloned().unwrap_or_default(), errors, "{}", document);
-    }
+        Ok(())
+    });
+    done.unwrap();
 }
 
 /// What clients with a cache make of the operation `Page` and the others of its file.

@@ -317,7 +317,7 @@ fn answer(
         Ok(Value::Object(map)) => map,
         _ => Map::new(),
     };
-    let outcome = run::run(view, schema, plan, locales, &variables)?;
+    let outcome = run::run(view, schema, plan, locales, &variables, out.pace)?;
     let failed = outcome.failed;
     let locale = outcome.locale.unwrap_or_else(|| head_locale(view, locales));
     let composed = Arc::new(Composed::new(

@@ -6,10 +6,10 @@ use std::{borrow::Cow, collections::BTreeSet};
 use ashlar_model::{EntryId, EntryKey, EntryRecord, Locale, TypeName};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
+    pick::{pick, text},
     plan::{Argument, Below, Conditions, FIRST, FIRST_MAX, Plan, Selected, Show},
     schema::{Kind, Root, Schema, Slot},
 };
@@ -17,11 +17,14 @@ use crate::{
     Problem, ReleaseView,
     compose::{self, BODY_BYTES_MAX, ENTRIES_MAX, Key, Looked},
     list,
+    message::Pace,
     respond::{Failure, cut},
 };
 
 /// The most entries that are written into one answer; one that is referred to often counts each time.
 const WRITTEN_MAX: usize = 20_000;
+/// The most entries that are loaded where nothing may take long.
+const QUICK_LOADED_MAX: usize = 200;
 /// Members of an object that are found without memory of their own.
 const FEW: usize = 16;
 /// Errors that are told.
@@ -74,6 +77,7 @@ impl<'r> Chain<'r> {
 
 struct Run<'r> {
     view: &'r ReleaseView,
+    pace: Pace,
     schema: &'r Schema,
     variables: &'r Map<String, Value>,
     /// The chains of locales that fields ask for, that of the request first.
@@ -96,9 +100,11 @@ pub(crate) fn run(
     plan: &Plan,
     locales: &[Locale],
     variables: &Map<String, Value>,
+    pace: Pace,
 ) -> Result<Outcome, Failure> {
     let mut run = Run {
         view,
+        pace,
         schema,
         variables,
         chains: vec![Chain::new(locales)],
@@ -126,69 +132,6 @@ pub(crate) fn run(
     out.body.extend_from_slice(&data);
     out.body.push(b'}');
     Ok(out)
-}
-
-/// Finds the members of an object that are wanted.
-struct Pick<'m, 'a> {
-    members: &'m [String],
-    found: &'m mut [Option<&'a RawValue>],
-}
-
-struct Position<'m>(&'m [String]);
-
-impl<'de> DeserializeSeed<'de> for Position<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Position<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|wanted| wanted == name))
-    }
-}
-
-impl<'de> Visitor<'de> for Pick<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(position) = map.next_key_seed(Position(self.members))? {
-            match position {
-                Some(at) => self.found[at] = Some(map.next_value()?),
-                None => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Finds members of an object, each at its position; `None` when it is no object.
-fn pick<'a>(raw: &'a str, members: &[String], found: &mut [Option<&'a RawValue>]) -> Option<()> {
-    if members.is_empty() {
-        return Some(());
-    }
-    let mut reader = serde_json::Deserializer::from_str(raw);
-    reader.deserialize_map(Pick { members, found }).ok()
-}
-
-/// A JSON string as text; most have nothing that is escaped.
-fn text(raw: &str) -> Option<Cow<'_, str>> {
-    match raw.strip_prefix('"').and_then(|r| r.strip_suffix('"')) {
-        Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
-        _ => serde_json::from_str(raw).ok().map(Cow::Owned),
-    }
 }
 
 fn holds(when: &[Conditions], variables: &Map<String, Value>) -> bool {
@@ -377,7 +320,7 @@ impl<'r> Run<'r> {
                     }
                 }
                 let pairs = pairs.into_iter().map(|(n, v)| (Cow::Owned(n), Cow::Owned(v)));
-                let page = list::select(self.view, source, locales, pairs)?;
+                let page = list::select(self.view, source, locales, pairs, self.pace)?;
                 self.outcome.lists.insert(source.clone());
                 self.page(out, &page, below)
             }
@@ -474,6 +417,9 @@ impl<'r> Run<'r> {
 
     /// Loads what was read last.
     fn add(&mut self, type_name: &TypeName, name_len: usize, record: &EntryRecord) -> Result<usize, Failure> {
+        if self.loaded.len() >= QUICK_LOADED_MAX {
+            self.pace.heavy()?;
+        }
         if self.outcome.read.len() > ENTRIES_MAX * self.chains[self.chain].locales.len().max(1) {
             return Err(too_large());
         }

@@ -152,7 +152,7 @@ fn looks(definitions: &Definitions, out: &mut Vec<Finding>) {
                             .help("remove it and choose by intent, or justify it: \"x-ashlar\": { \"presentation\": true, \"reason\": \"…\" }"),
                     );
                 }
-                open.push((here, name, property));
+                open.push((here, name.as_str(), property));
             }
             if let Some(items) = schema.get("items") {
                 open.push((format!("{pointer}/items"), holder, items));
