@@ -119,8 +119,8 @@ fn definitions(more: &str) -> Files {
         "properties": {
             "name": {"type": "string"}, "price": {"type": "number", "x-ashlar": {"sensitivity": "pricing"}},
         },
-        "description": more,
     });
+    files.insert("redirects.toml", format!("# {more}\n").into_bytes()).unwrap();
     files.insert("contracts/plan.v1.json", plan.to_string().into_bytes()).unwrap();
     files
 }
@@ -190,12 +190,12 @@ async fn an_approval_covers_the_end_that_the_changeset_declares() {
     assert!(engine.run_schedules().await.unwrap().at_risk.is_empty());
     assert_eq!(engine.schedule_counts().await.unwrap().at_risk, 0);
 
-    site.pass(3_000);
+    site.pass(2_830);
     assert_eq!(engine.run_schedules().await.unwrap().done, ["sale"]);
     assert_eq!(state(&engine, "sale").await, ("published".to_owned(), String::new()));
     // A push that is not released yet does not keep it up.
     engine.run(&by("dev"), PushDefinitions { files: definitions("more") }).await.unwrap();
-    site.pass(7_000);
+    site.pass(7_190);
     let tick = engine.run_schedules().await.unwrap();
     assert_eq!(tick.done, ["sale"], "{tick:?} {:?}", state(&engine, "sale").await);
     assert_eq!(state(&engine, "sale").await.0, "ended");

@@ -53,13 +53,22 @@ pub struct Outlook {
 }
 
 impl Outlook {
-    fn of(gates: &[GateReport]) -> Self {
+    fn of(gates: &[GateReport], changeset: &str) -> Self {
+        // There is no candidate yet that could be approved.
+        let first = format!("`ashlar candidate create --changeset {changeset}`, and then for its number: ");
+        let named = |mut finding: Finding| {
+            if finding.help.contains("CANDIDATE") {
+                finding.help = format!("{first}{}", finding.help);
+            }
+            finding
+        };
         let against = || gates.iter().filter(|g| !g.status.lets_through());
         Self {
             refused_by: against().map(|g| g.gate.clone()).collect(),
             findings: against()
                 .flat_map(|g| g.findings.iter().filter(|f| f.level == Level::Error).cloned())
                 .take(FINDINGS_MAX)
+                .map(named)
                 .collect(),
             message: String::new(),
         }
@@ -152,7 +161,7 @@ async fn publish(scope: &Scope<'_>, name: &str) -> Result<Forecast, ReleaseError
         scope.heavy(move || docket.judge()).await?
     };
     objects.commit(batch).await?;
-    let outlook = Outlook::of(&gates);
+    let outlook = Outlook::of(&gates, name);
     let clear = outlook.is_clear();
     forecast.publish = Some(outlook);
     let Some(end) = docket.end.clone().filter(|_| clear) else { return Ok(forecast) };
@@ -195,7 +204,7 @@ async fn judge_end(
 ) -> Result<Outlook, ReleaseError> {
     let objects = scope.objects();
     let served = base.snapshot.clone();
-    let keys: BTreeSet<EntryKey> = end.keys.clone();
+    let (keys, changeset): (BTreeSet<EntryKey>, String) = (end.keys.clone(), end.changeset.clone());
     let (snapshot, changes, batch) = {
         let objects = objects.clone();
         let record = canonical_json(&ChangeRecord { authors: ["scheduler".to_owned()].into() })
@@ -237,7 +246,7 @@ async fn judge_end(
     };
     let Judgement { gates, objects: batch, .. } = scope.heavy(move || docket.judge()).await?;
     objects.commit(batch).await?;
-    Ok(Outlook::of(&gates))
+    Ok(Outlook::of(&gates, &changeset))
 }
 
 /// Tries a scheduled changeset before its time.

@@ -14,15 +14,6 @@ use serde_json::{Value, json};
 use super::rig::{Rig, ask, json, send};
 use crate::{hostile::http::Outcome, random::Random};
 
-/// What an entry may say, and where it is to be seen.
-#[derive(Debug, Clone, Default)]
-pub struct Entry {
-    /// The one title that was acknowledged last; with others that were sent and not acknowledged, any of them.
-    pub titles: Vec<String>,
-    /// The changeset it ships with.
-    pub changeset: Option<String>,
-}
-
 /// A changeset whose schedule was acknowledged.
 #[derive(Debug, Clone)]
 pub struct Planned {

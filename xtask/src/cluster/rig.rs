@@ -70,7 +70,7 @@ pub struct Rig {
     /// A key with every right but approvals.
     pub key: String,
     dir: tempfile::TempDir,
-    _postgres_dir: Arc<peers::PostgresDir>,
+    postgres_dir: Arc<peers::PostgresDir>,
 }
 
 /// A service that others may use at the same time.
@@ -134,7 +134,7 @@ impl Rig {
             s3: Mutex::new(s3),
             key: String::new(),
             dir,
-            _postgres_dir: postgres_dir,
+            postgres_dir,
         };
         rig.prepare(binary, port)?;
         for node in &rig.nodes {
@@ -145,7 +145,7 @@ impl Rig {
     }
 
     fn prepare(&mut self, binary: &Path, s3: u16) -> Result<()> {
-        let data = format!("postgres://ashlar@127.0.0.1:{}/postgres", self._postgres_dir.port);
+        let data = format!("postgres://ashlar@127.0.0.1:{}/postgres", self.postgres_dir.port);
         let run = |args: &[&str], local: bool| -> Result<Value> {
             let mut command = Command::new(binary);
             command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
