@@ -1,6 +1,7 @@
 //! The engine that runs actions, and what an action is given.
 
 use std::{
+    collections::HashSet,
     fmt::Write as _,
     path::{Path, PathBuf},
     sync::{
@@ -14,7 +15,7 @@ use ashlar_isolate::Workers;
 use ashlar_model::{Actor, Digest, Files, Right, Rules, TenantId, TraceId};
 use ashlar_store::{
     Objects, Remote, TenantObjects,
-    sql::{AuditRow, Db, EventRow, WriteTx, stamp},
+    sql::{AuditRow, Db, EventRow, SqlError, WriteTx, stamp},
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -139,6 +140,8 @@ struct Inner {
     running: TaskTracker,
     /// Names this process in claims.
     owner: String,
+    /// Tenants whose pointers are being repaired in the background.
+    mending: Mutex<HashSet<TenantId>>,
 }
 
 impl Engine {
@@ -189,6 +192,7 @@ impl Engine {
             health: Health::default(),
             running: TaskTracker::new(),
             owner: new_id()?,
+            mending: Mutex::default(),
         };
         let engine = Self { inner: Arc::new(inner) };
         engine.seal_stored().await?;
@@ -243,7 +247,15 @@ impl Engine {
     async fn act<A: Action>(&self, ctx: &Ctx, action: A) -> Result<A::Output, ReleaseError> {
         let now = self.now();
         let scope = Scope { engine: self, ctx, now, at: stamp(now), name: A::NAME, action: new_id()? };
-        action.act(&scope).await.inspect_err(|error| self.inner.health.failed(error))
+        let done = action.act(&scope).await;
+        if let Err(error) = &done {
+            self.inner.health.failed(error);
+            // When the connection was lost, nobody knows whether the transaction was committed.
+            if matches!(error, ReleaseError::Sql(SqlError::Engine(_))) {
+                self.mend_soon(&ctx.tenant);
+            }
+        }
+        done
     }
 
     /// Checks that the actor may read what needs `right`.
@@ -259,6 +271,10 @@ impl Engine {
 
     pub(crate) fn health(&self) -> &Health {
         &self.inner.health
+    }
+
+    pub(crate) fn mending(&self) -> std::sync::MutexGuard<'_, HashSet<TenantId>> {
+        self.inner.mending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Names this process in claims.

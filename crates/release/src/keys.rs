@@ -182,6 +182,7 @@ impl Engine {
         };
         if let Err(error) = written.await {
             self.tear();
+            self.mend_soon(tenant);
             tracing::warn!(%tenant, %error, "the keys could not be written for readers; it will be tried again");
         }
     }

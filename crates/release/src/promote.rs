@@ -412,6 +412,7 @@ async fn publish_pointer(scope: &Scope<'_>, state: ChannelState) {
         Err(_) => format!("the object store did not answer within {} seconds", WRITE_MAX.as_secs()),
     };
     scope.engine.tear();
+    scope.engine.mend_soon(&scope.ctx.tenant);
     tracing::warn!(channel = %state.channel, error, "the channel pointer could not be written; it will be tried again");
 }
 
