@@ -73,7 +73,9 @@ impl FromRequestParts<Arc<Api>> for Caller {
             ctx.trace = trace;
         }
         ctx.held.push(Arc::new(place));
-        ctx.held.extend(parts.extensions.get::<Turn>().map(|turn| turn.0.clone() as _));
+        if let Some(turn) = parts.extensions.get::<Turn>() {
+            ctx.held.push(turn.0.clone());
+        }
         Ok(Self { engine, ctx })
     }
 }

@@ -79,7 +79,9 @@ pub struct Actor<'a> {
     pub rig: &'a Rig,
     pub known: &'a Known,
     pub random: Random,
-    /// Tells its entries from those of others.
+    /// Starts the names of all its entries.
+    pub client: String,
+    /// Starts the names of what it makes in this round.
     pub prefix: String,
     pub number: u64,
 }
@@ -156,7 +158,7 @@ impl Actor<'_> {
             let entries = get(&self.known.entries);
             // One whose last write was not answered is left as it is: that write may come late.
             let of = |(id, titles): (&String, &Vec<String>)| {
-                (titles.len() == 1 && id.starts_with(&self.prefix)).then(|| id.clone())
+                (titles.len() == 1 && !titles[0].is_empty() && id.starts_with(&self.client)).then(|| id.clone())
             };
             entries.iter().filter_map(of).collect()
         };

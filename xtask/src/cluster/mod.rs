@@ -87,8 +87,8 @@ fn rounds(rig: &Rig, known: &Known, options: Options, over: impl Fn() -> bool) -
         std::thread::scope(|scope| {
             for client in 0..CLIENTS {
                 let random = Random(random.next());
-                let prefix = format!("c{client}-{round}");
-                let mut actor = Actor { rig, known, random, prefix, number: 0 };
+                let (client, prefix) = (format!("c{client}-"), format!("c{client}-{round}"));
+                let mut actor = Actor { rig, known, random, client, prefix, number: 0 };
                 let stop = &stop;
                 scope.spawn(move || actor.act(until, stop));
             }
