@@ -247,8 +247,8 @@ async fn workers_run_a_schedule_once_and_one_changeset_does_not_touch_another() 
     let [one, two, three] = &engines;
     let (one, two, three) = tokio::join!(one.run_schedules(), two.run_schedules(), three.run_schedules());
     let ticks = [one.unwrap(), two.unwrap(), three.unwrap()];
-    let done: Vec<_> = ticks.iter().flat_map(|t| &t.done).collect();
-    let failed: Vec<_> = ticks.iter().flat_map(|t| &t.failed).map(|f| &f.0).collect();
+    let done: Vec<_> = ticks.iter().flat_map(|t| &t.done).map(String::as_str).collect();
+    let failed: Vec<_> = ticks.iter().flat_map(|t| &t.failed).map(|f| f.0.as_str()).collect();
     assert_eq!((done, failed), (vec!["good"], vec!["bad"]), "{ticks:?}");
     assert_eq!(state(engine, "good").await.0, "published");
     assert_eq!(engine.releases(&by("ops"), None).await.unwrap().items.len(), 1);
