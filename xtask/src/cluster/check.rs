@@ -133,7 +133,7 @@ fn drafts(rig: &Rig, known: &Known, random: &mut Random) -> Result<()> {
     let entries = get(&known.entries).clone();
     for (id, titles) in entries {
         let author = &rig.authors()[random.index(2)];
-        let found = match must(rig, author, "GET", &format!("/entries/page/{id}"), None) {
+        let found = match must(rig, author, "GET", &format!("/entries/{id}"), None) {
             Ok(draft) if draft["state"] == "live" => {
                 draft["fields"]["title"].as_str().unwrap_or_default().to_owned()
             }
@@ -153,7 +153,7 @@ fn served(rig: &Rig, known: &Known) -> Result<()> {
     let entries = get(&known.entries).clone();
     for edge in rig.edges() {
         for (id, titles) in &entries {
-            let path = format!("/v1/entries/page/{id}");
+            let path = format!("/v1/entries/{id}");
             let answer = ask(edge.port, "GET", &path, None, None).ok_or("an edge does not answer")?;
             let shown = match answer.status {
                 404 => titles.iter().any(String::is_empty),

@@ -17,7 +17,7 @@ use crate::{hostile::http::Outcome, random::Random};
 /// A changeset whose schedule was acknowledged.
 #[derive(Debug, Clone)]
 pub struct Planned {
-    /// Its entries with their titles.
+    /// Its entries by type and id, with their titles.
     pub entries: Vec<(String, String)>,
     /// Whether it is taken down again.
     pub ends: bool,
@@ -26,7 +26,7 @@ pub struct Planned {
 /// Everything that was acknowledged.
 #[derive(Default)]
 pub struct Known {
-    /// Entries of no changeset by id.
+    /// Entries of no changeset by type and id.
     pub entries: Mutex<BTreeMap<String, Vec<String>>>,
     /// Releases.
     pub releases: Mutex<Vec<String>>,
@@ -148,17 +148,19 @@ impl Actor<'_> {
     }
 
     fn write(&mut self, id: &str, title: &str) -> Told {
-        let body = json!({"fields": {"slug": id, "title": title}});
-        self.call("PUT", &format!("/entries/page/{id}"), Some(&body))
+        let slug = id.rsplit('/').next().unwrap_or_default();
+        let body = json!({"fields": {"slug": slug, "title": title}});
+        self.call("PUT", &format!("/entries/{id}"), Some(&body))
     }
 
     fn put(&mut self) {
         let title = self.title();
+        let of_client = format!("page/{}", self.client);
         let mine: Vec<String> = {
             let entries = get(&self.known.entries);
             // One whose last write was not answered is left as it is: that write may come late.
             let of = |(id, titles): (&String, &Vec<String>)| {
-                (titles.len() == 1 && !titles[0].is_empty() && id.starts_with(&self.client)).then(|| id.clone())
+                (titles.len() == 1 && !titles[0].is_empty() && id.starts_with(&of_client)).then(|| id.clone())
             };
             entries.iter().filter_map(of).collect()
         };
@@ -166,7 +168,7 @@ impl Actor<'_> {
             0 => None,
             _ => self.random.one(&mine).cloned(),
         };
-        let id = id.unwrap_or_else(|| format!("{}-{}", self.prefix, self.number));
+        let id = id.unwrap_or_else(|| format!("page/{}-{}", self.prefix, self.number));
         let told = self.write(&id, &title);
         let mut entries = get(&self.known.entries);
         match told {
@@ -194,14 +196,15 @@ impl Actor<'_> {
         let Told::Done(_) = self.call("POST", "/changesets", Some(&json!({"name": name}))) else { return };
         let mut entries = Vec::new();
         for n in 0..2 {
-            let (id, title) = (format!("{name}-{n}"), self.title());
+            // Notes have no pages: a page that is taken down needs a redirect.
+            let (id, title) = (format!("note/{name}-{n}"), self.title());
             // Written and put into the changeset by two requests: an entry that ships with others in between is not
             // followed here.
             let Told::Done(_) = self.write(&id, &title) else { return };
             entries.push((id, title));
         }
-        let drafts: Vec<Value> =
-            entries.iter().map(|(id, _)| json!({"type": "page", "id": id, "locale": "en"})).collect();
+        let draft = |id: &str| json!({"type": "note", "id": id.rsplit('/').next(), "locale": "en"});
+        let drafts: Vec<Value> = entries.iter().map(|(id, _)| draft(id)).collect();
         let add = self.call("POST", &format!("/changesets/{name}/drafts"), Some(&json!({"drafts": drafts})));
         let Told::Done(_) = add else { return };
         let ends = self.random.below(2) == 0;

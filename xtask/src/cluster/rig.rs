@@ -162,6 +162,7 @@ impl Rig {
             Ok(serde_json::from_slice(&out.stdout).unwrap_or(Value::Null))
         };
         run(&["init", "site"], true)?;
+        std::fs::write(self.dir.path().join("site/contracts/note.v1.json"), NOTE)?;
         let until = Instant::now() + Duration::from_secs(20);
         // The database listens a moment before it lets anybody in.
         while let Err(error) = run(&["push", "site", "--content"], false) {
@@ -224,6 +225,15 @@ impl Rig {
     }
 }
 
+/// A type without pages.
+const NOTE: &str = r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "x-ashlar": {"version": "1.0.0", "owner": "web", "kind": "type", "status": "active"},
+  "properties": {"slug": {"type": "string"}, "title": {"type": "string"}},
+  "required": ["title"],
+  "additionalProperties": false
+}"#;
 const OBJECTS: &str = "s3://ashlar-test/cluster";
 
 fn s3_environment(command: &mut Command, port: u16) {
