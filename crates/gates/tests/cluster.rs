@@ -131,17 +131,18 @@ async fn put(engine: &Engine, ctx: &Ctx, id: &str, fields: serde_json::Value) {
     engine.run(ctx, put).await.unwrap();
 }
 
-async fn promote(engine: &Engine, candidate: CandidateId, channel: Option<&str>) -> Result<Promoted, ReleaseError> {
+async fn promote(
+    engine: &Engine,
+    candidate: CandidateId,
+    channel: Option<&str>,
+) -> Result<Promoted, ReleaseError> {
     let channel = channel.map(|c| ChannelName::new(c).unwrap());
     engine.run(&by("ops"), Promote { candidate, channel, note: String::new() }).await
 }
 
 async fn changeset(engine: &Engine, name: &str, entries: &[(&str, serde_json::Value)]) {
     let alice = by("alice");
-    engine
-        .run(&alice, CreateChangeset { name: name.to_owned(), title: String::new() })
-        .await
-        .unwrap();
+    engine.run(&alice, CreateChangeset { name: name.to_owned(), title: String::new() }).await.unwrap();
     for (id, fields) in entries {
         put(engine, &alice, id, fields.clone()).await;
     }
@@ -305,7 +306,8 @@ async fn pointers_and_keys_do_not_go_back() {
         let read = objects.get_pointer(KeyRing::POINTER, None).await.unwrap();
         serde_json::from_slice(read.body().unwrap()).unwrap()
     };
-    let create = CreateKey { name: "k".to_owned(), scopes: vec![Right::Read], channel: None, expires_at: None };
+    let create =
+        CreateKey { name: "k".to_owned(), scopes: vec![Right::Read], channel: None, expires_at: None };
     let id = engine.run(&by("ops"), create).await.unwrap().view.id;
     let with_key = ring().await;
     engine.run(&by("ops"), RevokeKey { id: id.clone() }).await.unwrap();
@@ -356,7 +358,8 @@ async fn an_import_changes_nothing_before_it_is_promoted() {
     let create = CreateCandidate { changeset: None, note: String::new() };
     let first = target.run(&by("ops"), create).await.unwrap().candidate;
     promote(&target, first, None).await.unwrap();
-    let import = || ImportBundle { source: Box::new(std::fs::File::open(&file).unwrap()), note: String::new() };
+    let import =
+        || ImportBundle { source: Box::new(std::fs::File::open(&file).unwrap()), note: String::new() };
     // Definitions come with the right to push, from wherever they come.
     let releaser = Actor::new("releaser", [Right::Release, Right::Write, Right::Preview]);
     let releaser = Ctx::new(TenantId::main(), releaser).unwrap();

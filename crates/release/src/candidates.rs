@@ -18,8 +18,8 @@ use serde_json::json;
 
 use crate::{
     Action, Approval, Base, CandidateView, ChangeRecord, Engine, Judge, JudgeInput, Judgement, ReleaseError,
-    RequiredApproval, Scope, drafts::no_definitions, engine::Record, forecast::declared_end, judge::DeclaredEnd,
-    modified,
+    RequiredApproval, Scope, drafts::no_definitions, engine::Record, forecast::declared_end,
+    judge::DeclaredEnd, modified,
 };
 
 /// New objects are written out whenever this many bytes have gathered.
@@ -387,11 +387,7 @@ impl Action for CreateCandidate {
 
 impl CreateCandidate {
     /// Freezes, judges and stores.
-    pub(crate) async fn create(
-        &self,
-        scope: &Scope<'_>,
-        with: With,
-    ) -> Result<CandidateView, ReleaseError> {
+    pub(crate) async fn create(&self, scope: &Scope<'_>, with: With) -> Result<CandidateView, ReleaseError> {
         crate::settle::settle(scope.engine, &scope.ctx.tenant).await?;
         // Until the candidate's row names its objects, nothing else does.
         let _hold = scope.objects().hold()?;

@@ -248,9 +248,8 @@ impl Engine {
 async fn write_ring(objects: &TenantObjects, ring: &KeyRing) -> Result<bool, ReleaseError> {
     let body = serde_json::to_vec(ring).map_err(|e| ReleaseError::Task(e.to_string()))?;
     let sequence = ring.sequence;
-    let newer = move |now: &[u8]| {
-        serde_json::from_slice::<KeyRing>(now).map_or(true, |now| now.sequence < sequence)
-    };
+    let newer =
+        move |now: &[u8]| serde_json::from_slice::<KeyRing>(now).map_or(true, |now| now.sequence < sequence);
     Ok(objects.advance_pointer(KeyRing::POINTER, body.into(), newer).await?)
 }
 

@@ -48,7 +48,9 @@ pub use error::ReleaseError;
 pub use forecast::{Forecast, Outlook};
 pub use gc::{CollectGarbage, Collected};
 pub use import::{BATCH_MAX, ImportEntries, Imported, IncomingEntry};
-pub use judge::{Approval, Base, Change, ChangeRecord, DeclaredEnd, Judge, JudgeInput, Judgement, RequiredApproval};
+pub use judge::{
+    Approval, Base, Change, ChangeRecord, DeclaredEnd, Judge, JudgeInput, Judgement, RequiredApproval,
+};
 pub use keys::{
     Access, CreateKey, CreatePreview, CreateTenant, CreatedKey, KeyRing, KnownKey, RevokeKey, split_key,
 };

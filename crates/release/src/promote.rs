@@ -322,7 +322,8 @@ async fn adopt_definitions(
 ) -> Result<(), ReleaseError> {
     let frozen = &row.frozen;
     let working = rows.definitions().await?.map(|d| d.digest);
-    if working == Some(frozen.definitions) || working.is_some_and(|w| head.is_none_or(|h| h.definitions != w)) {
+    if working == Some(frozen.definitions) || working.is_some_and(|w| head.is_none_or(|h| h.definitions != w))
+    {
         return Ok(());
     }
     let from_elsewhere = frozen.frozen_at_sequence == 0

@@ -203,7 +203,10 @@ impl Engine {
             }
             tick
         });
-        Ok(ticks.buffer_unordered(TENANTS_AT_ONCE).fold(Tick::default(), |all, one| std::future::ready(all.and(one))).await)
+        Ok(ticks
+            .buffer_unordered(TENANTS_AT_ONCE)
+            .fold(Tick::default(), |all, one| std::future::ready(all.and(one)))
+            .await)
     }
 
     /// As [`Engine::run_schedules`], and repairs what a crash or a lost object store left behind: channel pointers, key

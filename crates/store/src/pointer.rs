@@ -96,7 +96,9 @@ fn lock(path: &Path) -> Result<File, StoreError> {
             Err(std::fs::TryLockError::WouldBlock) if Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(2));
             }
-            Err(std::fs::TryLockError::WouldBlock) => return Err(failed(std::io::ErrorKind::TimedOut.into())),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(failed(std::io::ErrorKind::TimedOut.into()));
+            }
             Err(std::fs::TryLockError::Error(e)) => return Err(failed(e)),
         }
     }

@@ -11,8 +11,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{
     BackoffConfig, ClientOptions, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig,
-    UpdateVersion,
-    aws::AmazonS3Builder, local::LocalFileSystem, path::Path as RemotePath,
+    UpdateVersion, aws::AmazonS3Builder, local::LocalFileSystem, path::Path as RemotePath,
 };
 use tokio::io::AsyncWriteExt;
 

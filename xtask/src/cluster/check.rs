@@ -162,7 +162,11 @@ fn served(rig: &Rig, known: &Known) -> Result<()> {
             };
             if !shown {
                 let said = String::from_utf8_lossy(&answer.body);
-                return Err(format!("{}: {path}: {} {said}; acknowledged: {titles:?}", edge.name, answer.status).into());
+                return Err(format!(
+                    "{}: {path}: {} {said}; acknowledged: {titles:?}",
+                    edge.name, answer.status
+                )
+                .into());
             }
         }
     }

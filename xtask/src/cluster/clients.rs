@@ -268,7 +268,9 @@ pub fn watch(rig: &Rig, edge: usize, known: &Known, stop: &AtomicBool) -> Result
         }
         let revoked: Vec<_> = get(&known.keys).revoked.iter().rev().take(2).cloned().collect();
         for (id, key) in revoked {
-            let Some(answer) = ask(node.port, "GET", "/v1/entries/page/home", Some(&key), None) else { continue };
+            let Some(answer) = ask(node.port, "GET", "/v1/entries/page/home", Some(&key), None) else {
+                continue;
+            };
             match answer.status {
                 401 => drop(refused.insert(id)),
                 200 if refused.contains(&id) => {
@@ -286,7 +288,9 @@ pub fn sequence(port: u16, key: &str) -> Option<u64> {
     let answer = ask(port, "GET", "/metrics", Some(key), None)?;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     let line = text.lines().find(|l| {
-        l.starts_with("ashlar_channel_moves{") && l.contains("tenant=\"main\"") && l.contains("\"production\"")
+        l.starts_with("ashlar_channel_moves{")
+            && l.contains("tenant=\"main\"")
+            && l.contains("\"production\"")
     })?;
     line.rsplit(' ').next()?.parse().ok()
 }

@@ -42,10 +42,12 @@ pub fn run(binary: &Path, s3_program: &Path, options: Options) -> Result<()> {
     let stop = AtomicBool::new(false);
     let outcome = std::thread::scope(|scope| {
         let watchers: Vec<_> = (0..rig.edges().len())
-            .map(|edge| scope.spawn({
-                let (rig, known, stop) = (&rig, &known, &stop);
-                move || clients::watch(rig, edge, known, stop)
-            }))
+            .map(|edge| {
+                scope.spawn({
+                    let (rig, known, stop) = (&rig, &known, &stop);
+                    move || clients::watch(rig, edge, known, stop)
+                })
+            })
             .collect();
         let rounds = rounds(&rig, &known, options, || watchers.iter().any(|w| w.is_finished()));
         stop.store(true, Ordering::Relaxed);

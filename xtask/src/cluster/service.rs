@@ -37,11 +37,7 @@ fn children(parent: u32) -> Vec<u32> {
 
 impl Service {
     /// A service that is not started yet.
-    pub fn new(
-        name: &str,
-        port: u16,
-        command: impl Fn() -> Result<Command> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(name: &str, port: u16, command: impl Fn() -> Result<Command> + Send + Sync + 'static) -> Self {
         Self { name: name.to_owned(), port, command: Box::new(command), child: None }
     }
 

@@ -50,13 +50,18 @@ fn refusals(forecast: &Value) -> String {
         let gates: Vec<&str> =
             outlook["refused_by"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let message = outlook["message"].as_str().unwrap_or_default();
-        let reasons: Vec<&str> = gates.iter().copied().chain((!message.is_empty()).then_some(message)).collect();
+        let reasons: Vec<&str> =
+            gates.iter().copied().chain((!message.is_empty()).then_some(message)).collect();
         if reasons.is_empty() {
             continue;
         }
         said.push_str(&format!("\n{what} would be refused now: {}", reasons.join(", ")));
         for finding in outlook["findings"].as_array().into_iter().flatten() {
-            said.push_str(&format!("\n  {}\n    {}", output::text(finding, "where"), output::text(finding, "message")));
+            said.push_str(&format!(
+                "\n  {}\n    {}",
+                output::text(finding, "where"),
+                output::text(finding, "message")
+            ));
             let help = output::text(finding, "help");
             if !help.is_empty() {
                 said.push_str(&format!("\n    → {help}"));

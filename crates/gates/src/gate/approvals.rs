@@ -118,7 +118,8 @@ pub(crate) fn required_end(
             for key in &end.keys {
                 inputs.add("key", &key.to_bytes());
             }
-            let place = |(key, field): &(&EntryKey, &str)| format!("{key} /{field} (taken down at {})", end.at);
+            let place =
+                |(key, field): &(&EntryKey, &str)| format!("{key} /{field} (taken down at {})", end.at);
             RequiredApproval {
                 right: right.to_owned(),
                 change: inputs.finish(),

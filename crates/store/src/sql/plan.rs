@@ -146,7 +146,8 @@ fn changeset_of(row: &AnyRow) -> Result<ChangesetRow, SqlError> {
 }
 
 /// The columns of a changeset.
-const CHANGESET: &str = "name, title, state, publish_at, unpublish_at, zone, channel, created_at, created_by, message, forecast";
+const CHANGESET: &str =
+    "name, title, state, publish_at, unpublish_at, zone, channel, created_at, created_by, message, forecast";
 
 fn definitions_of(row: &AnyRow) -> Result<DefinitionsRow, SqlError> {
     Ok(DefinitionsRow {
@@ -467,10 +468,10 @@ impl Rows<'_> {
     pub async fn changeset(&mut self, name: &str) -> Result<Option<ChangesetRow>, SqlError> {
         let sql = format!("SELECT {CHANGESET} FROM changesets WHERE tenant = $1 AND name = $2");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(self.t())
-        .bind(name.to_owned())
-        .fetch_optional(&mut *self.conn)
-        .await?;
+            .bind(self.t())
+            .bind(name.to_owned())
+            .fetch_optional(&mut *self.conn)
+            .await?;
         row.as_ref().map(changeset_of).transpose()
     }
 
