@@ -94,7 +94,8 @@ fn apollo_client_and_urql_send_hashes() {
     let _ = std::fs::remove_file(&program);
     let said = String::from_utf8_lossy(&run.stdout).into_owned();
     assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));
-    let title = said.lines().next().unwrap().strip_prefix("apollo true: ").unwrap().split(" PageV1").next().unwrap();
+    let title =
+        said.lines().next().unwrap().strip_prefix("apollo true: ").unwrap().split(" PageV1").next().unwrap();
     assert!(!title.is_empty(), "{said}");
     let expect = [
         format!("apollo true: {title} PageV1 (GET hash)"),

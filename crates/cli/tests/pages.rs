@@ -418,7 +418,8 @@ fn what_components_cannot_show_is_refused() {
         found(&report, "components").iter().filter(|f| f.0 == "content-presentation").count()
     };
     let number = json!({"type": "integer"});
-    let measured = json!({"type": "object", "properties": {"width": number, "height": number, "size": number}});
+    let measured =
+        json!({"type": "object", "properties": {"width": number, "height": number, "size": number}});
     let mut file = measured.clone();
     file["properties"]["mime_type"] = json!({"type": "string"});
     assert_eq!(with("heroImage", measured.clone()), 0);
@@ -426,7 +427,10 @@ fn what_components_cannot_show_is_refused() {
     assert_eq!(with("extra", file), 0);
     assert_eq!(with("extra", measured), 3);
     assert_eq!(with("width", json!({"type": "integer"})), 1);
-    assert_eq!(with("image", json!({"type": "object", "properties": {"size": {"enum": ["small", "large"]}}})), 1);
+    assert_eq!(
+        with("image", json!({"type": "object", "properties": {"size": {"enum": ["small", "large"]}}})),
+        1
+    );
 }
 
 #[test]

@@ -295,7 +295,9 @@ impl FieldType {
     fn pattern(text: &str) -> Result<Self, String> {
         match pattern_checker(text).filter(|_| is_pattern(text)) {
             Some(checker) => Ok(Self::Pattern(Arc::new(Pattern { text: text.to_owned(), checker }))),
-            None => Err(format!("its pattern `{}` cannot be used", text.chars().take(80).collect::<String>())),
+            None => {
+                Err(format!("its pattern `{}` cannot be used", text.chars().take(80).collect::<String>()))
+            }
         }
     }
 

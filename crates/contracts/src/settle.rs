@@ -85,7 +85,9 @@ impl Index {
                             ));
                             around
                         }
-                        Some(id) => around.as_ref().and_then(|a| a.join(id).ok()).or_else(|| Url::parse(id).ok()),
+                        Some(id) => {
+                            around.as_ref().and_then(|a| a.join(id).ok()).or_else(|| Url::parse(id).ok())
+                        }
                         None => around,
                     };
                     let at = out.all.len();
@@ -147,7 +149,11 @@ impl Index {
         if address.is_empty() {
             return Some((from, fragment));
         }
-        let joined = self.all[from].base.as_ref().and_then(|b| b.join(address).ok()).or_else(|| Url::parse(address).ok());
+        let joined = self.all[from]
+            .base
+            .as_ref()
+            .and_then(|b| b.join(address).ok())
+            .or_else(|| Url::parse(address).ok());
         if let Some(found) = joined.and_then(|url| self.by_url.get(url.as_str())) {
             let own = found.iter().find(|r| self.all[**r].file == self.all[from].file);
             return own.or(found.first()).map(|r| (*r, fragment));
@@ -224,7 +230,8 @@ impl Index {
         }
         let mut back: Vec<Vec<usize>> = vec![Vec::new(); self.all.len()];
         edges.into_iter().for_each(|(from, to)| back[to].push(from));
-        let mut waiting: Vec<usize> = (0..self.all.len()).filter(|at| !self.all[*at].uses.is_empty()).collect();
+        let mut waiting: Vec<usize> =
+            (0..self.all.len()).filter(|at| !self.all[*at].uses.is_empty()).collect();
         while let Some(at) = waiting.pop() {
             let uses = self.all[at].uses.clone();
             for from in &back[at] {
@@ -298,7 +305,8 @@ impl Writer<'_> {
         let mut pointer = start.to_owned();
         walk(schema, &mut pointer, &mut |pointer, s| {
             let Value::Object(map) = s else { return };
-            while open.len() > 1 && open.last().is_some_and(|(r, _)| !under(pointer, &index.all[*r].pointer)) {
+            while open.len() > 1 && open.last().is_some_and(|(r, _)| !under(pointer, &index.all[*r].pointer))
+            {
                 open.pop();
             }
             let inner = index.of(&index.all[resource].file, pointer);
@@ -319,12 +327,16 @@ impl Writer<'_> {
             for word in ["$ref", "$dynamicRef"] {
                 let Some(text) = map.get(word).and_then(Value::as_str) else { continue };
                 let led = match (word == "$dynamicRef").then(|| index.dynamic_name(own, text)).flatten() {
-                    Some(name) => match scope.get(&name).and_then(|to| Some((*to, index.all[*to].dynamic.get(&name)?))) {
-                        Some((to, pointer)) => {
-                            Ok(Some((to, Place { file: index.all[to].file.clone(), pointer: pointer.clone() })))
+                    Some(name) => {
+                        match scope.get(&name).and_then(|to| Some((*to, index.all[*to].dynamic.get(&name)?)))
+                        {
+                            Some((to, pointer)) => Ok(Some((
+                                to,
+                                Place { file: index.all[to].file.clone(), pointer: pointer.clone() },
+                            ))),
+                            None => index.leads(own, text),
                         }
-                        None => index.leads(own, text),
-                    },
+                    }
                     None => index.leads(own, text),
                 };
                 let written = match led {
@@ -413,7 +425,12 @@ pub(crate) fn settle(documents: &mut Documents) -> Vec<Wrong> {
             let message = format!(
                 "its dynamic references mean more than {COPIES_MAX} different schemas, or too large ones"
             );
-            writer.wrong.push((file.clone(), String::new(), message, "use `$ref` where a schema is always the same"));
+            writer.wrong.push((
+                file.clone(),
+                String::new(),
+                message,
+                "use `$ref` where a schema is always the same",
+            ));
         } else if !copies.is_empty()
             && let Value::Object(map) = &mut out
             && let Value::Object(defs) = map.entry("$defs").or_insert_with(|| json!({}))

@@ -35,7 +35,9 @@ fn suite() -> Option<PathBuf> {
 /// Cases whose schemas name what only a network has, by the group's description.
 fn needs_network(schema: &Value) -> bool {
     let text = schema.to_string();
-    text.contains("localhost:1234") || text.contains("json-schema.org/draft/2020-12/schema\"}") || text.contains("metaschema")
+    text.contains("localhost:1234")
+        || text.contains("json-schema.org/draft/2020-12/schema\"}")
+        || text.contains("metaschema")
 }
 
 #[test]
@@ -55,7 +57,12 @@ fn the_official_suite_agrees() {
             project.insert("contracts/case.v1.json", group["schema"].to_string().into_bytes()).unwrap();
             let (contracts, findings) = ContractSet::load(&project);
             if !findings.is_empty() {
-                refused.push((what, cases.len(), needs_network(&group["schema"]), findings[0].message.clone()));
+                refused.push((
+                    what,
+                    cases.len(),
+                    needs_network(&group["schema"]),
+                    findings[0].message.clone(),
+                ));
                 continue;
             }
             let contract = contracts.iter().next().unwrap();
@@ -68,7 +75,12 @@ fn the_official_suite_agrees() {
         }
     }
     let total = |network: bool| refused.iter().filter(|r| r.2 == network).map(|r| r.1).sum::<usize>();
-    println!("{agree} agree, {} differ, {} refused, {} of them need a network", differ.len(), total(true) + total(false), total(true));
+    println!(
+        "{agree} agree, {} differ, {} refused, {} of them need a network",
+        differ.len(),
+        total(true) + total(false),
+        total(true)
+    );
     refused.iter().for_each(|r| println!("refused ({} cases, network: {}): {}: {}", r.1, r.2, r.0, r.3));
     differ.iter().for_each(|d| println!("differs: {d}"));
     // Formats are asserted here; the suite takes them for annotations.

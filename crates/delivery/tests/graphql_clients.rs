@@ -76,15 +76,18 @@ fn field() -> impl Strategy<Value = String> {
     };
     let plan = (prop_oneof![Just("small"), Just("large"), Just("only"), Just("none")], locale.clone())
         .prop_map(move |(id, l)| format!("plan(id: \"{id}\"{}) {{ _id _locale name key: slug }}", with(l)));
-    let page =
-        (prop_oneof![Just("id: \"home\""), Just("slug: \"home\""), Just("slug: \"x\"")], locale).prop_map(move |(by, l)| {
+    let page = (prop_oneof![Just("id: \"home\""), Just("slug: \"home\""), Just("slug: \"x\"")], locale)
+        .prop_map(move |(by, l)| {
             format!("page({by}{}) {{ _locale title hero {{ name }} plans {{ _locale name }} }}", with(l))
         });
-    let list =
-        (1..4_u8, prop_oneof![Just(""), Just(", sort: price_DESC"), Just(", where: {price: {gte: 11}}")], known)
-            .prop_map(move |(n, more, l)| {
-                format!("planList(first: {n}{more}{}) {{ nextCursor items {{ _id _locale name }} }}", with(l))
-            });
+    let list = (
+        1..4_u8,
+        prop_oneof![Just(""), Just(", sort: price_DESC"), Just(", where: {price: {gte: 11}}")],
+        known,
+    )
+        .prop_map(move |(n, more, l)| {
+            format!("planList(first: {n}{more}{}) {{ nextCursor items {{ _id _locale name }} }}", with(l))
+        });
     prop_oneof![plan, page, list]
 }
 
@@ -163,7 +166,10 @@ fn a_document_is_known_by_the_hash_of_what_a_client_makes_of_it() {
         json!({"operationName": "Page", "variables": {"slug": "home"},
             "extensions": {"persistedQuery": {"version": 1, "sha256Hash": hash}}})
     };
-    let without = WITH_TYPENAMES.replace("      __typename\n", "").replace("    __typename\n", "").replace("  __typename\n", "");
+    let without = WITH_TYPENAMES
+        .replace("      __typename\n", "")
+        .replace("    __typename\n", "")
+        .replace("  __typename\n", "");
     for (text, typename) in [
         (QUERY, Value::Null),
         (QUERY.trim(), Value::Null),
@@ -175,11 +181,16 @@ fn a_document_is_known_by_the_hash_of_what_a_client_makes_of_it() {
         let (status, by_hash) = post(&release, &asked(&hash), false);
         assert_eq!((status, &by_hash["data"]["page"]["title"]), (200, &json!("Home")), "{text}: {by_hash}");
         assert_eq!(by_hash["data"]["page"]["__typename"], typename);
-        assert_eq!(by_hash["data"]["page"]["plans"][0]["__typename"], by_hash["data"]["page"]["hero"]["__typename"]);
+        assert_eq!(
+            by_hash["data"]["page"]["plans"][0]["__typename"],
+            by_hash["data"]["page"]["hero"]["__typename"]
+        );
         // The same by `GET`, and with the text beside the hash or alone.
         let extensions = percent(&json!({"persistedQuery": {"version": 1, "sha256Hash": hash}}));
-        let target =
-            format!("/graphql?operationName=Page&variables={}&extensions={extensions}", percent(&json!({"slug": "home"})));
+        let target = format!(
+            "/graphql?operationName=Page&variables={}&extensions={extensions}",
+            percent(&json!({"slug": "home"}))
+        );
         assert_eq!(json(&release, &target), by_hash);
         assert!(ask(&release, &format!("GET {target}")).contains("cache-control: public"), "{target}");
         let graph = release.definitions().graph();

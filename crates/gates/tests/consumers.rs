@@ -224,19 +224,25 @@ fn a_pact_file_gets_the_right_verdict_or_a_plain_word() {
         json!({"description": "d", "request": {"method": "GET", "path": path},
             "response": {"status": 200, "body": body, "matchingRules": {"body": rules}}})
     };
-    let pact = |interactions: Vec<Value>| {
-        json!({"consumer": {"name": "shop"}, "provider": {"name": "content-api"}, "interactions": interactions})
-    };
+    let pact = |interactions: Vec<Value>| json!({"consumer": {"name": "shop"}, "provider": {"name": "content-api"}, "interactions": interactions});
     let one = |path: &str, body: Value, rules: Value| pact(vec![get(path, body, rules)]);
     let none = || json!({});
     // What holds.
     for fine in [
-        one("/v1/pages/home", json!({"count": 3, "rank": 1.5, "code": "ABC", "hero": {"cta": {}}}), json!({
-            "$.count": {"matchers": [{"match": "integer"}]},
-            "$.rank": {"matchers": [{"match": "decimal"}]},
-            "$['code']": {"matchers": [{"match": "regex", "regex": "^[A-Z]{3}$"}]},
-        })),
-        one("/v1/entries/page", json!({"items": [{"fields": {"slug": "a"}, "id": "a", "locale": "en"}], "next_cursor": null}), none()),
+        one(
+            "/v1/pages/home",
+            json!({"count": 3, "rank": 1.5, "code": "ABC", "hero": {"cta": {}}}),
+            json!({
+                "$.count": {"matchers": [{"match": "integer"}]},
+                "$.rank": {"matchers": [{"match": "decimal"}]},
+                "$['code']": {"matchers": [{"match": "regex", "regex": "^[A-Z]{3}$"}]},
+            }),
+        ),
+        one(
+            "/v1/entries/page",
+            json!({"items": [{"fields": {"slug": "a"}, "id": "a", "locale": "en"}], "next_cursor": null}),
+            none(),
+        ),
         one("/v1/entries/page/home", json!({"slug": "home"}), none()),
         one("/v1/pages/home?locale=en", json!({"count": 3}), json!({"$.count": {"match": "type"}})),
     ] {
@@ -252,7 +258,11 @@ fn a_pact_file_gets_the_right_verdict_or_a_plain_word() {
         &["consumer-broken expects[0] rank", "something else than integer"],
     );
     wrong(
-        one("/v1/pages/home", json!({"slug": "x"}), json!({"$.slug": {"matchers": [{"match": "regex", "regex": "^[a-z]+$"}]}})),
+        one(
+            "/v1/pages/home",
+            json!({"slug": "x"}),
+            json!({"$.slug": {"matchers": [{"match": "regex", "regex": "^[a-z]+$"}]}}),
+        ),
         &["consumer-broken expects[0] slug", "wanted pattern"],
     );
     wrong(
@@ -261,11 +271,23 @@ fn a_pact_file_gets_the_right_verdict_or_a_plain_word() {
         &["consumer-broken expects[0] hero.title", "something else than integer"],
     );
     // Arrays against objects, at the top and inside, both ways.
-    wrong(one("/v1/pages/home", json!([{"slug": "home"}]), none()), &["expects[0] $", "something else than array"]);
-    wrong(one("/v1/entries/page", json!([{"slug": "a"}]), none()), &["expects[0] $", "something else than array"]);
+    wrong(
+        one("/v1/pages/home", json!([{"slug": "home"}]), none()),
+        &["expects[0] $", "something else than array"],
+    );
+    wrong(
+        one("/v1/entries/page", json!([{"slug": "a"}]), none()),
+        &["expects[0] $", "something else than array"],
+    );
     wrong(one("/v1/entries/page", json!({"slug": "a"}), none()), &["expects[0] slug: ", "may be absent"]);
-    wrong(one("/v1/pages/home", json!({"hero": [{"title": "x"}]}), none()), &["expects[0] hero: ", "something else than array"]);
-    wrong(one("/v1/pages/home", json!({"slug": {}}), none()), &["expects[0] slug: ", "something else than object"]);
+    wrong(
+        one("/v1/pages/home", json!({"hero": [{"title": "x"}]}), none()),
+        &["expects[0] hero: ", "something else than array"],
+    );
+    wrong(
+        one("/v1/pages/home", json!({"slug": {}}), none()),
+        &["expects[0] slug: ", "something else than object"],
+    );
     wrong(one("/v1/else/home", json!({}), none()), &["consumer-endpoint-unknown expects[0]"]);
     // What is not judged is said.
     let post = json!({"description": "a query", "request": {"method": "POST", "path": "/graphql"}, "response": {"status": 200}});
@@ -292,8 +314,13 @@ fn a_field_of_a_required_included_reference_can_be_relied_on() {
     assert!(told(relies, &[])[0].contains("`author.name` may be absent"));
     let dir = tempfile::tempdir().unwrap();
     project(dir.path(), relies);
-    write(dir.path(), "contracts/page.v1.json", &PAGE.replace(r#"["slug","hero"]"#, r#"["slug","hero","author"]"#));
-    let report = check_project(dir.path(), &CheckOptions { cache: false, ..CheckOptions::default() }).unwrap();
+    write(
+        dir.path(),
+        "contracts/page.v1.json",
+        &PAGE.replace(r#"["slug","hero"]"#, r#"["slug","hero","author"]"#),
+    );
+    let report =
+        check_project(dir.path(), &CheckOptions { cache: false, ..CheckOptions::default() }).unwrap();
     let gate = report.gates.iter().find(|g| g.gate == "consumers").unwrap();
     assert!(gate.findings.is_empty(), "{:?}", gate.findings);
 }

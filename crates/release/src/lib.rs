@@ -29,11 +29,11 @@ mod pointers;
 mod preview;
 mod promote;
 mod reads;
+pub mod receivers;
 mod schedule;
 mod secrets;
 mod settle;
 mod view;
-pub mod receivers;
 mod webhooks;
 
 pub use ashlar_store::sql::{AuditBreak, AuditRow, EventRow};

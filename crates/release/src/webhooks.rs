@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    Action, Ctx, Engine, Page, ReleaseError, Scope, engine::Record, new_id, outbox::PUSHED, receivers::refused,
+    Action, Ctx, Engine, Page, ReleaseError, Scope, engine::Record, new_id, outbox::PUSHED,
+    receivers::refused,
 };
 
 /// The contract of what webhooks are sent, `event.v1`: JSON Schema with the vocabulary of contracts.

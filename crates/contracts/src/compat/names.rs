@@ -62,7 +62,8 @@ fn all_of(parts: &[Hir]) -> Option<Vec<String>> {
         if known.len() * next.len() > NAMES_MAX {
             return None;
         }
-        let joined: Vec<String> = known.iter().flat_map(|k| next.iter().map(move |n| format!("{k}{n}"))).collect();
+        let joined: Vec<String> =
+            known.iter().flat_map(|k| next.iter().map(move |n| format!("{k}{n}"))).collect();
         joined.iter().all(|n| n.len() <= NAME_BYTES_MAX).then_some(joined)
     })
 }

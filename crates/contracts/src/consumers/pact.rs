@@ -6,7 +6,8 @@ use ashlar_model::{Digest, Finding, Locale};
 use serde_json::Value;
 
 use super::{
-    BYTES_MAX, Consumer, EXPECTATIONS_MAX, Expectation, FieldPath, FieldType, PATHS_MAX, STEPS_MAX, provided_here,
+    BYTES_MAX, Consumer, EXPECTATIONS_MAX, Expectation, FieldPath, FieldType, PATHS_MAX, STEPS_MAX,
+    provided_here,
 };
 
 /// What a matching rule says of the values at a place.
@@ -37,7 +38,8 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<(Consumer, Vec<Finding>),
     let file: Value = serde_json::from_slice(bytes).map_err(|e| {
         let place = format!("{path}:{}:{}", e.line(), e.column());
         Box::new(
-            Finding::error("consumer-form", place, "the file is not valid JSON").help("Fix the JSON at this place"),
+            Finding::error("consumer-form", place, "the file is not valid JSON")
+                .help("Fix the JSON at this place"),
         )
     })?;
     let name =
@@ -80,7 +82,9 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<(Consumer, Vec<Finding>),
         let method = one.pointer("/request/method").and_then(Value::as_str).unwrap_or("GET");
         let status = one.pointer("/response/status").and_then(Value::as_u64).unwrap_or(200);
         if !method.eq_ignore_ascii_case("get") || status != 200 {
-            skipped(format!("interaction {index} (`{named}`) is a {method} answered with {status}; it is not judged"));
+            skipped(format!(
+                "interaction {index} (`{named}`) is a {method} answered with {status}; it is not judged"
+            ));
             continue;
         }
         match http(one, index) {
@@ -96,7 +100,11 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<(Consumer, Vec<Finding>),
             true => "the Pact file describes only messages, so there is nothing to judge",
             false => "the Pact file has no `GET` that is answered with 200, so there is nothing to judge",
         };
-        return Err(error("consumer-empty", message.to_owned(), "remove the file, or add what the client reads"));
+        return Err(error(
+            "consumer-empty",
+            message.to_owned(),
+            "remove the file, or add what the client reads",
+        ));
     }
     let consumer = Consumer {
         name: name.to_owned(),
@@ -114,7 +122,9 @@ fn http(one: &Value, index: usize) -> Result<Expectation, String> {
     let endpoint = asked.ok_or("it has no path")?.split('?').next().unwrap_or_default().to_owned();
     // Version 4 puts the body under `content`, beside its type.
     let body = one.pointer("/response/body");
-    let wrapped = |b: &&Value| b.get("content").is_some() && (b.get("contentType").is_some() || b.get("encoded").is_some());
+    let wrapped = |b: &&Value| {
+        b.get("content").is_some() && (b.get("contentType").is_some() || b.get("encoded").is_some())
+    };
     let body = match body.filter(wrapped) {
         Some(body) if body.get("encoded").is_some_and(|e| e.as_str().is_some() || e == true) => {
             return Err("its body is not JSON".to_owned());
@@ -159,7 +169,8 @@ fn rules(all: Option<&Value>) -> Result<Rules, String> {
     let Some(all) = all.and_then(Value::as_object) else { return Ok(out) };
     let of_body = all.get("body").and_then(Value::as_object);
     let old = all.iter().filter(|(path, _)| path.starts_with("$.body") || path.starts_with("$['body']"));
-    let each = of_body.into_iter().flatten().map(|(p, r)| (p, r, false)).chain(old.map(|(p, r)| (p, r, true)));
+    let each =
+        of_body.into_iter().flatten().map(|(p, r)| (p, r, false)).chain(old.map(|(p, r)| (p, r, true)));
     for (path, rule, old) in each.take(PATHS_MAX) {
         let Some(steps) = steps_of(path) else { continue };
         let steps = if old { steps.get(1..).unwrap_or_default() } else { &steps[..] };

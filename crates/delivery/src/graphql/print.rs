@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use apollo_compiler::{
     ast::{
-        Definition, DirectiveList, Document, Field, FragmentDefinition, OperationDefinition, Selection, Value,
-        VariableDefinition,
+        Definition, DirectiveList, Document, Field, FragmentDefinition, OperationDefinition, Selection,
+        Value, VariableDefinition,
     },
     name,
 };
@@ -319,6 +319,9 @@ mod tests {
             print(&Document::parse("query($a: Int) { a }", "q.graphql").unwrap()),
             "query ($a: Int) {\n  a\n}"
         );
-        assert_eq!(trimmed("# c\n\nquery A { # d\n\n  a(b: \"#\\\"\n\n\") }\n"), "query A { \n  a(b: \"#\\\"\n\n\") }");
+        assert_eq!(
+            trimmed("# c\n\nquery A { # d\n\n  a(b: \"#\\\"\n\n\") }\n"),
+            "query A { \n  a(b: \"#\\\"\n\n\") }"
+        );
     }
 }

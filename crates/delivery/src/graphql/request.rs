@@ -66,10 +66,14 @@ fn read_id(text: &str) -> Result<String, Failure> {
 /// The hash in `extensions`; what else is in there is for others.
 fn read_extensions(extensions: &Value) -> Result<Option<String>, Failure> {
     let Some(persisted) = extensions.get("persistedQuery").filter(|p| !p.is_null()) else { return Ok(None) };
-    let help = "send {\"persistedQuery\": {\"version\": 1, \"sha256Hash\": …}} with the SHA-256 of the document";
+    let help =
+        "send {\"persistedQuery\": {\"version\": 1, \"sha256Hash\": …}} with the SHA-256 of the document";
     let wrong = |detail: String| bad("bad-extensions", "Bad extensions", detail, help);
     if let Some(version) = persisted.get("version").filter(|v| **v != 1) {
-        return Err(wrong(format!("`persistedQuery.version` is {}; version 1 is known", cut(&version.to_string()))));
+        return Err(wrong(format!(
+            "`persistedQuery.version` is {}; version 1 is known",
+            cut(&version.to_string())
+        )));
     }
     match persisted.get("sha256Hash") {
         Some(Value::String(hash)) => read_id(hash).map(Some),

@@ -97,12 +97,34 @@ fn pages(definitions: &Definitions, out: &mut Vec<Finding>) {
 const MEASURES: [&str; 3] = ["width", "height", "size"];
 /// Names of fields and contracts that hold a file.
 const HOLDERS: [&str; 14] = [
-    "asset", "attachment", "audio", "document", "download", "file", "image", "logo", "media", "photo", "picture",
-    "thumbnail", "upload", "video",
+    "asset",
+    "attachment",
+    "audio",
+    "document",
+    "download",
+    "file",
+    "image",
+    "logo",
+    "media",
+    "photo",
+    "picture",
+    "thumbnail",
+    "upload",
+    "video",
 ];
 /// Names of fields that stand beside the measures of a file.
 const PARTS: [&str; 11] = [
-    "bytes", "checksum", "digest", "file", "file_name", "filename", "media_type", "mime", "mime_type", "sha256", "src",
+    "bytes",
+    "checksum",
+    "digest",
+    "file",
+    "file_name",
+    "filename",
+    "media_type",
+    "mime",
+    "mime_type",
+    "sha256",
+    "src",
 ];
 
 /// Whether a name such as `heroImage` or `image-file` is that of a file.
@@ -128,9 +150,7 @@ fn is_fact(name: &str, object: &Value, holder: &str) -> bool {
     let has = |names: &[&str]| names.iter().any(|n| all.contains_key(*n));
     // An address with a width and a height is that of a picture.
     let picture = has(&["url", "uri", "href"]) && number("width") && number("height");
-    MEASURES.contains(&name)
-        && number(name)
-        && (holds_file(holder) || has(&PARTS) || picture)
+    MEASURES.contains(&name) && number(name) && (holds_file(holder) || has(&PARTS) || picture)
 }
 
 /// Fields of content that say how it looks, without a reason.

@@ -63,7 +63,13 @@ pub(crate) fn promises(definitions: &Definitions) -> &[Promise] {
             };
             let (endpoint, example) = endpoint.map(|(e, _, example)| (e, example)).unzip();
             let example = example.flatten();
-            Promise { consumer: consumer.clone(), expectation: expectation.clone(), endpoint, example, broken }
+            Promise {
+                consumer: consumer.clone(),
+                expectation: expectation.clone(),
+                endpoint,
+                example,
+                broken,
+            }
         })
         .collect()
     })
