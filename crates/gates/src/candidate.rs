@@ -18,7 +18,11 @@ use crate::{
     GateError,
     definitions::Definitions,
     findings::Findings,
-    gate::{approvals, consumers, links, references, routes, validity},
+    gate::{
+        approvals, consumers, lifecycle,
+        lifecycle::Followers,
+        links, references, routes, validity,
+    },
     links::LinkRules,
     site::CandidateSite,
 };
@@ -350,6 +354,7 @@ impl<'a> Candidate<'a> {
     pub(crate) fn routes(&self) -> Result<Work, GateError> {
         let mut work = Work::default();
         work.findings.extend(self.definitions.redirect_findings.iter().cloned());
+        work.findings.extend(routes::without_page(&self.definitions));
         let site = self.site();
         let rules = self.link_rules();
         let trusted = self.trusted("routes");
@@ -425,7 +430,7 @@ impl<'a> Candidate<'a> {
         if promises.is_empty() {
             return Ok(work);
         }
-        let view = self.view();
+        let view = self.view()?;
         let bodies = consumers::Bodies { view: &view, locales: self.config.locales.all() };
         let same = self.base.as_ref().is_some_and(|b| {
             let part = |name| b.part(name) == self.definitions.part(name);
@@ -467,21 +472,23 @@ impl<'a> Candidate<'a> {
     }
 
     /// The candidate as it would be read.
-    pub(crate) fn view(&self) -> ReleaseView {
-        let delivered = self.definitions.delivered.get_or_init(|| {
-            Arc::new(ashlar_delivery::Definitions::parse(
-                self.input.definitions_digest,
-                self.input.definitions,
-            ))
-        });
-        ReleaseView::new(
+    pub(crate) fn view(&self) -> Result<ReleaseView, GateError> {
+        let delivered = match self.definitions.delivered.get() {
+            Some(known) => known,
+            None => {
+                let (digest, files) = (self.input.definitions_digest, self.input.definitions);
+                let parsed = Arc::new(ashlar_delivery::Definitions::parse(digest, files)?);
+                self.definitions.delivered.get_or_init(|| parsed)
+            }
+        };
+        Ok(ReleaseView::new(
             self.input.objects.clone(),
             "candidate".to_owned(),
             self.input.snapshot.clone(),
             self.lookup.clone(),
             delivered.clone(),
             Caches::default(),
-        )
+        ))
     }
 
     fn body(
@@ -602,6 +609,47 @@ impl<'a> Candidate<'a> {
             }
         }
         Ok(used)
+    }
+
+    /// Entries that follow contracts which end.
+    pub(crate) fn followers(
+        &self,
+        names: &BTreeSet<ContractName>,
+    ) -> Result<BTreeMap<ContractName, Followers>, GateError> {
+        let mut out: BTreeMap<ContractName, Followers> = BTreeMap::new();
+        if names.is_empty() {
+            return Ok(out);
+        }
+        let followed = |key: &[u8], record: &[u8]| -> Result<Option<(EntryKey, ContractName)>, GateError> {
+            let key = EntryKey::from_bytes(key)?;
+            let major = EntryRecord::from_bytes(record)?.major;
+            let name = ContractName { name: key.type_name.clone(), major };
+            Ok(names.contains(&name).then_some((key, name)))
+        };
+        let types: BTreeSet<&TypeName> = names.iter().map(|n| &n.name).collect();
+        for type_name in types {
+            for (n, item) in self.input.snapshot.prefix(&EntryKey::type_prefix(type_name)).enumerate() {
+                let (key, record) = item?;
+                if n >= lifecycle::LOOKED_MAX {
+                    let of_type = names.iter().filter(|name| name.name == *type_name);
+                    of_type.for_each(|name| out.entry(name.clone()).or_default().more = true);
+                    break;
+                }
+                if let Some((key, name)) = followed(&key, &record)? {
+                    out.entry(name).or_default().add(key.to_string());
+                }
+            }
+        }
+        if let Some(base) = &self.input.base {
+            for change in base.snapshot.diff(self.input.snapshot) {
+                let change = change?;
+                let (None, Some(record)) = (&change.old, &change.new) else { continue };
+                if let Some((key, name)) = followed(&change.key, record)? {
+                    out.entry(name).or_default().new.push(key.to_string());
+                }
+            }
+        }
+        Ok(out)
     }
 
     /// The rules of the candidate's look-up tree.

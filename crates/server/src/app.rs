@@ -1,7 +1,7 @@
 //! What all parts of a running server share.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -15,7 +15,7 @@ use ashlar_gates::Trials;
 use ashlar_isolate::Workers;
 use ashlar_model::{ChannelName, Digest, Files, ReleaseId, TenantId};
 use ashlar_release::{Access, ChannelState, Engine, KeyRing, KnownKey, ReleaseError, split_key};
-use ashlar_store::{Objects, TenantObjects};
+use ashlar_store::{Node, Objects, TenantObjects};
 use axum::http::HeaderMap;
 
 use tokio_util::sync::CancellationToken;
@@ -64,6 +64,8 @@ pub struct TenantState {
     pub ring: ArcSwap<KeyRing>,
     /// What was released on each channel since this node follows it.
     feeds: Mutex<BTreeMap<ChannelName, Arc<Feed>>>,
+    /// Channels that have a pointer here, whether or not a release names them.
+    pub pointed: ArcSwap<BTreeSet<ChannelName>>,
     /// Channels whose release cannot be opened, with that release.
     broken: Mutex<BTreeMap<ChannelName, ReleaseId>>,
     /// One change of what is served at a time.
@@ -109,6 +111,8 @@ pub struct App {
     /// The engine; an edge has none.
     pub engine: Option<Engine>,
     pub objects: Objects,
+    /// Tells other processes what this one serves; `None` when nothing can be written beside the objects.
+    node: Option<Node>,
     /// Where CPU-heavy work is done; tenants take turns.
     pub workers: Workers,
     /// Definitions are read only after they passed a trial.
@@ -143,9 +147,14 @@ impl App {
         trials: Option<Trials>,
         listeners: (usize, usize),
     ) -> Self {
+        let node = objects.serve_as_node();
+        if let Err(error) = &node {
+            tracing::warn!(%error, "promotions on this machine do not wait for this process");
+        }
         Self {
             engine,
             objects,
+            node: node.ok(),
             workers,
             trials,
             caches: Caches::new(CACHE_BYTES),
@@ -325,6 +334,7 @@ impl App {
                 tracing::error!(%tenant, channel = %state.channel, release = %state.release, %error,
                     "a release cannot be opened; what was served before stays");
                 lock(&known.broken).insert(state.channel.clone(), state.release);
+                self.answer_for(tenant, &state, false);
                 return false;
             }
         };
@@ -357,7 +367,15 @@ impl App {
             None => drop(lock(&known.feeds).insert(state.channel.clone(), Arc::new(Feed::new(&state)))),
         }
         tracing::info!(%tenant, channel = %state.channel, release = %state.release, "serving");
+        self.answer_for(tenant, &state, true);
         true
+    }
+
+    /// Tells who moved a channel on this machine what became of it here.
+    fn answer_for(&self, tenant: &TenantId, state: &ChannelState, opened: bool) {
+        if let Some(node) = &self.node {
+            node.serves(tenant, &state.channel, state.sequence, opened);
+        }
     }
 
     /// Reads the definitions of a release, once they have passed a trial, with everything that is made of them.
@@ -369,7 +387,7 @@ impl App {
         if let Some(trials) = &self.trials {
             trials.admit(&files).map_err(|(finding, _)| finding.message)?;
         }
-        let definitions = Definitions::parse(*root, &files);
+        let definitions = Definitions::parse(*root, &files).map_err(|e| e.public())?;
         definitions.warm();
         Ok(Arc::new(definitions))
     }
