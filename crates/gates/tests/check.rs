@@ -256,8 +256,8 @@ fn bad_definitions_are_found() {
     let report = [
         check(&[("contracts/broken.v1.json", "{\n \"type\": \n}")]),
         check(&[("contracts/Bad Name.json", "{}")]),
-        check(&[("contracts/remote.v1.json", r#"{"$ref": "https://example.com/x.json"}"#)]),
-        check(&[("contracts/missing.v1.json", r#"{"properties": {"a": {"$ref": "nowhere.v1.json"}}}"#)]),
+        check(&[("contracts/remote.v1.json", r#"{"x-ashlar": {"owner": "a"}, "$ref": "https://example.com/x.json"}"#)]),
+        check(&[("contracts/missing.v1.json", r#"{"x-ashlar": {"owner": "a"}, "properties": {"a": {"$ref": "nowhere.v1.json"}}}"#)]),
         check(&[("contracts/deep.v1.json", &deep)]),
         check(&[
             ("contracts/page.v1.json", &explode),

@@ -46,6 +46,20 @@ const UNKNOWN_KEYS_PER_SECOND: u32 = 100;
 /// Bytes of composed and compressed bodies that are kept.
 const CACHE_BYTES: u64 = 64 << 20;
 
+/// Bytes of tree nodes that stay in memory, unless the environment says otherwise.
+const TREE_BYTES_MAX: usize = 2 << 30;
+const TREE_BYTES: &str = "ASHLAR_TREE_BYTES_MAX";
+/// How often memory of tree nodes is given back at most: nodes that are needed have to be read again.
+const RELIEVE_EVERY: Duration = Duration::from_secs(60);
+
+fn tree_bytes_max() -> usize {
+    let Ok(text) = std::env::var(TREE_BYTES) else { return TREE_BYTES_MAX };
+    text.parse().unwrap_or_else(|_| {
+        tracing::warn!("{TREE_BYTES}={text} is not a number of bytes; {TREE_BYTES_MAX} is used");
+        TREE_BYTES_MAX
+    })
+}
+
 /// A channel with the release it serves.
 #[derive(Clone)]
 pub struct Live {
@@ -134,6 +148,10 @@ pub struct App {
     /// Ends streams when the server stops.
     pub streams: CancellationToken,
     previews: Mutex<Vec<(String, Arc<ReleaseView>)>>,
+    /// Bytes of tree nodes that may stay in memory.
+    tree_bytes_max: usize,
+    /// When memory of tree nodes was last given back.
+    relieved: Mutex<Option<Instant>>,
     /// Versions of design tokens.
     pub token_versions: TokenVersions,
 }
@@ -169,6 +187,8 @@ impl App {
             keys: Mutex::default(),
             forgotten: AtomicU64::new(0),
             previews: Mutex::default(),
+            tree_bytes_max: tree_bytes_max(),
+            relieved: Mutex::default(),
             token_versions: TokenVersions::default(),
         }
     }
@@ -390,6 +410,45 @@ impl App {
         let definitions = Definitions::parse(*root, &files).map_err(|e| e.public())?;
         definitions.warm();
         Ok(Arc::new(definitions))
+    }
+
+    /// Gives back the memory of tree nodes when all together take more than may be: what is served is opened again without
+    /// the nodes that were touched, and those that are read come back one by one.
+    pub fn relieve(&self) {
+        if ashlar_store::tree_bytes() <= self.tree_bytes_max {
+            return;
+        }
+        {
+            let mut last = lock(&self.relieved);
+            if last.is_some_and(|at| at.elapsed() < RELIEVE_EVERY) {
+                return;
+            }
+            *last = Some(Instant::now());
+        }
+        let before = ashlar_store::tree_bytes();
+        lock(&self.previews).clear();
+        let tenants: Vec<_> =
+            self.tenants.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for state in tenants {
+            let _one = lock(&state.applying);
+            let mut next = BTreeMap::clone(&state.channels.load());
+            let mut public = state.public.load_full();
+            for live in next.values_mut() {
+                match live.view.anew() {
+                    Ok(view) => {
+                        if public.as_ref().is_some_and(|public| Arc::ptr_eq(public, &live.view)) {
+                            public = Some(view.clone());
+                        }
+                        live.view = view;
+                    }
+                    Err(error) => tracing::warn!(%error, "what is served could not be opened again; it stays"),
+                }
+            }
+            state.channels.store(Arc::new(next));
+            state.public.store(public);
+        }
+        let after = ashlar_store::tree_bytes();
+        tracing::info!(before, after, max = self.tree_bytes_max, "memory of tree nodes is given back");
     }
 
     /// A release, candidate or draft that was opened for a preview.

@@ -192,6 +192,10 @@ async fn scan(app: &Arc<App>, versions: &mut Versions) {
             hosts.extend(state.ring.load().hosts.iter().map(|h| (normal(h).into_owned(), tenant.clone())));
         }
     }
+    let relieved = app.clone();
+    if let Err(error) = tokio::task::spawn_blocking(move || relieved.relieve()).await {
+        tracing::error!(%error, "giving memory back ended early");
+    }
     if !complete && app.engine.is_some() {
         return;
     }

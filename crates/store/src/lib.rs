@@ -28,4 +28,4 @@ pub use objects::{Batch, Hold, Objects, ReadObjects, TenantObjects};
 pub use pointer::{PointerRead, PointerVersion};
 pub use private::{own_dir, private_dir, private_file, tighten};
 pub use remote::Remote;
-pub use tree::{Diff, Range, Tree, TreeChange, TreeStats};
+pub use tree::{Diff, Range, Tree, TreeChange, TreeStats, tree_bytes};
