@@ -119,7 +119,7 @@ const SHARED: &str = r#"{"type":"object","x-ashlar":{"version":"1.0.0","owner":"
 #[test]
 fn locale_files_must_agree_on_what_they_share() {
     let rig = Rig::new();
-    rig.edit("site/ashlar.toml", "default = \"en\"", "default = \"en\"\nsupported = [\"en\", \"de\"]");
+    rig.edit("site/ashlar.toml", "supported = [\"en\"]", "supported = [\"en\", \"de\"]");
     rig.write("site/contracts/plan.v1.json", SHARED);
     rig.place("site/content/plan/pro.de.json", "{\n \"name\": \"Profi\",\n \"price\": 9\n}");
     rig.place("site/content/plan/pro.en.json", "{\n \"name\": \"Pro\",\n\n \"price\": 7\n}");

@@ -117,7 +117,8 @@ impl Front {
 
 /// The first address of an icon in a page.
 fn icon(page: &str) -> String {
-    let from = page.find("/assets/favicon").unwrap_or_else(|| panic!("no icon: {page}"));
+    let end = page.find("/favicon.svg").unwrap_or_else(|| panic!("no icon: {page}"));
+    let from = page[..end].rfind('"').map_or(0, |quote| quote + 1);
     page[from..].chars().take_while(|c| *c != '"').collect()
 }
 
