@@ -8,7 +8,7 @@ mod common;
 use std::{
     io::{BufRead, BufReader, Write},
     net::TcpStream,
-    process::Command,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -150,4 +150,30 @@ fn locale_files_must_agree_on_what_they_share() {
     let told: &Value = &said["error"]["findings"][0];
     assert_eq!(told["where"], "plan/basic (de) /price", "{said}");
     assert!(told["message"].as_str().unwrap().contains("plan/basic (en)"), "{said}");
+}
+
+#[test]
+fn reads_go_on_when_the_memory_of_trees_is_given_back() {
+    let rig = two_releases();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ashlar"))
+        .args(["serve", "--data", "data", "--listen", "127.0.0.1:0", "--format", "json", "--log", "info"])
+        .env("ASHLAR_TREE_BYTES_MAX", "1")
+        .current_dir(rig.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (out, log) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let server = common::Served(child);
+    let mut ready = String::new();
+    BufReader::new(out).read_line(&mut ready).unwrap();
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    let mut lines = BufReader::new(log).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("memory of tree nodes is given back")));
+    // Nobody reads the log from here on, but it has to go somewhere.
+    let log = std::thread::spawn(move || lines.count());
+    let (status, _, body) = http(ready["url"].as_str().unwrap(), "GET", "/v1/entries/plan/pro", "", "");
+    assert!(status == 200 && body.contains("Two"), "{status} {body}");
+    drop(server);
+    log.join().unwrap();
 }
