@@ -126,7 +126,10 @@ fn locale_files_must_agree_on_what_they_share() {
     // Before anything is written, with both places.
     let report = rig.json(1, &["check", "site", "--format", "json"]);
     let told = found(&report, "content-validity");
-    assert_eq!((told[0].0.as_str(), told[0].1.as_str()), ("shared-field", "content/plan/pro.en.json:4 /price"));
+    assert_eq!(
+        (told[0].0.as_str(), told[0].1.as_str()),
+        ("shared-field", "content/plan/pro.en.json:4 /price")
+    );
     assert!(told[0].2.contains("content/plan/pro.de.json:3 /price"), "{told:?}");
     let said = rig.json(2, &["push", "site", "--content", "--format", "json"]);
     assert_eq!(said["error"]["findings"][0]["where"], "content/plan/pro.en.json:4 /price", "{said}");
@@ -143,7 +146,8 @@ fn locale_files_must_agree_on_what_they_share() {
     }
     // The same through an import of another form.
     let line = |locale: &str, price: u32| {
-        json!({"type": "plan", "id": "basic", "locale": locale, "fields": {"name": "B", "price": price}}).to_string()
+        json!({"type": "plan", "id": "basic", "locale": locale, "fields": {"name": "B", "price": price}})
+            .to_string()
     };
     rig.write("basic.ndjson", &format!("{}\n{}\n", line("en", 1), line("de", 2)));
     let said = rig.json(2, &["import", "json", "basic.ndjson", "--format", "json"]);

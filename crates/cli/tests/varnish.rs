@@ -161,7 +161,8 @@ fn a_cache_that_acknowledges_and_forgets_nothing_is_reported() {
     front.rig.edit("site/views/log.v1.toml", "\"role\"]", "\"role\", \"bio\"]");
     front.rig.push();
     front.rig.release();
-    let figures = common::eventually("a failure", || Some(front.figures()).filter(|f| f["stale_serves"] != 0));
+    let figures =
+        common::eventually("a failure", || Some(front.figures()).filter(|f| f["stale_serves"] != 0));
     assert_eq!(figures["release"], first, "reported as purged: {figures}");
     let why = common::eventually("why", || front.figures()["last_error"].as_str().map(str::to_owned));
     assert!(why.contains("still serves") && why.contains("VCL"), "{why}");

@@ -22,7 +22,9 @@ pub enum DeliveryError {
         why: String,
     },
     /// A configuration file cannot be read: what it says must not be replaced by defaults.
-    #[error("the configuration of the release cannot be read: {place}: {why}; correct the file and release it, or roll back")]
+    #[error(
+        "the configuration of the release cannot be read: {place}: {why}; correct the file and release it, or roll back"
+    )]
     Configuration {
         /// The file, with its line where it is known.
         place: String,

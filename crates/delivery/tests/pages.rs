@@ -6,8 +6,8 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use ashlar_model::{Digest, Files, modified_value};
 use ashlar_delivery::{Definitions, Purge, ReleaseRoots, ReleaseView, purge_dates};
+use ashlar_model::{Digest, Files, modified_value};
 use ashlar_store::Tree;
 use common::{Fixture, ask, files, key};
 use proptest::prelude::*;
@@ -154,7 +154,9 @@ fn pages_answer_like_bodies() {
 #[test]
 fn content_that_was_reverted_has_the_date_of_the_revert() {
     let mut files = with_site();
-    files.insert("site/layouts/page.html", b"<h1>{{ page.title }}</h1><time>{{ modified }}</time>".to_vec()).unwrap();
+    files
+        .insert("site/layouts/page.html", b"<h1>{{ page.title }}</h1><time>{{ modified }}</time>".to_vec())
+        .unwrap();
     let mut fixture = Fixture::of(files);
     apply(&mut fixture, &Edit::Page(1, Some((1, vec![], None))), "en");
     let dated = |fixture: &Fixture, seconds: i64| {
@@ -199,7 +201,8 @@ fn configuration_that_cannot_be_read_is_no_default() {
     ] {
         let mut files = with_site();
         files.insert(path, text.as_bytes().to_vec()).unwrap();
-        let error = Definitions::parse(Digest::of(b"x"), &files).err().map(|e| e.to_string()).unwrap_or_default();
+        let error =
+            Definitions::parse(Digest::of(b"x"), &files).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(error.contains(place), "{path}: {error}");
     }
 }

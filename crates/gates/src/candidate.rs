@@ -18,11 +18,7 @@ use crate::{
     GateError,
     definitions::Definitions,
     findings::Findings,
-    gate::{
-        approvals, consumers, lifecycle,
-        lifecycle::Followers,
-        links, references, routes, validity,
-    },
+    gate::{approvals, consumers, links, references, routes, validity},
     links::LinkRules,
     site::CandidateSite,
 };
@@ -640,47 +636,6 @@ impl<'a> Candidate<'a> {
             }
         }
         Ok(used)
-    }
-
-    /// Entries that follow contracts which end.
-    pub(crate) fn followers(
-        &self,
-        names: &BTreeSet<ContractName>,
-    ) -> Result<BTreeMap<ContractName, Followers>, GateError> {
-        let mut out: BTreeMap<ContractName, Followers> = BTreeMap::new();
-        if names.is_empty() {
-            return Ok(out);
-        }
-        let followed = |key: &[u8], record: &[u8]| -> Result<Option<(EntryKey, ContractName)>, GateError> {
-            let key = EntryKey::from_bytes(key)?;
-            let major = EntryRecord::from_bytes(record)?.major;
-            let name = ContractName { name: key.type_name.clone(), major };
-            Ok(names.contains(&name).then_some((key, name)))
-        };
-        let types: BTreeSet<&TypeName> = names.iter().map(|n| &n.name).collect();
-        for type_name in types {
-            for (n, item) in self.input.snapshot.prefix(&EntryKey::type_prefix(type_name)).enumerate() {
-                let (key, record) = item?;
-                if n >= lifecycle::LOOKED_MAX {
-                    let of_type = names.iter().filter(|name| name.name == *type_name);
-                    of_type.for_each(|name| out.entry(name.clone()).or_default().more = true);
-                    break;
-                }
-                if let Some((key, name)) = followed(&key, &record)? {
-                    out.entry(name).or_default().add(key.to_string());
-                }
-            }
-        }
-        if let Some(base) = &self.input.base {
-            for change in base.snapshot.diff(self.input.snapshot) {
-                let change = change?;
-                let (None, Some(record)) = (&change.old, &change.new) else { continue };
-                if let Some((key, name)) = followed(&change.key, record)? {
-                    out.entry(name).or_default().new.push(key.to_string());
-                }
-            }
-        }
-        Ok(out)
     }
 
     /// The rules of the candidate's look-up tree.

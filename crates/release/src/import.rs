@@ -111,7 +111,8 @@ fn share(ground: &Ground, entries: &mut [IncomingEntry]) -> Result<(), ReleaseEr
     }
     let mut findings = Vec::new();
     for group in groups.values().filter(|g| g.len() > 1) {
-        let fields: BTreeSet<String> = group.iter().filter_map(|at| shared(&entries[*at])).flatten().cloned().collect();
+        let fields: BTreeSet<String> =
+            group.iter().filter_map(|at| shared(&entries[*at])).flatten().cloned().collect();
         for field in fields {
             let has = |at: &&usize| entries[**at].fields.contains_key(&field);
             let Some(first) = group.iter().find(has).copied() else { continue };

@@ -386,7 +386,11 @@ async fn move_to(
     })
     .await?;
     let trace = Some(scope.ctx.trace.to_string());
-    Ok(ChannelState { trace, rolled_back: Some(rolled_back), ..state_of(channel, release, sequence, &scope.at) })
+    Ok(ChannelState {
+        trace,
+        rolled_back: Some(rolled_back),
+        ..state_of(channel, release, sequence, &scope.at)
+    })
 }
 
 pub(crate) fn state_of(channel: &ChannelName, release: &ReleaseRow, sequence: u64, at: &str) -> ChannelState {

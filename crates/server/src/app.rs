@@ -446,7 +446,9 @@ impl App {
                         }
                         live.view = view;
                     }
-                    Err(error) => tracing::warn!(%error, "what is served could not be opened again; it stays"),
+                    Err(error) => {
+                        tracing::warn!(%error, "what is served could not be opened again; it stays")
+                    }
                 }
             }
             state.channels.store(Arc::new(next));

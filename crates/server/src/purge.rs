@@ -356,7 +356,9 @@ mod tests {
         let keys: Vec<String> = (0..1_000).map(|n| format!("page:{}{n}:en", "x".repeat(n % 90))).collect();
         let pieces: Vec<&[String]> = batches(&keys).collect();
         assert_eq!(pieces.concat(), keys);
-        assert!(pieces.iter().all(|p| p.len() <= KEYS_PER_REQUEST && p.join("|").len() <= KEY_BYTES_PER_REQUEST));
+        assert!(
+            pieces.iter().all(|p| p.len() <= KEYS_PER_REQUEST && p.join("|").len() <= KEY_BYTES_PER_REQUEST)
+        );
         assert!(pieces.len() < 40);
         let long = vec!["y".repeat(9_000)];
         assert_eq!(batches(&long).count(), 1);

@@ -126,7 +126,11 @@ async fn seen(app: &App, headers: &HeaderMap) -> Result<Seen, ApiError> {
         for release in piece {
             let manifest = engine.manifest(&ctx, release.release).await?;
             let inputs = manifest.files.into_iter().filter(|(path, _)| is_of_tokens(path)).collect();
-            incoming.push(Incoming { release: release.release, created_at: release.created_at.clone(), inputs });
+            incoming.push(Incoming {
+                release: release.release,
+                created_at: release.created_at.clone(),
+                inputs,
+            });
         }
         let (history, objects) = (history.clone(), app.objects.tenant(&tenant));
         let done = tokio::task::spawn_blocking(move || {
@@ -195,7 +199,6 @@ async fn made(app: &App, seen: &Seen, version: &Arc<TokenRelease>) -> Result<Arc
     app.token_versions.keep(version, &made);
     Ok(made)
 }
-
 
 async fn sets(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
     let seen = seen(&app, &headers).await?;

@@ -66,7 +66,8 @@ impl Objects {
         let (dir, lock) = (nodes.join(&name), nodes.join(format!("{name}{LOCK}")));
         crate::private_dir(&dir).map_err(|e| StoreError::io("make the directory", &dir, e))?;
         // Locked before it has its name: who finds it unlocked takes its process for dead.
-        let file = tempfile::NamedTempFile::new_in(&nodes).map_err(|e| StoreError::io("make a file in", &nodes, e))?;
+        let file = tempfile::NamedTempFile::new_in(&nodes)
+            .map_err(|e| StoreError::io("make a file in", &nodes, e))?;
         file.as_file().lock().map_err(|e| StoreError::io("lock a file in", &nodes, e))?;
         let held = file.persist(&lock).map_err(|e| StoreError::io("rename a file in", &nodes, e.error))?;
         Ok(Node { dir, lock, _held: held })
@@ -122,7 +123,8 @@ fn is_dead(lock: &Path) -> bool {
 impl TenantObjects {
     /// Waits until every other process that serves from this directory has heard of a move of a channel.
     pub async fn await_nodes(&self, channel: &ChannelName, sequence: u64, patience: Duration) -> Heard {
-        let Some(nodes) = self.inner.dir.parent().and_then(Path::parent).map(|root| root.join("nodes")) else {
+        let Some(nodes) = self.inner.dir.parent().and_then(Path::parent).map(|root| root.join("nodes"))
+        else {
             return Heard::default();
         };
         let file = format!("{}.{channel}", self.inner.tenant);
@@ -132,7 +134,8 @@ impl TenantObjects {
 }
 
 fn wait(nodes: &Path, file: &str, sequence: u64, patience: Duration) -> Heard {
-    let names = fs::read_dir(nodes).into_iter().flatten().filter_map(|e| e.ok()?.file_name().into_string().ok());
+    let names =
+        fs::read_dir(nodes).into_iter().flatten().filter_map(|e| e.ok()?.file_name().into_string().ok());
     let mut waiting: Vec<String> = names
         .filter_map(|name| Some(name.strip_suffix(LOCK)?.to_owned()))
         .filter(|name| !name.starts_with(own()))

@@ -67,7 +67,9 @@ impl Tree {
     /// # Errors
     /// When the root node is missing or is not a tree node.
     pub fn anew(&self) -> Result<Self, StoreError> {
-        let Some(objects) = self.objects.as_ref().filter(|_| self.root.level() > 0) else { return Ok(self.clone()) };
+        let Some(objects) = self.objects.as_ref().filter(|_| self.root.level() > 0) else {
+            return Ok(self.clone());
+        };
         let why = |why| StoreError::corrupt(format!("tree node {}", self.digest.short()), why);
         let root = Arc::new(Node::parse(objects.get(&self.digest)?).map_err(why)?);
         // Trees that are opened from now on share this one.

@@ -207,7 +207,12 @@ fn nodes_that_were_touched_can_be_given_back() {
     let key = |n: u32| format!("key {n:08}").into_bytes();
     let edits: Vec<_> = (0..50_000).map(|n| (key(n), Some(vec![7; 40]))).collect();
     let root = Tree::empty().apply(&edits, &mut batch).unwrap().root();
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(objects.commit(batch)).unwrap();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(objects.commit(batch))
+        .unwrap();
     let tree = Tree::open(&objects, &root).unwrap();
     assert_eq!(tree.prefix(b"key").count(), 50_000);
     let fresh = tree.anew().unwrap();

@@ -21,9 +21,9 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 
 use crate::{
-    output,
     args::{Cli, Command},
     error::CliError,
+    output,
 };
 
 /// The outcome of a command that ran.

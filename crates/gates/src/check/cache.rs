@@ -265,8 +265,7 @@ fn read_row(r: &mut Reader<'_>) -> Option<Row> {
         .map(|_| Some(((r.text()?.to_owned(), r.text()?.to_owned()), r.digest()?)))
         .collect::<Option<BTreeMap<_, _>>>()?;
     let count = r.count()?;
-    let shared = (0..count)
-        .map(|_| Some((r.text()?.to_owned(), r.digest()?)))
-        .collect::<Option<BTreeMap<_, _>>>()?;
+    let shared =
+        (0..count).map(|_| Some((r.text()?.to_owned(), r.digest()?))).collect::<Option<BTreeMap<_, _>>>()?;
     Some(Row { key, named, contract, source, digest, findings, refs, route, links, sensitive, shared })
 }

@@ -22,12 +22,8 @@ use crate::{
     definitions::Definitions,
     findings::{Findings, count},
     gate::{
-        approvals,
-        compatibility::Compared,
-        components, consumers, lifecycle,
-        lifecycle::Followers,
-        links, queries, references, routes, shared,
-        tokens, validity,
+        approvals, compatibility::Compared, components, consumers, lifecycle, lifecycle::Followers, links,
+        queries, references, routes, shared, tokens, validity,
     },
     inputs::Inputs,
     links::LinkRules,
@@ -435,8 +431,7 @@ impl Check<'_> {
         let old: Option<FxHashSet<&EntryKey>> =
             self.base.map(|(_, base)| base.rows.iter().map(|r| &r.key).collect());
         for row in &self.site.rows {
-            let contract =
-                entries::contract_of(&self.project.definitions, &row.key, row.named.as_ref());
+            let contract = entries::contract_of(&self.project.definitions, &row.key, row.named.as_ref());
             let Some(name) = contract.map(|c| &c.name).filter(|n| names.contains(n)) else { continue };
             let followers = out.entry(name.clone()).or_default();
             followers.add(&row.source);

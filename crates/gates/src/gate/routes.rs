@@ -27,11 +27,15 @@ pub(crate) fn without_page(definitions: &Definitions) -> Vec<Finding> {
             continue;
         }
         let route = route.as_str();
-        let help = format!("add a [[page]] for {type_name} to site/site.toml, or remove the route from its contract");
+        let help = format!(
+            "add a [[page]] for {type_name} to site/site.toml, or remove the route from its contract"
+        );
         let lists: Vec<&str> =
             site.file.lists.iter().filter(|l| l.type_name == *type_name).map(|l| l.route.as_str()).collect();
         let message = match lists.is_empty() {
-            true => format!("Entries of {type_name} have the route {route} and no page: the site answers 404 there."),
+            true => format!(
+                "Entries of {type_name} have the route {route} and no page: the site answers 404 there."
+            ),
             false => format!(
                 "Entries of {type_name} have the route {route} and no page: the site answers 404 there, and {} links to them.",
                 lists.join(", ")

@@ -29,7 +29,8 @@ pub(super) async fn look(
     purged_at: Instant,
 ) -> Result<(), PurgeError> {
     let Some(state) = app.tenant(tenant) else { return Ok(()) };
-    let current = || state.channels.load().get(&now.channel).filter(|l| l.state.sequence == now.sequence).cloned();
+    let current =
+        || state.channels.load().get(&now.channel).filter(|l| l.state.sequence == now.sequence).cloned();
     let Some(live) = current() else { return Ok(()) };
     let host = state.ring.load().hosts.first().cloned();
     let (view, purge, objects) = (live.view.clone(), purge.clone(), app.objects.tenant(tenant));

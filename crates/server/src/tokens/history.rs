@@ -372,7 +372,8 @@ mod tests {
     fn versions_are_made_again_as_they_were_and_old_ones_leave() {
         let mut objects: HashMap<Digest, Vec<u8>> = HashMap::new();
         let mut release = |number: u32, value: u32| {
-            let text = format!(r#"{{"a": {{"$type": "dimension", "$value": {{"value": {value}, "unit": "px"}}}}}}"#);
+            let text =
+                format!(r#"{{"a": {{"$type": "dimension", "$value": {{"value": {value}, "unit": "px"}}}}}}"#);
             let digest = Digest::of(text.as_bytes());
             objects.insert(digest, text.into_bytes());
             Incoming {
@@ -396,7 +397,15 @@ mod tests {
         }
         // What an error interrupts goes on where it stopped.
         let lost = |_: &Digest| Err("the disk is away".to_owned());
-        let more = || (121..=122).map(|n| Incoming { release: ReleaseId(n), created_at: String::new(), inputs: BTreeMap::from([("tokens/a.tokens.json".to_owned(), Digest::of(b"x"))]) }).collect::<Vec<_>>();
+        let more = || {
+            (121..=122)
+                .map(|n| Incoming {
+                    release: ReleaseId(n),
+                    created_at: String::new(),
+                    inputs: BTreeMap::from([("tokens/a.tokens.json".to_owned(), Digest::of(b"x"))]),
+                })
+                .collect::<Vec<_>>()
+        };
         assert!(tenant.extend(more(), &lost).is_err());
         assert_eq!(tenant.seen().upto(), 120);
         // Bytes at hand are bounded.
