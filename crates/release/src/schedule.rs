@@ -317,13 +317,14 @@ impl Engine {
         let outcome = match worked {
             Ok(Ok(())) => Outcome::Done,
             Ok(Err(ReleaseError::Refused { code: TAKEN, .. })) => Outcome::Taken,
-            // A full disk, a lost database or a release that came in between is no verdict: it stays due and is tried again
-            // at the next tick.
+            // A full disk, a lost database, a release that came in between or a collection that was faster is no verdict: it
+            // stays due and is tried again at the next tick.
             Ok(Err(
                 error @ (ReleaseError::Sql(_)
                 | ReleaseError::Store(_)
                 | ReleaseError::Busy
-                | ReleaseError::Superseded { .. }),
+                | ReleaseError::Superseded { .. }
+                | ReleaseError::Refused { code: "collected-meanwhile", .. }),
             )) => {
                 let mut tx = self.db().write(&ctx.tenant).await?;
                 tx.rows().end_claim(&claim).await?;
