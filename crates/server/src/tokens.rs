@@ -407,6 +407,7 @@ async fn registry(
         manifest["dist"] = json!({
             "tarball": format!("{base}/{}/-/{}", v.package.name, v.package.file_name()),
             "integrity": v.package.integrity(),
+            "shasum": v.package.shasum(),
             "fileCount": v.files.len() + 3,
         });
         manifest

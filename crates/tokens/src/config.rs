@@ -208,11 +208,13 @@ impl Default for Tolerance {
 pub struct Divergence {
     /// Overrides ÷ styled declarations, in percent.
     pub budget_percent: f64,
+    /// Files that are left out, by their path in the app: `legacy/**`, `**/*.stories.tsx`.
+    pub exclude: Vec<String>,
 }
 
 impl Default for Divergence {
     fn default() -> Self {
-        Self { budget_percent: 5.0 }
+        Self { budget_percent: 5.0, exclude: Vec::new() }
     }
 }
 
