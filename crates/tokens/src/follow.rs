@@ -188,6 +188,11 @@ impl<'a> Work<'a> {
             .help(format!("define `{name}` in these contexts too, or give it a value outside of modifiers"))
     }
 
+    fn own_of(&self, name: &str) -> u32 {
+        self.set.position(name).map_or(0, |token| self.own_modifiers(token))
+    }
+
+    /// The modifiers in whose contexts a token is defined.
     fn own_modifiers(&self, token: u32) -> u32 {
         let defs = &self.set.tokens[token as usize].defs;
         defs.iter().flat_map(|d| &d.when).fold(0, |mask, (m, _)| mask | 1 << m)
@@ -267,7 +272,7 @@ impl<'a> Work<'a> {
                 }
                 return None;
             };
-            let mask = self.masks[target as usize];
+            let mask = self.masks[target as usize] | self.own_of(name);
             let target = &self.set.tokens[target as usize].name;
             let Some(own) = def.ty.filter(|own| *own != ty) else { return Some((value, ty)) };
             if own.is_standard() && ty.is_standard() {
@@ -285,7 +290,9 @@ impl<'a> Work<'a> {
             && let Some(Ref { token: target, part }) = reference(&def.value)
             && part.is_empty()
         {
-            let wrong = self.dangling(&target);
+            let mut wrong = self.dangling(&target);
+            wrong.message.truncate(wrong.message.trim_end_matches('.').len());
+            let wrong = wrong.with(combination, self.own_of(name));
             self.tell(name, def, wrong);
             return None;
         }
