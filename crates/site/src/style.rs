@@ -81,7 +81,8 @@ fn squeeze(css: &str) -> String {
             let after_punctuation = out.ends_with(['{', '}', ';', ',']) || out.is_empty();
             // Older readers want a blank as the value of a custom property that has none.
             let empty_value = out.ends_with(':') && trimmed.starts_with([';', '}']);
-            let needless = after_punctuation || trimmed.starts_with(['{', '}', ';', ',']) || trimmed.is_empty();
+            let needless =
+                after_punctuation || trimmed.starts_with(['{', '}', ';', ',']) || trimmed.is_empty();
             if !needless || empty_value {
                 out.push(' ');
             }
