@@ -218,7 +218,7 @@ fn demo() -> (Resolved, TokenSet) {
 #[test]
 fn nested_contexts_and_wishes_are_what_the_resolver_says() {
     let seed = std::env::var("ASHLAR_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(11);
-    let count: usize = std::env::var("ASHLAR_SETS").ok().and_then(|s| s.parse().ok()).unwrap_or(12);
+    let count: usize = std::env::var("ASHLAR_SETS").ok().and_then(|s| s.parse().ok()).unwrap_or(6);
     let mut chance = Chance(seed);
     let mut sheets = Vec::new();
     let mut sets: Vec<_> = (0..count).map(|n| (format!("set {n}"), random_set(&mut chance))).collect();

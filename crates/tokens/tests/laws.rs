@@ -201,10 +201,10 @@ fn tree() -> impl Strategy<Value = String> {
     })
 }
 
-/// The rules of a style sheet: selectors, and declarations.
-type Rules = Vec<(Vec<String>, Vec<(String, String)>)>;
+/// A rule of a style sheet: selectors, and declarations.
+type Rule = (Vec<String>, Vec<(String, String)>);
 
-fn rules(css: &str) -> Rules {
+fn rules(css: &str) -> Vec<Rule> {
     let mut rules = Vec::new();
     for rule in css.split_terminator("}\n") {
         let (selectors, body) = rule.split_once('{').unwrap();
@@ -220,7 +220,7 @@ fn rules(css: &str) -> Rules {
 
 /// The custom properties of an element inside another. All rules weigh the same, so that the last one counts.
 fn computed(
-    rules: &Rules,
+    rules: &[Rule],
     parent: &BTreeMap<String, String>,
     attributes: [Option<usize>; 2],
     is_root: bool,

@@ -274,7 +274,7 @@ impl<'p> Sheet<'p> {
                 return out.push_str(&value);
             }
             let switch = &mut self.switches[*m];
-            let others = (1 << count) - 1 & !same;
+            let others = ((1 << count) - 1) & !same;
             // In each of these contexts once, or once outside all the others, whichever is shorter.
             let name = switch.is[first].len() + 8;
             let outside = others.count_ones() as usize * name + value.len();
