@@ -240,7 +240,7 @@ pub enum Command {
         #[command(subcommand)]
         command: ScheduleCommand,
     },
-    /// Takes away objects that nothing needs.
+    /// Deletes objects that nothing needs.
     Gc {
         #[command(flatten)]
         at: At,

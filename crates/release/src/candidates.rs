@@ -359,7 +359,7 @@ impl Action for CreateCandidate {
     async fn act(self, scope: &Scope<'_>) -> Result<CandidateView, ReleaseError> {
         crate::settle::settle(scope.engine, &scope.ctx.tenant).await?;
         // Until the candidate's row names its objects, nothing else does.
-        let _hold = scope.objects().hold()?;
+        let _hold = scope.rely().await?;
         let (mut frozen, head) = self.freeze(scope).await?;
         let docket = {
             let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
@@ -449,6 +449,7 @@ impl Action for Rejudge {
     }
 
     async fn act(self, scope: &Scope<'_>) -> Result<CandidateView, ReleaseError> {
+        let _hold = scope.rely().await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let mut row = candidate(&mut rows, self.candidate).await?;
@@ -494,6 +495,7 @@ impl Action for Approve {
     }
 
     async fn act(self, scope: &Scope<'_>) -> Result<ApprovalGiven, ReleaseError> {
+        let _hold = scope.rely().await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let mut row = candidate(&mut rows, self.candidate).await?;
@@ -559,6 +561,7 @@ impl Action for Waive {
                 "say why it may pass",
             ));
         }
+        let _hold = scope.rely().await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let mut row = candidate(&mut rows, self.candidate).await?;

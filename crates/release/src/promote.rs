@@ -129,6 +129,7 @@ impl Action for Promote {
     async fn act(self, scope: &Scope<'_>) -> Result<Promoted, ReleaseError> {
         crate::settle::settle(scope.engine, &scope.ctx.tenant).await?;
         let objects = scope.objects();
+        let _hold = scope.rely().await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let (channel, public) = public_channel(scope, &mut rows, self.channel).await?;

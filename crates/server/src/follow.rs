@@ -182,6 +182,7 @@ async fn scan(app: &Arc<App>, versions: &mut Versions) {
     for tenant in tenants {
         let state = app.tenant_or_new(&tenant);
         heal(app, &tenant).await;
+        app.objects.tenant(&tenant).keep_small();
         follow_ring(app, &tenant, versions).await;
         if app.engine.is_none() {
             hosts.extend(state.ring.load().hosts.iter().map(|h| (normal(h).into_owned(), tenant.clone())));
