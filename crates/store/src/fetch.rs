@@ -342,7 +342,14 @@ impl TenantObjects {
             this.shrink();
             Ok(0)
         };
-        self.wait::<()>("fetch a pack", move || Box::pin(work), || None).map(drop)
+        match self.wait::<()>("fetch a pack", move || Box::pin(work), || None) {
+            // It was merged or collected while this node was off. What it had that is needed lies in another pack.
+            Err(error) if is_absent(&error) => {
+                self.drop_files(&std::collections::HashSet::from([pack.name.clone()]));
+                Ok(())
+            }
+            other => other.map(drop),
+        }
     }
 
     fn wait<T>(

@@ -23,8 +23,6 @@ const TIER_FACTOR: u64 = 16;
 const TIER_FIRST: u64 = 256 << 10;
 /// Packs above this size are not merged.
 const MERGE_BYTES_MAX: u64 = 1 << 30;
-/// The remote says for this long that a pack went away, so that nodes that were off let go of it too.
-const FORGET_SECONDS: i64 = 30 * 24 * 3600;
 
 fn tier(len: u64) -> u32 {
     let mut tier = 0;
@@ -189,7 +187,8 @@ impl TenantObjects {
             let age = now.saturating_sub(retired.at);
             let old = age >= self.grace_seconds();
             match listing.state(name) {
-                PackState::Absent if age > FORGET_SECONDS => {
+                // Slower nodes had as long again to read the note.
+                PackState::Absent if age >= self.grace_seconds().saturating_mul(2) => {
                     remote.unretire(&self.inner.tenant, name, retired.state).await?;
                 }
                 PackState::Merged if old => remote.delete_pack(&self.inner.tenant, name).await?,
