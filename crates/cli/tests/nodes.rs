@@ -33,8 +33,10 @@ impl Cluster {
             return None;
         };
         let name = format!("{name}_{}", std::process::id());
-        let made =
-            Command::new("psql").args([&postgres, "-c", &format!("CREATE DATABASE {name}")]).output().unwrap();
+        let made = Command::new("psql")
+            .args([&postgres, "-c", &format!("CREATE DATABASE {name}")])
+            .output()
+            .unwrap();
         assert!(made.status.success(), "{made:?}");
         let (credentials, address) = s3.strip_prefix("http://").unwrap().split_once('@').unwrap();
         let (user, secret) = credentials.split_once(':').unwrap();
@@ -49,7 +51,8 @@ impl Cluster {
         let data = format!("{}/{name}", postgres.rsplit_once('/').unwrap().0);
         let at = ["--data".to_owned(), data, "--objects".to_owned(), format!("s3://{bucket}/{name}")];
         let mut cluster = Self { rig: Rig::new(), at, env, key: String::new() };
-        let key = ["key", "create", "--name", "k", "--scope", "admin", "--cache", "local", "--format", "json"];
+        let key =
+            ["key", "create", "--name", "k", "--scope", "admin", "--cache", "local", "--format", "json"];
         let args: Vec<&str> = key.into_iter().chain(cluster.at.iter().map(String::as_str)).collect();
         let said = cluster.run(&args);
         assert!(said.status.success(), "{said:?}");
@@ -71,7 +74,8 @@ impl Cluster {
 
     /// Starts a node with an empty cache and returns its address.
     fn node(&self, role: &str, cache: &str) -> (Served, String) {
-        let mut args = vec!["serve", "--role", role, "--cache", cache, "--listen", "127.0.0.1:0", "--format", "json"];
+        let mut args =
+            vec!["serve", "--role", role, "--cache", cache, "--listen", "127.0.0.1:0", "--format", "json"];
         args.extend(self.at[if role == "edge" { 2.. } else { 0.. }].iter().map(String::as_str));
         let mut child = self.command(&args).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -96,7 +100,11 @@ impl Cluster {
     }
 
     fn name_at(&self, url: &str, id: &str) -> Option<String> {
-        let answer = fetch(url, &format!("/v1/entries/plan/{id}?locale=en"), &[("authorization", &format!("Bearer {}", self.key))]);
+        let answer = fetch(
+            url,
+            &format!("/v1/entries/plan/{id}?locale=en"),
+            &[("authorization", &format!("Bearer {}", self.key))],
+        );
         (answer.status == 200).then(|| answer.json().to_string())
     }
 }

@@ -246,7 +246,15 @@ impl Engine {
 
     async fn act<A: Action>(&self, ctx: &Ctx, action: A) -> Result<A::Output, ReleaseError> {
         let now = self.now();
-        let scope = Scope { engine: self, ctx, now, at: stamp(now), name: A::NAME, action: new_id()?, relied: OnceLock::new() };
+        let scope = Scope {
+            engine: self,
+            ctx,
+            now,
+            at: stamp(now),
+            name: A::NAME,
+            action: new_id()?,
+            relied: OnceLock::new(),
+        };
         let done = action.act(&scope).await;
         if let Err(error) = &done {
             self.inner.health.failed(error);

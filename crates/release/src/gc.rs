@@ -78,7 +78,11 @@ async fn named(rows: &mut Rows<'_>) -> Result<Vec<(Digest, Walk)>, ReleaseError>
     let mut trees = Vec::new();
     for candidate in rows.open_candidates().await? {
         let frozen = candidate.frozen;
-        trees.extend([(frozen.snapshot, ENTRIES), (frozen.definitions, FILES), (frozen.changes, Walk::PLAIN)]);
+        trees.extend([
+            (frozen.snapshot, ENTRIES),
+            (frozen.definitions, FILES),
+            (frozen.changes, Walk::PLAIN),
+        ]);
         trees.extend(frozen.derived.into_values().map(|root| (root, Walk::PLAIN)));
     }
     for row in rows.unsettled().await? {

@@ -276,7 +276,7 @@ fn reap_ticks(app: &App) -> u64 {
 }
 
 /// Deletes packs from the object store that were merged, and finishes a collection whose grace period is over.
-async fn reap_packs(app: &App, engine: &Engine, tenant: &TenantId) -> Result<(), ReleaseError> {
+async fn reap_packs(app: &App, engine: &Engine, tenant: &ashlar_model::TenantId) -> Result<(), ReleaseError> {
     if app.objects.tenant(tenant).reap().await? {
         let ctx = ashlar_release::Ctx::new(tenant.clone(), ashlar_model::Actor::local("upkeep"))?;
         engine.run(&ctx, ashlar_release::CollectGarbage).await?;

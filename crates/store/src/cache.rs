@@ -6,8 +6,7 @@ use std::{
 };
 
 use crate::{
-    TenantObjects,
-    handles,
+    TenantObjects, handles,
     objects::Inner,
     pack::{BY_CACHE, Pack},
 };
@@ -28,7 +27,11 @@ pub struct StoreLimits {
 
 impl Default for StoreLimits {
     fn default() -> Self {
-        Self { packs_open_max: handles::open_max(), cache_bytes_max: 16 << 30, grace: Duration::from_secs(3600) }
+        Self {
+            packs_open_max: handles::open_max(),
+            cache_bytes_max: 16 << 30,
+            grace: Duration::from_secs(3600),
+        }
     }
 }
 
@@ -40,7 +43,9 @@ impl StoreLimits {
             match text.parse::<u64>() {
                 Ok(number) if number >= least => Some(number),
                 _ => {
-                    tracing::warn!("{variable}={text} is not a whole number of at least {least}; the default is used");
+                    tracing::warn!(
+                        "{variable}={text} is not a whole number of at least {least}; the default is used"
+                    );
                     None
                 }
             }

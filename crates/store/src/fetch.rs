@@ -91,7 +91,10 @@ fn carrier() -> Result<&'static Handle, StoreError> {
         builder.worker_threads(1).max_blocking_threads(8).thread_name("packs").enable_all();
         builder.build().ok()
     });
-    started.as_ref().map(Runtime::handle).ok_or(StoreError::Usage("the thread that fetches packs cannot be started"))
+    started
+        .as_ref()
+        .map(Runtime::handle)
+        .ok_or(StoreError::Usage("the thread that fetches packs cannot be started"))
 }
 
 /// Waits on a thread that may have other work: a multi-threaded runtime gives that to another thread.
@@ -308,7 +311,8 @@ impl TenantObjects {
         }
         let this = self.clone();
         let find = || self.index().find(digest);
-        let outcome = self.wait("fetch an object", move || Box::pin(async move { this.refresh().await }), find)?;
+        let outcome =
+            self.wait("fetch an object", move || Box::pin(async move { this.refresh().await }), find)?;
         let found = match outcome {
             Waited::Found(found) => Some(found),
             Waited::Ended => find(),
@@ -371,17 +375,21 @@ impl TenantObjects {
                 // Nobody hears it when the reader has found its object, or given up.
                 let _ = tell.send(work.await);
             });
-            waiting(|| loop {
-                match told.recv_timeout(LOOK) {
-                    Ok(done) => return done.map(|_| Waited::Ended),
-                    Err(mpsc::RecvTimeoutError::Disconnected) => return Err(said(op, "fetching ended early")),
-                    Err(mpsc::RecvTimeoutError::Timeout) => {}
-                }
-                if let Some(found) = find() {
-                    return Ok(Waited::Found(found));
-                }
-                if Instant::now() >= until {
-                    return Err(said(op, "it did not answer within 15 seconds"));
+            waiting(|| {
+                loop {
+                    match told.recv_timeout(LOOK) {
+                        Ok(done) => return done.map(|_| Waited::Ended),
+                        Err(mpsc::RecvTimeoutError::Disconnected) => {
+                            return Err(said(op, "fetching ended early"));
+                        }
+                        Err(mpsc::RecvTimeoutError::Timeout) => {}
+                    }
+                    if let Some(found) = find() {
+                        return Ok(Waited::Found(found));
+                    }
+                    if Instant::now() >= until {
+                        return Err(said(op, "it did not answer within 15 seconds"));
+                    }
                 }
             })
         });

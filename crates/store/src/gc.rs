@@ -44,7 +44,6 @@ pub struct Collected {
     pub packs_condemned: usize,
 }
 
-
 /// What the values of a tree name. Each way of walking has its own mark, so that a tree is walked once in each.
 #[derive(Clone, Copy)]
 pub struct Walk {
@@ -123,8 +122,9 @@ impl TenantObjects {
         collection.packs = match &collection.listing {
             None => self.packs(),
             Some(listing) => {
-                let there =
-                    |p: &Arc<Pack>| matches!(listing.state(&p.name), PackState::Live | PackState::Condemned(_));
+                let there = |p: &Arc<Pack>| {
+                    matches!(listing.state(&p.name), PackState::Live | PackState::Condemned(_))
+                };
                 self.packs().into_iter().filter(there).collect()
             }
         };
@@ -359,7 +359,8 @@ impl Collection {
     async fn sweep_remote_now(&self, known: &BTreeSet<u64>) -> Result<Doomed, StoreError> {
         let Some(listing) = &self.listing else { return Ok(Doomed::default()) };
         let young = jiff::Timestamp::now().as_second().saturating_sub(self.objects.grace_seconds());
-        let written = |name: &str| listing.packs.iter().find(|p| p.name == name).map_or(i64::MAX, |p| p.written);
+        let written =
+            |name: &str| listing.packs.iter().find(|p| p.name == name).map_or(i64::MAX, |p| p.written);
         let open = |name: &str| match listing.state(name) {
             PackState::Live => true,
             PackState::Condemned(round) => !known.contains(&round),

@@ -97,7 +97,9 @@ impl TenantObjects {
         };
         let names: Vec<String> = many.iter().map(|p| p.name.clone()).collect();
         let merged = match self.write_again(many, |_| true).await {
-            Ok(new) => self.drop_merged(names.into_iter().filter(|n| Some(n) != new.as_ref()).collect()).await,
+            Ok(new) => {
+                self.drop_merged(names.into_iter().filter(|n| Some(n) != new.as_ref()).collect()).await
+            }
             Err(error) => Err(error),
         };
         drop(guard);

@@ -258,7 +258,8 @@ impl TenantObjects {
         if !self.index().dropped {
             return None;
         }
-        let (pack, row) = self.packs().into_iter().find_map(|p| Some((p.clone(), p.lookup(digest).ok()??)))?;
+        let (pack, row) =
+            self.packs().into_iter().find_map(|p| Some((p.clone(), p.lookup(digest).ok()??)))?;
         let found = Found { pack, offset: row.offset, len: row.len, verified: false };
         self.index_mut().relocate(digest, &found);
         Some(found)

@@ -120,25 +120,27 @@ impl Remote {
             }
             // Another part of the process may have chosen a provider; any will do.
             let _ = rustls::crypto::ring::default_provider().install_default();
-            let connect = || AmazonS3Builder::from_env()
-                .with_bucket_name(bucket)
-                .with_allow_http(true)
-                .with_client_options(
-                    ClientOptions::new()
-                        .with_allow_http(true)
-                        .with_connect_timeout(Duration::from_secs(5))
-                        .with_timeout(Duration::from_secs(120)),
-                )
-                .with_retry(RetryConfig {
-                    backoff: BackoffConfig {
-                        max_backoff: Duration::from_secs(2),
-                        ..BackoffConfig::default()
-                    },
-                    max_retries: 3,
-                    retry_timeout: Duration::from_secs(15),
-                })
-                .build()
-                .map_err(|e| wrong(e.to_string()));
+            let connect = || {
+                AmazonS3Builder::from_env()
+                    .with_bucket_name(bucket)
+                    .with_allow_http(true)
+                    .with_client_options(
+                        ClientOptions::new()
+                            .with_allow_http(true)
+                            .with_connect_timeout(Duration::from_secs(5))
+                            .with_timeout(Duration::from_secs(120)),
+                    )
+                    .with_retry(RetryConfig {
+                        backoff: BackoffConfig {
+                            max_backoff: Duration::from_secs(2),
+                            ..BackoffConfig::default()
+                        },
+                        max_retries: 3,
+                        retry_timeout: Duration::from_secs(15),
+                    })
+                    .build()
+                    .map_err(|e| wrong(e.to_string()))
+            };
             let (store, fetch) = (connect()?, connect()?);
             return Ok(Self { fetch: Arc::new(fetch), ..Self::new(Arc::new(store), prefix) });
         }

@@ -6,7 +6,8 @@ use std::{collections::BTreeSet, io::Cursor, path::Path, sync::Arc, time::Durati
 
 use ashlar_model::{Digest, TenantId};
 use ashlar_store::{
-    Collected, Objects, PointerRead, Remote, ScrubPlace, StoreError, StoreLimits, TenantObjects, Tree, Walk, bundle,
+    Collected, Objects, PointerRead, Remote, ScrubPlace, StoreError, StoreLimits, TenantObjects, Tree, Walk,
+    bundle,
 };
 use bytes::Bytes;
 
@@ -535,8 +536,11 @@ async fn a_cache_stays_within_its_limit_and_keeps_what_is_read() {
         digests.extend(put(&here, &[&text(i)]).await);
     }
     let limits = StoreLimits { cache_bytes_max: 350_000, ..StoreLimits::default() };
-    let open_small =
-        || Objects::open_with(second.path(), Some(remote.clone()), limits.clone()).unwrap().tenant(&TenantId::main());
+    let open_small = || {
+        Objects::open_with(second.path(), Some(remote.clone()), limits.clone())
+            .unwrap()
+            .tenant(&TenantId::main())
+    };
     let node = open_small();
     let bytes = || packs(second.path()).iter().map(|p| p.metadata().unwrap().len()).sum::<u64>();
     node.refresh().await.unwrap();
