@@ -34,7 +34,8 @@ const LOOKUPS_KEPT_MAX: usize = 64;
 #[derive(Default)]
 pub struct Checker {
     definitions: DefinitionsCache,
-    lookups: Mutex<VecDeque<(Digest, Digest, Digest)>>,
+    /// Snapshot, rules, the root of the look-up tree, and how often objects had been taken away before it was made.
+    lookups: Mutex<VecDeque<(Digest, Digest, Digest, u64)>>,
 }
 
 impl Checker {
@@ -48,17 +49,18 @@ impl Checker {
         Self { definitions: DefinitionsCache::tried(trials), lookups: Mutex::default() }
     }
 
-    /// The root of the look-up tree that was made for this snapshot and these rules, if it is stored.
+    /// The root of the look-up tree that was made for this snapshot and these rules, if it is stored. Nothing may name it, so
+    /// parts of it can be gone when anything was taken away since.
     fn remembered(&self, objects: &TenantObjects, snapshot: &Digest, rules: &Digest) -> Option<Digest> {
         let lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = lookups.iter().find(|(s, r, _)| s == snapshot && r == rules)?;
-        objects.contains(&found.2).then_some(found.2)
+        let found = lookups.iter().find(|(s, r, ..)| s == snapshot && r == rules)?;
+        (found.3 == objects.removals() && objects.is_stored(&found.2)).then_some(found.2)
     }
 
-    fn remember(&self, snapshot: Digest, rules: Digest, root: Digest) {
+    fn remember(&self, snapshot: Digest, rules: Digest, root: Digest, removals: u64) {
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
-        lookups.retain(|(s, r, _)| *s != snapshot || *r != rules);
-        lookups.push_front((snapshot, rules, root));
+        lookups.retain(|(s, r, ..)| *s != snapshot || *r != rules);
+        lookups.push_front((snapshot, rules, root, removals));
         lookups.truncate(LOOKUPS_KEPT_MAX);
     }
 
@@ -75,8 +77,9 @@ impl Checker {
         if let Some(root) = self.remembered(input.objects, &snapshot, &digest) {
             return Ok(Lookup::open(input.objects, &root)?);
         }
+        let removals = input.objects.removals();
         let lookup = lookup::derive(base, &rules, input.objects, input.snapshot, batch)?;
-        self.remember(snapshot, digest, lookup.tree().root());
+        self.remember(snapshot, digest, lookup.tree().root(), removals);
         Ok(lookup)
     }
 

@@ -253,7 +253,10 @@ impl TenantObjects {
             }
             let condemned = pack.condemned.load(Ordering::Relaxed);
             let state = listing.state(&pack.name);
-            pack.trusted.store(state == PackState::Live, Ordering::Relaxed);
+            let trusted = pack.trusted.swap(state == PackState::Live, Ordering::Relaxed);
+            if trusted && matches!(state, PackState::Condemned(_) | PackState::Absent) {
+                self.index_mut().removals += 1;
+            }
             pack.condemned.store(matches!(state, PackState::Condemned(_)), Ordering::Relaxed);
             if here && (state == PackState::Merged || (condemned && state == PackState::Absent)) {
                 gone.insert(pack.name.clone());

@@ -378,6 +378,7 @@ impl Collection {
     /// When the remote does not answer; some may be noted then, and the next collection goes on.
     pub async fn condemn(&self, doomed: &Doomed, round: u64) -> Result<(), StoreError> {
         let Some(remote) = &self.objects.inner.remote else { return Ok(()) };
+        self.objects.index_mut().removals += 1;
         for pack in &doomed.packs {
             pack.trusted.store(false, Ordering::Relaxed);
             pack.condemned.store(true, Ordering::Relaxed);

@@ -126,6 +126,8 @@ pub(crate) struct Index {
     pub scanned: Option<(SystemTime, Instant)>,
     /// Whether a pack went that some objects were read from: another pack may have them too.
     pub dropped: bool,
+    /// How often packs went or stopped being trusted with objects that may lie nowhere else.
+    pub removals: u64,
     /// Marks of objects whose place went while a collection marks.
     kept_marks: HashMap<Short, u64, BuildHasherDefault<FirstWord>>,
     marking: bool,
@@ -344,7 +346,10 @@ impl Index {
             }
             stays
         });
-        self.dropped |= self.locations.len() < before;
+        if self.locations.len() < before {
+            self.dropped = true;
+            self.removals += 1;
+        }
         self.names.retain(|_, n| !numbers.contains(n));
         for number in numbers {
             if let Some(slot) = self.packs.get_mut(number as usize) {

@@ -343,8 +343,14 @@ impl TenantObjects {
 
     /// Whether a pack that stays has the object, so that it need not be written again. With a remote, only packs count
     /// that the remote is known to have and to keep.
-    pub(crate) fn is_stored(&self, digest: &Digest) -> bool {
+    pub fn is_stored(&self, digest: &Digest) -> bool {
         self.index().is_stored(digest) || self.inner.base.as_ref().is_some_and(|b| b.is_stored(digest))
+    }
+
+    /// How often objects stopped being stored, as far as this process knows. What was stored before this last changed
+    /// still is.
+    pub fn removals(&self) -> u64 {
+        self.index().removals
     }
 
     /// How many objects were read through this handle's index.
