@@ -350,6 +350,7 @@ impl<'a> Candidate<'a> {
     pub(crate) fn routes(&self) -> Result<Work, GateError> {
         let mut work = Work::default();
         work.findings.extend(self.definitions.redirect_findings.iter().cloned());
+        work.findings.extend(routes::without_page(&self.definitions));
         let site = self.site();
         let rules = self.link_rules();
         let trusted = self.trusted("routes");
@@ -425,7 +426,7 @@ impl<'a> Candidate<'a> {
         if promises.is_empty() {
             return Ok(work);
         }
-        let view = self.view();
+        let view = self.view()?;
         let bodies = consumers::Bodies { view: &view, locales: self.config.locales.all() };
         let same = self.base.as_ref().is_some_and(|b| {
             let part = |name| b.part(name) == self.definitions.part(name);
@@ -467,21 +468,23 @@ impl<'a> Candidate<'a> {
     }
 
     /// The candidate as it would be read.
-    pub(crate) fn view(&self) -> ReleaseView {
-        let delivered = self.definitions.delivered.get_or_init(|| {
-            Arc::new(ashlar_delivery::Definitions::parse(
-                self.input.definitions_digest,
-                self.input.definitions,
-            ))
-        });
-        ReleaseView::new(
+    pub(crate) fn view(&self) -> Result<ReleaseView, GateError> {
+        let delivered = match self.definitions.delivered.get() {
+            Some(known) => known,
+            None => {
+                let (digest, files) = (self.input.definitions_digest, self.input.definitions);
+                let parsed = Arc::new(ashlar_delivery::Definitions::parse(digest, files)?);
+                self.definitions.delivered.get_or_init(|| parsed)
+            }
+        };
+        Ok(ReleaseView::new(
             self.input.objects.clone(),
             "candidate".to_owned(),
             self.input.snapshot.clone(),
             self.lookup.clone(),
             delivered.clone(),
             Caches::default(),
-        )
+        ))
     }
 
     fn body(

@@ -16,13 +16,14 @@ use std::{
 use ashlar_model::Digest;
 use futures::StreamExt;
 use tokio::{
-    runtime::{Handle, Runtime, RuntimeFlavor},
+    runtime::{Handle, Runtime},
     sync::watch,
 };
 
 use crate::{
     StoreError, TenantObjects,
     index::{FirstWord, Found, Short, short},
+    lock::aside,
     pack::Pack,
     remote::{Listing, PackState},
 };
@@ -95,14 +96,6 @@ fn carrier() -> Result<&'static Handle, StoreError> {
         .as_ref()
         .map(Runtime::handle)
         .ok_or(StoreError::Usage("the thread that fetches packs cannot be started"))
-}
-
-/// Waits on a thread that may have other work: a multi-threaded runtime gives that to another thread.
-fn waiting<T>(wait: impl FnOnce() -> T) -> T {
-    match Handle::try_current().map(|h| h.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
-        _ => wait(),
-    }
 }
 
 fn said(op: &'static str, what: impl Into<String>) -> StoreError {
@@ -378,7 +371,7 @@ impl TenantObjects {
                 // Nobody hears it when the reader has found its object, or given up.
                 let _ = tell.send(work.await);
             });
-            waiting(|| {
+            aside(|| {
                 loop {
                     match told.recv_timeout(LOOK) {
                         Ok(done) => return done.map(|_| Waited::Ended),
