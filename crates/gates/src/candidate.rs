@@ -18,9 +18,13 @@ use crate::{
     GateError,
     definitions::Definitions,
     findings::Findings,
-    gate::{approvals, consumers, links, references, routes, validity},
+    gate::{
+        approvals, consumers, links, references,
+        routes::{self, Vanished},
+        validity,
+    },
     links::LinkRules,
-    site::CandidateSite,
+    site::{CandidateSite, Near},
 };
 
 /// Entries that a worker takes at a time.
@@ -193,8 +197,9 @@ impl<'a> Candidate<'a> {
     pub(crate) fn references(&self) -> Result<Work, GateError> {
         let mut work = Work::default();
         let site = self.site();
+        let mut near = Near::new(&site);
         let mut targets: BTreeSet<(TypeName, EntryId)> = BTreeSet::new();
-        let judge = |work: &mut Work, target: (TypeName, EntryId)| -> Result<(), GateError> {
+        let mut judge = |work: &mut Work, target: (TypeName, EntryId)| -> Result<(), GateError> {
             work.checked += 1;
             if crate::Site::has_entry(&site, &target.0, &target.1)? {
                 return Ok(());
@@ -206,6 +211,7 @@ impl<'a> Candidate<'a> {
                 }
                 None => false,
             };
+            let near = if deleted { None } else { near.entry(&target.0, &target.1)? };
             for item in self.lookup.tree().prefix(format!("r{}\0{}\0", target.0, target.1).as_bytes()) {
                 let (key, value) = item?;
                 let parts = parts(&key)?;
@@ -213,7 +219,9 @@ impl<'a> Candidate<'a> {
                 let source = entry(t, i, l)?;
                 for pointer in pointers(&value) {
                     let place = validity::place(&source, pointer);
-                    let broken = references::Broken { place, type_name: &target.0, id: &target.1, deleted };
+                    let near = near.clone();
+                    let broken =
+                        references::Broken { place, type_name: &target.0, id: &target.1, deleted, near };
                     work.findings.push(broken.finding());
                 }
             }
@@ -269,32 +277,33 @@ impl<'a> Candidate<'a> {
         let site = self.site();
         let rules = self.link_rules();
         // What was found out about a target in a locale holds for every page that links there.
-        let mut known: BTreeMap<(String, String), bool> = BTreeMap::new();
+        let mut known: BTreeMap<(String, String), Option<Option<String>>> = BTreeMap::new();
+        let mut near = Near::new(&site);
         let mut judge = |work: &mut Work, key: &[u8], value: &[u8]| -> Result<(), GateError> {
             let parts = parts(key)?;
             let [path, t, i, l] = parts.as_slice() else { return Err(GateError::LookupKey) };
             let source = entry(t, i, l)?;
             work.checked += pointers(value).count();
             let memo = ((*path).to_owned(), (*l).to_owned());
-            let leads = match known.get(&memo) {
-                Some(leads) => *leads,
+            let broken = match known.get(&memo) {
+                Some(broken) => broken.clone(),
                 None => {
-                    let leads = rules.leads(&site, &source.locale, path)?;
+                    let broken = match rules.leads(&site, &source.locale, path)? {
+                        true => None,
+                        false => Some(near.route(&source.locale, path)?),
+                    };
                     // Keys come in order of their path: what was found out about earlier ones is not needed again.
                     if known.len() > 1_000 {
                         known.clear();
                     }
-                    known.insert(memo, leads);
-                    leads
+                    known.insert(memo, broken.clone());
+                    broken
                 }
             };
-            if !leads {
+            if let Some(near) = broken {
                 for pointer in pointers(value) {
-                    work.findings.push(links::broken(
-                        validity::place(&source, pointer),
-                        &source.locale,
-                        path,
-                    ));
+                    let place = validity::place(&source, pointer);
+                    work.findings.push(links::broken(place, &source.locale, path, near.clone()));
                 }
             }
             Ok(())
@@ -368,8 +377,9 @@ impl<'a> Candidate<'a> {
                 if self.definitions.redirects.get(&routed.route).is_none()
                     && !rules.has_route(&site, locale, &routed.route)?
                 {
-                    let is_gone = self.input.snapshot.get(&routed.entry.to_bytes())?.is_none();
-                    work.findings.push(routes::vanished(&routed.entry, &routed.route, is_gone));
+                    if let Some(why) = self.vanished(&routed.entry)? {
+                        work.findings.push(routes::vanished(&routed.entry, &routed.route, why));
+                    }
                 }
             }
             if trusted.is_some() {
@@ -416,6 +426,29 @@ impl<'a> Candidate<'a> {
         work.findings.extend(routes::redirects(&site, &rules, redirects, &self.config.locales.all(), only)?);
         work.reused = if trusted.is_some() { self.input.snapshot.len() } else { 0 };
         Ok(work)
+    }
+
+    /// Whether `content-validity` says something of an entry.
+    pub(crate) fn is_invalid(&self, key: &EntryKey) -> Result<bool, GateError> {
+        let Some(record) = self.input.snapshot.get(&key.to_bytes())? else { return Ok(false) };
+        let record = EntryRecord::from_bytes(&record)?;
+        let Some(contract) = self.definitions.contract(&key.type_name, record.major) else { return Ok(true) };
+        Ok(!validity::fields(contract, key, &self.fields(key, &record)?).is_empty())
+    }
+
+    /// Why nothing answers an entry's route any more; `None` when that only follows from what `content-validity` reports of
+    /// the entry.
+    fn vanished(&self, key: &EntryKey) -> Result<Option<Vanished>, GateError> {
+        let Some(record) = self.input.snapshot.get(&key.to_bytes())? else { return Ok(Some(Vanished::Gone)) };
+        let record = EntryRecord::from_bytes(&record)?;
+        let Some(contract) = self.definitions.contract(&key.type_name, record.major) else { return Ok(None) };
+        let value = self.fields(key, &record)?;
+        let route = value.as_object().and_then(|fields| contract.facts(key, fields).route);
+        Ok(match route {
+            Some(_) => Some(Vanished::Moved),
+            None if validity::fields(contract, key, &value).is_empty() => Some(Vanished::Without),
+            None => None,
+        })
     }
 
     /// consumers: every body that a consumer reads, or those that the changes can have touched.

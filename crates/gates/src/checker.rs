@@ -191,19 +191,15 @@ impl Judge for Checker {
 
 /// The reports when `ashlar.toml` cannot be used: no gate can run.
 pub(crate) fn unusable(findings: &[Finding], inputs: &Digest) -> Vec<GateReport> {
-    GATES
-        .iter()
-        .map(|gate| {
-            let mut report = GateReport::could_not_run(
-                gate,
-                *inputs,
-                "ashlar.toml cannot be used, so nothing was checked",
-            );
-            report.findings = findings.to_vec();
-            report.findings_total = findings.len();
-            report
-        })
-        .collect()
+    const WHY: &str = "ashlar.toml cannot be used";
+    let mut gates: Vec<GateReport> =
+        GATES.iter().map(|gate| GateReport::blocked(gate, *inputs, GateStatus::Error, WHY)).collect();
+    // The cause is told once.
+    if let Some(first) = gates.first_mut() {
+        *first = GateReport::judged(&first.gate, *inputs, WHY, findings.to_vec());
+        first.status = GateStatus::Error;
+    }
+    gates
 }
 
 /// One judgement.
@@ -278,6 +274,9 @@ impl Run<'_> {
                 inputs.json("ignored", &self.config.gates.links_ignored);
                 inputs.digest("redirects", &definitions.part("redirects.toml"));
                 inputs.digest("site", &definitions.part("site/"));
+                // Raised when these gates judge differently: 2 takes `/` for every path, and leaves out what only follows from
+                // an entry that is not valid.
+                inputs.add("rules", b"2");
                 if gate == "routes" {
                     inputs.digest("base", &base_lookup.as_ref().map_or(zero, |l| l.tree().root()));
                     inputs.digest("snapshot", &input.snapshot.root());
@@ -410,11 +409,7 @@ impl Run<'_> {
             }
             _ => self.approvals()?,
         };
-        let summary = match (work.findings.errors(), work.findings.total()) {
-            (0, 0) => format!("{summary}: nothing stands against it"),
-            (0, n) => format!("{summary}: {}", count(n, "warning", "warnings")),
-            (n, _) => format!("{summary}: {}", count(n, "error", "errors")),
-        };
+        let summary = work.findings.summary(&summary);
         let (checked, reused) = (work.checked as f64, work.reused as f64);
         let report = work.findings.judged(gate, inputs, summary);
         let mut report = report.metric("checked", checked).metric("reused", reused);
@@ -490,7 +485,7 @@ fn from_evidence(mut report: GateReport) -> GateReport {
         report.status = if failed { GateStatus::Fail } else { GateStatus::Pass };
     }
     report.from_evidence = true;
-    report
+    report.regrouped()
 }
 
 fn summed(work: Work, one: &str, many: &str) -> (Work, String) {

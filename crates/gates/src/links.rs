@@ -99,7 +99,8 @@ impl<'a> LinkRules<'a> {
 
     fn is_ignored(&self, path: &str) -> bool {
         self.ignored.iter().any(|prefix| match prefix.trim_end_matches('/') {
-            "" => path == "/",
+            // `/` is a prefix of every path.
+            "" => true,
             prefix => path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
         })
     }

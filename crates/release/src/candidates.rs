@@ -368,6 +368,8 @@ impl Action for CreateCandidate {
         let judgement = scope.heavy(move || docket.judge()).await?;
         scope.objects().commit(judgement.objects).await?;
         frozen.derived = judgement.derived;
+        let nothing_to_release =
+            head.as_ref().is_some_and(|h| h.definitions == frozen.definitions && frozen.changed == 0);
         let (objects, snapshot, now) = (scope.objects(), frozen.snapshot, scope.now);
         let modified = move || modified::update(&objects, head.as_ref(), &snapshot, now);
         let (modified, batch) = scope.heavy(modified).await?;
@@ -390,7 +392,7 @@ impl Action for CreateCandidate {
         });
         scope.commit(tx, Record::one("candidate.created", id.to_string(), data)).await?;
         let row = CandidateRow { id, status, frozen, release: None };
-        Ok(CandidateView::of(row, judgement.gates))
+        Ok(CandidateView { nothing_to_release, ..CandidateView::of(row, judgement.gates) })
     }
 }
 

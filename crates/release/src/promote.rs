@@ -182,9 +182,11 @@ impl Action for Promote {
         let against: Vec<_> = gates.iter().filter(|g| !g.status.lets_through()).collect();
         if !against.is_empty() {
             let mut findings: Vec<_> = against.iter().flat_map(|g| g.findings.clone()).take(100).collect();
-            findings.iter_mut().for_each(|f| crate::view::name_candidate(f, row.id));
+            findings.iter_mut().for_each(|f| crate::view::name_candidate(&mut f.help, row.id));
+            let mut groups: Vec<_> = against.iter().flat_map(|g| g.groups.clone()).collect();
+            groups.iter_mut().for_each(|g| crate::view::name_candidate(&mut g.help, row.id));
             let gates = against.iter().map(|g| g.gate.clone()).collect();
-            let error = ReleaseError::GatesFailed { candidate: row.id, gates, findings };
+            let error = ReleaseError::GatesFailed { candidate: row.id, gates, findings, groups };
             let failed: Vec<_> = against.iter().map(|g| g.gate.as_str()).collect();
             let data = json!({"channel": channel, "gates": failed});
             scope.commit(tx, Record::one("candidate.refused", row.id.to_string(), data)).await?;

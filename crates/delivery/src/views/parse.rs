@@ -118,7 +118,10 @@ fn read(path: &str, bytes: &[u8], findings: &mut Vec<Finding>) -> Option<View> {
                 });
                 let place = format!("{path}:{line}");
                 findings.push(Finding::error("view-syntax", place, e.message().trim().to_owned()).help(
-                    "a view has source, lookup, path, fields, cache_control and [include.FIELD] tables",
+                    ashlar_model::nearest_in_message(
+                        e.message(),
+                        "a view has source, lookup, path, fields, cache_control and [include.FIELD] tables",
+                    ),
                 ));
                 return None;
             }

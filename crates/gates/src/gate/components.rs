@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ashlar_contracts::{Kind, Verdict, compare};
 use ashlar_delivery::{PageAt, ReleaseView};
-use ashlar_model::{EntryId, EntryKey, Finding, TypeName};
+use ashlar_model::{EntryId, EntryKey, Finding, TypeName, did_you_mean};
 use ashlar_site::Loaded;
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ const LOOKS: [&str; 30] = [
 /// Misfits of one page that are told.
 const MISFITS_MAX: usize = 20;
 
-/// What stands against components, intents and site, by the files alone.
+/// What is wrong with components, intents and site, by the files alone.
 pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>) -> Vec<Finding> {
     let mut out = definitions.site.findings.clone();
     looks(definitions, &mut out);
@@ -82,14 +82,12 @@ fn pages(definitions: &Definitions, out: &mut Vec<Finding>) {
             }
             _ => continue,
         };
-        out.push(Finding::error("site-view", "site/site.toml", told).help(format!(
-                "name a view of views/, such as `{}`",
-                definitions
-                    .views
-                    .iter()
-                    .next()
-                    .map_or_else(|| "pages.v1".to_owned(), |v| format!("{}.v{}", v.name, v.major))
-            )));
+        let known: Vec<String> =
+            definitions.views.iter().map(|v| format!("{}.v{}", v.name, v.major)).collect();
+        let such = known.first().map_or("pages.v1", String::as_str);
+        let otherwise = format!("name a view of views/, such as `{such}`");
+        let help = did_you_mean(name, known.iter().map(String::as_str), otherwise);
+        out.push(Finding::error("site-view", "site/site.toml", told).about(name).help(help));
     }
 }
 
@@ -203,11 +201,8 @@ impl Candidate<'_> {
                     for item in self.input.snapshot.prefix(&EntryKey::entry_prefix(type_name, id)) {
                         let key = EntryKey::from_bytes(&item?.0)?;
                         if let Some(path) = view.path_of(&key)? {
-                            page(
-                                &view,
-                                &PageAt { path, locale: key.locale.clone(), entry: Some(key) },
-                                &mut work,
-                            );
+                            let at = PageAt { path, locale: key.locale.clone(), entry: Some(key) };
+                            self.page(&view, &at, &mut work)?;
                         }
                     }
                 }
@@ -215,28 +210,44 @@ impl Candidate<'_> {
             }
             None => {
                 for at in view.pages() {
-                    page(&view, &at?, &mut work);
+                    self.page(&view, &at?, &mut work)?;
                 }
             }
         }
         Ok(work)
     }
+
+    /// Renders one page. What only follows from an entry that is not valid is left out: `content-validity` tells it.
+    fn page(&self, view: &ReleaseView, at: &PageAt, work: &mut Work) -> Result<(), GateError> {
+        let place = at.entry.as_ref().map_or_else(|| at.path.clone(), ToString::to_string);
+        let mut own = Work::default();
+        page(view, at, &place, &mut own);
+        let invalid = match &at.entry {
+            Some(key) if own.findings.errors() > 0 => self.is_invalid(key)?,
+            _ => false,
+        };
+        work.checked += own.checked;
+        if !invalid && own.findings.total() > 0 {
+            work.findings.merge(own.findings);
+        }
+        Ok(())
+    }
 }
 
-fn page(view: &ReleaseView, at: &PageAt, work: &mut Work) {
+/// Renders one page, and says what is wrong with it.
+pub(crate) fn page(view: &ReleaseView, at: &PageAt, place: &str, work: &mut Work) {
     let Some(site) = view.definitions().site() else { return };
-    let place = at.entry.as_ref().map_or_else(|| at.path.clone(), ToString::to_string);
     work.checked += 1;
     let body = match view.page_body(at) {
         Ok(Some(body)) => body,
         Ok(None) => return,
-        Err(why) => return failed(&place, &why, &mut work.findings),
+        Err(why) => return failed(place, &why, &mut work.findings),
     };
-    misfits(site, &body, &place, &mut work.findings);
+    misfits(site, &body, place, &mut work.findings);
     match view.page(at) {
-        Ok(Some(rendered)) => blocked(&rendered.html, &body, &place, &mut work.findings),
+        Ok(Some(rendered)) => blocked(&rendered.html, &body, place, &mut work.findings),
         Ok(None) => {}
-        Err(why) => failed(&place, &why, &mut work.findings),
+        Err(why) => failed(place, &why, &mut work.findings),
     }
 }
 
