@@ -546,7 +546,7 @@ fn pact(path: &str, bytes: &[u8]) -> Result<Consumer, Box<Finding>> {
         let place = format!("{path}:{}:{}", e.line(), e.column());
         Box::new(
             Finding::error("consumer-form", place, "the file is not valid JSON")
-                .help("mend the JSON at this place"),
+                .help("fix the JSON at this place"),
         )
     })?;
     let name = file

@@ -1,6 +1,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use ashlar_delivery::{
@@ -8,7 +11,7 @@ use ashlar_delivery::{
     lookup::{Lookup, LookupRules},
 };
 use ashlar_model::{
-    ContractName, EntryId, EntryKey, EntryRecord, Fields, GateStatus, ProjectConfig, TypeName,
+    ContractName, EntryId, EntryKey, EntryRecord, Fields, GateReport, GateStatus, ProjectConfig, TypeName,
 };
 use ashlar_release::{ChangeRecord, JudgeInput};
 use ashlar_store::Tree;
@@ -30,6 +33,9 @@ use crate::{
 /// Entries that a worker takes at a time.
 const CHUNK: usize = 256;
 
+/// Entries that one body can include, as far as they are looked at to find a cause.
+const INCLUDED_MAX: usize = 300;
+
 /// A candidate under judgement.
 pub(crate) struct Candidate<'a> {
     pub(crate) input: &'a JudgeInput<'a>,
@@ -42,6 +48,10 @@ pub(crate) struct Candidate<'a> {
     pub(crate) base_lookup: Option<&'a Lookup>,
     /// Both look-up trees were made with the same rules.
     pub(crate) same_rules: bool,
+    /// Gates that are let through whatever they find: what another gate leaves to them is told by that other gate then.
+    pub(crate) waived: BTreeSet<String>,
+    /// Whether content itself is wrong, as `content-validity` and `references` tell it.
+    pub(crate) unsound: AtomicBool,
 }
 
 /// What a gate did, beside its findings.
@@ -279,6 +289,12 @@ impl<'a> Candidate<'a> {
         // What was found out about a target in a locale holds for every page that links there.
         let mut known: BTreeMap<(String, String), Option<Option<String>>> = BTreeMap::new();
         let mut near = Near::new(&site);
+        let before = match (&self.input.base, self.base_lookup) {
+            (Some(base), Some(lookup)) if self.tells("routes") => {
+                Some(CandidateSite { snapshot: &base.snapshot, lookup })
+            }
+            _ => None,
+        };
         let mut judge = |work: &mut Work, key: &[u8], value: &[u8]| -> Result<(), GateError> {
             let parts = parts(key)?;
             let [path, t, i, l] = parts.as_slice() else { return Err(GateError::LookupKey) };
@@ -290,7 +306,10 @@ impl<'a> Candidate<'a> {
                 None => {
                     let broken = match rules.leads(&site, &source.locale, path)? {
                         true => None,
-                        false => Some(near.route(&source.locale, path)?),
+                        false => match &before {
+                            Some(before) if rules.vanished_with(before, &source.locale, path)? => None,
+                            _ => Some(near.route(&source.locale, path)?),
+                        },
                     };
                     // Keys come in order of their path: what was found out about earlier ones is not needed again.
                     if known.len() > 1_000 {
@@ -428,12 +447,53 @@ impl<'a> Candidate<'a> {
         Ok(work)
     }
 
-    /// Whether `content-validity` says something of an entry.
-    pub(crate) fn is_invalid(&self, key: &EntryKey) -> Result<bool, GateError> {
-        let Some(record) = self.input.snapshot.get(&key.to_bytes())? else { return Ok(false) };
-        let record = EntryRecord::from_bytes(&record)?;
-        let Some(contract) = self.definitions.contract(&key.type_name, record.major) else { return Ok(true) };
-        Ok(!validity::fields(contract, key, &self.fields(key, &record)?).is_empty())
+    /// Whether a gate may be left to tell something: it is not waived.
+    fn tells(&self, gate: &str) -> bool {
+        !self.waived.contains(gate)
+    }
+
+    /// Notes the verdict of a gate on content itself.
+    pub(crate) fn note(&self, report: &GateReport) {
+        let of_content = matches!(report.gate.as_str(), "content-validity" | "references");
+        if of_content && report.status == GateStatus::Fail {
+            self.unsound.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether another gate already says why the body or page of an entry is wrong: the entry, or one that it includes, is not
+    /// valid or refers to what does not exist. A page without an entry shows any of them.
+    pub(crate) fn told_elsewhere(&self, key: Option<&EntryKey>) -> Result<bool, GateError> {
+        if !self.unsound.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let Some(key) = key else { return Ok(true) };
+        let first = (key.type_name.clone(), key.id.clone());
+        let (mut seen, mut open) = (BTreeSet::from([first.clone()]), vec![first]);
+        for _ in 0..=ashlar_delivery::views::INCLUDE_DEPTH_MAX {
+            let mut next = Vec::new();
+            for (type_name, id) in open {
+                let mut exists = false;
+                for item in self.input.snapshot.prefix(&EntryKey::entry_prefix(&type_name, &id)) {
+                    exists = true;
+                    let (key, record) = item?;
+                    let (key, record) = (EntryKey::from_bytes(&key)?, EntryRecord::from_bytes(&record)?);
+                    let value = self.fields(&key, &record)?;
+                    let contract = self.definitions.contract(&type_name, record.major);
+                    let wrong = contract.is_none_or(|c| !validity::fields(c, &key, &value).is_empty());
+                    if wrong && self.tells("content-validity") {
+                        return Ok(true);
+                    }
+                    let (Some(contract), Some(fields)) = (contract, value.as_object()) else { continue };
+                    let refs = contract.facts(&key, fields).refs;
+                    next.extend(refs.into_iter().map(|r| (r.target_type, r.target_id)));
+                }
+                if !exists && self.tells("references") {
+                    return Ok(true);
+                }
+            }
+            open = next.into_iter().filter(|n| seen.len() < INCLUDED_MAX && seen.insert(n.clone())).collect();
+        }
+        Ok(false)
     }
 
     /// Why nothing answers an entry's route any more; `None` when that only follows from what `content-validity` reports of
@@ -446,6 +506,7 @@ impl<'a> Candidate<'a> {
         let route = value.as_object().and_then(|fields| contract.facts(key, fields).route);
         Ok(match route {
             Some(_) => Some(Vanished::Moved),
+            None if !self.tells("content-validity") => Some(Vanished::Without),
             None if validity::fields(contract, key, &value).is_empty() => Some(Vanished::Without),
             None => None,
         })
@@ -527,7 +588,11 @@ impl<'a> Candidate<'a> {
     ) -> Result<(), GateError> {
         let key = EntryKey::from_bytes(key)?;
         let fields = self.fields(&key, &EntryRecord::from_bytes(record)?)?;
-        work.checked += promise.body(bodies, &key, &fields, &mut work.findings);
+        let mut found = Findings::default();
+        work.checked += promise.body(bodies, &key, &fields, &mut found);
+        if found.total() > 0 && !self.told_elsewhere(Some(&key))? {
+            work.findings.merge(found);
+        }
         Ok(())
     }
 

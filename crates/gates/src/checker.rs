@@ -1,6 +1,6 @@
 use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Instant,
 };
 
@@ -89,6 +89,14 @@ impl Checker {
         input.history.iter().map(|files| self.definitions.get(files)).collect()
     }
 
+    /// Gates that are let through for this candidate, or by a standing waiver.
+    fn waived(input: &JudgeInput<'_>, definitions: &Definitions) -> BTreeSet<String> {
+        let today = Self::today(input);
+        let given = input.waivers.iter().map(|(gate, _)| gate.clone());
+        let standing = GATES.iter().filter(|gate| definitions.governance.waiver(gate, today).is_some());
+        given.chain(standing.map(|gate| (*gate).to_owned())).collect()
+    }
+
     fn today(input: &JudgeInput<'_>) -> jiff::civil::Date {
         input.now.to_zoned(TimeZone::UTC).date()
     }
@@ -156,6 +164,8 @@ impl Judge for Checker {
             lookup: &lookup,
             base_lookup: base_lookup.as_ref(),
             same_rules,
+            waived: Self::waived(input, &definitions),
+            unsound: AtomicBool::new(false),
         };
         let history = self.history(input);
         let mut gates = Run { candidate: &candidate, config: &config, history: &history }.all();
@@ -179,6 +189,8 @@ impl Judge for Checker {
             lookup: &no_lookup,
             base_lookup: None,
             same_rules: false,
+            waived: BTreeSet::new(),
+            unsound: AtomicBool::new(false),
         };
         let changes = candidate.sensitive_changes()?;
         let mut required = approvals::required(&changes, &|key| candidate.authors(key));
@@ -231,7 +243,9 @@ impl Run<'_> {
                 report
             }
         };
-        self.waive(report)
+        let report = self.waive(report);
+        self.candidate.note(&report);
+        report
     }
 
     /// Everything a gate's verdict depends on.
@@ -276,7 +290,8 @@ impl Run<'_> {
                 inputs.digest("site", &definitions.part("site/"));
                 // Raised when these gates judge differently: 2 takes `/` for every path, and leaves out what only follows from
                 // an entry that is not valid.
-                inputs.add("rules", b"2");
+                inputs.add("rules", b"2").json("waived", &self.candidate.waived);
+                inputs.digest("served", &base_lookup.as_ref().map_or(zero, |l| l.tree().root()));
                 if gate == "routes" {
                     inputs.digest("base", &base_lookup.as_ref().map_or(zero, |l| l.tree().root()));
                     inputs.digest("snapshot", &input.snapshot.root());
@@ -291,6 +306,7 @@ impl Run<'_> {
                 inputs.digest("views", &definitions.part("views/"));
                 inputs.digest("consumers", &definitions.part("consumers/"));
                 inputs.json("locales", &self.config.locales).digest("base", &base_contracts);
+                inputs.json("waived", &self.candidate.waived);
                 // Without consumers nothing that is released matters to this gate.
                 if !definitions.consumers.is_empty() {
                     inputs.digest("snapshot", &input.snapshot.root());
@@ -329,8 +345,9 @@ impl Run<'_> {
                 ] {
                     inputs.digest(part, &definitions.part(part));
                 }
-                // Raised when this gate judges differently: 2 looks at addresses and at where templates write.
-                inputs.add("rules", b"2");
+                // Raised when this gate judges differently: 2 looks at addresses and at where templates write, 3 leaves out what
+                // only follows from content that is wrong.
+                inputs.add("rules", b"3").json("waived", &self.candidate.waived);
                 let before = base.as_ref().map_or(zero, |b| b.part("components/"));
                 inputs.digest("base", &before).json("locales", &self.config.locales);
                 // Without a site nothing that is released matters to this gate.

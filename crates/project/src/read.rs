@@ -148,10 +148,9 @@ impl Project {
 }
 
 /// What files of a folder of definitions end in, where it is one of a few.
-const ENDINGS: [(&str, &[&str]); 5] = [
+const ENDINGS: [(&str, &[&str]); 4] = [
     ("contracts", &[".json"]),
     ("views", &[".toml"]),
-    ("queries", &[".graphql"]),
     ("consumers", &[".yaml", ".yml", ".json"]),
     ("tokens", &[".json", ".md"]),
 ];

@@ -241,7 +241,7 @@ fn component(
                                     format!("{place}:{}:{}", e.line(), e.column()),
                                     format!("The file is not valid JSON: {e}."),
                                 )
-                                .help("mend the JSON at this place"),
+                                .help("fix the JSON at this place"),
                             );
                         }
                     }

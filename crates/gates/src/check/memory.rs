@@ -5,6 +5,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{entries::Row, run::Loaded};
 use crate::{GateError, Site, gate::routes::Vanished};
 
+/// Entries that one page can include, as far as they are looked at to find a cause.
+const INCLUDED_MAX: usize = 300;
+
 /// All content in memory.
 pub(super) struct MemorySite<'a> {
     entries: FxHashMap<&'a TypeName, FxHashSet<&'a EntryId>>,
@@ -76,6 +79,40 @@ impl<'a> MemorySite<'a> {
             Some(row) if row.findings.is_empty() && row.contract.is_some() => Some(Vanished::Without),
             Some(_) => None,
         }
+    }
+
+    /// Whether content itself is wrong somewhere.
+    pub(super) fn is_unsound(&self) -> bool {
+        let broken = |row: &&Row| !row.findings.is_empty() || row.contract.is_none();
+        !self.unread.is_empty() || self.rows.iter().any(broken)
+    }
+
+    /// Whether another gate already says why the page of an entry is wrong: the entry, or one that it includes, is not valid,
+    /// cannot be read or does not exist.
+    pub(super) fn told_elsewhere(&self, key: &EntryKey, locales: &[Locale]) -> bool {
+        let first = (&key.type_name, &key.id);
+        let (mut seen, mut open) = (FxHashSet::from_iter([first]), vec![first]);
+        for _ in 0..=ashlar_delivery::views::INCLUDE_DEPTH_MAX {
+            let mut next = Vec::new();
+            for (type_name, id) in open {
+                if !self.entries.get(type_name).is_some_and(|ids| ids.contains(id)) {
+                    return true;
+                }
+                let of = |locale: &Locale| EntryKey {
+                    type_name: type_name.clone(),
+                    id: id.clone(),
+                    locale: locale.clone(),
+                };
+                for row in locales.iter().filter_map(|l| self.by_key.get(&of(l))) {
+                    if !row.findings.is_empty() || row.contract.is_none() {
+                        return true;
+                    }
+                    next.extend(row.refs.iter().map(|r| (&r.type_name, &r.id)));
+                }
+            }
+            open = next.into_iter().filter(|n| seen.len() < INCLUDED_MAX && seen.insert(*n)).collect();
+        }
+        false
     }
 
     pub(super) fn is_unread(&self, type_name: &TypeName, id: &EntryId) -> bool {

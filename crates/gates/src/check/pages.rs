@@ -4,16 +4,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ashlar_delivery::{Caches, Definitions, ReleaseView, lookup};
-use ashlar_model::{EntryKey, EntryRecord, TenantId, canonical_json};
+use ashlar_model::{EntryRecord, Locale, TenantId, canonical_json};
 use ashlar_project::content;
 use ashlar_store::{Objects, Tree};
-use rustc_hash::FxHashMap;
 use serde_json::Value;
 
-use super::{
-    entries::{Row, contract_of},
-    run::Loaded,
-};
+use super::{entries::contract_of, memory::MemorySite, run::Loaded};
 use crate::{
     GateError,
     candidate::{Candidate, Work},
@@ -25,12 +21,14 @@ const PAGES_MAX: usize = 5_000;
 /// New objects are written out whenever this many bytes have gathered.
 const PACK_BYTES: usize = 64 << 20;
 
-/// Renders the pages of what can be read. What is wrong with an entry itself is told by `content-validity`, and pages of such
-/// entries are left out.
+/// Renders the pages of what can be read. What only follows from an entry that is not valid, or from a reference that leads
+/// nowhere, is left out: other gates tell it.
 pub(super) fn render(
     project: &Loaded<'_>,
-    rows: &FxHashMap<&EntryKey, &Row>,
+    site: &MemorySite<'_>,
+    locales: &[Locale],
 ) -> Result<Work, GateError> {
+    let rows = &site.by_key;
     let mut work = Work::default();
     if project.definitions.site.site.is_none() {
         return Ok(work);
@@ -76,11 +74,18 @@ pub(super) fn render(
     for at in view.pages().take(PAGES_MAX) {
         let at = at?;
         let row = at.entry.as_ref().and_then(|key| rows.get(key));
-        if row.is_some_and(|row| !row.findings.is_empty()) {
-            continue;
-        }
         let place = row.map_or_else(|| at.path.clone(), |row| row.source.clone());
-        components::page(&view, &at, &place, &mut work);
+        let mut own = Work::default();
+        components::page(&view, &at, &place, &mut own);
+        work.checked += own.checked;
+        let told = || match &at.entry {
+            Some(key) => site.told_elsewhere(key, locales),
+            // A list shows any of its entries.
+            None => site.is_unsound(),
+        };
+        if own.findings.total() > 0 && !told() {
+            work.findings.merge(own.findings);
+        }
     }
     Ok(work)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ashlar_contracts::{Kind, Verdict, compare};
 use ashlar_delivery::{PageAt, ReleaseView};
-use ashlar_model::{EntryId, EntryKey, Finding, TypeName, did_you_mean};
+use ashlar_model::{EntryId, EntryKey, Finding, Level, TypeName, did_you_mean};
 use ashlar_site::Loaded;
 use serde_json::Value;
 
@@ -71,11 +71,17 @@ fn pages(definitions: &Definitions, out: &mut Vec<Finding>) {
         let (name, major) = name.rsplit_once(".v")?;
         definitions.views.get(name, major.parse().ok()?)
     };
+    let unusable = |name: &str| {
+        let file = format!("views/{name}.toml");
+        definitions.view_findings.iter().any(|f| f.level == Level::Error && f.place.starts_with(&file))
+    };
     let pages = site.file.pages.iter().map(|p| (&p.view, Some(&p.type_name)));
     let lists = site.file.lists.iter().map(|l| (&l.view, Some(&l.type_name)));
     let data = site.file.data.values().map(|d| (&d.view, None));
     for (name, type_name) in pages.chain(lists).chain(data) {
         let told = match (view(name), type_name) {
+            // The file is there and cannot be used: the gate `views` says why.
+            (None, _) if unusable(name) => continue,
             (None, _) => format!("There is no view `{name}`."),
             (Some(found), Some(of)) if found.source != *of => {
                 format!("The view `{name}` is of {}, and the page is of {of}.", found.source)
@@ -222,12 +228,8 @@ impl Candidate<'_> {
         let place = at.entry.as_ref().map_or_else(|| at.path.clone(), ToString::to_string);
         let mut own = Work::default();
         page(view, at, &place, &mut own);
-        let invalid = match &at.entry {
-            Some(key) if own.findings.errors() > 0 => self.is_invalid(key)?,
-            _ => false,
-        };
         work.checked += own.checked;
-        if !invalid && own.findings.total() > 0 {
+        if own.findings.total() > 0 && !self.told_elsewhere(at.entry.as_ref())? {
             work.findings.merge(own.findings);
         }
         Ok(())
@@ -241,13 +243,13 @@ pub(crate) fn page(view: &ReleaseView, at: &PageAt, place: &str, work: &mut Work
     let body = match view.page_body(at) {
         Ok(Some(body)) => body,
         Ok(None) => return,
-        Err(why) => return failed(place, &why, &mut work.findings),
+        Err(why) => return failed(view, place, &why, &mut work.findings),
     };
     misfits(site, &body, place, &mut work.findings);
     match view.page(at) {
         Ok(Some(rendered)) => blocked(&rendered.html, &body, place, &mut work.findings),
         Ok(None) => {}
-        Err(why) => failed(place, &why, &mut work.findings),
+        Err(why) => failed(view, place, &why, &mut work.findings),
     }
 }
 
@@ -283,9 +285,13 @@ fn blocked(html: &[u8], body: &Value, place: &str, out: &mut Findings) {
     }
 }
 
-fn failed(place: &str, why: &str, out: &mut Findings) {
+fn failed(view: &ReleaseView, place: &str, why: &str, out: &mut Findings) {
+    // What is rendered is known here.
+    let own = format!("{}: ", view.label());
+    let why = why.strip_prefix(&own).unwrap_or(why);
+    let end = if why.ends_with('?') { "" } else { "." };
     out.push(
-        Finding::error("page-failed", place, format!("The page cannot be rendered: {why}."))
+        Finding::error("page-failed", place, format!("The page cannot be rendered: {why}{end}"))
             .help("correct the template, or the entry when it says what the template cannot show"),
     );
 }
