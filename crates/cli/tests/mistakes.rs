@@ -5,8 +5,8 @@ mod common;
 
 use std::{path::Path, process::Output, sync::OnceLock};
 
-use common::{Rig, copied};
-use serde_json::Value;
+use common::{Rig, copied, http, start};
+use serde_json::{Value, json};
 
 fn text(out: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
@@ -365,4 +365,49 @@ fn a_preview_link_is_a_whole_address() {
     let out = story.rig.run(&["preview", "draft", "--data", "data"]);
     let said = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(said.starts_with("http://127.0.0.1:") && said.contains("/preview/"), "{said}");
+}
+
+/// The same groups and the same suggestions over HTTP.
+#[test]
+fn over_http_causes_are_grouped_and_names_suggested() {
+    let story = Story::new();
+    let data = story.rig.path().join("data");
+    let (_served, ready) = start(&story.rig, &["serve", "--data", data.to_str().unwrap()]);
+    assert!(ready.get("studio_url").is_none(), "{ready}");
+    let url = ready["url"].as_str().unwrap().to_owned();
+    let key = ready["keys"]["admin"].as_str().unwrap().to_owned();
+    let ask = |method: &str, path: &str, body: &Value| -> (u16, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let (status, _, answer) = http(&url, method, path, &key, &body);
+        (status, serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{path}: {e}: {answer}")))
+    };
+    let path = "/api/v1/entries/feature/berth-map?locale=EN";
+    let (_, draft) = ask("GET", path, &Value::Null);
+    let mut fields = draft["fields"].clone();
+    fields["icon"] = "berht".into();
+    let (status, answer) = ask("PUT", path, &json!({"fields": fields, "strict": true}));
+    assert_eq!((status, answer["type"].as_str()), (409, Some("urn:ashlar:problem:contract-refuses")), "{answer}");
+    assert_eq!(answer["groups"][0]["where"], json!(["feature/berth-map (en) /icon"]));
+    let (_, unchanged) = ask("GET", path, &Value::Null);
+    assert_eq!(unchanged["version"], draft["version"]);
+    fields["icon"] = "berth".into();
+    fields["category"] = "planing".into();
+    assert_eq!(ask("PUT", path, &json!({"fields": fields})).0, 200);
+    let (_, candidate) = ask("POST", "/api/v1/candidates", &json!({}));
+    assert_eq!(causes(&candidate), 1);
+    let gate = candidate["gates"].as_array().unwrap().iter().find(|g| g["gate"] == "references").unwrap();
+    assert_eq!((&gate["groups"][0]["count"], &gate["groups"][0]["target"]), (&json!(3), &json!("category/planing")));
+    let (status, refused) = ask("POST", "/api/v1/candidates/c2/promote", &json!({"note": ""}));
+    assert_eq!((status, &refused["groups"]), (422, &gate["groups"]), "{refused}");
+    for (path, near) in [
+        ("/v1/plnas/basin", "did you mean `plans`?"),
+        ("/v1/entries/pricing-plans", "did you mean `pricing-plan`?"),
+        ("/v1/entries/pricing-plan?price_mior=1", "did you mean `price_minor`?"),
+        ("/v1/entries/pricing-plan?locale=eng", "did you mean `en`?"),
+    ] {
+        let (_, problem) = ask("GET", path, &Value::Null);
+        assert!(problem["help"].as_str().is_some_and(|h| h.starts_with(near)), "{path}: {problem}");
+    }
+    let out = story.rig.run(&["preview", "draft", "--data", data.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&out.stdout).starts_with(&format!("{url}/preview/")), "{}", text(&out));
 }
