@@ -418,8 +418,13 @@ impl Run<'_> {
                 (Work { findings, checked, reused: 0 }, count(checked, "token", "tokens"))
             }
             "components" => {
-                let mut work = c.pages()?;
-                work.findings.extend(components::findings(&c.definitions, c.base.as_deref()));
+                let own = components::findings(&c.definitions, c.base.as_deref());
+                // What components lack would show again on every page.
+                let mut work = match own.iter().any(|f| f.level == Level::Error) {
+                    true => Work::default(),
+                    false => c.pages()?,
+                };
+                work.findings.extend(own);
                 let n = c.definitions.site.components.iter().count();
                 let pages = count(work.checked, "page", "pages");
                 (work, format!("{}, {pages}", count(n, "component", "components")))

@@ -43,11 +43,6 @@ impl Findings {
         self.kept.truncate(KEPT_MAX);
     }
 
-    /// How many errors there are.
-    pub(crate) fn errors(&self) -> usize {
-        self.errors
-    }
-
     /// How many findings of any level there are.
     pub(crate) fn total(&self) -> usize {
         self.total

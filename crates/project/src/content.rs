@@ -8,7 +8,8 @@ use std::{
 };
 
 use ashlar_model::{
-    ContractName, EntryId, EntryKey, Fields, Finding, Locale, LocaleConfig, TypeName, VALUE_BYTES_MAX, read_json,
+    ContractName, EntryId, EntryKey, Fields, Finding, Locale, LocaleConfig, TypeName, VALUE_BYTES_MAX,
+    did_you_mean, read_json,
 };
 use serde_json::Value;
 
@@ -394,7 +395,10 @@ pub(crate) fn envelope(
         None => return Err(missing("fields")),
     };
     if let Some(unknown) = map.keys().next() {
-        return Err(wrong(&format!(" /{unknown}"), format!("`{unknown}` is not a key of an entry line.")));
+        let finding = wrong(&format!(" /{unknown}"), format!("`{unknown}` is not a key of an entry line."));
+        let keys = ["type", "id", "locale", "contract", "fields"];
+        let help = did_you_mean(unknown, keys, finding.help.as_str());
+        return Err(finding.help(help));
     }
     Ok(SeedEntry {
         key: EntryKey { type_name, id, locale },

@@ -159,7 +159,7 @@ fn governance_and_redirects() {
     ]
     .concat();
     insta::assert_snapshot!(report, @r#"
-toml-malformed governance.toml:2:1: Unknown field `peeple`, expected `people`. []
+toml-malformed governance.toml:2:1: Unknown field `peeple`, expected `people`. [did you mean `people`?]
 toml-malformed governance.toml:2:10: `abc` is not a digest: 64 hexadecimal digits are expected. []
 governance governance.toml:1: `by` is empty; a person and a reason must stand behind it. []
 governance governance.toml:1: `until = 10:00:00` is not a day. [write a date such as 2027-01-01]
@@ -241,7 +241,7 @@ nav = { order = 9 }
     );
     let errors = [
         import::markdown("a.md", b"", &mapping).unwrap_err(),
-        import::markdown("EN/a.md", b"", &mapping).unwrap_err(),
+        import::markdown("english/a.md", b"", &mapping).unwrap_err(),
         import::markdown("en/a.md", b"---\nname: 1\ntitle: 2\n---\n", &mapping).unwrap_err(),
         Mapping::parse("m.toml", "type='doc'\nlocale='en'\nlocale_segment=1", &Locale::new("en").unwrap())
             .unwrap_err(),
@@ -249,9 +249,9 @@ nav = { order = 9 }
     ];
     insta::assert_snapshot!(show(&errors), @r#"
 import-path a.md:1: The path has no folder at position 0 that names the locale. [check `locale_segment`, or leave the file out through `exclude`]
-import-path EN/a.md:1: Segment 0: `EN` is not a locale: a language tag such as `en`, `de-AT` or `zh-Hant`. [check `locale_segment`, or exclude the folder]
+import-path english/a.md:1: Segment 0: `english` is not a locale: a language tag such as `en`, `de-AT` or `zh-Hant`. [check `locale_segment`, or exclude the folder]
 mapping en/a.md:1: The field `name` gets two values. [drop one of the names, or map it to another field]
 mapping m.toml: `locale_segment` cannot stand beside `locale` or `locale_field`. [keep one of them]
-toml-malformed m.toml:2:1: Unknown field `feilds`, expected one of `type`, `contract`, `locale`, `locale_segment`, `locale_field`, `id_prefix`, `id_field`, `index`, `path_field`, `body`, `include`, `exclude`, `fields`, `drop`, `unknown`, `defaults`. []
+toml-malformed m.toml:2:1: Unknown field `feilds`, expected one of `type`, `contract`, `locale`, `locale_segment`, `locale_field`, `id_prefix`, `id_field`, `index`, `path_field`, `body`, `include`, `exclude`, `fields`, `drop`, `unknown`, `defaults`. [did you mean `fields`?]
 "#);
 }

@@ -568,11 +568,9 @@ impl Action for Waive {
         let reports = rows.reports(row.id).await?;
         if !reports.iter().any(|r| r.gate == self.gate) {
             let names: Vec<_> = reports.iter().map(|r| r.gate.as_str()).collect();
-            return Err(ReleaseError::not_found(
-                "gate",
-                &self.gate,
-                format!("gates are: {}", names.join(", ")),
-            ));
+            let all = format!("gates are: {}", names.join(", "));
+            let help = ashlar_model::nearest_of(&self.gate, names.iter().copied(), &all);
+            return Err(ReleaseError::not_found("gate", &self.gate, help));
         }
         let waiver = Waiver { by: scope.actor().to_owned(), reason: reason.to_owned(), at: scope.at.clone() };
         rows.put_waiver(row.id, &self.gate, &waiver).await?;

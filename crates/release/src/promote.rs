@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ashlar_model::{CandidateId, ChannelName, Digest, GateStatus, ReleaseId, Right};
+use ashlar_model::{CandidateId, ChannelName, Digest, GateStatus, ReleaseId, Right, nearest_of};
 use ashlar_store::{
     TenantObjects, Tree,
     sql::{CandidateRow, CandidateStatus, ChangesetState, ChannelRow, ReleaseRow, Rows, UnsettledRow},
@@ -80,11 +80,9 @@ async fn public_channel(
     let channel = asked.unwrap_or_else(|| channels.public.clone());
     if !channels.names.contains(&channel) {
         let names: Vec<_> = channels.names.iter().map(ChannelName::as_str).collect();
-        return Err(ReleaseError::not_found(
-            "channel",
-            channel,
-            format!("ashlar.toml has: {}", names.join(", ")),
-        ));
+        let all = format!("ashlar.toml has: {}", names.join(", "));
+        let help = nearest_of(channel.as_str(), names.iter().copied(), &all);
+        return Err(ReleaseError::not_found("channel", channel, help));
     }
     let public = channel == channels.public;
     Ok((channel, public))

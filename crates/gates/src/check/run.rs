@@ -20,7 +20,9 @@ use super::{
     memory::MemorySite,
 };
 use crate::{
-    GATES, GateError, Site, checker,
+    GATES, GateError, Site,
+    candidate::Work,
+    checker,
     definitions::Definitions,
     findings::{Findings, count},
     gate::{
@@ -389,9 +391,14 @@ impl Check<'_> {
             "components" => {
                 let mut findings = Findings::default();
                 let definitions = &self.project.definitions;
-                findings.extend(components::findings(definitions, self.base.map(|(b, _)| &b.definitions)));
+                let own = components::findings(definitions, self.base.map(|(b, _)| &b.definitions));
                 let n = definitions.site.components.iter().count();
-                let work = super::pages::render(self.project, self.site, &self.config.locales.all())?;
+                // What components lack would show again on every page.
+                let work = match own.iter().any(|f| f.level == Level::Error) {
+                    true => Work::default(),
+                    false => super::pages::render(self.project, self.site, &self.config.locales.all())?,
+                };
+                findings.extend(own);
                 findings.merge(work.findings);
                 let what = match work.checked {
                     0 => count(n, "component", "components"),

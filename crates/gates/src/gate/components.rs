@@ -245,7 +245,10 @@ pub(crate) fn page(view: &ReleaseView, at: &PageAt, place: &str, work: &mut Work
         Ok(None) => return,
         Err(why) => return failed(view, place, &why, &mut work.findings),
     };
-    misfits(site, &body, place, &mut work.findings);
+    // A page whose blocks do not fit fails for the same reason.
+    if misfits(site, &body, place, &mut work.findings) > 0 {
+        return;
+    }
     match view.page(at) {
         Ok(Some(rendered)) => blocked(&rendered.html, &body, place, &mut work.findings),
         Ok(None) => {}
@@ -296,7 +299,8 @@ fn failed(view: &ReleaseView, place: &str, why: &str, out: &mut Findings) {
     );
 }
 
-fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findings) {
+/// Blocks that nothing shows, or whose payload does not fit what shows them; how many were told.
+fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findings) -> usize {
     let mut told = 0;
     let blocks = body.get("sections").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for (at, block) in blocks.iter().enumerate() {
@@ -304,6 +308,7 @@ fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findin
         let mut judged = BTreeSet::new();
         for surface in &site.intents().surfaces {
             let Some(component) = site.intents().choose(intent, surface, block) else {
+                told += 1;
                 out.push(
                     Finding::error(
                         "intent-unmapped",
@@ -320,7 +325,7 @@ fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findin
             for wrong in site.components.misfits(component, block) {
                 told += 1;
                 if told > MISFITS_MAX {
-                    return;
+                    return told;
                 }
                 out.push(
                     Finding::error(
@@ -336,4 +341,5 @@ fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findin
             }
         }
     }
+    told
 }
