@@ -674,6 +674,37 @@ impl<'a> Candidate<'a> {
         Ok(out)
     }
 
+    /// Changed fields that need an approval, and apart from them those that end with the changeset: at its end what it takes
+    /// down, before that what it is going to take down.
+    pub(crate) fn sensitive(&self) -> Result<Sensitive, GateError> {
+        let (mut changes, mut ending) = (self.sensitive_changes()?, Vec::new());
+        let Some(end) = self.input.end else { return Ok(Sensitive { changes, ending }) };
+        if end.due {
+            let mut others = Vec::new();
+            for change in changes {
+                let ends = change.new.is_none()
+                    && end.keys.contains(&change.key)
+                    && self.input.snapshot.get(&change.key.to_bytes())?.is_none();
+                if ends { ending.push(change) } else { others.push(change) }
+            }
+            changes = others;
+        }
+        for key in &end.keys {
+            let Some(record) = self.input.snapshot.get(&key.to_bytes())? else { continue };
+            let record = EntryRecord::from_bytes(&record)?;
+            let Some(contract) = self.definitions.contract(&key.type_name, record.major) else { continue };
+            let marks = crate::definitions::sensitive(contract);
+            if marks.is_empty() {
+                continue;
+            }
+            if let Value::Object(fields) = self.fields(key, &record)? {
+                let now = approvals::sensitive_values(marks, &fields);
+                ending.extend(approvals::changes(key, &now, &BTreeMap::new()));
+            }
+        }
+        Ok(Sensitive { changes, ending })
+    }
+
     /// Who changed an entry since the base.
     pub(crate) fn authors(&self, key: &EntryKey) -> BTreeSet<String> {
         let record = self.input.changes.get(&key.to_bytes()).ok().flatten();
@@ -706,6 +737,14 @@ impl<'a> Candidate<'a> {
     pub(crate) fn lookup_rules(definitions: &Definitions) -> LookupRules<'_> {
         LookupRules::new(&definitions.contracts, &definitions.views)
     }
+}
+
+/// What needs approvals.
+pub(crate) struct Sensitive {
+    /// Fields that change.
+    pub(crate) changes: Vec<approvals::SensitiveChange>,
+    /// Fields that go when the changeset ends.
+    pub(crate) ending: Vec<approvals::SensitiveChange>,
 }
 
 fn merge(into: &mut Work, other: Work) {

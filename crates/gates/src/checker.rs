@@ -192,8 +192,12 @@ impl Judge for Checker {
             waived: BTreeSet::new(),
             unsound: AtomicBool::new(false),
         };
-        let changes = candidate.sensitive_changes()?;
-        let mut required = approvals::required(&changes, &|key| candidate.authors(key));
+        let sensitive = candidate.sensitive()?;
+        let authors = |key: &_| candidate.authors(key);
+        let mut required = approvals::required(&sensitive.changes, &authors);
+        if let Some(end) = input.end {
+            required.extend(approvals::required_end(end, &sensitive.ending, &authors));
+        }
         let history = self.history(input);
         let compared = Compared::new(&config.gates, &definitions, base.as_deref(), &history);
         required.extend(compared.required(input.definition_authors));
@@ -359,6 +363,9 @@ impl Run<'_> {
                 inputs.digest("base-contracts", &base_contracts).digest("base", &base_snapshot);
                 inputs.digest("snapshot", &input.snapshot.root()).digest("changes", &input.changes.root());
                 inputs.digest("governance", &definitions.part("governance.toml"));
+                if let Some(end) = input.end {
+                    inputs.json("end", end);
+                }
                 for a in input.approvals {
                     inputs.json("approval", &(&a.right, &a.change, &a.by));
                 }
@@ -446,14 +453,25 @@ impl Run<'_> {
         let governance = &c.definitions.governance;
         let mut findings = Findings::default();
         findings.extend(c.definitions.governance_findings.iter().cloned());
-        let changes = c.sensitive_changes()?;
-        let required = approvals::required(&changes, &|key| c.authors(key));
+        let sensitive = c.sensitive()?;
+        let authors = |key: &_| c.authors(key);
+        let changes = &sensitive.changes;
+        let required = approvals::required(changes, &authors);
         for r in &required {
             if let Err(why) = approvals::given(r, c.input.approvals, governance) {
-                findings.extend(approvals::missing(r, &changes, governance, why.as_deref()));
+                findings.extend(approvals::missing(r, changes, governance, why.as_deref()));
             }
         }
-        let what = count(required.len(), "approval needed", "approvals needed");
+        let mut needed = required.len();
+        if let Some(end) = c.input.end {
+            for r in approvals::required_end(end, &sensitive.ending, &authors) {
+                needed += 1;
+                if let Err(why) = approvals::given(&r, c.input.approvals, governance) {
+                    findings.extend([approvals::missing_end(&r, end, governance, why.as_deref())]);
+                }
+            }
+        }
+        let what = count(needed, "approval needed", "approvals needed");
         Ok((Work { findings, checked: changes.len(), reused: 0 }, what))
     }
 

@@ -121,6 +121,7 @@ pub struct App {
     pub hosts: ArcSwap<HashMap<String, TenantId>>,
     /// The keys of all rings by their public part.
     rings: ArcSwap<HashMap<String, KnownKey>>,
+    rings_change: Mutex<()>,
     keys: Mutex<Keys>,
     /// How often keys were forgotten.
     forgotten: AtomicU64,
@@ -154,6 +155,7 @@ impl App {
             tenants: RwLock::default(),
             hosts: ArcSwap::default(),
             rings: ArcSwap::default(),
+            rings_change: Mutex::default(),
             unknown: Limits::new(UNKNOWN_KEYS_PER_SECOND),
             listeners: Arc::new(Listeners::new(listeners.0, listeners.1)),
             streams: CancellationToken::new(),
@@ -227,10 +229,13 @@ impl App {
         self.rings.load().get(id)?.check(secret, jiff::Timestamp::now())
     }
 
-    /// Takes over the keys of a tenant.
+    /// Takes over the keys of a tenant, unless those that are known are newer.
     pub fn set_ring(&self, tenant: &TenantId, ring: KeyRing) {
         let state = self.tenant_or_new(tenant);
-        if **state.ring.load() == ring {
+        // One at a time: a ring that is put in place stays until a newer one comes.
+        let _one = lock(&self.rings_change);
+        let known = state.ring.load();
+        if **known == ring || known.sequence > ring.sequence {
             return;
         }
         state.ring.store(Arc::new(ring));
