@@ -10,6 +10,7 @@
 
 mod brokerage;
 mod candidate;
+mod causes;
 pub mod check;
 mod checker;
 mod definitions;
