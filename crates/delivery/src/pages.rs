@@ -581,7 +581,7 @@ fn of_list(
         return Err(failed(view, format_args!("there is no view `{}`", list.view)));
     };
     let mut items = Vec::new();
-    for (key, _) in &list::select(view, &list.type_name, wanted.as_slice(), pairs)?.items {
+    for (key, _) in &list::select(view, &list.type_name, wanted.as_slice(), pairs, pace)?.items {
         let Some(route) = view.route_of(key)? else { continue };
         if let Some(body) = compose::of_entry(view, shape, &key.id, wanted.as_slice())? {
             sources.add(&body);

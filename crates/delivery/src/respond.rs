@@ -485,7 +485,7 @@ pub(crate) fn entries(
 ) -> Result<Written, Failure> {
     let type_name = type_named(view, &decode(type_name))?;
     let (wanted, locale_named) = wanted(view, parts)?;
-    let page = list::page(view, &type_name, wanted.as_slice(), parts.query.unwrap_or_default())?;
+    let page = list::page(view, &type_name, wanted.as_slice(), parts.query.unwrap_or_default(), out.pace)?;
     let mut surrogate = type_name.as_str().as_bytes().to_vec();
     if page.keys.len() < SURROGATE_BYTES_MAX {
         surrogate.extend(&page.keys);

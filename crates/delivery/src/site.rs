@@ -292,7 +292,7 @@ fn feed(view: &ReleaseView, base: &str, name: &str) -> Result<Made, Failure> {
     let mut updated: Option<String> = None;
     let pairs = [("sort", format!("-{}", feed.date)), ("limit", FEED_ENTRIES.to_string())];
     let pairs = pairs.into_iter().map(|(n, v)| (Cow::Borrowed(n), Cow::Owned(v)));
-    let page = list::select(view, &feed.type_name, std::slice::from_ref(locale), pairs)?;
+    let page = list::select(view, &feed.type_name, std::slice::from_ref(locale), pairs, Pace::Any)?;
     let host = base.split("://").nth(1).unwrap_or(base).split('/').next().unwrap_or_default();
     for (key, record) in &page.items {
         let Some(route) = view.route_of(key)? else { continue };

@@ -30,6 +30,7 @@ mod pointers;
 mod preview;
 mod promote;
 mod reads;
+pub mod receivers;
 mod schedule;
 mod secrets;
 mod settle;
