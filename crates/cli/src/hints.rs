@@ -73,7 +73,8 @@ fn in_text(text: &str, place: &str) -> String {
     }
     if text.starts_with("ashlar ") && !text.contains('`') {
         // A command may be followed by a condition.
-        let (whole, rest) = text.split_once(", ").map_or((text, String::new()), |(c, r)| (c, format!(", {r}")));
+        let (whole, rest) =
+            text.split_once(", ").map_or((text, String::new()), |(c, r)| (c, format!(", {r}")));
         return format!("{}{rest}", located(whole, place));
     }
     let parts: Vec<String> = text
@@ -96,11 +97,17 @@ mod tests {
     fn commands_name_the_same_place() {
         let place = given(&args("ashlar candidate create --data ./data --as ines --tenant=acme"));
         assert_eq!(place, " --data ./data --tenant acme");
-        assert_eq!(given(&args("ashlar entry list --server https://x --key ak_secret")), " --server https://x --key $ASHLAR_KEY");
+        assert_eq!(
+            given(&args("ashlar entry list --server https://x --key ak_secret")),
+            " --server https://x --key $ASHLAR_KEY"
+        );
         assert_eq!(given(&args("ashlar check site")), "");
         let check = |said: &str, expect: &str| assert_eq!(in_text(said, " --data d"), expect);
         check("run `ashlar candidate create` again", "run `ashlar candidate create --data d` again");
-        check("ashlar candidate approve c1 --right pricing --as NAME", "ashlar candidate approve c1 --right pricing --as NAME --data d");
+        check(
+            "ashlar candidate approve c1 --right pricing --as NAME",
+            "ashlar candidate approve c1 --right pricing --as NAME --data d",
+        );
         check("push first: `ashlar push DIR --data D`", "push first: `ashlar push DIR --data D`");
         check("`ashlar init DIR` makes one", "`ashlar init DIR` makes one");
         check("add `title`", "add `title`");

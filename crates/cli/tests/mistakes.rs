@@ -25,7 +25,8 @@ fn plain(said: &str) -> String {
 
 /// Causes of level error in an answer with gates, each with a way out.
 fn causes(answer: &Value) -> usize {
-    let groups = answer["gates"].as_array().unwrap().iter().flat_map(|g| g["groups"].as_array().into_iter().flatten());
+    let groups =
+        answer["gates"].as_array().unwrap().iter().flat_map(|g| g["groups"].as_array().into_iter().flatten());
     let errors: Vec<&Value> = groups.filter(|g| g["level"] == "error").collect();
     for error in &errors {
         assert!(error["help"].as_str().is_some_and(|h| !h.is_empty()), "no way out: {error}");
@@ -59,7 +60,8 @@ fn in_files_a_link_to_nothing() {
     let said = check(1, |rig| {
         for page in ["draw-your-harbour", "first-day", "export"] {
             let path = format!("site/content/doc-article/{page}.en.md");
-            let text = rig.read(&path) + "\nSee [the tide](/en/docs/tide-window) and [again](/en/docs/tide-window).\n";
+            let text = rig.read(&path)
+                + "\nSee [the tide](/en/docs/tide-window) and [again](/en/docs/tide-window).\n";
             rig.write(&path, &text);
         }
     });
@@ -70,7 +72,11 @@ fn in_files_a_link_to_nothing() {
 fn in_files_a_reference_to_nothing() {
     let said = check(1, |rig| {
         for locale in ["en", "de", "fr"] {
-            rig.edit(&format!("site/content/feature/berth-map.{locale}.json"), r#""planning""#, r#""planing""#);
+            rig.edit(
+                &format!("site/content/feature/berth-map.{locale}.json"),
+                r#""planning""#,
+                r#""planing""#,
+            );
         }
     });
     insta::assert_snapshot!(said);
@@ -136,7 +142,9 @@ fn in_files_a_filter_that_a_layout_misspells() {
 /// A contract that is no JSON is one cause, whatever depends on it.
 #[test]
 fn in_files_a_contract_that_cannot_be_read() {
-    let said = check(1, |rig| rig.edit("site/contracts/feature.v1.json", r#""type": "object","#, r#""type": "object""#));
+    let said = check(1, |rig| {
+        rig.edit("site/contracts/feature.v1.json", r#""type": "object","#, r#""type": "object""#)
+    });
     insta::assert_snapshot!(said);
 }
 
@@ -306,7 +314,10 @@ fn in_drafts_what_is_not_written() {
     story.rig.write("put.json", "{\n  \"question\": \"Which?\"\n  \"answer\": \"All.\"\n}\n");
     story.step(2, &["entry", "put", "faq-item", "languages", "--locale", "en", "--file", "put.json"]);
     story.rig.write("put.json", "{\"qestion\": \"Which?\"}");
-    story.step(1, &["entry", "put", "faq-item", "languages", "--locale", "en", "--file", "put.json", "--strict"]);
+    story.step(
+        1,
+        &["entry", "put", "faq-item", "languages", "--locale", "en", "--file", "put.json", "--strict"],
+    );
     insta::assert_snapshot!(story.said);
 }
 
@@ -386,7 +397,11 @@ fn over_http_causes_are_grouped_and_names_suggested() {
     let mut fields = draft["fields"].clone();
     fields["icon"] = "berht".into();
     let (status, answer) = ask("PUT", path, &json!({"fields": fields, "strict": true}));
-    assert_eq!((status, answer["type"].as_str()), (409, Some("urn:ashlar:problem:contract-refuses")), "{answer}");
+    assert_eq!(
+        (status, answer["type"].as_str()),
+        (409, Some("urn:ashlar:problem:contract-refuses")),
+        "{answer}"
+    );
     assert_eq!(answer["groups"][0]["where"], json!(["feature/berth-map (en) /icon"]));
     let (_, unchanged) = ask("GET", path, &Value::Null);
     assert_eq!(unchanged["version"], draft["version"]);
@@ -396,7 +411,10 @@ fn over_http_causes_are_grouped_and_names_suggested() {
     let (_, candidate) = ask("POST", "/api/v1/candidates", &json!({}));
     assert_eq!(causes(&candidate), 1);
     let gate = candidate["gates"].as_array().unwrap().iter().find(|g| g["gate"] == "references").unwrap();
-    assert_eq!((&gate["groups"][0]["count"], &gate["groups"][0]["target"]), (&json!(3), &json!("category/planing")));
+    assert_eq!(
+        (&gate["groups"][0]["count"], &gate["groups"][0]["target"]),
+        (&json!(3), &json!("category/planing"))
+    );
     let (status, refused) = ask("POST", "/api/v1/candidates/c2/promote", &json!({"note": ""}));
     assert_eq!((status, &refused["groups"]), (422, &gate["groups"]), "{refused}");
     for (path, near) in [

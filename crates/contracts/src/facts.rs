@@ -100,7 +100,9 @@ fn read_ref(text: &str, types: &[TypeName]) -> Result<(TypeName, EntryId), Strin
         Some((t, _)) => {
             let t = TypeName::new(t).map_err(|e| e.to_string())?;
             match nearest(t.as_str(), types.iter().map(TypeName::as_str)) {
-                Some(near) => format!("`{text}` names the type `{t}`; did you mean `{near}`? Allowed are: {names}"),
+                Some(near) => {
+                    format!("`{text}` names the type `{t}`; did you mean `{near}`? Allowed are: {names}")
+                }
                 None => format!("`{text}` names the type `{t}`; allowed are: {names}"),
             }
         }

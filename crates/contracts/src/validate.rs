@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use ashlar_model::{did_you_mean, nearest};
 use jsonschema::{
     Draft, PatternOptions, Retrieve, Uri, ValidationError, Validator, error::ValidationErrorKind as Kind,
 };
-use ashlar_model::{did_you_mean, nearest};
 use serde_json::Value;
 
 use crate::{
@@ -208,7 +208,9 @@ fn flatten(error: &ValidationError<'_>, names: &[String], out: &mut Vec<Violatio
             return;
         }
     }
-    if let Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } = error.kind() {
+    if let Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } =
+        error.kind()
+    {
         // Each field by itself: each may be meant to be another.
         let there = |name: &str| error.instance().get(name).is_some();
         let free: Vec<&str> = names.iter().map(String::as_str).filter(|name| !there(name)).collect();

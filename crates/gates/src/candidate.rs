@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
 
@@ -7,10 +7,8 @@ use ashlar_delivery::{
     Caches, ReleaseView,
     lookup::{Lookup, LookupRules},
 };
-use ashlar_model::{
-    ContractName, EntryId, EntryKey, EntryRecord, Fields, GateStatus, ProjectConfig, TypeName,
-};
-use ashlar_release::{ChangeRecord, JudgeInput};
+use ashlar_model::{ContractName, EntryId, EntryKey, EntryRecord, GateStatus, ProjectConfig, TypeName};
+use ashlar_release::JudgeInput;
 use ashlar_store::Tree;
 use serde_json::Value;
 
@@ -18,9 +16,7 @@ use crate::{
     GateError,
     definitions::Definitions,
     findings::Findings,
-    gate::{
-        approvals, consumers, links, references, routes, validity,
-    },
+    gate::{consumers, links, references, routes, validity},
     links::LinkRules,
     site::{CandidateSite, Near},
 };
@@ -370,6 +366,7 @@ impl<'a> Candidate<'a> {
     pub(crate) fn routes(&self) -> Result<Work, GateError> {
         let mut work = Work::default();
         work.findings.extend(self.definitions.redirect_findings.iter().cloned());
+        work.findings.extend(routes::without_page(&self.definitions));
         let site = self.site();
         let rules = self.link_rules();
         let trusted = self.trusted("routes");
@@ -446,7 +443,7 @@ impl<'a> Candidate<'a> {
         if promises.is_empty() {
             return Ok(work);
         }
-        let view = self.view();
+        let view = self.view()?;
         let bodies = consumers::Bodies { view: &view, locales: self.config.locales.all() };
         let same = self.base.as_ref().is_some_and(|b| {
             let part = |name| b.part(name) == self.definitions.part(name);
@@ -488,21 +485,23 @@ impl<'a> Candidate<'a> {
     }
 
     /// The candidate as it would be read.
-    pub(crate) fn view(&self) -> ReleaseView {
-        let delivered = self.definitions.delivered.get_or_init(|| {
-            Arc::new(ashlar_delivery::Definitions::parse(
-                self.input.definitions_digest,
-                self.input.definitions,
-            ))
-        });
-        ReleaseView::new(
+    pub(crate) fn view(&self) -> Result<ReleaseView, GateError> {
+        let delivered = match self.definitions.delivered.get() {
+            Some(known) => known,
+            None => {
+                let (digest, files) = (self.input.definitions_digest, self.input.definitions);
+                let parsed = Arc::new(ashlar_delivery::Definitions::parse(digest, files)?);
+                self.definitions.delivered.get_or_init(|| parsed)
+            }
+        };
+        Ok(ReleaseView::new(
             self.input.objects.clone(),
             "candidate".to_owned(),
             self.input.snapshot.clone(),
             self.lookup.clone(),
             delivered.clone(),
             Caches::default(),
-        )
+        ))
     }
 
     fn body(
@@ -550,128 +549,10 @@ impl<'a> Candidate<'a> {
         Ok(all)
     }
 
-    /// Changed fields that need an approval.
-    pub(crate) fn sensitive_changes(&self) -> Result<Vec<approvals::SensitiveChange>, GateError> {
-        let mut sensitive: BTreeMap<(bool, ContractName), &BTreeMap<String, BTreeSet<String>>> =
-            BTreeMap::new();
-        let mut types: BTreeSet<String> = BTreeSet::new();
-        for (is_old, definitions) in [(false, Some(&self.definitions)), (true, self.base.as_ref())] {
-            let Some(definitions) = definitions else { continue };
-            for contract in definitions.contracts.iter().filter(|c| c.is_type()) {
-                let fields = crate::definitions::sensitive(contract);
-                if !fields.is_empty() {
-                    types.insert(contract.name.name.to_string());
-                    sensitive.insert((is_old, contract.name.clone()), fields);
-                }
-            }
-        }
-        if types.is_empty() {
-            return Ok(Vec::new());
-        }
-        let empty = Tree::empty();
-        let before = self.input.base.as_ref().map_or(&empty, |b| &b.snapshot);
-        let mut out = Vec::new();
-        for change in before.diff(self.input.snapshot) {
-            let change = change?;
-            let key = EntryKey::from_bytes(&change.key)?;
-            if !types.contains(key.type_name.as_str()) {
-                continue;
-            }
-            // A field is judged by what it is under either contract, so that moving to a version in which it is no
-            // longer sensitive does not slip past.
-            let mut marks: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-            let mut values: [Option<Fields>; 2] = [None, None];
-            for (at, (is_old, record)) in [(true, &change.old), (false, &change.new)].into_iter().enumerate()
-            {
-                let Some(record) = record else { continue };
-                let record = EntryRecord::from_bytes(record)?;
-                let name = ContractName { name: key.type_name.clone(), major: record.major };
-                for (field, kinds) in sensitive.get(&(is_old, name)).copied().into_iter().flatten() {
-                    marks.entry(field.clone()).or_default().extend(kinds.iter().cloned());
-                }
-                if let Value::Object(fields) = self.fields(&key, &record)? {
-                    values[at] = Some(fields);
-                }
-            }
-            let of = |fields: &Option<Fields>| {
-                fields.as_ref().map(|f| approvals::sensitive_values(&marks, f)).unwrap_or_default()
-            };
-            out.extend(approvals::changes(&key, &of(&values[0]), &of(&values[1])));
-        }
-        Ok(out)
-    }
-
-    /// Changed fields that need an approval, and apart from them those that end with the changeset: at its end what it takes
-    /// down, before that what it is going to take down.
-    pub(crate) fn sensitive(&self) -> Result<Sensitive, GateError> {
-        let (mut changes, mut ending) = (self.sensitive_changes()?, Vec::new());
-        let Some(end) = self.input.end else { return Ok(Sensitive { changes, ending }) };
-        if end.due {
-            let mut others = Vec::new();
-            for change in changes {
-                let ends = change.new.is_none()
-                    && end.keys.contains(&change.key)
-                    && self.input.snapshot.get(&change.key.to_bytes())?.is_none();
-                if ends { ending.push(change) } else { others.push(change) }
-            }
-            changes = others;
-        }
-        for key in &end.keys {
-            let Some(record) = self.input.snapshot.get(&key.to_bytes())? else { continue };
-            let record = EntryRecord::from_bytes(&record)?;
-            let Some(contract) = self.definitions.contract(&key.type_name, record.major) else { continue };
-            let marks = crate::definitions::sensitive(contract);
-            if marks.is_empty() {
-                continue;
-            }
-            if let Value::Object(fields) = self.fields(key, &record)? {
-                let now = approvals::sensitive_values(marks, &fields);
-                ending.extend(approvals::changes(key, &now, &BTreeMap::new()));
-            }
-        }
-        Ok(Sensitive { changes, ending })
-    }
-
-    /// Who changed an entry since the base.
-    pub(crate) fn authors(&self, key: &EntryKey) -> BTreeSet<String> {
-        let record = self.input.changes.get(&key.to_bytes()).ok().flatten();
-        let record: Option<ChangeRecord> = record.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        record.map(|r| r.authors).unwrap_or_default()
-    }
-
-    /// For each removed contract an entry that still follows it.
-    pub(crate) fn still_used(
-        &self,
-        types: &BTreeSet<&TypeName>,
-    ) -> Result<BTreeMap<ContractName, String>, GateError> {
-        let mut used = BTreeMap::new();
-        for type_name in types {
-            for item in self.input.snapshot.prefix(&EntryKey::type_prefix(type_name)) {
-                let (key, record) = item?;
-                let name = ContractName {
-                    name: (*type_name).clone(),
-                    major: EntryRecord::from_bytes(&record)?.major,
-                };
-                if let Entry::Vacant(first) = used.entry(name) {
-                    first.insert(EntryKey::from_bytes(&key)?.to_string());
-                }
-            }
-        }
-        Ok(used)
-    }
-
     /// The rules of the candidate's look-up tree.
     pub(crate) fn lookup_rules(definitions: &Definitions) -> LookupRules<'_> {
         LookupRules::new(&definitions.contracts, &definitions.views)
     }
-}
-
-/// What needs approvals.
-pub(crate) struct Sensitive {
-    /// Fields that change.
-    pub(crate) changes: Vec<approvals::SensitiveChange>,
-    /// Fields that go when the changeset ends.
-    pub(crate) ending: Vec<approvals::SensitiveChange>,
 }
 
 fn merge(into: &mut Work, other: Work) {

@@ -19,7 +19,7 @@ use crate::{
     candidate::{Candidate, Work},
     definitions::{Definitions, DefinitionsCache},
     findings::{Findings, count},
-    gate::{approvals, compatibility::Compared, components, consumers, queries, tokens, validity},
+    gate::{approvals, compatibility::Compared, components, consumers, lifecycle, queries, tokens, validity},
     inputs::Inputs,
     trial::Trials,
 };
@@ -271,13 +271,17 @@ impl Run<'_> {
                 for a in input.approvals.iter().filter(|a| a.right.starts_with("owner:")) {
                     inputs.json("approval", &(&a.right, &a.change, &a.by));
                 }
+                // Raised when this gate judges differently: 2 looks at owners and sunsets.
+                inputs.add("rules", b"2");
                 let removed = base.as_ref().is_some_and(|b| {
                     b.contracts.iter().any(|c| definitions.contracts.get(&c.name).is_none())
                 });
-                if removed {
-                    // Whether entries still follow a removed contract, and whether its sunset has come.
-                    inputs.digest("snapshot", &input.snapshot.root());
-                    inputs.add("today", Checker::today(input).to_string().as_bytes());
+                let today = Checker::today(input);
+                if removed || !lifecycle::ending(definitions, today).is_empty() {
+                    // Whether entries still follow a removed or ending contract, and whether its sunset has come.
+                    inputs.digest("snapshot", &input.snapshot.root()).digest("base-snapshot", &base_snapshot);
+                    inputs.digest("views", &definitions.part("views/"));
+                    inputs.add("today", today.to_string().as_bytes());
                 }
             }
             "content-validity" => {
@@ -297,6 +301,8 @@ impl Run<'_> {
                 inputs.add("rules", b"2").json("waived", &self.candidate.waived);
                 inputs.digest("served", &base_lookup.as_ref().map_or(zero, |l| l.tree().root()));
                 if gate == "routes" {
+                    // Raised when this gate judges differently: 2 looks for pages.
+                    inputs.add("rules", b"2");
                     inputs.digest("base", &base_lookup.as_ref().map_or(zero, |l| l.tree().root()));
                     inputs.digest("snapshot", &input.snapshot.root());
                 }
@@ -381,14 +387,16 @@ impl Run<'_> {
                 let compared =
                     Compared::new(&self.config.gates, &c.definitions, c.base.as_deref(), self.history);
                 let used = c.still_used(&compared.removed_types())?;
-                let today = Checker::today(c.input).to_string();
+                let today = Checker::today(c.input);
                 let mut findings = Findings::default();
                 findings.extend(compared.findings(
                     c.input.definition_authors,
                     c.input.approvals,
                     &used,
-                    &today,
+                    &today.to_string(),
                 ));
+                let followers = c.followers(&lifecycle::ending(&c.definitions, today))?;
+                findings.extend(lifecycle::findings(&c.definitions, c.base.as_deref(), &followers, today));
                 let checked = compared.compared();
                 let what = count(checked, "changed contract", "changed contracts");
                 (Work { findings, checked, reused: 0 }, what)

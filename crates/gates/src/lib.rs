@@ -11,6 +11,7 @@
 mod brokerage;
 mod candidate;
 mod causes;
+mod changed;
 pub mod check;
 mod checker;
 mod definitions;
@@ -30,6 +31,7 @@ pub use check::{
 };
 pub use checker::Checker;
 pub use error::GateError;
+pub use gate::shared::shared_findings;
 pub use report::{junit, sarif, text};
 pub use site::Site;
 pub use trial::{Trial, TrialFailure, Trials, attempt};

@@ -220,9 +220,7 @@ impl LocaleConfig {
 
     /// The locale that `text` names, in the project's own spelling: language tags are compared without case.
     pub fn named(&self, text: &str) -> Option<&Locale> {
-        std::iter::once(&self.default)
-            .chain(&self.supported)
-            .find(|l| l.as_str().eq_ignore_ascii_case(text))
+        std::iter::once(&self.default).chain(&self.supported).find(|l| l.as_str().eq_ignore_ascii_case(text))
     }
 
     /// The project's own spelling of `locale`, or `locale` itself when the project does not have it.

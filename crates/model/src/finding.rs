@@ -376,7 +376,10 @@ mod tests {
                 ("old", "", 1)
             ]
         );
-        assert_eq!((groups[0].help.as_str(), &groups[0].places), ("fix it", &vec!["b".to_owned(), "c".to_owned()]));
+        assert_eq!(
+            (groups[0].help.as_str(), &groups[0].places),
+            ("fix it", &vec!["b".to_owned(), "c".to_owned()])
+        );
         assert_eq!(groups[1].places.len(), FindingGroup::PLACES_MAX);
         assert_eq!(groups[1].message, "A link to /gone-0 in 0.");
         findings.reverse();

@@ -111,7 +111,19 @@ const DEPTH_MAX: usize = 32;
 
 /// Endings of files that look as if they were meant to be content.
 const LIKE_CONTENT: [&str; 13] = [
-    ".yaml", ".yml", ".toml", ".txt", ".markdown", ".mdown", ".mkd", ".html", ".htm", ".json5", ".jsonc", ".csv", ".xml",
+    ".yaml",
+    ".yml",
+    ".toml",
+    ".txt",
+    ".markdown",
+    ".mdown",
+    ".mkd",
+    ".html",
+    ".htm",
+    ".json5",
+    ".jsonc",
+    ".csv",
+    ".xml",
 ];
 
 /// A file under `content/` that looks like content and is not read.
@@ -354,7 +366,8 @@ pub fn parse_line(
         f.place = f.place.replacen(":1:", &format!(":{line}:"), 1);
         f
     })?;
-    let mut entry = envelope(path, line, read_json(path, line, text, VALUE_BYTES_MAX)?, &options.default_locale)?;
+    let mut entry =
+        envelope(path, line, read_json(path, line, text, VALUE_BYTES_MAX)?, &options.default_locale)?;
     entry.key.locale = options.locales.spelled(entry.key.locale);
     Ok(entry)
 }

@@ -169,8 +169,12 @@ fn not_read(dir: &Path, paths: &[(String, PathBuf)]) -> Vec<Finding> {
         let about = name.ends_with(".md") || name.ends_with(".txt") || name.starts_with("license");
         if !about && !endings.iter().any(|e| rest.ends_with(e)) {
             findings.push(
-                Finding::warning("not-read", path, format!("The file is not read: its ending is none of {folder}/."))
-                    .help(format!("files in {folder}/ end in {}", endings.join(", "))),
+                Finding::warning(
+                    "not-read",
+                    path,
+                    format!("The file is not read: its ending is none of {folder}/."),
+                )
+                .help(format!("files in {folder}/ end in {}", endings.join(", "))),
             );
         }
     }
@@ -190,8 +194,12 @@ fn not_read(dir: &Path, paths: &[(String, PathBuf)]) -> Vec<Finding> {
         if let Some(near) = near {
             let what = if is_dir { "folder" } else { "file" };
             findings.push(
-                Finding::warning("not-read", &name, format!("The {what} is not read: it is not a name of a project."))
-                    .help(format!("did you mean `{near}`?")),
+                Finding::warning(
+                    "not-read",
+                    &name,
+                    format!("The {what} is not read: it is not a name of a project."),
+                )
+                .help(format!("did you mean `{near}`?")),
             );
         }
     }

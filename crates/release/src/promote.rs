@@ -290,7 +290,7 @@ impl Promote {
             Some(step) => Some(step.finish(&mut rows, release.id).await?),
             None => None,
         };
-        let state = move_to(scope, &mut rows, &channel, &release).await?;
+        let state = move_to(scope, &mut rows, &channel, &release, false).await?;
         let waived: Vec<_> =
             gates.iter().filter(|g| g.status == GateStatus::Waived).map(|g| g.gate.clone()).collect();
         let data = json!({
@@ -374,6 +374,7 @@ async fn move_to(
     rows: &mut Rows<'_>,
     channel: &ChannelName,
     release: &ReleaseRow,
+    rolled_back: bool,
 ) -> Result<ChannelState, ReleaseError> {
     let sequence = crate::pointers::next_sequence(scope, rows, channel).await?;
     rows.move_channel(&ChannelRow {
@@ -385,7 +386,11 @@ async fn move_to(
     })
     .await?;
     let trace = Some(scope.ctx.trace.to_string());
-    Ok(ChannelState { trace, ..state_of(channel, release, sequence, &scope.at) })
+    Ok(ChannelState {
+        trace,
+        rolled_back: Some(rolled_back),
+        ..state_of(channel, release, sequence, &scope.at)
+    })
 }
 
 pub(crate) fn state_of(channel: &ChannelName, release: &ReleaseRow, sequence: u64, at: &str) -> ChannelState {
@@ -399,22 +404,43 @@ pub(crate) fn state_of(channel: &ChannelName, release: &ReleaseRow, sequence: u6
         sequence,
         moved_at: at.to_owned(),
         trace: None,
+        rolled_back: None,
     }
 }
+
+/// How long a move waits for other processes that serve from the same directory.
+const NODES_WAIT: Duration = Duration::from_secs(5);
 
 /// Tells readers of this process and writes the pointer object for all others. The transaction has committed by now, so a
 /// pointer that cannot be written is not an error of the action: the next tick writes it again.
 async fn publish_pointer(scope: &Scope<'_>, state: ChannelState) {
     let objects = scope.objects();
     scope.engine.announce(&scope.ctx.tenant, state.clone());
-    let error = match tokio::time::timeout(WRITE_MAX, write_pointer(&objects, &state)).await {
-        Ok(Ok(_)) => return,
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("the object store did not answer within {} seconds", WRITE_MAX.as_secs()),
-    };
-    scope.engine.tear();
-    scope.engine.mend_soon(&scope.ctx.tenant);
-    tracing::warn!(channel = %state.channel, error, "the channel pointer could not be written; it will be tried again");
+    match tokio::time::timeout(WRITE_MAX, write_pointer(&objects, &state)).await {
+        Ok(Ok(_)) => served_here(&objects, &state).await,
+        failed => {
+            let error = match failed {
+                Ok(Err(error)) => error.to_string(),
+                _ => format!("the object store did not answer within {} seconds", WRITE_MAX.as_secs()),
+            };
+            scope.engine.tear();
+            scope.engine.mend_soon(&scope.ctx.tenant);
+            tracing::warn!(channel = %state.channel, error, "the channel pointer could not be written; it will be tried again");
+        }
+    }
+}
+
+/// Waits until other processes that serve from the same directory answer with what a channel serves now.
+async fn served_here(objects: &TenantObjects, state: &ChannelState) {
+    let heard = objects.await_nodes(&state.channel, state.sequence, NODES_WAIT).await;
+    if heard.refused > 0 {
+        tracing::warn!(channel = %state.channel, release = %state.release, processes = heard.refused,
+            "a process that serves from here cannot open the release and serves what it served before; its log says why");
+    }
+    if heard.silent > 0 {
+        tracing::warn!(channel = %state.channel, release = %state.release, processes = heard.silent,
+            "a process that serves from here has not taken over the release yet");
+    }
 }
 
 /// Compares drafts with what is served now, after the pointer has moved; if this is interrupted, the next action does it.
@@ -477,7 +503,7 @@ impl Action for Rollback {
         if public {
             unsettle(&mut rows, Some(&head), &release, false).await?;
         }
-        let state = move_to(scope, &mut rows, &channel, &release).await?;
+        let state = move_to(scope, &mut rows, &channel, &release, true).await?;
         let data = json!({
             "release": release.id, "digest": release.manifest, "channel": channel, "from": head.id,
             "note": self.note.chars().take(2000).collect::<String>(),

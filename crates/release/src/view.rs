@@ -467,6 +467,9 @@ pub struct ChannelState {
     /// The trace of the request that moved it; absent when the pointer was written again later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
+    /// Whether it moved by a rollback; absent when the pointer was written again later, or by an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<bool>,
 }
 
 impl ChannelState {

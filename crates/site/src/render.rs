@@ -47,9 +47,10 @@ impl RenderError {
                 Some(text) => format!("`{text}` is not defined"),
                 None => "a value that it uses is not defined".to_owned(),
             },
-            (ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction, Some(detail)) => {
-                unknown(inner.kind(), detail)
-            }
+            (
+                ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction,
+                Some(detail),
+            ) => unknown(inner.kind(), detail),
             (kind, Some(detail)) => format!("{kind}: {detail}"),
             (kind, None) => kind.to_string(),
         };
@@ -65,7 +66,9 @@ impl RenderError {
     /// How to fix it, as far as the message does not say it.
     pub fn help(&self) -> &'static str {
         match self.message.ends_with("is not defined") {
-            true => "correct the name, or give the component what it needs; an optional field is asked for first: `{% if props.x %}`",
+            true => {
+                "correct the name, or give the component what it needs; an optional field is asked for first: `{% if props.x %}`"
+            }
             false => "correct the template at this place",
         }
     }
@@ -92,15 +95,58 @@ fn expression(error: &Error) -> Option<String> {
 }
 
 /// Functions that templates have beside those of the language.
-const FUNCTIONS: [&str; 11] = [
-    "money", "day", "icon", "asset", "image", "json_ld", "section", "range", "dict", "namespace", "debug",
-];
+const FUNCTIONS: [&str; 11] =
+    ["money", "day", "icon", "asset", "image", "json_ld", "section", "range", "dict", "namespace", "debug"];
 /// Filters and tests that templates have.
 const FILTERS: [&str; 48] = [
-    "markdown", "safe", "escape", "lower", "upper", "title", "capitalize", "replace", "length", "count", "dictsort",
-    "items", "reverse", "trim", "join", "split", "lines", "default", "round", "abs", "int", "float", "attr", "first",
-    "last", "min", "max", "sort", "list", "bool", "batch", "slice", "sum", "indent", "select", "reject", "selectattr",
-    "rejectattr", "map", "groupby", "unique", "chain", "zip", "pprint", "tojson", "urlencode", "defined", "undefined",
+    "markdown",
+    "safe",
+    "escape",
+    "lower",
+    "upper",
+    "title",
+    "capitalize",
+    "replace",
+    "length",
+    "count",
+    "dictsort",
+    "items",
+    "reverse",
+    "trim",
+    "join",
+    "split",
+    "lines",
+    "default",
+    "round",
+    "abs",
+    "int",
+    "float",
+    "attr",
+    "first",
+    "last",
+    "min",
+    "max",
+    "sort",
+    "list",
+    "bool",
+    "batch",
+    "slice",
+    "sum",
+    "indent",
+    "select",
+    "reject",
+    "selectattr",
+    "rejectattr",
+    "map",
+    "groupby",
+    "unique",
+    "chain",
+    "zip",
+    "pprint",
+    "tojson",
+    "urlencode",
+    "defined",
+    "undefined",
 ];
 
 /// A filter, test or function that there is not, with the one that may be meant.

@@ -172,6 +172,11 @@ impl Objects {
         names.filter_map(|e| TenantId::new(e.ok()?.file_name().to_str()?).ok()).collect()
     }
 
+    /// The directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
     /// Whether a remote stands behind the directory.
     pub fn has_remote(&self) -> bool {
         self.inner.remote.is_some()

@@ -35,7 +35,10 @@ fn show(answer: &Value) {
     output::gates(&gates, FINDINGS_SHOWN);
     if answer["nothing_to_release"] == json!(true) {
         let head = match answer["base"].as_str() {
-            Some(base) => format!("{} serves {base}, and neither drafts nor definitions differ from it", output::text(answer, "channel")),
+            Some(base) => format!(
+                "{} serves {base}, and neither drafts nor definitions differ from it",
+                output::text(answer, "channel")
+            ),
             None => "there are no drafts, and nothing was released yet".to_owned(),
         };
         output::line(format!("\nNothing to release: {head}."));
@@ -48,11 +51,14 @@ fn show(answer: &Value) {
         Some("failed") => {
             // What is only missing an approval stays as it is; anything else needs a new candidate.
             let stays = |g: &ashlar_model::GateReport| {
-                g.status.lets_through() || g.groups.iter().all(|f| f.code == "approval-missing" || f.level == Level::Warning)
+                g.status.lets_through()
+                    || g.groups.iter().all(|f| f.code == "approval-missing" || f.level == Level::Warning)
             };
             let next = match gates.iter().all(stays) {
                 true => "have it approved as shown above".to_owned(),
-                false => format!("fix what the gates found, then {}", hints::command("ashlar candidate create")),
+                false => {
+                    format!("fix what the gates found, then {}", hints::command("ashlar candidate create"))
+                }
             };
             output::line(format!("\nNext:  {next}"));
         }

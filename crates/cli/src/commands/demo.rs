@@ -118,7 +118,9 @@ fn tell(url: &str, data: &Path, keys: &LocalKeys) {
     output::line(format!(
         "  {url}/studio/components                 every component, in every state and theme"
     ));
-    output::line(format!("  ashlar preview draft --data '{data}'    a link that shows what is not live yet\n"));
+    output::line(format!(
+        "  ashlar preview draft --data '{data}'    a link that shows what is not live yet\n"
+    ));
     output::line("Read what is live:");
     output::line(format!("  curl -i '{url}/v1/plans/basin?locale=de'"));
     output::line(format!("  curl '{url}/v1/entries/pricing-plan?sort=price_minor'"));

@@ -38,7 +38,8 @@ impl Named {
         let locale = match (&self.locale, backend) {
             (Some(locale), Backend::Remote(_)) => locale.clone(),
             (named, Backend::Local(local)) => {
-                let locales = local.rules().await?.map(|rules| rules.config.locales.clone()).unwrap_or_default();
+                let locales =
+                    local.rules().await?.map(|rules| rules.config.locales.clone()).unwrap_or_default();
                 match named {
                     Some(locale) => locales.spelled(locale.clone()),
                     None => locales.default,

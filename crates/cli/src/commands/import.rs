@@ -160,7 +160,9 @@ async fn finish(
 fn partly(mut error: CliError, done: u64, count: u64) -> CliError {
     let wrote = match done {
         0 => "nothing was written".to_owned(),
-        n => format!("the first {n} of {count} entries were written before; running the import again goes on from there"),
+        n => format!(
+            "the first {n} of {count} entries were written before; running the import again goes on from there"
+        ),
     };
     error.message = format!("{}; {wrote}", error.message);
     error
@@ -251,7 +253,7 @@ pub async fn import_remote(
     each: &mut dyn FnMut(u64),
 ) -> Result<Value, CliError> {
     let (mut written, mut unchanged) = (0, 0);
-    for batch in entries.chunks(project::BATCH) {
+    for batch in project::batches(entries) {
         let body = json!({"source": source, "entries": batch});
         let answer = remote.send(Method::POST, "/entries", Some(body)).await?;
         written += answer["written"].as_u64().unwrap_or(0);

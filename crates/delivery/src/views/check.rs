@@ -39,7 +39,11 @@ pub(super) fn against_contracts(
                 path,
                 format!("lookup names `{field}`, which `{}` does not have", view.source),
             )
-            .help(did_you_mean(field, names(&sources), "name a top-level field of the type, or `id`")),
+            .help(did_you_mean(
+                field,
+                names(&sources),
+                "name a top-level field of the type, or `id`",
+            )),
         );
     }
     selection(path, &sources, &view.select, contracts, findings);
@@ -53,7 +57,8 @@ fn of_type<'c>(contracts: &'c ContractSet, type_name: &TypeName) -> Vec<&'c Cont
 /// The top-level fields of any version of a type.
 fn names<'c>(contracts: &[&'c Contract]) -> impl Iterator<Item = &'c str> {
     let properties = |c: &&'c Contract| c.schema.get("properties").and_then(Value::as_object);
-    let all: Vec<&'c str> = contracts.iter().filter_map(properties).flatten().map(|(n, _)| n.as_str()).collect();
+    let all: Vec<&'c str> =
+        contracts.iter().filter_map(properties).flatten().map(|(n, _)| n.as_str()).collect();
     all.into_iter()
 }
 

@@ -43,7 +43,9 @@ pub(super) fn render(
         // What cannot be read is told where content is read.
         let Ok(bytes) = content::read(project.dir, &file.path) else { continue };
         let entries: Vec<_> = match content::is_lines(&file.path) {
-            true => content::parse_lines(&file.path, &bytes, &project.options).filter_map(Result::ok).collect(),
+            true => {
+                content::parse_lines(&file.path, &bytes, &project.options).filter_map(Result::ok).collect()
+            }
             false => content::parse(&file.path, &bytes, &project.options).unwrap_or_default(),
         };
         for entry in entries {

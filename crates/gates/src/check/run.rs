@@ -6,12 +6,12 @@ use std::{
 };
 
 use ashlar_model::{
-    ContractName, Digest, EntryId, EntryKey, Files, Finding, GateReport, GateStatus, Level, Locale, LocaleConfig,
-    ProjectConfig, TypeName, Waiver,
+    ContractName, Digest, EntryId, EntryKey, Files, Finding, GateReport, GateStatus, Level, Locale,
+    LocaleConfig, ProjectConfig, TypeName, Waiver,
 };
 use ashlar_project::{ContentOptions, Project, content};
 use jiff::tz::TimeZone;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     CheckOptions, CheckReport, cache,
@@ -28,8 +28,11 @@ use crate::{
     gate::{
         approvals,
         compatibility::Compared,
-        components, consumers, links, queries, references,
-        routes::{self, Vanished}, tokens, validity,
+        components, consumers, lifecycle,
+        lifecycle::Followers,
+        links, queries, references,
+        routes::{self, Vanished},
+        shared, tokens, validity,
     },
     inputs::Inputs,
     links::LinkRules,
@@ -402,11 +405,9 @@ impl Check<'_> {
                 findings.merge(work.findings);
                 let what = match work.checked {
                     0 => count(n, "component", "components"),
-                    pages => format!(
-                        "{}, {}",
-                        count(n, "component", "components"),
-                        count(pages, "page", "pages")
-                    ),
+                    pages => {
+                        format!("{}, {}", count(n, "component", "components"), count(pages, "page", "pages"))
+                    }
                 };
                 Ok((findings, n, what))
             }
@@ -430,13 +431,38 @@ impl Check<'_> {
         let unread = self.unread_contracts();
         // A contract that cannot be read is not removed as well.
         let mut found = compared.findings(&BTreeSet::new(), &[], &used, &self.today);
-        found.retain(|f| f.code != "contract-removed" || !unread.iter().any(|file| f.place.starts_with(file.as_str())));
+        found.retain(|f| {
+            f.code != "contract-removed" || !unread.iter().any(|file| f.place.starts_with(file.as_str()))
+        });
         findings.extend(found);
+        let today = self.today.parse().unwrap_or_default();
+        let followers = self.followers(&lifecycle::ending(definitions, today));
+        findings.extend(lifecycle::findings(definitions, base, &followers, today));
         let what = match self.base {
             Some(_) => count(compared.compared(), "changed contract", "changed contracts"),
             None => count(definitions.contracts.iter().count(), "contract", "contracts"),
         };
         (findings, compared.compared(), what)
+    }
+
+    /// Entries that follow contracts which end.
+    fn followers(&self, names: &BTreeSet<ContractName>) -> BTreeMap<ContractName, Followers> {
+        let mut out: BTreeMap<ContractName, Followers> = BTreeMap::new();
+        if names.is_empty() {
+            return out;
+        }
+        let old: Option<FxHashSet<&EntryKey>> =
+            self.base.map(|(_, base)| base.rows.iter().map(|r| &r.key).collect());
+        for row in &self.site.rows {
+            let contract = entries::contract_of(&self.project.definitions, &row.key, row.named.as_ref());
+            let Some(name) = contract.map(|c| &c.name).filter(|n| names.contains(n)) else { continue };
+            let followers = out.entry(name.clone()).or_default();
+            followers.add(&row.source);
+            if old.as_ref().is_some_and(|old| !old.contains(&row.key)) {
+                followers.new.push(row.source.clone());
+            }
+        }
+        out
     }
 
     fn validity(&self) -> Outcome {
@@ -469,6 +495,15 @@ impl Check<'_> {
             }
             findings.extend(problems.into_iter().map(|p| p.at(row.source.clone())));
             findings.extend(row.findings.iter().cloned());
+        }
+        let all = self.site.rows.iter().filter(|r| !r.shared.is_empty());
+        let all = all.map(|row| (&row.key.type_name, &row.key.id, &row.shared, *row));
+        let mut told = 0;
+        for (one, other, field) in shared::conflicts(all) {
+            let pointer = format!("/{field}");
+            let place = self.place(&mut told, other, &pointer, 1);
+            let first = self.place(&mut told, one, &pointer, 1);
+            findings.push(shared::differs(place, &first, field, &one.key.type_name));
         }
         let n = self.site.rows.len();
         (findings, n, count(n, "entry", "entries"))
@@ -559,6 +594,7 @@ impl Check<'_> {
         let mut findings = Findings::default();
         let definitions = &self.project.definitions;
         findings.extend(definitions.redirect_findings.iter().cloned());
+        findings.extend(routes::without_page(definitions));
         let rules = self.link_rules();
         let mut n = 0;
         for (locale, routes) in &self.site.routes {

@@ -253,7 +253,7 @@ impl Candidate<'_> {
         if self.definitions.site.site.is_none() {
             return Ok(work);
         }
-        let view = self.view();
+        let view = self.view()?;
         let same = self.base.as_ref().is_some_and(|b| {
             ["components/", "intents.toml", "site/", "tokens/", "tokens.toml", "views/", "assets/"]
                 .iter()
