@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ashlar_contracts::{Contract, Status};
-use ashlar_model::{ContractName, Finding};
+use ashlar_model::{ContractName, EntryKey, EntryRecord, Finding, TypeName};
 use jiff::{ToSpan, civil::Date};
 
-use crate::{definitions::Definitions, findings::count};
+use crate::{GateError, candidate::Candidate, definitions::Definitions, findings::count};
 
 /// From so many days before a sunset on, what still follows the contract is named.
 const NEAR_DAYS: i64 = 60;
 /// Entries that are named.
 const NAMED_MAX: usize = 3;
 /// Entries of a type that are looked at for those that follow a contract which ends.
-pub(crate) const LOOKED_MAX: usize = 10_000;
+const LOOKED_MAX: usize = 10_000;
 
 /// Entries that follow a contract.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -55,6 +55,49 @@ pub(crate) fn ending(definitions: &Definitions, today: Date) -> BTreeSet<Contrac
     let near = today.checked_add(NEAR_DAYS.days()).unwrap_or(today);
     let ends = |c: &&Contract| c.sunset.is_some_and(|sunset| sunset <= near);
     definitions.contracts.iter().filter(ends).map(|c| c.name.clone()).collect()
+}
+
+impl Candidate<'_> {
+    /// Entries that follow contracts which end.
+    pub(crate) fn followers(
+        &self,
+        names: &BTreeSet<ContractName>,
+    ) -> Result<BTreeMap<ContractName, Followers>, GateError> {
+        let mut out: BTreeMap<ContractName, Followers> = BTreeMap::new();
+        if names.is_empty() {
+            return Ok(out);
+        }
+        let followed = |key: &[u8], record: &[u8]| -> Result<Option<(EntryKey, ContractName)>, GateError> {
+            let key = EntryKey::from_bytes(key)?;
+            let major = EntryRecord::from_bytes(record)?.major;
+            let name = ContractName { name: key.type_name.clone(), major };
+            Ok(names.contains(&name).then_some((key, name)))
+        };
+        let types: BTreeSet<&TypeName> = names.iter().map(|n| &n.name).collect();
+        for type_name in types {
+            for (n, item) in self.input.snapshot.prefix(&EntryKey::type_prefix(type_name)).enumerate() {
+                let (key, record) = item?;
+                if n >= LOOKED_MAX {
+                    let of_type = names.iter().filter(|name| name.name == *type_name);
+                    of_type.for_each(|name| out.entry(name.clone()).or_default().more = true);
+                    break;
+                }
+                if let Some((key, name)) = followed(&key, &record)? {
+                    out.entry(name).or_default().add(key.to_string());
+                }
+            }
+        }
+        if let Some(base) = &self.input.base {
+            for change in base.snapshot.diff(self.input.snapshot) {
+                let change = change?;
+                let (None, Some(record)) = (&change.old, &change.new) else { continue };
+                if let Some((key, name)) = followed(&change.key, record)? {
+                    out.entry(name).or_default().new.push(key.to_string());
+                }
+            }
+        }
+        Ok(out)
+    }
 }
 
 /// What is wrong with owners, sunsets and replacements. `base`: what is live, where it is known.
