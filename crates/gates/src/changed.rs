@@ -1,4 +1,4 @@
-//! What changed in a candidate: sensitive fields, who changed them, and entries that follow contracts which end.
+//! What changed in a candidate: sensitive fields, who changed them, and what is still used.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
@@ -7,11 +7,7 @@ use ashlar_release::ChangeRecord;
 use ashlar_store::Tree;
 use serde_json::Value;
 
-use crate::{
-    GateError,
-    candidate::Candidate,
-    gate::{approvals, lifecycle, lifecycle::Followers},
-};
+use crate::{GateError, candidate::Candidate, gate::approvals};
 
 /// What needs approvals.
 pub(crate) struct Sensitive {
@@ -130,46 +126,5 @@ impl Candidate<'_> {
             }
         }
         Ok(used)
-    }
-
-    /// Entries that follow contracts which end.
-    pub(crate) fn followers(
-        &self,
-        names: &BTreeSet<ContractName>,
-    ) -> Result<BTreeMap<ContractName, Followers>, GateError> {
-        let mut out: BTreeMap<ContractName, Followers> = BTreeMap::new();
-        if names.is_empty() {
-            return Ok(out);
-        }
-        let followed = |key: &[u8], record: &[u8]| -> Result<Option<(EntryKey, ContractName)>, GateError> {
-            let key = EntryKey::from_bytes(key)?;
-            let major = EntryRecord::from_bytes(record)?.major;
-            let name = ContractName { name: key.type_name.clone(), major };
-            Ok(names.contains(&name).then_some((key, name)))
-        };
-        let types: BTreeSet<&TypeName> = names.iter().map(|n| &n.name).collect();
-        for type_name in types {
-            for (n, item) in self.input.snapshot.prefix(&EntryKey::type_prefix(type_name)).enumerate() {
-                let (key, record) = item?;
-                if n >= lifecycle::LOOKED_MAX {
-                    let of_type = names.iter().filter(|name| name.name == *type_name);
-                    of_type.for_each(|name| out.entry(name.clone()).or_default().more = true);
-                    break;
-                }
-                if let Some((key, name)) = followed(&key, &record)? {
-                    out.entry(name).or_default().add(key.to_string());
-                }
-            }
-        }
-        if let Some(base) = &self.input.base {
-            for change in base.snapshot.diff(self.input.snapshot) {
-                let change = change?;
-                let (None, Some(record)) = (&change.old, &change.new) else { continue };
-                if let Some((key, name)) = followed(&change.key, record)? {
-                    out.entry(name).or_default().new.push(key.to_string());
-                }
-            }
-        }
-        Ok(out)
     }
 }
