@@ -68,9 +68,13 @@ pub(super) fn render(
     let lookup = lookup::build(&rules, &objects, &snapshot, &mut batch)?;
     runtime.block_on(objects.commit(batch))?;
     let definitions = &project.definitions;
-    let delivered = definitions
-        .delivered
-        .get_or_init(|| Arc::new(Definitions::parse(definitions.digest, &project.definition_files)));
+    let delivered = match definitions.delivered.get() {
+        Some(known) => known,
+        None => {
+            let parsed = Arc::new(Definitions::parse(definitions.digest, &project.definition_files)?);
+            definitions.delivered.get_or_init(|| parsed)
+        }
+    };
     let label = "check".to_owned();
     let view = ReleaseView::new(objects, label, snapshot, lookup, delivered.clone(), Caches::default());
     for at in view.pages().take(PAGES_MAX) {
