@@ -384,10 +384,9 @@ impl<'a> Candidate<'a> {
                 let locale = &routed.entry.locale;
                 if self.definitions.redirects.get(&routed.route).is_none()
                     && !rules.has_route(&site, locale, &routed.route)?
+                    && let Some(why) = self.vanished(&routed.entry)?
                 {
-                    if let Some(why) = self.vanished(&routed.entry)? {
-                        work.findings.push(routes::vanished(&routed.entry, &routed.route, why));
-                    }
+                    work.findings.push(routes::vanished(&routed.entry, &routed.route, why));
                 }
             }
             if trusted.is_some() {
