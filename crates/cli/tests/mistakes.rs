@@ -1,6 +1,8 @@
 //! Ten mistakes of a tired editor, in a copy of the demo: each is one cause, told once, with the way out. First in files, as
 //! `ashlar check` sees them; then in drafts, from `entry put` through the candidate to the refused promotion.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use std::{path::Path, process::Output, sync::OnceLock};
