@@ -435,7 +435,7 @@ impl Run<'_> {
             "components" => {
                 let own = components::findings(&c.definitions, c.base.as_deref());
                 // What components lack would show again on every page.
-                let mut work = match own.iter().any(|f| f.level == Level::Error) {
+                let mut work = match own.iter().any(components::shows_on_pages) {
                     true => Work::default(),
                     false => c.pages()?,
                 };

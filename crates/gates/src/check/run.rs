@@ -397,7 +397,7 @@ impl Check<'_> {
                 let own = components::findings(definitions, self.base.map(|(b, _)| &b.definitions));
                 let n = definitions.site.components.iter().count();
                 // What components lack would show again on every page.
-                let work = match own.iter().any(|f| f.level == Level::Error) {
+                let work = match own.iter().any(components::shows_on_pages) {
                     true => Work::default(),
                     false => super::pages::render(self.project, self.site, &self.config.locales.all())?,
                 };

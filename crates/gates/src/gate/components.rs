@@ -64,6 +64,11 @@ pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>) ->
     out
 }
 
+/// Whether every page that meets a finding would tell it again.
+pub(crate) fn shows_on_pages(finding: &Finding) -> bool {
+    finding.level == Level::Error && matches!(finding.code.as_str(), "intent-unmapped" | "site-view")
+}
+
 /// Pages of what there is not: types, views.
 fn pages(definitions: &Definitions, out: &mut Vec<Finding>) {
     let Some(site) = &definitions.site.site else { return };
