@@ -57,7 +57,8 @@ async fn scheduled(engine: &Engine, tenant: TenantId, entries: usize) -> Ctx {
     let ctx = Ctx::new(tenant, Actor::local("tester")).unwrap();
     let mut files = Files::new();
     files.insert("ashlar.toml", b"name = 'x'\n".to_vec()).unwrap();
-    let note = json!({"type": "object", "properties": {"text": {"type": "string"}}});
+    let note =
+        json!({"type": "object", "x-ashlar": {"owner": "team"}, "properties": {"text": {"type": "string"}}});
     files.insert("contracts/note.v1.json", note.to_string().into_bytes()).unwrap();
     engine.run(&ctx, PushDefinitions { files }).await.unwrap();
     let mut keys = Vec::new();

@@ -136,6 +136,8 @@ struct Inner {
     /// Where CPU-heavy work is done; without a pool, on threads that may block.
     workers: OnceLock<Workers>,
     secrets: Secrets,
+    /// Whether webhooks may be sent into the server's own networks, once somebody has said so.
+    sends_inside: OnceLock<bool>,
     health: Health,
     running: TaskTracker,
     /// Names this process in claims.
@@ -188,6 +190,7 @@ impl Engine {
             moves,
             torn: AtomicBool::new(false),
             workers: OnceLock::new(),
+            sends_inside: OnceLock::new(),
             secrets: Secrets::of(&location.sql),
             health: Health::default(),
             running: TaskTracker::new(),
@@ -202,6 +205,16 @@ impl Engine {
     /// Does CPU-heavy work in this pool from now on, where tenants take turns. The first call decides.
     pub fn work_in(&self, workers: Workers) {
         let _ = self.inner.workers.set(workers);
+    }
+
+    /// Says whether webhooks may be sent into the server's own networks; what may not is refused when it is named. The
+    /// first call decides; before it every address is taken, and the sender decides.
+    pub fn send_inside(&self, allowed: bool) {
+        let _ = self.inner.sends_inside.set(allowed);
+    }
+
+    pub(crate) fn sends_inside(&self) -> bool {
+        self.inner.sends_inside.get().copied().unwrap_or(true)
     }
 
     /// Does CPU-heavy work of a tenant when it is its turn. Never call it inside a transaction: waiting for a turn would

@@ -112,6 +112,7 @@ pub async fn serve(
     ));
     if let Some(engine) = &options.engine {
         engine.work_in(options.workers);
+        engine.send_inside(options.config.webhooks_to_private);
     }
     let versions = follow::start(&app).await;
     let stop = CancellationToken::new();
