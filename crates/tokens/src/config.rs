@@ -257,7 +257,7 @@ impl Config {
             wrong(
                 e.span().map(|s| s.start),
                 format!("{}.", e.message().trim_end()),
-                "compare it with docs/tokens.md",
+                &ashlar_model::nearest_in_message(e.message(), "compare it with docs/tokens.md"),
             )
         })?;
         let place = |word: &str| text.find(word);

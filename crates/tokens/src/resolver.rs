@@ -107,7 +107,7 @@ impl Reading {
                 let place = format!("{path}:{}:{}", e.line(), e.column());
                 self.findings.push(
                     Finding::error("token-json", place, format!("The file cannot be read as JSON: {what}."))
-                        .help("mend the JSON at this place"),
+                        .help("fix the JSON at this place"),
                 );
                 None
             }
