@@ -115,11 +115,11 @@ fn site() -> Rig {
     std::fs::remove_file(rig.path().join("site/contracts/plan.v1.json")).unwrap();
     rig.write(
         "site/contracts/note.v1.json",
-        r#"{"type":"object","x-ashlar":{"version":"1.0.0"},"properties":{"text":{"type":"string"},"more":{"type":"string"}},"additionalProperties":false}"#,
+        r#"{"type":"object","x-ashlar":{"owner":"team","version":"1.0.0"},"properties":{"text":{"type":"string"},"more":{"type":"string"}},"additionalProperties":false}"#,
     );
     rig.write(
         "site/contracts/topic.v1.json",
-        r#"{"type":"object","x-ashlar":{"version":"1.0.0","taxonomy":true},"properties":{"name":{"type":"string"}},"additionalProperties":false}"#,
+        r#"{"type":"object","x-ashlar":{"owner":"team","version":"1.0.0","taxonomy":true},"properties":{"name":{"type":"string"}},"additionalProperties":false}"#,
     );
     let config = std::fs::read_to_string(rig.path().join("site/ashlar.toml")).unwrap();
     let private = match config.contains("[server]") {

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use ashlar_model::{Digest, EntryId, EntryRecord, Locale, TypeName};
+use ashlar_model::{Digest, EntryId, EntryRecord, Locale, TypeName, nearest_of};
 use bytes::Bytes;
 use rustc_hash::FxHashSet;
 
@@ -24,8 +24,9 @@ pub(crate) const CACHE_CONTROL_PRIVATE: &str = "private, no-cache";
 const KEY_BYTES_MAX: usize = 64 + 200 + 35 + 2;
 /// Bodies from this length on are compressed away from threads that serve, in bytes.
 const QUICK_COMPRESS_BYTES: usize = 64 << 10;
-/// The longest `Surrogate-Key` header, in bytes; beyond it the keys of types stand for those of entries.
-const SURROGATE_BYTES_MAX: usize = 8 << 10;
+/// The longest `Surrogate-Key` header, in bytes; beyond it the keys of types stand for those of entries. Caches refuse
+/// header lines of more than 8 KiB.
+pub(crate) const SURROGATE_BYTES_MAX: usize = 7 << 10;
 
 /// What of a request an answer depends on.
 #[derive(Clone, Copy)]
@@ -188,7 +189,11 @@ pub(crate) fn wanted<'v>(
                     "Unknown locale",
                     format!("there is no locale `{named}`"),
                 )
-                .help(format!("this project has {}", all.join(", ")))
+                .help(nearest_of(
+                    &named,
+                    all.iter().copied(),
+                    &format!("this project has {}", all.join(", ")),
+                ))
                 .into())
             }
         };
@@ -439,7 +444,11 @@ fn type_named(view: &ReleaseView, type_name: &str) -> Result<TypeName, Failure> 
         let known: Vec<&str> = view.definitions.indexed.keys().take(50).map(TypeName::as_str).collect();
         let detail = format!("there is no content type `{}`", cut(type_name));
         Problem::new(404, "unknown-type", "Unknown content type", detail)
-            .help(format!("this release has {}", known.join(", ")))
+            .help(nearest_of(
+                type_name,
+                known.iter().copied(),
+                &format!("this release has {}", known.join(", ")),
+            ))
             .into()
     })
 }

@@ -422,10 +422,14 @@ fn route(view: &ReleaseView, parts: &RequestParts<'_>) -> Result<Composed, Failu
             }
             read.push((other_key.to_bytes().into(), view.record(&other_key)?));
         }
-        let found = json!({
+        let mut found = json!({
             "path": path, "status": 200, "type": key.type_name, "id": key.id, "locale": key.locale,
             "modified": view.modified(&key)?, "alternates": alternates,
         });
+        if view.definitions.site().is_some_and(|site| site.page_rule(&key.type_name).is_none()) {
+            // Another application may show it; the site of the project answers 404.
+            found["page"] = json!(false);
+        }
         let locale = key.locale.clone();
         return Ok(Composed::new(view, body(found), (locale, 0), Vec::new(), read, &BTreeSet::new()));
     }

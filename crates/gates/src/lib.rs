@@ -10,6 +10,8 @@
 
 mod brokerage;
 mod candidate;
+mod causes;
+mod changed;
 pub mod check;
 mod checker;
 mod definitions;
@@ -29,6 +31,7 @@ pub use check::{
 };
 pub use checker::Checker;
 pub use error::GateError;
+pub use gate::shared::shared_findings;
 pub use report::{junit, sarif, text};
 pub use site::Site;
 pub use trial::{Trial, TrialFailure, Trials, attempt};

@@ -13,15 +13,15 @@ fn write(dir: &Path, path: &str, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-const PAGE: &str = r#"{"type":"object","additionalProperties":false,"required":["slug","hero"],"properties":{"slug":{"type":"string"},
+const PAGE: &str = r#"{"type":"object","x-ashlar":{"owner":"team"},"additionalProperties":false,"required":["slug","hero"],"properties":{"slug":{"type":"string"},
 "note":{"type":"string"},"hero":{"$ref":"hero.v1.json"},
 "sections":{"type":"array","items":{"oneOf":[{"$ref":"hero.v1.json"},{"$ref":"text.v1.json"}]}},
 "author":{"type":"string","x-ashlar":{"ref":["person"]}}}}"#;
-const HERO: &str = r#"{"x-ashlar":{"kind":"block"},"type":"object","additionalProperties":false,"required":["intent","title","cta"],"properties":{
+const HERO: &str = r#"{"x-ashlar":{"owner":"team","kind":"block"},"type":"object","additionalProperties":false,"required":["intent","title","cta"],"properties":{
 "intent":{"const":"hero"},"title":{"type":"string"},"cta":{"type":"object","required":["href"],"properties":{"href":{"type":"string"}}}}}"#;
-const TEXT: &str = r#"{"x-ashlar":{"kind":"block"},"type":"object","additionalProperties":false,"required":["intent"],"properties":{
+const TEXT: &str = r#"{"x-ashlar":{"owner":"team","kind":"block"},"type":"object","additionalProperties":false,"required":["intent"],"properties":{
 "intent":{"const":"text"},"text":{"type":"string"}}}"#;
-const PERSON: &str = r#"{"type":"object","additionalProperties":false,"required":["name"],"properties":{"name":{"type":"string"}}}"#;
+const PERSON: &str = r#"{"type":"object","x-ashlar":{"owner":"team"},"additionalProperties":false,"required":["name"],"properties":{"name":{"type":"string"}}}"#;
 
 fn project(dir: &Path, consumer: &str) {
     for (path, text) in [

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ashlar_model::{CandidateId, ChannelName, Digest, GateStatus, ReleaseId, Right};
+use ashlar_model::{CandidateId, ChannelName, Digest, GateStatus, ReleaseId, Right, nearest_of};
 use ashlar_store::{
     TenantObjects, Tree,
     sql::{
@@ -91,11 +91,9 @@ async fn public_channel(
     let channel = asked.unwrap_or_else(|| channels.public.clone());
     if !channels.names.contains(&channel) {
         let names: Vec<_> = channels.names.iter().map(ChannelName::as_str).collect();
-        return Err(ReleaseError::not_found(
-            "channel",
-            channel,
-            format!("ashlar.toml has: {}", names.join(", ")),
-        ));
+        let all = format!("ashlar.toml has: {}", names.join(", "));
+        let help = nearest_of(channel.as_str(), names.iter().copied(), &all);
+        return Err(ReleaseError::not_found("channel", channel, help));
     }
     let public = channel == channels.public;
     Ok((channel, public))
@@ -167,6 +165,7 @@ impl Promote {
     async fn promote(self, scope: &Scope<'_>, step: Option<Step>) -> Result<Promoted, ReleaseError> {
         crate::settle::settle(scope.engine, &scope.ctx.tenant).await?;
         let objects = scope.objects();
+        let _hold = scope.rely().await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let mut row = candidate(&mut rows, self.candidate).await?;
@@ -226,9 +225,11 @@ impl Promote {
         let against: Vec<_> = gates.iter().filter(|g| !g.status.lets_through()).collect();
         if !against.is_empty() {
             let mut findings: Vec<_> = against.iter().flat_map(|g| g.findings.clone()).take(100).collect();
-            findings.iter_mut().for_each(|f| crate::view::name_candidate(f, row.id));
+            findings.iter_mut().for_each(|f| crate::view::name_candidate(&mut f.help, row.id));
+            let mut groups: Vec<_> = against.iter().flat_map(|g| g.groups.clone()).collect();
+            groups.iter_mut().for_each(|g| crate::view::name_candidate(&mut g.help, row.id));
             let gates = against.iter().map(|g| g.gate.clone()).collect();
-            let error = ReleaseError::GatesFailed { candidate: row.id, gates, findings };
+            let error = ReleaseError::GatesFailed { candidate: row.id, gates, findings, groups };
             let failed: Vec<_> = against.iter().map(|g| g.gate.as_str()).collect();
             let data = json!({"channel": channel, "gates": failed});
             scope.commit(tx, Record::one("candidate.refused", row.id.to_string(), data)).await?;
@@ -290,7 +291,7 @@ impl Promote {
             Some(step) => Some(step.finish(&mut rows, release.id).await?),
             None => None,
         };
-        let state = move_to(scope, &mut rows, &channel, &release).await?;
+        let state = move_to(scope, &mut rows, &channel, &release, false).await?;
         let waived: Vec<_> =
             gates.iter().filter(|g| g.status == GateStatus::Waived).map(|g| g.gate.clone()).collect();
         let data = json!({
@@ -374,6 +375,7 @@ async fn move_to(
     rows: &mut Rows<'_>,
     channel: &ChannelName,
     release: &ReleaseRow,
+    rolled_back: bool,
 ) -> Result<ChannelState, ReleaseError> {
     let sequence = crate::pointers::next_sequence(scope, rows, channel).await?;
     rows.move_channel(&ChannelRow {
@@ -385,7 +387,11 @@ async fn move_to(
     })
     .await?;
     let trace = Some(scope.ctx.trace.to_string());
-    Ok(ChannelState { trace, ..state_of(channel, release, sequence, &scope.at) })
+    Ok(ChannelState {
+        trace,
+        rolled_back: Some(rolled_back),
+        ..state_of(channel, release, sequence, &scope.at)
+    })
 }
 
 pub(crate) fn state_of(channel: &ChannelName, release: &ReleaseRow, sequence: u64, at: &str) -> ChannelState {
@@ -399,22 +405,43 @@ pub(crate) fn state_of(channel: &ChannelName, release: &ReleaseRow, sequence: u6
         sequence,
         moved_at: at.to_owned(),
         trace: None,
+        rolled_back: None,
     }
 }
+
+/// How long a move waits for other processes that serve from the same directory.
+const NODES_WAIT: Duration = Duration::from_secs(5);
 
 /// Tells readers of this process and writes the pointer object for all others. The transaction has committed by now, so a
 /// pointer that cannot be written is not an error of the action: the next tick writes it again.
 async fn publish_pointer(scope: &Scope<'_>, state: ChannelState) {
     let objects = scope.objects();
     scope.engine.announce(&scope.ctx.tenant, state.clone());
-    let error = match tokio::time::timeout(WRITE_MAX, write_pointer(&objects, &state)).await {
-        Ok(Ok(_)) => return,
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("the object store did not answer within {} seconds", WRITE_MAX.as_secs()),
-    };
-    scope.engine.tear();
-    scope.engine.mend_soon(&scope.ctx.tenant);
-    tracing::warn!(channel = %state.channel, error, "the channel pointer could not be written; it will be tried again");
+    match tokio::time::timeout(WRITE_MAX, write_pointer(&objects, &state)).await {
+        Ok(Ok(_)) => served_here(&objects, &state).await,
+        failed => {
+            let error = match failed {
+                Ok(Err(error)) => error.to_string(),
+                _ => format!("the object store did not answer within {} seconds", WRITE_MAX.as_secs()),
+            };
+            scope.engine.tear();
+            scope.engine.mend_soon(&scope.ctx.tenant);
+            tracing::warn!(channel = %state.channel, error, "the channel pointer could not be written; it will be tried again");
+        }
+    }
+}
+
+/// Waits until other processes that serve from the same directory answer with what a channel serves now.
+async fn served_here(objects: &TenantObjects, state: &ChannelState) {
+    let heard = objects.await_nodes(&state.channel, state.sequence, NODES_WAIT).await;
+    if heard.refused > 0 {
+        tracing::warn!(channel = %state.channel, release = %state.release, processes = heard.refused,
+            "a process that serves from here cannot open the release and serves what it served before; its log says why");
+    }
+    if heard.silent > 0 {
+        tracing::warn!(channel = %state.channel, release = %state.release, processes = heard.silent,
+            "a process that serves from here has not taken over the release yet");
+    }
 }
 
 /// Compares drafts with what is served now, after the pointer has moved; if this is interrupted, the next action does it.
@@ -477,7 +504,7 @@ impl Action for Rollback {
         if public {
             unsettle(&mut rows, Some(&head), &release, false).await?;
         }
-        let state = move_to(scope, &mut rows, &channel, &release).await?;
+        let state = move_to(scope, &mut rows, &channel, &release, true).await?;
         let data = json!({
             "release": release.id, "digest": release.manifest, "channel": channel, "from": head.id,
             "note": self.note.chars().take(2000).collect::<String>(),

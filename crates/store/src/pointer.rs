@@ -14,6 +14,9 @@ use crate::{StoreError, TenantObjects, objects::blocking, pack::sync_dir};
 /// The largest pointer object, in bytes.
 const POINTER_BYTES_MAX: u64 = 16 << 20;
 
+/// Pointer objects of a folder that are looked at.
+const POINTERS_MAX: usize = 1_000;
+
 /// How long a writer waits for another one of the same pointer file.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
@@ -204,6 +207,17 @@ impl TenantObjects {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(PointerRead::Absent),
             Err(e) => Err(StoreError::io("read", &path, e)),
         }
+    }
+
+    /// The names of pointer objects in a folder of the directory, as far as they are names of the wanted kind. Nothing with
+    /// a remote.
+    pub fn pointers_here<N: std::str::FromStr>(&self, folder: &str) -> impl Iterator<Item = N> + use<N> {
+        let found = match (&self.inner.remote, self.pointer_path(folder)) {
+            (None, Ok(folder)) => std::fs::read_dir(folder).ok(),
+            _ => None,
+        };
+        let names = found.into_iter().flatten().take(POINTERS_MAX);
+        names.filter_map(|e| e.ok()?.file_name().to_str()?.strip_suffix(".json")?.parse().ok())
     }
 
     /// The version of a pointer object in a directory: one system call. `None` when there is none, or with a remote.

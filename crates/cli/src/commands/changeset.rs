@@ -92,7 +92,7 @@ pub async fn changeset(command: ChangesetCommand) -> Done {
                         .await?
                 }
             };
-            (answer, format!("changeset {name} made; add drafts: ashlar changeset add {name} TYPE ID"))
+            (answer, format!("changeset {name} made; add drafts: `ashlar changeset add {name} TYPE ID`"))
         }
         ChangesetCommand::Add { changeset, name, .. } => {
             let key = Named::read(&name)?.key(&backend).await?;

@@ -15,7 +15,7 @@ use super::{
     entries::{FileFacts, LinkUse, Ref, Row},
 };
 
-const MAGIC: &[u8] = b"ashlar check cache 2 ";
+const MAGIC: &[u8] = b"ashlar check cache 3 ";
 const FILE: &str = ".ashlar/check.cache";
 /// A cache larger than this is not worth reading, in bytes.
 const CACHE_BYTES_MAX: u64 = 2 << 30;
@@ -160,7 +160,7 @@ fn write_findings(out: &mut Writer, findings: &[Finding]) {
     out.number(findings.len() as u64);
     for f in findings {
         out.number(u64::from(f.level == Level::Error));
-        for text in [&f.code, &f.place, &f.message, &f.help] {
+        for text in [&f.code, &f.place, &f.message, &f.help, &f.target] {
             out.text(text);
         }
     }
@@ -177,6 +177,7 @@ fn read_findings(r: &mut Reader<'_>) -> Option<Vec<Finding>> {
                 place: r.text()?.to_owned(),
                 message: r.text()?.to_owned(),
                 help: r.text()?.to_owned(),
+                target: r.text()?.to_owned(),
             })
         })
         .collect()
@@ -212,6 +213,11 @@ fn write_facts(out: &mut Writer, facts: &FileFacts) {
         for ((field, right), digest) in &row.sensitive {
             out.text(field);
             out.text(right);
+            out.digest(digest);
+        }
+        out.number(row.shared.len() as u64);
+        for (field, digest) in &row.shared {
+            out.text(field);
             out.digest(digest);
         }
     }
@@ -259,5 +265,8 @@ fn read_row(r: &mut Reader<'_>) -> Option<Row> {
     let sensitive = (0..count)
         .map(|_| Some(((r.text()?.to_owned(), r.text()?.to_owned()), r.digest()?)))
         .collect::<Option<BTreeMap<_, _>>>()?;
-    Some(Row { key, named, contract, source, digest, findings, refs, route, links, sensitive })
+    let count = r.count()?;
+    let shared =
+        (0..count).map(|_| Some((r.text()?.to_owned(), r.digest()?))).collect::<Option<BTreeMap<_, _>>>()?;
+    Some(Row { key, named, contract, source, digest, findings, refs, route, links, sensitive, shared })
 }

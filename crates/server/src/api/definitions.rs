@@ -1,4 +1,4 @@
-use ashlar_model::{Digest, Files};
+use ashlar_model::{Digest, Files, LocaleConfig, TypeName};
 use ashlar_release::{PushDefinitions, Pushed};
 use axum::Json;
 use base64::Engine as _;
@@ -39,6 +39,11 @@ pub struct Wanted {
 pub struct Working {
     definitions: Option<Digest>,
     default_locale: String,
+    /// The locales, and what each falls back to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locales: Option<LocaleConfig>,
+    /// The content types.
+    types: Vec<TypeName>,
     paths: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<Map<String, Value>>,
@@ -50,6 +55,8 @@ pub async fn show(caller: Caller, Query(wanted): Query<Wanted>) -> Answer<Workin
         return Ok(Json(Working {
             definitions: None,
             default_locale: "en".to_owned(),
+            locales: None,
+            types: Vec::new(),
             paths: Vec::new(),
             files: None,
         }));
@@ -62,6 +69,8 @@ pub async fn show(caller: Caller, Query(wanted): Query<Wanted>) -> Answer<Workin
     answer(Working {
         definitions: Some(digest),
         default_locale: rules.config.locales.default.to_string(),
+        locales: Some(rules.config.locales.clone()),
+        types: rules.types.keys().cloned().collect(),
         paths: files.iter().map(|(p, _)| p.to_owned()).collect(),
         files: wanted.files.then(|| files.iter().map(|(p, b)| (p.to_owned(), text(b))).collect()),
     })

@@ -1,4 +1,4 @@
-use ashlar_model::{ContractName, EntryId, EntryKey, Fields, Locale, TypeName};
+use ashlar_model::{ContractName, EntryId, EntryKey, Fields, Locale, LocaleConfig, TypeName};
 use ashlar_release::{
     DeleteEntry, DraftQuery, DraftView, ImportEntries, Imported, IncomingEntry, Page, PutEntry,
     SetUnpublished, VersionView,
@@ -27,23 +27,23 @@ async fn key(
         Ok(contract) => (contract.name, Some(contract.major)),
         Err(_) => (TypeName::new(&type_name).map_err(wrong)?, None),
     };
-    let locale = match &at.locale {
-        Some(locale) => Locale::new(locale).map_err(wrong)?,
-        None => {
-            let mut conn = caller
-                .engine
-                .db()
-                .read(&caller.ctx.tenant)
-                .await
-                .map_err(ashlar_release::ReleaseError::from)?;
-            let row = conn.rows().definitions().await.map_err(ashlar_release::ReleaseError::from)?;
-            match row {
-                Some(row) => {
-                    caller.engine.rules(&caller.ctx.tenant, &row.digest).await?.config.locales.default.clone()
-                }
-                None => Locale::new("en").map_err(wrong)?,
-            }
-        }
+    let named = at.locale.as_deref().map(Locale::any_case).transpose().map_err(wrong)?;
+    let mut conn =
+        caller.engine.db().read(&caller.ctx.tenant).await.map_err(ashlar_release::ReleaseError::from)?;
+    let working = conn.rows().definitions().await.map_err(ashlar_release::ReleaseError::from)?;
+    drop(conn);
+    // Drafts are found under the project's own spelling of a locale.
+    let locales = match working {
+        Some(row) => match caller.engine.rules(&caller.ctx.tenant, &row.digest).await {
+            Ok(rules) => rules.config.locales.clone(),
+            Err(_) if named.is_some() => LocaleConfig::default(),
+            Err(error) => return Err(error.into()),
+        },
+        None => LocaleConfig::default(),
+    };
+    let locale = match named {
+        Some(locale) => locales.spelled(locale),
+        None => locales.default,
     };
     Ok((EntryKey { type_name, id: EntryId::new(&id).map_err(wrong)?, locale }, major))
 }
@@ -53,6 +53,9 @@ pub struct PutBody {
     fields: Fields,
     version: Option<u64>,
     major: Option<u32>,
+    /// Write nothing that the contract refuses.
+    #[serde(default)]
+    strict: bool,
 }
 
 /// `If-Match: "3"` says the same as `version` in the body.
@@ -74,7 +77,7 @@ pub async fn put(
     let (key, named) = key(&caller, path, &at).await?;
     let expected_version = body.version.or(if_match(&headers)?);
     let put = PutEntry { key, major: body.major.or(named), fields: body.fields, expected_version };
-    answer(caller.engine.run(&caller.ctx, put).await?)
+    answer(caller.engine.put(&caller.ctx, put, body.strict).await?)
 }
 
 pub async fn show(
