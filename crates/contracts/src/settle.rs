@@ -13,6 +13,11 @@ use crate::refs::{Documents, Place, normalize, target, walk};
 
 /// The most copies that the dynamic references of one contract need.
 const COPIES_MAX: usize = 100;
+/// Schemas with an `$id` inside one contract, and inside all of them.
+const EMBEDDED_MAX: usize = 200;
+const EMBEDDED_ALL_MAX: usize = 2_000;
+/// Different names of dynamic references in a project.
+const DYNAMIC_NAMES_MAX: usize = 100;
 /// The most bytes of all copies of a project.
 const COPIED_BYTES_MAX: usize = 8 << 20;
 
@@ -63,15 +68,32 @@ fn under(pointer: &str, prefix: &str) -> bool {
 impl Index {
     fn read(documents: &Documents, wrong: &mut Vec<Wrong>) -> Self {
         let mut out = Self { all: Vec::new(), by_url: BTreeMap::new(), by_file: BTreeMap::new() };
+        let mut embedded_all = 0;
         for (file, schema) in documents {
             let mut open: Vec<usize> = Vec::new();
+            let mut embedded = 0;
             walk(schema, &mut String::new(), &mut |pointer, s| {
                 while open.last().is_some_and(|r| !under(pointer, &out.all[*r].pointer)) {
                     open.pop();
                 }
                 let parent = open.last().copied();
                 let id = s.get("$id").and_then(Value::as_str);
-                if parent.is_none() || id.is_some() {
+                if parent.is_some() && id.is_some() {
+                    embedded += 1;
+                    embedded_all += 1;
+                }
+                let too_many = embedded > EMBEDDED_MAX || embedded_all > EMBEDDED_ALL_MAX;
+                if too_many && id.is_some() && embedded <= EMBEDDED_MAX + 1 {
+                    wrong.push((
+                        file.clone(),
+                        format!("{pointer}/$id"),
+                        format!(
+                            "there are more than {EMBEDDED_MAX} schemas with an `$id` in this file, or {EMBEDDED_ALL_MAX} in all"
+                        ),
+                        "name places with JSON pointers such as `#/$defs/name`",
+                    ));
+                }
+                if parent.is_none() || (id.is_some() && !too_many) {
                     let around = parent.and_then(|p| out.all[p].base.clone());
                     let around = around.or_else(|| Url::parse(&format!("contract:///{file}")).ok());
                     let named = id.map(|id| id.strip_suffix('#').unwrap_or(id));
@@ -196,9 +218,14 @@ impl Index {
     }
 
     /// Finds for each resource which dynamic references it can come to.
-    fn find_uses(&mut self, documents: &Documents) {
-        let mut edges: Vec<(usize, usize)> = Vec::new();
-        let mut found: Vec<(usize, String)> = Vec::new();
+    fn find_uses(&mut self, documents: &Documents, wrong: &mut Vec<Wrong>) {
+        let mut edges: BTreeSet<(usize, usize)> = BTreeSet::new();
+        let mut found: BTreeSet<(usize, String)> = BTreeSet::new();
+        let mut anchored: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, r) in self.all.iter().enumerate() {
+            r.dynamic.keys().for_each(|name| anchored.entry(name).or_default().push(at));
+        }
+        let mut names: BTreeSet<String> = BTreeSet::new();
         for (file, schema) in documents {
             walk(schema, &mut String::new(), &mut |pointer, s| {
                 if s.get("$ref").is_none() && s.get("$dynamicRef").is_none() {
@@ -208,15 +235,24 @@ impl Index {
                 for word in ["$ref", "$dynamicRef"] {
                     let Some(text) = s.get(word).and_then(Value::as_str) else { continue };
                     if let Ok(Some((to, _))) = self.leads(own, text) {
-                        edges.push((own, to));
+                        edges.insert((own, to));
                     }
                     if word == "$dynamicRef"
                         && let Some(name) = self.dynamic_name(own, text)
                     {
-                        let all = self.all.iter().enumerate();
-                        let anchored = all.filter(|(_, r)| r.dynamic.contains_key(&name));
-                        edges.extend(anchored.map(|(to, _)| (own, to)));
-                        found.push((own, name));
+                        names.insert(name.clone());
+                        if names.len() > DYNAMIC_NAMES_MAX {
+                            names.remove(&name);
+                            wrong.push((
+                                file.clone(),
+                                format!("{pointer}/{word}"),
+                                format!("there are more than {DYNAMIC_NAMES_MAX} names of dynamic references"),
+                                "use `$ref` where a schema is always the same",
+                            ));
+                        } else if found.insert((own, name.clone())) {
+                            let all = anchored.get(name.as_str()).into_iter().flatten();
+                            edges.extend(all.map(|to| (own, *to)));
+                        }
                     }
                 }
             });
@@ -391,7 +427,7 @@ impl Writer<'_> {
 pub(crate) fn settle(documents: &mut Documents) -> Vec<Wrong> {
     let mut wrong = Vec::new();
     let mut index = Index::read(documents, &mut wrong);
-    index.find_uses(documents);
+    index.find_uses(documents, &mut wrong);
     let mut settled = Documents::new();
     let mut bytes_left = COPIED_BYTES_MAX;
     for (file, schema) in &*documents {
@@ -431,6 +467,8 @@ pub(crate) fn settle(documents: &mut Documents) -> Vec<Wrong> {
                 message,
                 "use `$ref` where a schema is always the same",
             ));
+            // What leads to copies that were not made is not told again.
+            out = json!({});
         } else if !copies.is_empty()
             && let Value::Object(map) = &mut out
             && let Value::Object(defs) = map.entry("$defs").or_insert_with(|| json!({}))

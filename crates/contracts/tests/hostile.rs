@@ -174,3 +174,29 @@ fn many_contracts_that_all_refer_to_the_next_are_refused() {
     assert!(findings.iter().any(|f| f.message.contains("too often")), "{:?}", findings.first());
     assert!(start.elapsed() < LONG, "{:?}", start.elapsed());
 }
+
+#[test]
+fn many_addresses_and_dynamic_names_are_refused() {
+    let load = |schema: serde_json::Value| {
+        let mut files = Files::new();
+        files.insert("contracts/a.v1.json", schema.to_string().into_bytes()).unwrap();
+        let (_, findings) = ContractSet::load(&files);
+        findings.into_iter().map(|f| f.message).collect::<Vec<_>>()
+    };
+    let many = |count: usize, one: &dyn Fn(usize) -> serde_json::Value| {
+        let all: serde_json::Map<_, _> = (0..count).map(|n| (format!("d{n}"), one(n))).collect();
+        serde_json::json!({ "$defs": all })
+    };
+    let ids = load(many(600, &|n| serde_json::json!({ "$id": format!("x{n}"), "$ref": format!("x{}", n / 2) })));
+    assert!(ids[0].contains("schemas with an `$id`"), "{:?}", &ids[..1]);
+    let names = load(many(150, &|n| {
+        serde_json::json!({ "$dynamicAnchor": format!("n{n}"), "items": { "$dynamicRef": format!("#n{n}") } })
+    }));
+    assert!(names[0].contains("names of dynamic references"), "{:?}", &names[..1]);
+    // Each of these means something else in each scope that leads to it.
+    let scopes = load(many(190, &|n| {
+        serde_json::json!({ "$id": format!("x{n}"), "$dynamicAnchor": "t", "items": { "$dynamicRef": "#t" },
+            "prefixItems": [{ "$ref": format!("x{}", (n * 7 + 1) % 190) }, { "$ref": format!("x{}", (n * 5 + 2) % 190) }] })
+    }));
+    assert!(scopes.len() == 1 && scopes[0].contains("different schemas"), "{scopes:?}");
+}
