@@ -2,6 +2,7 @@
 
 use ashlar_model::{EntryKey, Fields, Right};
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -25,7 +26,7 @@ pub struct ImportEntries {
 }
 
 /// An entry that comes from elsewhere.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IncomingEntry {
     /// What names it.
     #[serde(flatten)]
@@ -38,7 +39,7 @@ pub struct IncomingEntry {
 }
 
 /// The outcome of a batch.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Imported {
     /// Drafts that were written.
     pub written: u64,

@@ -3,6 +3,7 @@
 use ashlar_model::{Actor, Right, TenantId};
 use ashlar_store::sql::{ChangesetRow, ChangesetState, DraftFilter, DraftState, stamp};
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -17,7 +18,7 @@ const LATE_SECONDS: i64 = 60;
 const DEATHS_MAX: u64 = 2;
 
 /// What a tick did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tick {
     /// Changesets that were published or taken down.
     pub done: Vec<String>,

@@ -9,10 +9,11 @@ use ashlar_model::{
 use ashlar_store::sql::{
     CandidateRow, ChangesetRow, ChannelRow, DraftRow, KeyRow, MigrationRow, ReleaseRow, VersionRow,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A draft.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DraftView {
     /// What names it.
     #[serde(flatten)]
@@ -54,7 +55,7 @@ impl DraftView {
 }
 
 /// One version in a draft's history.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VersionView {
     /// The version, from 1.
     pub version: u64,
@@ -94,7 +95,7 @@ impl VersionView {
 }
 
 /// A page of a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
@@ -103,7 +104,7 @@ pub struct Page<T> {
 }
 
 /// A changeset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangesetView {
     /// Its name.
     pub changeset: String,
@@ -169,7 +170,7 @@ pub(crate) fn name_candidate(finding: &mut Finding, id: CandidateId) {
 }
 
 /// A candidate with its gates.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CandidateView {
     /// Its number.
     pub candidate: CandidateId,
@@ -230,7 +231,7 @@ impl CandidateView {
 }
 
 /// A release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseInfo {
     /// Its number.
     pub release: ReleaseId,
@@ -276,7 +277,7 @@ impl ReleaseInfo {
 }
 
 /// Where a channel points.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelView {
     /// The channel.
     pub channel: ChannelName,
@@ -303,7 +304,7 @@ impl From<ChannelRow> for ChannelView {
 }
 
 /// How two releases differ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseDiff {
     /// The older.
     pub from: String,
@@ -318,7 +319,7 @@ pub struct ReleaseDiff {
 }
 
 /// A definition file that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DefinitionChange {
     /// The file.
     pub path: String,
@@ -327,7 +328,7 @@ pub struct DefinitionChange {
 }
 
 /// What `release verify` looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verification {
     /// The release.
     pub release: ReleaseId,
@@ -342,7 +343,7 @@ pub struct Verification {
 }
 
 /// An API key without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyView {
     /// Its public part.
     pub id: String,
@@ -379,7 +380,7 @@ impl From<KeyRow> for KeyView {
 }
 
 /// A content migration that was run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MigrationView {
     /// Its number, from 1.
     pub migration: u64,

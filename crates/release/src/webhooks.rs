@@ -5,6 +5,7 @@ use ashlar_store::sql::{DeliveryRow, NewDelivery, WebhookRow, stamp};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -20,7 +21,7 @@ const ROTATION: SignedDuration = SignedDuration::from_hours(24);
 const URL_BYTES_MAX: usize = 2_000;
 
 /// Which events a webhook gets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EventFilter {
     /// Kinds: `release.promoted`, `entry.*`, `*`.
@@ -67,7 +68,7 @@ impl EventFilter {
 }
 
 /// A webhook, without its secret.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WebhookView {
     /// Its name in the tenant.
     pub id: String,
@@ -93,7 +94,7 @@ pub struct WebhookView {
 }
 
 /// A webhook with its secret; the only time it is shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretShown {
     /// What signs deliveries, `whsec_…` (Standard Webhooks).
     pub secret: String,
@@ -103,7 +104,7 @@ pub struct SecretShown {
 }
 
 /// A delivery.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryView {
     /// Its number.
     pub delivery: u64,

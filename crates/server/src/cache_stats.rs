@@ -100,7 +100,7 @@ impl CacheStats {
     }
 
     /// The caches in front of one tenant.
-    pub fn report(&self, tenant: &TenantId) -> Vec<Value> {
+    pub fn report(&self, tenant: &TenantId) -> Vec<TargetFigures> {
         let all = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter()
             .filter(|((of, _), _)| of == tenant)
@@ -108,12 +108,18 @@ impl CacheStats {
                 let mut ms: Vec<f64> = t.ms.iter().copied().collect();
                 ms.sort_by(f64::total_cmp);
                 let at = |part: usize| ms.get((ms.len().saturating_sub(1)) * part / 100).copied();
-                json!({
-                    "target": target, "release": t.release, "purges": t.purges, "keys": t.keys,
-                    "everything": t.everything, "failures": t.failures, "last_error": t.last_error,
-                    "purge_ms": {"p50": at(50), "p99": at(99), "max": ms.last()},
-                    "probes": t.probes, "stale_serves": t.stale,
-                })
+                TargetFigures {
+                    target: target.clone(),
+                    release: t.release.clone(),
+                    purges: t.purges,
+                    keys: t.keys,
+                    everything: t.everything,
+                    failures: t.failures,
+                    last_error: t.last_error.clone(),
+                    purge_ms: Spread { p50: at(50), p99: at(99), max: ms.last().copied() },
+                    probes: t.probes,
+                    stale_serves: t.stale,
+                }
             })
             .collect()
     }
@@ -133,14 +139,15 @@ mod tests {
         }
         stats.failed(&other, "varnish=http://a", "no answer");
         stats.probed(&main, "varnish=http://a", false);
-        let report = stats.report(&main);
+        let report = serde_json::to_value(stats.report(&main)).unwrap();
+        let report = report.as_array().unwrap();
         assert_eq!(report.len(), 1);
         assert_eq!((&report[0]["purges"], &report[0]["keys"]), (&json!(200), &json!(400)));
         assert_eq!(
             (&report[0]["purge_ms"]["p50"], &report[0]["purge_ms"]["p99"]),
             (&json!(100.0), &json!(198.0))
         );
-        assert_eq!(stats.report(&other)[0]["failures"], 1);
+        assert_eq!(stats.report(&other)[0].failures, 1);
         assert_eq!(stats.totals().probes, 1);
     }
 }

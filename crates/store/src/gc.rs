@@ -7,6 +7,7 @@ use std::{
 
 use ashlar_model::Digest;
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -27,7 +28,7 @@ const MERGE_BYTES_MAX: u64 = 1 << 30;
 const REMOTE_GRACE_SECONDS: i64 = 3600;
 
 /// What a clean-up did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Collected {
     /// Packs before.
     pub packs_before: usize,
