@@ -6,8 +6,8 @@ use std::{
 };
 
 use ashlar_model::TenantId;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 /// Purges whose time is remembered for each cache.
 const REMEMBERED: usize = 1_000;
@@ -52,6 +52,44 @@ pub struct Totals {
     pub probes: u64,
     /// Of these, how many found what was there before.
     pub stale: u64,
+}
+
+/// How long purges took, in milliseconds.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "PurgeTimes")]
+pub struct Spread {
+    /// The median.
+    pub p50: Option<f64>,
+    /// Of 99 in 100.
+    pub p99: Option<f64>,
+    /// The longest.
+    pub max: Option<f64>,
+}
+
+/// Figures of a cache in front.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "FrontFigures")]
+pub struct TargetFigures {
+    /// The cache.
+    pub target: String,
+    /// The release it was last told of.
+    pub release: String,
+    /// Purges that were acknowledged.
+    pub purges: u64,
+    /// Keys that were named in them.
+    pub keys: u64,
+    /// Purges of everything.
+    pub everything: u64,
+    /// Purges that were not acknowledged.
+    pub failures: u64,
+    /// What was wrong the last time.
+    pub last_error: String,
+    /// From the move of the channel to the acknowledgement.
+    pub purge_ms: Spread,
+    /// Looks through the cache after a purge.
+    pub probes: u64,
+    /// Of these, how many found what was there before.
+    pub stale_serves: u64,
 }
 
 impl CacheStats {
@@ -127,6 +165,8 @@ impl CacheStats {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -147,7 +147,8 @@ pub async fn serve(
         });
         router = router.merge(api::router(api, options.config.body_bytes_max));
     }
-    let router = router.fallback_service(lane::router(source.clone()));
+    let router =
+        router.method_not_allowed_fallback(api::wrong_method).fallback_service(lane::router(source.clone()));
     let config = LaneConfig { figures: app.metrics.lane.clone(), ..lane_config(&options.config) };
     let guarding = Arc::new(Guard {
         app: app.clone(),
