@@ -13,6 +13,7 @@ mod ids;
 mod markdown_bounds;
 mod modified;
 mod network;
+mod origin;
 mod position;
 mod read;
 mod rights;
@@ -36,6 +37,7 @@ pub use markdown_bounds::{
     MarkdownTooMuch, check_markdown,
 };
 pub use modified::{MODIFIED, OTHERS, modified_value, read_modified};
+pub use origin::{Origin, OriginError};
 pub use network::{Network, NetworkError};
 pub use position::{line_of, position, sentence};
 pub use read::{VALUE_BYTES_MAX, read_json, read_toml, read_yaml, read_yaml_as};

@@ -10,6 +10,7 @@ mod auth;
 mod cache_stats;
 mod catalogue;
 mod changes;
+mod cors;
 mod description;
 mod descriptors;
 pub mod endpoints;

@@ -5,8 +5,8 @@ use std::{io::IsTerminal, path::Path};
 use ashlar_model::{Finding, Locale, TypeName};
 use ashlar_project::{LocaleSource, Mapping, SeedEntry, import};
 use ashlar_release::IncomingEntry;
+use ashlar_server::endpoints::rows;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Done, done, project};
@@ -144,7 +144,7 @@ pub async fn import_remote(
     let (mut written, mut unchanged) = (0, 0);
     for batch in entries.chunks(project::BATCH) {
         let body = json!({"source": source, "entries": batch});
-        let answer = remote.send(Method::POST, "/entries", Some(body)).await?;
+        let answer = remote.call(rows::IMPORT_DRAFTS.call(), Some(body)).await?;
         written += answer["written"].as_u64().unwrap_or(0);
         unchanged += answer["unchanged"].as_u64().unwrap_or(0);
         each(batch.len() as u64);
