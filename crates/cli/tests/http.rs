@@ -184,6 +184,8 @@ fn every_operation_wants_its_scope() {
                 path.push_str("?locale=en");
             }
             let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let named = schema["$ref"].as_str().and_then(|r| r.strip_prefix('#'));
+            let schema = named.and_then(|r| document.pointer(r)).unwrap_or(schema);
             let mut body = json!({});
             for name in schema["required"].as_array().into_iter().flatten() {
                 let name = name.as_str().unwrap();

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelName, Locale, Network, TenantId};
+use crate::{ChannelName, Locale, Network, Origin, TenantId};
 
 /// `ashlar.toml`: what a project says about itself. Unknown keys are errors, so that a typo is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

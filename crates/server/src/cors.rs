@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ashlar_model::Origin;
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -108,7 +108,7 @@ fn preflight(
         (header::VARY, VARY),
         (header::CACHE_CONTROL, "no-store"),
     ] {
-        out.insert(HeaderName::from(name), HeaderValue::from_static(value));
+        out.insert(name, HeaderValue::from_static(value));
     }
     response
 }
