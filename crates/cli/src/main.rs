@@ -5,8 +5,8 @@ mod backend;
 mod commands;
 mod error;
 mod isolation;
+mod memory;
 mod output;
-mod pages;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -23,12 +23,16 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    if cli.serves() {
-        pages::prefer_huge();
+    let serves = cli.serves();
+    if serves {
+        memory::prefer_huge();
         ashlar_server::raise_open_files();
     }
     output::start_logging(cli.log.as_deref());
     isolation::start();
+    if serves {
+        memory::give_back();
+    }
     // Another part of the process may have chosen a provider; any will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let threads = cli.threads();
