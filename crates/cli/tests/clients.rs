@@ -83,12 +83,13 @@ fn a_python_client_compiles_and_calls() {
     let Some(tools) = generators() else { return };
     let demo = Demo::new();
     let bin = tools.join("python/bin");
-    for document in ["delivery.json", "openapi.json"] {
-        let args = ["generate", "--path", document, "--output-path", "client", "--overwrite", "--meta", "none", "--fail-on-warning"];
+    // Contracts may say what the generator has no types for; the API itself says nothing like that.
+    for (document, out, strict) in [("delivery.json", "delivery", None), ("openapi.json", "ashlar_client", Some("--fail-on-warning"))] {
+        let mut args = vec!["generate", "--path", document, "--output-path", out, "--meta", "none"];
+        args.extend(strict);
         run(demo.rig.path(), &bin.join("openapi-python-client"), &args);
-        run(demo.rig.path(), &bin.join("python"), &["-m", "compileall", "-q", "client"]);
+        run(demo.rig.path(), &bin.join("python"), &["-m", "compileall", "-q", out]);
     }
-    std::fs::rename(demo.rig.path().join("client"), demo.rig.path().join("ashlar_client")).unwrap();
     demo.rig.write("call.py", PYTHON);
     let said = run(demo.rig.path(), &bin.join("python"), &["call.py", &demo.url, &demo.admin]);
     assert!(said.contains("called"), "{said}");
