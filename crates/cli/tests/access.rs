@@ -488,7 +488,7 @@ fn only_the_owner_reads_what_is_kept() {
     let (server, ready) = start(&rig, &["serve", "--data", "data"]);
     let (url, admin) = (ready["url"].as_str().unwrap(), ready["keys"]["admin"].as_str().unwrap());
     let hook = json!({"url": "https://example.com/"}).to_string();
-    assert_eq!(common::http(url, "POST", "/api/v1/webhooks", admin, &hook).0, 200);
+    assert_eq!(common::http(url, "POST", "/api/v1/webhooks", admin, &hook).0, 201);
     let private =
         ["data/state.db", "data/state.db-wal", "data/state.db-shm", "data/keys.json", "data/secrets.key"];
     for file in private {

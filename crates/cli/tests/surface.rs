@@ -134,7 +134,7 @@ fn named_origins_use_the_management_api() {
     let other = demo.api("GET", "/releases", &[("origin", "https://evil.example")], &Value::Null);
     assert_eq!(other.header("access-control-allow-origin"), None);
     demo.rig.write("site/ashlar.toml", "name = 'x'\n[server]\ncors_origins = ['https://app.example/']\n");
-    assert_eq!(demo.rig.run(&["check", "site"]).status.code(), Some(1), "a path is no origin");
+    assert_eq!(demo.rig.run(&["check", "site"]).status.code(), Some(2), "a path is no origin");
 }
 
 #[test]

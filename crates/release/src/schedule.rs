@@ -23,12 +23,14 @@ pub struct Tick {
     /// Changesets that were published or taken down.
     pub done: Vec<String>,
     /// Changesets that a gate or rule stood against, with what it said.
+    #[schemars(with = "Vec<[String; 2]>")]
     pub failed: Vec<(String, String)>,
     /// Of these, changesets that are quarantined: the process died whenever it worked on them.
     #[serde(default)]
     pub quarantined: usize,
     /// Tenants whose schedules could not be looked at, and why. They are looked at again at the next tick.
     #[serde(default)]
+    #[schemars(with = "Vec<[String; 2]>")]
     pub unread: Vec<(TenantId, String)>,
     /// Channel pointers and key rings that were written again.
     pub repaired: usize,

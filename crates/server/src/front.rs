@@ -300,7 +300,7 @@ pub fn hides_letters(target: &str) -> bool {
 }
 
 /// The same path and query, without such escapes: `/v1/%70ages` is `/v1/pages` (RFC 3986, section 6.2.2.2).
-fn with_letters(uri: &Uri) -> Option<Uri> {
+pub fn with_letters(uri: &Uri) -> Option<Uri> {
     let whole = uri.path_and_query()?.as_str();
     if !hides_letters(whole) {
         return None;
@@ -356,9 +356,6 @@ pub async fn admit(State(proxies): State<Proxies>, mut request: Request, next: N
         headers.insert(header::HOST, value);
     }
     request.extensions_mut().insert(asked);
-    if let Some(uri) = with_letters(request.uri()) {
-        *request.uri_mut() = uri;
-    }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     if !headers.contains_key(header::CACHE_CONTROL) {
