@@ -12,9 +12,6 @@ use super::{
 };
 use crate::problem::Problem;
 
-/// The largest whole number that every JSON reader keeps.
-const WHOLE_MAX: u64 = (1 << 53) - 1;
-
 /// The document at `/api/openapi.json`.
 pub(crate) fn document(rows: &[Row]) -> Value {
     let mut schemas = Schemas::new();
@@ -258,7 +255,7 @@ fn tidied(schema: Value) -> Value {
                 "uint8" => u64::from(u8::MAX),
                 "uint16" => u64::from(u16::MAX),
                 "uint32" => u64::from(u32::MAX),
-                _ => WHOLE_MAX,
+                _ => u64::MAX,
             };
             map.entry("maximum").or_insert_with(|| json!(most));
         }
