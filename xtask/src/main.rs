@@ -1,6 +1,7 @@
 //! Developer chores: tests with their real peers, benchmarks, faults, style as a test.
 
 mod bench;
+mod cluster;
 mod faults;
 mod hostile;
 mod peers;
@@ -35,6 +36,15 @@ enum Command {
         /// Where the random moments start from.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Two authors, two workers and two edges on PostgreSQL and S3, and everything between them fails.
+        #[arg(long)]
+        cluster: bool,
+        /// With `--cluster`, how long clients act in a round.
+        #[arg(long, default_value_t = 4.0, requires = "cluster")]
+        seconds: f64,
+        /// Uses this binary instead of building one.
+        #[arg(long, requires = "cluster")]
+        binary: Option<PathBuf>,
     },
     /// Sends a hostile corpus to a server with two tenants; it must stay up, small and prompt.
     Hostile(hostile::Options),
@@ -135,7 +145,11 @@ enum Bench {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test { filter } => run::test(filter.as_deref()),
-        Command::Faults { rounds, seed } => run::faults(rounds, seed),
+        Command::Faults { rounds, seed, cluster: true, seconds, binary } => {
+            let round = std::time::Duration::from_secs_f64(seconds.clamp(0.1, 3_600.0));
+            run::cluster(binary, cluster::Options { rounds, seed, round })
+        }
+        Command::Faults { rounds, seed, .. } => run::faults(rounds, seed),
         Command::Hostile(options) => hostile::run(&options),
         Command::Bench { what: Bench::Delivery { entries, seconds, rounds, keep } } => {
             let (entries, keep) = (&entries, keep.as_deref());

@@ -40,7 +40,8 @@ impl Drop for Peer {
     }
 }
 
-fn free_port() -> Result<u16> {
+/// A port that nobody listens on.
+pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
@@ -135,65 +136,86 @@ pub fn clients(cache: &Path) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// A private PostgreSQL cluster; installs the package when there is none and that is possible.
-pub fn postgres() -> Result<Peer> {
-    if postgres_bin().is_none() {
-        install("postgresql");
-    }
-    let bin = postgres_bin().ok_or("PostgreSQL is not installed: initdb and postgres were not found")?;
-    let dir = tempfile::Builder::new().prefix("ashlar-pg-").tempdir()?;
-    // PostgreSQL refuses to run as root.
-    let as_user: Vec<&str> = if is_root() {
-        let user =
-            if Command::new("id").arg("postgres").output()?.status.success() { "postgres" } else { "nobody" };
-        Command::new("chown").arg(user).arg(dir.path()).status()?;
-        vec!["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"]
-    } else {
-        Vec::new()
-    };
-    let command = |program: &Path| match as_user.split_first() {
-        Some((first, rest)) => {
-            let mut command = Command::new(first);
-            command.args(rest).arg(program);
-            command
-        }
-        None => Command::new(program),
-    };
-    let data = dir.path().join("data");
-    let made = command(&bin.join("initdb"))
-        .args(["-U", "ashlar", "--auth=trust", "-E", "UTF8", "-D"])
-        .arg(&data)
-        .current_dir(dir.path())
-        .output()?;
-    if !made.status.success() {
-        return Err(format!("initdb failed: {}", String::from_utf8_lossy(&made.stderr)).into());
-    }
-    let port = free_port()?;
-    let mut child = command(&bin.join("postgres"))
-        .arg("-D")
-        .arg(&data)
-        .args([
-            "-p",
-            &port.to_string(),
-            "-c",
-            "listen_addresses=127.0.0.1",
-            "-c",
-            "max_connections=200",
-            "-k",
-        ])
-        .arg(dir.path())
-        .current_dir(dir.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    wait_for(port, &mut child)?;
-    // It listens a moment before it lets anybody in.
-    std::thread::sleep(Duration::from_millis(500));
-    Ok(Peer { child, address: format!("postgres://ashlar@127.0.0.1:{port}/postgres"), _dir: dir })
+/// A directory with a PostgreSQL cluster, and the port that its server listens on.
+pub struct PostgresDir {
+    dir: tempfile::TempDir,
+    bin: PathBuf,
+    as_user: Vec<&'static str>,
+    /// Where the server listens.
+    pub port: u16,
 }
 
-/// A private S3 server with one bucket; installs `s3s-fs` when it is not there.
-pub fn s3(cache: &Path) -> Result<Peer> {
+impl PostgresDir {
+    /// Makes the cluster; installs the package when there is none and that is possible.
+    pub fn new() -> Result<Self> {
+        if postgres_bin().is_none() {
+            install("postgresql");
+        }
+        let bin = postgres_bin().ok_or("PostgreSQL is not installed: initdb and postgres were not found")?;
+        let dir = tempfile::Builder::new().prefix("ashlar-pg-").tempdir()?;
+        // PostgreSQL refuses to run as root.
+        let as_user = if is_root() {
+            let known = Command::new("id").arg("postgres").output()?.status.success();
+            let user = if known { "postgres" } else { "nobody" };
+            Command::new("chown").arg(user).arg(dir.path()).status()?;
+            vec!["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"]
+        } else {
+            Vec::new()
+        };
+        let made = Self { dir, bin, as_user, port: free_port()? };
+        let done = made
+            .program("initdb")
+            .args(["-U", "ashlar", "--auth=trust", "-E", "UTF8", "-D"])
+            .arg(made.dir.path().join("data"))
+            .output()?;
+        match done.status.success() {
+            true => Ok(made),
+            false => Err(format!("initdb failed: {}", String::from_utf8_lossy(&done.stderr)).into()),
+        }
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let program = self.bin.join(name);
+        let mut command = match self.as_user.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        command.current_dir(self.dir.path());
+        command
+    }
+
+    /// The command that runs the server.
+    pub fn server(&self) -> Command {
+        let mut command = self.program("postgres");
+        command
+            .arg("-D")
+            .arg(self.dir.path().join("data"))
+            .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c"])
+            .args(["max_connections=200", "-k"])
+            .arg(self.dir.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+}
+
+/// A private PostgreSQL server.
+pub fn postgres() -> Result<Peer> {
+    let made = PostgresDir::new()?;
+    let mut child = made.server().spawn()?;
+    wait_for(made.port, &mut child)?;
+    // It listens a moment before it lets anybody in.
+    std::thread::sleep(Duration::from_millis(500));
+    let address = format!("postgres://ashlar@127.0.0.1:{}/postgres", made.port);
+    Ok(Peer { child, address, _dir: made.dir })
+}
+
+/// The S3 server; installed when it is not there.
+pub fn s3_program(cache: &Path) -> Result<PathBuf> {
     let tools = cache.join("tools");
     let program = tools.join("bin").join("s3s-fs");
     if !program.is_file() {
@@ -216,24 +238,28 @@ pub fn s3(cache: &Path) -> Result<Peer> {
             return Err("s3s-fs could not be installed".into());
         }
     }
+    Ok(program)
+}
+
+/// The command that serves the buckets of a directory.
+pub fn s3_server(program: &Path, dir: &Path, port: u16) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(["--host", "127.0.0.1", "--port", &port.to_string()])
+        .args(["--access-key", "TESTKEY", "--secret-key", "TESTSECRET"])
+        .arg(dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// A private S3 server with one bucket.
+pub fn s3(cache: &Path) -> Result<Peer> {
+    let program = s3_program(cache)?;
     let dir = tempfile::Builder::new().prefix("ashlar-s3-").tempdir()?;
     std::fs::create_dir(dir.path().join("ashlar-test"))?;
     let port = free_port()?;
-    let mut child = Command::new(&program)
-        .args([
-            "--host",
-            "127.0.0.1",
-            "--port",
-            &port.to_string(),
-            "--access-key",
-            "TESTKEY",
-            "--secret-key",
-            "TESTSECRET",
-        ])
-        .arg(dir.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
+    let mut child = s3_server(&program, dir.path(), port).spawn()?;
     wait_for(port, &mut child)?;
     Ok(Peer { child, address: format!("http://TESTKEY:TESTSECRET@127.0.0.1:{port}/ashlar-test"), _dir: dir })
 }

@@ -4,14 +4,20 @@ use std::{
     error::Error,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
-use crate::{faults, hostile, peers, tidy};
+use crate::{cluster, faults, hostile, peers, tidy};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Kill rounds per engine that belong to every test run.
 const ROUNDS: u32 = 15;
+
+/// Rounds of a cluster that belong to every test run.
+const CLUSTER_ROUNDS: u32 = 4;
+/// How long clients act in each of them.
+const CLUSTER_ROUND: Duration = Duration::from_secs(3);
 
 /// The workspace.
 pub fn root() -> PathBuf {
@@ -99,6 +105,10 @@ pub fn test(filter: Option<&str>) -> Result<()> {
         if let Some(peer) = &postgres {
             faults::faults(&binary, Some(&peer.address), ROUNDS, 1)?;
         }
+        if postgres.is_some() && s3.is_some() {
+            let options = cluster::Options { rounds: CLUSTER_ROUNDS, seed: 1, round: CLUSTER_ROUND };
+            cluster::run(&binary, &peers::s3_program(&cache())?, options)?;
+        }
         hostile::short(binary)?;
     }
     run(&mut cargo)
@@ -112,4 +122,10 @@ pub fn faults(rounds: u32, seed: u64) -> Result<()> {
         faults::faults(&binary, Some(&peer.address), rounds, seed)?;
     }
     Ok(())
+}
+
+/// Runs rounds of a cluster whose parts fail.
+pub fn cluster(binary: Option<PathBuf>, options: cluster::Options) -> Result<()> {
+    let binary = binary.map_or_else(self::binary, Ok)?;
+    cluster::run(&std::path::absolute(binary)?, &peers::s3_program(&cache())?, options)
 }

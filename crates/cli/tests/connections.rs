@@ -16,7 +16,7 @@ use common::{Rig, Served, copied, eventually, http};
 use h2::client::SendRequest;
 use serde_json::Value;
 
-const NOTE: &str = r#"{"type":"object","x-ashlar":{"version":"1.0.0"},"properties":{"slug":{"type":"string"},"text":{"type":"string"}},
+const NOTE: &str = r#"{"type":"object","x-ashlar":{"owner":"team","version":"1.0.0"},"properties":{"slug":{"type":"string"},"text":{"type":"string"}},
  "required":["slug","text"],"additionalProperties":false}"#;
 /// The length of the long text.
 const LONG: usize = 1_900_000;

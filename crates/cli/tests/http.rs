@@ -22,7 +22,7 @@ struct Site {
     rig: Rig,
 }
 
-const NOTE: &str = r#"{"type":"object","x-ashlar":{"version":"1.0.0"},"properties":{"slug":{"type":"string"},"text":{"type":"string"}},
+const NOTE: &str = r#"{"type":"object","x-ashlar":{"owner":"team","version":"1.0.0"},"properties":{"slug":{"type":"string"},"text":{"type":"string"}},
  "required":["slug","text"],"additionalProperties":false}"#;
 
 impl Site {

@@ -407,6 +407,30 @@ fn what_components_cannot_show_is_refused() {
     let out = rig.run(&["check", "site", "--format", "json"]);
     let report: Value = serde_json::from_slice(&out.stdout).unwrap();
     assert!(!found(&report, "components").iter().any(|f| f.0 == "content-presentation"), "{report}");
+
+    // What a file measures is a fact; what a block measures is not.
+    let with = |name: &str, shape: Value| {
+        let mut hero: Value = serde_json::from_str(&kept[1].1).unwrap();
+        hero["properties"][name] = shape;
+        rig.write("site/contracts/hero.v1.json", &hero.to_string());
+        let out = rig.run(&["check", "site", "--format", "json"]);
+        let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+        found(&report, "components").iter().filter(|f| f.0 == "content-presentation").count()
+    };
+    let number = json!({"type": "integer"});
+    let measured =
+        json!({"type": "object", "properties": {"width": number, "height": number, "size": number}});
+    let mut file = measured.clone();
+    file["properties"]["mime_type"] = json!({"type": "string"});
+    assert_eq!(with("heroImage", measured.clone()), 0);
+    assert_eq!(with("pictures", json!({"type": "array", "items": measured.clone()})), 0);
+    assert_eq!(with("extra", file), 0);
+    assert_eq!(with("extra", measured), 3);
+    assert_eq!(with("width", json!({"type": "integer"})), 1);
+    assert_eq!(
+        with("image", json!({"type": "object", "properties": {"size": {"enum": ["small", "large"]}}})),
+        1
+    );
 }
 
 #[test]

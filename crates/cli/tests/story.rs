@@ -297,7 +297,7 @@ fn the_documentation_corpus_is_imported_released_and_verified() {
     rig.write("docs/ashlar.toml", "name = 'Docs'\n[locales]\ndefault = 'en'\nsupported = ['en', 'fr', 'de', 'ja']\n[gates]\nlinks_ignored = ['/about', '/blog', '/']\n");
     rig.write(
         "docs/contracts/doc.v1.json",
-        r#"{"type":"object","x-ashlar":{"route":"/{locale}/{slug}/","title_field":"title"},"properties":{"title":{"type":"string"},
+        r#"{"type":"object","x-ashlar":{"owner":"docs","route":"/{locale}/{slug}/","title_field":"title"},"properties":{"title":{"type":"string"},
            "slug":{"type":"string"},"body":{"type":"string","contentMediaType":"text/markdown"}},"required":["title"]}"#,
     );
     rig.write("map.toml", "type = 'doc'\nlocale_segment = 0\npath_field = 'slug'\n");

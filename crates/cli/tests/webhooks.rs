@@ -115,11 +115,11 @@ fn site() -> Rig {
     std::fs::remove_file(rig.path().join("site/contracts/plan.v1.json")).unwrap();
     rig.write(
         "site/contracts/note.v1.json",
-        r#"{"type":"object","x-ashlar":{"version":"1.0.0"},"properties":{"text":{"type":"string"},"more":{"type":"string"}},"additionalProperties":false}"#,
+        r#"{"type":"object","x-ashlar":{"owner":"team","version":"1.0.0"},"properties":{"text":{"type":"string"},"more":{"type":"string"}},"additionalProperties":false}"#,
     );
     rig.write(
         "site/contracts/topic.v1.json",
-        r#"{"type":"object","x-ashlar":{"version":"1.0.0","taxonomy":true},"properties":{"name":{"type":"string"}},"additionalProperties":false}"#,
+        r#"{"type":"object","x-ashlar":{"owner":"team","version":"1.0.0","taxonomy":true},"properties":{"name":{"type":"string"}},"additionalProperties":false}"#,
     );
     let config = std::fs::read_to_string(rig.path().join("site/ashlar.toml")).unwrap();
     let private = match config.contains("[server]") {
@@ -397,31 +397,38 @@ fn receivers_that_do_not_behave_are_told_again_or_no_more() {
     for bad in ["ftp://example.com/", "nonsense", "https://user:secret@example.com/"] {
         assert_eq!(rig.run(&["webhook", "add", bad]).status.code(), Some(2), "{bad}");
     }
-    assert_eq!(
-        rig.run(&["webhook", "add", "https://example.com/", "--event", "ENTRY"]).status.code(),
-        Some(2)
-    );
+    for kind in ["ENTRY", "entry.changed", "entries.*", "webhook.created", "published", ""] {
+        let refused = rig.run(&["webhook", "add", "https://example.com/", "--event", kind]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(2) && said.contains("is ever sent"), "{kind}: {said}");
+    }
     assert_eq!(rig.run(&["webhook", "rm", "wh_none"]).status.code(), Some(2));
 }
 
 #[test]
 fn nothing_is_sent_into_a_private_network_unless_that_is_allowed() {
     let rig = site();
+    let receiver = Receiver::new(|_| FINE);
+    let port = receiver.address.rsplit(':').next().unwrap().to_owned();
+    // A name that leads inside is as good as the address.
+    let urls = [receiver.url(), format!("https://127.0.0.1:{port}/"), format!("https://localhost:{port}/")];
+    let ids: Vec<String> = urls.iter().map(|u| add(&rig, u, &[]).0).collect();
     let config = std::fs::read_to_string(rig.path().join("site/ashlar.toml")).unwrap();
     rig.write(
         "site/ashlar.toml",
         &config.replace("webhooks_to_private = true", "webhooks_to_private = false"),
     );
     assert!(rig.run(&["push", "site"]).status.success());
-    let receiver = Receiver::new(|_| FINE);
-    let port = receiver.address.rsplit(':').next().unwrap().to_owned();
-    // A name that leads inside is as good as the address.
-    let urls = [receiver.url(), format!("https://127.0.0.1:{port}/"), format!("https://localhost:{port}/")];
-    let ids: Vec<String> = urls.iter().map(|u| add(&rig, u, &[]).0).collect();
+    // Once it is not allowed, what could never be sent is refused when it is named.
+    for url in &urls {
+        let refused = rig.run(&["webhook", "add", url]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(2) && said.contains("would never be sent to"), "{url}: {said}");
+    }
     put(&rig, "note", "a", "en", &json!({"text": "one"}));
     let (_server, _) = start(&rig, &["serve", "--data", "data"]);
     publish(&rig);
-    for (id, says) in ids.iter().zip(["only https", "private network", "no public address"]) {
+    for (id, says) in ids.iter().zip(["only https", "private network", "private network"]) {
         let until = Instant::now() + Duration::from_secs(20);
         loop {
             let log = rig.json(0, &["webhook", "deliveries", id, "--format", "json"]);

@@ -3,6 +3,8 @@
 //! An expectation is written as a JSON Schema, so that the prover of compatibility answers it: does every body of this
 //! shape have the field, with this type?
 
+mod pact;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::AtomicU64},
@@ -12,7 +14,11 @@ use ashlar_model::{Digest, Files, Finding, Locale, read_yaml_as};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Answer, ContractSet, compat, refs::Documents};
+use crate::{
+    Answer, ContractSet, compat,
+    refs::Documents,
+    validate::{is_pattern, pattern_checker},
+};
 
 /// The most consumer contracts of a project, expectations of one, and members of one list.
 const CONSUMERS_MAX: usize = 1_000;
@@ -26,6 +32,11 @@ const BYTES_MAX: usize = 1 << 20;
 pub const SHAPE_STEPS_MAX: u64 = 200_000_000;
 /// The name of the response shape among the documents.
 const SHAPE: &str = "response-shape.json";
+
+/// Whether a consumer contract for this provider is for the content of a project.
+fn provided_here(provider: &str) -> bool {
+    provider.eq_ignore_ascii_case("content-api")
+}
 
 /// What one client relies on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +58,7 @@ pub struct Consumer {
 /// What a client relies on at one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
-    /// The path: `/v1/pages/{slug}`.
+    /// The path: `/v1/pages/{slug}`, or that of one example: `/v1/pages/home`.
     pub endpoint: String,
     /// Fields that are always there.
     pub must_include: Vec<FieldPath>,
@@ -80,8 +91,23 @@ enum Step {
     Where(String, String),
 }
 
+/// A pattern that texts fit somewhere, as `pattern` of JSON Schema means it.
+#[derive(Debug)]
+pub struct Pattern {
+    text: String,
+    checker: jsonschema::Validator,
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}
+
 /// What a client takes a field for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldType {
     /// Any text.
     String,
@@ -89,6 +115,8 @@ pub enum FieldType {
     Url,
     /// A text of this format of JSON Schema.
     Format(&'static str),
+    /// A text that fits a pattern.
+    Pattern(Arc<Pattern>),
     /// A number.
     Number,
     /// A number without a fraction.
@@ -171,6 +199,11 @@ impl FieldPath {
             return wrong("it is too deep");
         }
         Ok(Self { text: text.to_owned(), steps })
+    }
+
+    /// The body itself.
+    fn whole() -> Self {
+        Self { text: "$".to_owned(), steps: Vec::new() }
     }
 
     /// The path as it was written.
@@ -258,9 +291,20 @@ impl FieldType {
         })
     }
 
+    /// Texts that fit a pattern.
+    fn pattern(text: &str) -> Result<Self, String> {
+        match pattern_checker(text).filter(|_| is_pattern(text)) {
+            Some(checker) => Ok(Self::Pattern(Arc::new(Pattern { text: text.to_owned(), checker }))),
+            None => {
+                Err(format!("its pattern `{}` cannot be used", text.chars().take(80).collect::<String>()))
+            }
+        }
+    }
+
     /// The schema that every such value fits. Whether a text is an address is seen in the bodies.
-    fn schema(self) -> Value {
+    fn schema(&self) -> Value {
         match self {
+            Self::Pattern(pattern) => json!({"type": "string", "pattern": pattern.text}),
             Self::String | Self::Url => json!({"type": "string"}),
             Self::Format(format) => json!({"type": "string", "format": format}),
             Self::Number => json!({"type": "number"}),
@@ -272,8 +316,9 @@ impl FieldType {
     }
 
     /// Whether a value of a body is one.
-    fn fits(self, value: &Value) -> bool {
+    fn fits(&self, value: &Value) -> bool {
         match self {
+            Self::Pattern(pattern) => value.is_string() && pattern.checker.is_valid(value),
             Self::Url => value.as_str().is_some_and(|t| {
                 let address = ["https://", "http://", "mailto:", "tel:"]
                     .iter()
@@ -289,8 +334,9 @@ impl FieldType {
         }
     }
 
-    fn name(self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
+            Self::Pattern(_) => "text of the wanted pattern",
             Self::String => "string",
             Self::Url => "url",
             Self::Format(format) => format,
@@ -417,7 +463,10 @@ impl Consumer {
         for (path, bytes) in listed {
             let read = match path.rsplit_once('.').map(|(_, ending)| ending) {
                 Some("yaml" | "yml") => Self::read(path, bytes),
-                Some("json") => pact(path, bytes),
+                Some("json") => pact::read(path, bytes).map(|(consumer, told)| {
+                    findings.extend(told);
+                    consumer
+                }),
                 _ => continue,
             };
             match read {
@@ -461,7 +510,7 @@ impl Consumer {
             _ => Box::new(finding),
         })?;
         if let Some(provider) = &file.provider
-            && provider != "content-api"
+            && !provided_here(provider)
         {
             let message = format!("`{provider}` is not provided here");
             return Err(error(path.to_owned(), message, "the provider is `content-api`"));
@@ -528,104 +577,5 @@ impl Consumer {
             file: path.to_owned(),
             digest: Digest::of(bytes),
         })
-    }
-}
-
-/// Reads a Pact file (version 3 or 4): each HTTP interaction whose answer has a JSON body is an expectation.
-fn pact(path: &str, bytes: &[u8]) -> Result<Consumer, Box<Finding>> {
-    let error = |message: &str| {
-        Box::new(
-            Finding::error("consumer-form", path, message)
-                .help("a Pact file has consumer, provider and interactions"),
-        )
-    };
-    if bytes.len() > BYTES_MAX {
-        return Err(error("the file has more than 1 MiB"));
-    }
-    let file: Value = serde_json::from_slice(bytes).map_err(|e| {
-        let place = format!("{path}:{}:{}", e.line(), e.column());
-        Box::new(
-            Finding::error("consumer-form", place, "the file is not valid JSON")
-                .help("mend the JSON at this place"),
-        )
-    })?;
-    let name = file
-        .pointer("/consumer/name")
-        .and_then(Value::as_str)
-        .ok_or_else(|| error("no consumer is named"))?;
-    let interactions = file.get("interactions").and_then(Value::as_array);
-    let interactions = interactions.ok_or_else(|| error("there are no interactions"))?;
-    let mut expects = Vec::new();
-    for (index, one) in interactions.iter().take(EXPECTATIONS_MAX).enumerate() {
-        let is_http = one.get("type").and_then(Value::as_str).is_none_or(|t| t == "Synchronous/HTTP");
-        let method = one.pointer("/request/method").and_then(Value::as_str).unwrap_or("GET");
-        let status = one.pointer("/response/status").and_then(Value::as_u64).unwrap_or(200);
-        let asked = one.pointer("/request/path").and_then(Value::as_str);
-        let (true, true, 200, Some(asked)) = (is_http, method.eq_ignore_ascii_case("get"), status, asked)
-        else {
-            continue;
-        };
-        // Version 4 puts the body under `content`.
-        let body = one.pointer("/response/body/content").or_else(|| one.pointer("/response/body"));
-        let (mut must_include, mut types) = (Vec::new(), Vec::new());
-        if let Some(body) = body {
-            fields_of(body, String::new(), &mut must_include, &mut types, 0);
-        }
-        let (endpoint, example) = asked.rsplit_once('/').unwrap_or((asked, ""));
-        expects.push(Expectation {
-            endpoint: format!("{endpoint}/{{example}}"),
-            must_include,
-            types,
-            version: None,
-            locales: Vec::new(),
-            examples: vec![example.to_owned()],
-            index,
-        });
-    }
-    Ok(Consumer {
-        name: name.to_owned(),
-        version: None,
-        owner: String::new(),
-        expects,
-        file: path.to_owned(),
-        digest: Digest::of(bytes),
-    })
-}
-
-/// What an example body relies on: its fields, with the types of their values. Of an array, what its first item has.
-fn fields_of(
-    value: &Value,
-    path: String,
-    must_include: &mut Vec<FieldPath>,
-    types: &mut Vec<(FieldPath, FieldType)>,
-    depth: usize,
-) {
-    if depth >= STEPS_MAX || must_include.len() >= PATHS_MAX {
-        return;
-    }
-    if !path.is_empty() && !path.ends_with("[]") {
-        must_include.extend(FieldPath::parse(&path));
-    }
-    let kind = match value {
-        Value::Object(map) => {
-            for (name, below) in map.iter().filter(|(n, _)| !n.contains(['.', '[', ']'])) {
-                let next = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                fields_of(below, next, must_include, types, depth + 1);
-            }
-            return;
-        }
-        Value::Array(items) => {
-            if let Some(first) = items.first() {
-                fields_of(first, format!("{path}[]"), must_include, types, depth + 1);
-            }
-            FieldType::Array
-        }
-        Value::String(_) => FieldType::String,
-        Value::Number(_) => FieldType::Number,
-        Value::Bool(_) => FieldType::Boolean,
-        Value::Null => return,
-    };
-    if let Ok(path) = FieldPath::parse(&path) {
-        types.push((path, kind));
     }
 }

@@ -13,6 +13,7 @@ mod load;
 mod plan;
 mod refs;
 mod route;
+mod settle;
 mod validate;
 mod vocabulary;
 

@@ -8,7 +8,7 @@ use std::{
 use ashlar_model::{ContractName, Digest, FILE_BYTES_MAX, Files, Finding, canonical_json, line_of};
 use regex_syntax::hir::{Class, Hir, HirKind};
 use rustc_hash::{FxHashMap, FxHashSet};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     Contract, ContractSet, Kind, RouteTemplate, Version,
@@ -16,6 +16,7 @@ use crate::{
     facts,
     plan::Plan,
     refs::{Documents, Place, look_up, normalize, target, walk},
+    settle::settle,
     validate::PATTERN_CHARS_MAX,
     vocabulary::{OnProperty, OnSchema, Wrong},
 };
@@ -98,69 +99,40 @@ fn read<'a>(path: &'a str, bytes: &'a [u8]) -> Result<(File<'a>, Value), Finding
         let message = format!("the schema nests deeper than {SCHEMA_DEPTH_MAX} levels");
         return Err(file.error("contract-depth", "", message).help("use `$defs` and `$ref`"));
     }
-    if !schema.is_object() {
-        return Err(file
-            .error("contract-form", "", "a contract is a JSON object")
-            .help("start with `{ \"type\": \"object\" }`"));
-    }
+    let schema = match schema {
+        Value::Object(_) => schema,
+        // The two schemas that are no objects, as objects: everything is valid, nothing is.
+        Value::Bool(true) => json!({}),
+        Value::Bool(false) => json!({ "not": {} }),
+        _ => {
+            return Err(file
+                .error("contract-form", "", "a contract is a JSON object")
+                .help("start with `{ \"type\": \"object\" }`"));
+        }
+    };
     Ok((file, schema))
 }
 
-/// Writes every `$ref` in one way and drops what would change where they lead.
-fn settle_refs(file: &File<'_>, schema: &mut Value, findings: &mut Vec<Finding>) {
-    let mut wrong = Vec::new();
-    let mut refs = Vec::new();
+/// Words of the core that cannot be followed here.
+fn check_core(file: &File<'_>, schema: &Value, findings: &mut Vec<Finding>) {
+    let most = findings.len() + FINDINGS_MAX;
     walk(schema, &mut String::new(), &mut |pointer, s| {
-        for word in [
-            "$ref",
-            "$dynamicRef",
-            "$recursiveRef",
-            "$id",
-            "$anchor",
-            "$dynamicAnchor",
-            "$schema",
-            "$vocabulary",
-        ] {
+        for word in ["$recursiveRef", "$schema", "$vocabulary"] {
             let Some(value) = s.get(word) else { continue };
             let at = format!("{pointer}/{word}");
-            match (word, value.as_str()) {
-                ("$ref", Some(text)) => match normalize(text) {
-                    Ok(text) => refs.push((pointer.to_owned(), text)),
-                    Err(why) => wrong.push((at, why, "refer to a file of contracts/ or to `#/$defs/…`")),
-                },
-                ("$schema", Some(text)) if pointer.is_empty() => {
-                    if !text.contains("json-schema.org/draft/2020-12") {
-                        wrong.push((
-                            at,
-                            format!("`{text}` is not JSON Schema 2020-12"),
-                            "contracts are written in JSON Schema 2020-12",
-                        ));
-                    }
-                }
-                ("$id", Some(_)) if pointer.is_empty() => {}
-                ("$anchor", _) => {}
-                _ => wrong.push((
-                    at,
-                    format!("`{word}` is not supported here"),
-                    "use `$ref` with a JSON pointer",
-                )),
+            let (message, help) = match (word, value.as_str()) {
+                ("$schema", Some(text)) if text.contains("json-schema.org/draft/2020-12") => continue,
+                ("$schema", Some(text)) => (
+                    format!("`{text}` is not JSON Schema 2020-12"),
+                    "contracts are written in JSON Schema 2020-12",
+                ),
+                _ => (format!("`{word}` is not supported here"), "use `$ref` or `$dynamicRef`"),
+            };
+            if findings.len() < most {
+                findings.push(file.error("contract-ref", &at, message).help(help));
             }
         }
     });
-    findings.extend(
-        wrong
-            .into_iter()
-            .take(FINDINGS_MAX)
-            .map(|(at, message, help)| file.error("contract-ref", &at, message).help(help)),
-    );
-    for (pointer, text) in refs {
-        if let Some(Value::Object(map)) = schema.pointer_mut(&pointer) {
-            map.insert("$ref".to_owned(), Value::String(text));
-        }
-    }
-    if let Value::Object(map) = schema {
-        map.remove("$id");
-    }
 }
 
 fn check_words(file: &File<'_>, schema: &Value, patterns: &mut Patterns, findings: &mut Vec<Finding>) {
@@ -346,12 +318,22 @@ pub(crate) fn load(files: &Files) -> (ContractSet, Vec<Finding>) {
             break;
         }
         match read(path, bytes) {
-            Ok((file, mut schema)) => {
-                settle_refs(&file, &mut schema, &mut findings);
+            Ok((file, schema)) => {
+                check_core(&file, &schema, &mut findings);
                 documents.insert(format!("{}.json", file.name), schema);
                 read_files.push(file);
             }
             Err(finding) => findings.push(finding),
+        }
+    }
+    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    for (name, pointer, message, help) in settle(&mut documents) {
+        let count = told.entry(name.clone()).or_default();
+        *count += 1;
+        if let Some(file) = read_files.iter().find(|f| format!("{}.json", f.name) == name)
+            && *count <= FINDINGS_MAX
+        {
+            findings.push(file.error("contract-ref", &pointer, message).help(help));
         }
     }
     let documents = Arc::new(documents);

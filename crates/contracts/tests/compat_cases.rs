@@ -143,6 +143,31 @@ const OBJECTS: &[Case] = &[
         "minor yes yes",
     ),
     (
+        r#"{"type":"object","additionalProperties":false,"properties":{"ab":{"type":"integer"}},"patternProperties":{"^a":{}}}"#,
+        r#"{"type":"object","additionalProperties":false,"properties":{"ab":{}},"patternProperties":{"^a":{},"^ab$":{"type":"integer"}}}"#,
+        "patch yes yes",
+    ),
+    (
+        r#"{"type":"object","properties":{"ab":{"type":"integer"}},"patternProperties":{"^a":{"type":"number"}}}"#,
+        r#"{"type":"object","properties":{"ab":{"type":"integer"}},"patternProperties":{"^a":{"type":"number"},"^ab":{"type":"number"}}}"#,
+        "patch yes yes",
+    ),
+    (
+        r#"{"type":"object","additionalProperties":false,"properties":{"ab":{"type":"integer"}},"patternProperties":{"^(ab|ac)$":{"type":"number"}}}"#,
+        r#"{"type":"object","additionalProperties":false,"properties":{"ab":{"type":"integer"},"ac":{"type":"number"}}}"#,
+        "patch yes yes",
+    ),
+    (
+        r#"{"type":"object","additionalProperties":false,"patternProperties":{"^a":{"type":"integer"},"^b":{"type":"string"}}}"#,
+        r#"{"type":"object","additionalProperties":false,"patternProperties":{"^a":{"type":"number"},"^b":{"type":"string"}}}"#,
+        "minor yes no",
+    ),
+    (
+        r#"{"type":"object","additionalProperties":false,"properties":{"ab":{"type":"integer"}},"patternProperties":{"^a":{"type":["integer","string"]}}}"#,
+        r#"{"type":"object","additionalProperties":false,"patternProperties":{"^a":{"type":["integer","string"]}}}"#,
+        "minor yes no",
+    ),
+    (
         r#"{"type":"object","patternProperties":{"^x":{"type":"integer"}}}"#,
         r#"{"type":"object","patternProperties":{"^x":{"type":"number"}}}"#,
         "minor yes no",

@@ -13,6 +13,7 @@ use ashlar_model::{
     ContractName, Digest, EntryId, EntryKey, EntryRecord, Fields, Locale, TypeName, canonical_json,
 };
 use bytes::Bytes;
+use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 use crate::{
     DeliveryError, Problem, ReleaseView,
     purge::lookup_key,
-    respond::{Failure, surrogate},
+    respond::{Failure, SURROGATE_BYTES_MAX, surrogate},
     value::IndexKey,
     views::{LookupBy, Selection, View},
 };
@@ -56,6 +57,8 @@ pub(crate) struct Composed {
     read: Vec<(Key, Option<EntryRecord>)>,
     /// Whether lists were read: then it is the answer of one release alone.
     lists: bool,
+    /// An entry whose last change it names. Content that was reverted is the same with a later date.
+    dated: Option<(EntryKey, Option<Timestamp>)>,
     /// The last release this was found to be the answer of.
     valid_for: AtomicU64,
 }
@@ -84,6 +87,13 @@ impl Composed {
             // Another entry may get this value and be found first.
             add(lookup_key(l.source.as_str(), &l.field, &l.value).as_bytes());
         }
+        if keys.len() > SURROGATE_BYTES_MAX {
+            // Keys of types stand for those of entries, and for what is found by their fields.
+            let of_entry = |key: &Key| key.split(|b| *b == 0).next().unwrap_or_default().to_vec();
+            let mut types: BTreeSet<Vec<u8>> = read.iter().map(|(key, _)| of_entry(key)).collect();
+            types.extend(lists.iter().chain(looked.iter().map(|l| &l.source)).map(|t| t.as_str().into()));
+            keys = types.into_iter().collect::<Vec<_>>().join(&b' ');
+        }
         Self {
             digest: Digest::of(&body),
             body: Bytes::from(body),
@@ -93,8 +103,14 @@ impl Composed {
             looked,
             read,
             lists: !lists.is_empty(),
+            dated: None,
             valid_for: AtomicU64::new(view.number),
         }
+    }
+
+    /// The body names when this entry was last changed.
+    pub(crate) fn dated(self, entry: EntryKey, modified: Option<Timestamp>) -> Self {
+        Self { dated: Some((entry, modified)), ..self }
     }
 
     /// What it was made from.
@@ -125,6 +141,11 @@ impl Composed {
             if view.record_at(key)? != *record {
                 return Ok(false);
             }
+        }
+        if let Some((entry, modified)) = &self.dated
+            && view.modified(entry)? != *modified
+        {
+            return Ok(false);
         }
         self.valid_for.store(view.number, Ordering::Relaxed);
         Ok(true)

@@ -6,8 +6,8 @@ use std::{
 };
 
 use ashlar_contracts::{ContractSet, IndexKind};
-use ashlar_model::{Digest, Files, ProjectConfig, TypeName};
-use ashlar_project::Redirects;
+use ashlar_model::{Digest, Files, Finding, ProjectConfig, TypeName};
+use ashlar_project::{Redirects, read_config};
 use ashlar_site::Site;
 use ashlar_store::{TenantObjects, Tree};
 
@@ -55,17 +55,25 @@ pub enum FieldKind {
 }
 
 impl Definitions {
-    /// Parses definition files. What cannot be used is left out: a release has passed the gates, which report it.
-    pub fn parse(digest: Digest, files: &Files) -> Self {
-        let config = match files.text("ashlar.toml") {
-            Ok(Some(text)) => ProjectConfig::parse(text).unwrap_or_else(|_| ProjectConfig::named("project")),
-            _ => ProjectConfig::named("project"),
+    /// Parses definition files. A contract or a view that cannot be used is left out: a release has passed the gates,
+    /// which report it.
+    ///
+    /// # Errors
+    /// When a configuration file (`ashlar.toml`, `redirects.toml`, `site/site.toml`, `tokens.toml`) cannot be read, such
+    /// as one of a newer version. What it says is never replaced by defaults.
+    pub fn parse(digest: Digest, files: &Files) -> Result<Self, DeliveryError> {
+        let unreadable = |found: Option<Finding>| {
+            let found = found.unwrap_or_else(|| Finding::error("config", "ashlar.toml", "it cannot be read"));
+            let why = found.message.trim_end_matches('.').to_owned();
+            DeliveryError::Configuration { place: found.place, why }
         };
+        let config = read_config(files).map_err(|found| unreadable(found.into_iter().next()))?;
+        let redirects = Redirects::parse(files).map_err(|found| unreadable(found.into_iter().next()))?;
+        Site::configured(files).map_err(|found| unreadable(Some(found)))?;
         let (contracts, _) = ContractSet::load(files);
         let (views, _) = Views::parse(files, &contracts);
         let locales = Locales::new(&config.locales);
         let indexed = indexed(&contracts, &views);
-        let redirects = Redirects::parse(files).unwrap_or_default();
         let mut queries = Files::new();
         for (path, bytes) in files.iter().filter(|(path, _)| path.starts_with("queries/")) {
             // It was in a set of files before, so it fits into one.
@@ -75,7 +83,7 @@ impl Definitions {
         for (path, bytes) in files.iter().filter(|(path, _)| SITE.iter().any(|s| path.starts_with(s))) {
             let _ = site_files.insert(path, bytes.to_vec());
         }
-        Self {
+        Ok(Self {
             digest,
             config,
             contracts,
@@ -87,7 +95,7 @@ impl Definitions {
             graph: OnceLock::new(),
             site_files,
             site: OnceLock::new(),
-        }
+        })
     }
 
     /// The GraphQL schema with the persisted documents.
@@ -120,7 +128,7 @@ impl Definitions {
     /// When the tree or a file cannot be read.
     pub fn open(objects: &TenantObjects, root: &Digest) -> Result<Arc<Self>, DeliveryError> {
         let files = read_files(objects, root)?;
-        Ok(Arc::new(Self::parse(*root, &files)))
+        Ok(Arc::new(Self::parse(*root, &files)?))
     }
 }
 

@@ -21,6 +21,16 @@ pub enum DeliveryError {
         /// What is wrong.
         why: String,
     },
+    /// A configuration file cannot be read: what it says must not be replaced by defaults.
+    #[error(
+        "the configuration of the release cannot be read: {place}: {why}; correct the file and release it, or roll back"
+    )]
+    Configuration {
+        /// The file, with its line where it is known.
+        place: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A key of the look-up tree is not one that this room writes.
     #[error("the look-up tree holds a key that is not one; build it anew")]
     LookupKey,

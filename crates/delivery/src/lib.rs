@@ -34,7 +34,7 @@ pub use error::DeliveryError;
 pub use openapi::openapi;
 pub use pages::{PAGE_POLICY, PageAt, Rendered};
 pub use problem::Problem;
-pub use purge::{Purge, purge_between};
+pub use purge::{Purge, purge_between, purge_dates};
 pub use release_view::{ReleaseRoots, ReleaseView};
 pub use respond::{Answer, GRAPHQL, Quick, RequestParts, Written};
 pub use site::feed_findings;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::{
     DeliveryError, FieldKind, Problem, ReleaseView,
     lookup::{field_prefix, read_id},
+    message::Pace,
     query,
     respond::{Failure, cut},
     value::IndexKey,
@@ -23,8 +24,11 @@ const LIMIT_DEFAULT: usize = 20;
 const LIMIT_MAX: usize = 100;
 /// The most filters of a request.
 const FILTERS_MAX: usize = 8;
-/// The most entries that are looked at for one page; a page that reaches it is shorter and goes on behind its cursor.
+/// The most entries that are looked at for one page, those in locales that are not wanted or not served included; a page
+/// that reaches it is shorter and goes on behind its cursor.
 const SCANNED_MAX: usize = 5000;
+/// The most entries that are looked at where nothing may take long.
+const QUICK_SCANNED_MAX: usize = 400;
 /// The bytes of a cursor that bind it to its query.
 const BINDING_LEN: usize = 8;
 
@@ -89,8 +93,9 @@ pub(crate) fn page(
     type_name: &TypeName,
     locales: &[Locale],
     query: &str,
+    pace: Pace,
 ) -> Result<Page, Failure> {
-    Ok(select(view, type_name, locales, query::pairs(query))?.page(view)?)
+    Ok(select(view, type_name, locales, query::pairs(query), pace)?.page(view)?)
 }
 
 /// The entries of one page, by the parameters of a query.
@@ -99,10 +104,11 @@ pub(crate) fn select<'q>(
     type_name: &TypeName,
     locales: &[Locale],
     pairs: impl Iterator<Item = (Cow<'q, str>, Cow<'q, str>)>,
+    pace: Pace,
 ) -> Result<Selected, Failure> {
     let query = read(view, type_name, locales, pairs)?;
     let mut found =
-        Found { query: &query, view, items: Vec::new(), scanned: 0, last: Vec::new(), more: false };
+        Found { query: &query, view, pace, items: Vec::new(), scanned: 0, last: Vec::new(), more: false };
     match &query.order {
         None => by_id(view, &query, &mut found)?,
         Some((field, descending)) => by_field(view, &query, field, *descending, &mut found)?,
@@ -259,6 +265,7 @@ fn binding(
 struct Found<'q> {
     query: &'q Query<'q>,
     view: &'q ReleaseView,
+    pace: Pace,
     items: Vec<(EntryKey, EntryRecord, Vec<u8>)>,
     scanned: usize,
     /// The position of the last entry that was looked at.
@@ -267,17 +274,32 @@ struct Found<'q> {
 }
 
 impl Found<'_> {
-    /// Looks at the entry at `position`; breaks when the page is full.
+    /// Counts an entry before anything is done with it; breaks when enough were looked at.
+    fn scan(&mut self) -> Result<ControlFlow<()>, Failure> {
+        if self.scanned >= QUICK_SCANNED_MAX {
+            self.pace.heavy()?;
+        }
+        if self.scanned == SCANNED_MAX {
+            self.more = true;
+            return Ok(ControlFlow::Break(()));
+        }
+        self.scanned += 1;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The next page starts behind this position.
+    fn pass(&mut self, position: &[u8]) {
+        self.last.clear();
+        self.last.extend(position);
+    }
+
+    /// Takes the entry at `position` when it matches; breaks when the page is full.
     fn visit(
         &mut self,
         position: &[u8],
         key: EntryKey,
         record: EntryRecord,
     ) -> Result<ControlFlow<()>, DeliveryError> {
-        if self.scanned == SCANNED_MAX {
-            self.more = true;
-            return Ok(ControlFlow::Break(()));
-        }
         if self.matches(&key, &record)? {
             if self.items.len() == self.query.limit {
                 self.more = true;
@@ -286,9 +308,7 @@ impl Found<'_> {
             }
             self.items.push((key, record, position.to_vec()));
         }
-        self.scanned += 1;
-        self.last.clear();
-        self.last.extend(position);
+        self.pass(position);
         Ok(ControlFlow::Continue(()))
     }
 
@@ -357,7 +377,7 @@ impl Selected {
 }
 
 /// Walks the entries of a type in the order of their ids.
-fn by_id(view: &ReleaseView, query: &Query<'_>, found: &mut Found<'_>) -> Result<(), DeliveryError> {
+fn by_id(view: &ReleaseView, query: &Query<'_>, found: &mut Found<'_>) -> Result<(), Failure> {
     let prefix = EntryKey::type_prefix(query.type_name);
     let mut from = prefix.clone();
     if let Some(after) = &query.after {
@@ -368,15 +388,24 @@ fn by_id(view: &ReleaseView, query: &Query<'_>, found: &mut Found<'_>) -> Result
     let mut to = prefix.clone();
     to.pop();
     to.push(1);
+    // The id that is looked at, and the best of its locales so far.
+    let mut current: Option<EntryId> = None;
     let mut best: Option<(usize, EntryKey, EntryRecord)> = None;
     for item in view.snapshot.range(Bound::Included(&from), Bound::Excluded(&to)) {
         let (key, value) = item?;
         let key = EntryKey::from_bytes(&key)?;
-        if let Some((_, done, record)) = best.take_if(|(_, b, _)| b.id != key.id) {
-            let position = done.id.as_str().as_bytes().to_vec();
-            if found.visit(&position, done, record)?.is_break() {
+        if current.as_ref() != Some(&key.id) {
+            if let Some(done) = current.replace(key.id.clone())
+                && finished(&done, best.take(), found)?.is_break()
+            {
                 return Ok(());
             }
+            // A page ends between ids: locales of one id stand together, and there are few.
+            if found.scan()?.is_break() {
+                return Ok(());
+            }
+        } else {
+            found.scanned = (found.scanned + 1).min(SCANNED_MAX);
         }
         if let Some(rank) = query.locales.iter().position(|l| *l == key.locale)
             && best.as_ref().is_none_or(|(b, _, _)| rank < *b)
@@ -384,11 +413,25 @@ fn by_id(view: &ReleaseView, query: &Query<'_>, found: &mut Found<'_>) -> Result
             best = Some((rank, key, EntryRecord::from_bytes(&value)?));
         }
     }
-    if let Some((_, done, record)) = best {
-        let position = done.id.as_str().as_bytes().to_vec();
-        let _ = found.visit(&position, done, record)?;
+    if let Some(done) = current {
+        let _ = finished(&done, best, found)?;
     }
     Ok(())
+}
+
+/// All locales of an id were seen, and this is what is served of it.
+fn finished(
+    id: &EntryId,
+    best: Option<(usize, EntryKey, EntryRecord)>,
+    found: &mut Found<'_>,
+) -> Result<ControlFlow<()>, DeliveryError> {
+    match best {
+        Some((_, key, record)) => found.visit(id.as_str().as_bytes(), key, record),
+        None => {
+            found.pass(id.as_str().as_bytes());
+            Ok(ControlFlow::Continue(()))
+        }
+    }
 }
 
 type Step = Result<(Bytes, Bytes), ashlar_store::StoreError>;
@@ -401,7 +444,7 @@ fn by_field(
     field: &str,
     descending: bool,
     found: &mut Found<'_>,
-) -> Result<(), DeliveryError> {
+) -> Result<(), Failure> {
     let mut walks: Vec<(usize, Box<dyn Iterator<Item = Step> + '_>)> = Vec::new();
     for locale in query.locales {
         let prefix = field_prefix(query.type_name, field, locale);
@@ -434,11 +477,17 @@ fn by_field(
         let next = heads.iter().enumerate().filter_map(|(n, h)| Some((h.as_ref()?, n)));
         let next = if descending { next.max() } else { next.min() };
         let Some((position, rank)) = next.map(|(p, n)| (p.clone(), n)) else { return Ok(()) };
+        if found.scan()?.is_break() {
+            return Ok(());
+        }
         let (skip, walk) = &mut walks[rank];
         heads[rank] = step(*skip, walk)?;
         let value_len = IndexKey::len_in(&position).ok_or(DeliveryError::LookupKey)?;
         let id = read_id(&position[value_len..])?;
-        let Some((key, record)) = served(view, query, id, rank)? else { continue };
+        let Some((key, record)) = served(view, query, id, rank)? else {
+            found.pass(&position);
+            continue;
+        };
         if found.visit(&position, key, record)?.is_break() {
             return Ok(());
         }

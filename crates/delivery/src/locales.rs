@@ -44,8 +44,13 @@ impl Locales {
 
     /// The chain of a locale that a request names; `None` when the project does not have it.
     pub(crate) fn named(&self, text: &str) -> Option<Wanted<'_>> {
+        self.chain(text).map(Wanted::Chain)
+    }
+
+    /// As [`Locales::named`], without more.
+    pub(crate) fn chain(&self, text: &str) -> Option<&[Locale]> {
         let at = self.all.iter().position(|l| l.as_str().eq_ignore_ascii_case(text))?;
-        Some(Wanted::Chain(&self.chains[at]))
+        Some(&self.chains[at])
     }
 
     /// The chain of the default locale.

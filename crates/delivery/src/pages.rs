@@ -532,6 +532,7 @@ fn of_entry(
     let Some(body) = compose::of_entry(view, shape, &entry.id, wanted.as_slice())? else { return Ok(None) };
     let mut sources = Sources::default();
     sources.add(&body);
+    let modified = view.modified(entry)?;
     let page = Page {
         layout: &rule.layout,
         surface,
@@ -542,13 +543,14 @@ fn of_entry(
         data: data(view, site, &entry.locale, &mut sources)?,
         alternates: alternates(view, entry, &mut sources)?,
         base: view.definitions.config.site.base().unwrap_or_default(),
-        modified: view.modified(entry)?.map(|t| t.to_string()),
+        modified: modified.map(|t| t.to_string()),
         ..Page::default()
     };
     let html = site.render(&page).map_err(|e| unrendered(view, e))?;
     let named = (entry.locale.clone(), body.major);
     let Sources { looked, read, lists } = sources;
-    let composed = Arc::new(Composed::new(view, html.into_bytes(), named, looked, read, &lists));
+    let composed = Composed::new(view, html.into_bytes(), named, looked, read, &lists);
+    let composed = Arc::new(composed.dated(entry.clone(), modified));
     view.caches.keep(key, composed.clone());
     Ok(Some(composed))
 }
@@ -586,7 +588,7 @@ fn of_list(
         return Err(failed(view, format_args!("there is no view `{}`", list.view)));
     };
     let mut items = Vec::new();
-    for (key, _) in &list::select(view, &list.type_name, wanted.as_slice(), pairs)?.items {
+    for (key, _) in &list::select(view, &list.type_name, wanted.as_slice(), pairs, pace)?.items {
         let Some(route) = view.route_of(key)? else { continue };
         if let Some(body) = compose::of_entry(view, shape, &key.id, wanted.as_slice())? {
             sources.add(&body);

@@ -13,18 +13,27 @@ pub struct Problem {
     pub detail: String,
     /// The next thing to do; may be empty.
     pub help: String,
+    /// For GraphQL: each thing that is wrong by itself, with its line and column in the document.
+    pub places: Vec<(String, Option<(usize, usize)>)>,
 }
 
 impl Problem {
     /// A problem without help.
     pub fn new(status: u16, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, title, detail: detail.into(), help: String::new() }
+        Self { status, code, title, detail: detail.into(), help: String::new(), places: Vec::new() }
     }
 
     /// Adds what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
+        self
+    }
+
+    /// Adds what is wrong in a GraphQL document, each with its line and column.
+    #[must_use]
+    pub fn places(mut self, places: impl IntoIterator<Item = (String, Option<(usize, usize)>)>) -> Self {
+        self.places = places.into_iter().collect();
         self
     }
 

@@ -22,9 +22,17 @@ pub enum Purge {
     Everything,
 }
 
+/// Values up to this length stand in surrogate keys themselves, in bytes; caches refuse long headers.
+const VALUE_BYTES_MAX: usize = 200;
+
 /// The surrogate key of what is found by a field: it changes when another entry gets the value.
 pub(crate) fn lookup_key(type_name: &str, field: &str, value: &str) -> String {
     let mut out = format!("{type_name}/{field}/");
+    if value.len() > VALUE_BYTES_MAX {
+        out.push('~');
+        out.push_str(&Digest::of(value.as_bytes()).short());
+        return out;
+    }
     for byte in value.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => out.push(char::from(byte)),
@@ -88,5 +96,46 @@ pub fn purge_between(
             return Ok(Purge::Everything);
         }
     }
-    Ok(if keys.is_empty() { Purge::Nothing } else { Purge::Keys(keys.into_iter().collect()) })
+    Ok(named(keys))
+}
+
+fn named(keys: BTreeSet<String>) -> Purge {
+    if keys.is_empty() { Purge::Nothing } else { Purge::Keys(keys.into_iter().collect()) }
+}
+
+/// `purge`, and what names the last change of an entry (pages, sitemaps, feeds) where that alone differs: content that was
+/// reverted is the same with a later date.
+///
+/// # Errors
+/// When the newer dates cannot be read. Older ones that are gone make everything forgotten.
+pub fn purge_dates(
+    objects: &TenantObjects,
+    purge: Purge,
+    before: Option<&Digest>,
+    now: Option<&Digest>,
+) -> Result<Purge, StoreError> {
+    let mut keys: BTreeSet<String> = match purge {
+        Purge::Everything => return Ok(Purge::Everything),
+        Purge::Nothing => BTreeSet::new(),
+        Purge::Keys(keys) => keys.into_iter().collect(),
+    };
+    let (Some(before), Some(now)) = (before, now) else {
+        return Ok(if before == now { named(keys) } else { Purge::Everything });
+    };
+    let Ok(before) = Tree::open(objects, before) else { return Ok(Purge::Everything) };
+    for change in before.diff(&Tree::open(objects, now)?) {
+        let change = match change {
+            Ok(change) => change,
+            Err(StoreError::Missing { .. }) => return Ok(Purge::Everything),
+            Err(error) => return Err(error),
+        };
+        // The date of all entries without one of their own is no entry.
+        let Ok(key) = EntryKey::from_bytes(&change.key) else { return Ok(Purge::Everything) };
+        keys.insert(format!("{}:{}:{}", key.type_name, key.id, key.locale));
+        keys.insert(key.type_name.to_string());
+        if keys.len() > KEYS_MAX {
+            return Ok(Purge::Everything);
+        }
+    }
+    Ok(named(keys))
 }

@@ -74,6 +74,23 @@ impl ReleaseView {
         Self { number, label, objects, snapshot, lookup, modified: None, definitions, caches }
     }
 
+    /// The same release without the tree nodes that were touched, whose memory goes with the last reader of this one.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub fn anew(&self) -> Result<Arc<Self>, DeliveryError> {
+        Ok(Arc::new(Self {
+            number: self.number,
+            label: self.label.clone(),
+            objects: self.objects.clone(),
+            snapshot: self.snapshot.anew()?,
+            lookup: Lookup::new(self.lookup.tree().anew()?),
+            modified: self.modified.as_ref().map(Tree::anew).transpose()?,
+            definitions: self.definitions.clone(),
+            caches: self.caches.clone(),
+        }))
+    }
+
     /// What `Ashlar-Release` says.
     pub fn label(&self) -> &str {
         &self.label

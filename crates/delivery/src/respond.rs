@@ -27,8 +27,9 @@ pub(crate) const CACHE_CONTROL_PRIVATE: &str = "private, no-cache";
 const KEY_BYTES_MAX: usize = 64 + 200 + 35 + 2;
 /// Bodies from this length on are compressed away from threads that serve, in bytes.
 const QUICK_COMPRESS_BYTES: usize = 64 << 10;
-/// The longest `Surrogate-Key` header, in bytes; beyond it the keys of types stand for those of entries.
-const SURROGATE_BYTES_MAX: usize = 8 << 10;
+/// The longest `Surrogate-Key` header, in bytes; beyond it the keys of types stand for those of entries. Caches refuse
+/// header lines of more than 8 KiB.
+pub(crate) const SURROGATE_BYTES_MAX: usize = 7 << 10;
 
 /// What of a request an answer depends on.
 #[derive(Clone, Copy)]
@@ -486,7 +487,7 @@ pub(crate) fn entries(
 ) -> Result<Written, Failure> {
     let type_name = type_named(view, &decode(type_name))?;
     let (wanted, locale_named) = wanted(view, parts)?;
-    let page = list::page(view, &type_name, wanted.as_slice(), parts.query.unwrap_or_default())?;
+    let page = list::page(view, &type_name, wanted.as_slice(), parts.query.unwrap_or_default(), out.pace)?;
     let mut surrogate = type_name.as_str().as_bytes().to_vec();
     if page.keys.len() < SURROGATE_BYTES_MAX {
         surrogate.extend(&page.keys);

@@ -292,7 +292,7 @@ fn feed(view: &ReleaseView, base: &str, name: &str) -> Result<Made, Failure> {
     let mut updated: Option<String> = None;
     let pairs = [("sort", format!("-{}", feed.date)), ("limit", FEED_ENTRIES.to_string())];
     let pairs = pairs.into_iter().map(|(n, v)| (Cow::Borrowed(n), Cow::Owned(v)));
-    let page = list::select(view, &feed.type_name, std::slice::from_ref(locale), pairs)?;
+    let page = list::select(view, &feed.type_name, std::slice::from_ref(locale), pairs, Pace::Any)?;
     let host = base.split("://").nth(1).unwrap_or(base).split('/').next().unwrap_or_default();
     for (key, record) in &page.items {
         let Some(route) = view.route_of(key)? else { continue };
@@ -422,10 +422,14 @@ fn route(view: &ReleaseView, parts: &RequestParts<'_>) -> Result<Composed, Failu
             }
             read.push((other_key.to_bytes().into(), view.record(&other_key)?));
         }
-        let found = json!({
+        let mut found = json!({
             "path": path, "status": 200, "type": key.type_name, "id": key.id, "locale": key.locale,
             "modified": view.modified(&key)?, "alternates": alternates,
         });
+        if view.definitions.site().is_some_and(|site| site.page_rule(&key.type_name).is_none()) {
+            // Another application may show it; the site of the project answers 404.
+            found["page"] = json!(false);
+        }
         let locale = key.locale.clone();
         return Ok(Composed::new(view, body(found), (locale, 0), Vec::new(), read, &BTreeSet::new()));
     }

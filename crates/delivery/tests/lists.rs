@@ -127,3 +127,27 @@ proptest! {
         prop_assert_eq!(sorted, expect);
     }
 }
+
+#[test]
+fn entries_that_are_not_served_count_as_looked_at() {
+    let mut f = Fixture::new();
+    let plan = |n: u32| Some(json!({"slug": format!("s{n}"), "price": n}));
+    // Many in a language that is not asked for, and many whose index entry is in a fallback that is not served.
+    let mut entries: Vec<_> = (0..5_200).map(|n| (key("plan", &format!("p{n:05}"), "fr"), plan(n))).collect();
+    entries.push((key("plan", "z", "en"), plan(7_000)));
+    for n in 0..5_200 {
+        entries.push((key("page", &format!("g{n:05}"), "en"), Some(json!({"slug": format!("a{n:05}")}))));
+        entries.push((key("page", &format!("g{n:05}"), "de"), Some(json!({"slug": format!("z{n:05}")}))));
+    }
+    f.put(&entries);
+    let release = f.release("r1");
+    let first = json(&release, "/v1/entries/plan?locale=en");
+    assert_eq!((&first["items"], first["next_cursor"].is_string()), (&json!([]), true));
+    assert_eq!(walk(&release, "&locale=en", 20), ["z.en=7000"]);
+    // German is asked for: the English values are walked along, and none is served.
+    let first = json(&release, "/v1/entries/page?locale=de&sort=slug");
+    assert_eq!((&first["items"], first["next_cursor"].is_string()), (&json!([]), true));
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = json(&release, &format!("/v1/entries/page?locale=de&sort=slug&cursor={cursor}"));
+    assert_eq!(second["items"][0]["fields"]["slug"], "z00000");
+}

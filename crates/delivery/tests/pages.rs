@@ -6,7 +6,9 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use ashlar_model::Files;
+use ashlar_delivery::{Definitions, Purge, ReleaseRoots, ReleaseView, purge_dates};
+use ashlar_model::{Digest, Files, modified_value};
+use ashlar_store::Tree;
 use common::{Fixture, ask, files, key};
 use proptest::prelude::*;
 use serde_json::json;
@@ -147,4 +149,60 @@ fn pages_answer_like_bodies() {
     assert!(ask(&release, "POST /en-p1").starts_with("405"));
     assert_eq!(ask(&release, "GET /nowhere"), "not delivery");
     assert!(ask(&release, "GET /\naccept-language: de").contains("location: /home"));
+}
+
+#[test]
+fn content_that_was_reverted_has_the_date_of_the_revert() {
+    let mut files = with_site();
+    files
+        .insert("site/layouts/page.html", b"<h1>{{ page.title }}</h1><time>{{ modified }}</time>".to_vec())
+        .unwrap();
+    let mut fixture = Fixture::of(files);
+    apply(&mut fixture, &Edit::Page(1, Some((1, vec![], None))), "en");
+    let dated = |fixture: &Fixture, seconds: i64| {
+        let mut batch = fixture.objects.batch();
+        let edit = (key("page", "p1", "en").to_bytes(), Some(modified_value(seconds)));
+        let tree = Tree::empty().apply(&[edit], &mut batch).unwrap();
+        fixture.runtime.block_on(fixture.objects.commit(batch)).unwrap();
+        tree.root()
+    };
+    let opened = |fixture: &Fixture, caches: &ashlar_delivery::Caches, modified: Digest| {
+        let roots = ReleaseRoots {
+            label: "r".to_owned(),
+            snapshot: fixture.snapshot.root(),
+            definitions: fixture.definitions.digest,
+            lookup: fixture.build().tree().root(),
+            modified: Some(modified),
+        };
+        ReleaseView::open(&fixture.objects, &roots, Some(&fixture.definitions), caches).unwrap()
+    };
+    let etag = |view: &ReleaseView| {
+        let answer = ask(view, "GET /en-p1");
+        answer.lines().find_map(|l| l.strip_prefix("etag: ")).unwrap_or_else(|| panic!("{answer}")).to_owned()
+    };
+    let (before, after) = (dated(&fixture, 1_800_000_000), dated(&fixture, 1_800_000_600));
+    // The same entries again, reverted later: one node has the page in memory, the other starts.
+    etag(&opened(&fixture, &fixture.caches, before));
+    let warm = etag(&opened(&fixture, &fixture.caches, after));
+    assert_eq!(warm, etag(&opened(&fixture, &ashlar_delivery::Caches::default(), after)));
+    // And caches in front are told.
+    let purge = |from, to| purge_dates(&fixture.objects, Purge::Nothing, Some(from), Some(to)).unwrap();
+    assert_eq!(purge(&before, &after), Purge::Keys(vec!["page".to_owned(), "page:p1:en".to_owned()]));
+    assert_eq!(purge(&after, &after), Purge::Nothing);
+}
+
+#[test]
+fn configuration_that_cannot_be_read_is_no_default() {
+    for (path, text, place) in [
+        ("ashlar.toml", "name = 'x'\n[locales]\nfrom_a_newer_version = 1\n", "ashlar.toml:3"),
+        ("redirects.toml", "[[redirect]]\nfrom = 'x'\nto = '/y'\n", "redirects.toml:1"),
+        ("site/site.toml", "title = 'S'\nnew = 1\n", "site/site.toml:2"),
+        ("tokens.toml", "new = 1\n", "tokens.toml:1"),
+    ] {
+        let mut files = with_site();
+        files.insert(path, text.as_bytes().to_vec()).unwrap();
+        let error =
+            Definitions::parse(Digest::of(b"x"), &files).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains(place), "{path}: {error}");
+    }
 }

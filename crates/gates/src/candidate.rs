@@ -350,6 +350,7 @@ impl<'a> Candidate<'a> {
     pub(crate) fn routes(&self) -> Result<Work, GateError> {
         let mut work = Work::default();
         work.findings.extend(self.definitions.redirect_findings.iter().cloned());
+        work.findings.extend(routes::without_page(&self.definitions));
         let site = self.site();
         let rules = self.link_rules();
         let trusted = self.trusted("routes");
@@ -425,7 +426,7 @@ impl<'a> Candidate<'a> {
         if promises.is_empty() {
             return Ok(work);
         }
-        let view = self.view();
+        let view = self.view()?;
         let bodies = consumers::Bodies { view: &view, locales: self.config.locales.all() };
         let same = self.base.as_ref().is_some_and(|b| {
             let part = |name| b.part(name) == self.definitions.part(name);
@@ -467,21 +468,23 @@ impl<'a> Candidate<'a> {
     }
 
     /// The candidate as it would be read.
-    pub(crate) fn view(&self) -> ReleaseView {
-        let delivered = self.definitions.delivered.get_or_init(|| {
-            Arc::new(ashlar_delivery::Definitions::parse(
-                self.input.definitions_digest,
-                self.input.definitions,
-            ))
-        });
-        ReleaseView::new(
+    pub(crate) fn view(&self) -> Result<ReleaseView, GateError> {
+        let delivered = match self.definitions.delivered.get() {
+            Some(known) => known,
+            None => {
+                let (digest, files) = (self.input.definitions_digest, self.input.definitions);
+                let parsed = Arc::new(ashlar_delivery::Definitions::parse(digest, files)?);
+                self.definitions.delivered.get_or_init(|| parsed)
+            }
+        };
+        Ok(ReleaseView::new(
             self.input.objects.clone(),
             "candidate".to_owned(),
             self.input.snapshot.clone(),
             self.lookup.clone(),
             delivered.clone(),
             Caches::default(),
-        )
+        ))
     }
 
     fn body(
@@ -576,6 +579,37 @@ impl<'a> Candidate<'a> {
         Ok(out)
     }
 
+    /// Changed fields that need an approval, and apart from them those that end with the changeset: at its end what it takes
+    /// down, before that what it is going to take down.
+    pub(crate) fn sensitive(&self) -> Result<Sensitive, GateError> {
+        let (mut changes, mut ending) = (self.sensitive_changes()?, Vec::new());
+        let Some(end) = self.input.end else { return Ok(Sensitive { changes, ending }) };
+        if end.due {
+            let mut others = Vec::new();
+            for change in changes {
+                let ends = change.new.is_none()
+                    && end.keys.contains(&change.key)
+                    && self.input.snapshot.get(&change.key.to_bytes())?.is_none();
+                if ends { ending.push(change) } else { others.push(change) }
+            }
+            changes = others;
+        }
+        for key in &end.keys {
+            let Some(record) = self.input.snapshot.get(&key.to_bytes())? else { continue };
+            let record = EntryRecord::from_bytes(&record)?;
+            let Some(contract) = self.definitions.contract(&key.type_name, record.major) else { continue };
+            let marks = crate::definitions::sensitive(contract);
+            if marks.is_empty() {
+                continue;
+            }
+            if let Value::Object(fields) = self.fields(key, &record)? {
+                let now = approvals::sensitive_values(marks, &fields);
+                ending.extend(approvals::changes(key, &now, &BTreeMap::new()));
+            }
+        }
+        Ok(Sensitive { changes, ending })
+    }
+
     /// Who changed an entry since the base.
     pub(crate) fn authors(&self, key: &EntryKey) -> BTreeSet<String> {
         let record = self.input.changes.get(&key.to_bytes()).ok().flatten();
@@ -608,6 +642,14 @@ impl<'a> Candidate<'a> {
     pub(crate) fn lookup_rules(definitions: &Definitions) -> LookupRules<'_> {
         LookupRules::new(&definitions.contracts, &definitions.views)
     }
+}
+
+/// What needs approvals.
+pub(crate) struct Sensitive {
+    /// Fields that change.
+    pub(crate) changes: Vec<approvals::SensitiveChange>,
+    /// Fields that go when the changeset ends.
+    pub(crate) ending: Vec<approvals::SensitiveChange>,
 }
 
 fn merge(into: &mut Work, other: Work) {

@@ -19,7 +19,7 @@ use crate::{
     candidate::{Candidate, Work},
     definitions::{Definitions, DefinitionsCache},
     findings::{Findings, count},
-    gate::{approvals, compatibility::Compared, components, consumers, queries, tokens, validity},
+    gate::{approvals, compatibility::Compared, components, consumers, lifecycle, queries, tokens, validity},
     inputs::Inputs,
     trial::Trials,
 };
@@ -180,8 +180,12 @@ impl Judge for Checker {
             base_lookup: None,
             same_rules: false,
         };
-        let changes = candidate.sensitive_changes()?;
-        let mut required = approvals::required(&changes, &|key| candidate.authors(key));
+        let sensitive = candidate.sensitive()?;
+        let authors = |key: &_| candidate.authors(key);
+        let mut required = approvals::required(&sensitive.changes, &authors);
+        if let Some(end) = input.end {
+            required.extend(approvals::required_end(end, &sensitive.ending, &authors));
+        }
         let history = self.history(input);
         let compared = Compared::new(&config.gates, &definitions, base.as_deref(), &history);
         required.extend(compared.required(input.definition_authors));
@@ -257,13 +261,17 @@ impl Run<'_> {
                 for a in input.approvals.iter().filter(|a| a.right.starts_with("owner:")) {
                     inputs.json("approval", &(&a.right, &a.change, &a.by));
                 }
+                // Raised when this gate judges differently: 2 looks at owners and sunsets.
+                inputs.add("rules", b"2");
                 let removed = base.as_ref().is_some_and(|b| {
                     b.contracts.iter().any(|c| definitions.contracts.get(&c.name).is_none())
                 });
-                if removed {
-                    // Whether entries still follow a removed contract, and whether its sunset has come.
-                    inputs.digest("snapshot", &input.snapshot.root());
-                    inputs.add("today", Checker::today(input).to_string().as_bytes());
+                let today = Checker::today(input);
+                if removed || !lifecycle::ending(definitions, today).is_empty() {
+                    // Whether entries still follow a removed or ending contract, and whether its sunset has come.
+                    inputs.digest("snapshot", &input.snapshot.root()).digest("base-snapshot", &base_snapshot);
+                    inputs.digest("views", &definitions.part("views/"));
+                    inputs.add("today", today.to_string().as_bytes());
                 }
             }
             "content-validity" => {
@@ -279,6 +287,8 @@ impl Run<'_> {
                 inputs.digest("redirects", &definitions.part("redirects.toml"));
                 inputs.digest("site", &definitions.part("site/"));
                 if gate == "routes" {
+                    // Raised when this gate judges differently: 2 looks for pages.
+                    inputs.add("rules", b"2");
                     inputs.digest("base", &base_lookup.as_ref().map_or(zero, |l| l.tree().root()));
                     inputs.digest("snapshot", &input.snapshot.root());
                 }
@@ -343,6 +353,9 @@ impl Run<'_> {
                 inputs.digest("base-contracts", &base_contracts).digest("base", &base_snapshot);
                 inputs.digest("snapshot", &input.snapshot.root()).digest("changes", &input.changes.root());
                 inputs.digest("governance", &definitions.part("governance.toml"));
+                if let Some(end) = input.end {
+                    inputs.json("end", end);
+                }
                 for a in input.approvals {
                     inputs.json("approval", &(&a.right, &a.change, &a.by));
                 }
@@ -358,14 +371,16 @@ impl Run<'_> {
                 let compared =
                     Compared::new(&self.config.gates, &c.definitions, c.base.as_deref(), self.history);
                 let used = c.still_used(&compared.removed_types())?;
-                let today = Checker::today(c.input).to_string();
+                let today = Checker::today(c.input);
                 let mut findings = Findings::default();
                 findings.extend(compared.findings(
                     c.input.definition_authors,
                     c.input.approvals,
                     &used,
-                    &today,
+                    &today.to_string(),
                 ));
+                let followers = c.followers(&lifecycle::ending(&c.definitions, today))?;
+                findings.extend(lifecycle::findings(&c.definitions, c.base.as_deref(), &followers, today));
                 let checked = compared.compared();
                 let what = count(checked, "changed contract", "changed contracts");
                 (Work { findings, checked, reused: 0 }, what)
@@ -429,14 +444,25 @@ impl Run<'_> {
         let governance = &c.definitions.governance;
         let mut findings = Findings::default();
         findings.extend(c.definitions.governance_findings.iter().cloned());
-        let changes = c.sensitive_changes()?;
-        let required = approvals::required(&changes, &|key| c.authors(key));
+        let sensitive = c.sensitive()?;
+        let authors = |key: &_| c.authors(key);
+        let changes = &sensitive.changes;
+        let required = approvals::required(changes, &authors);
         for r in &required {
             if let Err(why) = approvals::given(r, c.input.approvals, governance) {
-                findings.extend(approvals::missing(r, &changes, governance, why.as_deref()));
+                findings.extend(approvals::missing(r, changes, governance, why.as_deref()));
             }
         }
-        let what = count(required.len(), "approval needed", "approvals needed");
+        let mut needed = required.len();
+        if let Some(end) = c.input.end {
+            for r in approvals::required_end(end, &sensitive.ending, &authors) {
+                needed += 1;
+                if let Err(why) = approvals::given(&r, c.input.approvals, governance) {
+                    findings.extend([approvals::missing_end(&r, end, governance, why.as_deref())]);
+                }
+            }
+        }
+        let what = count(needed, "approval needed", "approvals needed");
         Ok((Work { findings, checked: changes.len(), reused: 0 }, what))
     }
 

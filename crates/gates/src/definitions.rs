@@ -92,8 +92,10 @@ impl Definitions {
         let (views, view_findings) = Views::parse(files, &contracts);
         let mut view_findings = view_findings;
         let delivered = OnceLock::new();
-        if config.as_ref().is_ok_and(|c| !c.site.feeds.is_empty()) {
-            let parsed = ashlar_delivery::Definitions::parse(files_digest(files), files);
+        // Configuration that cannot be read is a finding of the part it belongs to.
+        if config.as_ref().is_ok_and(|c| !c.site.feeds.is_empty())
+            && let Ok(parsed) = ashlar_delivery::Definitions::parse(files_digest(files), files)
+        {
             let feeds = ashlar_delivery::feed_findings(&parsed).into_iter();
             view_findings
                 .extend(feeds.map(|(what, help)| Finding::error("feed", "ashlar.toml", what).help(help)));
@@ -179,10 +181,15 @@ impl Definitions {
     /// What drafts need to know.
     pub(crate) fn rules(&self) -> Result<Rules, Vec<Finding>> {
         let config = self.config.clone()?;
+        // Delivery refuses a release whose configuration it cannot read.
+        let of_site = self.site.findings.iter().filter(|f| f.code == "site-form");
         let errors: Vec<Finding> = self
             .contract_findings
             .iter()
             .chain(&self.governance_findings)
+            .chain(&self.redirect_findings)
+            .chain(of_site)
+            .chain(&self.tokens.unreadable)
             .filter(|f| f.level == ashlar_model::Level::Error)
             .cloned()
             .collect();
@@ -216,7 +223,7 @@ pub(crate) fn sensitive(contract: &Contract) -> &BTreeMap<String, BTreeSet<Strin
     contract.sensitive_fields()
 }
 
-fn newest<'a>(contracts: &'a ContractSet, type_name: &TypeName) -> Option<&'a Contract> {
+pub(crate) fn newest<'a>(contracts: &'a ContractSet, type_name: &TypeName) -> Option<&'a Contract> {
     let versions = || contracts.iter().filter(|c| c.is_type() && c.name.name == *type_name);
     versions()
         .filter(|c| is_active(c))

@@ -29,6 +29,7 @@ pub use check::{
 };
 pub use checker::Checker;
 pub use error::GateError;
+pub use gate::shared::shared_findings;
 pub use report::{junit, sarif, text};
 pub use site::Site;
 pub use trial::{Trial, TrialFailure, Trials, attempt};

@@ -157,6 +157,7 @@ impl World {
             changes: &changes,
             definition_authors: &BTreeSet::from(["dev".to_owned()]),
             approvals: &self.approvals,
+            end: None,
             waivers: &self.waivers,
             evidence: &evidence,
             now: "2026-06-01T12:00:00Z".parse().unwrap(),

@@ -256,8 +256,14 @@ fn bad_definitions_are_found() {
     let report = [
         check(&[("contracts/broken.v1.json", "{\n \"type\": \n}")]),
         check(&[("contracts/Bad Name.json", "{}")]),
-        check(&[("contracts/remote.v1.json", r#"{"$ref": "https://example.com/x.json"}"#)]),
-        check(&[("contracts/missing.v1.json", r#"{"properties": {"a": {"$ref": "nowhere.v1.json"}}}"#)]),
+        check(&[(
+            "contracts/remote.v1.json",
+            r#"{"x-ashlar": {"owner": "a"}, "$ref": "https://example.com/x.json"}"#,
+        )]),
+        check(&[(
+            "contracts/missing.v1.json",
+            r#"{"x-ashlar": {"owner": "a"}, "properties": {"a": {"$ref": "nowhere.v1.json"}}}"#,
+        )]),
         check(&[("contracts/deep.v1.json", &deep)]),
         check(&[
             ("contracts/page.v1.json", &explode),
@@ -328,4 +334,99 @@ fn no_project_is_an_error_with_a_way_out() {
     let dir = tempfile::tempdir().unwrap();
     let error = check_project(dir.path(), &options()).unwrap_err().to_string();
     assert!(error.contains("ashlar init"), "{error}");
+}
+
+/// Codes and messages of findings with these codes.
+fn told(report: &CheckReport, wanted: &str) -> Vec<String> {
+    let findings = report.gates.iter().flat_map(|g| &g.findings).filter(|f| f.code.starts_with(wanted));
+    findings.map(|f| format!("{:?} {} {}: {}", f.level, f.code, f.place, f.message)).collect()
+}
+
+#[test]
+fn contracts_have_an_owner_unless_governance_says_otherwise() {
+    let nobodys = PLAN.replace(r#""owner": "sales", "#, "");
+    let plan = [("contracts/plan.v1.json", nobodys.as_str())];
+    let message =
+        "contract-owner contracts/plan.v1.json: It names no owner, so nobody answers for its changes.";
+    let dir = project(&plan);
+    assert_eq!(
+        told(&check_project(dir.path(), &options()).unwrap(), "contract-owner"),
+        [format!("Error {message}")]
+    );
+    // What is there already keeps nothing else from being released.
+    let here = project(&[plan[0], ("content/plan/a.en.json", r#"{"name": "A"}"#)]);
+    let against = CheckOptions { against: Some(dir.path().to_owned()), ..options() };
+    let report = check_project(here.path(), &against).unwrap();
+    assert_eq!(told(&report, "contract-owner"), [format!("Warning {message}")]);
+    let governance = ("governance.toml", "[contracts]\nowner_optional = true\n");
+    let free = project(&[plan[0], governance]);
+    assert_eq!(check_project(free.path(), &options()).unwrap().status, ashlar_gates::CheckStatus::Pass);
+}
+
+#[test]
+fn a_sunset_is_told_as_it_nears_and_refuses_new_entries_after_it() {
+    // The first of June is today.
+    let ending = |day: &str, more: &str| {
+        PLAN.replace(r#""status": "active""#, &format!(r#""status": "deprecated", "sunset": "{day}"{more}"#))
+    };
+    let view = ("views/plans.v1.toml", "source = 'plan'\nlookup = 'id'\npath = '/v1/plans/{id}'\n");
+    let old = ("content/plan/a.en.json", r#"{"name": "A"}"#);
+    let report = |plan: &str, files: &[(&str, &str)]| {
+        let base = project(&[view, old, ("contracts/plan.v1.json", plan)]);
+        let here = project(&[&[view, old, ("contracts/plan.v1.json", plan)], files].concat());
+        let options = CheckOptions { against: Some(base.path().to_owned()), ..options() };
+        check_project(here.path(), &options).unwrap()
+    };
+    assert_eq!(
+        told(&report(&ending("2027-12-01", r#", "replaced_by": "page.v1""#), &[]), "contract-"),
+        Vec::<String>::new()
+    );
+    let near = told(&report(&ending("2026-06-13", ""), &[]), "contract-");
+    assert_eq!(near.len(), 2, "{near:?}");
+    assert!(
+        near[0].starts_with("Warning contract-replacement") && near[0].contains("what replaces it"),
+        "{near:?}"
+    );
+    assert!(
+        near[1].starts_with("Warning contract-sunset-near") && near[1].contains("in 12 days"),
+        "{near:?}"
+    );
+    assert!(
+        near[1].contains("1 entry (content/plan/a.en.json:1) and the view plans.v1 still follow it"),
+        "{near:?}"
+    );
+    let past = ending("2026-05-31", r#", "replaced_by": "page.v1""#);
+    let told_past = told(&report(&past, &[]), "contract-");
+    assert!(
+        told_past.len() == 1 && told_past[0].starts_with("Warning contract-sunset-past"),
+        "{told_past:?}"
+    );
+    let new = report(&past, &[("content/plan/b.en.json", r#"{"name": "B"}"#)]);
+    let refused = told(&new, "contract-sunset-new");
+    assert!(refused.len() == 1 && refused[0].starts_with("Error"), "{refused:?}");
+    assert!(refused[0].contains("content/plan/b.en.json:1: The new entry follows plan.v1"), "{refused:?}");
+}
+
+#[test]
+fn a_route_needs_a_page_where_there_is_a_site() {
+    let site = |list: &str| format!("title = 'S'\nhome = '/home'\n{list}");
+    let list = "[[list]]\nroute = '/{locale}/all'\ntype = 'page'\nview = 'pages.v1'\nsort = 'slug'\nlayout = 'list.html'\n";
+    let project = |text: &str| {
+        project(&[
+            ("site/site.toml", text),
+            ("site/layouts/list.html", "<ul></ul>"),
+            ("views/pages.v1.toml", "source = 'page'\nlookup = 'id'\npath = '/v1/pages/{id}'\n"),
+        ])
+    };
+    let code = "route-without-page";
+    let alone = project(&site(""));
+    let found = told(&check_project(alone.path(), &options()).unwrap(), code);
+    assert!(
+        found.len() == 1 && found[0].starts_with("Warning") && found[0].contains("/{slug} and no page"),
+        "{found:?}"
+    );
+    let listed = project(&site(list));
+    let found = told(&check_project(listed.path(), &options()).unwrap(), code);
+    assert!(found.len() == 1 && found[0].starts_with("Error"), "{found:?}");
+    assert!(found[0].contains("and /{locale}/all links to them"), "{found:?}");
 }

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use ashlar_gates::{CheckOptions, check_project};
+use serde_json::{Value, json};
 
 fn write(dir: &Path, path: &str, text: &str) {
     let path = dir.join(path);
@@ -12,15 +13,15 @@ fn write(dir: &Path, path: &str, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-const PAGE: &str = r#"{"type":"object","additionalProperties":false,"required":["slug","hero"],"properties":{"slug":{"type":"string"},
+const PAGE: &str = r#"{"type":"object","x-ashlar":{"owner":"team"},"additionalProperties":false,"required":["slug","hero"],"properties":{"slug":{"type":"string"},
 "note":{"type":"string"},"hero":{"$ref":"hero.v1.json"},
 "sections":{"type":"array","items":{"oneOf":[{"$ref":"hero.v1.json"},{"$ref":"text.v1.json"}]}},
 "author":{"type":"string","x-ashlar":{"ref":["person"]}}}}"#;
-const HERO: &str = r#"{"x-ashlar":{"kind":"block"},"type":"object","additionalProperties":false,"required":["intent","title","cta"],"properties":{
+const HERO: &str = r#"{"x-ashlar":{"owner":"team","kind":"block"},"type":"object","additionalProperties":false,"required":["intent","title","cta"],"properties":{
 "intent":{"const":"hero"},"title":{"type":"string"},"cta":{"type":"object","required":["href"],"properties":{"href":{"type":"string"}}}}}"#;
-const TEXT: &str = r#"{"x-ashlar":{"kind":"block"},"type":"object","additionalProperties":false,"required":["intent"],"properties":{
+const TEXT: &str = r#"{"x-ashlar":{"owner":"team","kind":"block"},"type":"object","additionalProperties":false,"required":["intent"],"properties":{
 "intent":{"const":"text"},"text":{"type":"string"}}}"#;
-const PERSON: &str = r#"{"type":"object","additionalProperties":false,"required":["name"],"properties":{"name":{"type":"string"}}}"#;
+const PERSON: &str = r#"{"type":"object","x-ashlar":{"owner":"team"},"additionalProperties":false,"required":["name"],"properties":{"name":{"type":"string"}}}"#;
 
 fn project(dir: &Path, consumer: &str) {
     for (path, text) in [
@@ -197,6 +198,131 @@ fn pact_files_are_consumer_contracts() {
     );
     write(dir.path(), "consumers/shop.json", "{\n \"consumer\": }");
     assert_eq!(check(), ["consumer-form consumers/shop.json:2:14"]);
+}
+
+#[test]
+fn a_pact_file_gets_the_right_verdict_or_a_plain_word() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), WEB);
+    write(
+        dir.path(),
+        "contracts/page.v1.json",
+        &PAGE.replace(r#""note":"#, r#""count":{"type":"integer"},"rank":{"type":"number"},"code":{"type":"string","pattern":"^[A-Z]{3}$"},"note":"#)
+            .replace(r#"["slug","hero"]"#, r#"["slug","hero","count","rank","code"]"#),
+    );
+    let check = |file: &Value| {
+        write(dir.path(), "consumers/shop.json", &file.to_string());
+        let report =
+            check_project(dir.path(), &CheckOptions { cache: false, ..CheckOptions::default() }).unwrap();
+        let gate = report.gates.iter().find(|g| g.gate == "consumers").unwrap().clone();
+        let short = |place: &str| place.replace("consumers/shop.json", "").trim().to_owned();
+        let told: Vec<String> =
+            gate.findings.iter().map(|f| format!("{} {}: {}", f.code, short(&f.place), f.message)).collect();
+        told
+    };
+    let get = |path: &str, body: Value, rules: Value| {
+        json!({"description": "d", "request": {"method": "GET", "path": path},
+            "response": {"status": 200, "body": body, "matchingRules": {"body": rules}}})
+    };
+    let pact = |interactions: Vec<Value>| json!({"consumer": {"name": "shop"}, "provider": {"name": "content-api"}, "interactions": interactions});
+    let one = |path: &str, body: Value, rules: Value| pact(vec![get(path, body, rules)]);
+    let none = || json!({});
+    // What holds.
+    for fine in [
+        one(
+            "/v1/pages/home",
+            json!({"count": 3, "rank": 1.5, "code": "ABC", "hero": {"cta": {}}}),
+            json!({
+                "$.count": {"matchers": [{"match": "integer"}]},
+                "$.rank": {"matchers": [{"match": "decimal"}]},
+                "$['code']": {"matchers": [{"match": "regex", "regex": "^[A-Z]{3}$"}]},
+            }),
+        ),
+        one(
+            "/v1/entries/page",
+            json!({"items": [{"fields": {"slug": "a"}, "id": "a", "locale": "en"}], "next_cursor": null}),
+            none(),
+        ),
+        one("/v1/entries/page/home", json!({"slug": "home"}), none()),
+        one("/v1/pages/home?locale=en", json!({"count": 3}), json!({"$.count": {"match": "type"}})),
+    ] {
+        assert_eq!(check(&fine), Vec::<String>::new(), "{fine}");
+    }
+    // What does not.
+    let wrong = |file: Value, says: &[&str]| {
+        let told = check(&file).join("\n");
+        assert!(says.iter().all(|s| told.contains(s)), "{file}: {told}");
+    };
+    wrong(
+        one("/v1/pages/home", json!({"rank": 1}), json!({"$.rank": {"matchers": [{"match": "integer"}]}})),
+        &["consumer-broken expects[0] rank", "something else than integer"],
+    );
+    wrong(
+        one(
+            "/v1/pages/home",
+            json!({"slug": "x"}),
+            json!({"$.slug": {"matchers": [{"match": "regex", "regex": "^[a-z]+$"}]}}),
+        ),
+        &["consumer-broken expects[0] slug", "wanted pattern"],
+    );
+    wrong(
+        json!({"consumer": {"name": "shop"}, "interactions": [{"request": {"method": "get", "path": "/v1/pages/home"},
+            "response": {"status": 200, "body": {"hero": {"title": 7}}, "matchingRules": {"$.body.hero.title": {"match": "integer"}}}}]}),
+        &["consumer-broken expects[0] hero.title", "something else than integer"],
+    );
+    // Arrays against objects, at the top and inside, both ways.
+    wrong(
+        one("/v1/pages/home", json!([{"slug": "home"}]), none()),
+        &["expects[0] $", "something else than array"],
+    );
+    wrong(
+        one("/v1/entries/page", json!([{"slug": "a"}]), none()),
+        &["expects[0] $", "something else than array"],
+    );
+    wrong(one("/v1/entries/page", json!({"slug": "a"}), none()), &["expects[0] slug: ", "may be absent"]);
+    wrong(
+        one("/v1/pages/home", json!({"hero": [{"title": "x"}]}), none()),
+        &["expects[0] hero: ", "something else than array"],
+    );
+    wrong(
+        one("/v1/pages/home", json!({"slug": {}}), none()),
+        &["expects[0] slug: ", "something else than object"],
+    );
+    wrong(one("/v1/else/home", json!({}), none()), &["consumer-endpoint-unknown expects[0]"]);
+    // What is not judged is said.
+    let post = json!({"description": "a query", "request": {"method": "POST", "path": "/graphql"}, "response": {"status": 200}});
+    wrong(pact(vec![post.clone()]), &["consumer-empty", "no `GET`"]);
+    wrong(
+        pact(vec![post, get("/v1/pages/home", json!({"slug": "x"}), none())]),
+        &["consumer-not-judged", "interaction 0 (`a query`) is a POST answered with 200"],
+    );
+    let message = json!({"type": "Asynchronous/Messages", "description": "m", "contents": {}});
+    wrong(pact(vec![message]), &["consumer-empty", "only messages"]);
+    wrong(
+        json!({"consumer": {"name": "shop"}, "provider": {"name": "content-api"}, "messages": [{}]}),
+        &["consumer-empty", "only messages"],
+    );
+    wrong(
+        json!({"consumer": {"name": "shop"}, "provider": {"name": "billing"}, "interactions": []}),
+        &["consumer-provider", "for the provider `billing`"],
+    );
+}
+
+#[test]
+fn a_field_of_a_required_included_reference_can_be_relied_on() {
+    let relies = "consumer: c\nexpects:\n  - endpoint: /v1/pages/{slug}\n    must_include: [author.name]\n    types: { author.name: string }\n";
+    assert!(told(relies, &[])[0].contains("`author.name` may be absent"));
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), relies);
+    write(
+        dir.path(),
+        "contracts/page.v1.json",
+        &PAGE.replace(r#"["slug","hero"]"#, r#"["slug","hero","author"]"#),
+    );
+    let report =
+        check_project(dir.path(), &CheckOptions { cache: false, ..CheckOptions::default() }).unwrap();
+    let gate = report.gates.iter().find(|g| g.gate == "consumers").unwrap();
+    assert!(gate.findings.is_empty(), "{:?}", gate.findings);
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl World {
         let ctx = Ctx::new(TenantId::main(), Actor::local("tester")).unwrap();
         let mut files = Files::new();
         files.insert("ashlar.toml", b"name = 'x'\n".to_vec()).unwrap();
-        let note = json!({"type": "object", "properties": {"text": {"type": "string"}}});
+        let note = json!({"type": "object", "x-ashlar": {"owner": "team"}, "properties": {"text": {"type": "string"}}});
         files.insert("contracts/note.v1.json", note.to_string().into_bytes()).unwrap();
         engine.run(&ctx, PushDefinitions { files }).await.unwrap();
         let filter = EventFilter { events: vec!["entry.*".to_owned()], ..EventFilter::default() };

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ashlar_gates::{CheckOptions, check_project, impact};
 
-const PLAN: &str = r#"{"type":"object","x-ashlar":{"version":"1.0.0"},"required":["name"],"properties":{"name":{"type":"string"},"price":{"type":"number"}}}"#;
+const PLAN: &str = r#"{"type":"object","x-ashlar":{"owner":"team","version":"1.0.0"},"required":["name"],"properties":{"name":{"type":"string"},"price":{"type":"number"}}}"#;
 const QUERY: &str = "query Plan($id: ID!) { plan(id: $id) { name price } }\n";
 
 fn project(dir: &Path, files: &[(&str, &str)]) {

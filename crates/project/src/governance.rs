@@ -46,6 +46,8 @@ pub struct Governance {
     pub accepts: Vec<Accept>,
     /// Standing waivers.
     pub waivers: Vec<StandingWaiver>,
+    /// Whether contracts may do without an owner.
+    pub owner_optional: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -55,6 +57,13 @@ struct Raw {
     owners: BTreeMap<String, People>,
     accept: Vec<RawAccept>,
     waiver: Vec<RawWaiver>,
+    contracts: RawContracts,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RawContracts {
+    owner_optional: bool,
 }
 
 #[derive(Deserialize)]
@@ -136,7 +145,7 @@ impl Governance {
             waivers.push(StandingWaiver { gate: w.gate, by: w.by, reason: w.reason, until });
         }
         match findings.is_empty() {
-            true => Ok(Self { approvers, accepts, waivers }),
+            true => Ok(Self { approvers, accepts, waivers, owner_optional: raw.contracts.owner_optional }),
             false => Err(findings),
         }
     }

@@ -19,7 +19,8 @@ use crate::{
     manifest,
 };
 
-/// Reads an exported release and makes it a candidate here: it goes through this installation's gates like any other.
+/// Reads an exported release and makes it a candidate here: it goes through this installation's gates like any other, and
+/// changes nothing else before it is promoted. Definitions that are new here need the right to push.
 pub struct ImportBundle {
     /// The file.
     pub source: Box<dyn Read + Send>,
@@ -96,6 +97,7 @@ impl Action for ImportBundle {
             Ok(staged)
         };
         let staged = scope.heavy(read).await?;
+        may_define(scope, &manifest::read(staged.with_stored(), &staged.manifest())?.definitions).await?;
         let (digest, fresh) = (staged.manifest(), staged.fresh());
         staged.keep().await?;
         let made = make_candidate(scope, digest, self.note).await;
@@ -113,6 +115,22 @@ impl Action for ImportBundle {
             other => other,
         })
     }
+}
+
+/// Definitions that are neither the working ones nor served come with a push at other times, so whoever imports them needs the
+/// right to push.
+async fn may_define(scope: &Scope<'_>, definitions: &Digest) -> Result<(), ReleaseError> {
+    let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
+    let mut rows = conn.rows();
+    if rows.definitions().await?.is_some_and(|working| working.digest == *definitions) {
+        return Ok(());
+    }
+    for at in rows.channels().await? {
+        if rows.release(at.release).await?.is_some_and(|r| r.definitions == *definitions) {
+            return Ok(());
+        }
+    }
+    scope.engine.permit(scope.ctx, Right::Define)
 }
 
 /// Checks that a bundle has everything its manifest names, in a form that can be used. Otherwise the file is to blame.
@@ -212,16 +230,6 @@ async fn make_candidate(
 
     let mut tx = scope.begin().await?;
     let mut rows = tx.rows();
-    if rows.definitions().await?.is_none_or(|d| d.digest != frozen.definitions) {
-        let sequence = rows.next("definitions").await?;
-        rows.insert_definitions(&ashlar_store::sql::DefinitionsRow {
-            sequence,
-            digest: frozen.definitions,
-            author: scope.actor().to_owned(),
-            pushed_at: scope.at.clone(),
-        })
-        .await?;
-    }
     let number = rows.next("candidates").await?;
     let id =
         CandidateId(u32::try_from(number).map_err(|_| ReleaseError::Task("too many candidates".to_owned()))?);

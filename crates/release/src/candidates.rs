@@ -19,7 +19,8 @@ use serde_json::json;
 
 use crate::{
     Action, Approval, Base, CandidateView, ChangeRecord, Engine, Judge, JudgeInput, Judgement, ReleaseError,
-    RequiredApproval, Scope, drafts::no_definitions, engine::Record, modified,
+    RequiredApproval, Scope, drafts::no_definitions, engine::Record, forecast::declared_end,
+    judge::DeclaredEnd, modified,
 };
 
 /// New objects are written out whenever this many bytes have gathered.
@@ -91,19 +92,20 @@ pub struct Waive {
 
 /// Everything a judgement is made from, owned, so that it can move to a thread that may block.
 pub(crate) struct Docket {
-    judge: Arc<dyn Judge>,
-    objects: ashlar_store::TenantObjects,
-    definitions: Arc<Files>,
-    definitions_digest: Digest,
-    snapshot: Tree,
-    base: Option<Base>,
-    history: Vec<Arc<Files>>,
-    changes: Tree,
-    definition_authors: BTreeSet<String>,
-    approvals: Vec<Approval>,
-    waivers: Vec<(String, Waiver)>,
-    evidence: HashMap<(String, Digest), GateReport>,
-    now: jiff::Timestamp,
+    pub judge: Arc<dyn Judge>,
+    pub objects: ashlar_store::TenantObjects,
+    pub definitions: Arc<Files>,
+    pub definitions_digest: Digest,
+    pub snapshot: Tree,
+    pub base: Option<Base>,
+    pub history: Vec<Arc<Files>>,
+    pub changes: Tree,
+    pub definition_authors: BTreeSet<String>,
+    pub approvals: Vec<Approval>,
+    pub end: Option<DeclaredEnd>,
+    pub waivers: Vec<(String, Waiver)>,
+    pub evidence: HashMap<(String, Digest), GateReport>,
+    pub now: jiff::Timestamp,
 }
 
 impl Docket {
@@ -122,6 +124,7 @@ impl Docket {
             changes: &self.changes,
             definition_authors: &self.definition_authors,
             approvals: &self.approvals,
+            end: self.end.as_ref(),
             waivers: &self.waivers,
             evidence: &evidence,
             now: self.now,
@@ -221,6 +224,10 @@ pub(crate) async fn docket(
             }
         }
     }
+    let end = match &frozen.changeset {
+        Some(name) => declared_end(rows, name).await?,
+        None => None,
+    };
     let mut evidence: Vec<GateReport> = rows.recent_evidence(EVIDENCE_MAX).await?;
     if let Some(id) = id {
         evidence.extend(rows.reports(id).await?);
@@ -240,6 +247,7 @@ pub(crate) async fn docket(
             .into_iter()
             .map(|(right, change, by, at)| Approval { right, change, by, at })
             .collect(),
+        end,
         waivers: match id {
             Some(id) => rows.waivers(id).await?,
             None => Vec::new(),
@@ -261,11 +269,21 @@ pub(crate) fn verdict(gates: &[GateReport]) -> CandidateStatus {
     }
 }
 
+/// Which definitions a candidate is frozen with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum With {
+    /// Those that were pushed last.
+    Working,
+    /// Those that are served: what is taken down needs nothing new, and must not wait for a push to pass.
+    Served,
+}
+
 impl CreateCandidate {
     /// Freezes in a read phase: objects are written, nothing in SQL changes.
     pub(crate) async fn freeze(
         &self,
         scope: &Scope<'_>,
+        with: With,
     ) -> Result<(NewCandidate, Option<ReleaseRow>), ReleaseError> {
         let (engine, objects) = (scope.engine, scope.objects());
         let mut conn = engine.db().read(&scope.ctx.tenant).await?;
@@ -281,7 +299,13 @@ impl CreateCandidate {
             Some(head) => Tree::open(&objects, &head.snapshot)?,
             None => Tree::empty(),
         };
-        let pushes = rows.pushes_since(head.as_ref().map(|h| &h.definitions)).await?;
+        let (definitions, pushes) = match (with, &head) {
+            (With::Served, Some(head)) => (head.definitions, Vec::new()),
+            _ => {
+                let pushes = rows.pushes_since(head.as_ref().map(|h| &h.definitions)).await?;
+                (working.digest, pushes)
+            }
+        };
         let mut batch = objects.batch();
         let (mut edits, mut changes) = (BTreeMap::new(), BTreeMap::new());
         let mut last = 0;
@@ -330,7 +354,7 @@ impl CreateCandidate {
         objects.commit(batch).await?;
         let frozen = NewCandidate {
             snapshot: snapshot.root(),
-            definitions: working.digest,
+            definitions,
             changes: changes.root(),
             derived: BTreeMap::new(),
             base: head.as_ref().map(|h| h.id),
@@ -358,10 +382,17 @@ impl Action for CreateCandidate {
     }
 
     async fn act(self, scope: &Scope<'_>) -> Result<CandidateView, ReleaseError> {
+        self.create(scope, With::Working).await
+    }
+}
+
+impl CreateCandidate {
+    /// Freezes, judges and stores.
+    pub(crate) async fn create(&self, scope: &Scope<'_>, with: With) -> Result<CandidateView, ReleaseError> {
         crate::settle::settle(scope.engine, &scope.ctx.tenant).await?;
         // Until the candidate's row names its objects, nothing else does.
         let _hold = scope.objects().hold()?;
-        let (mut frozen, head) = self.freeze(scope).await?;
+        let (mut frozen, head) = self.freeze(scope, with).await?;
         let docket = {
             let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
             docket(scope.engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
@@ -440,6 +471,39 @@ pub(crate) async fn judge_again(
     Ok(judgement.gates)
 }
 
+/// Judges a candidate that is a release already. Its verdicts stay those it became a release with.
+pub(crate) async fn judge_staged(
+    scope: &Scope<'_>,
+    rows: &mut Rows<'_>,
+    row: &CandidateRow,
+    head: Option<&ReleaseRow>,
+) -> Result<Vec<GateReport>, ReleaseError> {
+    let docket = docket(scope.engine, rows, Some(row.id), &row.frozen, head, scope.now).await?;
+    Ok(scope.blocking(move || docket.judge()).await?.gates)
+}
+
+/// As [`judge_again`], also for a candidate that is a release already: an approval or waiver may be what keeps it from the
+/// public channel.
+async fn judge_with(
+    scope: &Scope<'_>,
+    rows: &mut Rows<'_>,
+    row: &mut CandidateRow,
+    head: Option<&ReleaseRow>,
+) -> Result<Vec<GateReport>, ReleaseError> {
+    match row.status {
+        CandidateStatus::Promoted => judge_staged(scope, rows, row, head).await,
+        _ => judge_again(scope, rows, row, head).await,
+    }
+}
+
+/// A candidate that can be approved or waived: it is open, or staged.
+fn check_judged(row: &CandidateRow, head: Option<&ReleaseRow>) -> Result<(), ReleaseError> {
+    match row.status {
+        CandidateStatus::Promoted if row.release != head.map(|h| h.id) => Ok(()),
+        _ => check_open(row),
+    }
+}
+
 #[async_trait]
 impl Action for Rejudge {
     type Output = CandidateView;
@@ -498,13 +562,15 @@ impl Action for Approve {
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let mut row = candidate(&mut rows, self.candidate).await?;
-        check_open(&row)?;
         let head = head_of(&mut rows, &row.frozen.channel.clone()).await?;
+        check_judged(&row, head.as_ref())?;
         let docket =
             docket(scope.engine, &mut rows, Some(row.id), &row.frozen, head.as_ref(), scope.now).await?;
         let required = scope.blocking(move || docket.required()).await?;
         let by = scope.actor();
-        let Some(needed) = required.iter().find(|r| r.right == self.right) else {
+        // One for what changes now, and one for what the changeset declares to end.
+        let needed: Vec<_> = required.iter().filter(|r| r.right == self.right).collect();
+        let Some(first) = needed.first() else {
             let rights: Vec<_> = required.iter().map(|r| r.right.as_str()).collect();
             let help = match rights.is_empty() {
                 true => "it needs no approval at all".to_owned(),
@@ -513,7 +579,7 @@ impl Action for Approve {
             let message = format!("{} needs no approval under `{}`", row.id, self.right);
             return Err(ReleaseError::refused("approval-not-needed", message, help));
         };
-        if needed.authors.contains(by) {
+        if needed.iter().any(|n| n.authors.contains(by)) {
             let message = format!("{by} wrote what is to be approved, and nobody approves their own change");
             let help = "ask somebody else who holds the right";
             return Err(ReleaseError::refused("own-change", message, help));
@@ -527,9 +593,12 @@ impl Action for Approve {
             let help = format!("governance.toml names: {}", names.join(", "));
             return Err(ReleaseError::refused("not-an-approver", message, help));
         }
-        let (change, subjects) = (needed.change, needed.subjects.clone());
-        rows.insert_approval(&self.right, &change, by, &scope.at).await?;
-        let gates = judge_again(scope, &mut rows, &mut row, head.as_ref()).await?;
+        let change = first.change;
+        let subjects: Vec<String> = needed.iter().flat_map(|n| n.subjects.clone()).collect();
+        for needed in &needed {
+            rows.insert_approval(&self.right, &needed.change, by, &scope.at).await?;
+        }
+        let gates = judge_with(scope, &mut rows, &mut row, head.as_ref()).await?;
         let data = json!({"right": self.right, "change": change, "subjects": subjects, "status": row.status.to_string()});
         let by = by.to_owned();
         scope.commit(tx, Record::one("candidate.approved", row.id.to_string(), data)).await?;
@@ -563,7 +632,8 @@ impl Action for Waive {
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let mut row = candidate(&mut rows, self.candidate).await?;
-        check_open(&row)?;
+        let head = head_of(&mut rows, &row.frozen.channel.clone()).await?;
+        check_judged(&row, head.as_ref())?;
         let reports = rows.reports(row.id).await?;
         if !reports.iter().any(|r| r.gate == self.gate) {
             let names: Vec<_> = reports.iter().map(|r| r.gate.as_str()).collect();
@@ -575,8 +645,7 @@ impl Action for Waive {
         }
         let waiver = Waiver { by: scope.actor().to_owned(), reason: reason.to_owned(), at: scope.at.clone() };
         rows.put_waiver(row.id, &self.gate, &waiver).await?;
-        let head = head_of(&mut rows, &row.frozen.channel.clone()).await?;
-        let gates = judge_again(scope, &mut rows, &mut row, head.as_ref()).await?;
+        let gates = judge_with(scope, &mut rows, &mut row, head.as_ref()).await?;
         let data = json!({"gate": self.gate, "reason": reason, "status": row.status.to_string()});
         scope.commit(tx, Record::one("candidate.waived", row.id.to_string(), data)).await?;
         Ok(CandidateView::of(row, gates))

@@ -35,7 +35,8 @@ pub struct RemoveFromChangeset {
     pub keys: Vec<EntryKey>,
 }
 
-/// Says when a changeset is published, and when its entries are taken down again.
+/// Says when a changeset is published, and when its entries are taken down again. Both are tried at once: the answer says
+/// what would refuse them now.
 #[derive(Debug, Clone)]
 pub struct ScheduleChangeset {
     /// The changeset.
@@ -118,6 +119,7 @@ impl Action for CreateChangeset {
             created_at: scope.at.clone(),
             created_by: scope.actor().to_owned(),
             message: String::new(),
+            forecast: String::new(),
         };
         rows.put_changeset(&row).await?;
         scope.commit(tx, Record::one("changeset.created", &row.name, json!({"title": row.title}))).await?;
@@ -231,9 +233,18 @@ impl Action for ScheduleChangeset {
         row.unpublish_at = unpublish_at.map(stamp);
         row.zone = zone;
         row.message = String::new();
+        row.forecast = String::new();
         rows.put_changeset(&row).await?;
         let data = json!({"publish_at": row.publish_at, "unpublish_at": row.unpublish_at, "zone": row.zone});
         scope.commit(tx, Record::one("changeset.scheduled", &row.name, data)).await?;
+        // It is scheduled by now; what cannot be tried here is tried again before its time.
+        match crate::forecast::check(scope, &row.name).await {
+            Ok(Some(forecast)) => row.forecast = forecast,
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(changeset = row.name, %error, "what would refuse a schedule cannot be found out yet");
+            }
+        }
         Ok(ChangesetView::of(row, scope.now, None))
     }
 }

@@ -1,29 +1,44 @@
 //! The engine that runs actions, and what an action is given.
 
 use std::{
+    collections::HashSet,
     fmt::Write as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use ashlar_isolate::Workers;
 use ashlar_model::{Actor, Digest, Files, Right, Rules, TenantId, TraceId};
 use ashlar_store::{
     Objects, Remote, TenantObjects,
-    sql::{AuditRow, Db, EventRow, WriteTx, stamp},
+    sql::{AuditRow, Db, EventRow, SqlError, WriteTx, stamp},
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::broadcast;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::{ChannelState, Judge, ReleaseError, health::Health, secrets::Secrets};
 
 /// Fewer than this many are not dropped for their size.
 const DEFINITIONS_KEPT_MIN: usize = 3;
+/// How long a stop waits for actions that run.
+const ACTIONS_END: Duration = Duration::from_secs(10);
+
+/// How long a stop waits until claims are given back.
+const RELEASE_MAX: Duration = Duration::from_secs(2);
+
+tokio::task_local! {
+    /// Set inside an action: what it runs itself ends with it.
+    static WITHIN: ();
+}
+
 /// How many bytes the files of definitions that are kept may have.
 const DEFINITIONS_BYTES_MAX: usize = 64 << 20;
 /// How many parsed definitions are kept; a tenant needs the working ones and those of a release or two.
@@ -54,9 +69,9 @@ impl Location {
 
 /// One use case. Every door calls the same one.
 #[async_trait]
-pub trait Action: Send + Sized {
+pub trait Action: Send + Sized + 'static {
     /// What it returns when it is done.
-    type Output: Send;
+    type Output: Send + 'static;
     /// Its name in the audit log: `entry.put`.
     const NAME: &'static str;
 
@@ -79,6 +94,8 @@ pub struct Ctx {
     pub actor: Actor,
     /// The trace it belongs to.
     pub trace: TraceId,
+    /// What is held until the last action for this context has ended, such as the tenant's share of a server.
+    pub held: Vec<Arc<dyn std::any::Any + Send + Sync>>,
 }
 
 impl Ctx {
@@ -88,7 +105,7 @@ impl Ctx {
     /// When the system has no randomness.
     pub fn new(tenant: TenantId, actor: Actor) -> Result<Self, ReleaseError> {
         let trace = TraceId::new(&new_id()?).map_err(|e| ReleaseError::Task(e.to_string()))?;
-        Ok(Self { tenant, actor, trace })
+        Ok(Self { tenant, actor, trace, held: Vec::new() })
     }
 }
 
@@ -119,7 +136,14 @@ struct Inner {
     /// Where CPU-heavy work is done; without a pool, on threads that may block.
     workers: OnceLock<Workers>,
     secrets: Secrets,
+    /// Whether webhooks may be sent into the server's own networks, once somebody has said so.
+    sends_inside: OnceLock<bool>,
     health: Health,
+    running: TaskTracker,
+    /// Names this process in claims.
+    owner: String,
+    /// Tenants whose pointers are being repaired in the background.
+    mending: Mutex<HashSet<TenantId>>,
 }
 
 impl Engine {
@@ -166,8 +190,12 @@ impl Engine {
             moves,
             torn: AtomicBool::new(false),
             workers: OnceLock::new(),
+            sends_inside: OnceLock::new(),
             secrets: Secrets::of(&location.sql),
             health: Health::default(),
+            running: TaskTracker::new(),
+            owner: new_id()?,
+            mending: Mutex::default(),
         };
         let engine = Self { inner: Arc::new(inner) };
         engine.seal_stored().await?;
@@ -177,6 +205,16 @@ impl Engine {
     /// Does CPU-heavy work in this pool from now on, where tenants take turns. The first call decides.
     pub fn work_in(&self, workers: Workers) {
         let _ = self.inner.workers.set(workers);
+    }
+
+    /// Says whether webhooks may be sent into the server's own networks; what may not is refused when it is named. The
+    /// first call decides; before it every address is taken, and the sender decides.
+    pub fn send_inside(&self, allowed: bool) {
+        let _ = self.inner.sends_inside.set(allowed);
+    }
+
+    pub(crate) fn sends_inside(&self) -> bool {
+        self.inner.sends_inside.get().copied().unwrap_or(true)
     }
 
     /// Does CPU-heavy work of a tenant when it is its turn. Never call it inside a transaction: waiting for a turn would
@@ -195,7 +233,8 @@ impl Engine {
         }
     }
 
-    /// Runs an action for `ctx`.
+    /// Runs an action for `ctx`. Once it has begun it runs to its end, also when nobody waits for it any more: what follows
+    /// a commit, such as writing a pointer, must not be lost with the connection of a client.
     ///
     /// # Errors
     /// When the actor lacks the right, or the action is refused or could not be done.
@@ -204,9 +243,32 @@ impl Engine {
         if !ctx.actor.may(&right) {
             return Err(ReleaseError::Forbidden { actor: ctx.actor.name.clone(), right });
         }
+        if WITHIN.try_with(|()| ()).is_ok() {
+            return self.act(ctx, action).await;
+        }
+        let (engine, of) = (self.clone(), ctx.clone());
+        let acting = WITHIN.scope((), async move { engine.act(&of, action).await });
+        match self.inner.running.spawn(acting.in_current_span()).await {
+            Ok(done) => done,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(ended) => Err(ReleaseError::Task(ended.to_string())),
+            },
+        }
+    }
+
+    async fn act<A: Action>(&self, ctx: &Ctx, action: A) -> Result<A::Output, ReleaseError> {
         let now = self.now();
         let scope = Scope { engine: self, ctx, now, at: stamp(now), name: A::NAME, action: new_id()? };
-        action.act(&scope).await.inspect_err(|error| self.inner.health.failed(error))
+        let done = action.act(&scope).await;
+        if let Err(error) = &done {
+            self.inner.health.failed(error);
+            // When the connection was lost, nobody knows whether the transaction was committed.
+            if matches!(error, ReleaseError::Sql(SqlError::Engine(_))) {
+                self.mend_soon(&ctx.tenant);
+            }
+        }
+        done
     }
 
     /// Checks that the actor may read what needs `right`.
@@ -222,6 +284,15 @@ impl Engine {
 
     pub(crate) fn health(&self) -> &Health {
         &self.inner.health
+    }
+
+    pub(crate) fn mending(&self) -> std::sync::MutexGuard<'_, HashSet<TenantId>> {
+        self.inner.mending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names this process in claims.
+    pub(crate) fn owner(&self) -> &str {
+        &self.inner.owner
     }
 
     /// The database.
@@ -334,8 +405,18 @@ impl Engine {
         self.inner.definitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes the database.
+    /// Waits for actions that run, and closes the database.
     pub async fn close(&self) {
+        self.inner.running.close();
+        if tokio::time::timeout(ACTIONS_END, self.inner.running.wait()).await.is_err() {
+            tracing::warn!("actions that take long end with the process");
+        }
+        // What this process began and did not end is not for others to take for a crash.
+        match tokio::time::timeout(RELEASE_MAX, self.inner.db.release_claims(&self.inner.owner)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "claims on schedules run out by themselves"),
+            Err(_) => tracing::warn!("claims on schedules run out by themselves"),
+        }
         self.inner.db.close().await;
     }
 }

@@ -1,6 +1,8 @@
 //! Writing many drafts at once.
 
-use ashlar_model::{EntryKey, Fields, Right};
+use std::collections::{BTreeMap, BTreeSet};
+
+use ashlar_model::{EntryId, EntryKey, Fields, Finding, Right, TypeName};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,8 +72,10 @@ impl Action for ImportEntries {
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let ground = Ground::read(scope.engine, &mut rows).await?;
+        let mut entries = self.entries;
+        share(&ground, &mut entries)?;
         let (mut imported, mut by_type) = (Imported::default(), CountsByType::new());
-        for entry in self.entries {
+        for entry in entries {
             let type_name = entry.key.type_name.to_string();
             let write =
                 Write { key: entry.key, major: entry.major, fields: entry.fields, expected_version: None };
@@ -89,5 +93,60 @@ impl Action for ImportEntries {
             scope.commit(tx, Record::one("drafts.imported", self.source, data)).await?;
         }
         Ok(imported)
+    }
+}
+
+/// Locales of an entry in one batch must agree on the fields they share. One that leaves such a field out takes the value of
+/// the others, so that it does not matter which comes last.
+fn share(ground: &Ground, entries: &mut [IncomingEntry]) -> Result<(), ReleaseError> {
+    let shared = |entry: &IncomingEntry| {
+        let rules = match entry.major {
+            Some(major) => ground.rules.of(&entry.key.type_name, major),
+            None => ground.rules.newest(&entry.key.type_name),
+        };
+        rules.map(|r| &r.shared).filter(|shared| !shared.is_empty())
+    };
+    let mut groups: BTreeMap<(TypeName, EntryId), Vec<usize>> = BTreeMap::new();
+    for (at, entry) in entries.iter().enumerate().filter(|(_, e)| shared(e).is_some()) {
+        groups.entry((entry.key.type_name.clone(), entry.key.id.clone())).or_default().push(at);
+    }
+    let mut findings = Vec::new();
+    for group in groups.values().filter(|g| g.len() > 1) {
+        let fields: BTreeSet<String> =
+            group.iter().filter_map(|at| shared(&entries[*at])).flatten().cloned().collect();
+        for field in fields {
+            let has = |at: &&usize| entries[**at].fields.contains_key(&field);
+            let Some(first) = group.iter().find(has).copied() else { continue };
+            let value = entries[first].fields[&field].clone();
+            for at in group {
+                let entry = &entries[*at];
+                match entry.fields.get(&field) {
+                    Some(own) if *own != value => findings.push(
+                        Finding::error(
+                            "shared-field",
+                            format!("{} /{field}", entry.key),
+                            format!(
+                                "All locales of a {} share `{field}`, and it has another value in {}.",
+                                entry.key.type_name, entries[first].key
+                            ),
+                        )
+                        .help("give both the same value, or leave it out of one of them"),
+                    ),
+                    Some(_) => {}
+                    None if shared(&entries[*at]).is_some_and(|s| s.contains(&field)) => {
+                        entries[*at].fields.insert(field.clone(), value.clone());
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+    match findings.len() {
+        0 => Ok(()),
+        n => Err(ReleaseError::Invalid {
+            message: format!("{n} shared fields differ between locales; nothing of the batch was written"),
+            findings,
+            help: "correct them and send the batch again".to_owned(),
+        }),
     }
 }

@@ -68,12 +68,28 @@ pub struct JudgeInput<'a> {
     pub definition_authors: &'a BTreeSet<String>,
     /// Approvals that were given in this tenant for any of the changes at hand.
     pub approvals: &'a [Approval],
+    /// What the changeset of the candidate declares to end.
+    pub end: Option<&'a DeclaredEnd>,
     /// Waivers of this candidate by gate.
     pub waivers: &'a [(String, Waiver)],
     /// Earlier evidence of a gate for these inputs.
     pub evidence: &'a (dyn Fn(&str, &Digest) -> Option<GateReport> + Sync),
     /// When the judgement is made (sunsets and waivers depend on it).
     pub now: Timestamp,
+}
+
+/// What a changeset declares to happen after it is published: its entries are taken down again. Who approves what the
+/// changeset brings approves its end too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredEnd {
+    /// The changeset.
+    pub changeset: String,
+    /// When, in RFC 3339.
+    pub at: String,
+    /// Its entries.
+    pub keys: BTreeSet<EntryKey>,
+    /// The changeset is published: a candidate of it that takes entries down is this end.
+    pub due: bool,
 }
 
 /// What a channel serves when a candidate is judged.

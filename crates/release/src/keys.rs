@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ashlar_model::{Actor, ChannelName, Right, TenantId};
 use ashlar_store::{
-    StoreError,
+    StoreError, TenantObjects,
     sql::{KeyRow, NewKey, stamp},
 };
 use async_trait::async_trait;
@@ -75,6 +75,10 @@ pub struct Access {
 /// The keys of a tenant as an edge knows them: hashes and scopes, no secrets. The pointer object `keys.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRing {
+    /// How often the keys or host names changed. Readers and writers never go back to a lower one, so that a revoked key
+    /// does not return.
+    #[serde(default)]
+    pub sequence: u64,
     /// Keys by their public part.
     pub keys: BTreeMap<String, RingKey>,
     /// Host names that lead to the tenant.
@@ -94,6 +98,8 @@ pub struct RingKey {
 impl KeyRing {
     /// The name of the pointer object.
     pub const POINTER: &'static str = "keys.json";
+    /// The counter of its sequence.
+    const COUNTER: &'static str = "keys";
 
     /// Its keys by their public part, ready to be checked without a database.
     pub fn known(&self, tenant: &TenantId) -> impl Iterator<Item = (String, KnownKey)> {
@@ -172,34 +178,54 @@ impl Engine {
     /// ring that cannot be written is no error: the next round of repairs writes it.
     async fn publish_keys(&self, tenant: &TenantId) {
         let written = async {
-            let body = self.key_ring(tenant).await?;
-            Ok::<_, ReleaseError>(
-                self.tenant_objects(tenant).put_pointer(KeyRing::POINTER, body.into()).await?,
-            )
+            let ring = self.key_ring(tenant).await?;
+            write_ring(&self.tenant_objects(tenant), &ring).await
         };
         if let Err(error) = written.await {
             self.tear();
+            self.mend_soon(tenant);
             tracing::warn!(%tenant, %error, "the keys could not be written for readers; it will be tried again");
         }
     }
 
     /// Writes the key ring of a tenant when it is not what the database says. Says whether it wrote.
     pub(crate) async fn repair_keys(&self, tenant: &TenantId) -> Result<bool, ReleaseError> {
-        let body = self.key_ring(tenant).await?;
         let objects = self.tenant_objects(tenant);
-        match objects.get_pointer(KeyRing::POINTER, None).await {
-            Ok(read) if read.body() == Some(&body) => return Ok(false),
-            Ok(_) | Err(StoreError::Missing { .. }) => {}
+        // The ring first: changes between the two reads make the database newer, never the ring.
+        let written: Option<KeyRing> = match objects.get_pointer(KeyRing::POINTER, None).await {
+            Ok(read) => read.body().and_then(|b| serde_json::from_slice(b).ok()),
+            Err(StoreError::Missing { .. }) => None,
             Err(error) => return Err(error.into()),
+        };
+        let mut ring = self.key_ring(tenant).await?;
+        if written.as_ref() == Some(&ring) {
+            return Ok(false);
         }
-        objects.put_pointer(KeyRing::POINTER, body.into()).await?;
-        Ok(true)
+        if let Some(written) = written.filter(|w| w.sequence >= ring.sequence) {
+            // The ring is of another history, as after a restore of an older database: what the database says gets a
+            // sequence above it.
+            let mut tx = self.db().write(tenant).await?;
+            let mut rows = tx.rows();
+            let counted = rows.counter(KeyRing::COUNTER).await?;
+            if counted <= written.sequence {
+                rows.advance(KeyRing::COUNTER, written.sequence + 1 - counted).await?;
+                tx.commit().await?;
+            }
+            ring = self.key_ring(tenant).await?;
+        }
+        write_ring(&objects, &ring).await
     }
 
-    async fn key_ring(&self, tenant: &TenantId) -> Result<Vec<u8>, ReleaseError> {
-        let rows = self.db().read(tenant).await?.rows().keys().await?;
+    async fn key_ring(&self, tenant: &TenantId) -> Result<KeyRing, ReleaseError> {
+        // The sequence first: keys that change between the two reads are of a later one, never of an earlier.
+        let (sequence, rows) = {
+            let mut conn = self.db().read(tenant).await?;
+            let mut rows = conn.rows();
+            (rows.counter(KeyRing::COUNTER).await?, rows.keys().await?)
+        };
         let hosts = self.db().tenants().await?.into_iter().find(|t| t.tenant == *tenant).map(|t| t.hosts);
-        let ring = KeyRing {
+        Ok(KeyRing {
+            sequence,
             keys: rows
                 .into_iter()
                 .filter(|k| k.revoked_at.is_none())
@@ -215,9 +241,17 @@ impl Engine {
                 })
                 .collect(),
             hosts: hosts.unwrap_or_default(),
-        };
-        serde_json::to_vec(&ring).map_err(|e| ReleaseError::Task(e.to_string()))
+        })
     }
+}
+
+/// Writes a key ring unless one that is as new is there; says whether it wrote.
+async fn write_ring(objects: &TenantObjects, ring: &KeyRing) -> Result<bool, ReleaseError> {
+    let body = serde_json::to_vec(ring).map_err(|e| ReleaseError::Task(e.to_string()))?;
+    let sequence = ring.sequence;
+    let newer =
+        move |now: &[u8]| serde_json::from_slice::<KeyRing>(now).map_or(true, |now| now.sequence < sequence);
+    Ok(objects.advance_pointer(KeyRing::POINTER, body.into(), newer).await?)
 }
 
 #[async_trait]
@@ -325,6 +359,7 @@ impl CreateKey {
         let scopes: Vec<String> = self.scopes.iter().map(ToString::to_string).collect();
         let channel = self.channel.as_ref().map(|c| c.to_string()).unwrap_or_default();
         let mut tx = scope.begin().await?;
+        tx.rows().next(KeyRing::COUNTER).await?;
         tx.rows()
             .insert_key(&NewKey {
                 id: &id,
@@ -370,6 +405,7 @@ impl Action for RevokeKey {
         if !tx.rows().revoke_key(&self.id, &scope.at).await? {
             return Err(ReleaseError::not_found("key in use", &self.id, "`ashlar key list` shows the keys"));
         }
+        tx.rows().next(KeyRing::COUNTER).await?;
         scope.commit(tx, Record::one("key.revoked", &self.id, json!({}))).await?;
         scope.engine.publish_keys(&scope.ctx.tenant).await;
         Ok(())
@@ -417,6 +453,7 @@ impl Action for CreateTenant {
         scope.engine.db().ensure_tenant(&self.tenant, &scope.at).await?;
         let mut hosts = scope.engine.db().write(&self.tenant).await?;
         hosts.rows().set_hosts(&self.hosts).await?;
+        hosts.rows().next(KeyRing::COUNTER).await?;
         hosts.commit().await?;
         let tx = scope.begin().await?;
         let data = json!({"tenant": self.tenant, "hosts": self.hosts});

@@ -15,6 +15,7 @@ mod definitions;
 mod drafts;
 mod engine;
 mod error;
+mod forecast;
 mod gc;
 mod health;
 mod import;
@@ -28,6 +29,7 @@ mod pointers;
 mod preview;
 mod promote;
 mod reads;
+pub mod receivers;
 mod schedule;
 mod secrets;
 mod settle;
@@ -44,9 +46,12 @@ pub use definitions::{PushDefinitions, Pushed};
 pub use drafts::{DeleteEntry, ENTRY_BYTES_MAX, PutEntry, SetUnpublished};
 pub use engine::{Action, ChannelMoved, Ctx, Engine, Location, Scope, new_id};
 pub use error::ReleaseError;
+pub use forecast::{Forecast, Outlook};
 pub use gc::{CollectGarbage, Collected};
 pub use import::{BATCH_MAX, ImportEntries, Imported, IncomingEntry};
-pub use judge::{Approval, Base, Change, ChangeRecord, Judge, JudgeInput, Judgement, RequiredApproval};
+pub use judge::{
+    Approval, Base, Change, ChangeRecord, DeclaredEnd, Judge, JudgeInput, Judgement, RequiredApproval,
+};
 pub use keys::{
     Access, CreateKey, CreatePreview, CreateTenant, CreatedKey, KeyRing, KnownKey, RevokeKey, split_key,
 };

@@ -22,6 +22,15 @@ use crate::{
     promote::{state_of, write_pointer},
 };
 
+/// When pointers that could not be written are tried again, one after the other. Upkeep goes on after that.
+const TRY_AGAIN: [Duration; 5] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
 /// How long a move of a channel waits for the pointer object to be read.
 const READ_MAX: Duration = Duration::from_secs(2);
 
@@ -116,6 +125,25 @@ fn can_be_opened(objects: &TenantObjects, release: &ReleaseRow) -> Result<(), Re
 }
 
 impl Engine {
+    /// Repairs the pointers of a tenant in the background, a few times until it succeeds: a node that only takes requests has
+    /// no upkeep of its own.
+    pub(crate) fn mend_soon(&self, tenant: &TenantId) {
+        if !self.mending().insert(tenant.clone()) {
+            return;
+        }
+        let (engine, tenant) = (self.clone(), tenant.clone());
+        tokio::spawn(async move {
+            for wait in TRY_AGAIN {
+                tokio::time::sleep(wait).await;
+                match engine.repair_pointers(&tenant).await {
+                    Ok(_) => break,
+                    Err(error) => tracing::warn!(%tenant, %error, "pointers cannot be repaired yet"),
+                }
+            }
+            engine.mending().remove(&tenant);
+        });
+    }
+
     /// Writes the pointer objects of a tenant that differ from the database. One that is ahead of it is overruled. One
     /// whose release has objects that are missing stays: what it names can still be served.
     ///

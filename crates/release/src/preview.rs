@@ -40,7 +40,7 @@ impl Action for PreviewDrafts {
         crate::settle::settle(scope.engine, &scope.ctx.tenant).await?;
         let _hold = scope.objects().hold()?;
         let create = CreateCandidate { changeset: self.changeset, note: String::new() };
-        let (frozen, head) = create.freeze(scope).await?;
+        let (frozen, head) = create.freeze(scope, crate::candidates::With::Working).await?;
         let docket = {
             let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
             docket(scope.engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?

@@ -1,11 +1,14 @@
 //! Moving channels: promote and rollback.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ashlar_model::{CandidateId, ChannelName, Digest, GateStatus, ReleaseId, Right};
 use ashlar_store::{
     TenantObjects, Tree,
-    sql::{CandidateRow, CandidateStatus, ChangesetState, ChannelRow, ReleaseRow, Rows, UnsettledRow},
+    sql::{
+        CandidateRow, CandidateStatus, ChangesetState, ChannelRow, DefinitionsRow, ReleaseRow, Rows,
+        UnsettledRow,
+    },
 };
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -14,13 +17,18 @@ use serde_json::json;
 
 use crate::{
     Action, ChannelState, ReleaseError, Scope,
-    candidates::{candidate, head_of, judge_again},
+    candidates::{candidate, head_of, judge_again, judge_staged},
     engine::Record,
     manifest,
+    schedule::Step,
 };
 
+/// How long a move of a channel waits for its pointer object to be written.
+const WRITE_MAX: Duration = Duration::from_secs(10);
+
 /// Makes a release of a candidate, when it is not one yet, and points a channel at it. The exact frozen snapshot is
-/// judged again inside the promoting transaction.
+/// judged again inside the promoting transaction; a candidate that is a release already, such as a staged one, is judged
+/// again when it goes to the public channel.
 #[derive(Debug, Clone)]
 pub struct Promote {
     /// The candidate.
@@ -74,9 +82,12 @@ async fn public_channel(
     scope: &Scope<'_>,
     rows: &mut Rows<'_>,
     asked: Option<ChannelName>,
+    imported: Option<Digest>,
 ) -> Result<(ChannelName, bool), ReleaseError> {
-    let definitions = rows.definitions().await?.ok_or_else(crate::drafts::no_definitions)?;
-    let rules = scope.engine.rules(&scope.ctx.tenant, &definitions.digest).await?;
+    // The first release of an installation may be one from elsewhere.
+    let working = rows.definitions().await?.map(|d| d.digest);
+    let definitions = working.or(imported).ok_or_else(crate::drafts::no_definitions)?;
+    let rules = scope.engine.rules(&scope.ctx.tenant, &definitions).await?;
     let channels = &rules.config.channels;
     let channel = asked.unwrap_or_else(|| channels.public.clone());
     if !channels.names.contains(&channel) {
@@ -128,12 +139,40 @@ impl Action for Promote {
     }
 
     async fn act(self, scope: &Scope<'_>) -> Result<Promoted, ReleaseError> {
+        self.promote(scope, None).await
+    }
+}
+
+/// Promotes as a step of a schedule.
+#[derive(Debug, Clone)]
+pub(crate) struct PromoteStep {
+    pub promote: Promote,
+    pub step: Step,
+}
+
+#[async_trait]
+impl Action for PromoteStep {
+    type Output = Promoted;
+    const NAME: &'static str = "release.promote";
+
+    fn right(&self) -> Right {
+        Right::Release
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<Promoted, ReleaseError> {
+        self.promote.promote(scope, Some(self.step)).await
+    }
+}
+
+impl Promote {
+    async fn promote(self, scope: &Scope<'_>, step: Option<Step>) -> Result<Promoted, ReleaseError> {
         crate::settle::settle(scope.engine, &scope.ctx.tenant).await?;
         let objects = scope.objects();
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
-        let (channel, public) = public_channel(scope, &mut rows, self.channel).await?;
         let mut row = candidate(&mut rows, self.candidate).await?;
+        let (channel, public) =
+            public_channel(scope, &mut rows, self.channel, Some(row.frozen.definitions)).await?;
         match row.status {
             CandidateStatus::Discarded | CandidateStatus::Superseded => {
                 let message = format!("{} is {}", row.id, row.status);
@@ -174,6 +213,11 @@ impl Action for Promote {
             false => head_of(&mut rows, &row.frozen.channel.clone()).await?,
         };
         let (release, gates) = match row.release {
+            Some(release) if public => {
+                // It was judged against what was served when it became a release, which may be long ago.
+                let gates = judge_staged(scope, &mut rows, &row, base_head.as_ref()).await?;
+                (rows.release(release).await?, gates)
+            }
             Some(release) => (rows.release(release).await?, Vec::new()),
             None => {
                 let gates = judge_again(scope, &mut rows, &mut row, base_head.as_ref()).await?;
@@ -234,21 +278,29 @@ impl Action for Promote {
             if from_drafts && row.release.is_none() {
                 let changeset = row.frozen.changeset.as_deref();
                 rows.settle_published(changeset, row.frozen.frozen_at_sequence).await?;
-                if let Some(name) = changeset {
+                // A step of a schedule says itself how the changeset ends.
+                if let Some(name) = changeset.filter(|_| step.is_none()) {
                     publish_changeset(&mut rows, name).await?;
                 }
             } else {
                 unsettle(&mut rows, head.as_ref(), &release, !from_drafts).await?;
             }
+            adopt_definitions(scope, &mut rows, &row, head.as_ref()).await?;
         }
-        let state = move_to(scope, &mut rows, &channel, &release).await?;
+        let finished = match &step {
+            Some(step) => Some(step.finish(&mut rows, release.id).await?),
+            None => None,
+        };
+        let state = move_to(scope, &mut rows, &channel, &release, false).await?;
         let waived: Vec<_> =
             gates.iter().filter(|g| g.status == GateStatus::Waived).map(|g| g.gate.clone()).collect();
         let data = json!({
             "release": release.id, "digest": release.manifest, "channel": channel, "candidate": row.id,
             "from": head.as_ref().map(|h| h.id), "changed": row.frozen.changed, "entries": release.entries, "waived": waived,
         });
-        scope.commit(tx, Record::one("release.promoted", release.id.to_string(), data)).await?;
+        let mut record = Record::one("release.promoted", release.id.to_string(), data);
+        record.events.extend(finished);
+        scope.commit(tx, record).await?;
         publish_pointer(scope, state).await;
         settle_now(scope).await;
         Ok(Promoted {
@@ -259,6 +311,35 @@ impl Action for Promote {
             candidate: row.id,
         })
     }
+}
+
+/// Makes the definitions of a release from elsewhere the working ones, now that they are served. Definitions that were pushed
+/// meanwhile stay, like drafts with changes.
+async fn adopt_definitions(
+    scope: &Scope<'_>,
+    rows: &mut Rows<'_>,
+    row: &CandidateRow,
+    head: Option<&ReleaseRow>,
+) -> Result<(), ReleaseError> {
+    let frozen = &row.frozen;
+    let working = rows.definitions().await?.map(|d| d.digest);
+    if working == Some(frozen.definitions) || working.is_some_and(|w| head.is_none_or(|h| h.definitions != w))
+    {
+        return Ok(());
+    }
+    let from_elsewhere = frozen.frozen_at_sequence == 0
+        && (frozen.changed > 0 || !rows.was_pushed(&frozen.definitions).await?);
+    if !from_elsewhere {
+        return Ok(());
+    }
+    let sequence = rows.next("definitions").await?;
+    let pushed = DefinitionsRow {
+        sequence,
+        digest: frozen.definitions,
+        author: frozen.created_by.clone(),
+        pushed_at: scope.at.clone(),
+    };
+    Ok(rows.insert_definitions(&pushed).await?)
 }
 
 async fn publish_changeset(rows: &mut Rows<'_>, name: &str) -> Result<(), ReleaseError> {
@@ -294,6 +375,7 @@ async fn move_to(
     rows: &mut Rows<'_>,
     channel: &ChannelName,
     release: &ReleaseRow,
+    rolled_back: bool,
 ) -> Result<ChannelState, ReleaseError> {
     let sequence = crate::pointers::next_sequence(scope, rows, channel).await?;
     rows.move_channel(&ChannelRow {
@@ -305,7 +387,11 @@ async fn move_to(
     })
     .await?;
     let trace = Some(scope.ctx.trace.to_string());
-    Ok(ChannelState { trace, ..state_of(channel, release, sequence, &scope.at) })
+    Ok(ChannelState {
+        trace,
+        rolled_back: Some(rolled_back),
+        ..state_of(channel, release, sequence, &scope.at)
+    })
 }
 
 pub(crate) fn state_of(channel: &ChannelName, release: &ReleaseRow, sequence: u64, at: &str) -> ChannelState {
@@ -319,17 +405,42 @@ pub(crate) fn state_of(channel: &ChannelName, release: &ReleaseRow, sequence: u6
         sequence,
         moved_at: at.to_owned(),
         trace: None,
+        rolled_back: None,
     }
 }
+
+/// How long a move waits for other processes that serve from the same directory.
+const NODES_WAIT: Duration = Duration::from_secs(5);
 
 /// Tells readers of this process and writes the pointer object for all others. The transaction has committed by now, so a
 /// pointer that cannot be written is not an error of the action: the next tick writes it again.
 async fn publish_pointer(scope: &Scope<'_>, state: ChannelState) {
     let objects = scope.objects();
     scope.engine.announce(&scope.ctx.tenant, state.clone());
-    if let Err(error) = write_pointer(&objects, &state).await {
-        scope.engine.tear();
-        tracing::warn!(channel = %state.channel, %error, "the channel pointer could not be written; it will be tried again");
+    match tokio::time::timeout(WRITE_MAX, write_pointer(&objects, &state)).await {
+        Ok(Ok(_)) => served_here(&objects, &state).await,
+        failed => {
+            let error = match failed {
+                Ok(Err(error)) => error.to_string(),
+                _ => format!("the object store did not answer within {} seconds", WRITE_MAX.as_secs()),
+            };
+            scope.engine.tear();
+            scope.engine.mend_soon(&scope.ctx.tenant);
+            tracing::warn!(channel = %state.channel, error, "the channel pointer could not be written; it will be tried again");
+        }
+    }
+}
+
+/// Waits until other processes that serve from the same directory answer with what a channel serves now.
+async fn served_here(objects: &TenantObjects, state: &ChannelState) {
+    let heard = objects.await_nodes(&state.channel, state.sequence, NODES_WAIT).await;
+    if heard.refused > 0 {
+        tracing::warn!(channel = %state.channel, release = %state.release, processes = heard.refused,
+            "a process that serves from here cannot open the release and serves what it served before; its log says why");
+    }
+    if heard.silent > 0 {
+        tracing::warn!(channel = %state.channel, release = %state.release, processes = heard.silent,
+            "a process that serves from here has not taken over the release yet");
     }
 }
 
@@ -340,9 +451,17 @@ async fn settle_now(scope: &Scope<'_>) {
     }
 }
 
-pub(crate) async fn write_pointer(objects: &TenantObjects, state: &ChannelState) -> Result<(), ReleaseError> {
+/// Writes the pointer of a move unless one of this or of a later move is there; says whether it wrote.
+pub(crate) async fn write_pointer(
+    objects: &TenantObjects,
+    state: &ChannelState,
+) -> Result<bool, ReleaseError> {
     let body = serde_json::to_vec(state).map_err(|e| ReleaseError::Task(e.to_string()))?;
-    Ok(objects.put_pointer(&ChannelState::pointer(&state.channel), body.into()).await?)
+    let sequence = state.sequence;
+    let newer = move |now: &[u8]| {
+        serde_json::from_slice::<ChannelState>(now).map_or(true, |now| now.sequence < sequence)
+    };
+    Ok(objects.advance_pointer(&ChannelState::pointer(&state.channel), body.into(), newer).await?)
 }
 
 #[async_trait]
@@ -359,7 +478,7 @@ impl Action for Rollback {
         let objects = scope.objects();
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
-        let (channel, public) = public_channel(scope, &mut rows, self.channel).await?;
+        let (channel, public) = public_channel(scope, &mut rows, self.channel, None).await?;
         let release = rows.release(self.release).await?.ok_or_else(|| {
             ReleaseError::not_found("release", self.release, "`ashlar release list` shows what there is")
         })?;
@@ -385,7 +504,7 @@ impl Action for Rollback {
         if public {
             unsettle(&mut rows, Some(&head), &release, false).await?;
         }
-        let state = move_to(scope, &mut rows, &channel, &release).await?;
+        let state = move_to(scope, &mut rows, &channel, &release, true).await?;
         let data = json!({
             "release": release.id, "digest": release.manifest, "channel": channel, "from": head.id,
             "note": self.note.chars().take(2000).collect::<String>(),

@@ -196,6 +196,16 @@ impl Engine {
         Ok(rows.into_iter().map(|r| ChangesetView::of(r, self.now(), None)).collect())
     }
 
+    /// Changesets that have something to do, the earliest first, and those that failed.
+    ///
+    /// # Errors
+    /// When the actor may not read drafts, or the database cannot be read.
+    pub async fn planned_changesets(&self, ctx: &Ctx) -> Result<Vec<ChangesetView>, ReleaseError> {
+        self.permit(ctx, Right::Preview)?;
+        let rows = self.db().read(&ctx.tenant).await?.rows().planned_changesets().await?;
+        Ok(rows.into_iter().map(|r| ChangesetView::of(r, self.now(), None)).collect())
+    }
+
     /// A changeset with its drafts.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ use ashlar_store::sql::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Forecast;
+
 /// A draft.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DraftView {
@@ -127,6 +129,9 @@ pub struct ChangesetView {
     /// The outcome of the last attempt.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// What trying it beforehand said; absent before it is scheduled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// When it was made, RFC 3339.
     pub created_at: String,
     /// Who made it.
@@ -138,17 +143,13 @@ pub struct ChangesetView {
 
 impl ChangesetView {
     pub(crate) fn of(row: ChangesetRow, now: jiff::Timestamp, drafts: Option<Vec<DraftView>>) -> Self {
-        use ashlar_store::sql::ChangesetState as S;
-        let due = match row.state {
-            S::Scheduled => row.publish_at.as_deref(),
-            S::Published => row.unpublish_at.as_deref(),
-            _ => None,
-        };
+        let due = row.due_at();
         let overdue_seconds = due
             .and_then(|d| d.parse::<jiff::Timestamp>().ok())
             .and_then(|d| u64::try_from(now.as_second() - d.as_second()).ok())
             .filter(|s| *s > 0);
         Self {
+            forecast: serde_json::from_str(&row.forecast).ok(),
             changeset: row.name,
             title: row.title,
             state: row.state.to_string(),
@@ -453,6 +454,9 @@ pub struct ChannelState {
     /// The trace of the request that moved it; absent when the pointer was written again later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
+    /// Whether it moved by a rollback; absent when the pointer was written again later, or by an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<bool>,
 }
 
 impl ChannelState {

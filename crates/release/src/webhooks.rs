@@ -9,7 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Action, Ctx, Engine, Page, ReleaseError, Scope, engine::Record, new_id, outbox::PUSHED};
+use crate::{
+    Action, Ctx, Engine, Page, ReleaseError, Scope, engine::Record, new_id, outbox::PUSHED,
+    receivers::refused,
+};
 
 /// The contract of what webhooks are sent, `event.v1`: JSON Schema with the vocabulary of contracts.
 pub const EVENT_SCHEMA: &str = include_str!("../schemas/event.v1.json");
@@ -19,6 +22,45 @@ pub const WEBHOOKS_MAX: usize = 100;
 const ROTATION: SignedDuration = SignedDuration::from_hours(24);
 /// The longest address.
 const URL_BYTES_MAX: usize = 2_000;
+
+/// Every kind of event that a webhook can get: what a move means, and the kinds of the log.
+pub const EVENT_KINDS: [&str; 35] = [
+    "cache.purged",
+    "candidate.approved",
+    "candidate.created",
+    "candidate.discarded",
+    "candidate.judged",
+    "candidate.refused",
+    "candidate.superseded",
+    "candidate.waived",
+    "changeset.cancelled",
+    "changeset.created",
+    "changeset.drafts_added",
+    "changeset.drafts_removed",
+    "changeset.scheduled",
+    "content.migrated",
+    "content.migrated_back",
+    "definition.changed",
+    "draft.deleted",
+    "draft.state_changed",
+    "draft.written",
+    "drafts.imported",
+    "entry.published",
+    "entry.unpublished",
+    "key.created",
+    "key.revoked",
+    "preview.created",
+    "release.imported",
+    "release.promoted",
+    "release.rolled_back",
+    "schedule.failed",
+    "schedule.quarantined",
+    "schedule.ran",
+    "store.collected",
+    "taxonomy.changed",
+    "tenant.created",
+    "webhook.test",
+];
 
 /// Which events a webhook gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,15 +91,22 @@ impl EventFilter {
     }
 
     fn check(&self) -> Result<(), ReleaseError> {
-        let bad = self.events.iter().find(|e| {
-            let word = e.strip_suffix('*').unwrap_or(e);
-            e.len() > 60 || !word.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'.' | b'_' | b'-'))
-        });
-        match bad {
-            Some(bad) => Err(ReleaseError::invalid(
-                format!("`{}` is not a kind of event", bad.chars().take(60).collect::<String>()),
-                "write kinds such as `entry.published`, `release.*` or `*`",
-            )),
+        let sent = |pattern: &str| match pattern.strip_suffix('*') {
+            Some(start) => EVENT_KINDS.iter().any(|kind| kind.starts_with(start)),
+            None => EVENT_KINDS.contains(&pattern),
+        };
+        match self.events.iter().find(|e| !sent(e)) {
+            Some(bad) => {
+                let shown: String = bad.chars().take(60).collect();
+                let group = format!("{}.", shown.split('.').next().unwrap_or_default());
+                let near: Vec<&str> =
+                    EVENT_KINDS.iter().filter(|kind| kind.starts_with(&group)).copied().collect();
+                let help = match near.is_empty() {
+                    true => "write kinds such as `entry.published`, `release.*` or `*`".to_owned(),
+                    false => format!("there are {}", near.join(", ")),
+                };
+                Err(ReleaseError::invalid(format!("no event of the kind `{shown}` is ever sent"), help))
+            }
             None if self.events.is_empty() || self.events.len() > 50 => Err(ReleaseError::invalid(
                 "a webhook wants 1 to 50 kinds of events",
                 "leave `events` out for the usual ones",
@@ -211,7 +260,7 @@ fn new_secret() -> Result<String, ReleaseError> {
     Ok(format!("whsec_{}", STANDARD.encode(bytes)))
 }
 
-fn check_url(url: &str) -> Result<(), ReleaseError> {
+fn check_url(url: &str, inside: bool) -> Result<(), ReleaseError> {
     let help = "write an address such as https://example.com/hooks";
     let parsed = url::Url::parse(url).ok().filter(|u| matches!(u.scheme(), "http" | "https"));
     match parsed {
@@ -219,7 +268,10 @@ fn check_url(url: &str) -> Result<(), ReleaseError> {
             "the address holds a password",
             "receivers know deliveries by their signature; leave the password out",
         )),
-        Some(u) if u.host_str().is_some() && url.len() <= URL_BYTES_MAX => Ok(()),
+        Some(u) if u.host_str().is_some() && url.len() <= URL_BYTES_MAX => match refused(url, inside) {
+            None => Ok(()),
+            Some(why) => Err(ReleaseError::invalid(format!("`{url}` would never be sent to: {why}"), help)),
+        },
         _ => Err(ReleaseError::invalid(
             format!("`{}` is not an address of a receiver", url.chars().take(200).collect::<String>()),
             help,
@@ -261,7 +313,7 @@ impl Action for CreateWebhook {
     }
 
     async fn act(self, scope: &Scope<'_>) -> Result<SecretShown, ReleaseError> {
-        check_url(&self.url)?;
+        check_url(&self.url, scope.engine.sends_inside())?;
         self.filter.check()?;
         let (id, secret) = (format!("wh_{}", &new_id()?[..12]), new_secret()?);
         let sealed = scope.engine.seal(&scope.ctx.tenant, &id, &secret).await?;
@@ -306,7 +358,7 @@ impl Action for UpdateWebhook {
 
     async fn act(self, scope: &Scope<'_>) -> Result<WebhookView, ReleaseError> {
         if let Some(url) = &self.url {
-            check_url(url)?;
+            check_url(url, scope.engine.sends_inside())?;
         }
         if let Some(filter) = &self.filter {
             filter.check()?;
@@ -524,4 +576,27 @@ pub(crate) fn secrets(
 /// Whether events of the log with this kind are sent as they are. A push changes nothing that is read.
 pub(crate) fn passes(filter: &EventFilter, kind: &str) -> bool {
     kind != PUSHED && !kind.starts_with("webhook.") && filter.wants(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Webhooks are refused kinds that are not in the list, so what is recorded has to be in it.
+    #[test]
+    fn every_kind_that_is_recorded_can_be_asked_for() {
+        assert!(EVENT_KINDS.is_sorted());
+        let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+        let mut recorded = 0;
+        for file in std::fs::read_dir(sources).unwrap().flatten().filter(|f| f.path().is_file()) {
+            let text = std::fs::read_to_string(file.path()).unwrap();
+            for part in text.split("Record::one(\"").skip(1) {
+                let kind = part.split('"').next().unwrap();
+                recorded += 1;
+                let known = kind.starts_with("webhook.") || EVENT_KINDS.contains(&kind);
+                assert!(known, "`{kind}` is recorded and missing from EVENT_KINDS");
+            }
+        }
+        assert!(recorded > 20);
+    }
 }

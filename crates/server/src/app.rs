@@ -1,7 +1,7 @@
 //! What all parts of a running server share.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -15,7 +15,7 @@ use ashlar_gates::Trials;
 use ashlar_isolate::Workers;
 use ashlar_model::{ChannelName, Digest, Files, ReleaseId, TenantId};
 use ashlar_release::{Access, ChannelState, Engine, KeyRing, KnownKey, ReleaseError, split_key};
-use ashlar_store::{Objects, TenantObjects};
+use ashlar_store::{Node, Objects, TenantObjects};
 use axum::http::HeaderMap;
 
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,20 @@ const UNKNOWN_KEYS_PER_SECOND: u32 = 100;
 /// Bytes of composed and compressed bodies that are kept.
 const CACHE_BYTES: u64 = 64 << 20;
 
+/// Bytes of tree nodes that stay in memory, unless the environment says otherwise.
+const TREE_BYTES_MAX: usize = 2 << 30;
+const TREE_BYTES: &str = "ASHLAR_TREE_BYTES_MAX";
+/// How often memory of tree nodes is given back at most: nodes that are needed have to be read again.
+const RELIEVE_EVERY: Duration = Duration::from_secs(60);
+
+fn tree_bytes_max() -> usize {
+    let Ok(text) = std::env::var(TREE_BYTES) else { return TREE_BYTES_MAX };
+    text.parse().unwrap_or_else(|_| {
+        tracing::warn!("{TREE_BYTES}={text} is not a number of bytes; {TREE_BYTES_MAX} is used");
+        TREE_BYTES_MAX
+    })
+}
+
 /// A channel with the release it serves.
 #[derive(Clone)]
 pub struct Live {
@@ -64,6 +78,8 @@ pub struct TenantState {
     pub ring: ArcSwap<KeyRing>,
     /// What was released on each channel since this node follows it.
     feeds: Mutex<BTreeMap<ChannelName, Arc<Feed>>>,
+    /// Channels that have a pointer here, whether or not a release names them.
+    pub pointed: ArcSwap<BTreeSet<ChannelName>>,
     /// Channels whose release cannot be opened, with that release.
     broken: Mutex<BTreeMap<ChannelName, ReleaseId>>,
     /// One change of what is served at a time.
@@ -109,6 +125,8 @@ pub struct App {
     /// The engine; an edge has none.
     pub engine: Option<Engine>,
     pub objects: Objects,
+    /// Tells other processes what this one serves; `None` when nothing can be written beside the objects.
+    node: Option<Node>,
     /// Where CPU-heavy work is done; tenants take turns.
     pub workers: Workers,
     /// Definitions are read only after they passed a trial.
@@ -121,6 +139,7 @@ pub struct App {
     pub hosts: ArcSwap<HashMap<String, TenantId>>,
     /// The keys of all rings by their public part.
     rings: ArcSwap<HashMap<String, KnownKey>>,
+    rings_change: Mutex<()>,
     keys: Mutex<Keys>,
     /// How often keys were forgotten.
     forgotten: AtomicU64,
@@ -130,6 +149,10 @@ pub struct App {
     /// Ends streams when the server stops.
     pub streams: CancellationToken,
     previews: Mutex<Vec<(String, Arc<ReleaseView>)>>,
+    /// Bytes of tree nodes that may stay in memory.
+    tree_bytes_max: usize,
+    /// When memory of tree nodes was last given back.
+    relieved: Mutex<Option<Instant>>,
     /// Versions of design tokens.
     pub token_versions: TokenVersions,
 }
@@ -143,9 +166,14 @@ impl App {
         trials: Option<Trials>,
         listeners: (usize, usize),
     ) -> Self {
+        let node = objects.serve_as_node();
+        if let Err(error) = &node {
+            tracing::warn!(%error, "promotions on this machine do not wait for this process");
+        }
         Self {
             engine,
             objects,
+            node: node.ok(),
             workers,
             trials,
             caches: Caches::new(CACHE_BYTES),
@@ -154,12 +182,15 @@ impl App {
             tenants: RwLock::default(),
             hosts: ArcSwap::default(),
             rings: ArcSwap::default(),
+            rings_change: Mutex::default(),
             unknown: Limits::new(UNKNOWN_KEYS_PER_SECOND),
             listeners: Arc::new(Listeners::new(listeners.0, listeners.1)),
             streams: CancellationToken::new(),
             keys: Mutex::default(),
             forgotten: AtomicU64::new(0),
             previews: Mutex::default(),
+            tree_bytes_max: tree_bytes_max(),
+            relieved: Mutex::default(),
             token_versions: TokenVersions::default(),
         }
     }
@@ -227,10 +258,13 @@ impl App {
         self.rings.load().get(id)?.check(secret, jiff::Timestamp::now())
     }
 
-    /// Takes over the keys of a tenant.
+    /// Takes over the keys of a tenant, unless those that are known are newer.
     pub fn set_ring(&self, tenant: &TenantId, ring: KeyRing) {
         let state = self.tenant_or_new(tenant);
-        if **state.ring.load() == ring {
+        // One at a time: a ring that is put in place stays until a newer one comes.
+        let _one = lock(&self.rings_change);
+        let known = state.ring.load();
+        if **known == ring || known.sequence > ring.sequence {
             return;
         }
         state.ring.store(Arc::new(ring));
@@ -325,6 +359,7 @@ impl App {
                 tracing::error!(%tenant, channel = %state.channel, release = %state.release, %error,
                     "a release cannot be opened; what was served before stays");
                 lock(&known.broken).insert(state.channel.clone(), state.release);
+                self.answer_for(tenant, &state, false);
                 return false;
             }
         };
@@ -357,7 +392,15 @@ impl App {
             None => drop(lock(&known.feeds).insert(state.channel.clone(), Arc::new(Feed::new(&state)))),
         }
         tracing::info!(%tenant, channel = %state.channel, release = %state.release, "serving");
+        self.answer_for(tenant, &state, true);
         true
+    }
+
+    /// Tells who moved a channel on this machine what became of it here.
+    fn answer_for(&self, tenant: &TenantId, state: &ChannelState, opened: bool) {
+        if let Some(node) = &self.node {
+            node.serves(tenant, &state.channel, state.sequence, opened);
+        }
     }
 
     /// Reads the definitions of a release, once they have passed a trial, with everything that is made of them.
@@ -369,9 +412,50 @@ impl App {
         if let Some(trials) = &self.trials {
             trials.admit(&files).map_err(|(finding, _)| finding.message)?;
         }
-        let definitions = Definitions::parse(*root, &files);
+        let definitions = Definitions::parse(*root, &files).map_err(|e| e.public())?;
         definitions.warm();
         Ok(Arc::new(definitions))
+    }
+
+    /// Gives back the memory of tree nodes when all together take more than may be: what is served is opened again without
+    /// the nodes that were touched, and those that are read come back one by one.
+    pub fn relieve(&self) {
+        if ashlar_store::tree_bytes() <= self.tree_bytes_max {
+            return;
+        }
+        {
+            let mut last = lock(&self.relieved);
+            if last.is_some_and(|at| at.elapsed() < RELIEVE_EVERY) {
+                return;
+            }
+            *last = Some(Instant::now());
+        }
+        let before = ashlar_store::tree_bytes();
+        lock(&self.previews).clear();
+        let tenants: Vec<_> =
+            self.tenants.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for state in tenants {
+            let _one = lock(&state.applying);
+            let mut next = BTreeMap::clone(&state.channels.load());
+            let mut public = state.public.load_full();
+            for live in next.values_mut() {
+                match live.view.anew() {
+                    Ok(view) => {
+                        if public.as_ref().is_some_and(|public| Arc::ptr_eq(public, &live.view)) {
+                            public = Some(view.clone());
+                        }
+                        live.view = view;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "what is served could not be opened again; it stays")
+                    }
+                }
+            }
+            state.channels.store(Arc::new(next));
+            state.public.store(public);
+        }
+        let after = ashlar_store::tree_bytes();
+        tracing::info!(before, after, max = self.tree_bytes_max, "memory of tree nodes is given back");
     }
 
     /// A release, candidate or draft that was opened for a preview.

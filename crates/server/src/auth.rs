@@ -10,12 +10,12 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     api::Api,
     endpoints::{Operation, Scope},
     front::host_of,
-    places::Place,
     problem::{ApiError, TRACE},
 };
 
@@ -23,11 +23,14 @@ use crate::{
 pub struct Caller {
     /// The engine.
     pub engine: Engine,
-    /// For whom.
+    /// For whom. It holds the tenant's share of the management API until the request is answered and its actions have
+    /// ended.
     pub ctx: Ctx,
-    /// Its tenant's share of the management API, held until the request is answered.
-    _place: Place,
 }
+
+/// A request's place among all that are worked on.
+#[derive(Clone)]
+struct Turn(Arc<OwnedSemaphorePermit>);
 
 /// The key of a request.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -76,7 +79,11 @@ impl FromRequestParts<Arc<Api>> for Caller {
         if let Some(trace) = trace {
             ctx.trace = trace;
         }
-        Ok(Self { engine, ctx, _place: place })
+        ctx.held.push(Arc::new(place));
+        if let Some(turn) = parts.extensions.get::<Turn>() {
+            ctx.held.push(turn.0.clone());
+        }
+        Ok(Self { engine, ctx })
     }
 }
 
@@ -109,7 +116,11 @@ pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Nex
     }
     let answered = async {
         // A request that finds no place within its time is told so like one that takes too long.
-        let _place = api.places.acquire().await;
+        // An action that outlives its request keeps the place.
+        let turn = api.places.clone().acquire_owned().await.ok().map(|turn| Turn(Arc::new(turn)));
+        if let Some(turn) = &turn {
+            request.extensions_mut().insert(turn.clone());
+        }
         next.run(request).await
     };
     let answered = async {

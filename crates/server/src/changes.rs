@@ -121,7 +121,11 @@ fn told(
             }));
         }
     }
-    let kind = if now.0.release > before.0.release { "release.promoted" } else { "release.rolled_back" };
+    // An older pointer does not say how it moved; then a lower number counts as a rollback.
+    let kind = match now.0.rolled_back.unwrap_or(now.0.release < before.0.release) {
+        true => "release.rolled_back",
+        false => "release.promoted",
+    };
     let data = json!({
         "release": now.0.release, "from": before.0.release, "channel": now.0.channel, "at": now.0.moved_at,
         "definitions_changed": before.0.definitions != now.0.definitions,

@@ -82,6 +82,7 @@ async fn apply(app: &Arc<App>, tenant: TenantId, state: ChannelState) -> bool {
 fn channels(app: &App, tenant: &TenantId) -> BTreeSet<ChannelName> {
     let mut names: BTreeSet<ChannelName> = ChannelConfig::default().names.into_iter().collect();
     if let Some(state) = app.tenant(tenant) {
+        names.extend(state.pointed.load().iter().cloned());
         for live in state.channels.load().values() {
             names.extend(live.view.definitions().config.channels.names.iter().cloned());
         }
@@ -182,10 +183,18 @@ async fn scan(app: &Arc<App>, versions: &mut Versions) {
     for tenant in tenants {
         let state = app.tenant_or_new(&tenant);
         heal(app, &tenant).await;
+        let pointed: BTreeSet<ChannelName> = app.objects.tenant(&tenant).pointers_here("channels").collect();
+        if **state.pointed.load() != pointed {
+            state.pointed.store(Arc::new(pointed));
+        }
         follow_ring(app, &tenant, versions).await;
         if app.engine.is_none() {
             hosts.extend(state.ring.load().hosts.iter().map(|h| (normal(h).into_owned(), tenant.clone())));
         }
+    }
+    let relieved = app.clone();
+    if let Err(error) = tokio::task::spawn_blocking(move || relieved.relieve()).await {
+        tracing::error!(%error, "giving memory back ended early");
     }
     if !complete && app.engine.is_some() {
         return;

@@ -41,6 +41,7 @@ pub struct Metrics {
     tick_failures: AtomicU64,
     overdue: AtomicU64,
     quarantined: AtomicU64,
+    at_risk: AtomicU64,
     overdue_seconds_max: AtomicU64,
     purge_failures: AtomicU64,
     webhooks: [AtomicU64; 2],
@@ -112,6 +113,11 @@ impl Metrics {
     /// Scheduled changesets that were quarantined.
     pub fn quarantined(&self, more: u64) {
         self.quarantined.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Schedules that something would refuse.
+    pub fn schedules_at_risk(&self, now: u64) {
+        self.at_risk.store(now, Ordering::Relaxed);
     }
 
     /// Objects that were compared with their digests in the background.
@@ -278,6 +284,12 @@ impl Metrics {
                 "counter",
                 "Scheduled changesets that were given up because the server died while it worked on them.",
                 read(&self.quarantined),
+            ),
+            (
+                "schedules_at_risk",
+                "gauge",
+                "Schedules that gates would refuse, as far as they were tried.",
+                read(&self.at_risk),
             ),
             ("schedules_overdue", "gauge", "Schedules whose time has gone by.", read(&self.overdue)),
             (

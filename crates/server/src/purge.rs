@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ashlar_delivery::{Purge, purge_between};
+use ashlar_delivery::{Purge, purge_between, purge_dates};
 use ashlar_model::{Actor, Digest, TenantId};
 use ashlar_release::{ChannelMoved, ChannelState, Ctx, Engine, RecordPurge, ReleaseError};
 use ashlar_store::StoreError;
@@ -22,23 +22,25 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{app::App, cache_stats::Purged};
 
+mod probe;
+
 /// Keys of one request.
 const KEYS_PER_REQUEST: usize = 200;
+/// Bytes of keys in one request: caches refuse headers of more than 8 KiB.
+const KEY_BYTES_PER_REQUEST: usize = 4_000;
 /// How long a cache may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// The longest wait between tries.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long edges are given to serve a release before caches in front of them ask again.
 const EDGES: Duration = Duration::from_secs(3);
-/// Changed entries that are read through a cache after a purge.
-const PROBES: usize = 3;
 /// How often moves of other processes are looked for.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// How a cache is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wire {
-    /// `BAN /` with `X-Ban-Keys: a|b`, for the VCL in the documentation.
+    /// `BAN /` with `X-Ban-Keys: a|b` or `X-Ban-All: 1`, for the VCL in the documentation.
     Varnish,
     /// `PURGE /` with `Surrogate-Key: a b`.
     Http,
@@ -93,6 +95,9 @@ struct Told {
     sequence: u64,
     snapshot: Digest,
     definitions: Digest,
+    /// The root of the dates of its entries.
+    #[serde(default)]
+    modified: Option<Digest>,
 }
 
 /// Why a cache could not be told.
@@ -191,9 +196,12 @@ async fn tell(
         Some(before) => {
             let (objects, state) = (objects.clone(), now.clone());
             let known = app.tenant(tenant).and_then(|t| t.channels.load().get(&now.channel).cloned());
+            let modified = modified(&now);
             tokio::task::spawn_blocking(move || match known {
                 Some(live) => {
-                    purge_between(&objects, live.view.definitions(), &before.snapshot, &state.snapshot)
+                    let definitions = live.view.definitions();
+                    let purge = purge_between(&objects, definitions, &before.snapshot, &state.snapshot)?;
+                    purge_dates(&objects, purge, before.modified.as_ref(), modified.as_ref())
                 }
                 None => Ok(Purge::Everything),
             })
@@ -204,7 +212,7 @@ async fn tell(
     let keys = match &purge {
         Purge::Nothing => 0,
         Purge::Keys(keys) => {
-            for some in keys.chunks(KEYS_PER_REQUEST) {
+            for some in batches(keys) {
                 send(client, target, Some(some), &now).await?;
             }
             keys.len()
@@ -215,7 +223,12 @@ async fn tell(
         }
     };
     let ms = started.elapsed().as_secs_f64() * 1000.0;
-    let told = Told { sequence: now.sequence, snapshot: now.snapshot, definitions: now.definitions };
+    // Before the purge is on record: a cache that answers 200 and forgets nothing was not purged.
+    if target.wire == Wire::Varnish {
+        probe::look(app, client, target, tenant, &now, &purge, started).await?;
+    }
+    let (snapshot, definitions, modified) = (now.snapshot, now.definitions, modified(&now));
+    let told = Told { sequence: now.sequence, snapshot, definitions, modified };
     let data = json!({
         "target": target.to_string(), "release": now.release, "channel": now.channel, "keys": keys,
         "everything": matches!(purge, Purge::Everything), "ms": ms,
@@ -235,53 +248,28 @@ async fn tell(
     let everything = matches!(purge, Purge::Everything);
     let purged = Purged { keys, everything, ms: since, release: now.release.to_string() };
     app.cache_stats.purged(tenant, &target.to_string(), purged);
-    if let (Wire::Varnish, Purge::Keys(keys)) = (target.wire, &purge) {
-        probe(app, client, target, tenant, &now, keys).await;
-    }
     tracing::info!(%tenant, %target, keys, ms, "a cache is purged");
     Ok(())
 }
 
-/// Reads some of the changed entries through the cache, and counts what comes out as it was before.
-async fn probe(
-    app: &App,
-    client: &reqwest::Client,
-    target: &PurgeTarget,
-    tenant: &TenantId,
-    now: &ChannelState,
-    keys: &[String],
-) {
-    let Some(state) = app.tenant(tenant) else { return };
-    let live = state.channels.load().get(&now.channel).cloned();
-    let Some(live) = live.filter(|l| l.state.sequence == now.sequence) else { return };
-    let host = state.ring.load().hosts.first().cloned();
-    let entries = keys.iter().filter_map(|key| {
-        let mut parts = key.splitn(3, ':');
-        Some(ashlar_model::EntryKey {
-            type_name: ashlar_model::TypeName::new(parts.next()?).ok()?,
-            id: ashlar_model::EntryId::new(parts.next()?).ok()?,
-            locale: ashlar_model::Locale::new(parts.next()?).ok()?,
-        })
-    });
-    for key in entries.take(PROBES) {
-        let Ok(Some(record)) = live.view.record(&key) else { continue };
-        let path = format!("{}/v1/entries/{}/{}?locale={}", target.url, key.type_name, key.id, key.locale);
-        let mut request = client.get(path);
-        if let Some(host) = &host {
-            request = request.header("host", host);
-        }
-        let Ok(response) = request.send().await else { continue };
-        let etag = response.headers().get("etag").and_then(|v| v.to_str().ok()).unwrap_or_default();
-        // A newer move may have come in between; then nothing is proved.
-        let moved = state.channels.load().get(&now.channel).is_none_or(|l| l.state.sequence != now.sequence);
-        if response.status().is_success() && !moved {
-            let stale = !etag.contains(&record.digest.to_string());
-            if stale {
-                tracing::warn!(%tenant, %target, %key, "a cache serves what was purged");
-            }
-            app.cache_stats.probed(tenant, &target.to_string(), stale);
-        }
-    }
+fn modified(state: &ChannelState) -> Option<Digest> {
+    state.derived.get(ashlar_model::MODIFIED).copied()
+}
+
+/// Keys in pieces that fit into the header of one request.
+fn batches(keys: &[String]) -> impl Iterator<Item = &[String]> {
+    let mut rest = keys;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fit = |key: &&String| {
+            bytes += key.len() + 1;
+            bytes <= KEY_BYTES_PER_REQUEST
+        };
+        let fitting = rest.iter().take(KEYS_PER_REQUEST).take_while(fit).count();
+        let (piece, after) = rest.split_at(fitting.max(1).min(rest.len()));
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// Waits until a cache that asks again gets what is new: this node at once, edges after they have looked.
@@ -318,7 +306,10 @@ async fn send(
         (Wire::Varnish, Some(keys)) => {
             client.request(method(b"BAN"), url).header("x-ban-keys", keys.join("|").replace('.', "\\."))
         }
-        (Wire::Varnish, None) => client.request(method(b"BAN"), url).header("x-ban-keys", "[^ ]+"),
+        // The keys are for a VCL that does not know `X-Ban-All`. They contain no space: Varnish would end the pattern there.
+        (Wire::Varnish, None) => {
+            client.request(method(b"BAN"), url).header("x-ban-all", "1").header("x-ban-keys", "\\S+")
+        }
         (Wire::Http, Some(keys)) => {
             client.request(method(b"PURGE"), url).header("surrogate-key", keys.join(" "))
         }
@@ -343,8 +334,34 @@ async fn send(
         _ => request,
     };
     let response = request.send().await.map_err(|e| PurgeError::Cache(e.to_string()))?;
-    match response.status().is_success() {
-        true => Ok(()),
-        false => Err(PurgeError::Cache(format!("{url} answered {}", response.status()))),
+    if response.status().is_success() {
+        return Ok(());
+    }
+    // Varnish says in the reason why a ban was refused.
+    let reason = response.extensions().get::<hyper::ext::ReasonPhrase>();
+    let reason = reason.map(|r| String::from_utf8_lossy(r.as_bytes()).into_owned());
+    let status = match reason {
+        Some(reason) => format!("{} {reason}", response.status().as_u16()),
+        None => response.status().to_string(),
+    };
+    Err(PurgeError::Cache(format!("{url} answered {status}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_go_in_pieces_that_fit_into_a_header() {
+        let keys: Vec<String> = (0..1_000).map(|n| format!("page:{}{n}:en", "x".repeat(n % 90))).collect();
+        let pieces: Vec<&[String]> = batches(&keys).collect();
+        assert_eq!(pieces.concat(), keys);
+        assert!(
+            pieces.iter().all(|p| p.len() <= KEYS_PER_REQUEST && p.join("|").len() <= KEY_BYTES_PER_REQUEST)
+        );
+        assert!(pieces.len() < 40);
+        let long = vec!["y".repeat(9_000)];
+        assert_eq!(batches(&long).count(), 1);
+        assert_eq!(batches(&[]).count(), 0);
     }
 }

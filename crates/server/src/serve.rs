@@ -112,6 +112,7 @@ pub async fn serve(
     ));
     if let Some(engine) = &options.engine {
         engine.work_in(options.workers);
+        engine.send_inside(options.config.webhooks_to_private);
     }
     let versions = follow::start(&app).await;
     let stop = CancellationToken::new();
@@ -140,7 +141,7 @@ pub async fn serve(
             app: app.clone(),
             limits: Limits::new(options.config.requests_per_second_max),
             body_bytes_max: options.config.body_bytes_max,
-            places: Semaphore::new(API_REQUESTS_MAX),
+            places: Arc::new(Semaphore::new(API_REQUESTS_MAX)),
             shares: Places::default(),
             upload_bytes_max: options.config.upload_bytes_max,
             request_max: Duration::from_secs(options.config.request_seconds_max.max(1)),
@@ -233,8 +234,14 @@ async fn work(app: Arc<App>, engine: Engine, scrub_bytes: u64, stop: Cancellatio
                 for (tenant, why) in &tick.unread {
                     tracing::error!(%tenant, why, "schedules of a tenant cannot be run");
                 }
+                for changeset in &tick.at_risk {
+                    tracing::warn!(changeset, "gates would refuse a schedule whose time is near");
+                }
+                for (tenant, why) in &tick.unrepaired {
+                    tracing::error!(%tenant, why, "pointers or drafts of a tenant cannot be repaired");
+                }
                 app.metrics.quarantined(tick.quarantined as u64);
-                !tick.unread.is_empty()
+                !tick.unread.is_empty() || !tick.unrepaired.is_empty()
             }
             Err(error) => {
                 tracing::error!(%error, "schedules cannot be looked at");
@@ -242,8 +249,13 @@ async fn work(app: Arc<App>, engine: Engine, scrub_bytes: u64, stop: Cancellatio
                 true
             }
         };
-        match overdue(&engine).await {
-            Ok(found) => late = found,
+        match engine.schedule_counts().await {
+            Ok(found) => {
+                let oldest = found.oldest.and_then(|at| at.parse::<jiff::Timestamp>().ok());
+                let seconds = oldest.map_or(0, |at| engine.now().as_second() - at.as_second());
+                late = (found.overdue, u64::try_from(seconds).unwrap_or(0));
+                app.metrics.schedules_at_risk(found.at_risk);
+            }
             Err(error) => tracing::warn!(%error, "overdue schedules cannot be counted; the last count stays"),
         }
         app.metrics.ticked(failed, late.0, late.1);
@@ -256,19 +268,4 @@ async fn work(app: Arc<App>, engine: Engine, scrub_bytes: u64, stop: Cancellatio
             }
         }
     }
-}
-
-async fn overdue(engine: &Engine) -> Result<(u64, u64), ashlar_release::ReleaseError> {
-    let (mut count, mut latest) = (0, 0);
-    let now = ashlar_store::sql::stamp(engine.now());
-    for tenant in engine.db().tenants_with_due_changesets(&now).await? {
-        let ctx = ashlar_release::Ctx::new(tenant, ashlar_model::Actor::local("metrics"))?;
-        for changeset in engine.changesets(&ctx).await? {
-            if let Some(seconds) = changeset.overdue_seconds {
-                count += 1;
-                latest = latest.max(seconds);
-            }
-        }
-    }
-    Ok((count, latest))
 }

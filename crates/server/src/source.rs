@@ -223,9 +223,7 @@ impl Source for Releases {
         let access = caller.key.and_then(|key| self.0.ring_key(key));
         if path == GRAPHQL {
             // Whether an old document may go is asked of everybody who sends it, with a key or without.
-            let id = query.and_then(|q| q.split('&').find_map(|p| p.strip_prefix("documentId=")));
-            let id = id.map(|id| id.trim_start_matches("sha256:").trim_start_matches("sha256%3A"));
-            let Some(file) = id.and_then(|id| release.definitions().graph().file_of(id)) else { return };
+            let Some(file) = query.and_then(|q| release.definitions().graph().file_asked(q)) else { return };
             let (tenant, who) = match &access {
                 Some(access) => (access.tenant.clone(), access.actor.name.as_str()),
                 None => (self.0.tenant_of_host(caller.host), "(no key)"),

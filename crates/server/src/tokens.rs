@@ -3,16 +3,11 @@
 //! A version is a release whose tokens differ from those of the release before it, by number. So versions only grow: what
 //! was installed once can be installed again, whatever channels point at.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use ashlar_model::{Actor, ChannelName, Digest, Files, ReleaseId, Right, TenantId};
+use ashlar_model::{Actor, ChannelName, Digest, ReleaseId, Right, TenantId};
 use ashlar_release::Ctx;
-use ashlar_tokens::{
-    Config, Diff, Note, OutputFile, Package, TokenSet, Version, build, changelog, diff, pack,
-};
+use ashlar_tokens::Version;
 use axum::{
     Json, Router,
     extract::{Path, Request, State},
@@ -31,43 +26,17 @@ use crate::{
     problem::ApiError,
 };
 
+mod history;
+
+pub use history::TokenVersions;
+use history::{Incoming, Made, TokenRelease, is_of_tokens};
+
+/// Releases that are taken in at a time.
+const RELEASES_PER_PIECE: usize = 100;
 /// The most versions that are listed, the newest.
 const VERSIONS_MAX: usize = 500;
 /// The most releases that are looked at.
 const RELEASES_MAX: usize = 20_000;
-
-/// The tokens of one version.
-pub struct TokenRelease {
-    release: ReleaseId,
-    version: Version,
-    files: Vec<OutputFile>,
-    package: Package,
-    created_at: String,
-}
-
-/// What is known of the versions of a tenant, from its first release up to one.
-#[derive(Default)]
-struct History {
-    /// The newest release that is in it.
-    upto: u32,
-    /// The version of every release that has tokens.
-    of_release: BTreeMap<u32, usize>,
-    versions: Vec<Arc<TokenRelease>>,
-    /// What the next version is compared with.
-    last: Option<Last>,
-}
-
-struct Last {
-    files: BTreeMap<String, Digest>,
-    resolved: ashlar_tokens::Resolved,
-    notes: Vec<Note>,
-    changelog: String,
-    version: Version,
-}
-
-/// Versions by tenant, kept because releases do not change.
-#[derive(Default)]
-pub struct TokenVersions(Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<History>>>>);
 
 /// Token artifacts and the registry.
 pub fn table() -> Table<Arc<App>> {
@@ -167,6 +136,7 @@ async fn caller(app: &App, headers: &HeaderMap) -> Result<(TenantId, bool, Strin
 
 /// Versions that a caller may see, oldest first, with what each channel serves.
 struct Seen {
+    tenant: TenantId,
     versions: Vec<Arc<TokenRelease>>,
     tags: BTreeMap<String, Version>,
 }
@@ -201,18 +171,15 @@ async fn seen(app: &App, headers: &HeaderMap) -> Result<Seen, ApiError> {
             "ask a node that has the database",
         ));
     };
-    let history = {
-        let mut all = app.token_versions.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry(tenant.clone()).or_default().clone()
-    };
-    let mut history = history.lock().await;
+    let history = app.token_versions.of(&tenant);
+    let upto = history.seen().upto();
     let ctx = Ctx::new(tenant.clone(), Actor::local("tokens"))?;
     let mut newer = Vec::new();
     let mut cursor: Option<String> = None;
     'pages: loop {
         let page = engine.releases(&ctx, cursor.as_deref()).await?;
         for release in page.items {
-            if release.release.0 <= history.upto || newer.len() >= RELEASES_MAX {
+            if release.release.0 <= upto || newer.len() >= RELEASES_MAX {
                 break 'pages;
             }
             newer.push(release);
@@ -222,21 +189,30 @@ async fn seen(app: &App, headers: &HeaderMap) -> Result<Seen, ApiError> {
             None => break,
         }
     }
-    for release in newer.into_iter().rev() {
-        let manifest = engine.manifest(&ctx, release.release).await?;
-        let objects = app.objects.tenant(&tenant);
-        let number = release.release.0;
-        let mut taken = std::mem::take(&mut *history);
+    newer.reverse();
+    // Piece by piece: what is taken in stays, also when this request goes away.
+    for piece in newer.chunks(RELEASES_PER_PIECE) {
+        let mut incoming = Vec::with_capacity(piece.len());
+        for release in piece {
+            let manifest = engine.manifest(&ctx, release.release).await?;
+            let inputs = manifest.files.into_iter().filter(|(path, _)| is_of_tokens(path)).collect();
+            incoming.push(Incoming {
+                release: release.release,
+                created_at: release.created_at.clone(),
+                inputs,
+            });
+        }
+        let (history, objects) = (history.clone(), app.objects.tenant(&tenant));
         let done = tokio::task::spawn_blocking(move || {
             let read =
                 |digest: &Digest| objects.get(digest).map(|bytes| bytes.to_vec()).map_err(|e| e.public());
-            let outcome = taken.add(release.release, &release.created_at, &manifest.files, &read);
-            (taken, outcome)
+            history.extend(incoming, &read)
         });
-        let (taken, outcome) = done.await.map_err(|e| ApiError::new(500, "internal", e.to_string(), ""))?;
-        *history = taken;
+        let outcome = done.await.map_err(|e| ApiError::new(500, "internal", e.to_string(), ""))?;
         outcome.map_err(|why| ApiError::new(503, "storage", why, "try again"))?;
-        history.upto = number;
+    }
+    if !newer.is_empty() {
+        app.token_versions.sweep(&tenant);
     }
     let state = app.tenant(&tenant);
     let channels = state.as_ref().map(|s| s.channels.load_full());
@@ -245,85 +221,53 @@ async fn seen(app: &App, headers: &HeaderMap) -> Result<Seen, ApiError> {
         .and_then(|s| s.public.load_full())
         .map(|v| v.definitions().config.channels.public.clone())
         .unwrap_or_else(|| ashlar_model::ChannelConfig::default().public);
-    let mut tags = BTreeMap::new();
+    let (mut tags, mut unreadable) = (BTreeMap::new(), BTreeMap::new());
     let mut public_number = 0;
+    let known = history.seen();
     for (channel, live) in channels.iter().flat_map(|c| c.iter()) {
         let number = live.state.release.0;
-        let Some(version) = history.of_release.get(&number).map(|at| history.versions[*at].version) else {
-            continue;
-        };
+        let mut names = vec![channel.to_string()];
         if *channel == public {
             public_number = number;
-            tags.insert("latest".to_owned(), version);
+            names.push("latest".to_owned());
+        } else if !sees_all {
+            continue;
         }
-        if sees_all || *channel == public {
-            tags.insert(channel.to_string(), version);
+        match (known.version_of(number), known.unreadable(number)) {
+            (Some(version), _) => tags.extend(names.into_iter().map(|n| (n, version))),
+            (None, Some(why)) => unreadable.extend(names.into_iter().map(|n| (n, why.to_owned()))),
+            (None, None) => {}
         }
     }
     let visible = |v: &&Arc<TokenRelease>| sees_all || v.release.0 <= public_number;
-    let versions: Vec<_> = history.versions.iter().filter(visible).cloned().collect();
+    let versions: Vec<_> = known.versions().filter(visible).cloned().collect();
     let skip = versions.len().saturating_sub(VERSIONS_MAX);
-    Ok(Seen { versions: versions.into_iter().skip(skip).collect(), tags })
+    if let Some((tag, why)) = unreadable.into_iter().next() {
+        return Err(ApiError::new(
+            503,
+            "unreadable-tokens",
+            format!("the tokens of `{tag}` cannot be read: {why}"),
+            "correct the file and release it, or roll back",
+        ));
+    }
+    Ok(Seen { tenant, versions: versions.into_iter().skip(skip).collect(), tags })
 }
 
-impl History {
-    /// Takes the next release in. Tokens that cannot be read make no version: a gate let them pass with a waiver.
-    fn add(
-        &mut self,
-        release: ReleaseId,
-        created_at: &str,
-        files: &BTreeMap<String, Digest>,
-        read: &dyn Fn(&Digest) -> Result<Vec<u8>, String>,
-    ) -> Result<(), String> {
-        let of_tokens: BTreeMap<String, Digest> = files
-            .iter()
-            .filter(|(path, _)| path.starts_with("tokens/") || *path == "tokens.toml")
-            .map(|(path, digest)| (path.clone(), *digest))
-            .collect();
-        if of_tokens.is_empty() {
-            return Ok(());
-        }
-        if self.last.as_ref().is_some_and(|l| l.files == of_tokens) {
-            self.of_release.insert(release.0, self.versions.len() - 1);
-            return Ok(());
-        }
-        let mut project = Files::new();
-        for (path, digest) in &of_tokens {
-            project.insert(path, read(digest)?).map_err(|e| e.to_string())?;
-        }
-        let Some(set) = TokenSet::of_project(&project) else { return Ok(()) };
-        let config = Config::of_project(&project).unwrap_or_default();
-        let notes: Vec<Note> = project
-            .iter()
-            .filter(|(path, _)| path.starts_with("tokens/changes/"))
-            .filter_map(|(path, bytes)| Note::parse(path, &String::from_utf8_lossy(bytes)).ok())
-            .collect();
-        let (resolved, set, _) = set.resolve();
-        let (version, difference, fresh) = match &self.last {
-            None => {
-                (Version::parse(&config.version).unwrap_or(Version(1, 0, 0)), Diff::default(), notes.clone())
-            }
-            Some(last) => {
-                let difference = diff(&last.resolved, &resolved, &config.tolerance);
-                let fresh: Vec<Note> = notes.iter().filter(|n| !last.notes.contains(n)).cloned().collect();
-                let said = fresh.iter().map(|n| n.bump).max().unwrap_or_default();
-                // Files that differ and say nothing new (a comment, the order of names) are a patch.
-                let bump = difference.verdict.max(said).max(ashlar_tokens::Bump::Patch);
-                (last.version.bumped(bump), difference, fresh)
-            }
-        };
-        let part = changelog(version, &fresh, &difference);
-        let before = self.last.as_ref().map(|l| l.changelog.as_str()).unwrap_or_default();
-        let changelog = format!("{part}{before}");
-        let (built, _) = build(&resolved, &set, &config.outputs(), &config.options(&resolved));
-        let package = pack(&config, version, &built, &format!("# Changelog\n\n{changelog}"))
-            .map_err(|e| e.to_string())?;
-        let created_at = created_at.to_owned();
-        self.versions.push(Arc::new(TokenRelease { release, version, files: built, package, created_at }));
-        self.of_release.insert(release.0, self.versions.len() - 1);
-        self.last = Some(Last { files: of_tokens, resolved, notes, changelog, version });
-        Ok(())
+/// The bytes of a version: at hand, or made again.
+async fn made(app: &App, seen: &Seen, version: &Arc<TokenRelease>) -> Result<Arc<Made>, ApiError> {
+    if let Some(made) = app.token_versions.at_hand(version) {
+        return Ok(made);
     }
+    let history = app.token_versions.of(&seen.tenant);
+    let recipe = history.seen().recipe(version);
+    let objects = app.objects.tenant(&seen.tenant);
+    let work = move || {
+        recipe.make(&|digest| objects.get(digest).map(|bytes| bytes.to_vec()).map_err(|e| e.public()))
+    };
+    let made = app.workers.run(&seen.tenant, work).await?;
+    let made = Arc::new(made.map_err(|why| ApiError::new(503, "storage", why, "try again"))?);
+    app.token_versions.keep(version, &made);
+    Ok(made)
 }
 
 async fn sets(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
@@ -337,10 +281,10 @@ async fn sets(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respons
         created_at: v.created_at.clone(),
     });
     let set = TokenSetView {
-        name: latest.package.name.clone(),
+        name: latest.name.clone(),
         tags: seen.tags.iter().map(|(t, v)| (t.clone(), v.to_string())).collect(),
         versions: versions.collect(),
-        files: latest.files.iter().map(|f| f.path.to_owned()).collect(),
+        files: latest.files.iter().map(|f| (*f).to_owned()).collect(),
     };
     Ok(Json(TokenSets { sets: vec![set] }).into_response())
 }
@@ -360,7 +304,7 @@ async fn artifact(
     let (set, file) = rest.rsplit_once('/').ok_or_else(form)?;
     let (name, version) = set.rsplit_once('@').filter(|(name, _)| !name.is_empty()).ok_or_else(form)?;
     let seen = seen(&app, &headers).await?;
-    let found = seen.get(version).filter(|v| v.package.name == name);
+    let found = seen.get(version).filter(|v| v.name == name);
     let found = found.ok_or_else(|| {
         ApiError::new(
             404,
@@ -369,15 +313,19 @@ async fn artifact(
             "GET /v1/tokens lists the versions",
         )
     })?;
-    let file = found.files.iter().find(|f| f.path == file).ok_or_else(|| {
-        let known: Vec<&str> = found.files.iter().map(|f| f.path).collect();
+    let unknown = || {
         ApiError::new(
             404,
             "no-such-file",
             format!("{name}@{version} has no such file"),
-            format!("it has {}", known.join(", ")),
+            format!("it has {}", found.files.join(", ")),
         )
-    })?;
+    };
+    if !found.files.contains(&file) {
+        return Err(unknown());
+    }
+    let made = made(&app, &seen, found).await?;
+    let file = made.files.iter().find(|f| f.path == file).ok_or_else(unknown)?;
     let exact = Version::parse(version).is_some();
     let media = match file.path.rsplit('.').next() {
         Some("css") => "text/css; charset=utf-8",
@@ -439,7 +387,7 @@ async fn dist_tags(
 ) -> Result<Response, ApiError> {
     let seen = seen(&app, &headers).await?;
     let latest = seen.latest().or(seen.versions.last()).ok_or_else(none)?;
-    if rest.strip_suffix("/dist-tags") != Some(latest.package.name.as_str()) {
+    if rest.strip_suffix("/dist-tags") != Some(latest.name.as_str()) {
         return Err(missing(&rest, latest));
     }
     let tags: BTreeMap<&String, String> = seen.tags.iter().map(|(t, v)| (t, v.to_string())).collect();
@@ -452,7 +400,7 @@ fn missing(name: &str, latest: &TokenRelease) -> ApiError {
         404,
         "no-such-package",
         format!("there is no package `{name}`"),
-        format!("this registry has {}", latest.package.name),
+        format!("this registry has {}", latest.name),
     )
 }
 
@@ -466,19 +414,20 @@ async fn registry(
     let (headers, asked) = (&parts.headers, Asked::of(&parts));
     let seen = seen(&app, headers).await?;
     let latest = seen.latest().or(seen.versions.last()).ok_or_else(none)?;
-    let name = latest.package.name.as_str();
+    let name = latest.name.as_str();
     if let Some((package, file)) = rest.split_once("/-/") {
-        let found = seen.versions.iter().find(|v| v.package.name == package && v.package.file_name() == file);
+        let found = seen.versions.iter().find(|v| v.name == package && v.file_name == file);
         let found = found.ok_or_else(|| missing(package, latest))?;
-        return Ok(sent(headers, "application/octet-stream", &found.package.tarball, true, None));
+        let made = made(&app, &seen, found).await?;
+        return Ok(sent(headers, "application/octet-stream", &made.tarball, true, None));
     }
     let base = format!("{}/npm", asked.origin());
     let described = |v: &TokenRelease| {
-        let mut manifest = Value::Object(v.package.manifest.clone());
-        manifest["_id"] = json!(format!("{}@{}", v.package.name, v.version));
+        let mut manifest = Value::Object(v.manifest.clone());
+        manifest["_id"] = json!(format!("{}@{}", v.name, v.version));
         manifest["dist"] = json!({
-            "tarball": format!("{base}/{}/-/{}", v.package.name, v.package.file_name()),
-            "integrity": v.package.integrity(),
+            "tarball": format!("{base}/{}/-/{}", v.name, v.file_name),
+            "integrity": v.integrity,
             "fileCount": v.files.len() + 3,
         });
         manifest
@@ -490,7 +439,7 @@ async fn registry(
     if rest != name {
         return Err(missing(&rest, latest));
     }
-    let mine = || seen.versions.iter().filter(|v| v.package.name == name);
+    let mine = || seen.versions.iter().filter(|v| v.name == name);
     let versions: Map<String, Value> = mine().map(|v| (v.version.to_string(), described(v))).collect();
     let mut times: Map<String, Value> =
         mine().map(|v| (v.version.to_string(), json!(v.created_at))).collect();
@@ -498,7 +447,7 @@ async fn registry(
     times.insert("modified".into(), json!(mine().next_back().map(|v| &v.created_at)));
     let tags: BTreeMap<&String, String> = seen.tags.iter().map(|(t, v)| (t, v.to_string())).collect();
     let document = json!({
-        "_id": name, "name": name, "description": latest.package.manifest.get("description"), "dist-tags": tags,
+        "_id": name, "name": name, "description": latest.manifest.get("description"), "dist-tags": tags,
         "versions": versions, "time": times,
     });
     Ok(sent(headers, "application/json", document.to_string().as_bytes(), false, Some(&asked)))

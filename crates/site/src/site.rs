@@ -77,6 +77,21 @@ pub struct Loaded {
 }
 
 impl Site {
+    /// Whether the configuration that pages are made with can be read: `site/site.toml`, and `tokens.toml`.
+    ///
+    /// # Errors
+    /// What is wrong, with its place.
+    pub fn configured(files: &Files) -> Result<(), Finding> {
+        match files.text(FILE) {
+            Ok(None) => {}
+            Ok(Some(text)) => {
+                toml::from_str::<SiteFile>(text).map_err(|e| toml_error("site-form", FILE, text, &e))?;
+            }
+            Err(e) => return Err(Finding::error("site-form", FILE, e.to_string())),
+        }
+        ashlar_tokens::Config::of_project(files).map(drop)
+    }
+
     /// Reads `components/`, `intents.toml`, `site/` and `assets/`.
     pub fn load(files: &Files) -> Loaded {
         let (components, mut findings) = Components::load(files);

@@ -172,6 +172,11 @@ impl Objects {
         names.filter_map(|e| TenantId::new(e.ok()?.file_name().to_str()?).ok()).collect()
     }
 
+    /// The directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
     /// Whether a remote stands behind the directory.
     pub fn has_remote(&self) -> bool {
         self.inner.remote.is_some()
@@ -557,19 +562,26 @@ impl TenantObjects {
     /// Holds off clean-up while objects that exist are relied upon.
     fn share(&self) -> Result<File, StoreError> {
         let file = self.lock_file()?;
+        let taken = |file: &File| match file.try_lock_shared() {
+            Ok(()) => Ok(true),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(false),
+            Err(std::fs::TryLockError::Error(e)) => Err(StoreError::io("lock", &self.inner.dir, e)),
+        };
+        if taken(&file)? {
+            return Ok(file);
+        }
         let until = Instant::now() + LOCK_WAIT;
-        loop {
-            match file.try_lock_shared() {
-                Ok(()) => return Ok(file),
-                Err(std::fs::TryLockError::Error(e)) => {
-                    return Err(StoreError::io("lock", &self.inner.dir, e));
+        aside(|| {
+            loop {
+                std::thread::sleep(Duration::from_millis(2));
+                if taken(&file)? {
+                    return Ok(file);
                 }
-                Err(std::fs::TryLockError::WouldBlock) if Instant::now() >= until => {
+                if Instant::now() >= until {
                     return Err(StoreError::Busy);
                 }
-                Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(2)),
             }
-        }
+        })
     }
 
     /// Takes the store for clean-up.
@@ -593,6 +605,15 @@ impl TenantObjects {
     pub(crate) fn forget(&self, names: &HashSet<String>) {
         let gone = self.index_mut().drop_packs(|name| names.contains(name));
         self.remove_marks(&gone);
+    }
+}
+
+/// Waits while what else the thread has to do goes on elsewhere.
+fn aside<T>(wait: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|h| h.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
+        _ => wait(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Small objects that change: channel pointers and key rings. Each is replaced as a whole.
 
 use std::{
+    fs::File,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -12,6 +13,15 @@ use crate::{StoreError, TenantObjects, objects::blocking, pack::sync_dir};
 
 /// The largest pointer object, in bytes.
 const POINTER_BYTES_MAX: u64 = 16 << 20;
+
+/// Pointer objects of a folder that are looked at.
+const POINTERS_MAX: usize = 1_000;
+
+/// How long a writer waits for another one of the same pointer file.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// Says whether a new pointer object is to stand in the place of what is there.
+pub type Newer = dyn Fn(&[u8]) -> bool + Send + Sync;
 
 /// Tells one state of a pointer object from another without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +84,42 @@ fn replace(path: &Path, body: &[u8]) -> Result<(), StoreError> {
     sync_dir(dir)
 }
 
+/// Locks the writing of a pointer file until the file that is returned is dropped.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let dir = path.parent().ok_or(StoreError::Usage("a pointer has a directory"))?;
+    crate::objects::make_durable_dir(dir)?;
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let beside = dir.join(format!(".{name}.lock"));
+    let failed = |e| StoreError::io("lock", &beside, e);
+    let file = File::options().create(true).append(true).open(&beside).map_err(failed)?;
+    let until = Instant::now() + LOCK_WAIT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(failed(std::io::ErrorKind::TimedOut.into()));
+            }
+            Err(std::fs::TryLockError::Error(e)) => return Err(failed(e)),
+        }
+    }
+}
+
+/// Replaces a file as a whole unless what is there is to stay; says whether it wrote.
+pub(crate) fn advance(path: &Path, body: &[u8], newer: &Newer) -> Result<bool, StoreError> {
+    let _one = lock(path)?;
+    match std::fs::read(path) {
+        Ok(now) if !newer(&now) => return Ok(false),
+        Ok(_) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(StoreError::io("read", path, e)),
+    }
+    replace(path, body)?;
+    Ok(true)
+}
+
 impl TenantObjects {
     fn pointer_path(&self, name: &str) -> Result<PathBuf, StoreError> {
         let good = name.len() <= 200
@@ -85,7 +131,8 @@ impl TenantObjects {
         }
     }
 
-    /// Replaces a pointer object; durable when this returns.
+    /// Replaces a pointer object, whatever is there; durable when this returns. For what has no order: pointers that
+    /// others follow are written by [`TenantObjects::advance_pointer`].
     ///
     /// # Errors
     /// When it could not be written; the old one stands then.
@@ -95,6 +142,24 @@ impl TenantObjects {
             return remote.put_pointer(&self.inner.tenant, name, body).await;
         }
         blocking(move || replace(&path, &body)).await
+    }
+
+    /// Replaces a pointer object when `newer` says so of what is there, which nobody can change in between; durable when
+    /// this returns. Says whether it wrote.
+    ///
+    /// # Errors
+    /// When it could not be read or written; the old one stays then.
+    pub async fn advance_pointer(
+        &self,
+        name: &str,
+        body: Bytes,
+        newer: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
+    ) -> Result<bool, StoreError> {
+        let path = self.pointer_path(name)?;
+        if let Some(remote) = &self.inner.remote {
+            return remote.advance_pointer(&self.inner.tenant, name, body, Box::new(newer)).await;
+        }
+        blocking(move || advance(&path, &body, &newer)).await
     }
 
     fn last_path(&self, name: &str) -> PathBuf {
@@ -142,6 +207,17 @@ impl TenantObjects {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(PointerRead::Absent),
             Err(e) => Err(StoreError::io("read", &path, e)),
         }
+    }
+
+    /// The names of pointer objects in a folder of the directory, as far as they are names of the wanted kind. Nothing with
+    /// a remote.
+    pub fn pointers_here<N: std::str::FromStr>(&self, folder: &str) -> impl Iterator<Item = N> + use<N> {
+        let found = match (&self.inner.remote, self.pointer_path(folder)) {
+            (None, Ok(folder)) => std::fs::read_dir(folder).ok(),
+            _ => None,
+        };
+        let names = found.into_iter().flatten().take(POINTERS_MAX);
+        names.filter_map(|e| e.ok()?.file_name().to_str()?.strip_suffix(".json")?.parse().ok())
     }
 
     /// The version of a pointer object in a directory: one system call. `None` when there is none, or with a remote.

@@ -10,21 +10,28 @@ use ashlar_model::TenantId;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{
-    BackoffConfig, ClientOptions, GetOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig,
-    aws::AmazonS3Builder, local::LocalFileSystem, path::Path as RemotePath,
+    BackoffConfig, ClientOptions, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig,
+    UpdateVersion, aws::AmazonS3Builder, local::LocalFileSystem, path::Path as RemotePath,
 };
 use tokio::io::AsyncWriteExt;
 
-use crate::{PointerRead, PointerVersion, StoreError, pack};
+use crate::{
+    PointerRead, PointerVersion, StoreError, pack,
+    pointer::{self, Newer},
+};
 
 /// Larger packs are uploaded in parts of this size.
 const PART_BYTES: usize = 16 << 20;
+/// How often a pointer is written again that somebody else changed meanwhile.
+const ADVANCE_TRIES: u32 = 10;
 
 /// An object store that several nodes share. Cheap to clone.
 #[derive(Clone)]
 pub struct Remote {
     store: Arc<dyn ObjectStore>,
     prefix: String,
+    /// Where a directory has its files: it knows no conditional writes, so they are made under a lock.
+    dir: Option<PathBuf>,
 }
 
 fn failed(op: &'static str) -> impl Fn(object_store::Error) -> StoreError {
@@ -73,12 +80,12 @@ impl Remote {
         }
         std::fs::create_dir_all(dir).map_err(|e| StoreError::io("make the directory", Path::new(dir), e))?;
         let store = LocalFileSystem::new_with_prefix(dir).map_err(|e| wrong(e.to_string()))?.with_fsync(true);
-        Ok(Self::new(Arc::new(store), ""))
+        Ok(Self { dir: Some(PathBuf::from(dir)), ..Self::new(Arc::new(store), "") })
     }
 
     /// Any object store, with a prefix for all names.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: &str) -> Self {
-        Self { store, prefix: prefix.trim_matches('/').to_owned() }
+        Self { store, prefix: prefix.trim_matches('/').to_owned(), dir: None }
     }
 
     fn path(&self, tenant: &TenantId, name: &str) -> RemotePath {
@@ -187,6 +194,55 @@ impl Remote {
     ) -> Result<(), StoreError> {
         self.store.put(&self.path(tenant, name), body.into()).await.map_err(failed("store a pointer"))?;
         Ok(())
+    }
+
+    /// Replaces a pointer when `newer` says so of what is there, on condition that nobody changes it in between. A store
+    /// that knows no conditions is read and then written; what overlaps there is put right by the next comparison.
+    pub(crate) async fn advance_pointer(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        body: Bytes,
+        newer: Box<Newer>,
+    ) -> Result<bool, StoreError> {
+        let path = self.path(tenant, name);
+        if let Some(dir) = &self.dir {
+            let file = dir.join(path.as_ref());
+            return crate::objects::blocking(move || pointer::advance(&file, &body, &*newer)).await;
+        }
+        for attempt in 1..=ADVANCE_TRIES {
+            let mode = match self.store.get(&path).await {
+                Ok(found) => {
+                    let version = UpdateVersion {
+                        e_tag: found.meta.e_tag.clone(),
+                        version: found.meta.version.clone(),
+                    };
+                    let now = found.bytes().await.map_err(failed("read a pointer"))?;
+                    if !newer(&now) {
+                        return Ok(false);
+                    }
+                    if version.e_tag.is_some() { PutMode::Update(version) } else { PutMode::Overwrite }
+                }
+                Err(object_store::Error::NotFound { .. }) => PutMode::Create,
+                Err(e) => return Err(failed("read a pointer")(e)),
+            };
+            match self.store.put_opts(&path, body.clone().into(), mode.into()).await {
+                Ok(_) => return Ok(true),
+                Err(
+                    object_store::Error::Precondition { .. }
+                    | object_store::Error::AlreadyExists { .. }
+                    | object_store::Error::NotFound { .. },
+                ) if attempt < ADVANCE_TRIES => {
+                    tokio::time::sleep(Duration::from_millis(10 * u64::from(attempt))).await;
+                }
+                Err(object_store::Error::NotImplemented { .. }) => {
+                    self.put_pointer(tenant, name, body).await?;
+                    return Ok(true);
+                }
+                Err(e) => return Err(failed("store a pointer")(e)),
+            }
+        }
+        Ok(false)
     }
 
     pub(crate) async fn get_pointer(

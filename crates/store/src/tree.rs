@@ -16,6 +16,7 @@ use ashlar_model::Digest;
 use bytes::Bytes;
 pub use diff::{Diff, TreeChange};
 pub(crate) use node::Node;
+pub use node::tree_bytes;
 pub use range::Range;
 pub use verify::TreeStats;
 
@@ -59,6 +60,21 @@ impl Tree {
         let empty = Self::empty();
         let node = if *root == empty.digest { empty.root } else { objects.node(root)? };
         Ok(Self { objects: Some(objects.clone()), root: node, digest: *root })
+    }
+
+    /// The same tree without the nodes that were touched: their memory goes when nobody else holds them.
+    ///
+    /// # Errors
+    /// When the root node is missing or is not a tree node.
+    pub fn anew(&self) -> Result<Self, StoreError> {
+        let Some(objects) = self.objects.as_ref().filter(|_| self.root.level() > 0) else {
+            return Ok(self.clone());
+        };
+        let why = |why| StoreError::corrupt(format!("tree node {}", self.digest.short()), why);
+        let root = Arc::new(Node::parse(objects.get(&self.digest)?).map_err(why)?);
+        // Trees that are opened from now on share this one.
+        objects.keep_node(&self.digest, &root);
+        Ok(Self { objects: Some(objects.clone()), root, digest: self.digest })
     }
 
     /// The digest of the root node: equal roots mean equal content.

@@ -67,6 +67,25 @@ async fn suite(remote: Option<&Remote>) {
     );
     assert!(here.put_pointer("../outside", Bytes::new()).await.is_err());
 
+    // A pointer with an order does not go back, whoever writes it and however late.
+    let other = open(dirs[1].path().join("second").as_path(), remote);
+    let other = if remote.is_some() { other } else { here.clone() };
+    let number = |b: &[u8]| std::str::from_utf8(b).ok().and_then(|t| t.parse::<u64>().ok());
+    let advance = async |node: &TenantObjects, n: u64| {
+        let newer = move |now: &[u8]| number(now).is_none_or(|now| now < n);
+        node.advance_pointer("ordered.json", Bytes::from(n.to_string()), newer).await.unwrap()
+    };
+    let now = async |node: &TenantObjects| {
+        number(node.get_pointer("ordered.json", None).await.unwrap().body().unwrap()).unwrap()
+    };
+    assert!(advance(&here, 3).await);
+    assert!(!advance(&other, 2).await);
+    assert!(!advance(&other, 3).await);
+    assert_eq!(now(&here).await, 3);
+    assert!(advance(&other, 7).await);
+    assert!(!advance(&here, 5).await);
+    assert_eq!((now(&here).await, now(&other).await), (7, 7));
+
     // Tenants do not see one another's objects.
     let stranger =
         Objects::open(dirs[0].path(), remote.cloned()).unwrap().tenant(&TenantId::new("other").unwrap());

@@ -198,3 +198,26 @@ fn a_tree_made_in_several_steps_is_readable_before_it_is_stored() {
     let opened = Tree::open(&store.objects, &tree.root()).unwrap();
     assert_eq!(opened.get(&all[123].0).unwrap().unwrap(), all[123].1.clone().unwrap());
 }
+
+#[test]
+fn nodes_that_were_touched_can_be_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let objects = Objects::open(dir.path(), None).unwrap().tenant(&TenantId::main());
+    let mut batch = objects.batch();
+    let key = |n: u32| format!("key {n:08}").into_bytes();
+    let edits: Vec<_> = (0..50_000).map(|n| (key(n), Some(vec![7; 40]))).collect();
+    let root = Tree::empty().apply(&edits, &mut batch).unwrap().root();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(objects.commit(batch))
+        .unwrap();
+    let tree = Tree::open(&objects, &root).unwrap();
+    assert_eq!(tree.prefix(b"key").count(), 50_000);
+    let fresh = tree.anew().unwrap();
+    let full = ashlar_store::tree_bytes();
+    drop(tree);
+    assert!(full - ashlar_store::tree_bytes() > 2_000_000, "{full} {}", ashlar_store::tree_bytes());
+    assert_eq!(fresh.get(&key(41_999)).unwrap().as_deref(), Some(&[7; 40][..]));
+}

@@ -20,7 +20,8 @@ const QUERY: &str = "query Plans($from: Float) {\n  planList(first: 20, where: {
     features { name summary shelf { name } }\n    }\n    nextCursor\n  }\n}\n";
 
 fn contract(properties: &Value) -> String {
-    json!({"type": "object", "x-ashlar": {"version": "1.0.0"}, "properties": properties}).to_string()
+    json!({"type": "object", "x-ashlar": {"owner": "bench", "version": "1.0.0"}, "properties": properties})
+        .to_string()
 }
 
 fn entries() -> impl Iterator<Item = Value> {

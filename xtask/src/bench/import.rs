@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command, time::Instant};
 use super::site::Result;
 use crate::run::{release_binary, root};
 
-const CONTRACT: &str = r#"{"type":"object","x-ashlar":{"route":"/{locale}/{slug}/","title_field":"title"},"properties":{"title":{"type":"string"},
+const CONTRACT: &str = r#"{"type":"object","x-ashlar":{"owner":"docs","route":"/{locale}/{slug}/","title_field":"title"},"properties":{"title":{"type":"string"},
 "slug":{"type":"string"},"body":{"type":"string","contentMediaType":"text/markdown"}},"required":["title"]}"#;
 
 /// Imports `documents` documents: the English pages of `ASHLAR_TEST_DATA` (or `../shared/data`), repeated under new names.

@@ -7,7 +7,7 @@ mod connections;
 mod corpus;
 mod formats;
 mod guard;
-mod http;
+pub mod http;
 pub mod neighbour;
 
 mod process;

@@ -34,6 +34,43 @@ pub async fn list(backend: &Backend) -> Result<Value, CliError> {
     }
 }
 
+/// Changesets that have something to do, and those that failed.
+pub async fn planned(backend: &Backend) -> Result<Value, CliError> {
+    match backend {
+        Backend::Local(local) => value(local.engine.planned_changesets(&local.ctx).await?),
+        Backend::Remote(remote) => remote.call(rows::LIST_SCHEDULES.call(), None).await,
+    }
+}
+
+/// What would refuse a schedule now, for people; empty when nothing would.
+fn refusals(forecast: &Value) -> String {
+    let mut said = String::new();
+    for (step, what) in [("publish", "Publishing"), ("take_down", "Taking down")] {
+        let outlook = &forecast[step];
+        let gates: Vec<&str> =
+            outlook["refused_by"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let message = outlook["message"].as_str().unwrap_or_default();
+        let reasons: Vec<&str> =
+            gates.iter().copied().chain((!message.is_empty()).then_some(message)).collect();
+        if reasons.is_empty() {
+            continue;
+        }
+        said.push_str(&format!("\n{what} would be refused now: {}", reasons.join(", ")));
+        for finding in outlook["findings"].as_array().into_iter().flatten() {
+            said.push_str(&format!(
+                "\n  {}\n    {}",
+                output::text(finding, "where"),
+                output::text(finding, "message")
+            ));
+            let help = output::text(finding, "help");
+            if !help.is_empty() {
+                said.push_str(&format!("\n    → {help}"));
+            }
+        }
+    }
+    said
+}
+
 pub fn show_list(answer: &Value) {
     output::table(items(answer), &COLUMNS, "there are no changesets");
 }
@@ -95,7 +132,8 @@ pub async fn changeset(command: ChangesetCommand) -> Done {
                     remote.call(rows::SCHEDULE_CHANGESET.at([&changeset]), Some(body)).await?
                 }
             };
-            let sentence = format!("{changeset} is published at {}", output::text(&answer, "publish_at"));
+            let at = output::text(&answer, "publish_at");
+            let sentence = format!("{changeset} is published at {at}{}", refusals(&answer["forecast"]));
             (answer, sentence)
         }
         ChangesetCommand::Cancel { changeset, .. } => {

@@ -142,7 +142,7 @@ pub async fn import_remote(
     each: &mut dyn FnMut(u64),
 ) -> Result<Value, CliError> {
     let (mut written, mut unchanged) = (0, 0);
-    for batch in entries.chunks(project::BATCH) {
+    for batch in project::batches(entries) {
         let body = json!({"source": source, "entries": batch});
         let answer = remote.call(rows::IMPORT_DRAFTS.call(), Some(body)).await?;
         written += answer["written"].as_u64().unwrap_or(0);

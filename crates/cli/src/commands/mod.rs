@@ -23,6 +23,7 @@ use clap::CommandFactory;
 use crate::{
     args::{Cli, Command},
     error::CliError,
+    output,
 };
 
 /// The outcome of a command that ran.
@@ -60,7 +61,10 @@ pub async fn run(cli: Cli) -> Done {
         Command::Serve(args) => serve::serve(args).await,
         Command::Demo(args) => demo::demo(args).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "ashlar", &mut std::io::stdout());
+            // Into memory first: the generator panics when its reader is gone.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ashlar", &mut script);
+            output::print(&String::from_utf8_lossy(&script));
             done()
         }
     }

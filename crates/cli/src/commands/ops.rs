@@ -278,14 +278,10 @@ pub async fn schedule(command: ScheduleCommand) -> Done {
             Ok(ExitCode::from(u8::from(failed > 0)))
         }
         ScheduleCommand::List { at } => {
-            let answer = changeset::list(&Backend::open(&at).await?).await?;
-            let planned = |c: &&Value| {
-                matches!(c["state"].as_str(), Some("scheduled" | "failed")) || !c["unpublish_at"].is_null()
-            };
-            let rows: Vec<Value> = items(&answer).iter().filter(planned).cloned().collect();
+            let answer = changeset::planned(&Backend::open(&at).await?).await?;
             match at.format {
-                Format::Json => output::print_json(&rows),
-                Format::Human => changeset::show_list(&Value::Array(rows)),
+                Format::Json => output::print_json(&answer),
+                Format::Human => changeset::show_list(&answer),
             }
             done()
         }

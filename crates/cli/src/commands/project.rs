@@ -103,6 +103,9 @@ pub fn read_content(dir: &Path, files: &Files) -> Result<Vec<SeedEntry>, CliErro
         }
     }
     findings.retain(|f| f.level == Level::Error);
+    if findings.is_empty() {
+        findings = ashlar_gates::shared_findings(dir, &contracts, &options, &entries);
+    }
     match findings.is_empty() {
         true => Ok(entries),
         false => Err(CliError::findings("content cannot be read; nothing was written", findings)),
@@ -122,9 +125,7 @@ pub async fn import_local(
     each: &mut dyn FnMut(u64),
 ) -> Result<Imported, CliError> {
     let mut total = Imported::default();
-    let mut entries = entries.into_iter().peekable();
-    while entries.peek().is_some() {
-        let batch: Vec<_> = entries.by_ref().take(BATCH).collect();
+    for batch in batches(entries) {
         let count = batch.len() as u64;
         let done = local.run(ImportEntries { source: source.to_owned(), entries: batch }).await?;
         total.written += done.written;
@@ -135,7 +136,22 @@ pub async fn import_local(
 }
 
 /// Entries per transaction: what an interruption can cost.
-pub const BATCH: usize = 500;
+const BATCH: usize = 500;
+
+/// Entries in batches; the locales of an entry stay together, because some of their fields are shared.
+pub fn batches(mut entries: Vec<IncomingEntry>) -> impl Iterator<Item = Vec<IncomingEntry>> {
+    let of = |e: &IncomingEntry| (e.key.type_name.clone(), e.key.id.clone());
+    entries.sort_by_cached_key(of);
+    let mut entries = entries.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let mut batch: Vec<IncomingEntry> = entries.by_ref().take(BATCH).collect();
+        let last = batch.last().map(of)?;
+        while let Some(next) = entries.next_if(|e| of(e) == last && batch.len() < 2 * BATCH) {
+            batch.push(next);
+        }
+        Some(batch)
+    })
+}
 
 pub async fn push(args: &PushArgs) -> Done {
     let files = read(&args.dir)?;

@@ -110,8 +110,8 @@ fn from_environment(config: ServerConfig) -> Result<ServerConfig, CliError> {
         .map_err(|e| CliError::input(format!("ASHLAR_SERVER_…: {e}"), "mend the variable, or unset it"))
 }
 
-/// What `[server]` of the working definitions says, with the environment and then the arguments over it.
-async fn config_of(engine: Option<&Engine>, args: &ServeArgs) -> Result<ServerConfig, CliError> {
+/// What `[server]` of the working definitions says, with the environment over it.
+pub async fn settings(engine: Option<&Engine>) -> Result<ServerConfig, CliError> {
     let mut config = ServerConfig::default();
     if let Some(engine) = engine {
         let ctx = Ctx::new(TenantId::main(), Actor::local("local"))?;
@@ -128,7 +128,12 @@ async fn config_of(engine: Option<&Engine>, args: &ServeArgs) -> Result<ServerCo
                 "the settings under [server] cannot be read; defaults, variables and arguments are used"),
         }
     }
-    let mut config = from_environment(config)?;
+    from_environment(config)
+}
+
+/// The settings, with the arguments over them.
+async fn config_of(engine: Option<&Engine>, args: &ServeArgs) -> Result<ServerConfig, CliError> {
+    let mut config = settings(engine).await?;
     if let Some(listen) = &args.listen {
         config.listen.clone_from(listen);
     }

@@ -47,7 +47,12 @@ pub async fn webhook(command: WebhookCommand) -> Done {
                 filter.channels.push(ChannelName::new(&name).map_err(|e| bad(e.to_string()))?);
             }
             let answer = match &backend {
-                Backend::Local(local) => value(local.run(CreateWebhook { url, filter }).await?)?,
+                Backend::Local(local) => {
+                    // The server that will send has these settings too.
+                    let config = super::serve::settings(Some(&local.engine)).await?;
+                    local.engine.send_inside(config.webhooks_to_private);
+                    value(local.run(CreateWebhook { url, filter }).await?)?
+                }
                 Backend::Remote(remote) => {
                     let mut body = json!(filter);
                     body["url"] = json!(url);

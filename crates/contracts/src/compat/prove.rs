@@ -326,6 +326,7 @@ impl<'a> Prover<'a> {
                 Some(next) => self.prove(a, next),
                 None => self.fail("a reference leads nowhere"),
             },
+            "$dynamicRef" | "$recursiveRef" => self.fail(format!("`{word}` cannot be followed")),
             "allOf" => b.each("allOf").into_iter().all(|part| self.prove(a, part)),
             "anyOf" => self.any_of(a, &b.each("anyOf"), false),
             "oneOf" => self.any_of(a, &b.each("oneOf"), true),

@@ -1,13 +1,15 @@
 //! GraphQL over a release: the schema is derived from contracts and views, the public endpoint runs persisted documents
 //! alone, and every document is compiled into a plan before anybody sends it.
 
+mod pick;
 mod plan;
+mod print;
 mod request;
 mod run;
 mod schema;
 mod types;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use ashlar_contracts::ContractSet;
 use ashlar_model::{Files, Finding};
@@ -32,6 +34,8 @@ const SUNSETS: &str = "queries/sunsets.toml";
 pub struct Graph {
     schema: Option<Schema>,
     documents: BTreeMap<String, Document>,
+    /// The hashes of what clients make of a document → its id, and whether `__typename` is added to it.
+    forms: BTreeMap<String, (String, bool)>,
 }
 
 /// A persisted document.
@@ -43,6 +47,8 @@ pub struct Document {
     /// The day from which it may be removed, as `queries/sunsets.toml` says.
     pub sunset: Option<Date>,
     plans: Vec<Plan>,
+    /// The same with `__typename` in every selection set, for clients that add it; compiled when one asks first.
+    with_typenames: OnceLock<Result<Vec<Plan>, Vec<Objection>>>,
 }
 
 /// An operation of a persisted document.
@@ -100,7 +106,7 @@ impl Graph {
             );
             None
         });
-        let mut graph = Self { schema, documents: BTreeMap::new() };
+        let mut graph = Self { schema, ..Self::default() };
         let sunsets = sunsets(files, &mut findings);
         let is_query =
             |path: &str| path != SUNSETS && path.starts_with("queries/") && !path[8..].contains('/');
@@ -166,7 +172,12 @@ impl Graph {
                     }
                     let id = document_id(text);
                     let sunset = sunsets.get(path).copied();
-                    graph.documents.insert(id.clone(), Document { file: path.to_owned(), id, sunset, plans });
+                    for (form, typenames) in forms(text) {
+                        graph.forms.entry(form).or_insert_with(|| (id.clone(), typenames));
+                    }
+                    let with_typenames = OnceLock::new();
+                    let document = Document { file: path.to_owned(), id, sunset, plans, with_typenames };
+                    graph.documents.insert(document.id.clone(), document);
                 }
             }
         }
@@ -178,9 +189,37 @@ impl Graph {
         self.schema.as_ref().map(|s| s.sdl.as_str())
     }
 
-    /// The file of a persisted document, by the digest of its text.
-    pub fn file_of(&self, id: &str) -> Option<&str> {
-        self.documents.get(id).map(|d| d.file.as_str())
+    /// The file of the persisted document that the query of a `GET` asks for.
+    pub fn file_asked(&self, query: &str) -> Option<&str> {
+        self.named(&request::asked_for(query)?).map(|(d, _)| d.file.as_str())
+    }
+
+    /// A persisted document by the SHA-256 of its text or of what a client makes of it, and whether the client adds
+    /// `__typename`.
+    fn named(&self, hash: &str) -> Option<(&Document, bool)> {
+        if let Some(document) = self.documents.get(hash) {
+            return Some((document, false));
+        }
+        let (id, typenames) = self.forms.get(hash)?;
+        Some((self.documents.get(id)?, *typenames))
+    }
+
+    /// The operations of a persisted document, with `__typename` in every selection set when that is wanted.
+    fn plans<'d>(&self, document: &'d Document, typenames: bool) -> Result<&'d [Plan], &'d [Objection]> {
+        let (true, Some(schema), Some(first)) = (typenames, &self.schema, document.plans.first()) else {
+            return Ok(&document.plans);
+        };
+        let compiled = document.with_typenames.get_or_init(|| {
+            let text = first.document.serialize().to_string();
+            match plan::parser().parse_ast(text, &document.file) {
+                Ok(mut parsed) => {
+                    print::with_typenames(&mut parsed);
+                    plan::compile(schema, &print::print(&parsed), &document.file)
+                }
+                Err(_) => Err(Vec::new()),
+            }
+        });
+        compiled.as_deref().map_err(Vec::as_slice)
     }
 
     /// The persisted documents, by id.
@@ -249,6 +288,21 @@ fn sunsets(files: &Files, findings: &mut Vec<Finding>) -> BTreeMap<String, Date>
                 Finding::error("query-sunset", SUNSETS, format!("`{name}` has no date: {value}")).help(help),
             ),
         }
+    }
+    out
+}
+
+/// The hashes that clients know a valid document by, each with whether they add `__typename`: of the text as graphql-js
+/// prints it (Apollo) and without blank lines and comments (urql).
+fn forms(text: &str) -> Vec<(String, bool)> {
+    let Ok(mut parsed) = plan::parser().parse_ast(text, "") else { return Vec::new() };
+    let plain = print::print(&parsed);
+    print::with_typenames(&mut parsed);
+    let with = print::print(&parsed);
+    let mut out = vec![(document_id(&print::trimmed(text)), false)];
+    for (printed, typenames) in [(plain, false), (with, true)] {
+        out.push((document_id(&print::trimmed(&printed)), typenames));
+        out.push((document_id(&printed), typenames));
     }
     out
 }

@@ -152,6 +152,11 @@ impl Argument {
     }
 }
 
+/// A parser that keeps to what a document may hold.
+pub(crate) fn parser() -> Parser {
+    Parser::new().recursion_limit(NESTED_MAX).token_limit(TOKENS_MAX)
+}
+
 /// Parses and validates a document and compiles its operations.
 pub(crate) fn compile(schema: &Schema, text: &str, file: &str) -> Result<Vec<Plan>, Vec<Objection>> {
     if text.len() > DOCUMENT_BYTES_MAX {
@@ -172,11 +177,7 @@ pub(crate) fn compile(schema: &Schema, text: &str, file: &str) -> Result<Vec<Pla
         out.dedup();
         out
     };
-    let parsed = Parser::new().recursion_limit(NESTED_MAX).token_limit(TOKENS_MAX).parse_executable(
-        &schema.valid,
-        text,
-        file,
-    );
+    let parsed = parser().parse_executable(&schema.valid, text, file);
     let document =
         parsed.map_err(|e| told(&e.errors))?.validate(&schema.valid).map_err(|e| told(&e.errors))?;
     let document = Arc::new(document);

@@ -7,8 +7,8 @@ use ashlar_model::Locale;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Graph,
-    plan::{self, Plan},
+    Graph, document_id,
+    plan::{self, Objection, Plan},
     run,
 };
 use crate::{
@@ -25,10 +25,15 @@ const VARIABLES_BYTES_MAX: usize = 32 << 10;
 /// The longest key of a kept answer; what is longer is answered and not kept.
 const KEY_BYTES_MAX: usize = 4 << 10;
 
+/// The code that clients with persisted queries know.
+const NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
+
 /// What is asked for.
 struct Asked {
-    /// The hexadecimal digest of a persisted document.
+    /// The hexadecimal digest of a persisted document, by `documentId`.
     document_id: Option<String>,
+    /// The same as `extensions.persistedQuery.sha256Hash`, as the clients of Apollo and others send it.
+    persisted: Option<String>,
     /// A document as text.
     query: Option<String>,
     operation_name: Option<String>,
@@ -58,6 +63,49 @@ fn read_id(text: &str) -> Result<String, Failure> {
     ))
 }
 
+/// The hash in `extensions`; what else is in there is for others.
+fn read_extensions(extensions: &Value) -> Result<Option<String>, Failure> {
+    let Some(persisted) = extensions.get("persistedQuery").filter(|p| !p.is_null()) else { return Ok(None) };
+    let help =
+        "send {\"persistedQuery\": {\"version\": 1, \"sha256Hash\": …}} with the SHA-256 of the document";
+    let wrong = |detail: String| bad("bad-extensions", "Bad extensions", detail, help);
+    if let Some(version) = persisted.get("version").filter(|v| **v != 1) {
+        return Err(wrong(format!(
+            "`persistedQuery.version` is {}; version 1 is known",
+            cut(&version.to_string())
+        )));
+    }
+    match persisted.get("sha256Hash") {
+        Some(Value::String(hash)) => read_id(hash).map(Some),
+        _ => Err(wrong("`persistedQuery` has no `sha256Hash`".to_owned())),
+    }
+}
+
+fn extensions_of(text: &str) -> Result<Option<String>, Failure> {
+    if text.len() > VARIABLES_BYTES_MAX {
+        let detail = format!("the extensions have more than {VARIABLES_BYTES_MAX} bytes");
+        return Err(bad("bad-extensions", "Bad extensions", detail, "send less in one request"));
+    }
+    let value: Value = serde_json::from_str(text).map_err(|e| {
+        let help = "send a JSON object; in a URL it is percent-encoded";
+        bad("bad-extensions", "Bad extensions", format!("the extensions are not JSON: {e}"), help)
+    })?;
+    read_extensions(&value)
+}
+
+/// The hash of the document that the query of a `GET` asks for.
+pub(crate) fn asked_for(query: &str) -> Option<String> {
+    let mut of_extensions = None;
+    for (name, value) in query::pairs(query) {
+        match name.as_ref() {
+            "documentId" => return read_id(&value).ok(),
+            "extensions" => of_extensions = extensions_of(&value).ok().flatten(),
+            _ => {}
+        }
+    }
+    of_extensions
+}
+
 fn read_variables(text: &str) -> Result<Map<String, Value>, Failure> {
     if text.len() > VARIABLES_BYTES_MAX {
         return Err(Problem::new(
@@ -83,10 +131,17 @@ fn read_variables(text: &str) -> Result<Map<String, Value>, Failure> {
 }
 
 fn of_query(text: &str) -> Result<Asked, Failure> {
-    let mut out = Asked { document_id: None, query: None, operation_name: None, variables: Map::new() };
+    let mut out = Asked {
+        document_id: None,
+        persisted: None,
+        query: None,
+        operation_name: None,
+        variables: Map::new(),
+    };
     for (name, value) in query::pairs(text) {
         match name.as_ref() {
             "documentId" => out.document_id = Some(read_id(&value)?),
+            "extensions" if !value.is_empty() => out.persisted = extensions_of(&value)?,
             "query" => out.query = Some(value.into_owned()),
             "operationName" if !value.is_empty() => out.operation_name = Some(value.into_owned()),
             "variables" if !value.is_empty() => out.variables = read_variables(&value)?,
@@ -126,6 +181,7 @@ fn of_body(body: &[u8]) -> Result<Asked, Failure> {
     };
     Ok(Asked {
         document_id: text("documentId")?.map(|id| read_id(&id)).transpose()?,
+        persisted: map.get("extensions").map_or(Ok(None), read_extensions)?,
         query: text("query")?,
         operation_name: text("operationName")?,
         variables,
@@ -204,41 +260,22 @@ fn answer(
     let asked = asked()?;
     let graph = view.definitions.graph();
     let compiled;
-    let (plans, persisted) = match (&asked.document_id, &asked.query) {
-        (Some(id), _) => match graph.documents.get(id) {
-            Some(document) => (&document.plans, true),
-            None => {
-                return Err(Problem::new(
-                    404,
-                    "unknown-document",
-                    "Unknown document",
-                    format!("no persisted document has the id sha256:{id}"),
-                )
-                .help("it has to be in queries/ of the release that is served; `ashlar contracts queries` lists ids")
-                .into());
-            }
-        },
-        (None, Some(text)) => {
+    let (plans, persisted) = match persisted(graph, &asked, out)? {
+        Some(plans) => (plans, true),
+        None => {
+            let Some(text) = &asked.query else { return Err(no_document()) };
             if !parts.developer {
                 return Err(Problem::new(
                     403,
                     "persisted-only",
                     "Persisted documents only",
-                    "documents as text are run for developers alone",
+                    "Only persisted documents are run. Documents as text need a key with the scope `define`",
                 )
-                .help("send `documentId` of a document in queries/, or a key that has the scope `define`")
+                .help("add the document to queries/ and release it, then send its `documentId`")
                 .into());
             }
             compiled = compile(graph, text)?;
-            (&compiled, false)
-        }
-        (None, None) => {
-            return Err(bad(
-                "no-document",
-                "No document",
-                "the request does not say what to run",
-                "send `documentId`: `sha256:` and the SHA-256 of a document in queries/",
-            ));
+            (compiled.as_slice(), false)
         }
     };
     let plan = chosen(plans, asked.operation_name.as_deref())?;
@@ -248,7 +285,11 @@ fn answer(
     let given: JsonMap = serde_json::from_value(Value::Object(asked.variables))
         .map_err(|e| bad("bad-variables", "Bad variables", e.to_string(), "send a JSON object"))?;
     let coerced = coerce_variable_values(&schema.valid, &plan.operation, &given).map_err(|e| {
-        bad("bad-variables", "Bad variables", e.message().to_string(), "send what the operation declares")
+        let message = e.message().to_string();
+        let at = e.location().and_then(|l| l.line_column(&plan.document.sources));
+        Problem::new(400, "bad-variables", "Bad variables", message.clone())
+            .help("send what the operation declares")
+            .places([(message, at.map(|at| (at.line, at.column)))])
     })?;
     if plan.introspection {
         let implementers = schema.valid.implementers_map();
@@ -280,7 +321,7 @@ fn answer(
         Ok(Value::Object(map)) => map,
         _ => Map::new(),
     };
-    let outcome = run::run(view, schema, plan, locales, &variables)?;
+    let outcome = run::run(view, schema, plan, locales, &variables, out.pace)?;
     let failed = outcome.failed;
     let locale = outcome.locale.unwrap_or_else(|| head_locale(view, locales));
     let composed = Arc::new(Composed::new(
@@ -298,6 +339,62 @@ fn answer(
     write(view, parts, &composed, keep, locale_named, out)
 }
 
+fn no_document() -> Failure {
+    bad(
+        "no-document",
+        "No document",
+        "the request does not say what to run",
+        "send `documentId`: `sha256:` and the SHA-256 of a document in queries/",
+    )
+}
+
+/// The operations of the persisted document that is asked for, by an id, by a hash or by its text; `None` when the request
+/// has another text.
+fn persisted<'g>(graph: &'g Graph, asked: &Asked, out: &Out<'_>) -> Result<Option<&'g [Plan]>, Failure> {
+    let known = match (&asked.document_id, &asked.persisted, &asked.query) {
+        (Some(id), ..) => match graph.named(id) {
+            Some(known) => known,
+            None => {
+                return Err(Problem::new(
+                    404,
+                    "unknown-document",
+                    "Unknown document",
+                    format!("no persisted document has the id sha256:{id}"),
+                )
+                .help("it has to be in queries/ of the release that is served; `ashlar contracts queries` lists ids")
+                .into());
+            }
+        },
+        (None, Some(hash), None) => match graph.named(hash) {
+            Some(known) => known,
+            // The words that clients look for; they answer by sending the text.
+            None => return Err(Problem::new(200, NOT_FOUND, "Not found", "PersistedQueryNotFound").into()),
+        },
+        (None, hash, Some(text)) => {
+            let own = document_id(text);
+            if hash.as_ref().is_some_and(|h| *h != own) {
+                return Err(bad(
+                    "bad-extensions",
+                    "Bad extensions",
+                    "`sha256Hash` is not the SHA-256 of `query`",
+                    "send the hash of the text that is sent, as UTF-8",
+                ));
+            }
+            match graph.named(&own) {
+                Some(known) => known,
+                None => return Ok(None),
+            }
+        }
+        (None, None, None) => return Err(no_document()),
+    };
+    let (document, typenames) = known;
+    if typenames && document.with_typenames.get().is_none() {
+        // Compiling takes as long as the document is large.
+        out.pace.heavy()?;
+    }
+    graph.plans(document, typenames).map(Some).map_err(invalid)
+}
+
 fn head_locale(view: &ReleaseView, locales: &[Locale]) -> Locale {
     locales.first().cloned().unwrap_or_else(|| view.definitions.locales.all()[0].clone())
 }
@@ -306,18 +403,23 @@ fn compile(graph: &Graph, text: &str) -> Result<Vec<Plan>, Failure> {
     let Some(schema) = &graph.schema else {
         return Err(bad("no-document", "No document", "there are no content types", "add contracts"));
     };
-    plan::compile(schema, text, "query").map_err(|objections| {
-        let told: Vec<String> = objections
-            .iter()
-            .take(10)
-            .map(|o| match o.at {
-                Some((line, column)) => format!("{line}:{column} {}", o.message),
-                None => o.message.clone(),
-            })
-            .collect();
-        let help = objections.into_iter().next().map(|o| o.help).unwrap_or_default();
-        bad("query-invalid", "Not valid", told.join("; "), help)
-    })
+    plan::compile(schema, text, "query").map_err(|objections| invalid(&objections))
+}
+
+fn invalid(objections: &[Objection]) -> Failure {
+    let told: Vec<String> = objections
+        .iter()
+        .take(10)
+        .map(|o| match o.at {
+            Some((line, column)) => format!("{line}:{column} {}", o.message),
+            None => o.message.clone(),
+        })
+        .collect();
+    let help = objections.first().map(|o| o.help.clone()).unwrap_or_default();
+    Problem::new(400, "query-invalid", "Not valid", told.join("; "))
+        .help(help)
+        .places(objections.iter().take(10).map(|o| (o.message.clone(), o.at)))
+        .into()
 }
 
 fn write(
@@ -352,8 +454,21 @@ pub(crate) fn content_type(parts: &RequestParts<'_>) -> &'static [u8] {
     }
 }
 
-/// A problem as GraphQL clients read it.
+/// A problem as GraphQL clients read it: an error for each thing that is wrong, with its place in the document.
 pub(crate) fn problem_body(problem: &Problem, trace_id: &str) -> Vec<u8> {
-    let extensions = json!({"code": problem.code, "help": problem.help, "trace_id": trace_id});
-    json!({"errors": [{"message": problem.detail, "extensions": extensions}]}).to_string().into_bytes()
+    let mut extensions = json!({"code": problem.code, "trace_id": trace_id});
+    if !problem.help.is_empty() {
+        extensions["help"] = json!(problem.help);
+    }
+    let one = |message: &str, at: Option<(usize, usize)>| match at {
+        Some((line, column)) => {
+            json!({"message": message, "locations": [{"line": line, "column": column}], "extensions": extensions})
+        }
+        None => json!({"message": message, "extensions": extensions}),
+    };
+    let errors: Vec<Value> = match problem.places.as_slice() {
+        [] => vec![one(&problem.detail, None)],
+        places => places.iter().map(|(message, at)| one(message, *at)).collect(),
+    };
+    json!({"errors": errors}).to_string().into_bytes()
 }

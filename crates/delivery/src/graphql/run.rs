@@ -6,10 +6,10 @@ use std::{borrow::Cow, collections::BTreeSet};
 use ashlar_model::{EntryId, EntryKey, EntryRecord, Locale, TypeName};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
+    pick::{pick, text},
     plan::{Argument, Below, Conditions, FIRST, FIRST_MAX, Plan, Selected, Show},
     schema::{Kind, Root, Schema, Slot},
 };
@@ -17,11 +17,14 @@ use crate::{
     Problem, ReleaseView,
     compose::{self, BODY_BYTES_MAX, ENTRIES_MAX, Key, Looked},
     list,
+    message::Pace,
     respond::{Failure, cut},
 };
 
 /// The most entries that are written into one answer; one that is referred to often counts each time.
 const WRITTEN_MAX: usize = 20_000;
+/// The most entries that are loaded where nothing may take long.
+const QUICK_LOADED_MAX: usize = 200;
 /// Members of an object that are found without memory of their own.
 const FEW: usize = 16;
 /// Errors that are told.
@@ -59,13 +62,28 @@ enum Step<'p> {
     At(usize),
 }
 
-struct Run<'r> {
-    view: &'r ReleaseView,
-    schema: &'r Schema,
-    variables: &'r Map<String, Value>,
-    locales: Cow<'r, [Locale]>,
+/// Locales to try, and what was found in them: the same id is another entry in another language.
+struct Chain<'r> {
+    locales: &'r [Locale],
     /// Type and id with a NUL byte between → position in `loaded`.
     known: FxHashMap<Key, Option<usize>>,
+}
+
+impl<'r> Chain<'r> {
+    fn new(locales: &'r [Locale]) -> Self {
+        Self { locales, known: FxHashMap::default() }
+    }
+}
+
+struct Run<'r> {
+    view: &'r ReleaseView,
+    pace: Pace,
+    schema: &'r Schema,
+    variables: &'r Map<String, Value>,
+    /// The chains of locales that fields ask for, that of the request first.
+    chains: Vec<Chain<'r>>,
+    /// The chain of the field that is answered.
+    chain: usize,
     loaded: Vec<Loaded<'r>>,
     /// The key that is looked for.
     key: Vec<u8>,
@@ -82,13 +100,15 @@ pub(crate) fn run(
     plan: &Plan,
     locales: &[Locale],
     variables: &Map<String, Value>,
+    pace: Pace,
 ) -> Result<Outcome, Failure> {
     let mut run = Run {
         view,
+        pace,
         schema,
         variables,
-        locales: Cow::Borrowed(locales),
-        known: FxHashMap::default(),
+        chains: vec![Chain::new(locales)],
+        chain: 0,
         loaded: Vec::new(),
         key: Vec::new(),
         written: 0,
@@ -112,69 +132,6 @@ pub(crate) fn run(
     out.body.extend_from_slice(&data);
     out.body.push(b'}');
     Ok(out)
-}
-
-/// Finds the members of an object that are wanted.
-struct Pick<'m, 'a> {
-    members: &'m [String],
-    found: &'m mut [Option<&'a RawValue>],
-}
-
-struct Position<'m>(&'m [String]);
-
-impl<'de> DeserializeSeed<'de> for Position<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Position<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|wanted| wanted == name))
-    }
-}
-
-impl<'de> Visitor<'de> for Pick<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(position) = map.next_key_seed(Position(self.members))? {
-            match position {
-                Some(at) => self.found[at] = Some(map.next_value()?),
-                None => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Finds members of an object, each at its position; `None` when it is no object.
-fn pick<'a>(raw: &'a str, members: &[String], found: &mut [Option<&'a RawValue>]) -> Option<()> {
-    if members.is_empty() {
-        return Some(());
-    }
-    let mut reader = serde_json::Deserializer::from_str(raw);
-    reader.deserialize_map(Pick { members, found }).ok()
-}
-
-/// A JSON string as text; most have nothing that is escaped.
-fn text(raw: &str) -> Option<Cow<'_, str>> {
-    match raw.strip_prefix('"').and_then(|r| r.strip_suffix('"')) {
-        Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
-        _ => serde_json::from_str(raw).ok().map(Cow::Owned),
-    }
 }
 
 fn holds(when: &[Conditions], variables: &Map<String, Value>) -> bool {
@@ -218,6 +175,9 @@ impl<'r> Run<'r> {
                 out.push(b',');
             }
             out.extend_from_slice(&field.written);
+            // What a field before this one left behind, however it ended, is not for this one.
+            self.chain = 0;
+            self.path.clear();
             self.path.push(Step::Key(&field.key));
             let mark = out.len();
             let fine = match &field.show {
@@ -238,13 +198,21 @@ impl<'r> Run<'r> {
                     true
                 }
             };
-            self.path.pop();
             if !fine {
                 return Ok(false);
             }
         }
         out.push(b'}');
         Ok(true)
+    }
+
+    /// Makes a chain of locales that of the field that is answered.
+    fn follow(&mut self, locales: &'r [Locale]) {
+        let at = self.chains.iter().position(|c| c.locales == locales);
+        self.chain = at.unwrap_or_else(|| {
+            self.chains.push(Chain::new(locales));
+            self.chains.len() - 1
+        });
     }
 
     fn root(
@@ -258,11 +226,11 @@ impl<'r> Run<'r> {
             |name: &str| arguments.get(name).and_then(|a| a.value(self.variables)).filter(|v| !v.is_null());
         let bad =
             |detail: String, help: &str| Problem::new(400, "bad-argument", "Bad argument", detail).help(help);
-        let before = self.locales.clone();
         if let Some(locale) = given("locale") {
             let named = locale.as_str().unwrap_or_default();
-            let Some(wanted) = self.view.definitions.locales.named(named) else {
-                let all: Vec<&str> = self.view.definitions.locales.all().iter().map(Locale::as_str).collect();
+            let view = self.view;
+            let Some(wanted) = view.definitions.locales.chain(named) else {
+                let all: Vec<&str> = view.definitions.locales.all().iter().map(Locale::as_str).collect();
                 return Err(bad(
                     format!("there is no locale `{}`", cut(named)),
                     &format!("this project has {}", all.join(", ")),
@@ -270,14 +238,12 @@ impl<'r> Run<'r> {
                 .into());
             };
             if self.outcome.locale.is_none() {
-                self.outcome.locale = wanted.as_slice().first().cloned();
+                self.outcome.locale = wanted.first().cloned();
             }
-            if wanted.as_slice() != &*before {
-                self.locales = Cow::Owned(wanted.as_slice().to_vec());
-                self.known.clear();
-            }
+            self.follow(wanted);
         }
-        let fine = match root {
+        let locales = self.chains[self.chain].locales;
+        match root {
             Root::One { source, by } => {
                 let asked = by.iter().find_map(|(argument, field)| Some((field, given(argument)?)));
                 let Some((field, value)) = asked else {
@@ -291,12 +257,12 @@ impl<'r> Run<'r> {
                 let id = match field {
                     None => EntryId::new(&text).ok(),
                     Some(field) => {
-                        let id = compose::by_field(self.view, source, field, &text, &self.locales)?;
+                        let id = compose::by_field(self.view, source, field, &text, locales)?;
                         self.outcome.looked.push(Looked {
                             source: source.clone(),
                             field: field.clone(),
                             value: text,
-                            locales: self.locales.to_vec(),
+                            locales: locales.to_vec(),
                             found: id.clone(),
                         });
                         id
@@ -307,17 +273,13 @@ impl<'r> Run<'r> {
                     None => None,
                 };
                 let slot = Slot { kind: Kind::Json, required: false };
+                let mark = out.len();
                 match loaded {
-                    Some(loaded) => {
-                        let mark = out.len();
-                        if self.entry(out, loaded, below)? {
-                            true
-                        } else {
-                            out.truncate(mark);
-                            self.null(out, &slot, "")
-                        }
+                    Some(loaded) if self.entry(out, loaded, below)? => Ok(true),
+                    _ => {
+                        out.truncate(mark);
+                        Ok(self.null(out, &slot, ""))
                     }
-                    None => self.null(out, &slot, ""),
                 }
             }
             Root::List { source, fields } => {
@@ -357,15 +319,12 @@ impl<'r> Run<'r> {
                         }
                     }
                 }
-                let locales = self.locales.clone();
                 let pairs = pairs.into_iter().map(|(n, v)| (Cow::Owned(n), Cow::Owned(v)));
-                let page = list::select(self.view, source, &locales, pairs)?;
+                let page = list::select(self.view, source, locales, pairs, self.pace)?;
                 self.outcome.lists.insert(source.clone());
-                self.page(out, &page, below)?
+                self.page(out, &page, below)
             }
-        };
-        self.locales = before;
-        Ok(fine)
+        }
     }
 
     fn page(&mut self, out: &mut Vec<u8>, page: &list::Selected, below: &'r Below) -> Result<bool, Failure> {
@@ -419,7 +378,7 @@ impl<'r> Run<'r> {
         self.key.extend_from_slice(type_name.as_str().as_bytes());
         self.key.push(0);
         self.key.extend_from_slice(id.as_bytes());
-        if let Some(known) = self.known.get(self.key.as_slice()) {
+        if let Some(known) = self.chains[self.chain].known.get(self.key.as_slice()) {
             return Ok(*known);
         }
         if !EntryId::is_valid(id) {
@@ -427,10 +386,10 @@ impl<'r> Run<'r> {
         }
         let name: Key = self.key.as_slice().into();
         let mut found = None;
-        for n in 0..self.locales.len() {
+        for n in 0..self.chains[self.chain].locales.len() {
             self.key.truncate(name.len());
             self.key.push(0);
-            self.key.extend_from_slice(self.locales[n].as_str().as_bytes());
+            self.key.extend_from_slice(self.chains[self.chain].locales[n].as_str().as_bytes());
             let record = self.view.record_at(&self.key)?;
             self.outcome.read.push((self.key.as_slice().into(), record));
             if let Some(record) = record {
@@ -438,7 +397,7 @@ impl<'r> Run<'r> {
                 break;
             }
         }
-        self.known.insert(name, found);
+        self.chains[self.chain].known.insert(name, found);
         Ok(found)
     }
 
@@ -447,18 +406,21 @@ impl<'r> Run<'r> {
         let bytes = key.to_bytes();
         let name_len = bytes.len() - key.locale.as_str().len() - 1;
         let name: Key = bytes[..name_len].into();
-        if let Some(Some(known)) = self.known.get(&name) {
+        if let Some(Some(known)) = self.chains[self.chain].known.get(&name) {
             return Ok(*known);
         }
         self.outcome.read.push((bytes.into(), Some(*record)));
         let at = self.add(&key.type_name, name_len, record)?;
-        self.known.insert(name, Some(at));
+        self.chains[self.chain].known.insert(name, Some(at));
         Ok(at)
     }
 
     /// Loads what was read last.
     fn add(&mut self, type_name: &TypeName, name_len: usize, record: &EntryRecord) -> Result<usize, Failure> {
-        if self.outcome.read.len() > ENTRIES_MAX * self.locales.len().max(1) {
+        if self.loaded.len() >= QUICK_LOADED_MAX {
+            self.pace.heavy()?;
+        }
+        if self.outcome.read.len() > ENTRIES_MAX * self.chains[self.chain].locales.len().max(1) {
             return Err(too_large());
         }
         let of_type = self.schema.entries.get(type_name).and_then(|m| m.get(&record.major));

@@ -96,7 +96,7 @@ impl Fixture {
         assert!(findings.is_empty(), "{findings:?}");
         let (views, findings) = Views::parse(&files, &contracts);
         assert!(findings.is_empty(), "{findings:?}");
-        let definitions = Arc::new(Definitions::parse(Digest::of(b"definitions"), &files));
+        let definitions = Arc::new(Definitions::parse(Digest::of(b"definitions"), &files).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let caches = Caches::default();
         Self { _dir: dir, objects, snapshot: Tree::empty(), contracts, views, definitions, caches, runtime }

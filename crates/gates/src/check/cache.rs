@@ -15,7 +15,7 @@ use super::{
     entries::{FileFacts, LinkUse, Ref, Row},
 };
 
-const MAGIC: &[u8] = b"ashlar check cache 2 ";
+const MAGIC: &[u8] = b"ashlar check cache 3 ";
 const FILE: &str = ".ashlar/check.cache";
 /// A cache larger than this is not worth reading, in bytes.
 const CACHE_BYTES_MAX: u64 = 2 << 30;
@@ -214,6 +214,11 @@ fn write_facts(out: &mut Writer, facts: &FileFacts) {
             out.text(right);
             out.digest(digest);
         }
+        out.number(row.shared.len() as u64);
+        for (field, digest) in &row.shared {
+            out.text(field);
+            out.digest(digest);
+        }
     }
 }
 
@@ -259,5 +264,8 @@ fn read_row(r: &mut Reader<'_>) -> Option<Row> {
     let sensitive = (0..count)
         .map(|_| Some(((r.text()?.to_owned(), r.text()?.to_owned()), r.digest()?)))
         .collect::<Option<BTreeMap<_, _>>>()?;
-    Some(Row { key, named, contract, source, digest, findings, refs, route, links, sensitive })
+    let count = r.count()?;
+    let shared =
+        (0..count).map(|_| Some((r.text()?.to_owned(), r.digest()?))).collect::<Option<BTreeMap<_, _>>>()?;
+    Some(Row { key, named, contract, source, digest, findings, refs, route, links, sensitive, shared })
 }

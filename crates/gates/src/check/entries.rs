@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     definitions::{Definitions, sensitive},
-    gate::{approvals, validity},
+    gate::{approvals, shared, validity},
 };
 
 /// What the gates need of one content file. It is kept in the cache as long as the file and the contracts stay.
@@ -36,6 +36,8 @@ pub(super) struct Row {
     pub(super) route: Option<String>,
     pub(super) links: Vec<LinkUse>,
     pub(super) sensitive: BTreeMap<(String, String), Digest>,
+    /// Fields that all locales share, with the digests of their values; those that the file leaves out are absent.
+    pub(super) shared: BTreeMap<String, Digest>,
 }
 
 /// A reference of an entry.
@@ -105,6 +107,7 @@ fn row(entry: SeedEntry, bytes: &[u8], options: &ContentOptions, definitions: &D
         route: None,
         links: Vec::new(),
         sensitive: BTreeMap::new(),
+        shared: BTreeMap::new(),
         key,
         named,
         source,
@@ -136,6 +139,7 @@ fn row(entry: SeedEntry, bytes: &[u8], options: &ContentOptions, definitions: &D
         }
     }
     out.route = facts.route;
+    out.shared = shared::values(contract, fields);
     out.sensitive = approvals::sensitive_values(sensitive(contract), fields);
     out
 }

@@ -22,8 +22,8 @@ use crate::{
     definitions::Definitions,
     findings::{Findings, count},
     gate::{
-        approvals, compatibility::Compared, components, consumers, links, queries, references, routes,
-        tokens, validity,
+        approvals, compatibility::Compared, components, consumers, lifecycle, lifecycle::Followers, links,
+        queries, references, routes, shared, tokens, validity,
     },
     inputs::Inputs,
     links::LinkRules,
@@ -412,11 +412,34 @@ impl Check<'_> {
             }
         }
         findings.extend(compared.findings(&BTreeSet::new(), &[], &used, &self.today));
+        let today = self.today.parse().unwrap_or_default();
+        let followers = self.followers(&lifecycle::ending(definitions, today));
+        findings.extend(lifecycle::findings(definitions, base, &followers, today));
         let what = match self.base {
             Some(_) => count(compared.compared(), "changed contract", "changed contracts"),
             None => count(definitions.contracts.iter().count(), "contract", "contracts"),
         };
         (findings, compared.compared(), what)
+    }
+
+    /// Entries that follow contracts which end.
+    fn followers(&self, names: &BTreeSet<ContractName>) -> BTreeMap<ContractName, Followers> {
+        let mut out: BTreeMap<ContractName, Followers> = BTreeMap::new();
+        if names.is_empty() {
+            return out;
+        }
+        let old: Option<FxHashSet<&EntryKey>> =
+            self.base.map(|(_, base)| base.rows.iter().map(|r| &r.key).collect());
+        for row in &self.site.rows {
+            let contract = entries::contract_of(&self.project.definitions, &row.key, row.named.as_ref());
+            let Some(name) = contract.map(|c| &c.name).filter(|n| names.contains(n)) else { continue };
+            let followers = out.entry(name.clone()).or_default();
+            followers.add(&row.source);
+            if old.as_ref().is_some_and(|old| !old.contains(&row.key)) {
+                followers.new.push(row.source.clone());
+            }
+        }
+        out
     }
 
     fn validity(&self) -> Outcome {
@@ -444,6 +467,15 @@ impl Check<'_> {
             }
             findings.extend(problems.into_iter().map(|p| p.at(row.source.clone())));
             findings.extend(row.findings.iter().cloned());
+        }
+        let all = self.site.rows.iter().filter(|r| !r.shared.is_empty());
+        let all = all.map(|row| (&row.key.type_name, &row.key.id, &row.shared, *row));
+        let mut told = 0;
+        for (one, other, field) in shared::conflicts(all) {
+            let pointer = format!("/{field}");
+            let place = self.place(&mut told, other, &pointer, 1);
+            let first = self.place(&mut told, one, &pointer, 1);
+            findings.push(shared::differs(place, &first, field, &one.key.type_name));
         }
         let n = self.site.rows.len();
         (findings, n, count(n, "entry", "entries"))
@@ -505,6 +537,7 @@ impl Check<'_> {
         let mut findings = Findings::default();
         let definitions = &self.project.definitions;
         findings.extend(definitions.redirect_findings.iter().cloned());
+        findings.extend(routes::without_page(definitions));
         let rules = self.link_rules();
         let mut n = 0;
         for (locale, routes) in &self.site.routes {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ashlar_model::{Digest, EntryKey, Fields, Finding, canonical_json};
 use ashlar_project::Governance;
-use ashlar_release::{Approval, RequiredApproval};
+use ashlar_release::{Approval, DeclaredEnd, RequiredApproval};
 use serde_json::Value;
 
 use crate::inputs::Inputs;
@@ -97,6 +97,54 @@ pub(crate) fn required(
             }
         })
         .collect()
+}
+
+/// What the end of a changeset needs: one approval per right, for the changeset with exactly these entries, whatever they say
+/// by then.
+pub(crate) fn required_end(
+    end: &DeclaredEnd,
+    ending: &[SensitiveChange],
+    authors: &dyn Fn(&EntryKey) -> BTreeSet<String>,
+) -> Vec<RequiredApproval> {
+    let mut by_right: BTreeMap<&str, BTreeSet<(&EntryKey, &str)>> = BTreeMap::new();
+    for change in ending {
+        by_right.entry(&change.right).or_default().insert((&change.key, &change.field));
+    }
+    by_right
+        .into_iter()
+        .map(|(right, fields)| {
+            let mut inputs = Inputs::new("approval-end");
+            inputs.add("changeset", end.changeset.as_bytes());
+            for key in &end.keys {
+                inputs.add("key", &key.to_bytes());
+            }
+            let place =
+                |(key, field): &(&EntryKey, &str)| format!("{key} /{field} (taken down at {})", end.at);
+            RequiredApproval {
+                right: right.to_owned(),
+                change: inputs.finish(),
+                authors: fields.iter().flat_map(|(key, _)| authors(key)).collect(),
+                subjects: fields.iter().take(SUBJECTS_MAX).map(place).collect(),
+            }
+        })
+        .collect()
+}
+
+/// The finding of an end that is not approved.
+pub(crate) fn missing_end(
+    required: &RequiredApproval,
+    end: &DeclaredEnd,
+    governance: &Governance,
+    why: Option<&str>,
+) -> Finding {
+    let (right, who) = (&required.right, who(required, governance));
+    let why = why.map_or(String::new(), |w| format!("; {w}"));
+    let message = format!(
+        "The changeset `{}` is taken down at {}, with fields that need an approval under the right `{right}` ({who}){why}.",
+        end.changeset, end.at
+    );
+    Finding::error("approval-missing", format!("changeset {}", end.changeset), message)
+        .help(format!("ashlar candidate approve CANDIDATE --right {right} --as NAME"))
 }
 
 /// Whether an approval was given that counts, and if not why those that were given do not.

@@ -93,26 +93,89 @@ fn pages(definitions: &Definitions, out: &mut Vec<Finding>) {
     }
 }
 
+/// Measures that a file has by itself.
+const MEASURES: [&str; 3] = ["width", "height", "size"];
+/// Names of fields and contracts that hold a file.
+const HOLDERS: [&str; 14] = [
+    "asset",
+    "attachment",
+    "audio",
+    "document",
+    "download",
+    "file",
+    "image",
+    "logo",
+    "media",
+    "photo",
+    "picture",
+    "thumbnail",
+    "upload",
+    "video",
+];
+/// Names of fields that stand beside the measures of a file.
+const PARTS: [&str; 11] = [
+    "bytes",
+    "checksum",
+    "digest",
+    "file",
+    "file_name",
+    "filename",
+    "media_type",
+    "mime",
+    "mime_type",
+    "sha256",
+    "src",
+];
+
+/// Whether a name such as `heroImage` or `image-file` is that of a file.
+fn holds_file(name: &str) -> bool {
+    let mut words = String::with_capacity(name.len() + 4);
+    for c in name.chars() {
+        match c {
+            c if c.is_uppercase() => words.extend(['_', c.to_ascii_lowercase()]),
+            '-' | '.' => words.push('_'),
+            c => words.push(c),
+        }
+    }
+    words.split('_').any(|word| HOLDERS.contains(&word) || HOLDERS.contains(&word.trim_end_matches('s')))
+}
+
+/// Whether a field is a number that a file has by itself, such as the width of a picture: a fact, whatever the design is.
+fn is_fact(name: &str, object: &Value, holder: &str) -> bool {
+    let Some(all) = object.get("properties").and_then(Value::as_object) else { return false };
+    let number = |n: &str| {
+        let kind = all.get(n).and_then(|p| p.get("type")).and_then(Value::as_str);
+        matches!(kind, Some("integer" | "number"))
+    };
+    let has = |names: &[&str]| names.iter().any(|n| all.contains_key(*n));
+    // An address with a width and a height is that of a picture.
+    let picture = has(&["url", "uri", "href"]) && number("width") && number("height");
+    MEASURES.contains(&name) && number(name) && (holds_file(holder) || has(&PARTS) || picture)
+}
+
 /// Fields of content that say how it looks, without a reason.
 fn looks(definitions: &Definitions, out: &mut Vec<Finding>) {
     for contract in definitions.contracts.iter().filter(|c| matches!(c.kind, Kind::Type | Kind::Block)) {
         let file = contract.file();
-        let mut open: Vec<(String, &Value)> = vec![(String::new(), &contract.schema)];
-        while let Some((pointer, schema)) = open.pop() {
+        let mut open: Vec<(String, &str, &Value)> =
+            vec![(String::new(), contract.name.name.as_str(), &contract.schema)];
+        while let Some((pointer, holder, schema)) = open.pop() {
             for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten()
             {
                 let here = format!("{pointer}/properties/{name}");
                 let justified = property.pointer("/x-ashlar/presentation").is_some();
-                if LOOKS.contains(&name.to_lowercase().replace('-', "_").as_str()) && !justified {
+                let word = name.to_lowercase().replace('-', "_");
+                let looks = LOOKS.contains(&word.as_str()) && !is_fact(name, schema, holder);
+                if looks && !justified {
                     out.push(
                         Finding::error("content-presentation", format!("contracts/{file} {here}"), format!("`{name}` says how content looks. Content says what it means; the design system decides how that looks."))
                             .help("remove it and choose by intent, or justify it: \"x-ashlar\": { \"presentation\": true, \"reason\": \"…\" }"),
                     );
                 }
-                open.push((here, property));
+                open.push((here, name.as_str(), property));
             }
             if let Some(items) = schema.get("items") {
-                open.push((format!("{pointer}/items"), items));
+                open.push((format!("{pointer}/items"), holder, items));
             }
         }
     }
@@ -186,7 +249,7 @@ impl Candidate<'_> {
         if self.definitions.site.site.is_none() {
             return Ok(work);
         }
-        let view = self.view();
+        let view = self.view()?;
         let same = self.base.as_ref().is_some_and(|b| {
             ["components/", "intents.toml", "site/", "tokens/", "tokens.toml", "views/", "assets/"]
                 .iter()

@@ -22,6 +22,8 @@ pub(crate) struct Promise {
     consumer: Consumer,
     expectation: Expectation,
     endpoint: Option<Endpoint>,
+    /// The value of the path's parameter, when the expectation names one by its path.
+    example: Option<String>,
     /// What the shape of the endpoint does not keep.
     broken: Vec<Broken>,
 }
@@ -30,7 +32,8 @@ pub(crate) struct Promise {
 struct Endpoint {
     prefix: String,
     source: TypeName,
-    lookup: LookupBy,
+    /// How an entry is found; `None` for a list, which has no parameter.
+    lookup: Option<LookupBy>,
     /// Version of the view; entries by key have none.
     version: Option<ashlar_contracts::Version>,
     file: String,
@@ -50,7 +53,7 @@ pub(crate) fn promises(definitions: &Definitions) -> &[Promise] {
         each.map(|(consumer, expectation)| {
             let endpoint = endpoint(definitions, &expectation.endpoint);
             let broken = match &endpoint {
-                Some((endpoint, schema)) => {
+                Some((endpoint, schema, _)) => {
                     let shape = shapes
                         .entry(endpoint.prefix.clone())
                         .or_insert_with(|| Shape::new(&definitions.contracts, schema.clone()));
@@ -58,29 +61,67 @@ pub(crate) fn promises(definitions: &Definitions) -> &[Promise] {
                 }
                 None => Vec::new(),
             };
-            let endpoint = endpoint.map(|(e, _)| e);
-            Promise { consumer: consumer.clone(), expectation: expectation.clone(), endpoint, broken }
+            let (endpoint, example) = endpoint.map(|(e, _, example)| (e, example)).unzip();
+            let example = example.flatten();
+            Promise {
+                consumer: consumer.clone(),
+                expectation: expectation.clone(),
+                endpoint,
+                example,
+                broken,
+            }
         })
         .collect()
     })
 }
 
-/// The view or the entries that answer a path, with the schema of the bodies.
-fn endpoint(definitions: &Definitions, path: &str) -> Option<(Endpoint, Value)> {
-    let prefix = path.split_once('{')?.0;
+/// The view, the entries or the list that answers a path, with the schema of the bodies, and the value of its parameter when
+/// the path is that of one example.
+fn endpoint(definitions: &Definitions, path: &str) -> Option<(Endpoint, Value, Option<String>)> {
+    let (prefix, example) = match path.split_once('{') {
+        Some((prefix, _)) => (prefix, None),
+        None => match definitions.views.route(path) {
+            Some((_, view, slug)) => (view.prefix.as_str(), Some(slug)),
+            None => match path.strip_prefix("/v1/entries/")?.split_once('/') {
+                Some((named, id)) => (&path[.."/v1/entries/".len() + named.len() + 1], Some(id)),
+                None => (path, None),
+            },
+        },
+    };
+    let example = example.map(|e| percent_encoding::percent_decode_str(e).decode_utf8_lossy().into_owned());
     if let Some(view) = definitions.views.iter().find(|v| v.prefix == prefix) {
-        return Some((Endpoint::of(view), view.response_schema(&definitions.contracts)));
+        return Some((Endpoint::of(view), view.response_schema(&definitions.contracts), example));
     }
-    let named = prefix.strip_prefix("/v1/entries/")?.strip_suffix('/')?;
+    let named = prefix.strip_prefix("/v1/entries/")?;
+    let (named, lookup) = match named.strip_suffix('/') {
+        Some(named) => (named, Some(LookupBy::Id)),
+        None => (named, None),
+    };
     let source = TypeName::new(named).ok()?;
     let files: Vec<Value> = of_type(&definitions.contracts, &source).map(|f| json!({ "$ref": f })).collect();
-    let schema = match files.as_slice() {
+    let mut schema = match files.as_slice() {
         [] => return None,
         [one] => one.clone(),
         _ => json!({ "anyOf": files }),
     };
+    if lookup.is_none() {
+        schema = json!({
+            "type": "object",
+            "required": ["items", "next_cursor"],
+            "properties": {
+                "next_cursor": {"type": ["string", "null"]},
+                "items": {"type": "array", "items": {
+                    "type": "object",
+                    "required": ["fields", "id", "locale"],
+                    "properties": {"fields": schema, "id": {"type": "string"}, "locale": {"type": "string"}},
+                    "additionalProperties": false,
+                }},
+            },
+            "additionalProperties": false,
+        });
+    }
     let file = format!("contracts/{source}");
-    Some((Endpoint { prefix: prefix.to_owned(), source, lookup: LookupBy::Id, version: None, file }, schema))
+    Some((Endpoint { prefix: prefix.to_owned(), source, lookup, version: None, file }, schema, example))
 }
 
 fn of_type<'c>(contracts: &'c ContractSet, source: &'c TypeName) -> impl Iterator<Item = String> + 'c {
@@ -92,7 +133,7 @@ impl Endpoint {
         Self {
             prefix: view.prefix.clone(),
             source: view.source.clone(),
-            lookup: view.lookup.clone(),
+            lookup: Some(view.lookup.clone()),
             version: Some(view.version),
             file: format!("views/{}.v{}.toml", view.name, view.major),
         }
@@ -232,8 +273,9 @@ impl Promise {
     ) -> usize {
         let Some(endpoint) = &self.endpoint else { return 0 };
         let slug = match &endpoint.lookup {
-            LookupBy::Id => key.id.as_str().to_owned(),
-            LookupBy::Field(name) => match fields.as_object().and_then(|f: &Fields| f.get(name)) {
+            None => return 0,
+            Some(LookupBy::Id) => key.id.as_str().to_owned(),
+            Some(LookupBy::Field(name)) => match fields.as_object().and_then(|f: &Fields| f.get(name)) {
                 Some(Value::String(text)) => text.clone(),
                 _ => return 0,
             },
@@ -242,25 +284,33 @@ impl Promise {
         for locale in self.locales(bodies) {
             let Some(body) = bodies.get(&endpoint.prefix, &slug, locale) else { continue };
             judged += 1;
-            for broken in self.expectation.against_body(&body) {
-                if out.total() >= BODIES_TOLD_MAX * 100 {
-                    return judged;
-                }
-                let message = format!(
-                    "{} relies on {} of {}: {}.",
-                    self.who(),
-                    broken.path.as_str(),
-                    self.expectation.endpoint,
-                    broken.why
-                );
-                let place = format!("{}/{} ({locale}) {}", key.type_name, key.id, broken.path.as_str());
-                out.push(
-                    Finding::error("consumer-body", place, message)
-                        .help(format!("give the entry what is relied on, or see {}", self.place(None))),
-                );
+            let place = format!("{}/{} ({locale})", key.type_name, key.id);
+            if !self.judge(&body, &place, out) {
+                return judged;
             }
         }
         judged
+    }
+
+    /// Compares one body with what is expected; `false` when enough was told.
+    fn judge(&self, body: &Value, place: &str, out: &mut Findings) -> bool {
+        for broken in self.expectation.against_body(body) {
+            if out.total() >= BODIES_TOLD_MAX * 100 {
+                return false;
+            }
+            let message = format!(
+                "{} relies on {} of {}: {}.",
+                self.who(),
+                broken.path.as_str(),
+                self.expectation.endpoint,
+                broken.why
+            );
+            out.push(
+                Finding::error("consumer-body", format!("{place} {}", broken.path.as_str()), message)
+                    .help(format!("give the entry what is relied on, or see {}", self.place(None))),
+            );
+        }
+        true
     }
 
     fn locales<'b>(&'b self, bodies: &'b Bodies<'_>) -> &'b [Locale] {
@@ -270,10 +320,18 @@ impl Promise {
         }
     }
 
-    /// Judges that the named examples are answered.
+    /// Judges that the named examples are answered, and the first page of a list.
     pub(crate) fn examples(&self, bodies: &Bodies<'_>, out: &mut Findings) {
         let Some(endpoint) = &self.endpoint else { return };
-        for example in &self.expectation.examples {
+        if endpoint.lookup.is_none() {
+            for locale in self.locales(bodies) {
+                if let Some(body) = bodies.get(&endpoint.prefix, "", locale) {
+                    self.judge(&body, &format!("{} ({locale})", endpoint.prefix), out);
+                }
+            }
+            return;
+        }
+        for example in self.expectation.examples.iter().chain(&self.example) {
             for locale in self.locales(bodies) {
                 if bodies.get(&endpoint.prefix, example, locale).is_none() {
                     let message = format!(

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use ashlar_model::{EntryKey, Finding, Locale};
 use ashlar_project::{Redirects, normal_path};
 
-use crate::{GateError, Site, links::LinkRules};
+use crate::{GateError, Site, definitions::Definitions, links::LinkRules};
 
 /// Entries that have the same route. `places` names them, in order.
 pub(crate) fn clash(route: &str, locale: &Locale, places: &[String]) -> Finding {
@@ -14,6 +14,41 @@ pub(crate) fn clash(route: &str, locale: &Locale, places: &[String]) -> Finding 
         format!("The route {route} ({locale}) is also that of {others}."),
     )
     .help("give one of them another route, for example another slug")
+}
+
+/// Types whose entries have a route, and no page in the project's site: visitors find nothing there, although sitemaps and
+/// list pages name the routes.
+pub(crate) fn without_page(definitions: &Definitions) -> Vec<Finding> {
+    let Some(site) = &definitions.site.site else { return Vec::new() };
+    let mut out = Vec::new();
+    for (type_name, contracts) in definitions.contracts.types() {
+        let Some(route) = contracts.iter().rev().find_map(|c| c.route.as_ref()) else { continue };
+        if site.page_rule(type_name).is_some() {
+            continue;
+        }
+        let route = route.as_str();
+        let help = format!(
+            "add a [[page]] for {type_name} to site/site.toml, or remove the route from its contract"
+        );
+        let lists: Vec<&str> =
+            site.file.lists.iter().filter(|l| l.type_name == *type_name).map(|l| l.route.as_str()).collect();
+        let message = match lists.is_empty() {
+            true => format!(
+                "Entries of {type_name} have the route {route} and no page: the site answers 404 there."
+            ),
+            false => format!(
+                "Entries of {type_name} have the route {route} and no page: the site answers 404 there, and {} links to them.",
+                lists.join(", ")
+            ),
+        };
+        let finding = match lists.is_empty() {
+            // Another application may show them.
+            true => Finding::warning("route-without-page", "site/site.toml", message),
+            false => Finding::error("route-without-page", "site/site.toml", message),
+        };
+        out.push(finding.help(help));
+    }
+    out
 }
 
 /// A route of the base that nothing answers any more.

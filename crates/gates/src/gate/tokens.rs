@@ -12,6 +12,8 @@ pub(crate) struct Tokens {
     /// The tokens; `None` when the project has none.
     pub(crate) resolved: Option<Resolved>,
     pub(crate) config: Config,
+    /// Why `tokens.toml` cannot be read.
+    pub(crate) unreadable: Option<Finding>,
     pub(crate) notes: Vec<Note>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) metrics: BTreeMap<String, f64>,
@@ -37,12 +39,15 @@ fn defined(text: &str) -> impl Iterator<Item = &str> {
 
 impl Tokens {
     pub(crate) fn load(files: &Files) -> Self {
-        let Some(set) = TokenSet::of_project(files) else { return Self::default() };
         let mut out = Self::default();
         match Config::of_project(files) {
             Ok(config) => out.config = config,
-            Err(finding) => out.findings.push(finding),
+            Err(finding) => {
+                out.findings.push(finding.clone());
+                out.unreadable = Some(finding);
+            }
         }
+        let Some(set) = TokenSet::of_project(files) else { return out };
         let (resolved, set, findings) = set.resolve();
         // A token that cannot be read is there all the same: neither its name is unknown, nor what it led to unused.
         let whole = findings.iter().all(|f| f.level != Level::Error);

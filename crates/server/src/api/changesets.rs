@@ -36,10 +36,7 @@ pub async fn list(caller: Caller) -> Answer<Vec<ChangesetView>> {
 }
 
 pub async fn schedules(caller: Caller) -> Answer<Vec<ChangesetView>> {
-    let all = caller.engine.changesets(&caller.ctx).await?;
-    let planned =
-        |c: &ChangesetView| matches!(c.state.as_str(), "scheduled" | "failed") || c.unpublish_at.is_some();
-    answer(all.into_iter().filter(planned).collect())
+    answer(caller.engine.planned_changesets(&caller.ctx).await?)
 }
 
 pub async fn show(caller: Caller, Path(name): Path<String>) -> Answer<ChangesetView> {

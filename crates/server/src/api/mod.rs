@@ -48,7 +48,7 @@ pub struct Api {
     /// The most bytes of a request's body.
     pub body_bytes_max: usize,
     /// Requests that are worked on at a time.
-    pub places: Semaphore,
+    pub places: Arc<Semaphore>,
     /// What each tenant uses of them.
     pub shares: Places,
 }

@@ -4,6 +4,8 @@ use serde_json::{Map, Value, json};
 
 /// How deep an example nests.
 const DEPTH_MAX: usize = 12;
+/// The most items of a list in an example.
+const ITEMS_MAX: u64 = 4;
 
 /// What a member of this name looks like.
 fn named(name: &str) -> Option<Value> {
@@ -128,7 +130,11 @@ pub(super) fn sample(schema: &Value, member: &str, schemas: &Map<String, Value>,
         }
         Some("array") => match schema["prefixItems"].as_array() {
             Some(each) => each.iter().map(|s| sample(s, member, schemas, depth + 1)).collect(),
-            None => json!([sample(&schema["items"], member.trim_end_matches('s'), schemas, depth + 1)]),
+            None => {
+                let one = sample(&schema["items"], member.trim_end_matches('s'), schemas, depth + 1);
+                let least = schema["minItems"].as_u64().unwrap_or(1).clamp(1, ITEMS_MAX);
+                (0..least).map(|_| one.clone()).collect()
+            }
         },
         Some("integer") => json!(schema["minimum"].as_i64().unwrap_or(0).max(1)),
         Some("number") => json!(1.5),

@@ -69,7 +69,7 @@ impl Server {
         files.insert("contracts/page.v1.json", schema.to_string().into_bytes()).unwrap();
         let view = "source = 'page'\nlookup = 'id'\nfields = ['title']".as_bytes().to_vec();
         files.insert("views/pages.v1.toml", view).unwrap();
-        let definitions = Arc::new(Definitions::parse(Digest::of(b""), &files));
+        let definitions = Arc::new(Definitions::parse(Digest::of(b""), &files).unwrap());
         let mut batch = objects.batch();
         let long = "words and more words ".repeat(200);
         let edits: Vec<_> = [("home", "Hello"), ("long", long.as_str())]

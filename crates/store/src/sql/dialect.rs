@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_state.sql"),
     include_str!("../../migrations/0002_outbox.sql"),
     include_str!("../../migrations/0003_attempts.sql"),
+    include_str!("../../migrations/0004_schedules.sql"),
 ];
 
 /// The engine behind a [`super::Db`].

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 pub use keys::{KeyRow, NewKey, TenantRow};
 pub use log::{AuditBreak, AuditRow, EventRow};
 pub use outbox::{DeliveryRow, NewDelivery, StoredSecret, TryRow, WebhookRow};
-pub use plan::{ChangesetRow, ChangesetState, DefinitionsRow};
+pub use plan::{ChangesetRow, ChangesetState, Claim, DefinitionsRow, ScheduleCounts};
 use sqlx::{
     Any, AnyConnection, AnyPool, Row, Transaction, any::AnyPoolOptions, any::AnyRow, pool::PoolConnection,
 };

@@ -4,7 +4,10 @@
 //! numbers little-endian. A value of an inner node is the digest of a child (32 bytes) and how many entries lie below it
 //! (u64); its key is the child's last key.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use ashlar_model::Digest;
 use bytes::Bytes;
@@ -31,6 +34,31 @@ pub(super) fn height(key: &[u8]) -> u8 {
     u8::try_from(zeros / BITS_PER_LEVEL).unwrap_or(LEVEL_MAX).min(LEVEL_MAX)
 }
 
+/// Bytes of all nodes in memory.
+static WEIGHT: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes that tree nodes in memory take, of all tenants of the process. Nodes stay as long as a tree that touched them is open.
+pub fn tree_bytes() -> usize {
+    WEIGHT.load(Ordering::Relaxed)
+}
+
+/// What one node adds to [`WEIGHT`].
+#[derive(Default)]
+struct Weight(usize);
+
+impl Weight {
+    fn new(bytes: usize) -> Self {
+        WEIGHT.fetch_add(bytes, Ordering::Relaxed);
+        Self(bytes)
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        WEIGHT.fetch_sub(self.0, Ordering::Relaxed);
+    }
+}
+
 /// An immutable node.
 pub struct Node {
     bytes: Bytes,
@@ -42,6 +70,7 @@ pub struct Node {
     /// One byte of a hash per key, in leaves only: a look-up reads two cache lines of these and then one key, where a
     /// binary search would touch a dozen.
     marks: Box<[u8]>,
+    weight: Weight,
 }
 
 impl Node {
@@ -73,6 +102,7 @@ impl Node {
             total: count as u64,
             children: Box::default(),
             marks: Box::default(),
+            weight: Weight::default(),
         };
         if level > 0 {
             node.total = (0..count).map(|i| node.child_count(i)).sum();
@@ -88,6 +118,8 @@ impl Node {
         } else {
             self.marks = (0..self.count).map(|i| mark(self.key(i))).collect();
         }
+        let of_children = self.children.len() * size_of::<OnceLock<Arc<Node>>>();
+        self.weight = Weight::new(size_of::<Self>() + self.bytes.len() + of_children + self.marks.len());
     }
 
     /// Reads a stored node and checks its form once, so that every later access is in bounds.
@@ -112,6 +144,7 @@ impl Node {
             total: count as u64,
             children: Box::default(),
             marks: Box::default(),
+            weight: Weight::default(),
             bytes,
         };
         let ordered = |from: usize| -> Option<usize> {

@@ -4,7 +4,10 @@ use rustc_hash::FxHashSet;
 use serde_json::Value;
 
 use super::{
-    super::node::{Conj, Node, STRING, exact, leftover_applies, same},
+    super::{
+        names::{self, Names},
+        node::{Conj, Node, STRING, exact, leftover_applies, same},
+    },
     Prover,
 };
 
@@ -38,18 +41,10 @@ impl<'a> Prover<'a> {
             "properties" => {
                 b.named("properties").into_iter().all(|(name, schema)| self.property(a, b, name, schema))
             }
-            "patternProperties" => b.named("patternProperties").into_iter().all(|(pattern, schema)| {
-                let named = a.names().into_iter().filter(|n| b.work.matches(pattern, n)).all(|name| {
-                    let (child, _) = a.property(name);
-                    self.inside(name, |p| p.prove(&child, schema))
-                });
-                named
-                    && a.patterns()
-                        .into_iter()
-                        .all(|(_, own)| self.inside(pattern, |p| p.prove(&Conj::of(own), schema)))
-                    && (a.patterns().iter().any(|(own, _)| *own == pattern)
-                        || self.inside(pattern, |p| p.prove(&a.others(), schema)))
-            }),
+            "patternProperties" => b
+                .named("patternProperties")
+                .into_iter()
+                .all(|(pattern, schema)| self.inside(pattern, |p| p.pattern(a, pattern, schema))),
             "additionalProperties" => self.others(a, b, b.at(value)),
             "propertyNames" => {
                 let mut own = Conj::any();
@@ -104,6 +99,51 @@ impl<'a> Prover<'a> {
         }
     }
 
+    /// Properties with these names must fit `schema`.
+    fn all_named(&mut self, a: &Conj<'a>, names: &[&str], schema: Node<'a>) -> bool {
+        names.iter().all(|name| {
+            let (child, _) = a.property(name);
+            self.inside(*name, |p| p.prove(&child, schema))
+        })
+    }
+
+    /// What applies to every property whose name a pattern of `a` matches: its schema, and that of patterns that match all
+    /// those names too.
+    fn under_pattern(a: &Conj<'a>, pattern: &str, own: Node<'a>) -> Conj<'a> {
+        let mut out = Conj::of(own);
+        let wider = a.patterns().into_iter().filter(|(p, _)| names::covers(own.work, p, pattern));
+        wider.for_each(|(_, s)| out.add(s));
+        out
+    }
+
+    /// Properties whose names match `pattern` must fit `schema`.
+    fn pattern(&mut self, a: &Conj<'a>, pattern: &str, schema: Node<'a>) -> bool {
+        let work = schema.work;
+        if let Names::Listed(listed) = Names::of(pattern) {
+            return self.all_named(a, &listed.iter().map(String::as_str).collect::<Vec<_>>(), schema);
+        }
+        let patterns = a.patterns();
+        // One that matches all of these names decides, when its schema does.
+        let wider: Vec<_> = patterns.iter().filter(|(own, _)| names::covers(work, own, pattern)).collect();
+        if wider.iter().any(|(own, s)| self.quietly(|p| p.prove(&Self::under_pattern(a, own, *s), schema))) {
+            return true;
+        }
+        let declared: Vec<&str> = a.names().into_iter().filter(|n| work.matches(pattern, n)).collect();
+        self.all_named(a, &declared, schema)
+            && patterns.iter().all(|(own, s)| {
+                if names::apart(work, own, pattern) {
+                    return true;
+                }
+                if let Names::Listed(listed) = Names::of(own) {
+                    let both: Vec<&str> =
+                        listed.iter().map(String::as_str).filter(|n| work.matches(pattern, n)).collect();
+                    return self.all_named(a, &both, schema);
+                }
+                self.prove(&Self::under_pattern(a, own, *s), schema)
+            })
+            && (!wider.is_empty() || self.prove(&a.others(), schema))
+    }
+
     /// Properties that `b` neither declares nor matches by pattern must fit `schema`.
     fn others(&mut self, a: &Conj<'a>, b: Node<'a>, schema: Node<'a>) -> bool {
         let declared = b.get("properties").and_then(Value::as_object);
@@ -120,7 +160,14 @@ impl<'a> Prover<'a> {
         });
         named
             && a.patterns().into_iter().all(|(own, s)| {
-                patterns.iter().any(|(p, _)| *p == own) || self.inside(own, |p| p.prove(&Conj::of(s), schema))
+                if patterns.iter().any(|(p, _)| names::covers(b.work, p, own)) {
+                    return true;
+                }
+                if let Names::Listed(listed) = Names::of(own) {
+                    let open: Vec<&str> = listed.iter().map(String::as_str).filter(|n| !covered(n)).collect();
+                    return self.all_named(a, &open, schema);
+                }
+                self.inside(own, |p| p.prove(&Self::under_pattern(a, own, s), schema))
             })
             && self.inside("*", |p| {
                 p.prove(&a.others(), schema)
