@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Output},
     time::Duration,
 };
 
@@ -56,11 +56,42 @@ fn or_absent(name: &str, peer: Result<peers::Peer>) -> Result<Option<peers::Peer
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let status = command.status()?;
+    let status = command.status().map_err(|e| unstarted(command, &e))?;
     match status.success() {
         true => Ok(()),
         false => Err(format!("{command:?} failed: {status}").into()),
     }
+}
+
+fn unstarted(command: &Command, error: &std::io::Error) -> String {
+    let program = command.get_program().to_string_lossy();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => format!("the program `{program}` is not installed"),
+        _ => format!("`{program}` could not be started: {error}"),
+    }
+}
+
+/// Starts programs; errors name the program.
+pub trait Start {
+    /// Starts it.
+    fn start(&mut self) -> Result<Child>;
+    /// Runs it to its end.
+    fn finish(&mut self) -> Result<Output>;
+}
+
+impl Start for Command {
+    fn start(&mut self) -> Result<Child> {
+        self.spawn().map_err(|e| unstarted(self, &e).into())
+    }
+
+    fn finish(&mut self) -> Result<Output> {
+        self.output().map_err(|e| unstarted(self, &e).into())
+    }
+}
+
+/// An error of the file system with the path it is about.
+pub fn at<T>(path: &Path, done: std::io::Result<T>) -> Result<T> {
+    done.map_err(|e| format!("{}: {e}", path.display()).into())
 }
 
 /// The binary, built.
@@ -69,11 +100,11 @@ pub fn binary() -> Result<PathBuf> {
     Ok(target().join("debug").join("ashlar"))
 }
 
-/// The binary as it is released, built.
-pub fn release_binary() -> Result<PathBuf> {
-    let args = ["build", "--release", "--quiet", "--package", "ashlar"];
+/// The binary as it is shipped, built.
+pub fn dist_binary() -> Result<PathBuf> {
+    let args = ["build", "--profile", "dist", "--quiet", "--package", "ashlar"];
     run(Command::new("cargo").args(args).current_dir(root()))?;
-    Ok(target().join("release").join("ashlar"))
+    Ok(target().join("dist").join("ashlar"))
 }
 
 /// Runs every test.

@@ -240,7 +240,7 @@ pub enum Command {
         #[command(subcommand)]
         command: ScheduleCommand,
     },
-    /// Takes away objects that nothing needs.
+    /// Deletes objects that nothing needs.
     Gc {
         #[command(flatten)]
         at: At,
@@ -397,6 +397,9 @@ pub enum EntryCommand {
         /// Write only over this version; 0 only when there is none yet.
         #[arg(long)]
         version: Option<u64>,
+        /// Write nothing that the contract refuses.
+        #[arg(long)]
+        strict: bool,
         #[command(flatten)]
         at: At,
     },

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use ashlar_gates::Checker;
-use ashlar_model::{Actor, TenantId};
+use ashlar_model::{Actor, Rules, TenantId};
 use ashlar_release::{Action, Ctx, Engine, Location};
 use ashlar_server::endpoints::{Call, Method};
 use serde::Serialize;
@@ -40,8 +40,8 @@ pub fn location(
     cache: Option<&PathBuf>,
     create: bool,
 ) -> Result<Location, CliError> {
-    let help = "give --data DIR (or set ASHLAR_DATA), or --server URL --key KEY";
-    let data = data.ok_or_else(|| CliError::input("it is not said where to work", help))?;
+    let help = "use `--data DIR` or `--server URL --key KEY`, or set ASHLAR_DATA";
+    let data = data.ok_or_else(|| CliError::input("no target given", help))?;
     if data.starts_with("postgres://") || data.starts_with("postgresql://") {
         let objects = objects.ok_or_else(|| {
             CliError::input(
@@ -144,6 +144,18 @@ impl Local {
         Ok(Self { engine, ctx })
     }
 
+    /// The rules of the working definitions; `None` before the first push.
+    pub async fn rules(&self) -> Result<Option<Arc<Rules>>, CliError> {
+        let tenant = &self.ctx.tenant;
+        let mut conn = self.engine.db().read(tenant).await.map_err(ashlar_release::ReleaseError::from)?;
+        let definitions = conn.rows().definitions().await.map_err(ashlar_release::ReleaseError::from)?;
+        drop(conn);
+        Ok(match definitions {
+            Some(d) => Some(self.engine.rules(tenant, &d.digest).await?),
+            None => None,
+        })
+    }
+
     /// Runs an action.
     pub async fn run<A: Action>(&self, action: A) -> Result<A::Output, CliError> {
         Ok(self.engine.run(&self.ctx, action).await?)
@@ -156,6 +168,11 @@ pub fn value(value: impl Serialize) -> Result<Value, CliError> {
 }
 
 impl Remote {
+    /// The server's address, without a slash at the end.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Calls an operation of the server.
     pub async fn call(&self, call: Call, body: Option<Value>) -> Result<Value, CliError> {
         let url = format!("{}{}", self.base, call.target);

@@ -2,12 +2,15 @@
 
 use std::{fmt::Write as _, process::ExitCode};
 
-use ashlar_model::Finding;
+use ashlar_model::{Finding, grouped};
 use ashlar_release::ReleaseError;
 use ashlar_store::StoreError;
 use serde_json::{Value, json};
 
-use crate::{args::Format, output};
+use crate::{args::Format, hints, output};
+
+/// Causes of one error that are shown.
+const CAUSES_SHOWN: usize = 50;
 
 /// Why a command did not succeed.
 #[derive(Debug, Clone)]
@@ -62,7 +65,7 @@ impl CliError {
         while !text.is_char_boundary(offset) {
             offset -= 1;
         }
-        let help = "mend the JSON at this place";
+        let help = "fix the JSON at this place";
         let finding = Finding::error("json", place.clone(), why.clone()).help(help);
         let source = miette::NamedSource::new(name, text);
         Self {
@@ -125,14 +128,18 @@ impl std::fmt::Display for CliError {
         if self.snippet.is_some() {
             return Ok(());
         }
-        for finding in self.findings.iter().take(50) {
-            write!(f, "\n{}\n  {}", finding.place, finding.message)?;
-            if !finding.help.is_empty() {
-                write!(f, "\n  → {}", finding.help)?;
+        // What the gates found was shown when they ran, and is shown again by the command that the help names.
+        if self.code == "gates-failed" {
+            return Ok(());
+        }
+        let groups = grouped(&self.findings);
+        for group in groups.iter().take(CAUSES_SHOWN) {
+            for line in output::group_lines(group, "") {
+                write!(f, "\n{line}")?;
             }
         }
-        if self.findings.len() > 50 {
-            write!(f, "\nand {} more", self.findings.len() - 50)?;
+        if groups.len() > CAUSES_SHOWN {
+            write!(f, "\nand {} more", groups.len() - CAUSES_SHOWN)?;
         }
         Ok(())
     }
@@ -146,7 +153,7 @@ impl miette::Diagnostic for CliError {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        (!self.help.is_empty()).then(|| Box::new(&self.help) as Box<dyn std::fmt::Display>)
+        (!self.help.is_empty()).then(|| Box::new(hints::text(&self.help)) as Box<dyn std::fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
@@ -173,6 +180,7 @@ impl From<ReleaseError> for CliError {
             ReleaseError::Stale { current, offered, expected, .. } => {
                 json!({"expected": expected, "current": current, "offered": offered})
             }
+            _ if !error.findings().is_empty() => json!({ "groups": error.groups() }),
             _ => Value::Null,
         };
         Self {

@@ -4,6 +4,7 @@ mod args;
 mod backend;
 mod commands;
 mod error;
+mod hints;
 mod isolation;
 mod memory;
 mod output;

@@ -2,9 +2,12 @@
 
 use std::io::{IsTerminal, Write};
 
+use ashlar_model::{FindingGroup, GateReport, GateStatus, Level};
 use serde::Serialize;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
+
+use crate::hints;
 
 /// Structured logs on standard error; only warnings unless asked for more.
 pub fn start_logging(filter: Option<&str>) {
@@ -68,7 +71,7 @@ pub fn text(value: &Value, member: &str) -> String {
 /// An aligned table of the members of JSON objects.
 pub fn table(rows: &[Value], columns: &[(&str, &str)], empty: &str) {
     if rows.is_empty() {
-        line(empty);
+        line(hints::text(empty));
         return;
     }
     let cells: Vec<Vec<String>> = rows
@@ -94,35 +97,78 @@ pub fn table(rows: &[Value], columns: &[(&str, &str)], empty: &str) {
     }
 }
 
-/// A candidate's gates with their findings, and the next thing to type.
-pub fn gates(gates: &[Value], findings_max: usize) {
-    let width = gates.iter().map(|g| text(g, "gate").len()).max().unwrap_or(0);
-    for gate in gates {
-        let status = text(gate, "status");
-        let shown = match status.as_str() {
-            "pass" => paint("pass  ", "32"),
-            "waived" => paint("waived", "33"),
-            "fail" => paint("FAIL  ", "31;1"),
-            _ => paint("ERROR ", "31;1"),
+/// Places of one cause that are shown.
+const PLACES_SHOWN: usize = 3;
+
+/// Gates for people: those that did not pass first, with every cause once, then warnings, then one line for what passed.
+pub fn gates(gates: &[GateReport], causes_max: usize) {
+    for text in gate_lines(gates, causes_max) {
+        line(text);
+    }
+}
+
+fn gate_lines(gates: &[GateReport], causes_max: usize) -> Vec<String> {
+    let mut out = Vec::new();
+    let told = |g: &&GateReport| !g.groups.is_empty() || g.waiver.is_some();
+    let width = gates.iter().filter(told).map(|g| g.gate.len()).max().unwrap_or(0);
+    for gate in gates.iter().filter(told) {
+        let status = match gate.status {
+            GateStatus::Pass => paint("warn  ", "33"),
+            GateStatus::Waived => paint("waived", "33"),
+            GateStatus::Fail => paint("FAIL  ", "31;1"),
+            GateStatus::Error => paint("ERROR ", "31;1"),
         };
-        line(format!("  {shown}  {:width$}  {}", text(gate, "gate"), text(gate, "summary")));
-        let findings = gate.get("findings").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        if status == "pass" {
-            continue;
+        out.push(format!("  {status}  {:width$}  {}", gate.gate, gate.summary));
+        for group in gate.groups.iter().take(causes_max) {
+            out.extend(group_lines(group, "          "));
         }
-        for finding in findings.iter().take(findings_max) {
-            line(format!("          {}", text(finding, "where")));
-            line(format!("            {}", text(finding, "message")));
-            if let Some(help) = finding.get("help").and_then(Value::as_str).filter(|h| !h.is_empty()) {
-                line(format!("            → {help}"));
-            }
-        }
-        let total = gate.get("findings_total").and_then(Value::as_u64).unwrap_or(0) as usize;
-        if total > findings_max {
-            line(format!("          and {} more", total - findings_max));
-        }
-        if let Some(waiver) = gate.get("waiver").filter(|w| w.is_object()) {
-            line(format!("          waived by {}: {}", text(waiver, "by"), text(waiver, "reason")));
+        let more = gate.groups_total.saturating_sub(causes_max);
+        if more > 0 {
+            out.push(format!("          and {more} more"));
         }
     }
+    // Gates that did not run for the same reason, and those that passed, are one line each.
+    let mut rest: Vec<(GateStatus, &str, Vec<&str>)> = Vec::new();
+    for gate in gates.iter().filter(|g| !told(g)) {
+        let why = if gate.status == GateStatus::Pass { "" } else { gate.summary.as_str() };
+        match rest.iter_mut().find(|(status, known, _)| (*status, *known) == (gate.status, why)) {
+            Some((_, _, names)) => names.push(&gate.gate),
+            None => rest.push((gate.status, why, vec![&gate.gate])),
+        }
+    }
+    rest.sort_by_key(|(status, ..)| *status == GateStatus::Pass);
+    for (status, why, names) in rest {
+        let names = names.join(", ");
+        out.push(match status {
+            GateStatus::Pass => format!("  {}  {names}", paint("pass  ", "32")),
+            GateStatus::Error => format!("  {}  {names}: {why}", paint("ERROR ", "31;1")),
+            _ => format!("  {}  {names}: {why}", paint("FAIL  ", "31;1")),
+        });
+    }
+    out
+}
+
+/// One cause: what is wrong, where, and how to fix it.
+pub fn group_lines(group: &FindingGroup, indent: &str) -> Vec<String> {
+    let level = if group.level == Level::Warning { "warning: " } else { "" };
+    let mut out = vec![format!("{indent}{level}{}", group.message)];
+    let places = group.places.iter().take(PLACES_SHOWN).cloned().collect::<Vec<_>>();
+    let more = match group.count.saturating_sub(places.len()) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    if !places.is_empty() {
+        out.push(format!("{indent}  at {}{more}", places.join(", ")));
+    }
+    if !group.help.is_empty() {
+        out.push(format!("{indent}  → {}", hints::text(&group.help)));
+    }
+    out
+}
+
+/// The gates of an answer.
+pub fn gates_of(answer: &Value) -> Vec<GateReport> {
+    let gates = answer.get("gates").cloned().unwrap_or_default();
+    let gates: Vec<GateReport> = serde_json::from_value(gates).unwrap_or_default();
+    gates.into_iter().map(GateReport::regrouped).collect()
 }

@@ -194,6 +194,11 @@ fn the_registry_speaks_like_npms() {
         let digest = <sha2::Sha512 as sha2::Digest>::digest(&sent.body);
         let integrity = format!("sha512-{}", base64::engine::general_purpose::STANDARD.encode(digest));
         assert_eq!(manifest["dist"]["integrity"], integrity.as_str(), "{version}");
+        // Yarn 1 checks SHA-1 alone.
+        std::fs::write(it.rig.path().join("sent.tgz"), &sent.body).unwrap();
+        let sum = Command::new("sha1sum").arg("sent.tgz").current_dir(it.rig.path()).output().unwrap();
+        let sum = String::from_utf8(sum.stdout).unwrap();
+        assert_eq!(manifest["dist"]["shasum"].as_str(), sum.split(' ').next(), "{version}");
         assert_eq!(sent.header("cache-control"), Some("public, max-age=31536000, immutable"));
         assert!(it.get(path).body == sent.body, "{version}");
     }

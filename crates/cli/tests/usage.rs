@@ -71,7 +71,7 @@ fn json_that_is_none_is_shown_at_its_place() {
        ·           ╰── expected `:`
      4 │ }
        ╰────
-      help: mend the JSON at this place
+      help: fix the JSON at this place
     "#);
     let error = rig.json(2, &["entry", "put", "page", "a", "--file", "bad.json", "--format", "json"]);
     assert_eq!(error["error"]["findings"][0]["where"], "bad.json:3:11");

@@ -505,7 +505,8 @@ impl Consumer {
         })?;
         let file: ConsumerFile = read_yaml_as(path, text).map_err(|finding| match finding.code.as_str() {
             "yaml-form" | "yaml-malformed" => {
-                Box::new(Finding { code: "consumer-form".to_owned(), ..finding }.help(form))
+                let help = ashlar_model::nearest_in_message(&finding.message, form);
+                Box::new(Finding { code: "consumer-form".to_owned(), ..finding }.help(help))
             }
             _ => Box::new(finding),
         })?;

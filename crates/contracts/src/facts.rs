@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_model::{EntryId, EntryKey, Fields, TypeName};
+use ashlar_model::{EntryId, EntryKey, Fields, TypeName, nearest};
 use serde_json::Value;
 
 use crate::{
@@ -99,7 +99,12 @@ fn read_ref(text: &str, types: &[TypeName]) -> Result<(TypeName, EntryId), Strin
     Err(match text.split_once('/') {
         Some((t, _)) => {
             let t = TypeName::new(t).map_err(|e| e.to_string())?;
-            format!("`{text}` leads to the type `{t}`; allowed are: {names}")
+            match nearest(t.as_str(), types.iter().map(TypeName::as_str)) {
+                Some(near) => {
+                    format!("`{text}` names the type `{t}`; did you mean `{near}`? Allowed are: {names}")
+                }
+                None => format!("`{text}` names the type `{t}`; allowed are: {names}"),
+            }
         }
         None => format!("`{text}` must say its type, as `type/id`; allowed are: {names}"),
     })

@@ -92,7 +92,7 @@ fn read<'a>(path: &'a str, bytes: &'a [u8]) -> Result<(File<'a>, Value), Finding
         let said = e.to_string();
         let why = said.split(" at line ").next().unwrap_or(&said);
         Finding::error("contract-json", place, format!("the file is not valid JSON: {why}"))
-            .help("mend the JSON at this place")
+            .help("fix the JSON at this place")
     })?;
     let file = File { path, text, name };
     if depth(&schema) > SCHEMA_DEPTH_MAX {

@@ -1,7 +1,8 @@
 //! Validation through the `jsonschema` crate, with messages an editor understands.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
+use ashlar_model::{did_you_mean, nearest};
 use jsonschema::{
     Draft, PatternOptions, Retrieve, Uri, ValidationError, Validator, error::ValidationErrorKind as Kind,
 };
@@ -14,6 +15,8 @@ use crate::{
 
 /// The most violations that are reported of one value.
 const VIOLATIONS_MAX: usize = 50;
+/// Names of properties that are kept of one schema.
+const NAMES_MAX: usize = 1_000;
 /// The longest pattern.
 pub(crate) const PATTERN_CHARS_MAX: usize = 2_000;
 /// The largest compiled form of one pattern, in bytes.
@@ -48,6 +51,8 @@ impl Retrieve for Loaded {
 pub(crate) struct Checker {
     validator: Validator,
     cost: Cost,
+    /// Names of properties anywhere in the schema, for "did you mean".
+    names: Vec<String>,
 }
 
 impl Checker {
@@ -88,7 +93,7 @@ impl Checker {
                     .to_owned(),
                 help,
             ),
-            Some(false) => violations(&self.validator, value),
+            Some(false) => violations(&self.validator, value, &self.names),
         }
     }
 }
@@ -127,8 +132,29 @@ pub(crate) fn compile(documents: &Arc<Documents>, file: &str) -> Result<Checker,
             PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX),
         )
         .build(schema)
-        .map(|validator| Checker { validator, cost })
+        .map(|validator| Checker { validator, cost, names: property_names(schema) })
         .map_err(|e| (e.instance_path().as_str().to_owned(), short(&e.to_string())))
+}
+
+/// The names under every `properties` of a schema, each once.
+fn property_names(schema: &Value) -> Vec<String> {
+    let (mut names, mut open) = (BTreeSet::new(), vec![schema]);
+    while let Some(value) = open.pop() {
+        if names.len() >= NAMES_MAX {
+            break;
+        }
+        match value {
+            Value::Object(members) => {
+                if let Some(Value::Object(properties)) = members.get("properties") {
+                    names.extend(properties.keys().cloned());
+                }
+                open.extend(members.values());
+            }
+            Value::Array(items) => open.extend(items),
+            _ => {}
+        }
+    }
+    names.into_iter().collect()
 }
 
 fn short(text: &str) -> String {
@@ -138,17 +164,37 @@ fn short(text: &str) -> String {
     }
 }
 
-fn violations(validator: &Validator, value: &Value) -> Vec<Violation> {
+fn violations(validator: &Validator, value: &Value, names: &[String]) -> Vec<Violation> {
     let mut out: Vec<Violation> = Vec::new();
     for error in validator.iter_errors(value).take(VIOLATIONS_MAX) {
-        flatten(&error, &mut out);
+        flatten(&error, names, &mut out);
+    }
+    // A field whose name is misspelled is not missing as well.
+    let meant: BTreeSet<(String, String)> = out.iter().filter_map(meant).collect();
+    if !meant.is_empty() {
+        out.retain(|v| match (v.keyword.as_str(), quoted(&v.message)) {
+            ("required", Some(name)) => !meant.contains(&(v.path.clone(), name.to_owned())),
+            _ => true,
+        });
     }
     out.truncate(VIOLATIONS_MAX);
     out.sort_by(|a, b| a.path.cmp(&b.path));
     out
 }
 
-fn flatten(error: &ValidationError<'_>, out: &mut Vec<Violation>) {
+/// The text in the first pair of backticks.
+fn quoted(text: &str) -> Option<&str> {
+    text.split('`').nth(1)
+}
+
+/// Where a misspelled field stands, and the name that was meant.
+fn meant(violation: &Violation) -> Option<(String, String)> {
+    let unknown = matches!(violation.keyword.as_str(), "additionalProperties" | "unevaluatedProperties");
+    let near = violation.help.strip_prefix("did you mean `").filter(|_| unknown)?;
+    Some((violation.path.clone(), near.split('`').next()?.to_owned()))
+}
+
+fn flatten(error: &ValidationError<'_>, names: &[String], out: &mut Vec<Violation>) {
     // The branch that was nearly right says more than "none of them".
     if let Kind::AnyOf { context } | Kind::OneOfNotValid { context } = error.kind() {
         let depth = |branch: &Vec<ValidationError<'static>>| {
@@ -158,9 +204,27 @@ fn flatten(error: &ValidationError<'_>, out: &mut Vec<Violation>) {
         };
         let mut near = context.iter().filter(|b| depth(b));
         if let (Some(only), None) = (near.next(), near.next()) {
-            only.iter().for_each(|e| flatten(e, out));
+            only.iter().for_each(|e| flatten(e, names, out));
             return;
         }
+    }
+    if let Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } =
+        error.kind()
+    {
+        // Each field by itself: each may be meant to be another.
+        let there = |name: &str| error.instance().get(name).is_some();
+        let free: Vec<&str> = names.iter().map(String::as_str).filter(|name| !there(name)).collect();
+        out.extend(unexpected.iter().take(VIOLATIONS_MAX).map(|name| Violation {
+            path: error.instance_path().as_str().to_owned(),
+            keyword: error.kind().keyword().to_owned(),
+            message: format!("there is no field `{}` in the contract", short(name)),
+            help: did_you_mean(
+                name,
+                free.iter().copied(),
+                "remove it, correct its name, or add it to the contract",
+            ),
+        }));
+        return;
     }
     let (message, help) = explain(error);
     out.push(Violation {
@@ -188,15 +252,18 @@ fn explain(error: &ValidationError<'_>) -> (String, String) {
             format!("{} is required and is missing", backticked(property)),
             format!("add {}", backticked(property)),
         ),
-        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => (
-            format!("there is no field `{}` in the contract", unexpected.join("`, `")),
-            "remove it, correct its name, or add it to the contract".to_owned(),
-        ),
         Kind::Type { .. } => {
             pair(short(&error.to_string()), "give a value of the type the contract asks for")
         }
         Kind::Enum { options } => {
-            (format!("{value} is not one of the allowed values"), format!("choose one of {}", shown(options)))
+            let choice = format!("choose one of {}", shown(options));
+            let texts = options.as_array().into_iter().flatten().filter_map(Value::as_str);
+            let near = error.instance().as_str().and_then(|text| nearest(text, texts));
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`? Otherwise {choice}"),
+                None => choice,
+            };
+            (format!("{value} is not one of the allowed values"), help)
         }
         Kind::Constant { expected_value } => {
             (format!("it is {value} and must be {expected_value}"), format!("write {expected_value}"))

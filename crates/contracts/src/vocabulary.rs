@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-use ashlar_model::{ContractName, TypeName};
+use ashlar_model::{ContractName, TypeName, did_you_mean};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -122,29 +122,8 @@ const SENSITIVITIES: &[&str] = &["claim", "pricing", "legal", "pii"];
 /// A word that is wrong: where below `x-ashlar`, what, and how to mend it.
 pub(crate) type Wrong = (String, String, String);
 
-fn closest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
-    let distance = |a: &str, b: &str| -> usize {
-        let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-        let mut row: Vec<usize> = (0..=b.len()).collect();
-        for (i, x) in a.iter().enumerate() {
-            let mut diagonal = row[0];
-            row[0] = i + 1;
-            for (j, y) in b.iter().enumerate() {
-                let next = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-                diagonal = std::mem::replace(&mut row[j + 1], next);
-            }
-        }
-        row[b.len()]
-    };
-    let (best, at) = words.iter().map(|w| (*w, distance(word, w))).min_by_key(|(_, d)| *d)?;
-    (at <= 2 && word.len() <= 40).then_some(best)
-}
-
 fn unknown(word: &str, words: &[&str]) -> Wrong {
-    let help = match closest(word, words) {
-        Some(close) => format!("did you mean `{close}`?"),
-        None => format!("the words are: {}", words.join(", ")),
-    };
+    let help = did_you_mean(word, words.iter().copied(), format!("the words are: {}", words.join(", ")));
     (format!("/{word}"), format!("`{word}` is not a word of x-ashlar here"), help)
 }
 

@@ -5,7 +5,7 @@ use std::{
     ops::{Bound, ControlFlow},
 };
 
-use ashlar_model::{Digest, EntryId, EntryKey, EntryRecord, Fields, Locale, TypeName};
+use ashlar_model::{Digest, EntryId, EntryKey, EntryRecord, Fields, Locale, TypeName, nearest_of};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 
@@ -134,7 +134,8 @@ fn read<'a, 'q>(
     let kind = |name: &str| {
         fields.and_then(|f| f.get(name)).copied().ok_or_else(|| {
             let detail = format!("`{}` is not an indexed field of {type_name}", cut(name));
-            bad("unknown-filter", "Unknown filter", detail, known())
+            let names = fields.iter().flat_map(|f| f.keys()).map(String::as_str);
+            bad("unknown-filter", "Unknown filter", detail, nearest_of(name, names, &known()))
         })
     };
     let ordered = |name: &str, kind: FieldKind| match kind {

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use ashlar_model::{Digest, EntryId, EntryRecord, Locale, TypeName};
+use ashlar_model::{Digest, EntryId, EntryRecord, Locale, TypeName, nearest_of};
 use bytes::Bytes;
 use rustc_hash::FxHashSet;
 
@@ -195,7 +195,11 @@ pub(crate) fn wanted<'v>(
                     "Unknown locale",
                     format!("there is no locale `{named}`"),
                 )
-                .help(format!("this project has {}", all.join(", ")))
+                .help(nearest_of(
+                    &named,
+                    all.iter().copied(),
+                    &format!("this project has {}", all.join(", ")),
+                ))
                 .into())
             }
         };
@@ -449,7 +453,11 @@ fn type_named(view: &ReleaseView, type_name: &str) -> Result<TypeName, Failure> 
         let known: Vec<&str> = view.definitions.indexed.keys().take(50).map(TypeName::as_str).collect();
         let detail = format!("there is no content type `{}`", cut(type_name));
         Problem::new(404, "unknown-type", "Unknown content type", detail)
-            .help(format!("this release has {}", known.join(", ")))
+            .help(nearest_of(
+                type_name,
+                known.iter().copied(),
+                &format!("this release has {}", known.join(", ")),
+            ))
             .into()
     })
 }

@@ -109,6 +109,7 @@ impl Sheet<'_, '_, '_> {
             value: value.trim_ascii(),
             value_at: self.at + start + name.len() + 1 + space,
             sass: self.sass,
+            optional: false,
         });
     }
 }

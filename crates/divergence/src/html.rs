@@ -4,7 +4,7 @@ use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
 use html5gum::{Span, Tokenizer};
 
 use crate::css;
-use crate::scanner::Scanner;
+use crate::scanner::{Declaration, Scanner};
 use crate::tailwind;
 
 /// A piece of a page that is read in another language, by its place in the file.
@@ -12,9 +12,10 @@ enum Piece {
     Sheet { start: usize, end: usize, sass: bool },
     Declarations { start: usize, end: usize },
     Classes { start: usize, end: usize },
+    Paint { property: &'static str, start: usize, end: usize },
 }
 
-/// Scans a page: its `<style>` elements and the attributes `style` and `class`.
+/// Scans a page: its `<style>` elements, the attributes `style` and `class`, and those of SVG that paint.
 pub(crate) fn page(scanner: &mut Scanner<'_>, text: &str) {
     for piece in pieces(text) {
         match piece {
@@ -25,6 +26,19 @@ pub(crate) fn page(scanner: &mut Scanner<'_>, text: &str) {
             Piece::Declarations { start, end } => {
                 if let Some(declarations) = text.get(start..end) {
                     css::sheet(scanner, declarations, start);
+                }
+            }
+            Piece::Paint { property, start, end } => {
+                if let Some(value) = text.get(start..end) {
+                    let space = value.len() - value.trim_ascii_start().len();
+                    scanner.declaration(Declaration {
+                        property,
+                        property_at: start,
+                        value: value.trim_ascii(),
+                        value_at: start + space,
+                        sass: false,
+                        optional: true,
+                    });
                 }
             }
             Piece::Classes { start, end } => {
@@ -41,6 +55,7 @@ enum Attribute {
     Style,
     Class,
     Lang,
+    Paint(&'static str),
     Other,
 }
 
@@ -58,6 +73,10 @@ fn pieces(text: &str) -> Vec<Piece> {
                         b"style" => Attribute::Style,
                         b"class" => Attribute::Class,
                         b"lang" => Attribute::Lang,
+                        b"fill" => Attribute::Paint("fill"),
+                        b"stroke" => Attribute::Paint("stroke"),
+                        b"stop-color" => Attribute::Paint("stop-color"),
+                        b"flood-color" => Attribute::Paint("flood-color"),
                         _ => Attribute::Other,
                     };
                 }
@@ -67,6 +86,7 @@ fn pieces(text: &str) -> Vec<Piece> {
                         Attribute::Style => pieces.push(Piece::Declarations { start, end }),
                         Attribute::Class => pieces.push(Piece::Classes { start, end }),
                         Attribute::Lang => sass = in_style && value == b"scss",
+                        Attribute::Paint(property) => pieces.push(Piece::Paint { property, start, end }),
                         Attribute::Other => {}
                     }
                 }
@@ -97,6 +117,7 @@ mod tests {
             Piece::Sheet { start, end, sass } => (if sass { "scss" } else { "css" }, text.get(start..end)),
             Piece::Declarations { start, end } => ("style", text.get(start..end)),
             Piece::Classes { start, end } => ("class", text.get(start..end)),
+            Piece::Paint { property, start, end } => (property, text.get(start..end)),
         };
         pieces(text).into_iter().map(slice).map(|(kind, slice)| (kind, slice.unwrap_or("?"))).collect()
     }

@@ -7,7 +7,7 @@ use oxc_allocator::Allocator;
 use oxc_ast::ast::*;
 use oxc_ast_visit::{Visit, walk};
 use oxc_parser::Parser;
-use oxc_span::SourceType;
+use oxc_span::{GetSpan, SourceType};
 
 use crate::scanner::Scanner;
 use crate::{style_object, tailwind, template};
@@ -15,6 +15,20 @@ use crate::{style_object, tailwind, template};
 /// Functions whose string arguments are class lists.
 const CLASS_FUNCTIONS: [&str; 9] =
     ["clsx", "cn", "cx", "classNames", "classnames", "cva", "tv", "twMerge", "twJoin"];
+
+/// Functions whose arguments are style objects, or objects or functions that give them.
+const STYLE_FUNCTIONS: [&str; 8] = [
+    "css",
+    "keyframes",
+    "makeStyles",
+    "createStyles",
+    "withStyles",
+    "createUseStyles",
+    "createStyleSheet",
+    "mergeStyleSets",
+];
+/// The same in files that import them from vanilla-extract; elsewhere these words mean anything.
+const VANILLA_FUNCTIONS: [&str; 5] = ["style", "styleVariants", "globalStyle", "recipe", "globalKeyframes"];
 
 /// What the parser and the visitor use of the stack for an opening bracket and for any other word or sign, at most; they
 /// recurse, and running out of stack ends the process.
@@ -64,11 +78,12 @@ fn read(scanner: &mut Scanner<'_>, text: &str) {
     // The file's name is not known here, so the dialects are tried; most files are the first.
     let dialects = [SourceType::tsx(), SourceType::ts(), SourceType::jsx().with_script(true)];
     let mut errors = vec![];
+    let vanilla = text.contains("@vanilla-extract/");
     for dialect in dialects {
         let allocator = Allocator::default();
         let parsed = Parser::new(&allocator, text, dialect).parse();
         let Some(error) = parsed.diagnostics.first().map(ToString::to_string) else {
-            Styles { scanner, in_classes: false }.visit_program(&parsed.program);
+            Styles { scanner, in_classes: false, vanilla }.visit_program(&parsed.program);
             return;
         };
         errors.push((parsed.panicked, error));
@@ -78,7 +93,7 @@ fn read(scanner: &mut Scanner<'_>, text: &str) {
     if let Some(dialect) = readable.and_then(|r| dialects.get(r)) {
         let allocator = Allocator::default();
         let parsed = Parser::new(&allocator, text, *dialect).parse();
-        Styles { scanner, in_classes: false }.visit_program(&parsed.program);
+        Styles { scanner, in_classes: false, vanilla }.visit_program(&parsed.program);
     }
     scanner.note(error.as_str());
 }
@@ -87,6 +102,8 @@ struct Styles<'s, 'a> {
     scanner: &'s mut Scanner<'a>,
     /// Whether strings are class lists here.
     in_classes: bool,
+    /// Whether the functions of vanilla-extract are used.
+    vanilla: bool,
 }
 
 impl Styles<'_, '_> {
@@ -115,10 +132,34 @@ impl<'a> Visit<'a> for Styles<'_, '_> {
             JSXAttributeName::Identifier(name) => name.name.as_str(),
             JSXAttributeName::NamespacedName(_) => "",
         };
-        if let ("style" | "css", JSXAttributeValue::ExpressionContainer(container)) = (name, value)
-            && let Some(style) = container.expression.as_expression()
-        {
+        let expression = match value {
+            JSXAttributeValue::ExpressionContainer(container) => container.expression.as_expression(),
+            _ => None,
+        };
+        let is_style = matches!(name, "style" | "css" | "sx") || name.ends_with("Style");
+        if let Some(style) = expression.filter(|_| is_style) {
+            let mark = self.scanner.mark();
             style_object::styles(self.scanner, style);
+            if name == "sx" {
+                // Numbers of `sx` are steps of a scale that the component library has, and not pixels.
+                self.scanner.since(mark).iter_mut().filter(|d| is_number(&d.text)).for_each(|d| d.fix = None);
+            }
+        } else if let Some(property) = painted(name) {
+            let (mark, key) = (self.scanner.mark(), it.name.span());
+            match value {
+                JSXAttributeValue::StringLiteral(string) => {
+                    style_object::painted(self.scanner, property, key, string.span)
+                }
+                _ => {
+                    if let Some(expression) = expression {
+                        style_object::paint(self.scanner, property, key, expression);
+                    }
+                }
+            }
+            if !matches!(name, "fill" | "stroke" | "stopColor" | "floodColor") {
+                // Whether a component takes a `var(…)` as a colour is for its author to say.
+                self.scanner.since(mark).iter_mut().for_each(|d| d.fix = None);
+            }
         }
         let in_classes = matches!(name, "className" | "class") || name.ends_with("ClassName");
         self.with_classes(in_classes, |v| v.visit_jsx_attribute_value(value));
@@ -126,9 +167,20 @@ impl<'a> Visit<'a> for Styles<'_, '_> {
 
     fn visit_call_expression(&mut self, it: &CallExpression<'a>) {
         let name = it.callee.get_identifier_reference().map_or("", |id| id.name.as_str());
-        if name == "css" || is_styled(&it.callee) {
+        let native = is_native_sheet(&it.callee);
+        if STYLE_FUNCTIONS.contains(&name)
+            || native
+            || is_styled(&it.callee)
+            || is_sheet(&it.callee)
+            || self.vanilla && VANILLA_FUNCTIONS.contains(&name)
+        {
+            let mark = self.scanner.mark();
             for argument in it.arguments.iter().filter_map(Argument::as_expression) {
                 style_object::styles(self.scanner, argument);
+            }
+            if native {
+                // There are no custom properties there.
+                self.scanner.since(mark).iter_mut().for_each(|d| d.fix = None);
             }
         }
         self.with_classes(false, |v| v.visit_expression(&it.callee));
@@ -171,6 +223,42 @@ impl<'a> Visit<'a> for Styles<'_, '_> {
         self.visit_expression(&it.object);
         self.with_classes(false, |v| v.visit_expression(&it.expression));
     }
+}
+
+/// The property of an attribute of JSX that paints.
+fn painted(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "fill" => "fill",
+        "stroke" => "stroke",
+        "stopColor" | "stop-color" => "stop-color",
+        "floodColor" | "flood-color" => "flood-color",
+        "color" | "textColor" | "tintColor" | "iconColor" => "color",
+        "bg" | "bgColor" | "bgcolor" | "backgroundColor" => "background-color",
+        "borderColor" => "border-color",
+        _ if name.ends_with("Color") => "accent-color",
+        _ => return None,
+    })
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<f64>().is_ok()
+}
+
+/// `StyleSheet.create`.
+fn is_native_sheet(callee: &Expression<'_>) -> bool {
+    is_member(callee, |object, name| object == "StyleSheet" && name == "create")
+}
+
+/// `stylex.create` and its like.
+fn is_sheet(callee: &Expression<'_>) -> bool {
+    is_member(callee, |object, name| {
+        matches!(object, "stylex" | "css") && matches!(name, "create" | "keyframes" | "defineVars")
+    })
+}
+
+fn is_member(callee: &Expression<'_>, wanted: impl Fn(&str, &str) -> bool) -> bool {
+    let Expression::StaticMemberExpression(member) = callee else { return false };
+    matches!(&member.object, Expression::Identifier(id) if wanted(id.name.as_str(), member.property.name.as_str()))
 }
 
 /// Whether an expression makes styled components: `styled.x`, `styled(X)`, `styled.x.attrs(…)`, `css.global`.

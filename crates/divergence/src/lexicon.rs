@@ -40,6 +40,8 @@ pub struct Lexicon {
     families: HashMap<Vec<String>, Vec<u32>>,
     shadows: HashMap<String, Vec<u32>>,
     takes: Takes,
+    /// Whether there are tokens of the semantic layer.
+    is_layered: bool,
     length_domains: Vec<Domain>,
     number_domains: Vec<Domain>,
     colors: Memo<Option<Arc<Close>>>,
@@ -59,11 +61,20 @@ pub(crate) struct Match<'l> {
     pub(crate) name: &'l str,
     pub(crate) distance: f64,
     pub(crate) exact: bool,
+    /// How many tokens come as close and are for the same purpose.
+    pub(crate) candidates: usize,
+    /// Whether it can be written in the place of the value: no other token could have been meant, and apps may use it.
+    pub(crate) sure: bool,
 }
 
 impl Match<'_> {
     pub(crate) fn nearest(self) -> Nearest {
-        Nearest { name: self.name.to_owned(), distance: self.distance, exact: self.exact }
+        Nearest {
+            name: self.name.to_owned(),
+            distance: self.distance,
+            exact: self.exact,
+            candidates: self.candidates,
+        }
     }
 }
 
@@ -107,6 +118,7 @@ impl Lexicon {
             families: HashMap::new(),
             shadows: HashMap::new(),
             takes: Takes::NONE,
+            is_layered: tokens.iter().any(|e| e.known.rank == 0),
             length_domains: vec![],
             number_domains: vec![],
             colors: Memo::default(),
@@ -255,6 +267,8 @@ impl Lexicon {
                     name: &known.name,
                     distance: 0.0,
                     exact: known.value == deprecated.value,
+                    candidates: 1,
+                    sure: known.value == deprecated.value,
                 });
             }
             next = known.replaced_by.as_deref();
@@ -299,12 +313,18 @@ impl Lexicon {
     /// The best among tokens that are equally close: for this role, or for any, before those for another; low ranks
     /// before high ones; short names before long ones.
     pub(crate) fn best(&self, close: &Close, role: Role) -> Option<Match<'_>> {
-        let entries = close.tokens.iter().filter_map(|id| self.tokens.get(*id as usize));
-        let best = entries.min_by_key(|e| {
+        let entries = || close.tokens.iter().filter_map(|id| self.tokens.get(*id as usize));
+        let purpose = |e: &Entry| {
             let elsewhere = role != Role::Any && e.role != Role::Any && e.role != role;
-            (elsewhere, e.known.rank, e.role != role, e.known.name.len(), e.known.name.as_str())
-        })?;
-        Some(Match { name: &best.known.name, distance: close.distance, exact: close.distance == 0.0 })
+            (elsewhere, e.known.rank, e.role != role)
+        };
+        let best = entries().min_by_key(|e| (purpose(e), e.known.name.len(), e.known.name.as_str()))?;
+        let fits = purpose(best);
+        let candidates = entries().filter(|e| purpose(e) == fits).count();
+        let exact = close.distance == 0.0;
+        // One that is for something else is not sure, nor is a raw value of a system that says what values are for.
+        let sure = exact && candidates == 1 && !fits.0 && !(self.is_layered && best.known.rank == 2);
+        Some(Match { name: &best.known.name, distance: close.distance, exact, candidates, sure })
     }
 
     fn quantity(&self, scale: &Scale, quantity: f64, spec: Spec, by_domain: bool) -> Option<Match<'_>> {
@@ -383,7 +403,7 @@ impl Lexicon {
             let alike = current.filter(|n| n.len().abs_diff(name.len()) <= limit && n.len() < 256);
             let scored = alike.map(|n| (edits(name.as_bytes(), n.as_bytes()), n)).filter(|s| s.0 <= limit);
             let (edits, name) = scored.min()?;
-            Some(Nearest { name: name.clone(), distance: edits as f64, exact: false })
+            Some(Nearest { name: name.clone(), distance: edits as f64, exact: false, candidates: 1 })
         })
     }
 }

@@ -108,7 +108,8 @@ pub struct Divergence {
     pub text: String,
     /// The token that comes closest.
     pub nearest: Option<Nearest>,
-    /// What to put in place of the text, where that changes nothing that can be seen in the default contexts.
+    /// What to put in place of the text, where that changes nothing that can be seen in the default contexts and one token
+    /// alone has the value and is for the purpose.
     pub fix: Option<String>,
 }
 
@@ -121,6 +122,8 @@ pub struct Nearest {
     pub distance: f64,
     /// Whether the values are the same.
     pub exact: bool,
+    /// How many tokens come as close and are for the same purpose, this one among them.
+    pub candidates: usize,
 }
 
 /// What a scan of one file found.
@@ -137,6 +140,10 @@ pub struct Report {
     pub overrides: usize,
     /// How many of the system's tokens the file defines. A file that defines most of them was built from them.
     pub defines: usize,
+    /// Places that diverge and that a comment in the file accepts, with its reason.
+    pub suppressed: usize,
+    /// Lines with such a comment that gives no reason; it accepts nothing.
+    pub without_reason: Vec<usize>,
     /// Why the file could not be (fully) read.
     pub note: Option<String>,
 }

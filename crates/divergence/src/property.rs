@@ -137,8 +137,42 @@ pub(crate) struct Spec {
 impl Spec {
     /// A property in which a token can only stand by itself.
     pub(crate) const NONE: Self = color(Role::Any).taking(Takes::NONE);
-    /// A custom property or a preprocessor's variable: only colours can be told from what they look like.
-    pub(crate) const VARIABLE: Self = color(Role::Any);
+    /// What a variable takes, by the words of its name: `--card-padding` is a length for spaces. One whose name says nothing
+    /// takes colours, and lengths that are exactly a token's.
+    pub(crate) fn of_variable(name: &str, value: &str) -> Self {
+        let mut lower = name.to_ascii_lowercase();
+        lower.retain(|c| c != '-' && c != '_');
+        let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
+        if has(&["shadow", "elevation"]) {
+            return color(Role::Shadow).taking(Takes::COLOR.and(Takes::SHADOW));
+        }
+        if has(&["easing", "timingfunction", "bezier"]) {
+            return color(Role::Any).taking(Takes::EASING);
+        }
+        if has(&["duration", "delay"]) {
+            return color(Role::Any).taking(Takes::TIME);
+        }
+        if has(&["transition", "animation"]) {
+            return color(Role::Any).taking(Takes::TIME.and(Takes::EASING));
+        }
+        if has(&["fontfamily", "typeface"]) || has(&["font"]) && value.starts_with(['"', '\'']) {
+            return color(Role::Any).taking(Takes::FAMILY);
+        }
+        let role = Role::of_name(name);
+        let domain = Domain::of_name(name);
+        let quantity = |takes: Takes| Self { role, ..length(domain).taking(takes.and(Takes::COLOR)) };
+        match domain {
+            Domain::Elsewhere => color(role),
+            Domain::Any => quantity(Takes::LENGTH).exact(),
+            Domain::Size | Domain::Line => quantity(Takes::LENGTH).exact(),
+            Domain::LineHeight => length(domain).taking(Takes::LENGTH.and(Takes::NUMBER)),
+            Domain::Opacity | Domain::Layer => length(domain).taking(Takes::NUMBER),
+            Domain::Weight => length(domain).taking(Takes::WEIGHT),
+            Domain::Space | Domain::Radius | Domain::FontSize | Domain::LetterSpacing => {
+                quantity(Takes::LENGTH)
+            }
+        }
+    }
 
     const fn taking(self, takes: Takes) -> Self {
         Self { takes, ..self }

@@ -10,6 +10,8 @@ pub(crate) struct Scanner<'a> {
     pub(crate) lexicon: &'a Lexicon,
     text: &'a str,
     report: Report,
+    /// Ranges of bytes in which divergences are accepted.
+    accepted: Vec<Range<usize>>,
     /// The tokens of the system that are defined here.
     defined: HashSet<&'a str>,
 }
@@ -27,11 +29,15 @@ pub(crate) struct Declaration<'d> {
     pub(crate) value_at: usize,
     /// Whether Sass computes with the value before a browser sees it.
     pub(crate) sass: bool,
+    /// Whether the place may hold anything, so that it counts only with a token or a divergence.
+    pub(crate) optional: bool,
 }
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(lexicon: &'a Lexicon, text: &'a str) -> Self {
-        Self { lexicon, text, report: Report::default(), defined: HashSet::new() }
+        let mut report = Report::default();
+        let accepted = accepted(text, &mut report.without_reason);
+        Self { lexicon, text, report, accepted, defined: HashSet::new() }
     }
 
     pub(crate) fn text(&self) -> &'a str {
@@ -79,6 +85,12 @@ impl<'a> Scanner<'a> {
         fix: Option<String>,
     ) {
         let Some(text) = self.text.get(range.clone()).filter(|t| !t.is_empty()) else { return };
+        // The last one that begins before the place is the only one that can reach it.
+        let before = self.accepted.partition_point(|a| a.start <= range.start);
+        if before > 0 && self.accepted.get(before - 1).is_some_and(|a| a.contains(&range.start)) {
+            self.report.suppressed += 1;
+            return;
+        }
         self.report.divergences.push(Divergence {
             what,
             line: 0,
@@ -104,7 +116,7 @@ impl<'a> Scanner<'a> {
         };
         if known.deprecated.is_some() {
             let replacement = lexicon.replacement(known);
-            let fix = replacement.filter(|r| r.exact).map(|r| format!("--{}", r.name));
+            let fix = replacement.filter(|r| r.sure).map(|r| format!("--{}", r.name));
             self.add(What::DeprecatedToken, range, property, replacement.map(Match::nearest), fix);
         }
         true
@@ -120,18 +132,19 @@ impl<'a> Scanner<'a> {
                 if self.lexicon.known(name).is_some() || self.lexicon.claims(name) {
                     return self.redefinition(d);
                 }
-                (Spec::VARIABLE, true)
+                (Spec::of_variable(name, d.value), true)
             }
-            [b'$', ..] => {
-                self.defines(d.property.get(1..).unwrap_or_default());
-                (Spec::VARIABLE, true)
+            [b'$', name @ ..] => {
+                let name = std::str::from_utf8(name).unwrap_or_default();
+                self.defines(name);
+                (Spec::of_variable(name, d.value), true)
             }
             _ => (Spec::of(&lower(d.property)).unwrap_or(Spec::NONE), false),
         };
         let spec = self.lexicon.judged(spec);
         let (property, css, at) = (d.property, d.value, d.value_at);
         let verdict = Value { property, css, at, spec, is_variable }.judge(self);
-        let counts = !is_variable && !spec.exact_only && spec.takes != Takes::NONE;
+        let counts = !is_variable && !d.optional && !spec.exact_only && spec.takes != Takes::NONE;
         if counts || verdict.token || self.mark() > mark {
             self.count(verdict.token, mark);
         }
@@ -160,6 +173,27 @@ impl<'a> Scanner<'a> {
         position::place(self.text, &mut self.report.divergences);
         self.report
     }
+}
+
+/// What a comment says to accept what diverges on its own line and on the next one; a reason has to follow.
+const ACCEPT: &str = "diverge-ok:";
+
+/// The ranges in which divergences are accepted, in order; lines without a reason go to `without`.
+fn accepted(text: &str, without: &mut Vec<usize>) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for (at, _) in text.match_indices(ACCEPT) {
+        let start = text[..at].rfind('\n').map_or(0, |n| n + 1);
+        let line = text[at + ACCEPT.len()..].lines().next().unwrap_or_default();
+        let reason = line.split("*/").next().and_then(|r| r.split("-->").next()).unwrap_or_default();
+        if reason.trim().len() < 3 {
+            without.push(1 + text[..at].matches('\n').count());
+            continue;
+        }
+        let rest = &text[at..];
+        let end = rest.match_indices('\n').nth(1).map_or(text.len(), |(n, _)| at + n);
+        ranges.push(start..end);
+    }
+    ranges
 }
 
 /// Whether Sass computes with a value: it has an operator outside of what CSS itself computes or separates by `/`.

@@ -18,11 +18,29 @@ pub(crate) fn styles(scanner: &mut Scanner<'_>, expression: &Expression<'_>) {
             }
         }
         Expression::ArrowFunctionExpression(arrow) => {
-            if let Some(expression) = arrow.get_expression() {
+            if let ArrowFunctionBody::FunctionBody(body) = &arrow.body {
+                returned(scanner, body);
+            } else if let Some(expression) = arrow.get_expression() {
                 styles(scanner, expression);
             }
         }
+        Expression::FunctionExpression(function) => {
+            if let Some(body) = &function.body {
+                returned(scanner, body);
+            }
+        }
         _ => each_branch(expression, &mut |branch| styles(scanner, branch)),
+    }
+}
+
+/// Scans what a function returns from its outermost block.
+fn returned(scanner: &mut Scanner<'_>, body: &FunctionBody<'_>) {
+    for statement in &body.statements {
+        if let Statement::ReturnStatement(it) = statement
+            && let Some(argument) = &it.argument
+        {
+            styles(scanner, argument);
+        }
     }
 }
 
@@ -102,6 +120,31 @@ fn declaration(scanner: &mut Scanner<'_>, property: &str, key: Span, css: &str, 
         value: css.trim_ascii(),
         value_at: at + space,
         sass: false,
+        optional: false,
+    });
+}
+
+/// Judges an attribute of JSX that paints, such as `fill="#fff"`. What it holds can also be the name of a colour of a
+/// component, which is neither counted nor judged.
+pub(crate) fn paint(scanner: &mut Scanner<'_>, property: &str, key: Span, value: &Expression<'_>) {
+    match value {
+        Expression::StringLiteral(string) => painted(scanner, property, key, string.span),
+        _ => each_branch(value, &mut |branch| paint(scanner, property, key, branch)),
+    }
+}
+
+/// The same for a string between quotes.
+pub(crate) fn painted(scanner: &mut Scanner<'_>, property: &str, key: Span, string: Span) {
+    let (start, end) = (string.start as usize + 1, (string.end as usize).saturating_sub(1));
+    let Some(css) = scanner.text().get(start..end) else { return };
+    let space = css.len() - css.trim_ascii_start().len();
+    scanner.declaration(Declaration {
+        property,
+        property_at: key.start as usize,
+        value: css.trim_ascii(),
+        value_at: start + space,
+        sass: false,
+        optional: true,
     });
 }
 
@@ -132,7 +175,7 @@ fn number(scanner: &mut Scanner<'_>, property: &str, value: f64, span: Span) {
     let mark = scanner.mark();
     if raw {
         let range: Range<usize> = span.start as usize..span.end as usize;
-        let fix = found.filter(|f| f.exact).map(|f| match opposite {
+        let fix = found.filter(|f| f.sure).map(|f| match opposite {
             Some(_) => format!("\"calc(var(--{}) * -1)\"", f.name),
             None => format!("\"var(--{})\"", f.name),
         });

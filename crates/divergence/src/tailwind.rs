@@ -69,6 +69,7 @@ fn arbitrary_property(scanner: &mut Scanner<'_>, inner: &str, at: usize) {
         value: &css,
         value_at: at + property.len() + 1,
         sass: false,
+        optional: false,
     });
     tighten(scanner, mark);
 }
@@ -164,7 +165,7 @@ fn color_class(
     let hex = format!("#{hex}");
     let best = lexicon.color(&hex).and_then(|close| lexicon.best_color(&hex, &close, role));
     let fix =
-        best.filter(|b| b.exact).map(|b| format!("{name}-[{}var(--{})]", type_hint(name, false), b.name));
+        best.filter(|b| b.sure).map(|b| format!("{name}-[{}var(--{})]", type_hint(name, false), b.name));
     scanner.add(What::RawValue, at..at + bare.len(), name, best.map(Match::nearest), fix);
     scanner.count(false, mark);
     true

@@ -108,7 +108,7 @@ impl Value<'_> {
         fixable: bool,
         negated: bool,
     ) {
-        let fix = found.filter(|f| fixable && f.exact).map(|f| match negated {
+        let fix = found.filter(|f| fixable && f.sure).map(|f| match negated {
             true => format!("calc(var(--{}) * -1)", f.name),
             false => format!("var(--{})", f.name),
         });
@@ -271,6 +271,15 @@ impl Walk<'_, '_, '_> {
         let comparable = time.is_some() || canon::pixels(unit, 1.0).is_some();
         let found = opposite.or(direct);
         if found.is_some() || comparable && !spec.exact_only {
+            // A length that grows with the reader's font is not turned into one that does not.
+            let scales = |unit: &str| unit.len() > 1 && unit.to_ascii_lowercase().ends_with("em");
+            let fixed_size = |f: Match<'_>| {
+                lexicon
+                    .known(f.name)
+                    .is_some_and(|k| canon::quantity(&k.value).is_some_and(|q| !scales(&q.1)))
+            };
+            let stops_scaling = scales(unit) && found.is_some_and(fixed_size);
+            let env = Env { fixable: env.fixable && !stops_scaling, ..env };
             self.raw(start, end, found, env, opposite.is_some());
         }
     }

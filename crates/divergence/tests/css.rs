@@ -102,7 +102,7 @@ fn motion_and_type() {
         "a { box-shadow: 0px 1px 2px 0 #0003 } b { box-shadow: 0 0 0 3px var(--ring, #0055ff) } c { box-shadow: none }",
         &[
             "raw box-shadow: 0px 1px 2px 0 #0003 =shadow-card => var(--semantic-shadow-card)",
-            "raw box-shadow: #0055ff =color-background-brand => var(--semantic-color-background-brand)",
+            "raw box-shadow: #0055ff =color-background-brand",
         ],
         (3, 0),
     );
@@ -149,7 +149,7 @@ fn broken_and_nested_css() {
         Css,
         "a { colo r: #fff; : red; color: ; &:hover { color: white } @media (min-width: 16px) { gap: 8px } } } b { gap: 8px",
         &[
-            "raw color: white =color-surface => var(--semantic-color-surface)",
+            "raw color: white =color-surface",
             "raw gap: 8px =space-2 => var(--semantic-space-2)",
             "raw gap: 8px =space-2 => var(--semantic-space-2)",
         ],

@@ -1,16 +1,14 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
 
 use ashlar_delivery::{
     Caches, ReleaseView,
     lookup::{Lookup, LookupRules},
 };
-use ashlar_model::{
-    ContractName, EntryId, EntryKey, EntryRecord, Fields, GateStatus, ProjectConfig, TypeName,
-};
-use ashlar_release::{ChangeRecord, JudgeInput};
+use ashlar_model::{ContractName, EntryId, EntryKey, EntryRecord, GateStatus, ProjectConfig, TypeName};
+use ashlar_release::JudgeInput;
 use ashlar_store::Tree;
 use serde_json::Value;
 
@@ -18,9 +16,9 @@ use crate::{
     GateError,
     definitions::Definitions,
     findings::Findings,
-    gate::{approvals, consumers, links, references, routes, validity},
+    gate::{consumers, links, references, routes, validity},
     links::LinkRules,
-    site::CandidateSite,
+    site::{CandidateSite, Near},
 };
 
 /// Entries that a worker takes at a time.
@@ -38,6 +36,10 @@ pub(crate) struct Candidate<'a> {
     pub(crate) base_lookup: Option<&'a Lookup>,
     /// Both look-up trees were made with the same rules.
     pub(crate) same_rules: bool,
+    /// Gates that are let through whatever they find: what another gate leaves to them is told by that other gate then.
+    pub(crate) waived: BTreeSet<String>,
+    /// Whether content itself is wrong, as `content-validity` and `references` tell it.
+    pub(crate) unsound: AtomicBool,
 }
 
 /// What a gate did, beside its findings.
@@ -86,7 +88,7 @@ impl<'a> Candidate<'a> {
         self.base_lookup.filter(|_| self.same_rules && self.same_locales() && self.base_passed(gate))
     }
 
-    fn fields(&self, key: &EntryKey, record: &EntryRecord) -> Result<Value, GateError> {
+    pub(crate) fn fields(&self, key: &EntryKey, record: &EntryRecord) -> Result<Value, GateError> {
         let bytes = self.input.objects.get(&record.digest)?;
         serde_json::from_slice(&bytes).map_err(|_| GateError::Object(Box::new(key.clone())))
     }
@@ -193,8 +195,9 @@ impl<'a> Candidate<'a> {
     pub(crate) fn references(&self) -> Result<Work, GateError> {
         let mut work = Work::default();
         let site = self.site();
+        let mut near = Near::new(&site);
         let mut targets: BTreeSet<(TypeName, EntryId)> = BTreeSet::new();
-        let judge = |work: &mut Work, target: (TypeName, EntryId)| -> Result<(), GateError> {
+        let mut judge = |work: &mut Work, target: (TypeName, EntryId)| -> Result<(), GateError> {
             work.checked += 1;
             if crate::Site::has_entry(&site, &target.0, &target.1)? {
                 return Ok(());
@@ -206,6 +209,7 @@ impl<'a> Candidate<'a> {
                 }
                 None => false,
             };
+            let near = if deleted { None } else { near.entry(&target.0, &target.1)? };
             for item in self.lookup.tree().prefix(format!("r{}\0{}\0", target.0, target.1).as_bytes()) {
                 let (key, value) = item?;
                 let parts = parts(&key)?;
@@ -213,7 +217,9 @@ impl<'a> Candidate<'a> {
                 let source = entry(t, i, l)?;
                 for pointer in pointers(&value) {
                     let place = validity::place(&source, pointer);
-                    let broken = references::Broken { place, type_name: &target.0, id: &target.1, deleted };
+                    let near = near.clone();
+                    let broken =
+                        references::Broken { place, type_name: &target.0, id: &target.1, deleted, near };
                     work.findings.push(broken.finding());
                 }
             }
@@ -269,32 +275,42 @@ impl<'a> Candidate<'a> {
         let site = self.site();
         let rules = self.link_rules();
         // What was found out about a target in a locale holds for every page that links there.
-        let mut known: BTreeMap<(String, String), bool> = BTreeMap::new();
+        let mut known: BTreeMap<(String, String), Option<Option<String>>> = BTreeMap::new();
+        let mut near = Near::new(&site);
+        let before = match (&self.input.base, self.base_lookup) {
+            (Some(base), Some(lookup)) if self.tells("routes") => {
+                Some(CandidateSite { snapshot: &base.snapshot, lookup })
+            }
+            _ => None,
+        };
         let mut judge = |work: &mut Work, key: &[u8], value: &[u8]| -> Result<(), GateError> {
             let parts = parts(key)?;
             let [path, t, i, l] = parts.as_slice() else { return Err(GateError::LookupKey) };
             let source = entry(t, i, l)?;
             work.checked += pointers(value).count();
             let memo = ((*path).to_owned(), (*l).to_owned());
-            let leads = match known.get(&memo) {
-                Some(leads) => *leads,
+            let broken = match known.get(&memo) {
+                Some(broken) => broken.clone(),
                 None => {
-                    let leads = rules.leads(&site, &source.locale, path)?;
+                    let broken = match rules.leads(&site, &source.locale, path)? {
+                        true => None,
+                        false => match &before {
+                            Some(before) if rules.vanished_with(before, &source.locale, path)? => None,
+                            _ => Some(near.route(&source.locale, path)?),
+                        },
+                    };
                     // Keys come in order of their path: what was found out about earlier ones is not needed again.
                     if known.len() > 1_000 {
                         known.clear();
                     }
-                    known.insert(memo, leads);
-                    leads
+                    known.insert(memo, broken.clone());
+                    broken
                 }
             };
-            if !leads {
+            if let Some(near) = broken {
                 for pointer in pointers(value) {
-                    work.findings.push(links::broken(
-                        validity::place(&source, pointer),
-                        &source.locale,
-                        path,
-                    ));
+                    let place = validity::place(&source, pointer);
+                    work.findings.push(links::broken(place, &source.locale, path, near.clone()));
                 }
             }
             Ok(())
@@ -368,9 +384,9 @@ impl<'a> Candidate<'a> {
                 let locale = &routed.entry.locale;
                 if self.definitions.redirects.get(&routed.route).is_none()
                     && !rules.has_route(&site, locale, &routed.route)?
+                    && let Some(why) = self.vanished(&routed.entry)?
                 {
-                    let is_gone = self.input.snapshot.get(&routed.entry.to_bytes())?.is_none();
-                    work.findings.push(routes::vanished(&routed.entry, &routed.route, is_gone));
+                    work.findings.push(routes::vanished(&routed.entry, &routed.route, why));
                 }
             }
             if trusted.is_some() {
@@ -497,7 +513,11 @@ impl<'a> Candidate<'a> {
     ) -> Result<(), GateError> {
         let key = EntryKey::from_bytes(key)?;
         let fields = self.fields(&key, &EntryRecord::from_bytes(record)?)?;
-        work.checked += promise.body(bodies, &key, &fields, &mut work.findings);
+        let mut found = Findings::default();
+        work.checked += promise.body(bodies, &key, &fields, &mut found);
+        if found.total() > 0 && !self.told_elsewhere(Some(&key))? {
+            work.findings.merge(found);
+        }
         Ok(())
     }
 
@@ -528,128 +548,10 @@ impl<'a> Candidate<'a> {
         Ok(all)
     }
 
-    /// Changed fields that need an approval.
-    pub(crate) fn sensitive_changes(&self) -> Result<Vec<approvals::SensitiveChange>, GateError> {
-        let mut sensitive: BTreeMap<(bool, ContractName), &BTreeMap<String, BTreeSet<String>>> =
-            BTreeMap::new();
-        let mut types: BTreeSet<String> = BTreeSet::new();
-        for (is_old, definitions) in [(false, Some(&self.definitions)), (true, self.base.as_ref())] {
-            let Some(definitions) = definitions else { continue };
-            for contract in definitions.contracts.iter().filter(|c| c.is_type()) {
-                let fields = crate::definitions::sensitive(contract);
-                if !fields.is_empty() {
-                    types.insert(contract.name.name.to_string());
-                    sensitive.insert((is_old, contract.name.clone()), fields);
-                }
-            }
-        }
-        if types.is_empty() {
-            return Ok(Vec::new());
-        }
-        let empty = Tree::empty();
-        let before = self.input.base.as_ref().map_or(&empty, |b| &b.snapshot);
-        let mut out = Vec::new();
-        for change in before.diff(self.input.snapshot) {
-            let change = change?;
-            let key = EntryKey::from_bytes(&change.key)?;
-            if !types.contains(key.type_name.as_str()) {
-                continue;
-            }
-            // A field is judged by what it is under either contract, so that moving to a version in which it is no
-            // longer sensitive does not slip past.
-            let mut marks: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-            let mut values: [Option<Fields>; 2] = [None, None];
-            for (at, (is_old, record)) in [(true, &change.old), (false, &change.new)].into_iter().enumerate()
-            {
-                let Some(record) = record else { continue };
-                let record = EntryRecord::from_bytes(record)?;
-                let name = ContractName { name: key.type_name.clone(), major: record.major };
-                for (field, kinds) in sensitive.get(&(is_old, name)).copied().into_iter().flatten() {
-                    marks.entry(field.clone()).or_default().extend(kinds.iter().cloned());
-                }
-                if let Value::Object(fields) = self.fields(&key, &record)? {
-                    values[at] = Some(fields);
-                }
-            }
-            let of = |fields: &Option<Fields>| {
-                fields.as_ref().map(|f| approvals::sensitive_values(&marks, f)).unwrap_or_default()
-            };
-            out.extend(approvals::changes(&key, &of(&values[0]), &of(&values[1])));
-        }
-        Ok(out)
-    }
-
-    /// Changed fields that need an approval, and apart from them those that end with the changeset: at its end what it takes
-    /// down, before that what it is going to take down.
-    pub(crate) fn sensitive(&self) -> Result<Sensitive, GateError> {
-        let (mut changes, mut ending) = (self.sensitive_changes()?, Vec::new());
-        let Some(end) = self.input.end else { return Ok(Sensitive { changes, ending }) };
-        if end.due {
-            let mut others = Vec::new();
-            for change in changes {
-                let ends = change.new.is_none()
-                    && end.keys.contains(&change.key)
-                    && self.input.snapshot.get(&change.key.to_bytes())?.is_none();
-                if ends { ending.push(change) } else { others.push(change) }
-            }
-            changes = others;
-        }
-        for key in &end.keys {
-            let Some(record) = self.input.snapshot.get(&key.to_bytes())? else { continue };
-            let record = EntryRecord::from_bytes(&record)?;
-            let Some(contract) = self.definitions.contract(&key.type_name, record.major) else { continue };
-            let marks = crate::definitions::sensitive(contract);
-            if marks.is_empty() {
-                continue;
-            }
-            if let Value::Object(fields) = self.fields(key, &record)? {
-                let now = approvals::sensitive_values(marks, &fields);
-                ending.extend(approvals::changes(key, &now, &BTreeMap::new()));
-            }
-        }
-        Ok(Sensitive { changes, ending })
-    }
-
-    /// Who changed an entry since the base.
-    pub(crate) fn authors(&self, key: &EntryKey) -> BTreeSet<String> {
-        let record = self.input.changes.get(&key.to_bytes()).ok().flatten();
-        let record: Option<ChangeRecord> = record.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        record.map(|r| r.authors).unwrap_or_default()
-    }
-
-    /// For each removed contract an entry that still follows it.
-    pub(crate) fn still_used(
-        &self,
-        types: &BTreeSet<&TypeName>,
-    ) -> Result<BTreeMap<ContractName, String>, GateError> {
-        let mut used = BTreeMap::new();
-        for type_name in types {
-            for item in self.input.snapshot.prefix(&EntryKey::type_prefix(type_name)) {
-                let (key, record) = item?;
-                let name = ContractName {
-                    name: (*type_name).clone(),
-                    major: EntryRecord::from_bytes(&record)?.major,
-                };
-                if let Entry::Vacant(first) = used.entry(name) {
-                    first.insert(EntryKey::from_bytes(&key)?.to_string());
-                }
-            }
-        }
-        Ok(used)
-    }
-
     /// The rules of the candidate's look-up tree.
     pub(crate) fn lookup_rules(definitions: &Definitions) -> LookupRules<'_> {
         LookupRules::new(&definitions.contracts, &definitions.views)
     }
-}
-
-/// What needs approvals.
-pub(crate) struct Sensitive {
-    /// Fields that change.
-    pub(crate) changes: Vec<approvals::SensitiveChange>,
-    /// Fields that go when the changeset ends.
-    pub(crate) ending: Vec<approvals::SensitiveChange>,
 }
 
 fn merge(into: &mut Work, other: Work) {

@@ -1,6 +1,6 @@
 use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Instant,
 };
 
@@ -34,7 +34,8 @@ const LOOKUPS_KEPT_MAX: usize = 64;
 #[derive(Default)]
 pub struct Checker {
     definitions: DefinitionsCache,
-    lookups: Mutex<VecDeque<(Digest, Digest, Digest)>>,
+    /// Snapshot, rules, the root of the look-up tree, and how often objects had been taken away before it was made.
+    lookups: Mutex<VecDeque<(Digest, Digest, Digest, u64)>>,
 }
 
 impl Checker {
@@ -48,17 +49,18 @@ impl Checker {
         Self { definitions: DefinitionsCache::tried(trials), lookups: Mutex::default() }
     }
 
-    /// The root of the look-up tree that was made for this snapshot and these rules, if it is stored.
+    /// The root of the look-up tree that was made for this snapshot and these rules, if it is stored. Nothing may name it, so
+    /// parts of it can be gone when anything was taken away since.
     fn remembered(&self, objects: &TenantObjects, snapshot: &Digest, rules: &Digest) -> Option<Digest> {
         let lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = lookups.iter().find(|(s, r, _)| s == snapshot && r == rules)?;
-        objects.contains(&found.2).then_some(found.2)
+        let found = lookups.iter().find(|(s, r, ..)| s == snapshot && r == rules)?;
+        (found.3 == objects.removals() && objects.is_stored(&found.2)).then_some(found.2)
     }
 
-    fn remember(&self, snapshot: Digest, rules: Digest, root: Digest) {
+    fn remember(&self, snapshot: Digest, rules: Digest, root: Digest, removals: u64) {
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
-        lookups.retain(|(s, r, _)| *s != snapshot || *r != rules);
-        lookups.push_front((snapshot, rules, root));
+        lookups.retain(|(s, r, ..)| *s != snapshot || *r != rules);
+        lookups.push_front((snapshot, rules, root, removals));
         lookups.truncate(LOOKUPS_KEPT_MAX);
     }
 
@@ -75,8 +77,9 @@ impl Checker {
         if let Some(root) = self.remembered(input.objects, &snapshot, &digest) {
             return Ok(Lookup::open(input.objects, &root)?);
         }
+        let removals = input.objects.removals();
         let lookup = lookup::derive(base, &rules, input.objects, input.snapshot, batch)?;
-        self.remember(snapshot, digest, lookup.tree().root());
+        self.remember(snapshot, digest, lookup.tree().root(), removals);
         Ok(lookup)
     }
 
@@ -87,6 +90,14 @@ impl Checker {
 
     fn history(&self, input: &JudgeInput<'_>) -> Vec<Arc<Definitions>> {
         input.history.iter().map(|files| self.definitions.get(files)).collect()
+    }
+
+    /// Gates that are let through for this candidate, or by a standing waiver.
+    fn waived(input: &JudgeInput<'_>, definitions: &Definitions) -> BTreeSet<String> {
+        let today = Self::today(input);
+        let given = input.waivers.iter().map(|(gate, _)| gate.clone());
+        let standing = GATES.iter().filter(|gate| definitions.governance.waiver(gate, today).is_some());
+        given.chain(standing.map(|gate| (*gate).to_owned())).collect()
     }
 
     fn today(input: &JudgeInput<'_>) -> jiff::civil::Date {
@@ -156,6 +167,8 @@ impl Judge for Checker {
             lookup: &lookup,
             base_lookup: base_lookup.as_ref(),
             same_rules,
+            waived: Self::waived(input, &definitions),
+            unsound: AtomicBool::new(false),
         };
         let history = self.history(input);
         let mut gates = Run { candidate: &candidate, config: &config, history: &history }.all();
@@ -179,6 +192,8 @@ impl Judge for Checker {
             lookup: &no_lookup,
             base_lookup: None,
             same_rules: false,
+            waived: BTreeSet::new(),
+            unsound: AtomicBool::new(false),
         };
         let sensitive = candidate.sensitive()?;
         let authors = |key: &_| candidate.authors(key);
@@ -195,19 +210,15 @@ impl Judge for Checker {
 
 /// The reports when `ashlar.toml` cannot be used: no gate can run.
 pub(crate) fn unusable(findings: &[Finding], inputs: &Digest) -> Vec<GateReport> {
-    GATES
-        .iter()
-        .map(|gate| {
-            let mut report = GateReport::could_not_run(
-                gate,
-                *inputs,
-                "ashlar.toml cannot be used, so nothing was checked",
-            );
-            report.findings = findings.to_vec();
-            report.findings_total = findings.len();
-            report
-        })
-        .collect()
+    const WHY: &str = "ashlar.toml cannot be used";
+    let mut gates: Vec<GateReport> =
+        GATES.iter().map(|gate| GateReport::blocked(gate, *inputs, GateStatus::Error, WHY)).collect();
+    // The cause is told once.
+    if let Some(first) = gates.first_mut() {
+        *first = GateReport::judged(&first.gate, *inputs, WHY, findings.to_vec());
+        first.status = GateStatus::Error;
+    }
+    gates
 }
 
 /// One judgement.
@@ -239,7 +250,9 @@ impl Run<'_> {
                 report
             }
         };
-        self.waive(report)
+        let report = self.waive(report);
+        self.candidate.note(&report);
+        report
     }
 
     /// Everything a gate's verdict depends on.
@@ -286,6 +299,10 @@ impl Run<'_> {
                 inputs.json("ignored", &self.config.gates.links_ignored);
                 inputs.digest("redirects", &definitions.part("redirects.toml"));
                 inputs.digest("site", &definitions.part("site/"));
+                // Raised when these gates judge differently: 2 takes `/` for every path, and leaves out what only follows from
+                // an entry that is not valid.
+                inputs.add("rules", b"2").json("waived", &self.candidate.waived);
+                inputs.digest("served", &base_lookup.as_ref().map_or(zero, |l| l.tree().root()));
                 if gate == "routes" {
                     // Raised when this gate judges differently: 2 looks for pages.
                     inputs.add("rules", b"2");
@@ -302,6 +319,7 @@ impl Run<'_> {
                 inputs.digest("views", &definitions.part("views/"));
                 inputs.digest("consumers", &definitions.part("consumers/"));
                 inputs.json("locales", &self.config.locales).digest("base", &base_contracts);
+                inputs.json("waived", &self.candidate.waived);
                 // Without consumers nothing that is released matters to this gate.
                 if !definitions.consumers.is_empty() {
                     inputs.digest("snapshot", &input.snapshot.root());
@@ -340,8 +358,9 @@ impl Run<'_> {
                 ] {
                     inputs.digest(part, &definitions.part(part));
                 }
-                // Raised when this gate judges differently: 2 looks at addresses and at where templates write.
-                inputs.add("rules", b"2");
+                // Raised when this gate judges differently: 2 looks at addresses and at where templates write, 3 leaves out what
+                // only follows from content that is wrong.
+                inputs.add("rules", b"3").json("waived", &self.candidate.waived);
                 let before = base.as_ref().map_or(zero, |b| b.part("components/"));
                 inputs.digest("base", &before).json("locales", &self.config.locales);
                 // Without a site nothing that is released matters to this gate.
@@ -417,19 +436,20 @@ impl Run<'_> {
                 (Work { findings, checked, reused: 0 }, count(checked, "token", "tokens"))
             }
             "components" => {
-                let mut work = c.pages()?;
-                work.findings.extend(components::findings(&c.definitions, c.base.as_deref()));
+                let own = components::findings(&c.definitions, c.base.as_deref());
+                // What components lack would show again on every page.
+                let mut work = match own.iter().any(components::shows_on_pages) {
+                    true => Work::default(),
+                    false => c.pages()?,
+                };
+                work.findings.extend(own);
                 let n = c.definitions.site.components.iter().count();
                 let pages = count(work.checked, "page", "pages");
                 (work, format!("{}, {pages}", count(n, "component", "components")))
             }
             _ => self.approvals()?,
         };
-        let summary = match (work.findings.errors(), work.findings.total()) {
-            (0, 0) => format!("{summary}: nothing stands against it"),
-            (0, n) => format!("{summary}: {}", count(n, "warning", "warnings")),
-            (n, _) => format!("{summary}: {}", count(n, "error", "errors")),
-        };
+        let summary = work.findings.summary(&summary);
         let (checked, reused) = (work.checked as f64, work.reused as f64);
         let report = work.findings.judged(gate, inputs, summary);
         let mut report = report.metric("checked", checked).metric("reused", reused);
@@ -516,7 +536,7 @@ fn from_evidence(mut report: GateReport) -> GateReport {
         report.status = if failed { GateStatus::Fail } else { GateStatus::Pass };
     }
     report.from_evidence = true;
-    report
+    report.regrouped()
 }
 
 fn summed(work: Work, one: &str, many: &str) -> (Work, String) {

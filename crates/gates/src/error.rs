@@ -25,6 +25,9 @@ pub enum GateError {
     /// A key of the look-up tree is not one.
     #[error("the look-up tree holds a key that is not one; run `ashlar release verify`")]
     LookupKey,
+    /// There is no room for the objects that a check of pages needs.
+    #[error("the temporary directory cannot be used: {0}")]
+    Temporary(std::io::Error),
     /// A worker thread ended early.
     #[error("a worker thread ended early")]
     Thread,

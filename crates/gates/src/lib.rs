@@ -10,6 +10,8 @@
 
 mod brokerage;
 mod candidate;
+mod causes;
+mod changed;
 pub mod check;
 mod checker;
 mod definitions;

@@ -53,6 +53,40 @@ impl<'a> LinkRules<'a> {
         }
     }
 
+    /// The route that answers `path` for a page in `locale`, apart from redirects, lists and ignored prefixes.
+    pub(crate) fn answered_by(
+        &self,
+        site: &dyn Site,
+        locale: &Locale,
+        path: &str,
+    ) -> Result<Option<String>, GateError> {
+        if self.has_route(site, locale, path)? {
+            return Ok(Some(normal_path(path).to_owned()));
+        }
+        let Some((named, rest)) = self.split_locale(path) else { return Ok(None) };
+        if self.has_route(site, &named, rest)? {
+            return Ok(Some(normal_path(rest).to_owned()));
+        }
+        for l in self.chains.get(named.as_str()).map_or(&[][..], Vec::as_slice) {
+            let route = format!("/{l}{rest}");
+            if site.has_route(l, normal_path(&route))? {
+                return Ok(Some(normal_path(&route).to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a link only breaks because a route of the base vanished without a redirect, which the gate `routes` tells.
+    pub(crate) fn vanished_with(
+        &self,
+        base: &dyn Site,
+        locale: &Locale,
+        path: &str,
+    ) -> Result<bool, GateError> {
+        let route = self.answered_by(base, locale, path)?;
+        Ok(route.is_some_and(|route| self.redirects.get(&route).is_none()))
+    }
+
     /// Whether `/de/docs` is answered by the page that `de` falls back to, whose own route is `/en/docs`.
     fn falls_back(&self, site: &dyn Site, named: &Locale, rest: &str) -> Result<bool, GateError> {
         for l in self.chains.get(named.as_str()).map_or(&[][..], Vec::as_slice) {
@@ -99,7 +133,8 @@ impl<'a> LinkRules<'a> {
 
     fn is_ignored(&self, path: &str) -> bool {
         self.ignored.iter().any(|prefix| match prefix.trim_end_matches('/') {
-            "" => path == "/",
+            // `/` is a prefix of every path.
+            "" => true,
             prefix => path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
         })
     }

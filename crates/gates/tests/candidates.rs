@@ -273,9 +273,6 @@ fn what_goes_away_is_missed() {
     insta::assert_snapshot!(shown(&world.judge().gates), @r#"
 FAIL   references  2 targets of references affected by the changes: 1 error
          page/home (en) /plans/0: It refers to plan/basic, which is deleted here. [reference-deleted] (keep plan/basic, or remove this reference in the same changeset)
-FAIL   links       2 links affected by the changes: 2 errors
-         page/about (de) /body: The link to /de/home leads nowhere: no entry has this route in `de` or its fallbacks. [link-broken] (correct the link, add a redirect for it to redirects.toml, or list its prefix in [gates] links_ignored of ashlar.toml)
-         page/home (en) /body: The link to /about leads nowhere: no entry has this route in `en` or its fallbacks. [link-broken] (correct the link, add a redirect for it to redirects.toml, or list its prefix in [gates] links_ignored of ashlar.toml)
 FAIL   routes      3 routes affected by the changes: 3 errors
          page/about (en): The route /about (en) vanishes: its entry is gone, and no redirect leads from it. [route-vanished] (add to redirects.toml: [[redirect]] from = "/about" and to = the path that takes its place, or status = 410 when nothing does)
          page/home (en): The route /start (en) is also that of page/other (en). [route-duplicate] (give one of them another route, for example another slug)

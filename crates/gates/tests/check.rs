@@ -296,16 +296,6 @@ toml-malformed governance.toml:2:1
 redirect redirects.toml:1
 --
 config ashlar.toml:3
-config ashlar.toml:3
-config ashlar.toml:3
-config ashlar.toml:3
-config ashlar.toml:3
-config ashlar.toml:3
-config ashlar.toml:3
-config ashlar.toml:3
-config ashlar.toml:3
-config ashlar.toml:3
-config ashlar.toml:3
 "#);
 }
 

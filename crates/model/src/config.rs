@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelName, Locale, Network, Origin, TenantId};
+use crate::{ChannelName, Locale, Network, Origin, TenantId, nearest_in_message};
 
 /// `ashlar.toml`: what a project says about itself. Unknown keys are errors, so that a typo is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,6 +189,8 @@ pub struct ConfigError {
     pub line: Option<usize>,
     /// What is wrong.
     pub message: String,
+    /// How to fix it; empty when the message says it.
+    pub help: String,
 }
 
 impl Default for LocaleConfig {
@@ -216,6 +218,42 @@ impl LocaleConfig {
     /// Whether entries may be written in `locale`.
     pub fn supports(&self, locale: &Locale) -> bool {
         *locale == self.default || self.supported.contains(locale)
+    }
+
+    /// The locale that `text` names, in the project's own spelling: language tags are compared without case.
+    pub fn named(&self, text: &str) -> Option<&Locale> {
+        std::iter::once(&self.default).chain(&self.supported).find(|l| l.as_str().eq_ignore_ascii_case(text))
+    }
+
+    /// The project's own spelling of `locale`, or `locale` itself when the project does not have it.
+    pub fn spelled(&self, locale: Locale) -> Locale {
+        self.named(locale.as_str()).cloned().unwrap_or(locale)
+    }
+
+    /// Lets the default and the fallbacks be spelled as `supported` spells them.
+    fn respell(&mut self) -> Result<(), String> {
+        for (at, locale) in self.supported.iter().enumerate() {
+            let same = |other: &&Locale| other.as_str().eq_ignore_ascii_case(locale.as_str());
+            if let Some(twice) = self.supported[..at].iter().find(same) {
+                return Err(format!(
+                    "locales.supported names `{twice}` and `{locale}`, which are one language tag: tags are compared without case"
+                ));
+            }
+        }
+        let supported = self.supported.clone();
+        let spelled = |locale: Locale| {
+            supported
+                .iter()
+                .find(|l| l.as_str().eq_ignore_ascii_case(locale.as_str()))
+                .cloned()
+                .unwrap_or(locale)
+        };
+        self.default = spelled(self.default.clone());
+        self.fallback = std::mem::take(&mut self.fallback)
+            .into_iter()
+            .map(|(from, chain)| (spelled(from), chain.into_iter().map(spelled).collect()))
+            .collect();
+        Ok(())
     }
 
     /// `locale` and then what is tried when an entry does not exist in it.
@@ -291,13 +329,16 @@ impl ProjectConfig {
     /// # Errors
     /// The first thing that is wrong, with its line where it is known.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|e| ConfigError {
+        let mut config: Self = toml::from_str(text).map_err(|e| ConfigError {
             line: e.span().map(|s| {
                 text.as_bytes()[..s.start.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
             }),
             message: e.message().trim().to_owned(),
+            help: nearest_in_message(e.message(), ""),
         })?;
-        config.check().map_err(|message| ConfigError { line: None, message })?;
+        let wrong = |message| ConfigError { line: None, message, help: String::new() };
+        config.locales.respell().map_err(wrong)?;
+        config.check().map_err(wrong)?;
         Ok(config)
     }
 
@@ -366,6 +407,18 @@ mod tests {
         check(
             "name = 'x'\n[locales]\ndefault = 'fr'\nsupported = ['de']",
             "ashlar.toml: locales.default is `fr`, which is not among locales.supported",
+        );
+        check(
+            "name = 'x'\n[locales]\ndefault = 'EN'\n",
+            "ashlar.toml:3: `EN` is not a locale: a language tag such as `en`, `de-AT` or `zh-Hant`",
+        );
+        check(
+            "name = 'x'\n[locales]\ndefault = 'pt-BR'\nsupported = ['pt-br', 'de']\n[locales.fallback]\nde = ['pt-BR']",
+            "x [Locale(de), Locale(pt-br)]",
+        );
+        check(
+            "name = 'x'\n[locales]\ndefault = 'en'\nsupported = ['en', 'pt-br', 'pt-BR']",
+            "ashlar.toml: locales.supported names `pt-br` and `pt-BR`, which are one language tag: tags are compared without case",
         );
         check(
             "name = 'x'\n[locale]\n",

@@ -184,6 +184,21 @@ text_id!(
     }
 );
 
+impl Locale {
+    /// Reads a tag that a person wrote: `EN-us` is `en-us`. Which of the project's locales it is,
+    /// [`crate::LocaleConfig::spelled`] says.
+    ///
+    /// # Errors
+    /// When it is no language tag.
+    pub fn any_case(text: &str) -> Result<Self, IdError> {
+        match text.split_once('-') {
+            Some((language, rest)) => Self::new(&format!("{}-{rest}", language.to_ascii_lowercase())),
+            None => Self::new(&text.to_ascii_lowercase()),
+        }
+        .map_err(|e| IdError::new(e.kind, text, e.rule))
+    }
+}
+
 impl TenantId {
     /// The tenant of a fresh installation: `main`.
     pub fn main() -> Self {

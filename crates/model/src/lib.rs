@@ -12,6 +12,7 @@ mod finding;
 mod ids;
 mod markdown_bounds;
 mod modified;
+mod nearest;
 mod network;
 mod origin;
 mod position;
@@ -28,7 +29,7 @@ pub use config::{
 pub use digest::{Digest, DigestParseError};
 pub use entry::{Entry, EntryChange, EntryChangeKind, EntryKey, EntryRecord, Fields, RecordError};
 pub use files::{FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, Files, FilesError};
-pub use finding::{Finding, GateReport, GateStatus, Level, Waiver};
+pub use finding::{Finding, FindingGroup, GateReport, GateStatus, Groups, Level, Waiver, grouped};
 pub use ids::{
     CandidateId, ChannelName, ContractName, EntryId, IdError, Locale, ReleaseId, TenantId, TraceId, TypeName,
 };
@@ -38,6 +39,7 @@ pub use markdown_bounds::{
 };
 pub use modified::{MODIFIED, OTHERS, modified_value, read_modified};
 pub use origin::{Origin, OriginError};
+pub use nearest::{did_you_mean, nearest, nearest_in_message, nearest_of};
 pub use network::{Network, NetworkError};
 pub use position::{line_of, position, sentence};
 pub use read::{VALUE_BYTES_MAX, read_json, read_toml, read_yaml, read_yaml_as};

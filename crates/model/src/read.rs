@@ -195,7 +195,7 @@ pub fn read_json(path: &str, line: usize, text: &str, bytes_max: usize) -> Resul
             let help = match (help, message) {
                 ("", m) if m.contains("trailing comma") => "remove the comma",
                 ("", _) if text.trim().is_empty() => "the file is empty; write an object such as {}",
-                ("", _) => "mend the JSON at this place; comments and trailing commas are not allowed",
+                ("", _) => "fix the JSON at this place; comments and trailing commas are not allowed",
                 (help, _) => help,
             };
             let place = format!("{path}:{}:{}", line - 1 + e.line().max(1), e.column().max(1));
@@ -258,7 +258,7 @@ pub fn read_toml(path: &str, line: usize, text: &str) -> Result<Value, Finding> 
     let table: toml::Table = toml::from_str(text).map_err(|e| {
         let (l, column) = e.span().map_or((1, 1), |s| position(text.as_bytes(), s.start));
         Finding::error("toml-malformed", format!("{path}:{}:{column}", line - 1 + l), sentence(e.message()))
-            .help("mend the TOML at this place; text values stand in quotes")
+            .help("fix the TOML at this place; text values stand in quotes")
     })?;
     fn convert(value: toml::Value, depth: usize) -> Result<Value, String> {
         if depth > JSON_DEPTH_MAX {

@@ -8,7 +8,8 @@ use std::{
 };
 
 use ashlar_model::{
-    ContractName, EntryId, EntryKey, Fields, Finding, Locale, TypeName, VALUE_BYTES_MAX, read_json,
+    ContractName, EntryId, EntryKey, Fields, Finding, Locale, LocaleConfig, TypeName, VALUE_BYTES_MAX,
+    did_you_mean, read_json,
 };
 use serde_json::Value;
 
@@ -41,6 +42,15 @@ pub struct ContentOptions {
     pub default_locale: Locale,
     /// Type → the field that takes the body of a Markdown file; `body` for types that are absent.
     pub body_fields: BTreeMap<TypeName, String>,
+    /// The project's locales. Names are compared with them without case.
+    pub locales: LocaleConfig,
+}
+
+impl ContentOptions {
+    /// The locale that a part of a file name is, as the project spells it; `None` when it is no language tag.
+    fn locale(&self, text: &str) -> Option<Locale> {
+        self.locales.named(text).cloned().or_else(|| Locale::new(text).ok())
+    }
 }
 
 /// A content file and what tells that it changed.
@@ -99,6 +109,35 @@ pub fn list(dir: &Path) -> (Vec<ContentFile>, Vec<Finding>) {
 
 const DEPTH_MAX: usize = 32;
 
+/// Endings of files that look as if they were meant to be content.
+const LIKE_CONTENT: [&str; 13] = [
+    ".yaml",
+    ".yml",
+    ".toml",
+    ".txt",
+    ".markdown",
+    ".mdown",
+    ".mkd",
+    ".html",
+    ".htm",
+    ".json5",
+    ".jsonc",
+    ".csv",
+    ".xml",
+];
+
+/// A file under `content/` that looks like content and is not read.
+fn like_content(path: &str) -> Option<Finding> {
+    let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
+    let about = ["readme", "license", "changelog"].iter().any(|n| name.starts_with(n));
+    // `home.en.JSON` is content but for its case.
+    let like = LIKE_CONTENT.iter().any(|e| name.ends_with(e)) || is_content(&name);
+    (like && !about).then(|| {
+        Finding::warning("not-read", path, "The file is not read: its ending is none of content.")
+            .help("content files end in .json, .md, .mdx, .ndjson or .jsonl")
+    })
+}
+
 fn list_folder(
     dir: &Path,
     folder: &Path,
@@ -153,6 +192,7 @@ fn list_folder(
             continue;
         }
         if !is_content(&path) {
+            findings.extend(like_content(&path));
             continue;
         }
         if kind.is_symlink() && !crate::read::link_stays_inside(dir, &entry.path()) {
@@ -182,7 +222,8 @@ pub fn read(dir: &Path, path: &str) -> Result<Vec<u8>, Finding> {
     crate::read::read_bounded(&dir.join(path), max).map_err(|e| crate::read::unreadable(path, &e, max))
 }
 
-fn is_lines(path: &str) -> bool {
+/// Whether a content file holds one entry per line.
+pub fn is_lines(path: &str) -> bool {
     path.ends_with(".ndjson") || path.ends_with(".jsonl")
 }
 
@@ -264,6 +305,11 @@ fn take_contract(
     }
 }
 
+/// The entry that a content file would hold, by its name; `None` when the name says none, or the file holds many.
+pub fn key_of(path: &str, options: &ContentOptions) -> Option<EntryKey> {
+    (!is_lines(path)).then(|| key_of_path(path, options).ok()).flatten()
+}
+
 /// Type, id and locale from `content/<type>/<id>.<locale>.<ending>`; deeper folders become parts of the id.
 fn key_of_path(path: &str, options: &ContentOptions) -> Result<EntryKey, Finding> {
     let wrong = |message: String| {
@@ -276,8 +322,8 @@ fn key_of_path(path: &str, options: &ContentOptions) -> Result<EntryKey, Finding
     };
     let type_name = TypeName::new(type_name).map_err(|e| wrong(format!("The folder: {e}.")))?;
     let stem = rest.rsplit_once('.').map_or(rest, |(stem, _)| stem);
-    let (id, locale) = match stem.rsplit_once('.').map(|(id, l)| (id, Locale::new(l))) {
-        Some((id, Ok(locale))) => (id, locale),
+    let (id, locale) = match stem.rsplit_once('.').map(|(id, l)| (id, options.locale(l))) {
+        Some((id, Some(locale))) => (id, locale),
         _ => (stem, options.default_locale.clone()),
     };
     let id = EntryId::new(&id.replace('/', ".")).map_err(|e| wrong(format!("The file name: {e}.")))?;
@@ -320,7 +366,10 @@ pub fn parse_line(
         f.place = f.place.replacen(":1:", &format!(":{line}:"), 1);
         f
     })?;
-    envelope(path, line, read_json(path, line, text, VALUE_BYTES_MAX)?, &options.default_locale)
+    let mut entry =
+        envelope(path, line, read_json(path, line, text, VALUE_BYTES_MAX)?, &options.default_locale)?;
+    entry.key.locale = options.locales.spelled(entry.key.locale);
+    Ok(entry)
 }
 
 /// Reads `{"type","id","locale","contract","fields"}`.
@@ -349,7 +398,7 @@ pub(crate) fn envelope(
     let id =
         EntryId::new(&id.ok_or_else(|| missing("id"))?).map_err(|e| wrong(" /id", format!("`id`: {e}.")))?;
     let locale = match locale {
-        Some(l) => Locale::new(&l).map_err(|e| wrong(" /locale", format!("`locale`: {e}.")))?,
+        Some(l) => Locale::any_case(&l).map_err(|e| wrong(" /locale", format!("`locale`: {e}.")))?,
         None => default_locale.clone(),
     };
     let contract = take_contract(path, line, &type_name, &mut map, "contract")?;
@@ -359,7 +408,10 @@ pub(crate) fn envelope(
         None => return Err(missing("fields")),
     };
     if let Some(unknown) = map.keys().next() {
-        return Err(wrong(&format!(" /{unknown}"), format!("`{unknown}` is not a key of an entry line.")));
+        let finding = wrong(&format!(" /{unknown}"), format!("`{unknown}` is not a key of an entry line."));
+        let keys = ["type", "id", "locale", "contract", "fields"];
+        let help = did_you_mean(unknown, keys, finding.help.as_str());
+        return Err(finding.help(help));
     }
     Ok(SeedEntry {
         key: EntryKey { type_name, id, locale },

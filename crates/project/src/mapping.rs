@@ -224,13 +224,13 @@ impl Mapping {
                     ));
                 }
                 let segment = segments.remove(*n);
-                Locale::new(segment).map_err(|e| {
+                Locale::any_case(segment).map_err(|e| {
                     wrong(format!("Segment {n}: {e}."), "check `locale_segment`, or exclude the folder")
                 })?
             }
             LocaleSource::Field(name, default) => match take(fields, name) {
                 None => default.clone(),
-                Some(Value::String(l)) => Locale::new(&l)
+                Some(Value::String(l)) => Locale::any_case(&l)
                     .map_err(|e| wrong(format!("`{name}`: {e}."), "write a locale such as en"))?,
                 Some(other) => {
                     return Err(wrong(

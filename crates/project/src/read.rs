@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ashlar_model::{FILE_BYTES_MAX, Files, Finding, ProjectConfig};
+use ashlar_model::{FILE_BYTES_MAX, Files, Finding, ProjectConfig, nearest};
 
 use crate::text::decode;
 
@@ -118,6 +118,7 @@ impl Project {
                 paths.push((relative, entry.into_path()));
             }
         }
+        findings.extend(not_read(dir, &paths));
         let mut files = Files::new();
         for (relative, path) in paths {
             let is_link = fs::symlink_metadata(&path).is_ok_and(|m| m.file_type().is_symlink());
@@ -146,6 +147,65 @@ impl Project {
     }
 }
 
+/// What files of a folder of definitions end in, where it is one of a few.
+const ENDINGS: [(&str, &[&str]); 4] = [
+    ("contracts", &[".json"]),
+    ("views", &[".toml"]),
+    ("consumers", &[".yaml", ".yml", ".json"]),
+    ("tokens", &[".json", ".md"]),
+];
+
+/// Names beside `ashlar.toml` that are looked at.
+const NAMES_MAX: usize = 1_000;
+
+/// Files and folders that look like definitions and are not read: a name that is nearly one of the known, an ending that the
+/// folder does not have.
+fn not_read(dir: &Path, paths: &[(String, PathBuf)]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, _) in paths {
+        let Some((folder, rest)) = path.split_once('/') else { continue };
+        let Some((_, endings)) = ENDINGS.iter().find(|(name, _)| *name == folder) else { continue };
+        let name = rest.to_ascii_lowercase();
+        let about = name.ends_with(".md") || name.ends_with(".txt") || name.starts_with("license");
+        if !about && !endings.iter().any(|e| rest.ends_with(e)) {
+            findings.push(
+                Finding::warning(
+                    "not-read",
+                    path,
+                    format!("The file is not read: its ending is none of {folder}/."),
+                )
+                .help(format!("files in {folder}/ end in {}", endings.join(", "))),
+            );
+        }
+    }
+    let here = fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    let mut names: Vec<(String, bool)> = here
+        .take(NAMES_MAX)
+        .filter_map(|e| Some((e.file_name().into_string().ok()?, e.file_type().ok()?.is_dir())))
+        .collect();
+    names.sort_unstable();
+    for (name, is_dir) in names {
+        let near = match is_dir {
+            true if FOLDERS.contains(&name.as_str()) || name == crate::content::FOLDER => continue,
+            true => nearest(&name, FOLDERS.into_iter().chain([crate::content::FOLDER])),
+            false if TOP_FILES.contains(&name.as_str()) || !name.ends_with(".toml") => continue,
+            false => nearest(&name, TOP_FILES),
+        };
+        if let Some(near) = near {
+            let what = if is_dir { "folder" } else { "file" };
+            findings.push(
+                Finding::warning(
+                    "not-read",
+                    &name,
+                    format!("The {what} is not read: it is not a name of a project."),
+                )
+                .help(format!("did you mean `{near}`?")),
+            );
+        }
+    }
+    findings
+}
+
 /// Whether a path within a project is one of its definition files.
 pub fn is_definition(path: &str) -> bool {
     match path.split_once('/') {
@@ -169,7 +229,7 @@ pub fn read_config(files: &Files) -> Result<ProjectConfig, Vec<Finding>> {
     let text = decode("ashlar.toml", bytes).map_err(|f| vec![f])?;
     ProjectConfig::parse(text).map_err(|e| {
         let place = e.line.map_or("ashlar.toml".to_owned(), |line| format!("ashlar.toml:{line}"));
-        vec![Finding::error("config", place, crate::text::sentence(&e.message))]
+        vec![Finding::error("config", place, crate::text::sentence(&e.message)).help(e.help)]
     })
 }
 

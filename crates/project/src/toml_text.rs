@@ -8,6 +8,7 @@ pub(crate) fn typed_text<T: DeserializeOwned>(path: &str, text: &str) -> Result<
     toml::from_str(text).map_err(|e| {
         let (line, column) = e.span().map_or((1, 1), |s| position(text.as_bytes(), s.start));
         Finding::error("toml-malformed", format!("{path}:{line}:{column}"), sentence(e.message()))
+            .help(ashlar_model::nearest_in_message(e.message(), ""))
     })
 }
 

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use ashlar_model::{Files, Finding, Locale, TypeName};
+use ashlar_model::{Files, Finding, Locale, LocaleConfig, TypeName};
 use ashlar_project::{ContentOptions, Governance, Mapping, Redirects, content, import};
 
 fn options() -> ContentOptions {
     ContentOptions {
         default_locale: Locale::new("en").unwrap(),
         body_fields: BTreeMap::from([(TypeName::new("doc").unwrap(), "text".to_owned())]),
+        locales: LocaleConfig { supported: vec![Locale::new("de").unwrap()], ..LocaleConfig::default() },
     }
 }
 
@@ -97,10 +98,10 @@ page/sub.deep (de-AT) {} content/page/sub/deep.de-AT.json:1
 json-malformed content/page/a.en.json:3:1: Trailing comma. [remove the comma]
 json-malformed content/page/a.en.json:1:1: EOF while parsing a value. [the file is empty; write an object such as {}]
 not-an-object content/page/a.en.json:1:1: An entry is a JSON object of fields. [write {"title": …}]
-json-malformed content/page/a.en.json:1:4: Trailing characters. [mend the JSON at this place; comments and trailing commas are not allowed]
+json-malformed content/page/a.en.json:1:4: Trailing characters. [fix the JSON at this place; comments and trailing commas are not allowed]
 duplicate-key content/page/a.en.json:2:3: The key `a` stands twice in the same object. [remove one of the two]
 integer-range content/page/a.en.json:1:21: The integer 9007199254740993 is beyond ±(2^53 − 1) and would lose digits. [store it as a string]
-json-malformed content/page/a.en.json:1:13: Unexpected end of hex escape. [mend the JSON at this place; comments and trailing commas are not allowed]
+json-malformed content/page/a.en.json:1:13: Unexpected end of hex escape. [fix the JSON at this place; comments and trailing commas are not allowed]
 encoding content/page/a.en.json:2:2: The file is not UTF-8: byte 0xff cannot stand here. [save the file as UTF-8]
 encoding content/page/a.en.json:1:1: The file is UTF-16, not UTF-8. [save the file as UTF-8]
 contract-name content/page/a.en.json:1 /$contract: "post.v1" does not name a contract of type `page`. [write a name such as "page.v1", or leave it out]
@@ -121,14 +122,14 @@ yaml-malformed content/doc/a.en.md:2:4: Tags (`!name`) are not supported; write 
 yaml-malformed content/doc/a.en.md:2:4: NaN is not a number that JSON has. [quote values that hold `: `, `#`, `@` or start with a bracket]
 yaml-malformed content/doc/a.en.md:5:3: Merge keys (`<<`) are not supported; write the keys out. [quote values that hold `: `, `#`, `@` or start with a bracket]
 duplicate-key content/doc/a.en.md:2 /text: `text` stands in the front matter and the file has a body as well. [keep one of the two]
-toml-malformed content/doc/a.en.md:2:5: String values must be quoted, expected literal string. [mend the TOML at this place; text values stand in quotes]
+toml-malformed content/doc/a.en.md:2:5: String values must be quoted, expected literal string. [fix the TOML at this place; text values stand in quotes]
 too-large content/doc/a.en.md:2:1: Repetition limit exceeded. [write the values out instead of repeating them through aliases]
 too-large content/doc/a.en.md:2:244712: The value grows too large when it is expanded. [write the values out instead of repeating them through aliases]
 page/a (en) {} content/all.ndjson:1
 page/b (de) page.v1 {"x":1} content/all.ndjson:3
 entry-line content/all.ndjson:1: `id` is missing. [write {"type":"page","id":"home","locale":"en","fields":{…}}]
 entry-line content/all.ndjson:2 /id: `id`: `/` is not an entry id: letters, digits, `.`, `_` and `-`, starting with a letter or digit, at most 200 characters. [write {"type":"page","id":"home","locale":"en","fields":{…}}]
-json-malformed content/all.ndjson:3:2: Key must be a string. [mend the JSON at this place; comments and trailing commas are not allowed]
+json-malformed content/all.ndjson:3:2: Key must be a string. [fix the JSON at this place; comments and trailing commas are not allowed]
 entry-line content/all.ndjson:4 /fields: `fields` is not an object. [write {"type":"page","id":"home","locale":"en","fields":{…}}]
 entry-line content/all.ndjson:5 /x: `x` is not a key of an entry line. [write {"type":"page","id":"home","locale":"en","fields":{…}}]
 encoding content/all.ndjson:6:1: The file is not UTF-8: byte 0xff cannot stand here. [save the file as UTF-8]
@@ -158,7 +159,7 @@ fn governance_and_redirects() {
     ]
     .concat();
     insta::assert_snapshot!(report, @r#"
-toml-malformed governance.toml:2:1: Unknown field `peeple`, expected `people`. []
+toml-malformed governance.toml:2:1: Unknown field `peeple`, expected `people`. [did you mean `people`?]
 toml-malformed governance.toml:2:10: `abc` is not a digest: 64 hexadecimal digits are expected. []
 governance governance.toml:1: `by` is empty; a person and a reason must stand behind it. []
 governance governance.toml:1: `until = 10:00:00` is not a day. [write a date such as 2027-01-01]
@@ -240,7 +241,7 @@ nav = { order = 9 }
     );
     let errors = [
         import::markdown("a.md", b"", &mapping).unwrap_err(),
-        import::markdown("EN/a.md", b"", &mapping).unwrap_err(),
+        import::markdown("english/a.md", b"", &mapping).unwrap_err(),
         import::markdown("en/a.md", b"---\nname: 1\ntitle: 2\n---\n", &mapping).unwrap_err(),
         Mapping::parse("m.toml", "type='doc'\nlocale='en'\nlocale_segment=1", &Locale::new("en").unwrap())
             .unwrap_err(),
@@ -248,9 +249,9 @@ nav = { order = 9 }
     ];
     insta::assert_snapshot!(show(&errors), @r#"
 import-path a.md:1: The path has no folder at position 0 that names the locale. [check `locale_segment`, or leave the file out through `exclude`]
-import-path EN/a.md:1: Segment 0: `EN` is not a locale: a language tag such as `en`, `de-AT` or `zh-Hant`. [check `locale_segment`, or exclude the folder]
+import-path english/a.md:1: Segment 0: `english` is not a locale: a language tag such as `en`, `de-AT` or `zh-Hant`. [check `locale_segment`, or exclude the folder]
 mapping en/a.md:1: The field `name` gets two values. [drop one of the names, or map it to another field]
 mapping m.toml: `locale_segment` cannot stand beside `locale` or `locale_field`. [keep one of them]
-toml-malformed m.toml:2:1: Unknown field `feilds`, expected one of `type`, `contract`, `locale`, `locale_segment`, `locale_field`, `id_prefix`, `id_field`, `index`, `path_field`, `body`, `include`, `exclude`, `fields`, `drop`, `unknown`, `defaults`. []
+toml-malformed m.toml:2:1: Unknown field `feilds`, expected one of `type`, `contract`, `locale`, `locale_segment`, `locale_field`, `id_prefix`, `id_field`, `index`, `path_field`, `body`, `include`, `exclude`, `fields`, `drop`, `unknown`, `defaults`. [did you mean `fields`?]
 "#);
 }

@@ -88,7 +88,7 @@ impl Action for ImportBundle {
 
     async fn act(self, scope: &Scope<'_>) -> Result<CandidateView, ReleaseError> {
         let objects = scope.objects();
-        let hold = objects.hold()?;
+        let hold = scope.rely().await?;
         let (source, judge) = (self.source, scope.engine.judge().clone());
         let into = objects.clone();
         let read = move || {

@@ -391,7 +391,7 @@ impl CreateCandidate {
     pub(crate) async fn create(&self, scope: &Scope<'_>, with: With) -> Result<CandidateView, ReleaseError> {
         crate::settle::settle(scope.engine, &scope.ctx.tenant).await?;
         // Until the candidate's row names its objects, nothing else does.
-        let _hold = scope.objects().hold()?;
+        let _hold = scope.rely().await?;
         let (mut frozen, head) = self.freeze(scope, with).await?;
         let docket = {
             let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
@@ -400,6 +400,8 @@ impl CreateCandidate {
         let judgement = scope.heavy(move || docket.judge()).await?;
         scope.objects().commit(judgement.objects).await?;
         frozen.derived = judgement.derived;
+        let nothing_to_release =
+            head.as_ref().is_some_and(|h| h.definitions == frozen.definitions && frozen.changed == 0);
         let (objects, snapshot, now) = (scope.objects(), frozen.snapshot, scope.now);
         let modified = move || modified::update(&objects, head.as_ref(), &snapshot, now);
         let (modified, batch) = scope.heavy(modified).await?;
@@ -422,7 +424,7 @@ impl CreateCandidate {
         });
         scope.commit(tx, Record::one("candidate.created", id.to_string(), data)).await?;
         let row = CandidateRow { id, status, frozen, release: None };
-        Ok(CandidateView::of(row, judgement.gates))
+        Ok(CandidateView { nothing_to_release, ..CandidateView::of(row, judgement.gates) })
     }
 }
 
@@ -514,6 +516,7 @@ impl Action for Rejudge {
     }
 
     async fn act(self, scope: &Scope<'_>) -> Result<CandidateView, ReleaseError> {
+        let _hold = scope.rely().await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let mut row = candidate(&mut rows, self.candidate).await?;
@@ -559,6 +562,7 @@ impl Action for Approve {
     }
 
     async fn act(self, scope: &Scope<'_>) -> Result<ApprovalGiven, ReleaseError> {
+        let _hold = scope.rely().await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let mut row = candidate(&mut rows, self.candidate).await?;
@@ -629,6 +633,7 @@ impl Action for Waive {
                 "say why it may pass",
             ));
         }
+        let _hold = scope.rely().await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let mut row = candidate(&mut rows, self.candidate).await?;
@@ -637,11 +642,9 @@ impl Action for Waive {
         let reports = rows.reports(row.id).await?;
         if !reports.iter().any(|r| r.gate == self.gate) {
             let names: Vec<_> = reports.iter().map(|r| r.gate.as_str()).collect();
-            return Err(ReleaseError::not_found(
-                "gate",
-                &self.gate,
-                format!("gates are: {}", names.join(", ")),
-            ));
+            let all = format!("gates are: {}", names.join(", "));
+            let help = ashlar_model::nearest_of(&self.gate, names.iter().copied(), &all);
+            return Err(ReleaseError::not_found("gate", &self.gate, help));
         }
         let waiver = Waiver { by: scope.actor().to_owned(), reason: reason.to_owned(), at: scope.at.clone() };
         rows.put_waiver(row.id, &self.gate, &waiver).await?;

@@ -39,7 +39,7 @@ impl Action for PushDefinitions {
 
     async fn act(self, scope: &Scope<'_>) -> Result<Pushed, ReleaseError> {
         let (judge, objects) = (scope.engine.judge().clone(), scope.objects());
-        let _hold = objects.hold()?;
+        let _hold = scope.rely().await?;
         let (root, batch, files) = scope
             .heavy(move || {
                 judge.rules(&self.files).map_err(|findings| ReleaseError::Invalid {

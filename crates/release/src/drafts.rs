@@ -6,7 +6,8 @@ use std::{
 };
 
 use ashlar_model::{
-    ContractName, Digest, EntryKey, EntryRecord, Fields, Right, Rules, TypeRules, canonical_json, check_json,
+    ContractName, Digest, EntryKey, EntryRecord, Fields, Right, Rules, TypeName, TypeRules, canonical_json,
+    check_json, did_you_mean,
 };
 use ashlar_store::{
     Tree,
@@ -108,17 +109,23 @@ impl Ground {
         }
     }
 
+    /// The key with the locale as the project spells it.
+    pub(crate) fn spelled(&self, mut key: EntryKey) -> EntryKey {
+        key.locale = self.rules.config.locales.spelled(key.locale);
+        key
+    }
+
     pub(crate) fn check_key(&self, key: &EntryKey) -> Result<(), ReleaseError> {
         if !self.rules.types.contains_key(&key.type_name) {
-            return Err(ReleaseError::not_found("content type", &key.type_name, self.types_help()));
+            let known = self.rules.types.keys().map(TypeName::as_str);
+            let help = did_you_mean(key.type_name.as_str(), known, self.types_help());
+            return Err(ReleaseError::not_found("content type", &key.type_name, help));
         }
         if !self.rules.config.locales.supports(&key.locale) {
             let all: Vec<_> = self.rules.config.locales.all().iter().map(ToString::to_string).collect();
-            return Err(ReleaseError::not_found(
-                "locale",
-                &key.locale,
-                format!("ashlar.toml supports: {}", all.join(", ")),
-            ));
+            let otherwise = format!("ashlar.toml supports: {}", all.join(", "));
+            let help = did_you_mean(key.locale.as_str(), all.iter().map(String::as_str), otherwise);
+            return Err(ReleaseError::not_found("locale", &key.locale, help));
         }
         Ok(())
     }
@@ -157,7 +164,7 @@ pub(crate) enum Written {
 /// Canonical text and digest of fields, within bounds.
 pub(crate) fn freeze_fields(key: &EntryKey, fields: &Fields) -> Result<(String, Digest), ReleaseError> {
     let wrong = |e: &dyn std::fmt::Display| {
-        ReleaseError::invalid(format!("{key}{e}"), "mend the value and send it again")
+        ReleaseError::invalid(format!("{key}{e}"), "fix the value and send it again")
     };
     let value = Value::Object(fields.clone());
     check_json(&value).map_err(|e| wrong(&e))?;
@@ -184,7 +191,7 @@ pub(crate) fn differing(old: &Fields, new: &Fields) -> BTreeSet<String> {
     names.into_iter().filter(|n| old.get(*n) != new.get(*n)).cloned().collect()
 }
 
-async fn fields_of(rows: &mut Rows<'_>, row: &DraftRow) -> Result<Fields, ReleaseError> {
+pub(crate) async fn fields_of(rows: &mut Rows<'_>, row: &DraftRow) -> Result<Fields, ReleaseError> {
     let version = rows.draft_version(&row.key, row.version).await?.ok_or_else(|| ReleaseError::Corrupt {
         what: format!("the draft {}", row.key),
         why: format!("its version {} is missing", row.version),
@@ -199,6 +206,7 @@ pub(crate) async fn write_entry(
     mut write: Write,
     by: &Author<'_>,
 ) -> Result<Written, ReleaseError> {
+    write.key = ground.spelled(write.key);
     ground.check_key(&write.key)?;
     let before = rows.draft(&write.key).await?;
     check_expected(rows, &write, before.as_ref()).await?;
@@ -358,9 +366,9 @@ impl Action for PutEntry {
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let ground = Ground::read(scope.engine, &mut rows).await?;
-        let key = self.key.clone();
+        let key = ground.spelled(self.key);
         let write = Write {
-            key: self.key,
+            key: key.clone(),
             major: self.major,
             fields: self.fields,
             expected_version: self.expected_version,
@@ -402,6 +410,7 @@ async fn change_state(
     let mut tx = scope.begin().await?;
     let mut rows = tx.rows();
     let ground = Ground::read(scope.engine, &mut rows).await?;
+    let key = ground.spelled(key);
     let before = rows.draft(&key).await?.ok_or_else(|| missing(&key))?;
     let fields = fields_of(&mut rows, &before).await?;
     let write = Write { key: key.clone(), major: None, fields: fields.clone(), expected_version };

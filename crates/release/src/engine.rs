@@ -259,7 +259,15 @@ impl Engine {
 
     async fn act<A: Action>(&self, ctx: &Ctx, action: A) -> Result<A::Output, ReleaseError> {
         let now = self.now();
-        let scope = Scope { engine: self, ctx, now, at: stamp(now), name: A::NAME, action: new_id()? };
+        let scope = Scope {
+            engine: self,
+            ctx,
+            now,
+            at: stamp(now),
+            name: A::NAME,
+            action: new_id()?,
+            relied: OnceLock::new(),
+        };
         let done = action.act(&scope).await;
         if let Err(error) = &done {
             self.inner.health.failed(error);
@@ -434,6 +442,8 @@ pub struct Scope<'a> {
     name: &'static str,
     /// The id of this one action; the same in events, audit and draft versions.
     pub action: String,
+    /// Up to which round of collections the action knows what may go; `None` while it relies on no stored object.
+    pub(crate) relied: OnceLock<u64>,
 }
 
 /// What an action leaves in the logs.
@@ -470,6 +480,7 @@ impl Scope<'_> {
     /// Appends events and the audit row, and commits.
     pub(crate) async fn commit(&self, mut tx: WriteTx, record: Record) -> Result<(), ReleaseError> {
         let mut rows = tx.rows();
+        self.check_relied(&mut rows).await?;
         for (kind, subject, data) in record.events {
             let event = EventRow {
                 sequence: 0,

@@ -1,4 +1,4 @@
-use ashlar_model::{CandidateId, ChannelName, EntryKey, Finding, ReleaseId, Right};
+use ashlar_model::{CandidateId, ChannelName, EntryKey, Finding, FindingGroup, ReleaseId, Right, grouped};
 use ashlar_store::{StoreError, sql::SqlError};
 
 use crate::view::DraftView;
@@ -63,10 +63,12 @@ pub enum ReleaseError {
     GatesFailed {
         /// The candidate.
         candidate: CandidateId,
-        /// The gates that stand against it.
+        /// The gates that do not let it through.
         gates: Vec<String>,
-        /// Their findings.
+        /// The first of their findings.
         findings: Vec<Finding>,
+        /// All of their findings by cause.
+        groups: Vec<FindingGroup>,
     },
     /// The channel has moved on, and promoting would undo what was released since.
     #[error(
@@ -159,7 +161,7 @@ impl ReleaseError {
                 current.version
             ),
             Self::GatesFailed { candidate, .. } => {
-                format!("`ashlar candidate gates {candidate}` shows every finding and how to mend it")
+                format!("`ashlar candidate gates {candidate}` shows every finding and how to fix it")
             }
             Self::Superseded { .. } => {
                 "make a new candidate: `ashlar candidate create` freezes the drafts on top of what is live now".to_owned()
@@ -180,6 +182,16 @@ impl ReleaseError {
             | Self::Refused { findings, .. }
             | Self::GatesFailed { findings, .. } => findings,
             _ => &[],
+        }
+    }
+}
+
+impl ReleaseError {
+    /// What it consists of by cause.
+    pub fn groups(&self) -> Vec<FindingGroup> {
+        match self {
+            Self::GatesFailed { groups, .. } => groups.clone(),
+            other => grouped(other.findings()),
         }
     }
 }

@@ -112,7 +112,7 @@ pub(crate) async fn check(scope: &Scope<'_>, name: &str) -> Result<Option<String
     };
     let Some(due_at) = row.due_at() else { return Ok(None) };
     // What is tried leaves objects that nothing names; they go with the next clean-up.
-    let _hold = scope.objects().hold()?;
+    let _hold = scope.rely().await?;
     let forecast = match row.state {
         ChangesetState::Published => {
             Forecast { at: scope.at.clone(), publish: None, take_down: Some(take_down(scope, name).await?) }

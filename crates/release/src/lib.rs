@@ -24,6 +24,7 @@ mod keys;
 mod manifest;
 mod migrate;
 mod modified;
+mod objections;
 mod outbox;
 mod pointers;
 mod preview;

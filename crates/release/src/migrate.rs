@@ -104,6 +104,7 @@ impl Mapping {
             let line = e.span().map_or(1, |s| {
                 text.as_bytes()[..s.start.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
             });
+            let help = ashlar_model::nearest_in_message(e.message(), help);
             ReleaseError::invalid(format!("line {line}: {}", e.message()), help)
         })?;
         if mapping.from.name != mapping.to.name {

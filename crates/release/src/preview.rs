@@ -38,7 +38,7 @@ impl Action for PreviewDrafts {
 
     async fn act(self, scope: &Scope<'_>) -> Result<Preview, ReleaseError> {
         crate::settle::settle(scope.engine, &scope.ctx.tenant).await?;
-        let _hold = scope.objects().hold()?;
+        let _hold = scope.rely().await?;
         let create = CreateCandidate { changeset: self.changeset, note: String::new() };
         let (frozen, head) = create.freeze(scope, crate::candidates::With::Working).await?;
         let docket = {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ashlar_model::{CandidateId, ChannelName, Digest, GateStatus, ReleaseId, Right};
+use ashlar_model::{CandidateId, ChannelName, Digest, GateStatus, ReleaseId, Right, nearest_of};
 use ashlar_store::{
     TenantObjects, Tree,
     sql::{
@@ -92,11 +92,9 @@ async fn public_channel(
     let channel = asked.unwrap_or_else(|| channels.public.clone());
     if !channels.names.contains(&channel) {
         let names: Vec<_> = channels.names.iter().map(ChannelName::as_str).collect();
-        return Err(ReleaseError::not_found(
-            "channel",
-            channel,
-            format!("ashlar.toml has: {}", names.join(", ")),
-        ));
+        let all = format!("ashlar.toml has: {}", names.join(", "));
+        let help = nearest_of(channel.as_str(), names.iter().copied(), &all);
+        return Err(ReleaseError::not_found("channel", channel, help));
     }
     let public = channel == channels.public;
     Ok((channel, public))
@@ -168,6 +166,7 @@ impl Promote {
     async fn promote(self, scope: &Scope<'_>, step: Option<Step>) -> Result<Promoted, ReleaseError> {
         crate::settle::settle(scope.engine, &scope.ctx.tenant).await?;
         let objects = scope.objects();
+        let _hold = scope.rely().await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let mut row = candidate(&mut rows, self.candidate).await?;
@@ -227,9 +226,11 @@ impl Promote {
         let against: Vec<_> = gates.iter().filter(|g| !g.status.lets_through()).collect();
         if !against.is_empty() {
             let mut findings: Vec<_> = against.iter().flat_map(|g| g.findings.clone()).take(100).collect();
-            findings.iter_mut().for_each(|f| crate::view::name_candidate(f, row.id));
+            findings.iter_mut().for_each(|f| crate::view::name_candidate(&mut f.help, row.id));
+            let mut groups: Vec<_> = against.iter().flat_map(|g| g.groups.clone()).collect();
+            groups.iter_mut().for_each(|g| crate::view::name_candidate(&mut g.help, row.id));
             let gates = against.iter().map(|g| g.gate.clone()).collect();
-            let error = ReleaseError::GatesFailed { candidate: row.id, gates, findings };
+            let error = ReleaseError::GatesFailed { candidate: row.id, gates, findings, groups };
             let failed: Vec<_> = against.iter().map(|g| g.gate.as_str()).collect();
             let data = json!({"channel": channel, "gates": failed});
             scope.commit(tx, Record::one("candidate.refused", row.id.to_string(), data)).await?;

@@ -257,12 +257,12 @@ impl Engine {
     async fn run_due(&self, tenant: &TenantId, tick: &mut Tick) -> Result<(), ReleaseError> {
         let now = self.now();
         let at = |by: SignedDuration| stamp(now.saturating_add(by).unwrap_or(now));
+        let again = (at(-CHECK_AHEAD), at(-CHECK_AGAIN));
         let (due, soon) = {
             let mut conn = self.db().read(tenant).await?;
             let mut rows = conn.rows();
             let due = rows.due_changesets(&stamp(now), DUE_MAX).await?;
             let times = (stamp(now), at(CHECK_AHEAD));
-            let again = (at(-CHECK_AHEAD), at(-CHECK_AGAIN));
             let soon =
                 rows.unchecked_changesets((&times.0, &times.1), (&again.0, &again.1), CHECKS_MAX).await?;
             (due, soon)
@@ -278,6 +278,12 @@ impl Engine {
             tick.unread.push((tenant.clone(), format!("{}: {error}", row.name)));
         }
         for row in soon {
+            let mut tx = self.db().write(tenant).await?;
+            let ours = tx.rows().begin_check(&row.name, &stamp(now), (&again.0, &again.1)).await?;
+            tx.commit().await?;
+            if !ours {
+                continue;
+            }
             match self.run(&ctx, CheckSchedule { name: row.name.clone() }).await {
                 Ok(true) => tick.at_risk.push(row.name),
                 Ok(false) => {}
@@ -321,13 +327,14 @@ impl Engine {
         let outcome = match worked {
             Ok(Ok(())) => Outcome::Done,
             Ok(Err(ReleaseError::Refused { code: TAKEN, .. })) => Outcome::Taken,
-            // A full disk, a lost database or a release that came in between is no verdict: it stays due and is tried again
-            // at the next tick.
+            // A full disk, a lost database, a release that came in between or a collection that was faster is no verdict: it
+            // stays due and is tried again at the next tick.
             Ok(Err(
                 error @ (ReleaseError::Sql(_)
                 | ReleaseError::Store(_)
                 | ReleaseError::Busy
-                | ReleaseError::Superseded { .. }),
+                | ReleaseError::Superseded { .. }
+                | ReleaseError::Refused { code: "collected-meanwhile", .. }),
             )) => {
                 let mut tx = self.db().write(&ctx.tenant).await?;
                 tx.rows().end_claim(&claim).await?;

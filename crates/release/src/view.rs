@@ -38,6 +38,9 @@ pub struct DraftView {
     /// Its fields; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<Fields>,
+    /// What its contract will refuse in these fields; told when they are written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
 }
 
 impl DraftView {
@@ -52,6 +55,7 @@ impl DraftView {
             updated_at: row.updated_at,
             updated_by: row.updated_by,
             fields,
+            findings: Vec::new(),
         }
     }
 }
@@ -167,8 +171,8 @@ impl ChangesetView {
 }
 
 /// Evidence holds for every candidate with the same content, so it cannot name one; what people read does.
-pub(crate) fn name_candidate(finding: &mut Finding, id: CandidateId) {
-    finding.help = finding.help.replace("CANDIDATE", &id.to_string());
+pub(crate) fn name_candidate(help: &mut String, id: CandidateId) {
+    *help = help.replace("CANDIDATE", &id.to_string());
 }
 
 /// A candidate with its gates.
@@ -203,14 +207,24 @@ pub struct CandidateView {
     pub created_at: String,
     /// Who made it.
     pub created_by: String,
+    /// Set when it is made: neither its entries nor its definitions differ from what its channel serves.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub nothing_to_release: bool,
     /// What the gates found; empty in lists.
     pub gates: Vec<GateReport>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 impl CandidateView {
     pub(crate) fn of(row: CandidateRow, mut gates: Vec<GateReport>) -> Self {
-        for finding in gates.iter_mut().flat_map(|g| &mut g.findings) {
-            name_candidate(finding, row.id);
+        gates = gates.into_iter().map(GateReport::regrouped).collect();
+        for gate in &mut gates {
+            gate.findings.iter_mut().for_each(|f| name_candidate(&mut f.help, row.id));
+            gate.groups.iter_mut().for_each(|g| name_candidate(&mut g.help, row.id));
         }
         let f = row.frozen;
         Self {
@@ -227,6 +241,7 @@ impl CandidateView {
             note: f.note,
             created_at: f.created_at,
             created_by: f.created_by,
+            nothing_to_release: false,
             gates,
         }
     }

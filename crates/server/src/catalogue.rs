@@ -183,7 +183,7 @@ async fn one(
     let mut attributes = String::new();
     for (modifier, contexts) in site.modifiers() {
         if let Some(context) = chosen.get(modifier).filter(|c| contexts.contains(c)) {
-            let _ = write!(attributes, " data-{}=\"{}\"", escape(modifier), escape(context));
+            let _ = write!(attributes, " {}=\"{}\"", ashlar_tokens::attribute(modifier), escape(context));
         }
     }
     let style = site.style_address().unwrap_or_default();

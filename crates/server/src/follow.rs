@@ -183,6 +183,7 @@ async fn scan(app: &Arc<App>, versions: &mut Versions) {
     for tenant in tenants {
         let state = app.tenant_or_new(&tenant);
         heal(app, &tenant).await;
+        app.objects.tenant(&tenant).keep_small();
         let pointed: BTreeSet<ChannelName> = app.objects.tenant(&tenant).pointers_here("channels").collect();
         if **state.pointed.load() != pointed {
             state.pointed.store(Arc::new(pointed));

@@ -83,6 +83,7 @@ impl From<ReleaseError> for ApiError {
         let mut more = json!({});
         if !error.findings().is_empty() {
             more["findings"] = json!(error.findings());
+            more["groups"] = json!(error.groups());
         }
         if let ReleaseError::Stale { expected, current, offered, .. } = &error {
             more["expected"] = json!(expected);

@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use ashlar_gates::Trials;
 use ashlar_isolate::Workers;
 use ashlar_model::ServerConfig;
-use ashlar_release::Engine;
+use ashlar_release::{Engine, ReleaseError};
 use ashlar_store::Objects;
 use axum::Router;
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -262,10 +262,28 @@ async fn work(app: Arc<App>, engine: Engine, scrub_bytes: u64, stop: Cancellatio
         scrub.step(&app, scrub_bytes).await;
         let tenants: Vec<_> =
             app.tenants.read().unwrap_or_else(std::sync::PoisonError::into_inner).keys().cloned().collect();
+        let reap = number.is_multiple_of(reap_ticks(&app));
         for tenant in tenants {
             if let Err(error) = app.objects.tenant(&tenant).repack().await {
                 tracing::warn!(%tenant, %error, "packs cannot be merged");
             }
+            if reap && let Err(error) = reap_packs(&app, &engine, &tenant).await {
+                tracing::warn!(%tenant, %error, "packs that are not needed cannot be deleted yet");
+            }
         }
     }
+}
+
+/// How often packs are looked at that are going away: four times in their grace period, and at most every second.
+fn reap_ticks(app: &App) -> u64 {
+    (app.objects.grace().as_secs() / 4).clamp(1, 600)
+}
+
+/// Deletes packs from the object store that were merged, and finishes a collection whose grace period is over.
+async fn reap_packs(app: &App, engine: &Engine, tenant: &ashlar_model::TenantId) -> Result<(), ReleaseError> {
+    if app.objects.tenant(tenant).reap().await? {
+        let ctx = ashlar_release::Ctx::new(tenant.clone(), ashlar_model::Actor::local("upkeep"))?;
+        engine.run(&ctx, ashlar_release::CollectGarbage).await?;
+    }
+    Ok(())
 }

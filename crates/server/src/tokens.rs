@@ -428,6 +428,7 @@ async fn registry(
         manifest["dist"] = json!({
             "tarball": format!("{base}/{}/-/{}", v.name, v.file_name),
             "integrity": v.integrity,
+            "shasum": v.shasum,
             "fileCount": v.files.len() + 3,
         });
         manifest

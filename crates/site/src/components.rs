@@ -241,7 +241,7 @@ fn component(
                                     format!("{place}:{}:{}", e.line(), e.column()),
                                     format!("The file is not valid JSON: {e}."),
                                 )
-                                .help("mend the JSON at this place"),
+                                .help("fix the JSON at this place"),
                             );
                         }
                     }
@@ -266,7 +266,7 @@ fn component(
 pub(crate) fn toml_error(code: &str, path: &str, text: &str, error: &toml::de::Error) -> Finding {
     let line = error.span().map_or(1, |s| 1 + text[..s.start.min(text.len())].matches('\n').count());
     Finding::error(code, format!("{path}:{line}"), format!("{}.", error.message().trim_end()))
-        .help("correct the file at this place")
+        .help(ashlar_model::nearest_in_message(error.message(), "correct the file at this place"))
 }
 
 /// Whether findings hold an error.

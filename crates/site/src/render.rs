@@ -43,6 +43,14 @@ impl RenderError {
         }
         let message = match (inner.kind(), inner.detail()) {
             (ErrorKind::OutOfFuel, _) => "the template does not come to an end".to_owned(),
+            (ErrorKind::UndefinedError, _) => match expression(inner) {
+                Some(text) => format!("`{text}` is not defined"),
+                None => "a value that it uses is not defined".to_owned(),
+            },
+            (
+                ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction,
+                Some(detail),
+            ) => unknown(inner.kind(), detail),
             (kind, Some(detail)) => format!("{kind}: {detail}"),
             (kind, None) => kind.to_string(),
         };
@@ -55,6 +63,16 @@ impl RenderError {
         }
     }
 
+    /// How to fix it, as far as the message does not say it.
+    pub fn help(&self) -> &'static str {
+        match self.message.ends_with("is not defined") {
+            true => {
+                "correct the name, or give the component what it needs; an optional field is asked for first: `{% if props.x %}`"
+            }
+            false => "correct the template at this place",
+        }
+    }
+
     /// As a finding of a gate.
     pub fn finding(&self, code: &str) -> Finding {
         Finding::error(
@@ -62,7 +80,86 @@ impl RenderError {
             format!("{}:{}", self.file, self.line),
             format!("The template fails: {}.", self.message),
         )
-        .help("correct the template at this place")
+        .help(self.help())
+    }
+}
+
+/// The longest expression of a template that an error shows.
+const EXPRESSION_CHARS_MAX: usize = 80;
+
+/// The expression of the template that failed.
+fn expression(error: &Error) -> Option<String> {
+    let text = error.template_source()?.get(error.range()?)?.trim();
+    (!text.is_empty() && !text.contains('\n') && text.chars().count() <= EXPRESSION_CHARS_MAX)
+        .then(|| text.to_owned())
+}
+
+/// Functions that templates have beside those of the language.
+const FUNCTIONS: [&str; 11] =
+    ["money", "day", "icon", "asset", "image", "json_ld", "section", "range", "dict", "namespace", "debug"];
+/// Filters and tests that templates have.
+const FILTERS: [&str; 48] = [
+    "markdown",
+    "safe",
+    "escape",
+    "lower",
+    "upper",
+    "title",
+    "capitalize",
+    "replace",
+    "length",
+    "count",
+    "dictsort",
+    "items",
+    "reverse",
+    "trim",
+    "join",
+    "split",
+    "lines",
+    "default",
+    "round",
+    "abs",
+    "int",
+    "float",
+    "attr",
+    "first",
+    "last",
+    "min",
+    "max",
+    "sort",
+    "list",
+    "bool",
+    "batch",
+    "slice",
+    "sum",
+    "indent",
+    "select",
+    "reject",
+    "selectattr",
+    "rejectattr",
+    "map",
+    "groupby",
+    "unique",
+    "chain",
+    "zip",
+    "pprint",
+    "tojson",
+    "urlencode",
+    "defined",
+    "undefined",
+];
+
+/// A filter, test or function that there is not, with the one that may be meant.
+fn unknown(kind: ErrorKind, detail: &str) -> String {
+    let name = detail.trim_end_matches(" is unknown").rsplit(' ').next().unwrap_or(detail);
+    let (what, known) = match kind {
+        ErrorKind::UnknownFunction => ("function", &FUNCTIONS[..]),
+        ErrorKind::UnknownTest => ("test", &FILTERS[..]),
+        _ => ("filter", &FILTERS[..]),
+    };
+    match ashlar_model::nearest(name, known.iter().copied()) {
+        Some(near) => format!("there is no {what} `{name}`; did you mean `{near}`?"),
+        None => format!("there is no {what} `{name}`"),
     }
 }
 
@@ -202,6 +299,8 @@ impl Templates {
         let mut env = Environment::new();
         env.set_fuel(Some(FUEL));
         env.set_recursion_limit(100);
+        // So that an error names the expression. It costs nothing before there is one.
+        env.set_debug(true);
         env.set_trim_blocks(true);
         env.set_lstrip_blocks(true);
         // A name that is misspelt is an error, and an absent field of content is nothing.

@@ -199,7 +199,12 @@ impl Site {
             if files.get(&format!("site/layouts/{layout}")).is_none() {
                 findings.push(
                     Finding::error("site-layout", FILE, format!("There is no layout `{layout}`."))
-                        .help(format!("write site/layouts/{layout}")),
+                        .help(ashlar_model::did_you_mean(
+                            layout,
+                            files.iter().filter_map(|(path, _)| path.strip_prefix("site/layouts/")),
+                            format!("write site/layouts/{layout}"),
+                        ))
+                        .about(layout),
                 );
             }
         }

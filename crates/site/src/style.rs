@@ -79,7 +79,11 @@ fn squeeze(css: &str) -> String {
         if c.is_whitespace() {
             let trimmed = rest.trim_start();
             let after_punctuation = out.ends_with(['{', '}', ';', ',']) || out.is_empty();
-            if !after_punctuation && !trimmed.starts_with(['{', '}', ';', ',']) && !trimmed.is_empty() {
+            // Older readers want a blank as the value of a custom property that has none.
+            let empty_value = out.ends_with(':') && trimmed.starts_with([';', '}']);
+            let needless =
+                after_punctuation || trimmed.starts_with(['{', '}', ';', ',']) || trimmed.is_empty();
+            if !needless || empty_value {
                 out.push(' ');
             }
             rest = trimmed;
@@ -110,6 +114,7 @@ mod tests {
                 "/* note */ a::before { content: \"/* ; } */ \\\"  \"; }",
                 "a::before{content: \"/* ; } */ \\\"  \"}",
             ),
+            (":root { --off: ; --on: initial; }", ":root{--off: ;--on: initial}"),
             ("a { width: calc(1px + 2px) }", "a{width: calc(1px + 2px)}"),
             (
                 "@media (min-width: 1px) and (max-width: 2px) { a { b: c } }",

@@ -129,6 +129,11 @@ pub fn stage(objects: &TenantObjects, source: impl Read) -> Result<Staged, Store
     into.put(pack::MAGIC)?;
     let manifest = copy(objects, source, &mut into)?;
     let fresh = into.rows.len();
+    if objects.inner.remote.is_some() {
+        let (digest, salt) = pack::salt();
+        into.rows.push(Row { digest, offset: into.offset, len: pack::SALT_BYTES as u32 });
+        into.put(&salt)?;
+    }
     let tail = pack::tail(&mut into.rows, into.offset);
     into.put(&tail)?;
     let file = into.out.into_inner().map_err(|e| failed("write a pack in")(e.into_error()))?;
@@ -178,7 +183,7 @@ impl Staged {
             let to = dir.join(path.file_name().unwrap_or_default());
             std::fs::rename(&path, &to).map_err(|e| StoreError::io("rename a pack into", &dir, e))?;
             pack::sync_dir(&dir)?;
-            objects.adopt(&to)
+            objects.adopt(&to, true)
         };
         let kept = kept.await;
         if kept.is_err() {
@@ -262,7 +267,7 @@ fn copy(objects: &TenantObjects, mut source: impl Read, into: &mut Writer) -> Re
         if std::mem::take(&mut first) && digest != manifest {
             return Err(damaged("its manifest is not what it says"));
         }
-        if !into.seen.insert(short(&digest)) || objects.check(&digest) {
+        if !into.seen.insert(short(&digest)) || (objects.is_stored(&digest) && objects.check(&digest)) {
             if !whole {
                 into.back_to(start)?;
             }

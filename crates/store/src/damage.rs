@@ -13,7 +13,6 @@ use ashlar_model::Digest;
 use crate::{
     StoreError, TenantObjects,
     index::{Damage, Found},
-    pack::Pack,
 };
 
 /// After the remote could not help it is not asked again for this long: packs may be large.
@@ -224,7 +223,7 @@ impl TenantObjects {
                 }
                 Err(error) => return Err(error),
             };
-            let (pack, rows) = Pack::open(&path, &self.inner.handles)?;
+            let (pack, rows) = self.open_pack(&path)?;
             let mut index = self.index_mut();
             let pardoned = index.pardon(&name);
             index.add(pack, &rows);

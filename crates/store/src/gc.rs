@@ -1,7 +1,15 @@
-//! Keeping the number of packs small, and taking away what nothing needs any more.
+//! Taking away what nothing needs any more.
+//!
+//! A collection lists the packs first and marks afterwards, so what is stored meanwhile is not looked at. Marks lie in the
+//! index: they cost no memory, and a subtree that was marked is not visited again. A pack goes only when every marked object
+//! in it also lies in a pack that stays.
+//!
+//! Without a remote, writers share a lock that the last step takes for itself. With one, a pack is condemned first: the
+//! remote notes it, and nodes no longer take its objects as stored. It is deleted after the grace period, by another
+//! collection that has marked again.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -11,226 +19,408 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    StoreError, TenantObjects,
-    index::Found,
-    objects::blocking,
-    pack::{self, Pack},
+    Hold, StoreError, TenantObjects,
+    merge::apart,
+    pack::Pack,
+    remote::{Listing, PackState},
+    tree::{Node, Tree},
 };
 
-/// So many small packs are merged into one.
-pub const PACKS_SMALL_MAX: usize = 48;
-/// Packs are merged with others of about their size: each tier is this many times the one below.
-const TIER_FACTOR: u64 = 16;
-const TIER_FIRST: u64 = 256 << 10;
-/// Packs above this size are not merged.
-const MERGE_BYTES_MAX: u64 = 1 << 30;
-/// A pack in a remote is not deleted before it is this old: a slower node may still be fetching it.
-const REMOTE_GRACE_SECONDS: i64 = 3600;
+/// Rows of a pack that are looked at at a time.
+const ROWS: u64 = 512;
 
-/// What a clean-up did.
+/// What a collection did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Collected {
     /// Packs before.
     pub packs_before: usize,
     /// Packs after.
     pub packs_after: usize,
-    /// Objects that were taken away.
+    /// Objects that were deleted.
     pub objects_removed: u64,
     /// Bytes that were freed.
     pub bytes_freed: u64,
+    /// Packs that an object store still has and that go after the grace period.
+    #[serde(default)]
+    pub packs_condemned: usize,
 }
 
-fn tier(len: u64) -> u32 {
-    let mut tier = 0;
-    let mut limit = TIER_FIRST;
-    while len > limit && limit < MERGE_BYTES_MAX {
-        limit = limit.saturating_mul(TIER_FACTOR);
-        tier += 1;
+/// What the values of a tree name. Each way of walking has its own mark, so that a tree is walked once in each.
+#[derive(Clone, Copy)]
+pub struct Walk {
+    mark: u8,
+    value: Option<fn(&[u8]) -> Option<Digest>>,
+}
+
+impl Walk {
+    /// Values name nothing.
+    pub const PLAIN: Self = Self { mark: 1, value: None };
+
+    /// Each value names an object. `mark` is from 1 to 6, another one for each function; `None` from `value` ends the
+    /// collection.
+    pub const fn naming(mark: u8, value: fn(&[u8]) -> Option<Digest>) -> Self {
+        Self { mark: 1 << mark, value: Some(value) }
     }
-    tier
 }
 
-/// The objects of a pack that `keep` wants, read one by one and compared with their digests. Damaged ones that lie whole in
-/// another pack are left out.
-fn objects_of<'a>(
-    objects: &'a TenantObjects,
-    pack: &'a Arc<Pack>,
-    keep: impl Fn(&Digest) -> bool + 'a,
-) -> Result<impl Iterator<Item = Result<(Digest, Bytes), StoreError>> + 'a, StoreError> {
-    let (_, rows) = Pack::open(&pack.path, &objects.inner.handles)?;
-    Ok(rows.into_iter().filter(move |r| keep(&r.digest)).filter_map(move |row| {
-        let mut bytes = Vec::with_capacity(row.len as usize);
-        match pack.read_into(row.offset, row.len, &mut bytes) {
-            Ok(()) if Digest::of(&bytes) == row.digest => return Some(Ok((row.digest, bytes.into()))),
-            Ok(()) | Err(StoreError::Corrupt { .. }) => {}
-            Err(error) => return Some(Err(error)),
-        }
-        let found = Found { pack: pack.clone(), offset: row.offset, len: row.len, verified: false };
-        match objects.quarantine(&row.digest, &found) {
-            true => None,
-            false => Some(Err(crate::damage::damaged(&row.digest))),
-        }
-    }))
+/// The mark of objects that are no trees.
+const SINGLE: u8 = 1 << 7;
+
+/// A collection that marks. One at a time in a process.
+pub struct Collection {
+    objects: TenantObjects,
+    /// The packs that were there when it began.
+    packs: Vec<Arc<Pack>>,
+    listing: Option<Listing>,
 }
 
-/// Runs maintenance on a thread of its own: it holds a lock that writers wait for, so it must not need their thread to
-/// go on.
-async fn apart<T: Send + 'static>(
-    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, StoreError> {
-    let runtime = tokio::runtime::Handle::current();
-    blocking(move || runtime.block_on(work)).await
+impl Drop for Collection {
+    fn drop(&mut self) {
+        self.objects.index_mut().end_marking();
+        self.objects.inner.fetching.collecting.store(false, Ordering::Release);
+    }
+}
+
+/// What a collection found out.
+#[derive(Default)]
+pub struct Doomed {
+    /// Packs that may be deleted now.
+    packs: Vec<Arc<Pack>>,
+    /// The newest round in which one of them was condemned; 0 without a remote.
+    pub round: u64,
+    /// Packs that were condemned and are needed after all.
+    pardoned: Vec<(Arc<Pack>, PackState)>,
+}
+
+impl Doomed {
+    /// Whether nothing is to be done.
+    pub fn is_nothing(&self) -> bool {
+        self.packs.is_empty() && self.pardoned.is_empty()
+    }
+
+    /// How many packs are to be deleted.
+    pub fn count(&self) -> usize {
+        self.packs.len()
+    }
 }
 
 impl TenantObjects {
-    /// Merges small packs when there are many of about the same size. Each object is rewritten a few times in its life at
-    /// most, whatever the number of packs.
+    /// Begins a collection: what is stored from now on is spared.
     ///
     /// # Errors
-    /// When a pack cannot be read or written; nothing is lost then.
-    pub async fn repack(&self) -> Result<bool, StoreError> {
-        let this = self.clone();
-        apart(async move { this.repack_now().await }).await
-    }
-
-    async fn repack_now(&self) -> Result<bool, StoreError> {
-        let mut tiers: std::collections::BTreeMap<u32, Vec<Arc<Pack>>> = std::collections::BTreeMap::new();
-        for pack in self.packs() {
-            if pack.len <= MERGE_BYTES_MAX && !pack.damaged.load(Ordering::Relaxed) {
-                tiers.entry(tier(pack.len)).or_default().push(pack);
-            }
+    /// When another collection runs in this process, or the remote does not answer.
+    pub async fn begin_collection(&self) -> Result<Collection, StoreError> {
+        if self.inner.fetching.collecting.swap(true, Ordering::AcqRel) {
+            return Err(StoreError::Busy);
         }
-        let Some(many) = tiers.into_values().find(|packs| packs.len() > PACKS_SMALL_MAX) else {
-            return Ok(false);
-        };
-        let guard = match self.exclude() {
-            Ok(guard) => guard,
-            // Somebody is writing; there is always a next time.
-            Err(StoreError::Busy) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let merged = self.replace(many, |_| true).await;
-        drop(guard);
-        match merged {
-            // The pack with the damage is left alone from now on, so that the others can be merged.
-            Err(error @ StoreError::Corrupt { .. }) => {
-                tracing::error!(tenant = %self.tenant(), %error, "a pack is damaged and will not be merged");
-                Ok(false)
-            }
-            other => other.map(|_| true),
-        }
-    }
-
-    /// Writes what `keep` wants of some packs into one new pack, and deletes them.
-    async fn replace(
-        &self,
-        old: Vec<Arc<Pack>>,
-        keep: impl Fn(&Digest) -> bool + Send + Sync + 'static,
-    ) -> Result<u64, StoreError> {
-        let this = self.clone();
-        let packs = old.clone();
-        let (new, kept) = blocking(move || {
-            let dir = this.make_packs_dir()?;
-            let (mut seen, mut sources) = (HashSet::new(), Vec::new());
-            for pack in &packs {
-                sources.push(objects_of(&this, pack, &keep)?);
-            }
-            let objects = sources.into_iter().flatten().filter(|o| match o {
-                Ok((digest, _)) => seen.insert(*digest),
-                Err(_) => true,
-            });
-            let mut objects = objects.peekable();
-            if objects.peek().is_none() {
-                return Ok((None, 0));
-            }
-            let first = match this.inner.remote {
-                Some(_) => this.make_dir(crate::bundle::INCOMING)?,
-                None => dir,
-            };
-            let path = pack::create(&first, objects)?;
-            Ok((Some(path), seen.len() as u64))
-        })
-        .await?;
-        let mut names: HashSet<String> = old.iter().map(|p| p.name.clone()).collect();
-        if let Some(mut path) = new {
-            if let Some(remote) = &self.inner.remote {
-                remote.upload_pack(&self.inner.tenant, &path).await?;
-                let to = self.packs_dir().join(path.file_name().unwrap_or_default());
-                std::fs::rename(&path, &to).map_err(|e| StoreError::io("rename", &path, e))?;
-                pack::sync_dir(&self.packs_dir())?;
-                path = to;
-            }
-            // What is written again may be the very pack it came from.
-            if let Some(name) = path.file_stem() {
-                names.remove(&*name.to_string_lossy());
-            }
-            self.adopt(&path)?;
-        }
-        self.delete_packs(&names).await?;
-        Ok(kept)
-    }
-
-    async fn delete_packs(&self, names: &HashSet<String>) -> Result<(), StoreError> {
-        self.forget(names);
-        for name in names {
-            let path = self.packs_dir().join(format!("{name}.pack"));
-            match std::fs::remove_file(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StoreError::io("delete", &path, e));
-                }
-                _ => {}
-            }
-        }
+        let mut collection = Collection { objects: self.clone(), packs: Vec::new(), listing: None };
         if let Some(remote) = &self.inner.remote {
-            let old_enough = jiff::Timestamp::now().as_second() - REMOTE_GRACE_SECONDS;
-            for (name, written) in remote.pack_ages(&self.inner.tenant).await? {
-                if names.contains(&name) && written < old_enough {
-                    remote.delete_pack(&self.inner.tenant, &name).await?;
+            let listing = remote.listing(&self.inner.tenant).await?;
+            self.refresh().await?;
+            collection.listing = Some(listing);
+        }
+        self.rescan(true)?;
+        collection.packs = match &collection.listing {
+            None => self.packs(),
+            Some(listing) => {
+                let there = |p: &Arc<Pack>| {
+                    matches!(listing.state(&p.name), PackState::Live | PackState::Condemned(_))
+                };
+                self.packs().into_iter().filter(there).collect()
+            }
+        };
+        self.index_mut().begin_marking();
+        Ok(collection)
+    }
+}
+
+impl Collection {
+    /// The bytes of an object that is needed.
+    ///
+    /// # Errors
+    /// When it is missing or damaged: what it names cannot be known then.
+    pub fn read(&self, digest: &Digest) -> Result<Bytes, StoreError> {
+        self.mark(digest, SINGLE)?;
+        self.objects.get(digest)
+    }
+
+    /// Whether this object was read or kept.
+    pub fn has(&self, digest: &Digest) -> bool {
+        self.objects.index().is_marked(digest, SINGLE)
+    }
+
+    /// Keeps an object.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn keep(&self, digest: &Digest) -> Result<(), StoreError> {
+        self.mark(digest, SINGLE).map(drop)
+    }
+
+    /// Whether a tree was kept.
+    pub fn has_tree(&self, root: &Digest, walk: Walk) -> bool {
+        *root == Tree::empty().root() || self.objects.index().is_marked(root, walk.mark)
+    }
+
+    /// Keeps the nodes of a tree and what its values name. Subtrees that were kept are not read again; nodes are not kept
+    /// in memory.
+    ///
+    /// # Errors
+    /// When a node is missing or damaged, or a value names nothing: what is needed cannot be known then.
+    pub fn keep_tree(&self, root: &Digest, walk: Walk) -> Result<(), StoreError> {
+        if *root == Tree::empty().root() {
+            return Ok(());
+        }
+        // Marked last, after everything below it: a walk that fails leaves nothing marked that was not walked.
+        self.keep_node(root, None, walk)
+    }
+
+    fn keep_node(&self, digest: &Digest, level: Option<u8>, walk: Walk) -> Result<(), StoreError> {
+        if self.objects.index().is_marked(digest, walk.mark) {
+            return Ok(());
+        }
+        let damaged = |why: &str| StoreError::corrupt(format!("tree node {}", digest.short()), why);
+        if level != Some(0) || walk.value.is_some() {
+            let node = Node::parse(self.objects.get(digest)?).map_err(damaged)?;
+            if level.is_some_and(|level| level != node.level()) {
+                return Err(damaged("it is not the child its parent says"));
+            }
+            for i in 0..node.count() {
+                if let Some(below) = node.level().checked_sub(1) {
+                    self.keep_node(&node.child_digest(i), Some(below), walk)?;
+                } else if let Some(value) = walk.value {
+                    let named = value(node.value(i)).ok_or_else(|| damaged("a value names no object"))?;
+                    self.keep(&named)?;
                 }
+            }
+        }
+        self.mark(digest, walk.mark).map(drop)
+    }
+
+    fn mark(&self, digest: &Digest, mark: u8) -> Result<bool, StoreError> {
+        if let Some(known) = self.objects.index().mark(digest, mark) {
+            return Ok(known);
+        }
+        // Not here: it may lie in a pack of another process or node.
+        self.objects.len_of(digest)?;
+        let known = self.objects.index().mark(digest, mark);
+        known.ok_or(StoreError::Missing { digest: *digest })
+    }
+
+    /// How many objects of a pack are needed, how many bytes these have, and how many are not needed.
+    fn weigh(&self, pack: &Arc<Pack>) -> Result<(u64, u64, u64), StoreError> {
+        let (mut live, mut bytes, mut dead) = (0, 0, 0);
+        self.rows(pack, |row| {
+            match self.objects.index().is_marked(&row.digest, 0) {
+                true => (live, bytes) = (live + 1, bytes + u64::from(row.len)),
+                false => dead += 1,
+            }
+            true
+        })?;
+        Ok((live, bytes, dead))
+    }
+
+    /// Hands out the rows of a pack until `each` has enough.
+    fn rows(
+        &self,
+        pack: &Arc<Pack>,
+        mut each: impl FnMut(&crate::pack::Row) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut first = 0;
+        while first < pack.count {
+            let rows = pack.rows(first, ROWS)?;
+            first += rows.len() as u64;
+            if rows.is_empty() || !rows.iter().all(&mut each) {
+                break;
             }
         }
         Ok(())
     }
 
-    /// Takes away every object that is not in `live`. Runs only while nobody holds a [`crate::Batch`].
-    ///
-    /// # Errors
-    /// When somebody is writing, or a pack cannot be read or written; nothing live is lost then.
-    pub async fn collect(&self, live: Arc<HashSet<Digest>>) -> Result<Collected, StoreError> {
-        let this = self.clone();
-        apart(async move { this.collect_now(live).await }).await
+    /// The packs among these in which no object is needed that lies nowhere else.
+    fn spare(&self, packs: &[Arc<Pack>]) -> Result<Vec<Arc<Pack>>, StoreError> {
+        let names: HashSet<&str> = packs.iter().map(|p| p.name.as_str()).collect();
+        let mut spare = Vec::new();
+        for pack in packs {
+            let mut needed = false;
+            self.rows(pack, |row| {
+                let index = self.objects.index();
+                let stays = |p: &Pack| p.trusted.load(Ordering::Relaxed) && !names.contains(p.name.as_str());
+                needed = index.is_marked(&row.digest, 0)
+                    && !index.find(&row.digest).is_some_and(|found| stays(&found.pack));
+                !needed
+            })?;
+            if !needed {
+                spare.push(pack.clone());
+            }
+        }
+        Ok(spare)
     }
 
-    async fn collect_now(&self, live: Arc<HashSet<Digest>>) -> Result<Collected, StoreError> {
-        let _guard = self.exclude()?;
-        self.rescan(true)?;
-        let packs = self.packs();
-        let mut done = Collected { packs_before: packs.len(), ..Collected::default() };
-        let mut rewrite = Vec::new();
-        let (mut dead, mut removed, mut before) = (HashSet::new(), 0, 0);
-        for pack in packs {
-            let (_, rows) = Pack::open(&pack.path, &self.inner.handles)?;
-            let live_bytes: u64 =
-                rows.iter().filter(|r| live.contains(&r.digest)).map(|r| u64::from(r.len)).sum();
-            let gone = rows.iter().filter(|r| !live.contains(&r.digest)).count() as u64;
-            before += pack.len;
-            if gone == rows.len() as u64 {
-                dead.insert(pack.name.clone());
-                removed += gone;
+    /// Packs of which less than half is needed, with what is needed of them written again elsewhere. Damaged packs are left
+    /// alone as long as anything in them is needed.
+    async fn sparse(&self, from: Vec<Arc<Pack>>) -> Result<Vec<Arc<Pack>>, StoreError> {
+        let (mut dead, mut rewrite) = (Vec::new(), Vec::new());
+        for pack in from {
+            let (live, live_bytes, gone) = self.weigh(&pack)?;
+            if gone == 0 {
+                continue;
+            }
+            if live == 0 {
+                dead.push(pack);
             } else if live_bytes * 2 < pack.len && !pack.damaged.load(Ordering::Relaxed) {
-                removed += gone;
                 rewrite.push(pack);
             }
         }
-        self.delete_packs(&dead).await?;
         if !rewrite.is_empty() {
-            let live = live.clone();
-            self.replace(rewrite, move |digest| live.contains(digest)).await?;
+            let objects = self.objects.clone();
+            let keep = move |digest: &Digest| objects.index().is_marked(digest, 0);
+            self.objects.write_again(rewrite.clone(), keep).await?;
+            dead.append(&mut rewrite);
         }
-        let after = self.packs();
-        done.packs_after = after.len();
-        done.objects_removed = removed;
-        done.bytes_freed = before.saturating_sub(after.iter().map(|p| p.len).sum());
+        Ok(dead)
+    }
+
+    /// Without a remote: what may be deleted as soon as [`Collection::exclude`] has kept writers out.
+    ///
+    /// # Errors
+    /// When a pack cannot be read or written.
+    pub async fn sweep_here(self: &Arc<Self>) -> Result<Doomed, StoreError> {
+        let this = self.clone();
+        apart(async move { this.sweep_here_now().await }).await
+    }
+
+    async fn sweep_here_now(&self) -> Result<Doomed, StoreError> {
+        Ok(Doomed { packs: self.sparse(self.packs.clone()).await?, ..Doomed::default() })
+    }
+
+    /// Keeps writers out of a store without a remote while it lives.
+    ///
+    /// # Errors
+    /// When somebody writes now.
+    pub fn exclude(&self) -> Result<Hold, StoreError> {
+        self.objects.exclude().map(Hold)
+    }
+
+    /// The rounds in which packs of the remote were condemned.
+    pub fn rounds(&self) -> BTreeSet<u64> {
+        let states = self.listing.iter().flat_map(|l| l.retired.keys().map(|name| l.state(name)));
+        states
+            .filter_map(|state| match state {
+                PackState::Condemned(round) => Some(round),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// With a remote: packs that were condemned a grace period ago, in a round that writers know of, and are still not
+    /// needed; and those that are needed after all.
+    ///
+    /// # Errors
+    /// When a pack cannot be read.
+    pub fn sweep_condemned(&self, known: &BTreeSet<u64>) -> Result<Doomed, StoreError> {
+        let Some(listing) = &self.listing else { return Ok(Doomed::default()) };
+        let now = jiff::Timestamp::now().as_second();
+        let (mut due, mut rounds) = (Vec::new(), Vec::new());
+        for pack in &self.packs {
+            if let Some(retired) = listing.retired.get(&pack.name)
+                && let PackState::Condemned(round) = listing.state(&pack.name)
+                && known.contains(&round)
+                && now.saturating_sub(retired.at) >= self.objects.grace_seconds()
+            {
+                pack.trusted.store(false, Ordering::Relaxed);
+                due.push(pack.clone());
+                rounds.push(round);
+            }
+        }
+        let spare = self.spare(&due)?;
+        let mut doomed = Doomed::default();
+        for (pack, round) in due.into_iter().zip(rounds) {
+            if spare.iter().any(|p| p.name == pack.name) {
+                doomed.round = doomed.round.max(round);
+                doomed.packs.push(pack);
+            } else {
+                doomed.pardoned.push((pack, PackState::Condemned(round)));
+            }
+        }
+        Ok(doomed)
+    }
+
+    /// With a remote: packs with little that is needed, also those that were condemned in a round that writers do not know
+    /// of. What is needed is written again elsewhere.
+    ///
+    /// # Errors
+    /// When a pack cannot be read or written.
+    pub async fn sweep_remote(self: &Arc<Self>, known: &BTreeSet<u64>) -> Result<Doomed, StoreError> {
+        let this = self.clone();
+        let known = known.clone();
+        apart(async move { this.sweep_remote_now(&known).await }).await
+    }
+
+    async fn sweep_remote_now(&self, known: &BTreeSet<u64>) -> Result<Doomed, StoreError> {
+        let Some(listing) = &self.listing else { return Ok(Doomed::default()) };
+        let young = jiff::Timestamp::now().as_second().saturating_sub(self.objects.grace_seconds());
+        let written =
+            |name: &str| listing.packs.iter().find(|p| p.name == name).map_or(i64::MAX, |p| p.written);
+        let open = |name: &str| match listing.state(name) {
+            PackState::Live => true,
+            PackState::Condemned(round) => !known.contains(&round),
+            PackState::Merged | PackState::Absent => false,
+        };
+        let old = |p: &&Arc<Pack>| open(&p.name) && written(&p.name) <= young;
+        let old: Vec<_> = self.packs.iter().filter(old).cloned().collect();
+        let sparse = self.sparse(old).await?;
+        Ok(Doomed { packs: self.spare(&sparse)?, ..Doomed::default() })
+    }
+
+    /// Notes in the remote that packs are going away. Nodes that read the notes do not take their objects as stored.
+    ///
+    /// # Errors
+    /// When the remote does not answer; some may be noted then, and the next collection goes on.
+    pub async fn condemn(&self, doomed: &Doomed, round: u64) -> Result<(), StoreError> {
+        let Some(remote) = &self.objects.inner.remote else { return Ok(()) };
+        self.objects.index_mut().removals += 1;
+        for pack in &doomed.packs {
+            pack.trusted.store(false, Ordering::Relaxed);
+            pack.condemned.store(true, Ordering::Relaxed);
+            remote.retire(self.objects.tenant(), &pack.name, PackState::Condemned(round)).await?;
+            // The note of a collection that was broken off.
+            if let Some(before) = self.listing.as_ref().and_then(|l| l.retired.get(&pack.name)) {
+                remote.unretire(self.objects.tenant(), &pack.name, before.state).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes packs, here and in the remote, and takes back the notes of packs that are needed after all. Those in which
+    /// something was marked since they were doomed stay.
+    ///
+    /// # Errors
+    /// When a pack cannot be deleted; the next collection goes on then.
+    pub async fn delete(self: &Arc<Self>, doomed: Doomed) -> Result<Collected, StoreError> {
+        let this = self.clone();
+        apart(async move { this.delete_now(doomed).await }).await
+    }
+
+    async fn delete_now(&self, doomed: Doomed) -> Result<Collected, StoreError> {
+        let mut done = Collected { packs_before: self.packs.len(), ..Collected::default() };
+        let packs = self.spare(&doomed.packs)?;
+        for pack in &packs {
+            done.objects_removed += self.weigh(pack)?.2;
+            done.bytes_freed += pack.len;
+        }
+        if let Some(remote) = &self.objects.inner.remote {
+            for (pack, state) in &doomed.pardoned {
+                remote.unretire(self.objects.tenant(), &pack.name, *state).await?;
+                pack.condemned.store(false, Ordering::Relaxed);
+                pack.trusted.store(true, Ordering::Relaxed);
+            }
+            for pack in &packs {
+                remote.delete_pack(self.objects.tenant(), &pack.name).await?;
+            }
+        }
+        self.objects.drop_files(&packs.iter().map(|p| p.name.clone()).collect());
+        done.packs_after = self.objects.packs().len();
         Ok(done)
     }
 }

@@ -6,14 +6,23 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
 };
 
-use crate::{StoreError, pack::Pack};
+use crate::{
+    StoreError,
+    pack::{BY_HANDLES, Pack},
+};
 
-/// The environment variable that sets how many packs may be open at a time.
-pub(crate) const VARIABLE: &str = "ASHLAR_PACKS_OPEN_MAX";
 /// So many packs may be open at least, however few descriptors the process may have.
 const OPEN_MIN: usize = 8;
 /// More than this gains nothing: there are a few dozen packs for each tenant.
 const OPEN_MAX: usize = 1024;
+
+/// How many packs are open when nothing else is set: a quarter of the descriptors that the process may have. The rest is for
+/// connections, the database and files that are written.
+pub(crate) fn open_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit.and_then(|l| usize::try_from(l).ok()).unwrap_or(usize::MAX);
+    (limit / 4).clamp(OPEN_MIN, OPEN_MAX)
+}
 
 /// Which packs have an open file, in the order of a clock: a pack that was read since the hand last passed it stays.
 pub(crate) struct Handles {
@@ -22,23 +31,6 @@ pub(crate) struct Handles {
 }
 
 impl Handles {
-    /// As many as the environment says; otherwise a quarter of the descriptors that the process may have. The rest is for
-    /// connections, the database and files that are written.
-    pub(crate) fn from_environment() -> Self {
-        let asked = std::env::var(VARIABLE).ok().and_then(|text| match text.parse::<usize>() {
-            Ok(count) if count > 0 => Some(count),
-            _ => {
-                tracing::warn!("{VARIABLE}={text} is not a positive number; the default is used");
-                None
-            }
-        });
-        Self::new(asked.unwrap_or_else(|| {
-            let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-            let limit = limit.and_then(|l| usize::try_from(l).ok()).unwrap_or(usize::MAX);
-            (limit / 4).clamp(OPEN_MIN, OPEN_MAX)
-        }))
-    }
-
     pub(crate) fn new(open_max: usize) -> Self {
         Self { open_max: open_max.max(1), ring: Mutex::default() }
     }
@@ -80,7 +72,7 @@ fn close_down_to(ring: &mut VecDeque<Weak<Pack>>, count: usize) {
         let Some(next) = ring.pop_front() else { return };
         let Some(pack) = next.upgrade() else { continue };
         steps = steps.saturating_sub(1);
-        if pack.used.swap(false, Ordering::Relaxed) && steps > 0 {
+        if pack.used.fetch_and(!BY_HANDLES, Ordering::Relaxed) & BY_HANDLES != 0 && steps > 0 {
             ring.push_back(next);
         } else {
             pack.file.store(None);

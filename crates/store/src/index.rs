@@ -1,12 +1,12 @@
 //! Where each object of a tenant lies: 32 bytes of memory per object.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     hash::{BuildHasherDefault, Hasher},
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Instant, SystemTime},
 };
@@ -66,11 +66,29 @@ pub(crate) fn short(digest: &Digest) -> Short {
 /// Objects are at most 1 GiB, so this bit of their length is free. It says that the bytes were read and hashed once.
 const VERIFIED: u32 = 1 << 31;
 
+/// No pack is this long, so these bits of an offset are free. They say how a collection has reached the object.
+const MARKS: u64 = 0xff << 56;
+
 struct Location {
     pack: u32,
     /// The length, and [`VERIFIED`].
     len: AtomicU32,
-    offset: u64,
+    /// The offset, and [`MARKS`].
+    offset: AtomicU64,
+}
+
+impl Location {
+    fn new(pack: u32, len: u32, offset: u64) -> Self {
+        Self { pack, len: len.into(), offset: offset.into() }
+    }
+
+    fn offset(&self) -> u64 {
+        self.offset.load(Ordering::Relaxed) & !MARKS
+    }
+
+    fn marks(&self) -> u64 {
+        self.offset.load(Ordering::Relaxed) & MARKS
+    }
 }
 
 /// Where an object lies.
@@ -106,6 +124,13 @@ pub(crate) struct Index {
     /// Packs that could not be opened, with what is wrong with them.
     pub unreadable: Vec<(PathBuf, String)>,
     pub scanned: Option<(SystemTime, Instant)>,
+    /// Whether a pack went that some objects were read from: another pack may have them too.
+    pub dropped: bool,
+    /// How often packs went or stopped being trusted with objects that may lie nowhere else.
+    pub removals: u64,
+    /// Marks of objects whose place went while a collection marks.
+    kept_marks: HashMap<Short, u64, BuildHasherDefault<FirstWord>>,
+    marking: bool,
 }
 
 impl Index {
@@ -120,6 +145,7 @@ impl Index {
                 u32::try_from(self.packs.len() - 1).unwrap_or(u32::MAX)
             }
         };
+        let trusted = pack.trusted.load(Ordering::Relaxed);
         if let Some(slot) = self.packs.get_mut(number as usize) {
             *slot = Some(Arc::new(pack));
         }
@@ -137,8 +163,26 @@ impl Index {
                 self.damaged.remove(&key);
                 healed.push(row.digest);
             }
-            let location = Location { pack: number, len: row.len.into(), offset: row.offset };
-            self.locations.insert(key, location);
+            let mut location = Location::new(number, row.len, row.offset);
+            match self.locations.entry(key) {
+                Entry::Occupied(mut known) => {
+                    // A copy that stays comes before one that may go.
+                    let stays = |l: &Location| {
+                        let pack = self.packs.get(l.pack as usize).and_then(Option::as_ref);
+                        l.pack != number && pack.is_some_and(|p| p.trusted.load(Ordering::Relaxed))
+                    };
+                    if trusted || !stays(known.get()) {
+                        *location.offset.get_mut() |= known.get().marks();
+                        known.insert(location);
+                    }
+                }
+                Entry::Vacant(slot) => {
+                    if self.marking {
+                        *location.offset.get_mut() |= self.kept_marks.remove(&key).unwrap_or(0);
+                    }
+                    slot.insert(location);
+                }
+            }
         }
         healed
     }
@@ -160,17 +204,52 @@ impl Index {
         let location = self.locations.get(&short(digest))?;
         let pack = self.packs.get(location.pack as usize)?.clone()?;
         let len = location.len.load(Ordering::Relaxed);
-        Some(Found { pack, offset: location.offset, len: len & !VERIFIED, verified: len & VERIFIED != 0 })
+        Some(Found { pack, offset: location.offset(), len: len & !VERIFIED, verified: len & VERIFIED != 0 })
     }
 
     pub(crate) fn contains(&self, digest: &Digest) -> bool {
         self.locations.contains_key(&short(digest))
     }
 
+    /// Whether a pack that stays has the object.
+    pub(crate) fn is_stored(&self, digest: &Digest) -> bool {
+        let pack = self.locations.get(&short(digest)).and_then(|l| self.packs.get(l.pack as usize)?.as_ref());
+        pack.is_some_and(|p| p.trusted.load(Ordering::Relaxed))
+    }
+
+    /// Takes all marks away, before a collection marks what is needed.
+    pub(crate) fn begin_marking(&mut self) {
+        self.marking = true;
+        self.kept_marks.clear();
+        for location in self.locations.values_mut() {
+            *location.offset.get_mut() &= !MARKS;
+        }
+    }
+
+    pub(crate) fn end_marking(&mut self) {
+        self.marking = false;
+        self.kept_marks = HashMap::default();
+    }
+
+    /// Marks an object. `None`: it is not known here. `Some(true)`: it had this mark already.
+    pub(crate) fn mark(&self, digest: &Digest, mark: u8) -> Option<bool> {
+        let bit = u64::from(mark) << 56;
+        let location = self.locations.get(&short(digest))?;
+        Some(location.offset.fetch_or(bit, Ordering::Relaxed) & bit == bit)
+    }
+
+    /// Whether a collection has reached the object in this way; 0 for any.
+    pub(crate) fn is_marked(&self, digest: &Digest, mark: u8) -> bool {
+        let bit = if mark == 0 { MARKS } else { u64::from(mark) << 56 };
+        let key = short(digest);
+        let marks = self.locations.get(&key).map(Location::marks);
+        marks.or_else(|| self.kept_marks.get(&key).copied()).is_some_and(|m| m & bit != 0)
+    }
+
     /// Notes that the bytes at this place are those of the digest.
     pub(crate) fn verified(&self, digest: &Digest, found: &Found) {
         if let Some(location) = self.locations.get(&short(digest))
-            && location.offset == found.offset
+            && location.offset() == found.offset
             && self.names.get(&found.pack.name) == Some(&location.pack)
         {
             location.len.fetch_or(VERIFIED, Ordering::Relaxed);
@@ -182,7 +261,7 @@ impl Index {
         if !self.find(digest).is_some_and(|now| now.is_at(found)) {
             return false;
         }
-        self.locations.remove(&short(digest));
+        self.remove(&short(digest));
         self.note_damage(Damage { digest: *digest, pack: found.pack.name.clone() });
         true
     }
@@ -191,7 +270,7 @@ impl Index {
     pub(crate) fn note_damage(&mut self, damage: Damage) {
         let key = short(&damage.digest);
         if self.locations.get(&key).is_some_and(|l| self.names.get(&damage.pack) == Some(&l.pack)) {
-            self.locations.remove(&key);
+            self.remove(&key);
         }
         if !self.locations.contains_key(&key) {
             self.damaged.insert(key, damage);
@@ -201,9 +280,22 @@ impl Index {
     /// Uses another place for an object from now on.
     pub(crate) fn relocate(&mut self, digest: &Digest, to: &Found) {
         let Some(number) = self.names.get(&to.pack.name).copied() else { return };
-        let location = Location { pack: number, len: (to.len | VERIFIED).into(), offset: to.offset };
-        self.locations.insert(short(digest), location);
-        self.damaged.remove(&short(digest));
+        let verified = if to.verified { VERIFIED } else { 0 };
+        let key = short(digest);
+        let marks = self.locations.get(&key).map(Location::marks).or_else(|| self.kept_marks.remove(&key));
+        let location = Location::new(number, to.len | verified, to.offset | marks.unwrap_or(0));
+        self.locations.insert(key, location);
+        self.damaged.remove(&key);
+    }
+
+    /// Removes the place of an object. A mark that it had is kept for its next place.
+    fn remove(&mut self, key: &Short) {
+        if let Some(location) = self.locations.remove(key)
+            && self.marking
+            && location.marks() != 0
+        {
+            self.kept_marks.insert(*key, location.marks());
+        }
     }
 
     pub(crate) fn is_damaged(&self, digest: &Digest) -> bool {
@@ -216,6 +308,10 @@ impl Index {
 
     pub(crate) fn has_pack(&self, name: &str) -> bool {
         self.names.contains_key(name)
+    }
+
+    pub(crate) fn pack(&self, name: &str) -> Option<&Arc<Pack>> {
+        self.packs.get(*self.names.get(name)? as usize)?.as_ref()
     }
 
     pub(crate) fn packs(&self) -> impl Iterator<Item = &Arc<Pack>> {
@@ -242,7 +338,18 @@ impl Index {
         if numbers.is_empty() {
             return forgotten;
         }
-        self.locations.retain(|_, l| !numbers.contains(&l.pack));
+        let (marking, kept, before) = (self.marking, &mut self.kept_marks, self.locations.len());
+        self.locations.retain(|key, l| {
+            let stays = !numbers.contains(&l.pack);
+            if !stays && marking && l.marks() != 0 {
+                kept.insert(*key, l.marks());
+            }
+            stays
+        });
+        if self.locations.len() < before {
+            self.dropped = true;
+            self.removals += 1;
+        }
         self.names.retain(|_, n| !numbers.contains(n));
         for number in numbers {
             if let Some(slot) = self.packs.get_mut(number as usize) {

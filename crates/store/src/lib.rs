@@ -6,11 +6,15 @@
 //! - Every read and write goes through the handle of one tenant.
 
 pub mod bundle;
+mod cache;
 mod damage;
 mod error;
+mod fetch;
 mod gc;
 mod handles;
 mod index;
+mod lock;
+mod merge;
 mod nodes;
 mod objects;
 mod pack;
@@ -20,11 +24,14 @@ mod remote;
 pub mod sql;
 mod tree;
 
+pub use cache::StoreLimits;
 pub use damage::{ScrubPlace, Scrubbed};
 pub use error::StoreError;
-pub use gc::{Collected, PACKS_SMALL_MAX};
+pub use gc::{Collected, Collection, Doomed, Walk};
+pub use lock::Hold;
+pub use merge::PACKS_SMALL_MAX;
 pub use nodes::{Heard, Node};
-pub use objects::{Batch, Hold, Objects, ReadObjects, TenantObjects};
+pub use objects::{Batch, Objects, ReadObjects, TenantObjects};
 pub use pointer::{PointerRead, PointerVersion};
 pub use private::{own_dir, private_dir, private_file, tighten};
 pub use remote::Remote;

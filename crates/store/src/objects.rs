@@ -16,15 +16,14 @@ use ashlar_model::{Digest, TenantId};
 use bytes::Bytes;
 
 use crate::{
-    Remote, StoreError,
+    Remote, StoreError, StoreLimits,
+    cache::Cache,
     handles::Handles,
     index::{Found, Index, TakeFirst},
     pack::{self, OBJECT_BYTES_MAX, Pack},
     tree::Node,
 };
 
-/// How long a writer waits for a clean-up to end.
-const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// How often a read looks again when the pack it found is gone or damaged.
 const READ_TRIES: usize = 4;
 
@@ -38,6 +37,7 @@ struct Shared {
     dir: PathBuf,
     remote: Option<Remote>,
     handles: Arc<Handles>,
+    cache: Arc<Cache>,
     tenants: Mutex<HashMap<TenantId, TenantObjects>>,
 }
 
@@ -60,6 +60,8 @@ pub(crate) struct Inner {
     reads: AtomicU64,
     pub(crate) healed: AtomicU64,
     pub(crate) watch: Mutex<crate::damage::Watch>,
+    pub(crate) fetching: crate::fetch::Fetching,
+    pub(crate) cache: Arc<Cache>,
 }
 
 #[derive(Default)]
@@ -87,9 +89,6 @@ pub trait ReadObjects {
     fn get(&self, digest: &Digest) -> Result<Bytes, StoreError>;
 }
 
-/// While it lives, no clean-up takes anything away.
-pub struct Hold(#[expect(dead_code, reason = "the lock goes with the file")] File);
-
 /// New objects that are not stored yet. While it lives, no clean-up can take away an object it relies on.
 pub struct Batch {
     objects: TenantObjects,
@@ -106,22 +105,19 @@ impl Objects {
     /// # Errors
     /// When the directory cannot be used.
     pub fn open(dir: &Path, remote: Option<Remote>) -> Result<Self, StoreError> {
-        Self::open_handles(dir, remote, Handles::from_environment())
+        Self::open_with(dir, remote, StoreLimits::from_environment())
     }
 
-    /// As [`Objects::open`]; so many pack files are open at a time at most.
+    /// As [`Objects::open`], with other limits than those of the environment.
     ///
     /// # Errors
     /// When the directory cannot be used.
-    pub fn open_with(dir: &Path, remote: Option<Remote>, packs_open_max: usize) -> Result<Self, StoreError> {
-        Self::open_handles(dir, remote, Handles::new(packs_open_max))
-    }
-
-    fn open_handles(dir: &Path, remote: Option<Remote>, handles: Handles) -> Result<Self, StoreError> {
+    pub fn open_with(dir: &Path, remote: Option<Remote>, limits: StoreLimits) -> Result<Self, StoreError> {
         let tenants = dir.join("t");
         std::fs::create_dir_all(&tenants).map_err(|e| StoreError::io("make the directory", &tenants, e))?;
-        let handles = Arc::new(handles);
-        let shared = Shared { dir: dir.to_owned(), remote, handles, tenants: Mutex::default() };
+        let handles = Arc::new(Handles::new(limits.packs_open_max));
+        let cache = Arc::new(Cache::new(&limits));
+        let shared = Shared { dir: dir.to_owned(), remote, handles, cache, tenants: Mutex::default() };
         Ok(Self { inner: Arc::new(shared) })
     }
 
@@ -142,9 +138,12 @@ impl Objects {
                     reads: AtomicU64::new(0),
                     healed: AtomicU64::new(0),
                     watch: Mutex::default(),
+                    fetching: Default::default(),
+                    cache: self.inner.cache.clone(),
                 };
                 let objects = TenantObjects { inner: Arc::new(inner) };
                 objects.sweep_incoming();
+                objects.inner.cache.add(&objects);
                 if let Err(error) = objects.rescan(true) {
                     tracing::warn!(%tenant, %error, "the packs of a tenant could not all be read");
                 }
@@ -180,6 +179,11 @@ impl Objects {
     /// Whether a remote stands behind the directory.
     pub fn has_remote(&self) -> bool {
         self.inner.remote.is_some()
+    }
+
+    /// How long a remote keeps packs that nothing needs.
+    pub fn grace(&self) -> Duration {
+        self.inner.cache.grace
     }
 
     /// How many packs are open at this moment.
@@ -230,9 +234,11 @@ impl TenantObjects {
             reads: AtomicU64::new(0),
             healed: AtomicU64::new(0),
             watch: Mutex::default(),
+            fetching: Default::default(),
+            cache: self.inner.cache.clone(),
         };
         let both = Self { inner: Arc::new(inner) };
-        let (pack, rows) = Pack::open(path, &self.inner.handles)?;
+        let (pack, rows) = both.open_pack(path)?;
         both.index_mut().add(pack, &rows);
         Ok(both)
     }
@@ -243,13 +249,35 @@ impl TenantObjects {
             return Ok(found);
         }
         self.rescan(false)?;
-        find().ok_or_else(|| match self.index().is_damaged(digest) {
-            true => crate::damage::damaged(digest),
-            false => StoreError::Missing { digest: *digest },
-        })
+        if let Some(found) = find().or_else(|| self.find_copy(digest)) {
+            return Ok(found);
+        }
+        if self.index().is_damaged(digest) {
+            return Err(crate::damage::damaged(digest));
+        }
+        self.seek(digest)?.ok_or(StoreError::Missing { digest: *digest })
     }
 
-    /// The bytes of an object. When no known pack has it, packs that another process wrote are looked for.
+    /// Another copy of an object whose pack went.
+    fn find_copy(&self, digest: &Digest) -> Option<Found> {
+        if !self.index().dropped {
+            return None;
+        }
+        let (pack, row) =
+            self.packs().into_iter().find_map(|p| Some((p.clone(), p.lookup(digest).ok()??)))?;
+        let found = Found { pack, offset: row.offset, len: row.len, verified: false };
+        self.index_mut().relocate(digest, &found);
+        Some(found)
+    }
+
+    /// Reads the index of a pack file of this tenant.
+    pub(crate) fn open_pack(&self, path: &Path) -> Result<(Pack, Vec<crate::pack::Row>), StoreError> {
+        let (pack, rows) = Pack::open(path, &self.inner.handles)?;
+        pack.trusted.store(self.inner.remote.is_none(), Ordering::Relaxed);
+        Ok((pack, rows))
+    }
+
+    /// The bytes of an object. When no known pack has it, packs that another process or node wrote are looked for.
     ///
     /// # Errors
     /// When it is missing, damaged or cannot be read.
@@ -283,6 +311,9 @@ impl TenantObjects {
                     if source.kind() == std::io::ErrorKind::NotFound && tries < READ_TRIES =>
                 {
                     self.rescan(true)?;
+                    if self.inner.remote.is_some() && self.index().has_pack(&found.pack.name) {
+                        self.fetch_back(&found.pack)?;
+                    }
                     continue;
                 }
                 Ok(()) | Err(StoreError::Corrupt { .. }) => {
@@ -313,6 +344,18 @@ impl TenantObjects {
     /// Whether a known pack has the object, as far as is known undamaged.
     pub fn contains(&self, digest: &Digest) -> bool {
         self.index().contains(digest) || self.inner.base.as_ref().is_some_and(|b| b.contains(digest))
+    }
+
+    /// Whether a pack that stays has the object, so that it need not be written again. With a remote, only packs count
+    /// that the remote is known to have and to keep.
+    pub fn is_stored(&self, digest: &Digest) -> bool {
+        self.index().is_stored(digest) || self.inner.base.as_ref().is_some_and(|b| b.is_stored(digest))
+    }
+
+    /// How often objects stopped being stored, as far as this process knows. What was stored before this last changed
+    /// still is.
+    pub fn removals(&self) -> u64 {
+        self.index().removals
     }
 
     /// How many objects were read through this handle's index.
@@ -368,7 +411,8 @@ impl TenantObjects {
                 None => dir.clone(),
             };
             let objects = order.iter().filter_map(|d| new.get(d).map(|b| Ok((*d, b.clone()))));
-            Ok((pack::create(&first, objects)?, dir))
+            let salt = this.inner.remote.is_some().then(|| Ok(pack::salt()));
+            Ok((pack::create(&first, objects.chain(salt))?, dir))
         };
         let (mut path, dir) = blocking(work).await?;
         if let Some(remote) = remote {
@@ -381,7 +425,7 @@ impl TenantObjects {
             pack::sync_dir(&dir)?;
             path = to;
         }
-        self.adopt(&path)
+        self.adopt(&path, true)
     }
 
     pub(crate) fn make_packs_dir(&self) -> Result<PathBuf, StoreError> {
@@ -395,15 +439,23 @@ impl TenantObjects {
         Ok(dir)
     }
 
-    /// Adds a pack file to the index.
-    pub(crate) fn adopt(&self, path: &Path) -> Result<(), StoreError> {
-        let (pack, rows) = Pack::open(path, &self.inner.handles)?;
-        let mut index = self.index_mut();
-        if index.has_pack(&pack.name) {
-            return Ok(());
+    /// Adds a pack file to the index, unless it is known. `stays`: the remote has it and keeps it.
+    pub(crate) fn adopt(&self, path: &Path, stays: bool) -> Result<(), StoreError> {
+        let name = path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let known = self.index().pack(&name).cloned();
+        match known {
+            Some(pack) if stays => pack.trusted.store(true, Ordering::Relaxed),
+            Some(_) => {}
+            None => self.take(path, stays)?,
         }
-        let healed = index.add(pack, &rows);
-        drop(index);
+        Ok(())
+    }
+
+    /// Reads objects from this pack file from now on.
+    pub(crate) fn take(&self, path: &Path, stays: bool) -> Result<(), StoreError> {
+        let (pack, rows) = self.open_pack(path)?;
+        pack.trusted.fetch_or(stays, Ordering::Relaxed);
+        let healed = self.index_mut().add(pack, &rows);
         self.forget_damage(&healed);
         Ok(())
     }
@@ -440,13 +492,17 @@ impl TenantObjects {
         }
         for file in std::fs::read_dir(&dir).map_err(|e| StoreError::io("list", &dir, e))? {
             let path = file.map_err(|e| StoreError::io("list", &dir, e))?.path();
-            if path.extension().is_none_or(|e| e != "pack") {
+            let tail = path.extension().is_some_and(|e| e == pack::TAIL);
+            if !tail && path.extension().is_none_or(|e| e != "pack") {
                 self.sweep_temp(&path);
+                continue;
+            }
+            if tail && path.with_extension("pack").is_file() {
                 continue;
             }
             let name = path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             if !index.has_pack(&name) {
-                match Pack::open(&path, &self.inner.handles) {
+                match self.open_pack(&path) {
                     Ok((pack, rows)) => healed.extend(index.add(pack, &rows)),
                     Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                         continue;
@@ -475,35 +531,6 @@ impl TenantObjects {
             .is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() > 3600));
         if old && path.extension().is_some_and(|e| e == "tmp") {
             let _ = std::fs::remove_file(path);
-        }
-    }
-
-    /// Brings the packs that the remote has and this node lacks; returns how many came.
-    ///
-    /// # Errors
-    /// When the remote does not answer or a pack is damaged.
-    pub async fn refresh(&self) -> Result<usize, StoreError> {
-        let Some(remote) = &self.inner.remote else {
-            self.rescan(false)?;
-            return Ok(0);
-        };
-        let dir = self.make_packs_dir()?;
-        let (mut came, mut failed) = (0, None);
-        for name in remote.packs(&self.inner.tenant).await? {
-            if self.index().has_pack(&name) {
-                continue;
-            }
-            // One pack that cannot be had must not keep the others away; merged packs go away between list and fetch.
-            let fetched = remote.download_pack(&self.inner.tenant, &name, &dir).await;
-            match fetched.and_then(|path| self.adopt(&path)) {
-                Ok(()) => came += 1,
-                Err(StoreError::Remote { source: object_store::Error::NotFound { .. }, .. }) => {}
-                Err(error) => failed = Some(error),
-            }
-        }
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(came),
         }
     }
 
@@ -543,57 +570,6 @@ impl TenantObjects {
         nodes.sweep();
     }
 
-    fn lock_file(&self) -> Result<File, StoreError> {
-        std::fs::create_dir_all(&self.inner.dir)
-            .map_err(|e| StoreError::io("make the directory", &self.inner.dir, e))?;
-        let path = self.inner.dir.join("gc.lock");
-        let open = File::options().create(true).truncate(false).write(true).open(&path);
-        open.map_err(|e| StoreError::io("open", &path, e))
-    }
-
-    /// Holds off clean-up until it is dropped: for objects that are stored before anything names them.
-    ///
-    /// # Errors
-    /// When the lock file cannot be made.
-    pub fn hold(&self) -> Result<Hold, StoreError> {
-        self.share().map(Hold)
-    }
-
-    /// Holds off clean-up while objects that exist are relied upon.
-    fn share(&self) -> Result<File, StoreError> {
-        let file = self.lock_file()?;
-        let taken = |file: &File| match file.try_lock_shared() {
-            Ok(()) => Ok(true),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(false),
-            Err(std::fs::TryLockError::Error(e)) => Err(StoreError::io("lock", &self.inner.dir, e)),
-        };
-        if taken(&file)? {
-            return Ok(file);
-        }
-        let until = Instant::now() + LOCK_WAIT;
-        aside(|| {
-            loop {
-                std::thread::sleep(Duration::from_millis(2));
-                if taken(&file)? {
-                    return Ok(file);
-                }
-                if Instant::now() >= until {
-                    return Err(StoreError::Busy);
-                }
-            }
-        })
-    }
-
-    /// Takes the store for clean-up.
-    pub(crate) fn exclude(&self) -> Result<File, StoreError> {
-        let file = self.lock_file()?;
-        file.try_lock().map_err(|e| match e {
-            std::fs::TryLockError::WouldBlock => StoreError::Busy,
-            std::fs::TryLockError::Error(e) => StoreError::io("lock", &self.inner.dir, e),
-        })?;
-        Ok(file)
-    }
-
     /// The known packs, by name.
     pub(crate) fn packs(&self) -> Vec<Arc<Pack>> {
         let mut packs: Vec<_> = self.index().packs().cloned().collect();
@@ -605,15 +581,6 @@ impl TenantObjects {
     pub(crate) fn forget(&self, names: &HashSet<String>) {
         let gone = self.index_mut().drop_packs(|name| names.contains(name));
         self.remove_marks(&gone);
-    }
-}
-
-/// Waits while what else the thread has to do goes on elsewhere.
-fn aside<T>(wait: impl FnOnce() -> T) -> T {
-    use tokio::runtime::{Handle, RuntimeFlavor};
-    match Handle::try_current().map(|h| h.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
-        _ => wait(),
     }
 }
 
@@ -656,7 +623,7 @@ impl Batch {
         self.too_large |= bytes.len() > OBJECT_BYTES_MAX;
         if bytes.len() <= OBJECT_BYTES_MAX
             && !self.new.contains_key(&digest)
-            && !self.objects.contains(&digest)
+            && !self.objects.is_stored(&digest)
         {
             self.bytes += bytes.len();
             self.order.push(digest);

@@ -12,8 +12,9 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use arc_swap::ArcSwapOption;
@@ -28,8 +29,16 @@ const ROW: usize = 48;
 const FOOTER: usize = 56;
 /// The largest object, in bytes.
 pub(crate) const OBJECT_BYTES_MAX: usize = 1 << 30;
+/// The ending of what is left of an evicted pack: its index and footer.
+pub(crate) const TAIL: &str = "tail";
 /// The most objects of one pack.
 const COUNT_MAX: u64 = 1 << 27;
+
+/// The bit of [`Pack::used`] for those who close files.
+pub(crate) const BY_HANDLES: u8 = 1;
+/// The bit of [`Pack::used`] for those who keep the cache small.
+pub(crate) const BY_CACHE: u8 = 2;
+const USED: u8 = BY_HANDLES | BY_CACHE;
 
 /// Where an object lies in a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +58,16 @@ pub(crate) struct Pack {
     /// How many objects it has.
     pub count: u64,
     pub file: ArcSwapOption<File>,
-    /// Whether it was read since the hand of the clock last passed it.
-    pub used: AtomicBool,
+    /// By whom it was not seen since it was last read: [`BY_HANDLES`], [`BY_CACHE`].
+    pub used: AtomicU8,
+    /// When the cache last saw that it was read, in seconds since the process started; 0 for never.
+    pub used_at: AtomicU32,
+    /// Whether it stays: objects in it need not be written again. Without a remote every pack does.
+    pub trusted: AtomicBool,
+    /// Whether the remote notes that it is going away because some of its objects are not needed.
+    pub condemned: AtomicBool,
+    /// When this process learned of it.
+    pub born: Instant,
     /// Whether it has an object whose bytes are not those of its digest. It is not merged then.
     pub damaged: AtomicBool,
     handles: Arc<Handles>,
@@ -100,6 +117,30 @@ pub(crate) fn tail(rows: &mut [Row], offset: u64) -> Vec<u8> {
     index
 }
 
+const SALT: &[u8; 8] = b"ASHSALT1";
+/// The length of what [`salt`] makes.
+pub(crate) const SALT_BYTES: usize = 24;
+
+/// An object that no other pack has. A remote deletes packs by name some time after it was noted, so a pack with the same
+/// objects that is stored later must have another name.
+pub(crate) fn salt() -> (Digest, Bytes) {
+    use std::hash::{BuildHasher, Hasher};
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    // Seeded by the system at random, for every process.
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+    let unique = format!("{random} {count} {now} {}", std::process::id());
+    let mut bytes = SALT.to_vec();
+    bytes.extend_from_slice(&blake3::hash(unique.as_bytes()).as_bytes()[..SALT_BYTES - SALT.len()]);
+    (Digest::of(&bytes), bytes.into())
+}
+
+/// Whether an object was made by [`salt`].
+pub(crate) fn is_salt(bytes: &[u8]) -> bool {
+    bytes.len() == SALT_BYTES && bytes.starts_with(SALT)
+}
+
 /// Writes a pack into `dir` so that it is durable when this returns.
 pub(crate) fn create(
     dir: &Path,
@@ -127,7 +168,7 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
 }
 
 impl Pack {
-    /// Reads the index of a pack.
+    /// Reads the index of a pack, or of the tail that is left of an evicted one.
     pub fn open(path: &Path, handles: &Arc<Handles>) -> Result<(Self, Vec<Row>), StoreError> {
         let name = path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let damaged = |why: &str| StoreError::corrupt(format!("pack {}", path.display()), why);
@@ -138,11 +179,12 @@ impl Pack {
             file.read_exact_at(&mut buffer, at).map_err(|e| StoreError::io("read", path, e))?;
             Ok(buffer)
         };
-        if len < (MAGIC.len() + FOOTER) as u64 {
+        let tail = path.extension().is_some_and(|e| e == TAIL);
+        if len < (FOOTER + if tail { 0 } else { MAGIC.len() }) as u64 {
             return Err(damaged("it is cut short"));
         }
-        let (head, foot) = (read(0, MAGIC.len())?, read(len - FOOTER as u64, FOOTER)?);
-        if head != MAGIC {
+        let foot = read(len - FOOTER as u64, FOOTER)?;
+        if !tail && read(0, MAGIC.len())? != MAGIC {
             return Err(damaged("it does not start like a pack"));
         }
         if foot[48..] != *END {
@@ -151,11 +193,14 @@ impl Pack {
         let (index_at, count) = (number(&foot[..8]), number(&foot[8..16]));
         let index_len = count.checked_mul(ROW as u64).filter(|_| count <= COUNT_MAX);
         let whole = index_len.and_then(|n| index_at.checked_add(n)?.checked_add(FOOTER as u64));
-        let (Some(index_len), true) = (index_len, whole == Some(len)) else {
+        let (file_len, len) = (len, if tail { whole.unwrap_or(0) } else { len });
+        let fits = whole == Some(len) && (!tail || index_len.map(|n| n + FOOTER as u64) == Some(file_len));
+        let (Some(index_len), true) = (index_len, fits) else {
             return Err(damaged("its footer is wrong"));
         };
+        let index_from = if tail { 0 } else { index_at };
         let index =
-            read(index_at, usize::try_from(index_len).map_err(|_| damaged("its index is too large"))?)?;
+            read(index_from, usize::try_from(index_len).map_err(|_| damaged("its index is too large"))?)?;
         if blake3::hash(&index).as_bytes()[..] != foot[16..48] {
             return Err(damaged("its index is not what it was"));
         }
@@ -171,12 +216,16 @@ impl Pack {
         }
         let pack = Self {
             name,
-            path: path.to_owned(),
+            path: path.with_extension("pack"),
             len,
             index_at,
             count,
             file: ArcSwapOption::empty(),
-            used: AtomicBool::new(false),
+            used: AtomicU8::new(0),
+            used_at: AtomicU32::new(0),
+            trusted: AtomicBool::new(false),
+            condemned: AtomicBool::new(false),
+            born: Instant::now(),
             damaged: AtomicBool::new(false),
             handles: handles.clone(),
         };
@@ -188,13 +237,14 @@ impl Pack {
         let read = match &*open {
             Some(file) => {
                 // Written only when it changes, so that readers on several cores do not pass the line around.
-                if !self.used.load(Ordering::Relaxed) {
-                    self.used.store(true, Ordering::Relaxed);
+                if self.used.load(Ordering::Relaxed) != USED {
+                    self.used.store(USED, Ordering::Relaxed);
                 }
                 file.read_exact_at(buffer, offset)
             }
             None => {
                 drop(open);
+                self.used.store(USED, Ordering::Relaxed);
                 self.handles.open(self)?.read_exact_at(buffer, offset)
             }
         };
@@ -240,8 +290,36 @@ impl Pack {
     pub fn rows(self: &Arc<Self>, first: u64, max: u64) -> Result<Vec<Row>, StoreError> {
         let n = self.count.saturating_sub(first).min(max) as usize;
         let mut bytes = vec![0; n * ROW];
-        self.read_at(&mut bytes, self.index_at + first * ROW as u64)?;
+        let at = first * ROW as u64;
+        match self.read_at(&mut bytes, self.index_at + at) {
+            Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                let tail = self.path.with_extension(TAIL);
+                let read = File::open(&tail).and_then(|file| file.read_exact_at(&mut bytes, at));
+                read.map_err(|e| StoreError::io("read", &tail, e))?;
+            }
+            other => other?,
+        }
         Ok(bytes.chunks_exact(ROW).map(row_of).collect())
+    }
+
+    /// Deletes the file and leaves its index in a small file beside it. The pack can be fetched again.
+    pub fn evict(&self) -> Result<(), StoreError> {
+        let failed = |e| StoreError::io("evict", &self.path, e);
+        let tail = self.path.with_extension(TAIL);
+        if !tail.is_file() {
+            let file = File::open(&self.path).map_err(failed)?;
+            let len = usize::try_from(self.len.saturating_sub(self.index_at)).unwrap_or(usize::MAX);
+            let mut bytes = vec![0; len];
+            file.read_exact_at(&mut bytes, self.index_at).map_err(failed)?;
+            let dir = self.path.parent().unwrap_or(Path::new("."));
+            let temp = tempfile::Builder::new().prefix(".tail-").suffix(".tmp").tempfile_in(dir);
+            let mut temp = temp.map_err(failed)?;
+            temp.write_all(&bytes).map_err(failed)?;
+            temp.persist(&tail).map_err(|e| failed(e.error))?;
+        }
+        std::fs::remove_file(&self.path).map_err(failed)?;
+        self.file.store(None);
+        Ok(())
     }
 
     /// Where an object lies in this pack; looked up in the file.

@@ -1,9 +1,10 @@
 //! The object store behind a node's directory: S3 or another directory.
 
 use std::{
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use ashlar_model::TenantId;
@@ -29,9 +30,75 @@ const ADVANCE_TRIES: u32 = 10;
 #[derive(Clone)]
 pub struct Remote {
     store: Arc<dyn ObjectStore>,
+    /// The same with connections of its own, for the runtime that fetches for readers who wait.
+    fetch: Arc<dyn ObjectStore>,
     prefix: String,
     /// Where a directory has its files: it knows no conditional writes, so they are made under a lock.
     dir: Option<PathBuf>,
+}
+
+/// A pack in the remote.
+pub(crate) struct ListedPack {
+    pub name: String,
+    /// When it was written, in seconds since 1970, by the clock of the remote.
+    pub written: i64,
+}
+
+/// Whether a pack in the remote may be relied upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PackState {
+    /// It is there, and stays.
+    Live,
+    /// All its objects lie in another pack; it goes after the grace period.
+    Merged,
+    /// A collection of this round found no need for some of its objects. It goes after the grace period, unless one of
+    /// them is named again.
+    Condemned(u64),
+    /// It is not there.
+    Absent,
+}
+
+/// A note that a pack is going away.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retired {
+    pub state: PackState,
+    /// When it was noted, in seconds since 1970, by the clock of the remote.
+    pub at: i64,
+}
+
+/// The packs of a tenant in the remote, and which of them are going away.
+pub(crate) struct Listing {
+    pub packs: Vec<ListedPack>,
+    pub retired: HashMap<String, Retired>,
+    present: HashSet<String>,
+}
+
+impl Listing {
+    pub(crate) fn state(&self, name: &str) -> PackState {
+        match self.retired.get(name) {
+            _ if !self.present.contains(name) => PackState::Absent,
+            Some(retired) => retired.state,
+            None => PackState::Live,
+        }
+    }
+}
+
+/// The name of the note that a pack is going away.
+fn note_name(pack: &str, state: PackState) -> Option<String> {
+    match state {
+        PackState::Merged => Some(format!("retired/{pack}.merged")),
+        PackState::Condemned(round) => Some(format!("retired/{pack}.r{round}")),
+        PackState::Live | PackState::Absent => None,
+    }
+}
+
+fn note_of(name: &str) -> Option<(&str, PackState)> {
+    let (pack, why) = name.rsplit_once('.')?;
+    match why.strip_prefix('r') {
+        _ if why == "merged" => Some((pack, PackState::Merged)),
+        Some(round) => Some((pack, PackState::Condemned(round.parse().ok()?))),
+        None => None,
+    }
 }
 
 fn failed(op: &'static str) -> impl Fn(object_store::Error) -> StoreError {
@@ -53,26 +120,29 @@ impl Remote {
             }
             // Another part of the process may have chosen a provider; any will do.
             let _ = rustls::crypto::ring::default_provider().install_default();
-            let store = AmazonS3Builder::from_env()
-                .with_bucket_name(bucket)
-                .with_allow_http(true)
-                .with_client_options(
-                    ClientOptions::new()
-                        .with_allow_http(true)
-                        .with_connect_timeout(Duration::from_secs(5))
-                        .with_timeout(Duration::from_secs(120)),
-                )
-                .with_retry(RetryConfig {
-                    backoff: BackoffConfig {
-                        max_backoff: Duration::from_secs(2),
-                        ..BackoffConfig::default()
-                    },
-                    max_retries: 3,
-                    retry_timeout: Duration::from_secs(15),
-                })
-                .build()
-                .map_err(|e| wrong(e.to_string()))?;
-            return Ok(Self::new(Arc::new(store), prefix));
+            let connect = || {
+                AmazonS3Builder::from_env()
+                    .with_bucket_name(bucket)
+                    .with_allow_http(true)
+                    .with_client_options(
+                        ClientOptions::new()
+                            .with_allow_http(true)
+                            .with_connect_timeout(Duration::from_secs(5))
+                            .with_timeout(Duration::from_secs(120)),
+                    )
+                    .with_retry(RetryConfig {
+                        backoff: BackoffConfig {
+                            max_backoff: Duration::from_secs(2),
+                            ..BackoffConfig::default()
+                        },
+                        max_retries: 3,
+                        retry_timeout: Duration::from_secs(15),
+                    })
+                    .build()
+                    .map_err(|e| wrong(e.to_string()))
+            };
+            let (store, fetch) = (connect()?, connect()?);
+            return Ok(Self { fetch: Arc::new(fetch), ..Self::new(Arc::new(store), prefix) });
         }
         let dir = address.strip_prefix("file://").unwrap_or(address);
         if dir.contains("://") {
@@ -85,7 +155,12 @@ impl Remote {
 
     /// Any object store, with a prefix for all names.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: &str) -> Self {
-        Self { store, prefix: prefix.trim_matches('/').to_owned(), dir: None }
+        Self { fetch: store.clone(), store, prefix: prefix.trim_matches('/').to_owned(), dir: None }
+    }
+
+    /// The same, for use on the runtime that fetches.
+    pub(crate) fn carried(&self) -> Self {
+        Self { store: self.fetch.clone(), ..self.clone() }
     }
 
     fn path(&self, tenant: &TenantId, name: &str) -> RemotePath {
@@ -105,24 +180,64 @@ impl Remote {
         Ok(list.common_prefixes.iter().filter_map(|p| TenantId::new(p.filename()?).ok()).collect())
     }
 
-    pub(crate) async fn packs(&self, tenant: &TenantId) -> Result<Vec<String>, StoreError> {
-        let folder = self.path(tenant, "packs");
+    async fn names(&self, tenant: &TenantId, folder: &str) -> Result<Vec<(String, i64)>, StoreError> {
+        let folder = self.path(tenant, folder);
         let names =
             self.store.list(Some(&folder)).map_err(failed("list packs")).try_filter_map(async |meta| {
-                Ok(meta.location.filename().and_then(|f| f.strip_suffix(".pack")).map(str::to_owned))
+                let name = meta.location.filename().map(str::to_owned);
+                Ok(name.map(|n| (n, meta.last_modified.timestamp())))
             });
         names.try_collect().await
     }
 
-    /// Packs with when they were written, in seconds since 1970.
-    pub(crate) async fn pack_ages(&self, tenant: &TenantId) -> Result<Vec<(String, i64)>, StoreError> {
-        let folder = self.path(tenant, "packs");
-        let names =
-            self.store.list(Some(&folder)).map_err(failed("list packs")).try_filter_map(async |meta| {
-                let name = meta.location.filename().and_then(|f| f.strip_suffix(".pack")).map(str::to_owned);
-                Ok(name.map(|n| (n, meta.last_modified.timestamp())))
-            });
-        names.try_collect().await
+    /// The packs, and which of them are going away. The notes are read first: what a pack was merged into is older than the
+    /// note, so it is in the list.
+    pub(crate) async fn listing(&self, tenant: &TenantId) -> Result<Listing, StoreError> {
+        let mut retired: HashMap<String, Retired> = HashMap::new();
+        for (name, at) in self.names(tenant, "retired").await? {
+            let Some((pack, state)) = note_of(&name) else { continue };
+            // Merged says more than condemned, and a later round more than an earlier one.
+            let rank = |state: PackState| match state {
+                PackState::Condemned(round) => round,
+                _ => u64::MAX,
+            };
+            if retired.get(pack).is_none_or(|known| rank(known.state) < rank(state)) {
+                retired.insert(pack.to_owned(), Retired { state, at });
+            }
+        }
+        let packs = self.names(tenant, "packs").await?.into_iter().filter_map(|(name, written)| {
+            Some(ListedPack { name: name.strip_suffix(".pack")?.to_owned(), written })
+        });
+        let packs: Vec<ListedPack> = packs.collect();
+        let present = packs.iter().map(|p| p.name.clone()).collect();
+        Ok(Listing { packs, retired, present })
+    }
+
+    /// Notes that a pack is going away.
+    pub(crate) async fn retire(
+        &self,
+        tenant: &TenantId,
+        pack: &str,
+        state: PackState,
+    ) -> Result<(), StoreError> {
+        let Some(name) = note_name(pack, state) else { return Ok(()) };
+        let to = self.path(tenant, &name);
+        self.store.put(&to, PutPayload::new()).await.map_err(failed("note that a pack is going away"))?;
+        Ok(())
+    }
+
+    /// Takes the note back.
+    pub(crate) async fn unretire(
+        &self,
+        tenant: &TenantId,
+        pack: &str,
+        state: PackState,
+    ) -> Result<(), StoreError> {
+        let Some(name) = note_name(pack, state) else { return Ok(()) };
+        match self.store.delete(&self.path(tenant, &name)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(e) => Err(failed("delete the note of a pack")(e)),
+        }
     }
 
     pub(crate) async fn upload_pack(&self, tenant: &TenantId, path: &Path) -> Result<(), StoreError> {
@@ -155,7 +270,9 @@ impl Remote {
         dir: &Path,
     ) -> Result<PathBuf, StoreError> {
         let from = self.path(tenant, &format!("packs/{name}.pack"));
-        let mut body = self.store.get(&from).await.map_err(failed("fetch a pack"))?.into_stream();
+        let found = self.store.get(&from).await.map_err(failed("fetch a pack"))?;
+        let written = SystemTime::from(found.meta.last_modified);
+        let mut body = found.into_stream();
         let temp_dir = tempfile::Builder::new()
             .prefix(".fetch-")
             .suffix(".tmp")
@@ -173,6 +290,8 @@ impl Remote {
         let to = path.clone();
         crate::objects::blocking(move || {
             pack::check_name(&temp)?;
+            // What is evicted first depends on it.
+            let _ = std::fs::File::open(&temp).and_then(|f| f.set_modified(written));
             std::fs::rename(&temp, &to).map_err(|e| StoreError::io("rename", &temp, e))
         })
         .await?;

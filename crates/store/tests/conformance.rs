@@ -2,14 +2,39 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::{collections::HashSet, io::Cursor, path::Path, sync::Arc};
+use std::{collections::BTreeSet, io::Cursor, path::Path, sync::Arc, time::Duration};
 
 use ashlar_model::{Digest, TenantId};
-use ashlar_store::{Objects, PointerRead, Remote, ScrubPlace, StoreError, TenantObjects, Tree, bundle};
+use ashlar_store::{
+    Collected, Objects, PointerRead, Remote, ScrubPlace, StoreError, StoreLimits, TenantObjects, Tree, Walk,
+    bundle,
+};
 use bytes::Bytes;
 
+/// Nothing is kept for a grace period.
 fn open(dir: &Path, remote: Option<&Remote>) -> TenantObjects {
-    Objects::open(dir, remote.cloned()).unwrap().tenant(&TenantId::main())
+    let limits = StoreLimits { grace: Duration::ZERO, ..StoreLimits::default() };
+    Objects::open_with(dir, remote.cloned(), limits).unwrap().tenant(&TenantId::main())
+}
+
+/// One collection, in round `round` when there is a remote. All earlier rounds are known to writers.
+async fn collect(objects: &TenantObjects, live: &[Digest], round: u64) -> Result<Collected, StoreError> {
+    let collection = Arc::new(objects.begin_collection().await?);
+    for digest in live {
+        collection.keep(digest)?;
+    }
+    let known: BTreeSet<u64> = (0..round).collect();
+    let here = collection.sweep_here();
+    if round == 0 {
+        let doomed = here.await?;
+        let _guard = collection.exclude()?;
+        return collection.delete(doomed).await;
+    }
+    let mut done = collection.delete(collection.sweep_condemned(&known)?).await?;
+    let doomed = collection.sweep_remote(&known).await?;
+    collection.condemn(&doomed, round).await?;
+    done.packs_condemned = doomed.count();
+    Ok(done)
 }
 
 async fn put(objects: &TenantObjects, texts: &[&str]) -> Vec<Digest> {
@@ -44,8 +69,9 @@ async fn suite(remote: Option<&Remote>) {
     // Another node brings what it lacks.
     if remote.is_some() {
         let node = open(dirs[1].path(), remote);
-        assert!(node.get(&digests[0]).is_err());
-        assert!(node.refresh().await.unwrap() >= 3);
+        // Without being told: what is not here is looked for there.
+        assert_eq!(node.get(&digests[0]).unwrap(), Bytes::from("one"));
+        node.refresh().await.unwrap();
         assert_eq!(node.get(&even_later[0]).unwrap(), Bytes::from("five"));
         assert_eq!(node.refresh().await.unwrap(), 0);
         let all = Objects::open(dirs[2].path(), remote.cloned()).unwrap().tenants().await.unwrap();
@@ -103,19 +129,58 @@ async fn suite(remote: Option<&Remote>) {
         assert!(here.get(&digest).is_ok() && reader.get(&digest).is_ok());
     }
 
-    // A clean-up takes what nothing needs and keeps the rest; while somebody writes it does not run.
-    let live: HashSet<Digest> = digests.iter().copied().collect();
-    let writing = here.batch();
-    assert!(matches!(here.collect(Arc::new(live.clone())).await, Err(StoreError::Busy)));
-    drop(writing);
-    let done = here.collect(Arc::new(live)).await.unwrap();
-    assert!(done.objects_removed >= 60, "{done:?}");
+    match remote {
+        None => collected_here(&here, &digests).await,
+        Some(_) => collected_in_two_steps(&here, dirs[2].path(), remote, &digests).await,
+    }
     for digest in &digests {
         assert!(open(dirs[0].path(), remote).get(digest).is_ok());
     }
     assert!(open(dirs[0].path(), None).get(&later[0]).is_err());
 
     damaged_objects_are_refused_and_become_whole(dirs[0].path(), remote).await;
+}
+
+/// A collection deletes what nothing needs and keeps the rest; while somebody writes it does not run.
+async fn collected_here(here: &TenantObjects, live: &[Digest]) {
+    let writing = here.batch();
+    assert!(matches!(collect(here, live, 0).await, Err(StoreError::Busy)));
+    drop(writing);
+    let done = collect(here, live, 0).await.unwrap();
+    assert!(done.objects_removed >= 60, "{done:?}");
+}
+
+/// Packs are condemned, and go with the next collection unless something in them is named meanwhile.
+async fn collected_in_two_steps(here: &TenantObjects, dir: &Path, remote: Option<&Remote>, live: &[Digest]) {
+    let other = open(dir, remote);
+    other.reconcile(0).await.unwrap();
+    let done = collect(here, live, 1).await.unwrap();
+    assert!(done.objects_removed == 0 && done.packs_condemned > 0, "{done:?}");
+    // A node that knows of it writes such an object again; one that does not relies on it.
+    let (again, relied) = (Digest::of(b"small 7"), Digest::of(b"small 8"));
+    other.reconcile(1).await.unwrap();
+    let packs = other.counts().0;
+    put(&other, &["small 7"]).await;
+    assert_eq!(other.counts().0, packs + 1);
+    assert_eq!(other.get(&relied).unwrap(), Bytes::from("small 8"));
+    // Something that is condemned is named after all, so its pack stays.
+    let named: Vec<Digest> = live.iter().copied().chain([again, relied]).collect();
+    let done = collect(here, &named, 2).await.unwrap();
+    for _ in 3..5 {
+        collect(here, &named, 3).await.unwrap();
+    }
+    assert!(here.get(&relied).is_ok() && here.get(&again).is_ok(), "{done:?}");
+    let (mut removed, mut round) = (0, 5);
+    while removed < 60 && round < 10 {
+        removed += collect(here, live, round).await.unwrap().objects_removed;
+        round += 1;
+    }
+    assert!(removed >= 60, "{removed}");
+    // A freeze on the other node never takes for stored what is gone.
+    other.reconcile(round).await.unwrap();
+    put(&other, &["small 8"]).await;
+    let fresh = tempfile::tempdir().unwrap();
+    assert_eq!(open(fresh.path(), remote).get(&relied).unwrap(), Bytes::from("small 8"));
 }
 
 fn packs(dir: &Path) -> Vec<std::path::PathBuf> {
@@ -172,8 +237,14 @@ async fn damaged_objects_are_refused_and_become_whole(dir: &Path, remote: Option
         put(&node, &[&format!("more {i}")]).await;
     }
     node.repack().await.unwrap();
-    let live: HashSet<Digest> = digests.iter().copied().collect();
-    node.collect(Arc::new(live)).await.unwrap();
+    match remote {
+        None => drop(collect(&node, &digests, 0).await.unwrap()),
+        Some(_) => {
+            for round in 20..23 {
+                collect(&node, &digests, round).await.unwrap();
+            }
+        }
+    }
     let after = open(dir, remote);
     assert_eq!(after.get(&digests[0]).unwrap(), Bytes::from("a sound object"));
     assert_eq!(after.get(&digests[1]).unwrap(), Bytes::from("another sound object"));
@@ -265,7 +336,10 @@ async fn few_packs_are_open_at_a_time() {
     for i in 0..40 {
         digests.extend(put(&writer, &[&format!("object {i}")]).await);
     }
-    let all = Objects::open_with(dir.path(), None, 5).unwrap();
+    let all = {
+        let limits = StoreLimits { packs_open_max: 5, ..StoreLimits::default() };
+        Objects::open_with(dir.path(), None, limits).unwrap()
+    };
     let objects = all.tenant(&TenantId::main());
     assert_eq!(objects.counts().0, 40);
     assert_eq!(all.packs_open(), 0);
@@ -313,7 +387,7 @@ fn s3(address: &str) -> Remote {
     Remote::new(Arc::new(store), &prefix)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_s3_server() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match std::env::var("ASHLAR_TEST_S3") {
@@ -422,4 +496,103 @@ async fn stored_forms_stay_readable() {
     let tree = Tree::open(&read, &root).unwrap();
     assert_eq!(tree.get(b"key 0042").unwrap().unwrap(), Bytes::from(42_u32.to_le_bytes().to_vec()));
     assert_eq!(tree.verify(&mut |_, _| Ok(())).unwrap().entries, 300);
+}
+
+#[tokio::test]
+async fn packs_that_were_merged_are_not_fetched_and_go() {
+    let (at, first, second) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let remote = Remote::parse(at.path().to_str().unwrap()).unwrap();
+    let here = open(first.path(), Some(&remote));
+    for i in 0..60 {
+        put(&here, &[&format!("small {i}")]).await;
+    }
+    here.reconcile(0).await.unwrap();
+    assert!(here.repack().await.unwrap());
+    // The remote has all of them still, for nodes that are slower.
+    assert!(packs(at.path()).len() > 60);
+    let node = open(second.path(), Some(&remote));
+    assert!(node.refresh().await.unwrap() < 20);
+    assert_eq!(node.get(&Digest::of(b"small 3")).unwrap(), Bytes::from("small 3"));
+    assert_eq!(node.refresh().await.unwrap(), 0);
+    assert!(!here.reap().await.unwrap(), "nothing was condemned");
+    assert!(packs(at.path()).len() < 20);
+    assert_eq!(here.refresh().await.unwrap(), 0);
+    for i in 0..60 {
+        let digest = Digest::of(format!("small {i}").as_bytes());
+        assert!(here.get(&digest).is_ok() && node.get(&digest).is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_cache_stays_within_its_limit_and_keeps_what_is_read() {
+    let (at, first, second) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let remote = Remote::parse(at.path().to_str().unwrap()).unwrap();
+    let here = open(first.path(), Some(&remote));
+    let text = |i: usize| format!("{i} {}", "x".repeat(100_000));
+    let mut digests = Vec::new();
+    for i in 0..10 {
+        digests.extend(put(&here, &[&text(i)]).await);
+    }
+    let limits = StoreLimits { cache_bytes_max: 350_000, ..StoreLimits::default() };
+    let open_small = || {
+        Objects::open_with(second.path(), Some(remote.clone()), limits.clone())
+            .unwrap()
+            .tenant(&TenantId::main())
+    };
+    let node = open_small();
+    let bytes = || packs(second.path()).iter().map(|p| p.metadata().unwrap().len()).sum::<u64>();
+    node.refresh().await.unwrap();
+    assert!(bytes() <= 350_000, "{}", bytes());
+    // Everything can be read, and what was read last is here without the remote.
+    for (i, digest) in digests.iter().enumerate() {
+        assert_eq!(node.get(digest).unwrap(), text(i));
+        assert!(bytes() <= 450_000, "{}", bytes());
+    }
+    // Evicted packs are not fetched again because a channel moves, and a start knows them.
+    assert_eq!(node.refresh().await.unwrap(), 0);
+    let again = open_small();
+    assert_eq!(again.counts().0, 10);
+    std::fs::rename(at.path().join("t"), at.path().join("gone")).unwrap();
+    assert_eq!(again.get(&digests[9]).unwrap(), text(9));
+    assert!(matches!(again.get(&digests[0]), Err(StoreError::Missing { .. })));
+}
+
+fn value_of(value: &[u8]) -> Option<Digest> {
+    <[u8; 32]>::try_from(value).ok().map(Digest::from_bytes)
+}
+
+#[tokio::test]
+async fn a_tree_that_cannot_be_walked_ends_a_collection() {
+    const NAMING: Walk = Walk::naming(1, value_of);
+    let dir = tempfile::tempdir().unwrap();
+    let objects = open(dir.path(), None);
+    let mut batch = objects.batch();
+    let named = batch.put("named by a tree");
+    let edits: Vec<_> = (0..2_000_u32)
+        .map(|i| (format!("key {i:04}").into_bytes(), Some(named.as_bytes().to_vec())))
+        .collect();
+    let tree = Tree::empty().apply(&edits, &mut batch).unwrap();
+    objects.commit(batch).await.unwrap();
+    put(&objects, &["not needed"]).await;
+    // Walked once plainly and once with its values: neither hides what the other finds.
+    let collection = Arc::new(objects.begin_collection().await.unwrap());
+    assert!(matches!(objects.begin_collection().await, Err(StoreError::Busy)));
+    collection.keep_tree(&tree.root(), Walk::PLAIN).unwrap();
+    assert!(!collection.has_tree(&tree.root(), NAMING));
+    collection.keep_tree(&tree.root(), NAMING).unwrap();
+    let reads = objects.reads();
+    collection.keep_tree(&tree.root(), NAMING).unwrap();
+    assert_eq!(objects.reads(), reads, "a tree that was walked is not read again");
+    let doomed = collection.sweep_here().await.unwrap();
+    collection.delete(doomed).await.unwrap();
+    drop(collection);
+    assert!(objects.get(&named).is_ok());
+    assert!(objects.get(&Digest::of(b"not needed")).is_err());
+    // A value that cannot be read is no reason to take what it may name for dead.
+    let collection = Arc::new(objects.begin_collection().await.unwrap());
+    let nothing = Walk::naming(2, |_| None);
+    assert!(matches!(collection.keep_tree(&tree.root(), nothing), Err(StoreError::Corrupt { .. })));
+    assert!(!collection.has_tree(&tree.root(), nothing));
 }

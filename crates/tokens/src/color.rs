@@ -14,6 +14,8 @@ pub struct Color {
     pub components: [Option<f64>; 3],
     /// From 0 to 1.
     pub alpha: f64,
+    /// Red, green and blue that its author chose for programs that know only sRGB.
+    pub fallback: Option<[u8; 3]>,
 }
 
 /// The colour spaces of the format, which are those of CSS Color 4.
@@ -114,7 +116,8 @@ impl Color {
         let (space, ..) = SPACES.iter().find(|(_, _, tag)| *tag == parsed.cs)?;
         let [a, b, c, alpha] = parsed.components;
         let part = |index: usize, value: f32| (!parsed.flags.missing().contains(index)).then(|| widen(value));
-        Some(Self { space: *space, components: [part(0, a), part(1, b), part(2, c)], alpha: widen(alpha) })
+        let components = [part(0, a), part(1, b), part(2, c)];
+        Some(Self { space: *space, components, alpha: widen(alpha), fallback: None })
     }
 
     fn dynamic(&self) -> DynamicColor {
@@ -157,7 +160,7 @@ impl Color {
         }
         let (front, back) = (self.srgb(), backdrop.srgb());
         let mix = |i: usize| Some(front[i] * self.alpha + back[i] * (1.0 - self.alpha));
-        Self { space: Space::Srgb, components: [mix(0), mix(1), mix(2)], alpha: 1.0 }
+        Self { space: Space::Srgb, components: [mix(0), mix(1), mix(2)], alpha: 1.0, fallback: None }
     }
 
     /// `#rrggbb`, or `#rrggbbaa` when it is not opaque; clipped to sRGB.

@@ -51,11 +51,54 @@ pub(crate) fn family(out: &mut String, families: &[Box<str>]) {
         if at > 0 {
             out.push_str(", ");
         }
-        // A whole list in one text, as older sets have it, is CSS already.
-        if GENERIC.contains(&&**name) || name.contains([',', '"', '\'']) {
-            out.push_str(&name.replace([';', '{', '}', '\n', '<'], ""));
-        } else {
-            string(out, name);
+        // A whole list in one text, as older sets have it, is CSS already when each of its names can be read.
+        match css_list(name) {
+            _ if GENERIC.contains(&&**name) => out.push_str(name),
+            Some(names) => {
+                for (at, (name, quoted)) in names.into_iter().enumerate() {
+                    if at > 0 {
+                        out.push_str(", ");
+                    }
+                    let plain = name.split(' ').all(|word| {
+                        word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '-')
+                            && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+                    });
+                    if plain && !quoted { out.push_str(name) } else { string(out, name) }
+                }
+            }
+            None => string(out, name),
+        }
+    }
+}
+
+/// The names in a text that is a list of families, or one quoted family, and whether each was quoted. `None` for a text
+/// that is one name, such as `Bob's Hand`.
+fn css_list(text: &str) -> Option<Vec<(&str, bool)>> {
+    let mut names = Vec::new();
+    let mut rest = text;
+    let mut any_quoted = false;
+    loop {
+        rest = rest.trim_start();
+        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let (name, after) = match quote {
+            Some(quote) => {
+                let (name, after) = rest[1..].split_once(quote)?;
+                (name, after.trim_start())
+            }
+            None => {
+                let end = rest.find(',').unwrap_or(rest.len());
+                (rest[..end].trim(), &rest[end..])
+            }
+        };
+        if name.is_empty() || (quote.is_none() && name.contains(['"', '\''])) {
+            return None;
+        }
+        any_quoted |= quote.is_some();
+        names.push((name, quote.is_some()));
+        match after.strip_prefix(',') {
+            Some(more) => rest = more,
+            None if after.is_empty() => return (any_quoted || names.len() > 1).then_some(names),
+            None => return None,
         }
     }
 }
@@ -112,12 +155,12 @@ pub(crate) fn write(out: &mut String, value: &Value) {
         Value::CubicBezier(b) => bezier(out, b),
         Value::StrokeStyle(style) => out.push_str(stroke(style)),
         Value::Border(border) => {
-            let Border { color, width, style } = &**border;
+            let Border { color, width, style, .. } = &**border;
             dimension(out, width);
             let _ = write!(out, " {} ", stroke(style));
             color.write_css(out);
         }
-        Value::Transition(Transition { duration, delay, timing }) => {
+        Value::Transition(Transition { duration, delay, timing, .. }) => {
             let _ = write!(out, "{}ms ", Number(*duration));
             bezier(out, timing);
             let _ = write!(out, " {}ms", Number(*delay));
@@ -161,6 +204,10 @@ pub(crate) fn write(out: &mut String, value: &Value) {
         Value::Boolean(value) => out.push_str(if *value { "1" } else { "0" }),
     }
 }
+
+/// The names of all parts, in the order in which they are written.
+pub(crate) const PARTS: [&str; 5] =
+    ["font-family", "font-size", "font-weight", "line-height", "letter-spacing"];
 
 /// The parts of a composite value that CSS needs one by one: `font-size` and so on, each with its text.
 pub(crate) fn parts(value: &Value) -> Vec<(&'static str, String)> {

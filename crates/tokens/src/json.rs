@@ -91,6 +91,43 @@ impl Json {
         }
     }
 
+    /// Writes it as JSON.
+    pub(crate) fn write(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Self::Number(number) => out.push_str(&if number.is_finite() { *number } else { 0.0 }.to_string()),
+            Self::Text(text) => crate::outputs::quote(out, text),
+            Self::List(items) => {
+                out.push('[');
+                for (at, item) in items.iter().enumerate() {
+                    if at > 0 {
+                        out.push(',');
+                    }
+                    item.write(out);
+                }
+                out.push(']');
+            }
+            Self::Object(members) => {
+                out.push('{');
+                Self::write_members(members, out);
+                out.push('}');
+            }
+        }
+    }
+
+    /// Writes members without the braces around them.
+    pub(crate) fn write_members(members: &[(Word, Json)], out: &mut String) {
+        for (at, (name, value)) in members.iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            crate::outputs::quote(out, name);
+            out.push(':');
+            value.write(out);
+        }
+    }
+
     /// What kind of value it is, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

@@ -10,6 +10,7 @@ mod color;
 mod config;
 mod css_value;
 mod diff;
+mod follow;
 mod index;
 mod json;
 mod messages;
@@ -29,9 +30,9 @@ pub use config::{
     CONFIG, Config, Contrast, Divergence, Layers, Motion, Names, Near, Severity, Target, Tolerance,
 };
 pub use diff::{Change, Diff, diff};
-pub use outputs::{BuildOptions, OUTPUT_BYTES_MAX, Output, OutputFile, build, css_name};
+pub use outputs::{BuildOptions, OUTPUT_BYTES_MAX, Output, OutputFile, attribute, build, css_name};
 pub use package::{Note, Package, changelog, pack};
-pub use resolve::{Combination, EXPANDED_BYTES_MAX, HOPS_MAX, Resolved, Token, VARIANTS_MAX};
+pub use resolve::{Combination, EXPANDED_BYTES_MAX, HOPS_MAX, Resolved, Token, VALUES_MAX, VARIANTS_MAX};
 pub use resolver::{Fetch, READ_BYTES_MAX, SOURCES_MAX};
 pub use rules::{Checked, check};
 pub use source::{

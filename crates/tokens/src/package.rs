@@ -25,10 +25,39 @@ impl Package {
         format!("sha512-{}", base64::engine::general_purpose::STANDARD.encode(Sha512::digest(&self.tarball)))
     }
 
+    /// The SHA-1 that Yarn 1 checks, in hex.
+    pub fn shasum(&self) -> String {
+        use sha1::Digest;
+        sha1::Sha1::digest(&self.tarball).iter().map(|b| format!("{b:02x}")).collect()
+    }
+
     /// The file name of the tarball, such as `tokens-1.2.0.tgz`.
     pub fn file_name(&self) -> String {
         format!("{}-{}.tgz", self.name.rsplit('/').next().unwrap_or_default(), self.version)
     }
+}
+
+/// What a path of the package leads to. Programs take the first condition that they know, so that `default` comes last.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Exported {
+    File(&'static str),
+    Typed { types: &'static str, default: &'static str },
+}
+
+/// `package.json`, its members in the order in which people and programs look for them.
+fn package_json(fields: &[(&str, Json)], exports: &[(&str, Exported)]) -> serde_json::Result<String> {
+    let mut out = String::from("{\n");
+    for (name, value) in fields {
+        out.push_str(&format!("  {}: {},\n", json!(name), value));
+    }
+    out.push_str("  \"exports\": {\n");
+    for (at, (path, to)) in exports.iter().enumerate() {
+        let comma = if at + 1 < exports.len() { "," } else { "" };
+        out.push_str(&format!("    {}: {}{comma}\n", json!(path), serde_json::to_string(to)?));
+    }
+    out.push_str("  }\n}\n");
+    Ok(out)
 }
 
 /// Packs what was built. `changelog` is the text of `CHANGELOG.md`.
@@ -43,39 +72,33 @@ pub fn pack(
 ) -> std::io::Result<Package> {
     let name = if config.name.is_empty() { "design-tokens".to_owned() } else { config.name.clone() };
     let has = |path: &str| files.iter().any(|f| f.path == path);
-    let mut exports = Map::new();
-    let mut manifest = Map::new();
     let description = if config.description.is_empty() { "Design tokens." } else { &config.description };
-    for (key, value) in [
+    let mut fields = vec![
         ("name", json!(name)),
         ("version", json!(version.to_string())),
         ("description", json!(description)),
         ("type", json!("module")),
         ("sideEffects", json!(["*.css"])),
-    ] {
-        manifest.insert(key.to_owned(), value);
-    }
+    ];
+    let mut exports: Vec<(&str, Exported)> = Vec::new();
     if has("tokens.js") {
-        manifest.insert("main".into(), json!("./tokens.js"));
-        manifest.insert("types".into(), json!("./tokens.d.ts"));
-        exports.insert(
-            ".".into(),
-            json!({ "types": "./tokens.d.ts", "import": "./tokens.js", "default": "./tokens.js" }),
-        );
+        fields.extend([("main", json!("./tokens.js")), ("types", json!("./tokens.d.ts"))]);
+        exports.push((".", Exported::Typed { types: "./tokens.d.ts", default: "./tokens.js" }));
     }
     for (short, path) in [
-        ("./css", "tokens.css"),
-        ("./json", "tokens.json"),
-        ("./dtcg", "tokens.dtcg.json"),
-        ("./scss", "_tokens.scss"),
-        ("./tailwind", "tailwind.css"),
+        ("./css", "./tokens.css"),
+        ("./json", "./tokens.json"),
+        ("./dtcg", "./tokens.dtcg.json"),
+        ("./scss", "./_tokens.scss"),
+        ("./tailwind", "./tailwind.css"),
     ] {
-        if has(path) {
-            exports.insert(short.to_owned(), json!(format!("./{path}")));
+        if has(&path[2..]) {
+            exports.push((short, Exported::File(path)));
         }
     }
-    exports.insert("./*".into(), json!("./*"));
-    manifest.insert("exports".into(), Json::Object(exports));
+    exports.push(("./*", Exported::File("./*")));
+    let package_json = package_json(&fields, &exports)?;
+    let manifest: Map<String, Json> = serde_json::from_str(&package_json)?;
     let mut readme = format!("# {name}\n\n{description}\n\n");
     if has("tokens.css") {
         readme.push_str(&format!("    @import \"{name}/css\";\n\n"));
@@ -84,8 +107,6 @@ pub fn pack(
         readme.push_str(&format!("    import {{ tokens, vars, token }} from \"{name}\";\n\n"));
     }
     readme.push_str("Made from design tokens; changes are made there, not here.\n");
-    let mut package_json = serde_json::to_string_pretty(&Json::Object(manifest.clone()))?;
-    package_json.push('\n');
 
     // Sorted, owned by nobody, of the day npm itself puts into what it packs: nothing here depends on when or where.
     let mut all: Vec<(&str, &str)> = files.iter().map(|f| (f.path, f.text.as_str())).collect();

@@ -4,8 +4,9 @@ use ashlar_model::Finding;
 
 use crate::{
     Border, Color, Dimension, Shadow, Space, Stop, StrokeStyle, Transition, Type, Typography, Unit, Value,
+    follow::Work,
     json::Json,
-    resolve::{Combination, Work},
+    resolve::Combination,
     source::{Def, TokenSet},
 };
 
@@ -15,11 +16,20 @@ pub(crate) struct Wrong {
     pub(crate) part: String,
     pub(crate) message: String,
     pub(crate) help: String,
+    /// The combination in which it is wrong, in the digits of the modifiers that matter for it; `None` when it is wrong
+    /// whatever the contexts are.
+    pub(crate) context: Option<(Combination, u32)>,
 }
 
 impl Wrong {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, part: String::new(), message: message.into(), help: String::new() }
+        Self { code, part: String::new(), message: message.into(), help: String::new(), context: None }
+    }
+
+    /// Says in which combination of the modifiers in `mask` it is wrong; the message ends without a full stop then.
+    pub(crate) fn with(mut self, combination: Combination, mask: u32) -> Self {
+        self.context = Some((combination, mask));
+        self
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -53,9 +63,13 @@ impl Notes {
                     format!("{times} in the older style, such as {shown}."),
                     "write objects, such as { \"value\": 16, \"unit\": \"px\" }, or colours with `colorSpace` and `components`",
                 ),
+                "token-part" => (
+                    format!("{times} with a part that the format does not have, such as {shown}."),
+                    "it stays in tokens.json and tokens.dtcg.json; other outputs leave it out",
+                ),
                 "token-unit" => (
                     format!("{times} with a unit that the format does not have, such as {shown}."),
-                    "use px or rem",
+                    "use px or rem; CSS gets the unit as it is, and rules cannot judge a length that depends on the window or the font",
                 ),
                 "token-range" => (
                     format!("{times} outside the range of the colour space, such as {shown}."),
@@ -140,6 +154,7 @@ impl<'a> Reader<'_, 'a> {
                     color: self.part(json, "color", Self::color)?,
                     width: self.part(json, "width", Self::dimension)?,
                     style: self.part(json, "style", Self::stroke)?,
+                    rest: self.rest(json, &["color", "width", "style"])?,
                 }))
             }
             Type::Transition => {
@@ -149,6 +164,7 @@ impl<'a> Reader<'_, 'a> {
                     duration: self.part(json, "duration", Self::duration)?,
                     delay: self.optional(json, "delay", Self::duration)?.unwrap_or(0.0),
                     timing: self.part(json, "timingFunction", Self::bezier)?,
+                    rest: self.rest(json, &["duration", "delay", "timingFunction"])?,
                 })
             }
             Type::Shadow => Value::Shadow(self.shadows(json)?),
@@ -166,6 +182,10 @@ impl<'a> Reader<'_, 'a> {
                     weight: self.optional(json, "fontWeight", Self::weight)?.unwrap_or(400.0),
                     spacing: self.optional(json, "letterSpacing", Self::dimension)?,
                     line_height: self.optional(json, "lineHeight", |r, j| r.line_height(j, size))?,
+                    rest: self.rest(
+                        json,
+                        &["fontFamily", "fontSize", "fontWeight", "letterSpacing", "lineHeight"],
+                    )?,
                 }))
             }
             Type::Text => match self.literal(json)? {
@@ -219,6 +239,25 @@ impl<'a> Reader<'_, 'a> {
         read: impl FnOnce(&mut Self, &'a Json) -> Result<T, Wrong>,
     ) -> Result<Option<T>, Wrong> {
         json.get(name).map(|part| read(self, part).map_err(|w| w.inside(name))).transpose()
+    }
+
+    /// The members of a value that the format does not have, with references in them followed where they lead to a value.
+    fn rest(&mut self, json: &'a Json, known: &[&str]) -> Result<Option<Box<str>>, Wrong> {
+        let Json::Object(members) = json else { return Ok(None) };
+        let mut rest = String::new();
+        for (name, value) in members.iter().filter(|(name, _)| !known.contains(&&**name)) {
+            self.work.notes.add("token-part", self.def, || format!("`{name}`"));
+            let value = self.literal(value).unwrap_or(value);
+            let before = rest.len();
+            if before > 0 {
+                rest.push(',');
+            }
+            crate::outputs::quote(&mut rest, name);
+            rest.push(':');
+            value.write(&mut rest);
+            self.work.spend(rest.len() - before)?;
+        }
+        Ok((!rest.is_empty()).then(|| rest.into_boxed_str()))
     }
 
     fn old_style(&mut self, text: &str) {
@@ -283,9 +322,19 @@ impl<'a> Reader<'_, 'a> {
             .zip(space.ranges())
             .any(|(c, (low, high))| c.is_some_and(|c| c < low - 1e-6 || c > high + 1e-6))
         {
-            self.work.notes.add("token-range", self.def, || format!("{components:?} in {}", space.word()));
+            let shown = components.map(|c| c.map_or_else(|| "none".to_owned(), |c| c.to_string())).join(", ");
+            self.work.notes.add("token-range", self.def, || format!("`[{shown}]` in {}", space.word()));
         }
-        Ok(Color { space, components, alpha: alpha.unwrap_or(1.0) })
+        let fallback = match json.get("hex") {
+            Some(hex) => match self.literal(hex)?.text().and_then(sixteen) {
+                Some(hex) => Some(hex),
+                None => {
+                    return Err(wrong(hex, "a colour in hex", "\"#1a2b3c\"").inside("hex"));
+                }
+            },
+            None => None,
+        };
+        Ok(Color { space, components, alpha: alpha.unwrap_or(1.0), fallback })
     }
 
     fn measure(&mut self, json: &'a Json, what: &str, form: &str) -> Result<(f64, &'a str), Wrong> {
@@ -320,7 +369,7 @@ impl<'a> Reader<'_, 'a> {
             return Err(Wrong::new("token-unit", format!("`{unit}` is no unit of a dimension."))
                 .help("use px or rem"));
         };
-        if matches!(parsed, Unit::Em | Unit::Dp) {
+        if matches!(parsed, Unit::Em | Unit::Dp | Unit::Css(_)) {
             self.work.notes.add("token-unit", self.def, || format!("`{unit}`"));
         }
         Ok(Dimension { value, unit: parsed })
@@ -343,25 +392,17 @@ impl<'a> Reader<'_, 'a> {
         const FORM: &str = "\"Inter\" or [\"Inter\", \"sans-serif\"]";
         match self.literal(json)? {
             Json::Text(text) => {
-                self.work.spend(text.len())?;
+                self.work.spend(16 + text.len())?;
                 Ok(vec![text.as_ref().into()])
             }
-            Json::List(items) if !items.is_empty() => {
+            list @ Json::List(items) if !items.is_empty() => {
                 let mut families = Vec::new();
-                for item in items {
-                    match self.literal(item)? {
-                        Json::Text(text) => {
-                            self.work.spend(16 + text.len())?;
-                            families.push(text.as_ref().into());
-                        }
-                        Json::List(more) => {
-                            self.work
-                                .spend(more.iter().filter_map(Json::text).map(|t| 16 + t.len()).sum())?;
-                            families.extend(more.iter().filter_map(Json::text).map(Into::into))
-                        }
-                        other => return Err(wrong(other, "a font family", FORM)),
+                self.entered(json, list, |r| {
+                    for (at, item) in items.iter().enumerate() {
+                        families.append(&mut r.family(item).map_err(|w| w.inside(&at.to_string()))?);
                     }
-                }
+                    Ok(())
+                })?;
                 Ok(families)
             }
             other => Err(wrong(other, "a font family", FORM)),
@@ -477,6 +518,7 @@ impl<'a> Reader<'_, 'a> {
                         .optional(here, "spread", Self::dimension)?
                         .unwrap_or(Dimension { value: 0.0, unit: Unit::Px }),
                     inset: matches!(here.get("inset"), Some(Json::Bool(true))),
+                    rest: self.rest(here, &["color", "offsetX", "offsetY", "blur", "spread", "inset"])?,
                 }])
             }
             other => Err(wrong(other, "a shadow", FORM)),
@@ -499,6 +541,7 @@ impl<'a> Reader<'_, 'a> {
                         stops.push(Stop {
                             color: r.part(here, "color", Self::color).map_err(inside)?,
                             position: r.part(here, "position", Self::number).map_err(inside)?.clamp(0.0, 1.0),
+                            rest: r.rest(here, &["color", "position"]).map_err(inside)?,
                         });
                     }
                     other => return Err(inside(wrong(other, "a colour of a gradient", FORM))),
@@ -525,6 +568,17 @@ impl<'a> Reader<'_, 'a> {
         let done = read(self);
         self.work.close();
         done
+    }
+}
+
+/// `#1a2b3c` or `#abc` as bytes.
+fn sixteen(text: &str) -> Option<[u8; 3]> {
+    let digits = text.strip_prefix('#')?;
+    let digits: Vec<u8> = digits.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+    match digits[..] {
+        [r, g, b] | [r, g, b, _] => Some([r * 17, g * 17, b * 17]),
+        [a, b, c, d, e, f] | [a, b, c, d, e, f, _, _] => Some([a * 16 + b, c * 16 + d, e * 16 + f]),
+        _ => None,
     }
 }
 

@@ -1,30 +1,24 @@
-use std::collections::BTreeMap;
-
 use ashlar_model::{Finding, Level};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use crate::{
     Type, Value,
+    follow::Work,
     index::Index,
     json::Json,
-    messages::{circle, distance},
-    read::{Notes, Wrong, read},
     source::{Def, Deprecation, Link, Modifier, Ref, TokenSet, reference, references},
 };
 
 /// The most combinations of contexts that one token may depend on.
 pub const VARIANTS_MAX: u64 = 4_096;
+/// The most values that all tokens of a set have in all their combinations.
+pub const VALUES_MAX: u64 = 4_000_000;
 /// The most comparisons of one combination with another, over all tokens of a set: what building them takes.
 const PAIRS_MAX: u64 = 200_000_000;
 /// The most references that lead from one to the next.
 pub const HOPS_MAX: usize = 100;
-/// The most steps along references that one value may take.
-const STEPS_MAX: usize = 20_000;
 /// The most bytes, by estimate, that all values of a set take in all their combinations, with references followed.
 pub const EXPANDED_BYTES_MAX: usize = 256 << 20;
-/// The most references for which a name that is near is looked for, and the longest of them.
-const NEAR_MAX: usize = 50;
-const NEAR_CHARS_MAX: usize = 100;
 
 /// A combination of contexts: one number in which each modifier has a digit, 0 for its default context.
 pub type Combination = u64;
@@ -173,7 +167,12 @@ impl Resolved {
     }
 }
 
-fn restrict(modifiers: &[Modifier], strides: &[u64], combination: Combination, mask: u32) -> Combination {
+pub(crate) fn restrict(
+    modifiers: &[Modifier],
+    strides: &[u64],
+    combination: Combination,
+    mask: u32,
+) -> Combination {
     if combination == 0 || mask == 0 {
         return 0;
     }
@@ -187,7 +186,7 @@ fn restrict(modifiers: &[Modifier], strides: &[u64], combination: Combination, m
 }
 
 /// How many combinations the modifiers in `mask` have.
-fn variants(modifiers: &[Modifier], mask: u32) -> u64 {
+pub(crate) fn variants(modifiers: &[Modifier], mask: u32) -> u64 {
     let counts = modifiers.iter().enumerate().filter(|(at, _)| mask & (1 << at) != 0);
     counts.fold(1, |all, (_, m)| u64::saturating_mul(all, m.contexts.len() as u64))
 }
@@ -215,32 +214,31 @@ impl TokenSet {
         let literals = self.link();
         let uses: Vec<Vec<u32>> = self.tokens.iter().map(|t| self.uses(&t.defs)).collect();
         let masks = self.masks(&uses);
-        let mut work = Work {
-            set: &self,
-            strides: &strides,
-            masks: &masks,
-            memo: FxHashMap::default(),
-            same: vec![None; self.tokens.len()],
-            values: Vec::with_capacity(literals),
-            literals: vec![None; literals],
-            stack: Vec::new(),
-            findings: Vec::new(),
-            told: FxHashSet::default(),
-            notes: Notes::default(),
-            trail: Vec::new(),
-            open: Vec::new(),
-            steps: 0,
-            bytes_left: EXPANDED_BYTES_MAX,
-            near_left: NEAR_MAX,
-        };
+        let mut work = Work::new(&self, &strides, &masks, literals);
         let mut resolved =
             Resolved { name: self.name.clone(), modifiers: self.modifiers.clone(), ..Resolved::default() };
         let mut positions: Vec<Option<u32>> = vec![None; self.tokens.len()];
         let mut tokens = Vec::with_capacity(self.tokens.len());
+        // Tokens whose type depends on the contexts.
+        let mut retyped: Vec<(usize, Combination, Type, Type)> = Vec::new();
         // Tokens that the same modifiers change mostly stand together.
         let mut pairs_left = PAIRS_MAX;
+        let all: u64 = masks.iter().fold(0, |all, mask| all.saturating_add(variants(&self.modifiers, *mask)));
+        let too_many =
+            all > VALUES_MAX && masks.iter().all(|m| variants(&self.modifiers, *m) <= VARIANTS_MAX);
+        if too_many {
+            let message = format!(
+                "The {} tokens have {all} values in all combinations of contexts; {VALUES_MAX} are the most.",
+                self.tokens.len()
+            );
+            let place = self.files.first().map_or_else(|| self.name.clone(), |f| f.path.clone());
+            work.findings.push(
+                Finding::error("token-contexts", place, message)
+                    .help("let fewer modifiers change the same tokens, or split the set"),
+            );
+        }
         let (mut mask, mut own) = (0, combinations(&self.modifiers, &strides, 0));
-        for (at, defs) in self.tokens.iter().enumerate() {
+        for (at, defs) in self.tokens.iter().enumerate().filter(|_| !too_many) {
             let count = variants(&self.modifiers, masks[at]);
             if count > VARIANTS_MAX {
                 let place = self.place_of(&defs.defs[0], &defs.name, "");
@@ -276,7 +274,10 @@ impl TokenSet {
             for &combination in &own {
                 if let Some((value, found)) = work.token(at as u32, combination) {
                     variants.push((combination, value));
-                    ty.get_or_insert(found);
+                    let first = *ty.get_or_insert(found);
+                    if first != found && retyped.last().is_none_or(|(last, ..)| *last != at) {
+                        retyped.push((at, combination, first, found));
+                    }
                 }
             }
             let Some(ty) = ty else { continue };
@@ -301,6 +302,24 @@ impl TokenSet {
                 uses: Vec::new(),
                 place: (shown.layer, shown.origin.clone()),
             });
+        }
+        work.name_contexts();
+        let changed: FxHashSet<usize> = retyped.iter().map(|(at, ..)| *at).collect();
+        // Told where it starts: at a token that refers to no other one whose type changes.
+        let starts = |at: &usize| !uses[*at].iter().any(|used| changed.contains(&(*used as usize)));
+        for (at, combination, from, to) in
+            retyped.iter().filter(|(at, ..)| starts(at)).take(crate::source::FINDINGS_MAX)
+        {
+            let token = &self.tokens[*at];
+            let shown = work.shown(*combination, masks[*at]);
+            let message = format!("`{}` is a {from}, and a {to} with {shown}.", token.name);
+            if let Some(def) = work.active(*at as u32, *combination) {
+                let place = self.place_of(def, &token.name, "");
+                work.findings.push(
+                    Finding::error("token-alias-type", place, message)
+                        .help("give it a value of the same type in every context"),
+                );
+            }
         }
         let Work { values, mut findings, notes, .. } = work;
         for (at, position) in positions.iter().enumerate().filter_map(|(at, p)| Some((at, (*p)?))) {
@@ -395,298 +414,6 @@ impl TokenSet {
             }
         }
         masks
-    }
-}
-
-/// About what one value takes.
-const VALUE_BYTES: usize = 64;
-
-type Outcome = Option<(u32, Type)>;
-
-pub(crate) struct Work<'a> {
-    set: &'a TokenSet,
-    strides: &'a [u64],
-    masks: &'a [u32],
-    memo: FxHashMap<(u32, Combination), Outcome>,
-    /// The same for tokens that no modifier changes.
-    same: Vec<Option<Outcome>>,
-    values: Vec<Value>,
-    /// Values without references, by [`Link::Literal`]: the same in every combination.
-    literals: Vec<Option<Outcome>>,
-    stack: Vec<(u32, Combination)>,
-    findings: Vec<Finding>,
-    told: FxHashSet<(Box<str>, String)>,
-    pub(crate) notes: Notes,
-    /// The tokens whose values are being followed, for messages.
-    trail: Vec<u32>,
-    /// The lists that are being read, with the token that each stands in.
-    open: Vec<(*const Json, String)>,
-    /// Steps along references that the present value has taken.
-    steps: usize,
-    bytes_left: usize,
-    near_left: usize,
-}
-
-impl<'a> Work<'a> {
-    /// Takes what a part of a value needs.
-    pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), Wrong> {
-        match self.bytes_left.checked_sub(bytes) {
-            Some(left) => {
-                self.bytes_left = left;
-                Ok(())
-            }
-            None => {
-                self.bytes_left = 0;
-                Err(Wrong::new(
-                    "token-expansion",
-                    format!("The values of this set take more than {EXPANDED_BYTES_MAX} bytes when all references are followed."),
-                )
-                .help("refer to composite values less often, or split the set"))
-            }
-        }
-    }
-
-    /// Enters a list that may refer to other lists.
-    pub(crate) fn open(&mut self, list: &Json, from: &Json) -> Result<(), Wrong> {
-        let name = reference(from).map_or_else(String::new, |r| r.token.into_owned());
-        let known = self.open.iter().position(|(known, _)| std::ptr::eq(*known, list));
-        if known.is_none() && self.open.len() < HOPS_MAX {
-            self.open.push((list, name));
-            return Ok(());
-        }
-        let names = self.open[known.unwrap_or(0)..].iter().map(|(_, name)| name.as_str());
-        let names: Vec<&str> = names.chain([name.as_str()]).filter(|n| !n.is_empty()).collect();
-        Err(circle(&names))
-    }
-
-    pub(crate) fn close(&mut self) {
-        self.open.pop();
-    }
-
-    fn active(&self, token: u32, combination: Combination) -> Option<&'a Def> {
-        let applies = |def: &&Def| {
-            def.when.iter().all(|(m, c)| {
-                let count = self.set.modifiers[*m as usize].contexts.len() as u64;
-                (combination / self.strides[*m as usize]) % count == u64::from(*c)
-            })
-        };
-        self.set.tokens[token as usize].defs.iter().rev().find(applies)
-    }
-
-    fn tell(&mut self, name: &str, def: &Def, wrong: Wrong) {
-        // A value that is wrong is wrong in every context.
-        if self.findings.len() < crate::source::FINDINGS_MAX
-            && self.told.insert((name.into(), wrong.message.clone()))
-        {
-            let part = format!("/$value{}", wrong.part);
-            let place = self.set.place_of(def, name, &part);
-            self.findings.push(Finding::error(wrong.code, place, wrong.message).help(wrong.help));
-        }
-    }
-
-    fn token(&mut self, token: u32, combination: Combination) -> Outcome {
-        let combination =
-            restrict(&self.set.modifiers, self.strides, combination, self.masks[token as usize]);
-        let mask = self.masks[token as usize];
-        let known = match mask {
-            0 => self.same[token as usize],
-            _ => self.memo.get(&(token, combination)).copied(),
-        };
-        if let Some(known) = known {
-            return known;
-        }
-        let def = self.active(token, combination)?;
-        if let Link::Literal(at) = def.link
-            && let Some(known) = self.literals[at as usize]
-        {
-            return known;
-        }
-        let name = &self.set.tokens[token as usize].name;
-        if let Some(from) = self.stack.iter().position(|s| *s == (token, combination)) {
-            let mut path: Vec<&str> =
-                self.stack[from..].iter().map(|(t, _)| &*self.set.tokens[*t as usize].name).collect();
-            // Told once, at the token that comes first in the files.
-            let (first, at) = self.stack[from..].iter().copied().min().unwrap_or((token, combination));
-            path.push(name);
-            let message = format!("The references run in a circle: {}.", path.join(" → "));
-            let members: BTreeMap<&str, ()> = path.iter().map(|p| (*p, ())).collect();
-            let key = members.keys().copied().collect::<Vec<_>>().join(" ");
-            if self.told.insert((key.into(), "circle".to_owned())) {
-                // The definition that counts in these contexts: the others need not be part of the circle.
-                if let Some(def) = self.active(first, at) {
-                    let place = self.set.place_of(def, &self.set.tokens[first as usize].name, "/$value");
-                    self.findings.push(
-                        Finding::error("token-cycle", place, message)
-                            .help("give one of them a value of its own"),
-                    );
-                }
-            }
-            return None;
-        }
-        if self.stack.len() > HOPS_MAX {
-            self.tell(
-                name,
-                def,
-                Wrong::new(
-                    "token-alias",
-                    format!("More than {HOPS_MAX} references lead from one to the next."),
-                )
-                .help("shorten the chain"),
-            );
-            return None;
-        }
-        self.stack.push((token, combination));
-        let outcome = self.value_of(name, def, combination);
-        self.stack.pop();
-        match def.link {
-            Link::Literal(at) => self.literals[at as usize] = Some(outcome),
-            _ if mask == 0 => self.same[token as usize] = Some(outcome),
-            _ => {
-                self.memo.insert((token, combination), outcome);
-            }
-        }
-        outcome
-    }
-
-    fn value_of(&mut self, name: &str, def: &'a Def, combination: Combination) -> Outcome {
-        if let Link::Alias(target) = def.link {
-            let (value, ty) = self.token(target, combination)?;
-            let target = &self.set.tokens[target as usize].name;
-            let Some(own) = def.ty.filter(|own| *own != ty) else { return Some((value, ty)) };
-            if own.is_standard() && ty.is_standard() {
-                let wrong = Wrong::new(
-                    "token-alias-type",
-                    format!("`{name}` is a {own} and refers to `{target}`, which is a {ty}."),
-                )
-                .help("refer to a token of the same type, or change `$type`");
-                self.tell(name, def, wrong);
-                return None;
-            }
-            // What is not of the format is read as what it stands for.
-        } else if let Link::Other = def.link
-            && let Some(Ref { token: target, part }) = reference(&def.value)
-            && part.is_empty()
-        {
-            let wrong = self.dangling(&target);
-            self.tell(name, def, wrong);
-            return None;
-        }
-        let Some(ty) = def.ty else {
-            let wrong = Wrong::new(
-                "token-type",
-                format!("`{name}` has no type: neither it nor a group it lies in says `$type`."),
-            )
-            .help(format!("add a `$type`: {}", Type::ALL.map(|(_, w)| w).join(", ")));
-            self.tell(name, def, wrong);
-            return None;
-        };
-        self.steps = 0;
-        let open = std::mem::replace(&mut self.open, vec![(&def.value, name.to_owned())]);
-        let value = self.spend(VALUE_BYTES).and_then(|()| read(self, def, ty, &def.value, combination));
-        self.open = open;
-        match value {
-            Ok(value) => {
-                self.values.push(value);
-                Some((self.values.len() as u32 - 1, ty))
-            }
-            Err(wrong) => {
-                self.tell(name, def, wrong);
-                None
-            }
-        }
-    }
-
-    fn dangling(&mut self, target: &str) -> Wrong {
-        let is_group = self.near_left > 0
-            && self
-                .set
-                .tokens
-                .iter()
-                .any(|t| t.name.strip_prefix(target).is_some_and(|r| r.starts_with('.')));
-        if is_group {
-            return Wrong::new("token-alias", format!("`{{{target}}}` is a group, not a token."))
-                .help(format!("refer to a token in it, such as `{{{target}.$root}}` if it has one"));
-        }
-        let looked = self.near_left > 0 && target.len() <= NEAR_CHARS_MAX;
-        self.near_left -= usize::from(looked);
-        let nearest = self
-            .set
-            .tokens
-            .iter()
-            .filter(|t| looked && t.name.len() <= 2 * NEAR_CHARS_MAX)
-            .map(|t| (distance(&t.name, target), &t.name))
-            .filter(|(d, _)| *d <= 3 && d * 2 < target.len())
-            .min();
-        let wrong = Wrong::new("token-alias", format!("`{{{target}}}` leads to no token."));
-        match nearest {
-            Some((_, name)) => wrong.help(format!("perhaps `{{{name}}}` is meant")),
-            None => wrong.help("correct the reference, or define the token"),
-        }
-    }
-
-    /// Follows references until there is a literal. Parts inside it can still be references.
-    pub(crate) fn literal(&mut self, json: &'a Json, combination: Combination) -> Result<&'a Json, Wrong> {
-        let start = self.trail.len();
-        let found = self.follow(json, combination);
-        self.trail.truncate(start);
-        found
-    }
-
-    fn follow(&mut self, json: &'a Json, combination: Combination) -> Result<&'a Json, Wrong> {
-        let mut here = json;
-        loop {
-            let Some(Ref { token, part }) = reference(here) else {
-                if let Json::Object(members) = here
-                    && let Some((_, to)) = members.iter().find(|(n, _)| &**n == "$ref")
-                {
-                    let shown = to.text().unwrap_or("$ref");
-                    return Err(Wrong::new(
-                        "token-alias",
-                        format!("`{shown}` is not a reference inside the tokens."),
-                    )
-                    .help("write \"#/path/to/token/$value\""));
-                }
-                return Ok(here);
-            };
-            let Some(at) = self.set.position(&token) else { return Err(self.dangling(&token)) };
-            self.steps += 1;
-            if self.steps > STEPS_MAX {
-                return Err(Wrong::new(
-                    "token-expansion",
-                    format!("One value takes more than {STEPS_MAX} references to be read."),
-                )
-                .help("refer to composite values less often"));
-            }
-            if self.trail.len() >= HOPS_MAX {
-                let from = self.trail.iter().rposition(|t| *t == at).unwrap_or(0);
-                let names: Vec<&str> = self.trail[from..]
-                    .iter()
-                    .chain([&at])
-                    .map(|t| &*self.set.tokens[*t as usize].name)
-                    .collect();
-                return Err(circle(&names));
-            }
-            self.trail.push(at);
-            let Some(target) = self.active(at, combination) else {
-                return Err(Wrong::new(
-                    "token-alias",
-                    format!("`{{{token}}}` is not defined in every context that needs it."),
-                )
-                .help("give it a value outside of modifiers"));
-            };
-            let mut value = &target.value;
-            for step in &part {
-                value = self.literal(value, combination)?;
-                value = value.at(std::iter::once(step.as_str())).ok_or_else(|| {
-                    Wrong::new(
-                        "token-alias",
-                        format!("The value of `{token}` has no part `{}`.", part.join("/")),
-                    )
-                    .help("correct the JSON pointer")
-                })?;
-            }
-            here = value;
-        }
     }
 }
 

@@ -12,6 +12,9 @@ pub const SOURCES_MAX: usize = 4_096;
 /// The most bytes of token files that are read for one set; a file counts each time it is named.
 pub const READ_BYTES_MAX: usize = 256 << 20;
 
+/// The longest name of a modifier or a context, in bytes: it stands in the outputs once for each combination.
+const CONTEXT_BYTES_MAX: usize = 100;
+
 /// Gives the text of a file by its path relative to the resolver document (or the directory); `Err` says why not.
 pub type Fetch<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
@@ -104,7 +107,7 @@ impl Reading {
                 let place = format!("{path}:{}:{}", e.line(), e.column());
                 self.findings.push(
                     Finding::error("token-json", place, format!("The file cannot be read as JSON: {what}."))
-                        .help("mend the JSON at this place"),
+                        .help("fix the JSON at this place"),
                 );
                 None
             }
@@ -229,6 +232,16 @@ impl Reading {
                 format!("A set has at most {MODIFIERS_MAX} modifiers of 1 to {MODIFIERS_MAX} contexts."),
                 "split the set",
             );
+        }
+        if let Some(long) =
+            contexts.iter().map(|(c, _)| &**c).chain([name]).find(|n| n.len() > CONTEXT_BYTES_MAX)
+        {
+            let message = format!(
+                "`{}…` has {} bytes; the name of a modifier or a context may have {CONTEXT_BYTES_MAX}.",
+                long.chars().take(24).collect::<String>(),
+                long.len()
+            );
+            return self.error(base, message, "give it a shorter name");
         }
         if self.modifiers.iter().any(|m| m.name == name) {
             return self.error(

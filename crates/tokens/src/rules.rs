@@ -38,6 +38,7 @@ pub fn check(
     checker.motion();
     checker.unused(used);
     checker.deprecated();
+    checker.media();
     let out = &mut checker.out;
     out.metrics.insert("tokens".into(), resolved.tokens.len() as f64);
     let combinations: f64 = resolved.modifiers.iter().map(|m| m.contexts.len() as f64).product();
@@ -485,6 +486,23 @@ impl<'a> Checker<'a> {
                 _ => Finding::warning("token-unused", place, message),
             };
             self.out.findings.push(finding.help("refer to it from a semantic token, or remove it"));
+        }
+    }
+
+    /// A media query for a context that does not exist would choose nothing, without a word.
+    fn media(&mut self) {
+        for key in self.config.media.iter().flatten().map(|(key, _)| key) {
+            let known = key.split_once('=').and_then(|(m, c)| self.resolved.combination([(m, c)]));
+            if known.is_none() {
+                let contexts = self.resolved.modifiers.iter();
+                let contexts =
+                    contexts.flat_map(|m| m.contexts.iter().map(move |c| format!("{}={c}", m.name)));
+                let help = match contexts.min_by_key(|c| crate::messages::distance(c, key)) {
+                    Some(near) => format!("write modifier=context, such as \"{near}\""),
+                    None => "remove it: this set has no modifiers".to_owned(),
+                };
+                self.rule("[media]", format!("`{key}` is no context of this set."), &help);
+            }
         }
     }
 

@@ -1,7 +1,13 @@
+use std::collections::BTreeMap;
+
 use ashlar_model::{Finding, line_of};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::{Type, index::Index, json::Json};
+use crate::{
+    Type,
+    index::Index,
+    json::{Json, Word},
+};
 
 /// The largest token file, in bytes.
 pub const FILE_BYTES_MAX: usize = 32 << 20;
@@ -75,7 +81,12 @@ pub(crate) struct Def {
     pub(crate) description: Option<Box<str>>,
     pub(crate) deprecated: Option<Box<Deprecation>>,
     pub(crate) link: Link,
+    /// `$extensions`, and members that the format does not have.
+    pub(crate) extras: Extras,
 }
+
+/// Members that nothing here reads, and that some outputs keep.
+pub(crate) type Extras = Option<Box<[(Word, Json)]>>;
 
 /// What the value of a definition refers to. Settled once all names are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -159,6 +170,9 @@ pub struct TokenSet {
     /// File and base pointer of each layer.
     pub(crate) layers: Vec<(u32, String)>,
     groups: FxHashMap<Box<str>, Type>,
+    /// `$description` and `$extensions` of groups, the last ones that apply by default.
+    group_extras: FxHashMap<Box<str>, BTreeMap<Word, Json>>,
+    has_extras: bool,
     extends: Vec<Extends>,
     /// How many definitions there are, and whether it was told that there are too many.
     definitions: usize,
@@ -179,6 +193,19 @@ impl TokenSet {
 
     pub(crate) fn position(&self, name: &str) -> Option<u32> {
         self.by_name.get(name, |at| &self.tokens[at as usize].name)
+    }
+
+    /// What stands beside the value of a token by default, and nothing here reads.
+    pub(crate) fn extras(&self, token: &str) -> &[(Word, Json)] {
+        let at = if self.has_extras { self.position(token) } else { None };
+        let defs = at.map_or(&[][..], |at| &self.tokens[at as usize].defs);
+        let default = defs.iter().rev().find(|d| d.when.iter().all(|(_, context)| *context == 0));
+        default.and_then(|d| d.extras.as_deref()).unwrap_or_default()
+    }
+
+    /// The same for a group, by its path.
+    pub(crate) fn group_extras(&self, group: &str) -> impl Iterator<Item = (&Word, &Json)> {
+        self.group_extras.get(group).into_iter().flatten()
     }
 
     pub(crate) fn collect(
@@ -299,9 +326,14 @@ impl TokenSet {
         if let Some(ty) = here.ty.filter(|_| !group.path.is_empty()) {
             self.groups.insert(group.path.as_str().into(), ty);
         }
+        let by_default = when.iter().all(|(_, context)| *context == 0);
         for (name, value) in members {
             let is_root = &*name == "$root";
             if name.starts_with('$') && !is_root {
+                if by_default && matches!(&*name, "$description" | "$extensions") {
+                    self.group_extras.entry(group.path.as_str().into()).or_default().insert(name, value);
+                    continue;
+                }
                 if !matches!(
                     &*name,
                     "$type"
@@ -406,9 +438,11 @@ impl TokenSet {
             description: None,
             deprecated: group.deprecated.clone(),
             link: Link::default(),
+            extras: None,
         };
-        let (mut valued, mut referred, mut mixed) = (false, false, None);
+        let (mut valued, mut referred) = (false, false);
         let mut own = None;
+        let (mut extras, mut inner) = (Vec::new(), Vec::new());
         let extension = members
             .iter()
             .find(|(n, _)| &**n == "$extensions")
@@ -434,19 +468,23 @@ impl TokenSet {
                 }
                 "$description" => def.description = value.text().map(Into::into),
                 "$deprecated" => def.deprecated = deprecation(&value, extension.as_ref()),
-                "$extensions" => {}
-                other if other.starts_with('$') => self.tell(|set| {
-                    Finding::warning(
-                        "token-property",
-                        set.place(layer, &name, &format!("/{other}")),
-                        format!("The format has no property `{other}` for a token; it is left out."),
-                    )
-                    .help("put what is yours under `$extensions`")
-                }),
-                other => mixed = Some(other.to_owned()),
+                "$extensions" => extras.push((member, value)),
+                other if other.starts_with('$') || !matches!(value, Json::Object(_)) => {
+                    self.tell(|set| {
+                        let part = other.replace('~', "~0").replace('/', "~1");
+                        Finding::warning(
+                            "token-property",
+                            set.place(layer, &name, &format!("/{part}")),
+                            format!("The format has no property `{other}` for a token; it changes nothing."),
+                        )
+                        .help("put what is yours under `$extensions`; tokens.json and tokens.dtcg.json keep it either way")
+                    });
+                    extras.push((member, value));
+                }
+                _ => inner.push((member, value)),
             }
         }
-        if let Some(member) = mixed {
+        if let Some((member, _)) = inner.first() {
             self.tell(|set| {
                 Finding::error(
                     "token-form",
@@ -457,7 +495,18 @@ impl TokenSet {
                 )
                 .help("move the value to `$root`, or the others to a group of their own")
             });
-            return;
+            // Both are read on, so that what refers to them is not wrong as well.
+            let within = Group {
+                path: name.clone(),
+                depth: group.depth + 1,
+                ty: own.or(group.ty),
+                deprecated: group.deprecated.clone(),
+            };
+            self.group(layer, when, Json::Object(inner), &within);
+        }
+        if !extras.is_empty() {
+            self.has_extras = true;
+            def.extras = Some(extras.into_boxed_slice());
         }
         if valued && referred {
             self.tell(|set| {

@@ -88,7 +88,53 @@ pub enum Unit {
     Em,
     /// Density-independent pixels; not of the format.
     Dp,
+    /// Any other unit that CSS has for lengths, such as `vw`; not of the format.
+    Css(&'static str),
 }
+
+/// Units of CSS that the format does not have, with their length in CSS pixels where nothing else decides it.
+const UNITS: [(&str, Option<f64>); 40] = [
+    ("%", None),
+    ("vw", None),
+    ("vh", None),
+    ("vi", None),
+    ("vb", None),
+    ("vmin", None),
+    ("vmax", None),
+    ("svw", None),
+    ("svh", None),
+    ("svi", None),
+    ("svb", None),
+    ("svmin", None),
+    ("svmax", None),
+    ("lvw", None),
+    ("lvh", None),
+    ("lvi", None),
+    ("lvb", None),
+    ("lvmin", None),
+    ("lvmax", None),
+    ("dvw", None),
+    ("dvh", None),
+    ("dvi", None),
+    ("dvb", None),
+    ("dvmin", None),
+    ("dvmax", None),
+    ("cqw", None),
+    ("cqh", None),
+    ("cqmin", None),
+    ("cqmax", None),
+    ("ch", None),
+    ("ex", None),
+    ("cap", None),
+    ("lh", None),
+    ("rlh", None),
+    ("pt", Some(4.0 / 3.0)),
+    ("pc", Some(16.0)),
+    ("in", Some(96.0)),
+    ("cm", Some(96.0 / 2.54)),
+    ("mm", Some(9.6 / 2.54)),
+    ("q", Some(2.4 / 2.54)),
+];
 
 impl Unit {
     pub(crate) fn parse(word: &str) -> Option<Self> {
@@ -97,7 +143,7 @@ impl Unit {
             "rem" => Self::Rem,
             "em" => Self::Em,
             "dp" => Self::Dp,
-            _ => return None,
+            _ => Self::Css(UNITS.iter().find(|(unit, _)| unit.eq_ignore_ascii_case(word))?.0),
         })
     }
 
@@ -107,6 +153,7 @@ impl Unit {
             Self::Px | Self::Dp => "px",
             Self::Rem => "rem",
             Self::Em => "em",
+            Self::Css(unit) => unit,
         }
     }
 
@@ -129,12 +176,16 @@ pub struct Dimension {
 }
 
 impl Dimension {
-    /// In CSS pixels, with a root font size of 16; `None` for what depends on the font.
+    /// In CSS pixels, with a root font size of 16; `None` for what depends on the font or the window.
     pub fn px(self) -> Option<f64> {
         match self.unit {
             Unit::Px | Unit::Dp => Some(self.value),
             Unit::Rem => Some(self.value * 16.0),
             Unit::Em => None,
+            Unit::Css(unit) => {
+                let px = UNITS.iter().find(|(u, _)| *u == unit)?.1?;
+                Some(self.value * px)
+            }
         }
     }
 }
@@ -157,6 +208,8 @@ pub struct Border {
     pub width: Dimension,
     /// Its style.
     pub style: StrokeStyle,
+    /// Parts that the format does not have, as members of a JSON object; kept where an output can hold them.
+    pub rest: Option<Box<str>>,
 }
 
 /// A transition.
@@ -168,6 +221,8 @@ pub struct Transition {
     pub delay: f64,
     /// The timing function.
     pub timing: [f64; 4],
+    /// Parts that the format does not have, as members of a JSON object; kept where an output can hold them.
+    pub rest: Option<Box<str>>,
 }
 
 /// One shadow.
@@ -185,6 +240,8 @@ pub struct Shadow {
     pub spread: Dimension,
     /// Whether it falls inwards.
     pub inset: bool,
+    /// Parts that the format does not have, as members of a JSON object; kept where an output can hold them.
+    pub rest: Option<Box<str>>,
 }
 
 /// One colour of a gradient.
@@ -194,6 +251,8 @@ pub struct Stop {
     pub color: Color,
     /// Where, from 0 to 1.
     pub position: f64,
+    /// Parts that the format does not have, as members of a JSON object; kept where an output can hold them.
+    pub rest: Option<Box<str>>,
 }
 
 /// Everything that sets type.
@@ -209,6 +268,8 @@ pub struct Typography {
     pub spacing: Option<Dimension>,
     /// Times the font size.
     pub line_height: Option<f64>,
+    /// Parts that the format does not have, as members of a JSON object; kept where an output can hold them.
+    pub rest: Option<Box<str>>,
 }
 
 /// A value without any reference left in it.

@@ -204,3 +204,115 @@ fn a_file_that_is_too_large_is_refused() {
     let (_, _, findings) = read(&text);
     assert_eq!(findings[0].code, "token-too-large");
 }
+
+/// A document with a base and a dark theme, each as JSON.
+fn themed(base: &str, dark: &str) -> (Resolved, TokenSet, Vec<Finding>) {
+    let document = format!(
+        r##"{{ "version": "2025.10", "sets": {{ "base": {{ "sources": [{base}] }} }},
+        "modifiers": {{ "theme": {{ "contexts": {{ "light": [], "dark": [{dark}], "dusk": [] }} }} }},
+        "resolutionOrder": [{{ "$ref": "#/sets/base" }}, {{ "$ref": "#/modifiers/theme" }}] }}"##
+    );
+    resolver(&document, &[])
+}
+
+#[test]
+fn what_is_wrong_in_one_context_alone_is_an_error_that_names_it() {
+    let mut all = String::new();
+    for (base, dark) in [
+        // An alias to what only the dark theme has, and a part of a value.
+        (
+            r##"{ "a": { "$type": "color", "$value": "{night}" } }"##,
+            r##"{ "night": { "$type": "color", "$value": "#000" } }"##,
+        ),
+        (
+            r##"{ "a": { "$type": "border", "$value": { "color": "{night}", "width": "1px", "style": "solid" } } }"##,
+            r##"{ "night": { "$type": "color", "$value": "#000" } }"##,
+        ),
+        // One that leads nowhere in the dark theme.
+        (
+            r##"{ "a": { "$type": "color", "$value": "#fff" } }"##,
+            r##"{ "a": { "$type": "color", "$value": "{none}" } }"##,
+        ),
+        // Another type in the dark theme, said and followed.
+        (
+            r##"{ "a": { "$type": "color", "$value": "#fff" }, "b": { "$value": "{a}" } }"##,
+            r##"{ "a": { "$type": "number", "$value": 1 } }"##,
+        ),
+        (
+            r##"{ "a": { "$type": "color", "$value": "#fff" }, "n": { "$type": "number", "$value": 1 }, "b": { "$type": "color", "$value": "{a}" } }"##,
+            r##"{ "b": { "$type": "color", "$value": "{n}" } }"##,
+        ),
+    ] {
+        let (_, _, findings) = themed(base, dark);
+        let errors: Vec<Finding> =
+            findings.into_iter().filter(|f| f.level == ashlar_model::Level::Error).collect();
+        assert_eq!(errors.len(), 1, "{}", shown(&errors));
+        let _ = writeln!(all, "{}", shown(&errors));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn what_other_tools_write_is_read_and_kept() {
+    let (resolved, set, findings) = read(
+        r##"{ "$extensions": { "org.example": { "mode": 1 } },
+        "hero": { "$type": "dimension", "$value": { "value": 60, "unit": "vw" }, "$extensions": { "org.example": ["x", null] } },
+        "line": { "$type": "dimension", "$value": "12pt" },
+        "shade": { "$description": "Greys.", "ink": { "$type": "color", "$value": "#123456", "alpha": 0.5 },
+          "faint": { "$type": "color", "$value": { "colorSpace": "oklch", "components": [0.5, 0.4, 150], "hex": "#0A7" } } },
+        "body": { "$type": "typography", "$value": { "fontFamily": "Inter", "fontSize": "16px", "textCase": "upper", "tracking": "{line}" } } }"##,
+    );
+    insta::assert_snapshot!(shown(&findings));
+    let (files, clashes) = build(&resolved, &set, &[Output::Json, Output::Css], &BuildOptions::default());
+    assert_eq!(shown(&clashes), "");
+    let file = |name: &str| &files.iter().find(|f| f.path == name).unwrap().text;
+    for kept in [
+        r##""$extensions": {"org.example":{"mode":1}}"##,
+        r##""$extensions":{"org.example":["x",null]}"##,
+        r##""alpha":0.5}"##,
+        r##""hex":"#00aa77""##,
+        r##""textCase":"upper","tracking":"12pt""##,
+        r##""$description": "Greys.""##,
+    ] {
+        assert!(file("tokens.dtcg.json").contains(kept), "{kept}\n{}", file("tokens.dtcg.json"));
+    }
+    assert!(file("tokens.json").contains(r##""extensions":{"org.example":["x",null]}"##));
+    assert!(file("tokens.css").contains("--hero: 60vw;"));
+    let (again, _, _) = read(file("tokens.dtcg.json"));
+    assert_eq!(css(&again, "hero"), "60vw");
+}
+
+#[test]
+fn one_cause_is_one_finding() {
+    // What depends on a token that is wrong is not told again, whether it refers to all of it or to a part.
+    let users: String = (0..28)
+        .map(|n| match n % 2 {
+            0 => format!(r##""u{n}": {{ "$type": "color", "$value": "{{ink}}" }}, "##),
+            _ => format!(r##""u{n}": {{ "$type": "border", "$value": {{ "color": "{{ink}}", "width": "1px", "style": "solid" }} }}, "##),
+        })
+        .collect();
+    for wrong in [
+        r##""ink": { "$type": "color", "$value": "{inc}" }"##,
+        r##""ink": { "$type": "color", "$value": "blueish" }"##,
+        r##""ink": { "$type": "color", "$value": "#000", "soft": { "$value": "#111" } }, "v": { "$type": "color", "$value": "{ink.soft}" }"##,
+    ] {
+        let (_, _, findings) = read(&format!("{{ {users} {wrong} }}"));
+        let errors: Vec<Finding> =
+            findings.into_iter().filter(|f| f.level == ashlar_model::Level::Error).collect();
+        assert_eq!(errors.len(), 1, "{}", shown(&errors));
+    }
+}
+
+#[test]
+fn names_and_texts_that_mean_something_to_a_language_are_escaped() {
+    let (resolved, set, findings) = read(
+        r##"{ "default": { "$type": "number", "$value": 1 }, "in": { "$type": "number", "$value": 2 }, "typealias": { "$type": "number", "$value": 3 },
+        "font": { "$type": "fontFamily", "hand": { "$value": "Bob's \"Hand\"" }, "list": { "$value": "'Open Sans', Arial, sans-serif" },
+          "odd": { "$value": ["A$B", "C\\(x)", "D\u0007"] } } }"##,
+    );
+    assert_eq!(shown(&findings), "");
+    let outputs = [Output::Css, Output::Swift, Output::Kotlin];
+    let (files, _) = build(&resolved, &set, &outputs, &BuildOptions::default());
+    let text: Vec<String> = files.iter().map(|f| format!("==== {}\n{}", f.path, f.text)).collect();
+    insta::assert_snapshot!(text.join("\n"));
+}

@@ -40,6 +40,11 @@ fn circles_through_composite_values_are_findings_with_their_path() {
             "a → b → a",
         ),
         (json!({ "a": { "$type": "gradient", "$value": [["{a}"]] } }), "a → a"),
+        (json!({ "a": { "$type": "fontFamily", "$value": ["{a}"] } }), "a → a"),
+        (
+            json!({ "a": { "$type": "fontFamily", "$value": ["{b}"] }, "b": { "$type": "fontFamily", "$value": ["{a}", "serif"] } }),
+            "a → b → a",
+        ),
         (
             json!({ "a": { "$type": "dimension", "$value": { "value": { "$ref": "#/a/$value/value" }, "unit": "px" } } }),
             "a → a",
@@ -54,6 +59,7 @@ fn circles_through_composite_values_are_findings_with_their_path() {
         let (_, _, findings) = read(&set);
         let found = findings.iter().find(|f| f.code == "token-cycle");
         let found = found.unwrap_or_else(|| panic!("{set}: {findings:?}"));
+        assert_eq!(codes(&findings).iter().filter(|c| **c == "token-cycle").count(), 1, "{findings:?}");
         assert!(found.message.contains(path), "{set}: {}", found.message);
         assert!(found.place.starts_with("a.tokens.json:1 /"), "{}", found.place);
     }
@@ -175,4 +181,33 @@ fn outputs_that_would_be_too_large_are_refused_with_their_size() {
     assert!(files.is_empty());
     assert_eq!(codes(&findings), ["token-output-size"]);
     assert!(findings[0].message.contains("about 56"), "{}", findings[0].message);
+}
+
+#[test]
+fn values_that_multiply_over_a_set_are_refused_with_their_number() {
+    let px = |n: usize| json!({ "value": n, "unit": "px" });
+    let mut base: Map<String, Value> =
+        (0..5).map(|m| (format!("k{m}"), json!({ "$type": "dimension", "$value": px(m) }))).collect();
+    for n in 0..5_000 {
+        let shadow = json!({ "color": "#000", "offsetX": "{k0}", "offsetY": "{k1}", "blur": "{k2}", "spread": "{k3}" });
+        let two =
+            json!({ "color": "#000", "offsetX": "{k4}", "offsetY": px(1), "blur": px(n), "spread": px(0) });
+        base.insert(format!("s{n}"), json!({ "$type": "shadow", "$value": [shadow, two] }));
+    }
+    let context = |m: usize, c: usize| {
+        (format!("c{c}"), json!([{ format!("k{m}"): { "$type": "dimension", "$value": px(c) } }]))
+    };
+    let modifiers = object(
+        (0..5).map(|m| (format!("m{m}"), json!({ "contexts": object((0..4).map(|c| context(m, c))) }))),
+    );
+    let order: Vec<Value> = (0..5).map(|m| json!({ "$ref": format!("#/modifiers/m{m}") })).collect();
+    let mut all = vec![json!({ "$ref": "#/sets/base" })];
+    all.extend(order);
+    let document = json!({
+        "version": "2025.10", "sets": { "base": { "sources": [base] } }, "modifiers": modifiers, "resolutionOrder": all,
+    });
+    let (resolved, _, findings) = resolver(&document, "");
+    assert!(resolved.tokens.is_empty());
+    assert_eq!(codes(&findings), ["token-contexts"]);
+    assert!(findings[0].message.contains("5005 tokens have 5120020 values"), "{}", findings[0].message);
 }

@@ -103,21 +103,26 @@ proptest! {
         }
     }
 
-    /// The style sheet, read as a browser reads it, gives every element what the set says.
+    /// The style sheet, read as a browser reads it, gives every element what the set says, however contexts are nested:
+    /// elements inside one another, each with attributes for some of the modifiers.
     #[test]
-    fn the_cascade_gives_what_is_resolved(sets in sets()) {
+    fn the_cascade_gives_what_is_resolved(
+        sets in sets(),
+        nested in proptest::collection::vec([proptest::option::of(0..3_usize), proptest::option::of(0..3_usize)], 1..5),
+    ) {
         let (resolved, set, _) = load(&sets).resolve();
         let (files, _) = build(&resolved, &set, &[Output::Css], &BuildOptions::default());
-        for one in 0..3_usize {
-            for two in 0..3_usize {
-                let expected = merged(&sets, [one, two]);
-                let given = cascade(&files[0].text, one, two);
-                for (at, value) in expected {
-                    let everywhere = (0..3).all(|a| (0..3).all(|b| merged(&sets, [a, b])[&at].is_some()));
-                    if everywhere {
-                        prop_assert_eq!(given.get(&format!("--t{at}")).cloned(), value.map(|n| n.to_string()), "--t{} with c{} c{}\n{}", at, one, two, files[0].text);
-                    }
-                }
+        let rules = rules(&files[0].text);
+        let mut here = BTreeMap::new();
+        let mut chosen = [0, 0];
+        for (depth, attributes) in nested.iter().enumerate() {
+            here = computed(&rules, &here, *attributes, depth == 0);
+            for (chosen, own) in chosen.iter_mut().zip(attributes) {
+                *chosen = own.unwrap_or(*chosen);
+            }
+            for (at, value) in merged(&sets, chosen) {
+                let given = here.get(&format!("t{at}")).map(|v| v.trim().to_owned());
+                prop_assert_eq!(given, value.map(|n| n.to_string()), "--t{} in {:?} at {}\n{}", at, nested, depth, files[0].text);
             }
         }
     }
@@ -196,37 +201,69 @@ fn tree() -> impl Strategy<Value = String> {
     })
 }
 
-/// Which declarations win on an element that carries both attributes (absent for the default context), by specificity and order.
-fn cascade(css: &str, one: usize, two: usize) -> BTreeMap<String, String> {
-    let mut won: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    let mut selectors: Vec<String> = Vec::new();
-    for line in css.lines() {
-        if let Some(selector) = line.strip_suffix(" {").or_else(|| line.strip_suffix(',')) {
-            selectors.push(selector.to_owned());
-            continue;
-        }
-        if line == "}" {
-            selectors.clear();
-            continue;
-        }
-        let Some((name, value)) = line.trim().trim_end_matches(';').split_once(": ") else { continue };
-        let has =
-            |part: &str| part == format!("[data-m0=\"c{one}\"]") || part == format!("[data-m1=\"c{two}\"]");
-        let specificity = selectors.iter().filter_map(|s| {
-            if s == ":root" {
-                return Some(1);
-            }
-            if s.contains("] [") {
-                return None;
-            }
-            let parts: Vec<String> = s.split_inclusive(']').map(str::to_owned).collect();
-            parts.iter().all(|p| has(p)).then_some(parts.len())
-        });
-        if let Some(specificity) = specificity.max()
-            && won.get(name).is_none_or(|(s, _)| *s <= specificity)
-        {
-            won.insert(name.to_owned(), (specificity, value.to_owned()));
+/// A rule of a style sheet: selectors, and declarations.
+type Rule = (Vec<String>, Vec<(String, String)>);
+
+fn rules(css: &str) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for rule in css.split_terminator("}\n") {
+        let (selectors, body) = rule.split_once('{').unwrap();
+        let selectors = selectors.trim().split(",\n").map(str::to_owned).collect();
+        let declared = |line: &str| {
+            let (name, value) = line.trim().strip_prefix("--")?.split_once(':')?;
+            Some((name.to_owned(), value.strip_suffix(';')?.trim().to_owned()))
+        };
+        rules.push((selectors, body.lines().filter_map(declared).collect()));
+    }
+    rules
+}
+
+/// The custom properties of an element inside another. All rules weigh the same, so that the last one counts.
+fn computed(
+    rules: &[Rule],
+    parent: &BTreeMap<String, String>,
+    attributes: [Option<usize>; 2],
+    is_root: bool,
+) -> BTreeMap<String, String> {
+    let matches = |selector: &String| match selector.as_str() {
+        ":root" => is_root,
+        other => attributes.iter().enumerate().any(|(m, context)| {
+            context
+                .is_some_and(|c| other == format!("[data-m{m}]") || other == format!("[data-m{m}=\"c{c}\"]"))
+        }),
+    };
+    let mut declared: BTreeMap<&str, &str> = BTreeMap::new();
+    for (_, lines) in rules.iter().filter(|(selectors, _)| selectors.iter().any(matches)) {
+        declared.extend(lines.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    }
+    let mut here = parent.clone();
+    // What refers to others is computed after them.
+    for refers in [false, true] {
+        for (name, value) in declared.iter().filter(|(_, v)| v.contains("var(") == refers) {
+            match substituted(value, &here).filter(|v| v != "initial") {
+                Some(value) => here.insert((*name).to_owned(), value),
+                None => here.remove(*name),
+            };
         }
     }
-    won.into_iter().map(|(name, (_, value))| (name, value)).collect()
+    here
+}
+
+/// A value without `var()`; `None` when one of them refers to nothing and says nothing else.
+fn substituted(value: &str, known: &BTreeMap<String, String>) -> Option<String> {
+    let Some((before, rest)) = value.split_once("var(--") else { return Some(value.to_owned()) };
+    let mut depth = 1;
+    let end = rest.find(|c| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        depth == 0
+    })?;
+    let (name, fallback) = match rest[..end].split_once(", ") {
+        Some((name, fallback)) => (name, Some(fallback)),
+        None => (&rest[..end], None),
+    };
+    let own = match (known.get(name), fallback) {
+        (Some(own), _) => own.clone(),
+        (None, fallback) => substituted(fallback?, known)?,
+    };
+    Some(format!("{before}{own}{}", substituted(&rest[end + 1..], known)?))
 }

@@ -184,6 +184,13 @@ fn a_package_is_the_same_byte_for_byte() {
     assert_eq!(one.file_name(), "tokens-1.2.0.tgz");
     // The package of this set, so that a change of the packer itself shows.
     insta::assert_snapshot!(one.integrity());
+    assert_eq!(one.shasum().len(), 40);
+    // Programs take the first condition they know: `default` is the last one.
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(one.tarball.as_slice()));
+    let manifest =
+        archive.entries().unwrap().map(Result::unwrap).find(|e| e.path().unwrap().ends_with("package.json"));
+    let manifest = std::io::read_to_string(manifest.unwrap()).unwrap();
+    insta::assert_snapshot!(manifest);
 }
 
 #[test]

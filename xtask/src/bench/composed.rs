@@ -9,6 +9,7 @@ use super::{
     delivery::{cpu_us, millis},
     site::{Result, Server, Site},
 };
+use crate::run::Start;
 
 /// Pages; each is asked for once when nothing is to be in the cache.
 const PAGES: usize = 60_000;
@@ -104,7 +105,7 @@ fn load(server: &Server, load: &Load, dir: &std::path::Path) -> Result<Figures> 
         .args([format!("-c{}", load.connections), format!("-d{}s", load.seconds), "-s".to_owned()])
         .arg(&script)
         .arg(format!("http://{}", server.address))
-        .output()?;
+        .finish()?;
     let cpu = cpu_us(server.child.id())? - before;
     let text = String::from_utf8_lossy(&output.stdout);
     if text.contains("Non-2xx") {

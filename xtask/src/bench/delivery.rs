@@ -1,4 +1,5 @@
-//! Reads by key: the server beside nginx and Varnish with the same bytes, one core each in turn, in the same run.
+//! Reads by key: the server beside nginx and Varnish with the same bytes, and a bare loop in C as the floor, one core each
+//! in turn, in the same run.
 
 use std::{
     fs,
@@ -11,10 +12,12 @@ use std::{
 use serde_json::Value;
 
 use super::site::{Result, Server, Site, entry};
+use crate::run::{Start, at};
 
 const CONNECTIONS: u32 = 32;
 /// nginx and Varnish have as many files and objects.
 const YARDSTICK_ENTRIES: usize = 10_000;
+const FLOOR: &str = "floor: epoll and send in C";
 
 /// What is measured, and for how long.
 pub struct Options<'a> {
@@ -52,14 +55,17 @@ impl Drop for Running {
 /// Runs the benchmark.
 ///
 /// # Errors
-/// When nginx, wrk or taskset is missing, or a peer answers other bytes. Varnish is left out when it is missing.
+/// When nginx, wrk, taskset or a C compiler is missing, or a peer answers other bytes. Varnish is left out when it is missing.
 pub fn run(options: &Options<'_>) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let script = dir.path().join("random.lua");
-    fs::write(
+    at(
         &script,
-        "local n, path = tonumber(os.getenv('ENTRIES')), os.getenv('ENTRY_PATH')\nmath.randomseed(os.time())\n\
+        fs::write(
+            &script,
+            "local n, path = tonumber(os.getenv('ENTRIES')), os.getenv('ENTRY_PATH')\nmath.randomseed(os.time())\n\
          request = function() return wrk.format('GET', path .. math.random(0, n - 1)) end\n",
+        ),
     )?;
     let mut peers = Vec::new();
     let mut servers: Vec<(Site, Server)> = Vec::new();
@@ -79,6 +85,8 @@ pub fn run(options: &Options<'_>) -> Result<()> {
         }
         servers.push((site, server));
     }
+    let (_floor, floor) = start_floor(dir.path())?;
+    peers.push(floor);
     let (_nginx, nginx) = start_nginx(dir.path())?;
     let _varnish = match start_varnish(dir.path(), &nginx.address) {
         Ok((running, varnish)) => {
@@ -91,7 +99,7 @@ pub fn run(options: &Options<'_>) -> Result<()> {
         }
     };
     peers.push(nginx);
-    for peer in peers.iter().filter(|p| p.path.contains("entries")) {
+    for peer in peers.iter().filter(|p| p.path.contains("entries") && p.name != FLOOR) {
         check(peer)?;
     }
     for round in 0..=options.rounds {
@@ -109,14 +117,23 @@ pub fn run(options: &Options<'_>) -> Result<()> {
     };
     let rates: Vec<f64> = peers.iter().map(|p| median(p, |r| r.0)).collect();
     let yardstick = rates.last().copied().unwrap_or(1.0);
+    let floor = peers.iter().zip(&rates).find(|(p, _)| p.name == FLOOR).map_or(1.0, |(_, rate)| *rate);
     println!(
         "medians of {} rounds of {} s, {CONNECTIONS} connections, random keys",
         options.rounds, options.seconds
     );
-    println!("{:<28}{:>12}{:>16}{:>12}{:>10}", "peer", "requests/s", "CPU us/request", "p99 ms", "/ nginx");
+    println!(
+        "{:<28}{:>12}{:>16}{:>12}{:>10}{:>10}",
+        "peer", "requests/s", "CPU us/request", "p99 ms", "/ nginx", "/ floor"
+    );
     for (peer, rate) in peers.iter().zip(rates) {
         let (cpu, p99) = (median(peer, |r| r.1), median(peer, |r| r.2));
-        println!("{:<28}{rate:>12.0}{cpu:>16.2}{p99:>12.2}{:>10.2}", peer.name, rate / yardstick);
+        let name = &peer.name;
+        println!(
+            "{name:<28}{rate:>12.0}{cpu:>16.2}{p99:>12.2}{:>10.2}{:>10.2}",
+            rate / yardstick,
+            rate / floor
+        );
     }
     for (site, server) in &servers {
         println!(
@@ -133,7 +150,7 @@ fn check(peer: &Peer) -> Result<()> {
     for i in [0, 1, peer.entries - 1] {
         let out = Command::new("curl")
             .args(["--silent", "--fail", &format!("http://{}{}{i}", peer.address, peer.path)])
-            .output()?;
+            .finish()?;
         if serde_json::from_slice::<Value>(&out.stdout).ok() != Some(entry(i, 0)) {
             return Err(format!("{} sends other bytes for entry {i}", peer.name).into());
         }
@@ -152,7 +169,7 @@ impl Peer {
             .arg(format!("http://{}", self.address))
             .env("ENTRIES", self.entries.to_string())
             .env("ENTRY_PATH", self.path)
-            .output()?;
+            .finish()?;
         let cpu = cpu_us(self.pid)? - before;
         let text = String::from_utf8_lossy(&output.stdout);
         if text.contains("Non-2xx") {
@@ -203,6 +220,35 @@ fn child_of(pid: u32, address: &str) -> Result<u32> {
     Err(format!("nothing answers at {address}").into())
 }
 
+/// Compiles and starts the floor. It sends as many bytes as an entry has, the same to everybody.
+fn start_floor(dir: &Path) -> Result<(Running, Peer)> {
+    let (source, program) = (dir.join("floor.c"), dir.join("floor"));
+    at(&source, fs::write(&source, include_str!("floor.c")))?;
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let built = Command::new(compiler).args(["-O2", "-o"]).args([&program, &source]).finish()?;
+    if !built.status.success() {
+        return Err(format!("floor.c: {}", String::from_utf8_lossy(&built.stderr)).into());
+    }
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+    let bytes = entry(0, 0).to_string().len();
+    let child = Command::new("taskset")
+        .args(["-c", "0"])
+        .arg(&program)
+        .args([port.to_string(), bytes.to_string()])
+        .start()?;
+    let running = Running(child);
+    let pid = running.0.id();
+    let until = Instant::now() + Duration::from_secs(5);
+    while TcpStream::connect(&address).is_err() {
+        if Instant::now() > until {
+            return Err(format!("the floor does not answer at {address}").into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok((running, peer(FLOOR.to_owned(), pid, address)))
+}
+
 fn start_nginx(dir: &Path) -> Result<(Running, Peer)> {
     let address = format!("127.0.0.1:{}", free_port()?);
     let root: PathBuf = dir.join("static");
@@ -221,7 +267,7 @@ fn start_nginx(dir: &Path) -> Result<(Running, Peer)> {
     );
     let path = dir.join("nginx.conf");
     fs::write(&path, config)?;
-    let running = Running(Command::new("nginx").arg("-c").arg(&path).spawn()?);
+    let running = Running(Command::new("nginx").arg("-c").arg(&path).start()?);
     let pid = child_of(running.0.id(), &address)?;
     Ok((running, peer(format!("nginx, {YARDSTICK_ENTRIES} files"), pid, address)))
 }
@@ -245,7 +291,7 @@ fn start_varnish(dir: &Path, behind: &str) -> Result<(Running, Peer)> {
         .arg(dir.join("varnish"))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()?;
+        .start()?;
     let running = Running(command);
     let pid = child_of(running.0.id(), &address)?;
     for i in 0..YARDSTICK_ENTRIES {

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command, time::Instant};
 
 use super::site::Result;
-use crate::run::{release_binary, root};
+use crate::run::{Start, dist_binary, root};
 
 const CONTRACT: &str = r#"{"type":"object","x-ashlar":{"owner":"docs","route":"/{locale}/{slug}/","title_field":"title"},"properties":{"title":{"type":"string"},
 "slug":{"type":"string"},"body":{"type":"string","contentMediaType":"text/markdown"}},"required":["title"]}"#;
@@ -20,7 +20,7 @@ pub fn run(documents: usize) -> Result<()> {
     if pages.is_empty() {
         return Err("the corpus has no pages".into());
     }
-    let binary = release_binary()?;
+    let binary = dist_binary()?;
     let temp = tempfile::Builder::new().prefix("ashlar-bench-").tempdir()?;
     let dir = temp.path();
     fs::create_dir_all(dir.join("site/contracts"))?;
@@ -38,7 +38,7 @@ pub fn run(documents: usize) -> Result<()> {
     println!("{documents} Markdown documents, {} MB", bytes / 1_000_000);
     let ashlar = |args: &[&str]| -> Result<f64> {
         let started = Instant::now();
-        let out = Command::new(&binary).args(args).current_dir(dir).env("ASHLAR_DATA", "data").output()?;
+        let out = Command::new(&binary).args(args).current_dir(dir).env("ASHLAR_DATA", "data").finish()?;
         match out.status.success() {
             true => Ok(started.elapsed().as_secs_f64()),
             false => Err(format!("{args:?}: {}", String::from_utf8_lossy(&out.stderr)).into()),

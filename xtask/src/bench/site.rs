@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::run::release_binary;
+use crate::run::{Start, at, dist_binary};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -45,9 +45,9 @@ fn told(what: &str, since: Instant) {
 impl Site {
     /// Makes one, or takes the one that an earlier run left in `keep`.
     pub fn of(entries: usize, keep: Option<&Path>) -> Result<Self> {
-        let binary = release_binary()?;
+        let binary = dist_binary()?;
         let (dir, temp) = match keep {
-            Some(keep) => (fs::canonicalize(keep)?.join(entries.to_string()), None),
+            Some(keep) => (at(keep, fs::canonicalize(keep))?.join(entries.to_string()), None),
             None => {
                 let temp = tempfile::Builder::new().prefix("ashlar-bench-").tempdir()?;
                 (temp.path().join("site"), Some(temp))
@@ -68,7 +68,7 @@ impl Site {
             .args(args)
             .current_dir(&self.dir)
             .env("ASHLAR_DATA", "data")
-            .output()?;
+            .finish()?;
         if !out.status.success() {
             return Err(format!("{args:?}: {}", String::from_utf8_lossy(&out.stderr)).into());
         }
@@ -78,7 +78,7 @@ impl Site {
     /// An installation with definitions and entries of its own; `files` are added to an empty project.
     pub fn with(files: &[(&str, &str)], entries: &mut dyn Iterator<Item = Value>) -> Result<Self> {
         let temp = tempfile::Builder::new().prefix("ashlar-bench-").tempdir()?;
-        let site = Self { dir: temp.path().join("site"), binary: release_binary()?, _temp: Some(temp) };
+        let site = Self { dir: temp.path().join("site"), binary: dist_binary()?, _temp: Some(temp) };
         site.fill(files, entries)?;
         Ok(site)
     }
@@ -93,12 +93,12 @@ impl Site {
 
     fn fill(&self, files: &[(&str, &str)], entries: &mut dyn Iterator<Item = Value>) -> Result<()> {
         let _ = fs::remove_dir_all(&self.dir);
-        fs::create_dir_all(&self.dir)?;
+        at(&self.dir, fs::create_dir_all(&self.dir))?;
         self.ashlar(&["init", "site"])?;
         for (path, text) in files {
             let path = self.dir.join("site").join(path);
             fs::create_dir_all(path.parent().ok_or("no folder")?)?;
-            fs::write(path, text)?;
+            at(&path, fs::write(&path, text))?;
         }
         self.ashlar(&["push", "site"])?;
         let file = self.dir.join("entries.ndjson");
@@ -124,8 +124,10 @@ impl Site {
 
     /// Reads every pack once, so that what is measured is not the disk.
     pub fn warm(&self) -> Result<()> {
-        for pack in fs::read_dir(self.dir.join("data/objects/t/main/packs"))? {
-            std::io::copy(&mut fs::File::open(pack?.path())?, &mut std::io::sink())?;
+        let packs = self.dir.join("data/objects/t/main/packs");
+        for pack in at(&packs, fs::read_dir(&packs))? {
+            let pack = pack?.path();
+            std::io::copy(&mut at(&pack, fs::File::open(&pack))?, &mut std::io::sink())?;
         }
         Ok(())
     }
@@ -151,7 +153,7 @@ impl Site {
             .env_remove("ASHLAR_DATA")
             .envs(settings.iter().copied())
             .stdout(Stdio::piped())
-            .spawn()?;
+            .start()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
         let ready: Value = serde_json::from_str(&line)?;

@@ -14,7 +14,7 @@ use super::{
     site::{Result, ms},
     token_set::{THEMES, write_set},
 };
-use crate::run::{release_binary, target};
+use crate::run::{Start, dist_binary, target};
 
 /// What the peers are made of; they and the Node.js they run on come from npm.
 const PACKAGES: [(&str, &str); 5] = [
@@ -73,7 +73,7 @@ impl Builder {
     fn time(&self) -> Result<Option<f64>> {
         let _ = fs::remove_file(&self.css);
         let started = Instant::now();
-        let mut child = self.command().spawn()?;
+        let mut child = self.command().start()?;
         let (id, late) = (child.id().to_string(), PATIENCE);
         let (done, waiting) = std::sync::mpsc::channel::<()>();
         let watch = thread::spawn(move || {
@@ -101,7 +101,7 @@ impl Builder {
 
     /// The most memory that it held, by the kernel's own high-water mark.
     fn memory_mb(&self) -> Result<f64> {
-        let mut child = self.command().stderr(Stdio::null()).spawn()?;
+        let mut child = self.command().stderr(Stdio::null()).start()?;
         let status = format!("/proc/{}/status", child.id());
         let mut most = 0.0_f64;
         while child.try_wait()?.is_none() {
@@ -280,7 +280,7 @@ fn measure(builders: &[Builder], rounds: usize) -> Result<Vec<Figures>> {
 /// # Errors
 /// When our own build fails, or writes fewer custom properties than there are tokens.
 pub fn run(sizes: &[usize], rounds: usize, peers_max: usize, keep: Option<&Path>) -> Result<()> {
-    let binary = release_binary()?;
+    let binary = dist_binary()?;
     let peers = match install() {
         Ok(peers) => Some(peers),
         Err(error) => {

@@ -211,5 +211,8 @@ fn keys(rig: &Rig, known: &Known) -> Result<()> {
             }
         }
     }
+    let mut keys = get(&known.keys);
+    let revoked = std::mem::take(&mut keys.revoked);
+    keys.gone.extend(revoked);
     Ok(())
 }

@@ -47,6 +47,8 @@ pub struct Keys {
     pub used: Vec<(String, String)>,
     /// The same, revoked.
     pub revoked: Vec<(String, String)>,
+    /// The same, revoked and refused by every edge since.
+    pub gone: Vec<(String, String)>,
 }
 
 /// How requests ended.
@@ -256,7 +258,6 @@ impl Actor<'_> {
 pub fn watch(rig: &Rig, edge: usize, known: &Known, stop: &AtomicBool) -> Result<u64, String> {
     let node = &rig.edges()[edge];
     let (mut last, mut looks) = (0_u64, 0_u64);
-    let mut refused = std::collections::BTreeSet::new();
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(40));
         if let Some(sequence) = sequence(node.port, &rig.key) {
@@ -266,17 +267,12 @@ pub fn watch(rig: &Rig, edge: usize, known: &Known, stop: &AtomicBool) -> Result
             }
             last = sequence;
         }
-        let revoked: Vec<_> = get(&known.keys).revoked.iter().rev().take(2).cloned().collect();
-        for (id, key) in revoked {
-            let Some(answer) = ask(node.port, "GET", "/v1/entries/page/home", Some(&key), None) else {
-                continue;
-            };
-            match answer.status {
-                401 => drop(refused.insert(id)),
-                200 if refused.contains(&id) => {
-                    return Err(format!("{} takes the key {id} again, which was revoked", node.name));
-                }
-                _ => {}
+        // A node that starts with an empty disk knows no key; one that every edge has refused is taken by none again.
+        let gone: Vec<_> = get(&known.keys).gone.iter().rev().take(2).cloned().collect();
+        for (id, key) in gone {
+            let answer = ask(node.port, "GET", "/v1/entries/page/home", Some(&key), None);
+            if answer.is_some_and(|a| a.status == 200) {
+                return Err(format!("{} takes the key {id} again, which was revoked", node.name));
             }
         }
     }

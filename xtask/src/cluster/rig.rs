@@ -242,6 +242,8 @@ fn s3_environment(command: &mut Command, port: u16) {
         .env("AWS_ACCESS_KEY_ID", "TESTKEY")
         .env("AWS_SECRET_ACCESS_KEY", "TESTSECRET")
         .env("AWS_DEFAULT_REGION", "us-east-1")
+        // So that objects are really deleted while everything goes on.
+        .env("ASHLAR_GC_GRACE_SECONDS", "8")
         .env_remove("ASHLAR_DATA")
         .env_remove("ASHLAR_SERVER");
 }

@@ -105,7 +105,7 @@ fn plan(options: &Options) -> Result<Plan> {
     let binary = match &options.binary {
         Some(binary) => binary.canonicalize()?,
         None if options.debug => run::binary()?,
-        None => run::release_binary()?,
+        None => run::dist_binary()?,
     };
     let sizes = options.sizes.iter().map(|name| {
         let at = SIZES.iter().position(|s| s == name);

@@ -19,7 +19,7 @@ use super::{
     process,
     rig::{self, Limits, Result, Rig},
 };
-use crate::run::release_binary;
+use crate::run::dist_binary;
 
 /// What is measured.
 pub struct Options {
@@ -209,7 +209,7 @@ fn median(halves: &[Half], of: fn(&Half) -> f64) -> f64 {
 pub fn run(options: &Options) -> Result<()> {
     let binary = match &options.binary {
         Some(binary) => binary.canonicalize()?,
-        None => release_binary()?,
+        None => dist_binary()?,
     };
     let limits = Limits {
         address_bytes: 6 << 30,

@@ -103,12 +103,15 @@ pub struct DivergeArgs {
     /// A project, a directory of *.tokens.json, a resolver document, or one token file.
     #[arg(long, value_name = "SRC", default_value = ".")]
     pub tokens: PathBuf,
-    /// Puts tokens in the place of values that are exactly theirs.
+    /// Puts a token in the place of each value that one token alone has for the purpose; the rest are suggestions.
     #[arg(long)]
     pub fix: bool,
     /// Overrides that are bearable, in percent of the styled declarations; what tokens.toml says, or 5.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub budget: Option<f64>,
+    /// Leaves out files whose path in the app matches, such as "legacy/**" or "**/*.stories.tsx"; beside those of tokens.toml.
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
     /// Appends the figures of each app to this file, and shows the change since the last time.
     #[arg(long, value_name = "FILE")]
     pub track: Option<PathBuf>,

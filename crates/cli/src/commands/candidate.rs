@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use ashlar_model::CandidateId;
+use ashlar_model::{CandidateId, Level};
 use ashlar_release::{Approve, CreateCandidate, DiscardCandidate, Rejudge, Waive};
 use ashlar_server::endpoints::rows;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::{
     args::{CandidateCommand, Format},
     backend::{Backend, value},
     error::CliError,
-    output,
+    hints, output,
 };
 
 /// Findings that are shown of one gate.
@@ -31,13 +31,37 @@ fn show(answer: &Value) {
         output::text(answer, "entries"),
         output::text(answer, "changed"),
     ));
-    let gates = answer["gates"].as_array().map_or(&[][..], Vec::as_slice);
-    output::gates(gates, FINDINGS_SHOWN);
+    let gates = output::gates_of(answer);
+    output::gates(&gates, FINDINGS_SHOWN);
+    if answer["nothing_to_release"] == json!(true) {
+        let head = match answer["base"].as_str() {
+            Some(base) => format!(
+                "{} serves {base}, and neither drafts nor definitions differ from it",
+                output::text(answer, "channel")
+            ),
+            None => "there are no drafts, and nothing was released yet".to_owned(),
+        };
+        output::line(format!("\nNothing to release: {head}."));
+        return;
+    }
     match answer["status"].as_str() {
-        Some("passed") => output::line(format!("\nNext:  ashlar release promote {name}")),
-        Some("failed") => output::line(
-            "\nNext:  mend what the gates found, or have it approved, then `ashlar candidate create` again",
-        ),
+        Some("passed") => {
+            output::line(format!("\nNext:  {}", hints::command(&format!("ashlar release promote {name}"))));
+        }
+        Some("failed") => {
+            // What is only missing an approval stays as it is; anything else needs a new candidate.
+            let stays = |g: &ashlar_model::GateReport| {
+                g.status.lets_through()
+                    || g.groups.iter().all(|f| f.code == "approval-missing" || f.level == Level::Warning)
+            };
+            let next = match gates.iter().all(stays) {
+                true => "have it approved as shown above".to_owned(),
+                false => {
+                    format!("fix what the gates found, then {}", hints::command("ashlar candidate create"))
+                }
+            };
+            output::line(format!("\nNext:  {next}"));
+        }
         _ => {}
     }
 }

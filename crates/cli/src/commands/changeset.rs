@@ -90,7 +90,7 @@ pub async fn changeset(command: ChangesetCommand) -> Done {
                     remote.call(rows::CREATE_CHANGESET.call(), Some(body)).await?
                 }
             };
-            (answer, format!("changeset {name} made; add drafts: ashlar changeset add {name} TYPE ID"))
+            (answer, format!("changeset {name} made; add drafts: `ashlar changeset add {name} TYPE ID`"))
         }
         ChangesetCommand::Add { changeset, name, .. } => {
             let key = Named::read(&name)?.key(&backend).await?;

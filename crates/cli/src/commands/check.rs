@@ -12,7 +12,6 @@ use serde_json::Value;
 use super::{Done, project::write_files};
 use crate::{
     args::{CheckArgs, CheckFormat},
-    backend::value,
     error::CliError,
     output,
 };
@@ -171,8 +170,7 @@ pub async fn check(args: CheckArgs) -> Done {
         CheckFormat::Sarif => output::line(sarif(&report)),
         CheckFormat::Junit => output::line(junit(&report)),
         CheckFormat::Human => {
-            let gates: Result<Vec<Value>, CliError> = report.gates.iter().map(value).collect();
-            output::gates(&gates?, 50);
+            output::gates(&report.gates, 50);
             let warnings: usize = report
                 .gates
                 .iter()

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     Done, done, project,
-    serve::{LocalKeys, open, ready_line, run, stop_signal},
+    serve::{LocalKeys, open, ready_line, remember, run, stop_signal},
 };
 use crate::{
     args::{DemoArgs, Format},
@@ -118,9 +118,9 @@ fn tell(url: &str, data: &Path, keys: &LocalKeys) {
     output::line(format!(
         "  {url}/studio/components                 every component, in every state and theme"
     ));
-    output::line(
-        "  ashlar preview draft                                    a link that shows what is not live yet\n",
-    );
+    output::line(format!(
+        "  ashlar preview draft --data '{data}'    a link that shows what is not live yet\n"
+    ));
     output::line("Read what is live:");
     output::line(format!("  curl -i '{url}/v1/plans/basin?locale=de'"));
     output::line(format!("  curl '{url}/v1/entries/pricing-plan?sort=price_minor'"));
@@ -164,9 +164,12 @@ pub async fn demo(args: DemoArgs) -> Done {
     let config =
         ServerConfig { listen, trusted_proxies: args.trusted_proxies.clone(), ..ServerConfig::default() };
     let data = std::path::PathBuf::from(args.data.clone().unwrap_or_default());
-    let ready = |url: String| match args.format {
-        Format::Json => ready_line(&url, Some(&keys)),
-        Format::Human => tell(&url, &data, &keys),
+    let ready = |url: String| {
+        remember(args.data.as_deref(), &url);
+        match args.format {
+            Format::Json => ready_line(&url, Some(&keys)),
+            Format::Human => tell(&url, &data, &keys),
+        }
     };
     let objects = engine.objects().clone();
     let stop = stop_signal(&config);

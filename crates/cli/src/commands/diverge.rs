@@ -40,7 +40,9 @@ pub fn diverge(args: &DivergeArgs) -> Done {
     };
     let mut track = args.track.as_deref().map(Track::open).transpose()?;
     // Every path is looked at before anything is written.
-    let found = args.paths.iter().map(|p| files::find(p)).collect::<Result<Vec<_>, _>>()?;
+    let mut exclude = loaded.config.divergence.exclude.clone();
+    exclude.extend(args.exclude.iter().cloned());
+    let found = args.paths.iter().map(|p| files::find(p, &exclude)).collect::<Result<Vec<_>, _>>()?;
     let (mut apps, mut room) = (Vec::with_capacity(found.len()), FINDINGS_MAX);
     for (path, found) in args.paths.iter().zip(found) {
         let app = scan::app(&lexicon, name(path), found, args.fix, room)?;
@@ -52,7 +54,7 @@ pub fn diverge(args: &DivergeArgs) -> Done {
     if let Some(track) = &mut track {
         track.append(&apps)?;
     }
-    let fails = apps.iter().any(|app| app.percent() > budget);
+    let fails = apps.iter().any(|app| fails(app, budget));
     match args.format {
         Format::Json => {
             let shown: Vec<Value> = apps
@@ -69,6 +71,16 @@ pub fn diverge(args: &DivergeArgs) -> Done {
         }
     }
     Ok(ExitCode::from(u8::from(fails)))
+}
+
+/// Whether an app is over its budget, or uses none of the tokens where it could.
+fn fails(app: &App, budget: f64) -> bool {
+    app.percent() > budget || uses_none(app)
+}
+
+/// However small the share of its raw values is, an app that uses no token at all does not follow the system.
+fn uses_none(app: &App) -> bool {
+    app.tokens == 0 && app.overrides > 0
 }
 
 /// An app's name in reports and in the track: its path, in one spelling.
@@ -96,7 +108,7 @@ fn shown(app: &App, budget: f64, before: Option<Option<&Line>>) -> Value {
     let finding = |place: &Place| {
         let nearest = place.nearest.as_ref().map(|n| {
             let distance = (n.distance * 1e4).round() / 1e4;
-            json!({ "token": format!("--{}", n.name), "distance": distance, "exact": n.exact })
+            json!({ "token": format!("--{}", n.name), "distance": distance, "exact": n.exact, "candidates": n.candidates })
         });
         json!({
             "file": place.file, "line": place.line, "column": place.column, "what": word(place.what),
@@ -106,7 +118,7 @@ fn shown(app: &App, budget: f64, before: Option<Option<&Line>>) -> Value {
     let mut shown = json!({
         "path": app.path, "files": app.files, "declarations": app.declarations, "tokens": app.tokens,
         "overrides": app.overrides, "percent": rounded(app.percent()), "budget": budget, "fixed": app.fixed,
-        "skipped": app.skipped, "findings_total": app.found,
+        "excluded": app.excluded, "suppressed": app.suppressed, "skipped": app.skipped, "findings_total": app.found,
         "findings": app.places.iter().map(finding).collect::<Vec<_>>(),
     });
     if let (Some(before), Value::Object(shown)) = (before, &mut shown) {
@@ -124,6 +136,9 @@ fn tell(lexicon: &Lexicon, app: &App, budget: f64, fix: bool, before: Option<&Li
         let near = place.nearest.as_ref().map(|nearest| {
             let how = match (&place.fix, place.what) {
                 (Some(fix), _) => format!("fix: {fix}"),
+                (None, _) if nearest.exact && nearest.candidates > 1 => {
+                    format!("one of {} with this value", nearest.candidates)
+                }
                 (None, _) if nearest.exact => "the same value".to_owned(),
                 (None, What::DeprecatedToken) => "takes its place, and has another value".to_owned(),
                 (None, What::UnknownToken) => "is spelt almost so".to_owned(),
@@ -152,16 +167,22 @@ fn tell(lexicon: &Lexicon, app: &App, budget: f64, fix: bool, before: Option<&Li
         output::line(format!("{fixed} {} in {}", many(app.fixed, "place"), many(app.fixed_files, "file")));
     }
     let verdict =
-        if app.percent() > budget { output::paint("FAIL", "31;1") } else { output::paint("pass", "32;1") };
+        if fails(app, budget) { output::paint("FAIL", "31;1") } else { output::paint("pass", "32;1") };
     let change = before.map_or_else(String::new, |before| {
         let change = rounded(app.percent()) - before.percent;
         let sign = if change < 0.0 { "−" } else { "+" };
         format!(", {sign}{:.2} points since {}", change.abs(), before.at)
     });
-    let left = match app.skipped.len() {
+    let mut left = match app.skipped.len() {
         0 => String::new(),
         n => format!(", {n} skipped or read in part"),
     };
+    if app.excluded > 0 {
+        left.push_str(&format!(", {} excluded", app.excluded));
+    }
+    if app.suppressed > 0 {
+        left.push_str(&format!("; {} accepted by comments", many(app.suppressed, "place")));
+    }
     output::line(format!(
         "{verdict}  {}: {} / {} = {:.2}% (budget {budget}%){change}; {}{left}",
         app.path,
@@ -170,6 +191,12 @@ fn tell(lexicon: &Lexicon, app: &App, budget: f64, fix: bool, before: Option<&Li
         app.percent(),
         many(app.files, "file"),
     ));
+    if uses_none(app) {
+        output::line(format!(
+            "      no declaration of {} uses a token of this system; is `prefix` in tokens.toml the one it uses?",
+            app.path
+        ));
+    }
 }
 
 fn many(count: usize, what: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::{io::Read, path::Path};
 
-use ashlar_model::{ContractName, EntryId, EntryKey, Fields, Locale, TypeName};
+use ashlar_model::{ContractName, EntryId, EntryKey, Fields, Finding, Locale, TypeName};
 use ashlar_release::{DeleteEntry, DraftQuery, PutEntry, SetUnpublished};
 use ashlar_server::endpoints::{Call, Operation, rows};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::{
     args::{EntryCommand, EntryName, Format},
     backend::{Backend, value},
     error::CliError,
-    output,
+    hints, output,
 };
 
 /// An entry as it was named: its key, without a locale when none was given, and the contract version.
@@ -29,23 +29,20 @@ impl Named {
             Ok(contract) => (contract.name, Some(contract.major)),
             Err(_) => (TypeName::new(&name.type_name)?, None),
         };
-        let locale = name.locale.as_deref().map(Locale::new).transpose()?;
+        let locale = name.locale.as_deref().map(Locale::any_case).transpose()?;
         Ok(Self { type_name, id: EntryId::new(&name.id)?, locale, major })
     }
 
     /// The key, with the project's default locale when none was named.
     pub async fn key(&self, backend: &Backend) -> Result<EntryKey, CliError> {
         let locale = match (&self.locale, backend) {
-            (Some(locale), _) => locale.clone(),
-            (None, Backend::Local(local)) => {
-                let tenant = &local.ctx.tenant;
-                let mut conn =
-                    local.engine.db().read(tenant).await.map_err(ashlar_release::ReleaseError::from)?;
-                let definitions =
-                    conn.rows().definitions().await.map_err(ashlar_release::ReleaseError::from)?;
-                match definitions {
-                    Some(d) => local.engine.rules(tenant, &d.digest).await?.config.locales.default.clone(),
-                    None => Locale::new("en")?,
+            (Some(locale), Backend::Remote(_)) => locale.clone(),
+            (named, Backend::Local(local)) => {
+                let locales =
+                    local.rules().await?.map(|rules| rules.config.locales.clone()).unwrap_or_default();
+                match named {
+                    Some(locale) => locales.spelled(locale.clone()),
+                    None => locales.default,
                 }
             }
             (None, Backend::Remote(remote)) => {
@@ -96,18 +93,18 @@ pub async fn entry(command: EntryCommand) -> Done {
     };
     let json_out = at.format == Format::Json;
     match command {
-        EntryCommand::Put { name, file, version, .. } => {
+        EntryCommand::Put { name, file, version, strict, .. } => {
             let named = Named::read(&name)?;
             let fields = read_fields(&file)?;
             let key = named.key(&backend).await?;
             let answer = match &backend {
-                Backend::Local(local) => value(
-                    local
-                        .run(PutEntry { key, major: named.major, fields, expected_version: version })
-                        .await?,
-                )?,
+                Backend::Local(local) => {
+                    let put = PutEntry { key, major: named.major, fields, expected_version: version };
+                    value(local.engine.put(&local.ctx, put, strict).await?)?
+                }
                 Backend::Remote(remote) => {
-                    let body = json!({"fields": fields, "version": version, "major": named.major});
+                    let body =
+                        json!({"fields": fields, "version": version, "major": named.major, "strict": strict});
                     remote.call(of(&rows::PUT_DRAFT, &key), Some(body)).await?
                 }
             };
@@ -115,6 +112,7 @@ pub async fn entry(command: EntryCommand) -> Done {
                 "type": answer["type"], "id": answer["id"], "locale": answer["locale"], "version": answer["version"],
                 "contract": answer["contract"], "pending": answer["pending"],
             }));
+            refused(&answer);
         }
         EntryCommand::Get { name, full, .. } => {
             let key = Named::read(&name)?.key(&backend).await?;
@@ -216,6 +214,21 @@ pub async fn entry(command: EntryCommand) -> Done {
     done()
 }
 
+/// Says on standard error what the contract will refuse in a draft that was written.
+fn refused(answer: &Value) {
+    let findings: Vec<Finding> =
+        serde_json::from_value(answer.get("findings").cloned().unwrap_or_default()).unwrap_or_default();
+    if findings.is_empty() {
+        return;
+    }
+    eprintln!("The draft is written, but {} will refuse it:", output::text(answer, "contract"));
+    for group in ashlar_model::grouped(&findings) {
+        for line in output::group_lines(&group, "  ") {
+            eprintln!("{line}");
+        }
+    }
+}
+
 /// The items of a page.
 pub fn items(page: &Value) -> &[Value] {
     page.get("items").or(Some(page)).and_then(Value::as_array).map_or(&[], Vec::as_slice)
@@ -225,6 +238,6 @@ pub fn items(page: &Value) -> &[Value] {
 pub fn told(json_out: bool, answer: &Value, sentence: &str) {
     match json_out {
         true => output::print_json(answer),
-        false => output::line(sentence),
+        false => output::line(hints::text(sentence)),
     }
 }

@@ -1,8 +1,12 @@
 //! `import`: Markdown trees and JSON entries.
 
-use std::{io::IsTerminal, path::Path};
+use std::{
+    collections::{BTreeSet, HashMap},
+    io::IsTerminal,
+    path::Path,
+};
 
-use ashlar_model::{Finding, Locale, TypeName};
+use ashlar_model::{EntryKey, Finding, Locale, LocaleConfig, TypeName, did_you_mean, grouped};
 use ashlar_project::{LocaleSource, Mapping, SeedEntry, import};
 use ashlar_release::IncomingEntry;
 use ashlar_server::endpoints::rows;
@@ -32,7 +36,7 @@ pub fn progress(len: u64, what: &'static str) -> ProgressBar {
 
 pub async fn import(command: ImportCommand) -> Done {
     let default_locale = |locale: Option<&String>| match locale {
-        Some(locale) => Locale::new(locale).map_err(CliError::from),
+        Some(locale) => Locale::any_case(locale).map_err(CliError::from),
         None => Locale::new("en").map_err(CliError::from),
     };
     match command {
@@ -87,34 +91,50 @@ pub async fn import(command: ImportCommand) -> Done {
 async fn finish(
     at: &At,
     source: &str,
-    entries: Vec<SeedEntry>,
-    broken: Vec<Finding>,
+    mut entries: Vec<SeedEntry>,
+    mut broken: Vec<Finding>,
     keep_going: bool,
     dry_run: bool,
 ) -> Done {
+    // A dry run makes nothing, so it looks only at an installation that is there.
+    let backend = match dry_run {
+        true => Backend::open(at).await.ok(),
+        false => Some(Backend::open_or_create(at).await?),
+    };
+    let known = match &backend {
+        Some(backend) => Known::of(backend).await?,
+        None => Known::default(),
+    };
+    known.sort_out(&mut entries, &mut broken);
     if !broken.is_empty() && !keep_going {
         let count = broken.len();
         let mut error = CliError::findings(
             format!("{count} of {} cannot be imported; nothing was written", count + entries.len()),
             broken,
         );
-        error.help = "mend them, or leave them out with --keep-going".to_owned();
+        error.help = "fix them, or leave them out with --keep-going".to_owned();
         return Err(error);
     }
     let count = entries.len() as u64;
     let entries: Vec<IncomingEntry> = entries.into_iter().map(project::incoming).collect();
-    let mut answer = if dry_run {
-        json!({"written": 0, "unchanged": 0, "would_write": count})
-    } else {
-        let bar = progress(count, "writing");
-        let answer = match Backend::open_or_create(at).await? {
-            Backend::Local(local) => {
-                value(project::import_local(&local, source, entries, &mut |n| bar.inc(n)).await?)?
-            }
-            Backend::Remote(remote) => import_remote(&remote, source, entries, &mut |n| bar.inc(n)).await?,
-        };
-        bar.finish_and_clear();
-        answer
+    let mut answer = match backend.filter(|_| !dry_run) {
+        None => json!({"written": 0, "unchanged": 0, "would_write": count}),
+        Some(backend) => {
+            let bar = progress(count, "writing");
+            let mut done = 0;
+            let mut each = |n| {
+                done += n;
+                bar.inc(n);
+            };
+            let answer = match &backend {
+                Backend::Local(local) => {
+                    project::import_local(local, source, entries, &mut each).await.and_then(value)
+                }
+                Backend::Remote(remote) => import_remote(remote, source, entries, &mut each).await,
+            };
+            bar.finish_and_clear();
+            answer.map_err(|error| partly(error, done, count))?
+        }
     };
     answer["read"] = json!(count);
     answer["broken"] = value(&broken)?;
@@ -128,10 +148,102 @@ async fn finish(
         output::text(&answer, "unchanged"),
         broken.len()
     ));
-    for finding in &broken {
-        output::line(format!("  {}\n    {}", finding.place, finding.message));
+    for group in grouped(&broken) {
+        for line in output::group_lines(&group, "  ") {
+            output::line(line);
+        }
     }
     done()
+}
+
+/// What was written before an import failed: batches are whole.
+fn partly(mut error: CliError, done: u64, count: u64) -> CliError {
+    let wrote = match done {
+        0 => "nothing was written".to_owned(),
+        n => format!(
+            "the first {n} of {count} entries were written before; running the import again goes on from there"
+        ),
+    };
+    error.message = format!("{}; {wrote}", error.message);
+    error
+}
+
+/// What entries may be: the types and locales of the working definitions, where they are known.
+#[derive(Default)]
+struct Known {
+    types: Option<BTreeSet<TypeName>>,
+    locales: Option<LocaleConfig>,
+}
+
+impl Known {
+    async fn of(backend: &Backend) -> Result<Self, CliError> {
+        Ok(match backend {
+            Backend::Local(local) => match local.rules().await? {
+                Some(rules) => Self {
+                    types: Some(rules.types.keys().cloned().collect()),
+                    locales: Some(rules.config.locales.clone()),
+                },
+                None => Self::default(),
+            },
+            Backend::Remote(remote) => {
+                // A key that may only write cannot read them; the server then says itself what it does not take.
+                let mut answer = remote.call(rows::GET_DEFINITIONS.call(), None).await.unwrap_or_default();
+                let mut part = |name: &str| answer.get_mut(name).map(Value::take).unwrap_or_default();
+                Self {
+                    types: serde_json::from_value(part("types")).ok(),
+                    locales: serde_json::from_value(part("locales")).ok(),
+                }
+            }
+        })
+    }
+
+    /// Moves entries that cannot be written to `broken`, each with its file.
+    fn sort_out(&self, entries: &mut Vec<SeedEntry>, broken: &mut Vec<Finding>) {
+        let mut seen: HashMap<EntryKey, String> = HashMap::new();
+        entries.retain_mut(|entry| {
+            let found = self.objection(entry).or_else(|| {
+                let first = seen.get(&entry.key)?;
+                let message = format!("{} is already in {first}.", entry.key);
+                Some(
+                    Finding::error("duplicate-entry", &entry.source, message)
+                        .help("remove one of the two, or give it another id"),
+                )
+            });
+            match found {
+                Some(finding) => {
+                    broken.push(finding);
+                    false
+                }
+                None => {
+                    seen.insert(entry.key.clone(), entry.source.clone());
+                    true
+                }
+            }
+        });
+    }
+
+    fn objection(&self, entry: &mut SeedEntry) -> Option<Finding> {
+        if let Some(types) = &self.types
+            && !types.contains(&entry.key.type_name)
+        {
+            let name = entry.key.type_name.as_str();
+            let message = format!("There is no content type `{name}`.");
+            let otherwise = format!("push a project that has contracts/{name}.v1.json first");
+            let help = did_you_mean(name, types.iter().map(TypeName::as_str), otherwise);
+            return Some(Finding::error("type-unknown", &entry.source, message).help(help));
+        }
+        let locales = self.locales.as_ref()?;
+        entry.key.locale = locales.spelled(entry.key.locale.clone());
+        if locales.supports(&entry.key.locale) {
+            return None;
+        }
+        let all: Vec<String> = locales.all().iter().map(ToString::to_string).collect();
+        let message =
+            format!("`{}` is not a locale of the project; there are {}.", entry.key.locale, all.join(", "));
+        let otherwise = "add it to [locales] supported in ashlar.toml and push, or leave the file out";
+        let help = did_you_mean(entry.key.locale.as_str(), all.iter().map(String::as_str), otherwise);
+        Some(Finding::error("locale-unknown", &entry.source, message).help(help))
+    }
 }
 
 /// Sends entries to a server in batches.

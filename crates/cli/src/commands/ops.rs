@@ -293,12 +293,16 @@ pub async fn gc(at: At) -> Done {
         Backend::Local(local) => value(local.run(CollectGarbage).await?)?,
         Backend::Remote(remote) => remote.call(rows::COLLECT_GARBAGE.call(), None).await?,
     };
-    let sentence = format!(
-        "{} objects taken away, {} bytes freed, {} packs left",
+    let mut sentence = format!(
+        "{} objects deleted, {} bytes freed, {} packs left",
         output::text(&answer, "objects_removed"),
         output::text(&answer, "bytes_freed"),
         output::text(&answer, "packs_after")
     );
+    if answer["packs_condemned"].as_u64().is_some_and(|count| count > 0) {
+        let count = output::text(&answer, "packs_condemned");
+        sentence.push_str(&format!("; {count} more go with a collection after the grace period"));
+    }
     told(at.format == Format::Json, &answer, &sentence);
     done()
 }

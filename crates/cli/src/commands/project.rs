@@ -13,7 +13,7 @@ use crate::{
     args::{Format, InitArgs, PushArgs},
     backend::{Backend, Local, value},
     error::CliError,
-    output,
+    hints, output,
 };
 
 pub fn init(args: &InitArgs) -> Done {
@@ -37,7 +37,7 @@ pub fn init(args: &InitArgs) -> Done {
         .map_err(|e| CliError::input(e.to_string(), "choose a shorter name"))?;
     for (path, _) in files.iter() {
         if dir.join(path).exists() {
-            let message = format!("{} is there already", dir.join(path).display());
+            let message = format!("{} exists already", dir.join(path).display());
             return Err(CliError::new(1, "file-exists", message, "choose an empty directory"));
         }
     }
@@ -90,7 +90,11 @@ pub fn read_content(dir: &Path, files: &Files) -> Result<Vec<SeedEntry>, CliErro
             Some((c.name.name.clone(), field.to_owned()))
         })
         .collect();
-    let options = ContentOptions { default_locale: config.locales.default.clone(), body_fields };
+    let options = ContentOptions {
+        default_locale: config.locales.default.clone(),
+        body_fields,
+        locales: config.locales.clone(),
+    };
     let (list, mut findings) = content::list(dir);
     let mut entries = Vec::new();
     for file in list {
@@ -195,6 +199,6 @@ pub async fn push(args: &PushArgs) -> Done {
             output::text(content, "unchanged")
         ));
     }
-    output::line("Next:  ashlar candidate create");
+    output::line(format!("Next:  {}", hints::command("ashlar candidate create")));
     done()
 }

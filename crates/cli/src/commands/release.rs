@@ -10,7 +10,7 @@ use crate::{
     args::{ChannelCommand, Format, ReleaseCommand},
     backend::{Backend, Local, value},
     error::CliError,
-    output,
+    hints, output,
 };
 
 fn channel_name(text: Option<&str>) -> Result<Option<ChannelName>, CliError> {
@@ -192,8 +192,9 @@ pub async fn release(command: ReleaseCommand) -> Done {
                 json_out,
                 &answer,
                 &format!(
-                    "imported as {name}, {}; next: ashlar release promote {name}",
-                    output::text(&answer, "status")
+                    "imported as {name}, {}; next: {}",
+                    output::text(&answer, "status"),
+                    hints::command(&format!("ashlar release promote {name}"))
                 ),
             );
         }

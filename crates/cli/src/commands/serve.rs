@@ -180,11 +180,27 @@ pub async fn run(
     ashlar_server::serve(options, |bound| ready(url_of(bound)), stop).await.map_err(|e| server_error(&e))
 }
 
+/// The file of an embedded installation that names the address of the server that was started last on it.
+const SERVED: &str = "served-at";
+
+/// Notes the address of a server beside the data it serves, for commands that print addresses.
+pub fn remember(data: Option<&str>, url: &str) {
+    if let Some(data) = data.filter(|d| !d.contains("://")) {
+        // Without it an address is made from the configuration.
+        let _ = std::fs::write(Path::new(data).join(SERVED), url);
+    }
+}
+
+/// The address of the server that was started last on an installation.
+pub fn remembered(data: Option<&str>) -> Option<String> {
+    let data = data.filter(|d| !d.contains("://"))?;
+    let url = std::fs::read_to_string(Path::new(data).join(SERVED)).ok()?;
+    (url.len() < 200 && url.starts_with("http")).then(|| url.trim().trim_end_matches('/').to_owned())
+}
+
 /// What `--format json` prints when a server is ready: one line.
 pub fn ready_line(url: &str, keys: Option<&LocalKeys>) {
-    output::print_json(
-        &json!({"ready": true, "url": url, "studio_url": format!("{url}/studio"), "keys": keys}),
-    );
+    output::print_json(&json!({"ready": true, "url": url, "keys": keys}));
 }
 
 /// Opens an engine and, when it is embedded, the keys of its directory.
@@ -247,14 +263,19 @@ pub async fn serve(args: ServeArgs) -> Done {
     };
     let config = config_of(engine.as_ref(), &args).await?;
     let format = args.format;
-    let ready = |url: String| match format {
-        Format::Json => ready_line(&url, keys.as_ref()),
-        Format::Human => {
-            output::line(format!("Serving on {url}"));
-            if let (Some(_), Some(data)) = (&keys, &args.data) {
-                output::line(format!("Keys are in {}", Path::new(data).join("keys.json").display()));
+    let ready = |url: String| {
+        if keys.is_some() {
+            remember(args.data.as_deref(), &url);
+        }
+        match format {
+            Format::Json => ready_line(&url, keys.as_ref()),
+            Format::Human => {
+                output::line(format!("Serving on {url}"));
+                if let (Some(_), Some(data)) = (&keys, &args.data) {
+                    output::line(format!("Keys are in {}", Path::new(data).join("keys.json").display()));
+                }
+                output::line("Stop with Ctrl-C.");
             }
-            output::line("Stop with Ctrl-C.");
         }
     };
     let stop = stop_signal(&config);

@@ -19,11 +19,26 @@ use crate::{
     args::{At, Format, SiteCommand},
     backend::{Backend, Local, value},
     error::CliError,
-    output,
+    hints, output,
 };
 
 /// What was written last, beside the pages: so that what is gone can be taken away and the rest left alone.
 const LIST: &str = ".ashlar-site.json";
+
+/// The address under which this installation is served: that of the server that was started last on it, else `[server] listen`
+/// with the host that a browser on this machine uses.
+async fn served_at(local: &Local, at: &At) -> Result<String, CliError> {
+    if let Some(url) = super::serve::remembered(at.data.as_deref()) {
+        return Ok(url);
+    }
+    let listen = match local.rules().await? {
+        Some(rules) => rules.config.server.listen.clone(),
+        None => ashlar_model::ProjectConfig::named("").server.listen,
+    };
+    let (host, port) = listen.rsplit_once(':').unwrap_or((&listen, "80"));
+    let host = if matches!(host, "0.0.0.0" | "[::]" | "") { "127.0.0.1" } else { host };
+    Ok(format!("http://{host}:{port}"))
+}
 
 pub async fn preview(what: &str, hours: u32, at: &At) -> Done {
     let backend = Backend::open(at).await?;
@@ -35,11 +50,14 @@ pub async fn preview(what: &str, hours: u32, at: &At) -> Done {
             let created = value(local.run(CreatePreview { at: shown, hours }).await?)?;
             json!({
                 "path": format!("/preview/{}/", output::text(&created, "key")), "at": what, "id": created["id"],
-                "expires_at": created["expires_at"],
+                "expires_at": created["expires_at"], "url": served_at(local, at).await?,
             })
         }
         Backend::Remote(remote) => {
-            remote.call(rows::CREATE_PREVIEW.call(), Some(json!({ "at": what, "hours": hours }))).await?
+            let mut answer =
+                remote.call(rows::CREATE_PREVIEW.call(), Some(json!({ "at": what, "hours": hours }))).await?;
+            answer["url"] = json!(remote.base());
+            answer
         }
     };
     if at.format == Format::Json {
@@ -47,14 +65,15 @@ pub async fn preview(what: &str, hours: u32, at: &At) -> Done {
         return done();
     }
     let path = output::text(&answer, "path");
-    match &at.server {
-        Some(server) if !server.is_empty() => output::line(format!("{}{path}", server.trim_end_matches('/'))),
-        _ => output::line(format!("{path}   (on the server that serves this data)")),
-    }
+    output::line(format!("{}{path}", output::text(&answer, "url")));
+    let revoke = hints::command(&format!("ashlar key revoke {}", output::text(&answer, "id")));
     eprintln!(
-        "Whoever has the link sees {what} until {}. `ashlar key revoke {}` ends it.",
+        "Anyone with the link sees {what} until {}. `{revoke}` ends it.{}",
         output::text(&answer, "expires_at"),
-        output::text(&answer, "id")
+        match &backend {
+            Backend::Local(_) => "\nIt works while a server serves this data, at that server's address.",
+            Backend::Remote(_) => "",
+        }
     );
     done()
 }

@@ -207,6 +207,7 @@ pub async fn tokens(command: TokensCommand) -> Done {
                     "tokens": loaded.resolved.tokens.len(), "combinations": contexts, "out": out, "files": written,
                     "findings": loaded.findings,
                 }));
+                std::mem::forget(loaded);
                 return done();
             }
             warnings(&loaded.findings);
@@ -218,6 +219,8 @@ pub async fn tokens(command: TokensCommand) -> Done {
                 "{} {count} tokens in {contexts} combinations of contexts",
                 output::paint("built", "32;1")
             ));
+            // The process ends here: giving back millions of small pieces of memory one by one would take longer than reading them.
+            std::mem::forget(loaded);
             done()
         }
         TokensCommand::Check { src, format } => {

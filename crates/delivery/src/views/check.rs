@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use ashlar_contracts::{Contract, ContractSet};
-use ashlar_model::{Finding, TypeName};
+use ashlar_model::{Finding, TypeName, did_you_mean};
 use serde_json::Value;
 
 use super::{Include, Selection, View};
@@ -21,7 +21,12 @@ pub(super) fn against_contracts(
     if sources.is_empty() {
         findings.push(
             Finding::error("view-type-unknown", path, format!("there is no content type `{}`", view.source))
-                .help(format!("add contracts/{}.v1.json, or name another source", view.source)),
+                .help(did_you_mean(
+                    view.source.as_str(),
+                    contracts.iter().filter(|c| c.is_type()).map(|c| c.name.name.as_str()),
+                    format!("add contracts/{}.v1.json, or name another source", view.source),
+                ))
+                .about(view.source.as_str()),
         );
         return false;
     }
@@ -34,7 +39,11 @@ pub(super) fn against_contracts(
                 path,
                 format!("lookup names `{field}`, which `{}` does not have", view.source),
             )
-            .help("name a top-level field of the type, or `id`"),
+            .help(did_you_mean(
+                field,
+                names(&sources),
+                "name a top-level field of the type, or `id`",
+            )),
         );
     }
     selection(path, &sources, &view.select, contracts, findings);
@@ -43,6 +52,14 @@ pub(super) fn against_contracts(
 
 fn of_type<'c>(contracts: &'c ContractSet, type_name: &TypeName) -> Vec<&'c Contract> {
     contracts.iter().filter(|c| c.name.name == *type_name && c.is_type()).collect()
+}
+
+/// The top-level fields of any version of a type.
+fn names<'c>(contracts: &[&'c Contract]) -> impl Iterator<Item = &'c str> {
+    let properties = |c: &&'c Contract| c.schema.get("properties").and_then(Value::as_object);
+    let all: Vec<&'c str> =
+        contracts.iter().filter_map(properties).flatten().map(|(n, _)| n.as_str()).collect();
+    all.into_iter()
 }
 
 /// Whether any version of the type has the field. An open or composed schema may have any.
@@ -74,7 +91,11 @@ fn selection(
                     path,
                     format!("fields names `{field}`, which `{types}` does not have"),
                 )
-                .help("name top-level fields, or $id, $type, $locale"),
+                .help(did_you_mean(
+                    field,
+                    names(contracts).chain(NAMES),
+                    "name top-level fields, or $id, $type, $locale",
+                )),
             );
         }
     }

@@ -109,20 +109,22 @@ fn read(path: &str, bytes: &[u8], findings: &mut Vec<Finding>) -> Option<View> {
         error("view-syntax", "the file is not UTF-8 text".to_owned(), "save it as UTF-8");
         return None;
     };
-    let mut file: ViewFile =
-        match toml::from_str(text) {
-            Ok(file) => file,
-            Err(e) => {
-                let line = e.span().map_or(1, |s| {
-                    text.as_bytes()[..s.start.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
-                });
-                let place = format!("{path}:{line}");
-                findings.push(Finding::error("view-syntax", place, e.message().trim().to_owned()).help(
+    let mut file: ViewFile = match toml::from_str(text) {
+        Ok(file) => file,
+        Err(e) => {
+            let line = e.span().map_or(1, |s| {
+                text.as_bytes()[..s.start.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
+            });
+            let place = format!("{path}:{line}");
+            findings.push(Finding::error("view-syntax", place, e.message().trim().to_owned()).help(
+                ashlar_model::nearest_in_message(
+                    e.message(),
                     "a view has source, lookup, path, fields, cache_control and [include.FIELD] tables",
-                ));
-                return None;
-            }
-        };
+                ),
+            ));
+            return None;
+        }
+    };
     let (prefix, rest) = match path_of(&name, major, file.path.as_deref()) {
         Ok(found) => found,
         Err(message) => {

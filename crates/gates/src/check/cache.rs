@@ -160,7 +160,7 @@ fn write_findings(out: &mut Writer, findings: &[Finding]) {
     out.number(findings.len() as u64);
     for f in findings {
         out.number(u64::from(f.level == Level::Error));
-        for text in [&f.code, &f.place, &f.message, &f.help] {
+        for text in [&f.code, &f.place, &f.message, &f.help, &f.target] {
             out.text(text);
         }
     }
@@ -177,6 +177,7 @@ fn read_findings(r: &mut Reader<'_>) -> Option<Vec<Finding>> {
                 place: r.text()?.to_owned(),
                 message: r.text()?.to_owned(),
                 help: r.text()?.to_owned(),
+                target: r.text()?.to_owned(),
             })
         })
         .collect()

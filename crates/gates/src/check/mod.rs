@@ -4,6 +4,8 @@ mod cache;
 mod codec;
 mod entries;
 mod impact;
+mod memory;
+mod pages;
 mod run;
 
 use std::{

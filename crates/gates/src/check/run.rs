@@ -6,7 +6,8 @@ use std::{
 };
 
 use ashlar_model::{
-    ContractName, Digest, EntryId, EntryKey, Finding, GateReport, Locale, ProjectConfig, TypeName, Waiver,
+    ContractName, Digest, EntryId, EntryKey, Files, Finding, GateReport, GateStatus, Level, Locale,
+    LocaleConfig, ProjectConfig, TypeName, Waiver,
 };
 use ashlar_project::{ContentOptions, Project, content};
 use jiff::tz::TimeZone;
@@ -16,35 +17,52 @@ use super::{
     CheckOptions, CheckReport, cache,
     cache::Cache,
     entries::{self, FileFacts, Row},
+    memory::MemorySite,
 };
 use crate::{
-    GATES, GateError, Site, checker,
+    GATES, GateError, Site,
+    candidate::Work,
+    checker,
     definitions::Definitions,
     findings::{Findings, count},
     gate::{
-        approvals, compatibility::Compared, components, consumers, lifecycle, lifecycle::Followers, links,
-        queries, references, routes, shared, tokens, validity,
+        approvals,
+        compatibility::Compared,
+        components, consumers, lifecycle,
+        lifecycle::Followers,
+        links, queries, references,
+        routes::{self, Vanished},
+        shared, tokens, validity,
     },
     inputs::Inputs,
     links::LinkRules,
+    site::Near,
 };
 
 /// Broken references and links whose line is looked up; beyond them the file alone is named.
 const PLACES_MAX: usize = 2_000;
+
+/// Raised when the gates judge or report differently, so that what an earlier version found is not taken over.
+const RULES: u32 = 2;
+
+/// Gates that see every contract: when one cannot be read, most of what they would find only follows from that.
+const FROM_CONTRACTS: [&str; 7] =
+    ["references", "links", "routes", "views", "consumers", "persisted-queries", "components"];
 
 /// Files a worker takes at a time.
 const CHUNK: usize = 64;
 
 /// A project directory with the facts about its content.
 pub(super) struct Loaded<'a> {
-    dir: &'a Path,
+    pub(super) dir: &'a Path,
     pub(super) definitions: Definitions,
-    options: ContentOptions,
+    pub(super) definition_files: Files,
+    pub(super) options: ContentOptions,
     /// Findings about definition files and about the content folder itself.
     findings: Vec<Finding>,
     content_findings: Vec<Finding>,
-    files: Vec<content::ContentFile>,
-    facts: Vec<FileFacts>,
+    pub(super) files: Vec<content::ContentFile>,
+    pub(super) facts: Vec<FileFacts>,
     reused: usize,
     context: Digest,
     /// The digest of everything that was listed: definition files by content, content files by what tells a change.
@@ -70,7 +88,8 @@ impl<'a> Loaded<'a> {
         // What a report holds depends on the gates there are.
         context
             .json("gates", &GATES)
-            .json("locale", &options.default_locale)
+            .json("rules", &RULES)
+            .json("locales", &options.locales)
             .json("bodies", &options.body_fields);
         let context = context.finish();
         let (listed_files, content_findings) = content::list(dir);
@@ -86,6 +105,7 @@ impl<'a> Loaded<'a> {
         Ok(Self {
             dir,
             definitions,
+            definition_files: files,
             options,
             findings,
             content_findings,
@@ -170,54 +190,11 @@ fn content_options(definitions: &Definitions) -> ContentOptions {
             body_fields.insert(type_name.clone(), field.trim_start_matches('/').to_owned());
         }
     }
-    ContentOptions { default_locale, body_fields }
-}
-
-/// All content in memory.
-struct MemorySite<'a> {
-    entries: FxHashMap<&'a TypeName, FxHashSet<&'a EntryId>>,
-    routes: FxHashMap<&'a Locale, FxHashMap<&'a str, Vec<&'a Row>>>,
-    rows: Vec<&'a Row>,
-    duplicates: Vec<(&'a Row, &'a Row)>,
-}
-
-impl<'a> MemorySite<'a> {
-    fn new(loaded: &'a Loaded<'_>) -> Self {
-        let mut site = Self {
-            entries: FxHashMap::default(),
-            routes: FxHashMap::default(),
-            rows: Vec::new(),
-            duplicates: Vec::new(),
-        };
-        let mut seen: FxHashMap<&EntryKey, &Row> = FxHashMap::default();
-        for row in loaded.rows() {
-            if let Some(first) = seen.get(&row.key) {
-                site.duplicates.push((first, row));
-                continue;
-            }
-            seen.insert(&row.key, row);
-            site.entries.entry(&row.key.type_name).or_default().insert(&row.key.id);
-            if let Some(route) = &row.route {
-                site.routes.entry(&row.key.locale).or_default().entry(route).or_default().push(row);
-            }
-            site.rows.push(row);
-        }
-        site
-    }
-
-    fn find(&self, key: &EntryKey) -> bool {
-        self.rows.iter().any(|r| r.key == *key)
-    }
-}
-
-impl Site for MemorySite<'_> {
-    fn has_entry(&self, type_name: &TypeName, id: &EntryId) -> Result<bool, GateError> {
-        Ok(self.entries.get(type_name).is_some_and(|ids| ids.contains(id)))
-    }
-
-    fn has_route(&self, locale: &Locale, route: &str) -> Result<bool, GateError> {
-        Ok(self.routes.get(locale).is_some_and(|routes| routes.contains_key(route)))
-    }
+    let locales = match &definitions.config {
+        Ok(config) => config.locales.clone(),
+        Err(_) => LocaleConfig::default(),
+    };
+    ContentOptions { default_locale, body_fields, locales }
 }
 
 /// What a gate found: its findings, how much it looked at, and of what.
@@ -258,6 +235,7 @@ pub(super) fn run(dir: &Path, options: &CheckOptions) -> Result<CheckReport, Gat
         && gates.len() == GATES.len()
     {
         gates.iter_mut().for_each(|g| g.from_evidence = true);
+        let gates = gates.into_iter().map(GateReport::regrouped).collect();
         metrics.insert("entries".to_owned(), entries as f64);
         metrics.insert("reused".to_owned(), entries as f64);
         return Ok(finish(gates, metrics));
@@ -312,6 +290,7 @@ impl Check<'_> {
         }
         let content = content.finish();
         let base = self.base.map(|(b, _)| b.listed);
+        let unread = self.unread_contracts();
         GATES
             .iter()
             .map(|gate| {
@@ -319,12 +298,14 @@ impl Check<'_> {
                 let mut inputs = Inputs::new(gate);
                 inputs.digest("definitions", &self.project.definitions.digest).digest("content", &content);
                 inputs.json("base", &base);
+                if let Some(file) = unread.first()
+                    && FROM_CONTRACTS.contains(gate)
+                {
+                    let why = format!("{file} cannot be read");
+                    return Ok(GateReport::blocked(gate, inputs.finish(), GateStatus::Fail, &why));
+                }
                 let (findings, checked, what) = self.gate(gate)?;
-                let summary = match (findings.errors(), findings.total()) {
-                    (0, 0) => format!("{what}: nothing stands against it"),
-                    (0, n) => format!("{what}: {}", count(n, "warning", "warnings")),
-                    (n, _) => format!("{what}: {}", count(n, "error", "errors")),
-                };
+                let summary = findings.summary(&what);
                 let mut report = findings.judged(gate, inputs.finish(), summary);
                 report = report.metric("checked", checked as f64);
                 if *gate == "content-validity" {
@@ -343,6 +324,29 @@ impl Check<'_> {
                     checker::waived(&mut report, waiver);
                 }
                 Ok(report)
+            })
+            .collect()
+    }
+
+    /// Whether a gate is let through by a standing waiver: what others leave to it is told by them then.
+    fn is_waived(&self, gate: &str) -> bool {
+        let today = self.today.parse().unwrap_or_default();
+        self.project.definitions.governance.waiver(gate, today).is_some()
+    }
+
+    /// Contract files that cannot be read, in order.
+    fn unread_contracts(&self) -> BTreeSet<String> {
+        let definitions = &self.project.definitions;
+        let findings = definitions.contract_findings.iter().chain(&self.project.findings);
+        findings
+            .filter(|f| f.level == Level::Error)
+            .filter_map(|f| {
+                let end = f.place.find(".json")? + ".json".len();
+                let file = f.place.get(..end)?;
+                let stem = file.strip_prefix("contracts/")?.strip_suffix(".json")?;
+                let name: Option<ContractName> = stem.parse().ok();
+                let read = name.is_some_and(|name| definitions.contracts.get(&name).is_some());
+                (!read).then(|| file.to_owned())
             })
             .collect()
     }
@@ -390,9 +394,22 @@ impl Check<'_> {
             "components" => {
                 let mut findings = Findings::default();
                 let definitions = &self.project.definitions;
-                findings.extend(components::findings(definitions, self.base.map(|(b, _)| &b.definitions)));
+                let own = components::findings(definitions, self.base.map(|(b, _)| &b.definitions));
                 let n = definitions.site.components.iter().count();
-                Ok((findings, n, count(n, "component", "components")))
+                // What components lack would show again on every page.
+                let work = match own.iter().any(components::shows_on_pages) {
+                    true => Work::default(),
+                    false => super::pages::render(self.project, self.site, &self.config.locales.all())?,
+                };
+                findings.extend(own);
+                findings.merge(work.findings);
+                let what = match work.checked {
+                    0 => count(n, "component", "components"),
+                    pages => {
+                        format!("{}, {}", count(n, "component", "components"), count(pages, "page", "pages"))
+                    }
+                };
+                Ok((findings, n, what))
             }
             _ => Ok(self.approvals()),
         }
@@ -411,7 +428,13 @@ impl Check<'_> {
                 used.entry(named.clone()).or_insert_with(|| row.source.clone());
             }
         }
-        findings.extend(compared.findings(&BTreeSet::new(), &[], &used, &self.today));
+        let unread = self.unread_contracts();
+        // A contract that cannot be read is not removed as well.
+        let mut found = compared.findings(&BTreeSet::new(), &[], &used, &self.today);
+        found.retain(|f| {
+            f.code != "contract-removed" || !unread.iter().any(|file| f.place.starts_with(file.as_str()))
+        });
+        findings.extend(found);
         let today = self.today.parse().unwrap_or_default();
         let followers = self.followers(&lifecycle::ending(definitions, today));
         findings.extend(lifecycle::findings(definitions, base, &followers, today));
@@ -458,10 +481,15 @@ impl Check<'_> {
                 .help("remove one of the two, or give it another id"),
             );
         }
+        let unread = self.unread_contracts();
         for row in self.project.rows() {
             let mut problems: Vec<_> =
                 validity::unsupported_locale(&self.config.locales, &row.key).into_iter().collect();
-            if row.contract.is_none() {
+            let of_unread = || {
+                let start = format!("contracts/{}.", row.key.type_name);
+                unread.iter().any(|file| file.starts_with(&start))
+            };
+            if row.contract.is_none() && !of_unread() {
                 let major = row.named.as_ref().map(|n| n.major);
                 problems.push(validity::unknown_contract(&self.project.definitions, &row.key, major));
             }
@@ -492,11 +520,14 @@ impl Check<'_> {
 
     fn references(&self) -> Result<Outcome, GateError> {
         let mut findings = Findings::default();
+        let mut near = Near::new(self.site);
+        // What may be meant instead of a target, for every reference to it.
+        let mut known: BTreeMap<(&TypeName, &EntryId), Option<String>> = BTreeMap::new();
         let (mut checked, mut told) = (0, 0);
         for row in &self.site.rows {
             for r in &row.refs {
                 checked += 1;
-                if self.site.has_entry(&r.type_name, &r.id)? {
+                if self.site.has_entry(&r.type_name, &r.id)? || self.site.is_unread(&r.type_name, &r.id) {
                     continue;
                 }
                 let deleted = match self.base {
@@ -504,7 +535,15 @@ impl Check<'_> {
                     None => false,
                 };
                 let place = self.place(&mut told, row, &r.pointer, 1);
-                let broken = references::Broken { place, type_name: &r.type_name, id: &r.id, deleted };
+                let near = match known.get(&(&r.type_name, &r.id)) {
+                    Some(near) => near.clone(),
+                    None => {
+                        let found = if deleted { None } else { near.entry(&r.type_name, &r.id)? };
+                        known.insert((&r.type_name, &r.id), found.clone());
+                        found
+                    }
+                };
+                let broken = references::Broken { place, type_name: &r.type_name, id: &r.id, deleted, near };
                 findings.push(broken.finding());
             }
         }
@@ -520,14 +559,32 @@ impl Check<'_> {
     fn links(&self) -> Result<Outcome, GateError> {
         let mut findings = Findings::default();
         let rules = self.link_rules();
+        let mut near = Near::new(self.site);
+        let mut known: BTreeMap<(&Locale, &str), Option<String>> = BTreeMap::new();
         let (mut checked, mut told) = (0, 0);
         for row in &self.site.rows {
             for link in &row.links {
                 checked += 1;
-                if !rules.leads(self.site, &row.key.locale, &link.target)? {
-                    let place = self.place(&mut told, row, &link.pointer, link.line);
-                    findings.push(links::broken(place, &row.key.locale, &link.target));
+                let locale = &row.key.locale;
+                if rules.leads(self.site, locale, &link.target)? || self.site.may_be_unread(&link.target) {
+                    continue;
                 }
+                if let Some((_, before)) = self.base
+                    && !self.is_waived("routes")
+                    && rules.vanished_with(before, locale, &link.target)?
+                {
+                    continue;
+                }
+                let place = self.place(&mut told, row, &link.pointer, link.line);
+                let near = match known.get(&(locale, link.target.as_str())) {
+                    Some(near) => near.clone(),
+                    None => {
+                        let found = near.route(locale, &link.target)?;
+                        known.insert((locale, &link.target), found.clone());
+                        found
+                    }
+                };
+                findings.push(links::broken(place, locale, &link.target, near));
             }
         }
         Ok((findings, checked, count(checked, "link", "links")))
@@ -554,7 +611,10 @@ impl Check<'_> {
                 if definitions.redirects.get(route).is_none()
                     && !rules.has_route(self.site, &row.key.locale, route)?
                 {
-                    findings.push(routes::vanished(&row.key, route, !self.site.find(&row.key)));
+                    let told = !self.is_waived("content-validity");
+                    if let Some(why) = self.site.vanished(&row.key).or((!told).then_some(Vanished::Without)) {
+                        findings.push(routes::vanished(&row.key, route, why));
+                    }
                 }
             }
         }
@@ -579,10 +639,16 @@ impl Check<'_> {
             };
             changes.extend(approvals::changes(key, &values(&old), &values(&new)));
         }
-        for change in &changes {
+        // What a file that cannot be read holds is not known.
+        changes.retain(|c| new.contains_key(&c.key) || !self.site.is_unread(&c.key.type_name, &c.key.id));
+        for (change, locales) in approvals::across_locales(&changes) {
+            let others = match locales.len() {
+                1 => String::new(),
+                n => format!(" (in {n} locales)"),
+            };
             let place = match new.get(&change.key) {
-                Some(row) => format!("{} /{}", row.source, change.field),
-                None => format!("{} /{}", change.key, change.field),
+                Some(row) => format!("{} /{}{others}", row.source, change.field),
+                None => format!("{} /{}{others}", change.key, change.field),
             };
             findings.push(
                 Finding::warning(

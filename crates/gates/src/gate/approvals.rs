@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_model::{Digest, EntryKey, Fields, Finding, canonical_json};
+use ashlar_model::{Digest, EntryId, EntryKey, Fields, Finding, Locale, TypeName, canonical_json};
 use ashlar_project::Governance;
 use ashlar_release::{Approval, DeclaredEnd, RequiredApproval};
 use serde_json::Value;
@@ -89,14 +89,38 @@ pub(crate) fn required(
                 right: right.to_owned(),
                 change: inputs.finish(),
                 authors: all_authors,
-                subjects: changes
-                    .iter()
+                subjects: across_locales(changes.iter().copied())
+                    .into_iter()
                     .take(SUBJECTS_MAX)
-                    .map(|c| format!("{} /{}", c.key, c.field))
+                    .map(|(c, locales)| place(c, &locales))
                     .collect(),
             }
         })
         .collect()
+}
+
+/// Changes that are the same in several locales of an entry, such as those of a shared field: each once, with its locales.
+pub(crate) fn across_locales<'c>(
+    changes: impl IntoIterator<Item = &'c SensitiveChange>,
+) -> Vec<(&'c SensitiveChange, Vec<&'c Locale>)> {
+    type Same<'c> = (&'c TypeName, &'c EntryId, &'c str, &'c str, Option<Digest>, Option<Digest>);
+    let mut at: BTreeMap<Same<'c>, usize> = BTreeMap::new();
+    let mut out: Vec<(&SensitiveChange, Vec<&Locale>)> = Vec::new();
+    for c in changes {
+        let same = (&c.key.type_name, &c.key.id, c.field.as_str(), c.right.as_str(), c.old, c.new);
+        let index = *at.entry(same).or_insert(out.len());
+        match out.get_mut(index) {
+            Some((_, locales)) => locales.push(&c.key.locale),
+            None => out.push((c, vec![&c.key.locale])),
+        }
+    }
+    out
+}
+
+/// `plan/pro (de, en) /price`
+fn place(change: &SensitiveChange, locales: &[&Locale]) -> String {
+    let locales: Vec<&str> = locales.iter().map(|l| l.as_str()).collect();
+    format!("{}/{} ({}) /{}", change.key.type_name, change.key.id, locales.join(", "), change.field)
 }
 
 /// What the end of a changeset needs: one approval per right, for the changeset with exactly these entries, whatever they say
@@ -193,10 +217,9 @@ pub(crate) fn missing(
 ) -> Vec<Finding> {
     let who = who(required, governance);
     let why = why.map_or(String::new(), |w| format!("; {w}"));
-    changes
-        .iter()
-        .filter(|c| c.right == required.right)
-        .map(|c| {
+    across_locales(changes.iter().filter(|c| c.right == required.right))
+        .into_iter()
+        .map(|(c, locales)| {
             let what = match (c.old, c.new) {
                 (None, _) => "is new",
                 (_, None) => "is removed",
@@ -204,7 +227,7 @@ pub(crate) fn missing(
             };
             Finding::error(
                 "approval-missing",
-                format!("{} /{}", c.key, c.field),
+                place(c, &locales),
                 format!(
                     "`{}` {what} and needs an approval under the right `{}` ({who}){why}.",
                     c.field, c.right

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ashlar_contracts::{Kind, Verdict, compare};
 use ashlar_delivery::{PageAt, ReleaseView};
-use ashlar_model::{EntryId, EntryKey, Finding, TypeName};
+use ashlar_model::{EntryId, EntryKey, Finding, Level, TypeName, did_you_mean};
 use ashlar_site::Loaded;
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ const LOOKS: [&str; 30] = [
 /// Misfits of one page that are told.
 const MISFITS_MAX: usize = 20;
 
-/// What stands against components, intents and site, by the files alone.
+/// What is wrong with components, intents and site, by the files alone.
 pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>) -> Vec<Finding> {
     let mut out = definitions.site.findings.clone();
     looks(definitions, &mut out);
@@ -64,6 +64,11 @@ pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>) ->
     out
 }
 
+/// Whether every page that meets a finding would tell it again.
+pub(crate) fn shows_on_pages(finding: &Finding) -> bool {
+    finding.level == Level::Error && matches!(finding.code.as_str(), "intent-unmapped" | "site-view")
+}
+
 /// Pages of what there is not: types, views.
 fn pages(definitions: &Definitions, out: &mut Vec<Finding>) {
     let Some(site) = &definitions.site.site else { return };
@@ -71,25 +76,29 @@ fn pages(definitions: &Definitions, out: &mut Vec<Finding>) {
         let (name, major) = name.rsplit_once(".v")?;
         definitions.views.get(name, major.parse().ok()?)
     };
+    let unusable = |name: &str| {
+        let file = format!("views/{name}.toml");
+        definitions.view_findings.iter().any(|f| f.level == Level::Error && f.place.starts_with(&file))
+    };
     let pages = site.file.pages.iter().map(|p| (&p.view, Some(&p.type_name)));
     let lists = site.file.lists.iter().map(|l| (&l.view, Some(&l.type_name)));
     let data = site.file.data.values().map(|d| (&d.view, None));
     for (name, type_name) in pages.chain(lists).chain(data) {
         let told = match (view(name), type_name) {
+            // The file is there and cannot be used: the gate `views` says why.
+            (None, _) if unusable(name) => continue,
             (None, _) => format!("There is no view `{name}`."),
             (Some(found), Some(of)) if found.source != *of => {
                 format!("The view `{name}` is of {}, and the page is of {of}.", found.source)
             }
             _ => continue,
         };
-        out.push(Finding::error("site-view", "site/site.toml", told).help(format!(
-                "name a view of views/, such as `{}`",
-                definitions
-                    .views
-                    .iter()
-                    .next()
-                    .map_or_else(|| "pages.v1".to_owned(), |v| format!("{}.v{}", v.name, v.major))
-            )));
+        let known: Vec<String> =
+            definitions.views.iter().map(|v| format!("{}.v{}", v.name, v.major)).collect();
+        let such = known.first().map_or("pages.v1", String::as_str);
+        let otherwise = format!("name a view of views/, such as `{such}`");
+        let help = did_you_mean(name, known.iter().map(String::as_str), otherwise);
+        out.push(Finding::error("site-view", "site/site.toml", told).about(name).help(help));
     }
 }
 
@@ -266,11 +275,8 @@ impl Candidate<'_> {
                     for item in self.input.snapshot.prefix(&EntryKey::entry_prefix(type_name, id)) {
                         let key = EntryKey::from_bytes(&item?.0)?;
                         if let Some(path) = view.path_of(&key)? {
-                            page(
-                                &view,
-                                &PageAt { path, locale: key.locale.clone(), entry: Some(key) },
-                                &mut work,
-                            );
+                            let at = PageAt { path, locale: key.locale.clone(), entry: Some(key) };
+                            self.page(&view, &at, &mut work)?;
                         }
                     }
                 }
@@ -278,28 +284,43 @@ impl Candidate<'_> {
             }
             None => {
                 for at in view.pages() {
-                    page(&view, &at?, &mut work);
+                    self.page(&view, &at?, &mut work)?;
                 }
             }
         }
         Ok(work)
     }
+
+    /// Renders one page. What only follows from an entry that is not valid is left out: `content-validity` tells it.
+    fn page(&self, view: &ReleaseView, at: &PageAt, work: &mut Work) -> Result<(), GateError> {
+        let place = at.entry.as_ref().map_or_else(|| at.path.clone(), ToString::to_string);
+        let mut own = Work::default();
+        page(view, at, &place, &mut own);
+        work.checked += own.checked;
+        if own.findings.total() > 0 && !self.told_elsewhere(at.entry.as_ref())? {
+            work.findings.merge(own.findings);
+        }
+        Ok(())
+    }
 }
 
-fn page(view: &ReleaseView, at: &PageAt, work: &mut Work) {
+/// Renders one page, and says what is wrong with it.
+pub(crate) fn page(view: &ReleaseView, at: &PageAt, place: &str, work: &mut Work) {
     let Some(site) = view.definitions().site() else { return };
-    let place = at.entry.as_ref().map_or_else(|| at.path.clone(), ToString::to_string);
     work.checked += 1;
     let body = match view.page_body(at) {
         Ok(Some(body)) => body,
         Ok(None) => return,
-        Err(why) => return failed(&place, &why, &mut work.findings),
+        Err(why) => return failed(view, place, &why, &mut work.findings),
     };
-    misfits(site, &body, &place, &mut work.findings);
+    // A page whose blocks do not fit fails for the same reason.
+    if misfits(site, &body, place, &mut work.findings) > 0 {
+        return;
+    }
     match view.page(at) {
-        Ok(Some(rendered)) => blocked(&rendered.html, &body, &place, &mut work.findings),
+        Ok(Some(rendered)) => blocked(&rendered.html, &body, place, &mut work.findings),
         Ok(None) => {}
-        Err(why) => failed(&place, &why, &mut work.findings),
+        Err(why) => failed(view, place, &why, &mut work.findings),
     }
 }
 
@@ -335,14 +356,19 @@ fn blocked(html: &[u8], body: &Value, place: &str, out: &mut Findings) {
     }
 }
 
-fn failed(place: &str, why: &str, out: &mut Findings) {
+fn failed(view: &ReleaseView, place: &str, why: &str, out: &mut Findings) {
+    // What is rendered is known here.
+    let own = format!("{}: ", view.label());
+    let why = why.strip_prefix(&own).unwrap_or(why);
+    let end = if why.ends_with('?') { "" } else { "." };
     out.push(
-        Finding::error("page-failed", place, format!("The page cannot be rendered: {why}."))
+        Finding::error("page-failed", place, format!("The page cannot be rendered: {why}{end}"))
             .help("correct the template, or the entry when it says what the template cannot show"),
     );
 }
 
-fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findings) {
+/// Blocks that nothing shows, or whose payload does not fit what shows them; how many were told.
+fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findings) -> usize {
     let mut told = 0;
     let blocks = body.get("sections").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for (at, block) in blocks.iter().enumerate() {
@@ -350,6 +376,7 @@ fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findin
         let mut judged = BTreeSet::new();
         for surface in &site.intents().surfaces {
             let Some(component) = site.intents().choose(intent, surface, block) else {
+                told += 1;
                 out.push(
                     Finding::error(
                         "intent-unmapped",
@@ -366,7 +393,7 @@ fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findin
             for wrong in site.components.misfits(component, block) {
                 told += 1;
                 if told > MISFITS_MAX {
-                    return;
+                    return told;
                 }
                 out.push(
                     Finding::error(
@@ -382,4 +409,5 @@ fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findin
             }
         }
     }
+    told
 }

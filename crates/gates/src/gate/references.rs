@@ -7,6 +7,8 @@ pub(crate) struct Broken<'a> {
     pub(crate) id: &'a EntryId,
     /// The base still had what is referred to.
     pub(crate) deleted: bool,
+    /// An id of the type that may be meant.
+    pub(crate) near: Option<String>,
 }
 
 impl Broken<'_> {
@@ -18,13 +20,18 @@ impl Broken<'_> {
                 self.place,
                 format!("It refers to {target}, which is deleted here."),
             )
-            .help(format!("keep {target}, or remove this reference in the same changeset"));
+            .help(format!("keep {target}, or remove this reference in the same changeset"))
+            .about(target);
         }
         Finding::error(
             "reference-missing",
             self.place,
             format!("It refers to {target}, which does not exist."),
         )
-        .help(format!("add {target}, or change the reference"))
+        .help(match self.near {
+            Some(near) => format!("did you mean `{near}`? Otherwise add {target}"),
+            None => format!("add {target}, or change the reference"),
+        })
+        .about(target)
     }
 }

@@ -16,6 +16,17 @@ pub(crate) fn clash(route: &str, locale: &Locale, places: &[String]) -> Finding 
     .help("give one of them another route, for example another slug")
 }
 
+/// Why nothing answers a route any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vanished {
+    /// Its entry is gone.
+    Gone,
+    /// Its entry has another route.
+    Moved,
+    /// Its entry has no route: a field that the route is made of is absent.
+    Without,
+}
+
 /// Types whose entries have a route, and no page in the project's site: visitors find nothing there, although sitemaps and
 /// list pages name the routes.
 pub(crate) fn without_page(definitions: &Definitions) -> Vec<Finding> {
@@ -52,13 +63,18 @@ pub(crate) fn without_page(definitions: &Definitions) -> Vec<Finding> {
 }
 
 /// A route of the base that nothing answers any more.
-pub(crate) fn vanished(entry: &EntryKey, route: &str, is_gone: bool) -> Finding {
-    let why = if is_gone { "its entry is gone" } else { "its entry has another route now" };
+pub(crate) fn vanished(entry: &EntryKey, route: &str, why: Vanished) -> Finding {
+    let why = match why {
+        Vanished::Gone => "its entry is gone",
+        Vanished::Moved => "its entry has another route now",
+        Vanished::Without => "its entry has no route now, because a field of the route is absent",
+    };
     Finding::error(
         "route-vanished",
         entry.to_string(),
         format!("The route {route} ({}) vanishes: {why}, and no redirect leads from it.", entry.locale),
     )
+    .about(route)
     .help(format!(
         "add to redirects.toml: [[redirect]] from = \"{route}\" and to = the path that takes its place, or status = 410 when nothing does"
     ))

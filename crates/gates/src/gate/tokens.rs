@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_model::{Files, Finding, Level};
+use ashlar_model::{Files, Finding, Level, nearest};
 use ashlar_tokens::{Bump, Checked, Config, Diff, Note, Resolved, TokenSet, build, check, diff, variables};
 use jiff::civil::Date;
 
@@ -18,6 +18,9 @@ pub(crate) struct Tokens {
     pub(crate) findings: Vec<Finding>,
     pub(crate) metrics: BTreeMap<String, f64>,
 }
+
+/// Unknown custom properties for which a token is looked for that may be meant.
+const NEAR_MAX: usize = 50;
 
 /// Files in which custom properties are used.
 fn styles(files: &Files) -> impl Iterator<Item = (&str, &str)> {
@@ -92,6 +95,7 @@ impl Tokens {
                     )
             })
         };
+        let mut looked = 0;
         for (path, text) in styles(files) {
             for (at, name) in variables(text) {
                 if known.contains(name) || own.contains(name) || part(name) {
@@ -100,22 +104,19 @@ impl Tokens {
                 let line = 1 + text[..at].matches('\n').count();
                 let message = format!("`var(--{name})` names no token.");
                 let mut finding = Finding::error("token-unknown", format!("{path}:{line}"), message);
-                let nearest = known.iter().map(|k| (common(k, name), k)).max();
-                finding = match nearest.filter(|(n, _)| *n * 2 > name.len()) {
-                    Some((_, near)) => finding.help(format!("perhaps `var(--{near})` is meant")),
+                // Each costs a look at every token.
+                looked += 1;
+                let near =
+                    (looked <= NEAR_MAX).then(|| nearest(name, known.iter().map(String::as_str))).flatten();
+                finding = match near {
+                    Some(near) => finding.help(format!("did you mean `var(--{near})`?")),
                     None => finding.help("use a token, or define the property in the same style sheet"),
                 };
+                finding = finding.about(name);
                 self.findings.push(finding);
             }
         }
     }
-}
-
-/// How many characters two names share at both ends.
-fn common(one: &str, two: &str) -> usize {
-    let front = one.bytes().zip(two.bytes()).take_while(|(a, b)| a == b).count();
-    let back = one.bytes().rev().zip(two.bytes().rev()).take_while(|(a, b)| a == b).count();
-    (front + back).min(one.len()).min(two.len())
 }
 
 /// How the tokens differ from those of the base, when both have some.

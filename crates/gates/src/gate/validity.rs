@@ -1,5 +1,5 @@
 use ashlar_contracts::{Contract, Facts};
-use ashlar_model::{EntryKey, Fields, Finding, LocaleConfig};
+use ashlar_model::{EntryKey, Fields, Finding, LocaleConfig, did_you_mean};
 use serde_json::Value;
 
 use crate::definitions::Definitions;
@@ -79,6 +79,7 @@ fn unusable_route(contract: &Contract, facts: &Facts<'_>, fields: &Fields) -> Ve
 
 /// An entry whose type or contract version the project does not have.
 pub(crate) fn unknown_contract(definitions: &Definitions, key: &EntryKey, major: Option<u32>) -> Problem {
+    let types = definitions.contracts.iter().filter(|c| c.is_type());
     match (definitions.newest(&key.type_name), major) {
         (Some(newest), Some(major)) => Problem {
             code: "contract-unknown".to_owned(),
@@ -90,7 +91,11 @@ pub(crate) fn unknown_contract(definitions: &Definitions, key: &EntryKey, major:
             code: "type-unknown".to_owned(),
             pointer: String::new(),
             message: format!("There is no content type `{}`.", key.type_name),
-            help: format!("add contracts/{}.v1.json, or move the entry to another type", key.type_name),
+            help: did_you_mean(
+                key.type_name.as_str(),
+                types.map(|c| c.name.name.as_str()),
+                format!("add contracts/{}.v1.json, or move the entry to another type", key.type_name),
+            ),
         },
     }
 }
@@ -107,7 +112,11 @@ pub(crate) fn unsupported_locale(locales: &LocaleConfig, key: &EntryKey) -> Opti
                 key.locale,
                 known.join(", ")
             ),
-            help: "add it to [locales] supported in ashlar.toml, or remove the entry".to_owned(),
+            help: did_you_mean(
+                key.locale.as_str(),
+                known.iter().map(String::as_str),
+                "add it to [locales] supported in ashlar.toml, or remove the entry",
+            ),
         }
     })
 }

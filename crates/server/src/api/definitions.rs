@@ -1,4 +1,4 @@
-use ashlar_model::{Digest, Files};
+use ashlar_model::{Digest, Files, LocaleConfig, TypeName};
 use ashlar_release::{PushDefinitions, Pushed};
 use axum::Json;
 use base64::Engine as _;
@@ -47,6 +47,12 @@ pub struct Working {
     definitions: Option<Digest>,
     /// The language of entries that name none.
     default_locale: String,
+    /// The locales, and what each falls back to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    locales: Option<LocaleConfig>,
+    /// The content types.
+    types: Vec<TypeName>,
     /// The files.
     paths: Vec<String>,
     /// The files with their content: text, or `{"base64": …}` for other bytes.
@@ -60,6 +66,8 @@ pub async fn show(caller: Caller, Query(wanted): Query<Wanted>) -> Answer<Workin
         return Ok(Json(Working {
             definitions: None,
             default_locale: "en".to_owned(),
+            locales: None,
+            types: Vec::new(),
             paths: Vec::new(),
             files: None,
         }));
@@ -72,6 +80,8 @@ pub async fn show(caller: Caller, Query(wanted): Query<Wanted>) -> Answer<Workin
     answer(Working {
         definitions: Some(digest),
         default_locale: rules.config.locales.default.to_string(),
+        locales: Some(rules.config.locales.clone()),
+        types: rules.types.keys().cloned().collect(),
         paths: files.iter().map(|(p, _)| p.to_owned()).collect(),
         files: wanted.files.then(|| files.iter().map(|(p, b)| (p.to_owned(), text(b))).collect()),
     })

@@ -1,4 +1,4 @@
-use ashlar_model::{ContractName, Digest, EntryId, EntryKey, Fields, Locale, TypeName};
+use ashlar_model::{ContractName, Digest, EntryId, EntryKey, Fields, Locale, LocaleConfig, TypeName};
 use ashlar_release::{
     DeleteEntry, DraftQuery, DraftView, ImportEntries, Imported, IncomingEntry, Page, PutEntry, ReleaseError,
     SetUnpublished, VersionView,
@@ -64,18 +64,23 @@ async fn key(
         Ok(contract) => (contract.name, Some(contract.major)),
         Err(_) => (TypeName::new(&path.type_name).map_err(wrong)?, None),
     };
-    let locale = match locale {
-        Some(locale) => Locale::new(locale).map_err(wrong)?,
-        None => {
-            let mut conn = caller.engine.db().read(&caller.ctx.tenant).await.map_err(ReleaseError::from)?;
-            let row = conn.rows().definitions().await.map_err(ReleaseError::from)?;
-            match row {
-                Some(row) => {
-                    caller.engine.rules(&caller.ctx.tenant, &row.digest).await?.config.locales.default.clone()
-                }
-                None => Locale::new("en").map_err(wrong)?,
-            }
-        }
+    let named = locale.map(String::as_str).map(Locale::any_case).transpose().map_err(wrong)?;
+    let mut conn =
+        caller.engine.db().read(&caller.ctx.tenant).await.map_err(ReleaseError::from)?;
+    let working = conn.rows().definitions().await.map_err(ReleaseError::from)?;
+    drop(conn);
+    // Drafts are found under the project's own spelling of a locale.
+    let locales = match working {
+        Some(row) => match caller.engine.rules(&caller.ctx.tenant, &row.digest).await {
+            Ok(rules) => rules.config.locales.clone(),
+            Err(_) if named.is_some() => LocaleConfig::default(),
+            Err(error) => return Err(error.into()),
+        },
+        None => LocaleConfig::default(),
+    };
+    let locale = match named {
+        Some(locale) => locales.spelled(locale),
+        None => locales.default,
     };
     Ok((EntryKey { type_name, id: EntryId::new(&path.id).map_err(wrong)?, locale }, major))
 }
@@ -87,7 +92,9 @@ fn location(key: &EntryKey) -> String {
 
 /// The ETag of a draft: its version, and what else the answer says of it.
 fn etag(view: &DraftView) -> String {
-    let rest = serde_json::to_vec(view).unwrap_or_default();
+    // What was said of a write is not part of the draft.
+    let bare = DraftView { findings: Vec::new(), ..view.clone() };
+    let rest = serde_json::to_vec(&bare).unwrap_or_default();
     format!("\"{}.{}\"", view.version, Digest::of(&rest).short())
 }
 
@@ -125,6 +132,9 @@ pub struct PutBody {
     version: Option<u64>,
     /// The major version of its contract; that of the draft, or the newest, when absent.
     major: Option<u32>,
+    /// Write nothing that the contract refuses.
+    #[serde(default)]
+    strict: bool,
 }
 
 pub async fn put(
@@ -139,7 +149,7 @@ pub async fn put(
     let expected_version = expected(&conditions, now, body.version)?;
     let location = (now == 0).then(|| location(&key));
     let put = PutEntry { key, major: body.major.or(named), fields: body.fields, expected_version };
-    let written = caller.engine.run(&caller.ctx, put).await.map_err(unmet(&conditions, body.version))?;
+    let written = caller.engine.put(&caller.ctx, put, body.strict).await.map_err(unmet(&conditions, body.version))?;
     Ok(Written(Versioned { etag: etag(&written), created: location, value: written }))
 }
 

@@ -164,8 +164,16 @@ pub async fn deliver(
             }
             let Quick::Written(written) = answered else {
                 let path: String = parts.path.chars().take(100).collect();
+                let views = resolved.release.definitions().views.iter();
+                let starts = views.map(|view| view.prefix.trim_matches('/').trim_start_matches("v1/"));
+                let named = path.trim_start_matches("/v1/").split('/').next().unwrap_or_default();
+                let help = ashlar_model::nearest_of(
+                    named,
+                    starts,
+                    "entries are at /v1/entries/{type}/{id}, views at the paths of views/*.toml",
+                );
                 let p = Problem::new(404, "not-found", "Not found", format!("nothing is served at {path}"))
-                    .help("entries are at /v1/entries/{type}/{id}, views at the paths of views/*.toml");
+                    .help(help);
                 let written = write_problem(&p, &parts, &mut out);
                 source.served(written.status, written.head_len + written.body_len);
                 return response(Answer::read(out, written, None));

@@ -41,6 +41,8 @@ pub struct TokenRelease {
     pub manifest: Map<String, Value>,
     /// The digest of its tarball, as npm checks it.
     pub integrity: String,
+    /// The same as Yarn 1 checks it.
+    pub shasum: String,
     /// Its files.
     pub files: Vec<&'static str>,
     /// What it is made of.
@@ -264,6 +266,7 @@ impl Work {
             created_at,
             file_name: package.file_name(),
             integrity: package.integrity(),
+            shasum: package.shasum(),
             files: built.iter().map(|f| f.path).collect(),
             name: package.name,
             manifest: package.manifest,

@@ -6,10 +6,13 @@ use std::{
     str::FromStr,
 };
 
-use ashlar_model::{CandidateId, ChannelName, Digest, GateReport, ReleaseId, Waiver};
+use ashlar_model::{CandidateId, ChannelName, Digest, GateReport, GateStatus, ReleaseId, Waiver};
 use sqlx::any::AnyRow;
 
 use super::{Rows, SqlError, int, json, maybe_text, maybe_unsigned, number, parsed, text, to_json, unsigned};
+
+/// Rows that one statement writes; databases bound the values of a statement.
+const ROWS_MAX: usize = 100;
 
 /// Where a candidate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,34 +278,41 @@ impl Rows<'_> {
         reports: &[GateReport],
         at: &str,
     ) -> Result<(), SqlError> {
-        for (report, position) in reports.iter().zip(0_i64..) {
-            let text = to_json(report)?;
-            sqlx::query(
-                "INSERT INTO gate_reports (tenant, candidate, position, gate, report) VALUES ($1, $2, $3, $4, $5) \
+        // One statement for all: each costs a journey to the database and back, in every publish.
+        let texts = reports.iter().map(to_json).collect::<Result<Vec<_>, _>>()?;
+        let all: Vec<_> = reports.iter().zip(texts).zip(0_i64..).collect();
+        for some in all.chunks(ROWS_MAX) {
+            let values: Vec<String> = (0..some.len())
+                .map(|i| format!("($1, $2, ${}, ${}, ${})", i * 3 + 3, i * 3 + 4, i * 3 + 5))
+                .collect();
+            let sql = format!(
+                "INSERT INTO gate_reports (tenant, candidate, position, gate, report) VALUES {} \
                  ON CONFLICT (tenant, candidate, gate) DO UPDATE SET position = excluded.position, \
                  report = excluded.report",
-            )
-            .bind(self.t())
-            .bind(i64::from(id.0))
-            .bind(position)
-            .bind(report.gate.clone())
-            .bind(text.clone())
-            .execute(&mut *self.conn)
-            .await?;
-            if report.from_evidence || report.status == ashlar_model::GateStatus::Error {
-                continue;
+                values.join(", ")
+            );
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(self.t()).bind(i64::from(id.0));
+            for ((report, text), position) in some {
+                query = query.bind(*position).bind(report.gate.clone()).bind(text.clone());
             }
-            sqlx::query(
-                "INSERT INTO evidence (tenant, gate, inputs, report, at) VALUES ($1, $2, $3, $4, $5) \
+            query.execute(&mut *self.conn).await?;
+        }
+        let fresh = |report: &GateReport| !report.from_evidence && report.status != GateStatus::Error;
+        let all: Vec<_> = all.into_iter().map(|(row, _)| row).filter(|(report, _)| fresh(report)).collect();
+        for some in all.chunks(ROWS_MAX) {
+            let values: Vec<String> = (0..some.len())
+                .map(|i| format!("($1, ${}, ${}, ${}, $2)", i * 3 + 3, i * 3 + 4, i * 3 + 5))
+                .collect();
+            let sql = format!(
+                "INSERT INTO evidence (tenant, gate, inputs, report, at) VALUES {} \
                  ON CONFLICT (tenant, gate, inputs) DO UPDATE SET report = excluded.report, at = excluded.at",
-            )
-            .bind(self.t())
-            .bind(report.gate.clone())
-            .bind(report.inputs.to_string())
-            .bind(text)
-            .bind(at.to_owned())
-            .execute(&mut *self.conn)
-            .await?;
+                values.join(", ")
+            );
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(self.t()).bind(at.to_owned());
+            for (report, text) in some {
+                query = query.bind(report.gate.clone()).bind(report.inputs.to_string()).bind(text.clone());
+            }
+            query.execute(&mut *self.conn).await?;
         }
         Ok(())
     }

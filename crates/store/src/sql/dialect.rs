@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_outbox.sql"),
     include_str!("../../migrations/0003_attempts.sql"),
     include_str!("../../migrations/0004_schedules.sql"),
+    include_str!("../../migrations/0005_evidence_at.sql"),
 ];
 
 /// The engine behind a [`super::Db`].

@@ -253,6 +253,31 @@ impl Rows<'_> {
         rows.iter().map(changeset_of).collect()
     }
 
+    /// Notes that a changeset is being tried beforehand, unless it was since `before`, or since `again` when something would
+    /// have refused it. So one process tries it, and one that dies of it does not try it again at once.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn begin_check(
+        &mut self,
+        name: &str,
+        at: &str,
+        (before, again): (&str, &str),
+    ) -> Result<bool, SqlError> {
+        let done = sqlx::query(
+            "UPDATE changesets SET checked_at = $3 WHERE tenant = $1 AND name = $2 AND \
+             (checked_at < $4 OR (at_risk = 1 AND checked_at < $5))",
+        )
+        .bind(self.t())
+        .bind(name.to_owned())
+        .bind(at.to_owned())
+        .bind(before.to_owned())
+        .bind(again.to_owned())
+        .execute(&mut *self.conn)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Notes what trying a changeset beforehand said, unless its time was changed meanwhile.
     ///
     /// # Errors

@@ -181,11 +181,11 @@ impl Node {
         &self.bytes
     }
 
-    pub(super) fn level(&self) -> u8 {
+    pub(crate) fn level(&self) -> u8 {
         self.bytes[3]
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count
     }
 
@@ -209,7 +209,7 @@ impl Node {
         self.bytes.slice(start..end)
     }
 
-    pub(super) fn value(&self, index: usize) -> &[u8] {
+    pub(crate) fn value(&self, index: usize) -> &[u8] {
         let (start, end) = self.span(HEADER + self.count * 4, self.values, index);
         &self.bytes[start..end]
     }
@@ -241,7 +241,7 @@ impl Node {
         memchr::memchr_iter(mark(key), &self.marks).find(|i| self.key(*i) == key)
     }
 
-    pub(super) fn child_digest(&self, index: usize) -> Digest {
+    pub(crate) fn child_digest(&self, index: usize) -> Digest {
         let mut digest = [0; 32];
         digest.copy_from_slice(&self.value(index)[..32]);
         Digest::from_bytes(digest)

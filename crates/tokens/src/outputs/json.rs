@@ -3,7 +3,7 @@ use std::fmt::Write;
 use rustc_hash::FxHashMap;
 
 use super::{Plan, Texts, push, quote, quoted};
-use crate::{Color, Dimension, Resolved, Shadow, StrokeStyle, Token, Value};
+use crate::{Color, Dimension, Shadow, StrokeStyle, Token, Value};
 
 /// A number as JSON has it; what JSON cannot hold is 0.
 fn num(value: f64) -> impl std::fmt::Display {
@@ -26,7 +26,12 @@ fn color(out: &mut String, c: &Color) {
         }
     }
     let _ = write!(out, "],\"alpha\":{},\"hex\":\"", num(c.alpha));
-    Color { alpha: 1.0, ..*c }.write_hex(out);
+    match c.fallback {
+        Some([r, g, b]) => {
+            let _ = write!(out, "#{r:02x}{g:02x}{b:02x}");
+        }
+        None => Color { alpha: 1.0, ..*c }.write_hex(out),
+    }
     out.push_str("\"}");
 }
 
@@ -47,6 +52,13 @@ fn list<T>(out: &mut String, items: &[T], mut one: impl FnMut(&mut String, &T)) 
         one(out, item);
     }
     out.push(']');
+}
+
+/// What the format does not know of a value, behind what it knows.
+fn rest(out: &mut String, rest: Option<&str>) {
+    if let Some(rest) = rest {
+        push(out, &[",", rest]);
+    }
 }
 
 fn stroke(out: &mut String, style: &StrokeStyle) {
@@ -72,6 +84,7 @@ fn shadow(out: &mut String, s: &Shadow) {
     if s.inset {
         out.push_str(",\"inset\":true");
     }
+    rest(out, s.rest.as_deref());
     out.push('}');
 }
 
@@ -92,6 +105,7 @@ pub(crate) fn dtcg_value(out: &mut String, value: &Value) {
             dimension(out, &b.width);
             out.push_str(",\"style\":");
             stroke(out, &b.style);
+            rest(out, b.rest.as_deref());
             out.push('}');
         }
         Value::Transition(t) => {
@@ -101,6 +115,7 @@ pub(crate) fn dtcg_value(out: &mut String, value: &Value) {
             duration(out, t.delay);
             out.push_str(",\"timingFunction\":");
             list(out, &t.timing, |o, n| write_num(o, *n));
+            rest(out, t.rest.as_deref());
             out.push('}');
         }
         Value::Shadow(shadows) => match shadows.as_slice() {
@@ -110,7 +125,9 @@ pub(crate) fn dtcg_value(out: &mut String, value: &Value) {
         Value::Gradient(stops) => list(out, stops, |o, stop| {
             o.push_str("{\"color\":");
             color(o, &stop.color);
-            let _ = write!(o, ",\"position\":{}}}", num(stop.position));
+            let _ = write!(o, ",\"position\":{}", num(stop.position));
+            rest(o, stop.rest.as_deref());
+            o.push('}');
         }),
         Value::Typography(t) => {
             out.push_str("{\"fontFamily\":");
@@ -125,6 +142,7 @@ pub(crate) fn dtcg_value(out: &mut String, value: &Value) {
             if let Some(height) = t.line_height {
                 let _ = write!(out, ",\"lineHeight\":{}", num(height));
             }
+            rest(out, t.rest.as_deref());
             out.push('}');
         }
         Value::Text(text) => quote(out, text),
@@ -196,6 +214,13 @@ pub(super) fn resolved(plan: &Plan<'_>, values: &Texts) -> String {
             quote(&mut out, &plan.resolved.tokens[alias as usize].name);
         }
         notes(&mut out, token);
+        for (name, value) in plan.set.extras(&token.name) {
+            // `$extensions` is `extensions` here; what stands beside it has its own name.
+            out.push(',');
+            quote(&mut out, name.trim_start_matches('$'));
+            out.push(':');
+            value.write(&mut out);
+        }
         let mut before = ",\"contexts\":{";
         while let Some((_, combination, value)) = differing.next_if(|d| d.0 == at as u32) {
             push(&mut out, &[before, &shown[combination], ":{"]);
@@ -260,41 +285,77 @@ pub(super) fn dtcg(plan: &Plan<'_>, values: &Texts) -> String {
         all.nodes[node as usize].token = Some((at, *value));
     }
     let mut out = String::with_capacity(tokens.len() * 120);
-    tree(&mut out, plan.resolved, values, &all.nodes, 0, 0);
+    let mut written = Written { plan, values, nodes: &all.nodes, path: String::new() };
+    written.tree(&mut out, 0, 0);
     out.push('\n');
     out
 }
 
-fn tree(out: &mut String, resolved: &Resolved, values: &Texts, nodes: &[Node<'_>], here: u32, depth: usize) {
-    let here = &nodes[here as usize];
-    if let Some((at, value)) = here.token {
-        let token = &resolved.tokens[at];
-        push(out, &["{\"$type\":\"", token.ty.word(), "\",\"$value\":", values.get(value as usize)]);
-        if let Some(description) = &token.description {
-            out.push_str(",\"$description\":");
-            quote(out, description);
+struct Written<'a> {
+    plan: &'a Plan<'a>,
+    values: &'a Texts,
+    nodes: &'a [Node<'a>],
+    /// The group that is written.
+    path: String,
+}
+
+impl Written<'_> {
+    fn tree(&mut self, out: &mut String, here: u32, depth: usize) {
+        let here = &self.nodes[here as usize];
+        if let Some((at, value)) = here.token {
+            let token = &self.plan.resolved.tokens[at];
+            push(out, &["{\"$type\":\"", token.ty.word(), "\",\"$value\":", self.values.get(value as usize)]);
+            if let Some(description) = &token.description {
+                out.push_str(",\"$description\":");
+                quote(out, description);
+            }
+            if let Some(d) = &token.deprecated {
+                let shown = if d.reason.is_empty() { "true".to_owned() } else { quoted(&d.reason) };
+                let _ = write!(out, ",\"$deprecated\":{shown}");
+            }
+            for (name, value) in self.plan.set.extras(&token.name) {
+                out.push(',');
+                quote(out, name);
+                out.push(':');
+                value.write(out);
+            }
+            out.push('}');
+            return;
         }
-        if let Some(d) = &token.deprecated {
-            let shown = if d.reason.is_empty() { "true".to_owned() } else { quoted(&d.reason) };
-            let _ = write!(out, ",\"$deprecated\":{shown}");
+        out.push('{');
+        let mut before = "\n";
+        let indent = |out: &mut String, depth: usize| {
+            for _ in 0..depth {
+                out.push_str("  ");
+            }
+        };
+        for (name, value) in self.plan.set.group_extras(&self.path) {
+            out.push_str(before);
+            before = ",\n";
+            indent(out, depth + 1);
+            quote(out, name);
+            out.push_str(": ");
+            value.write(out);
         }
+        let mut next = here.first;
+        while let Some(at) = next {
+            out.push_str(before);
+            before = ",\n";
+            indent(out, depth + 1);
+            let node = &self.nodes[at as usize];
+            quote(out, node.name);
+            out.push_str(": ");
+            let outer = self.path.len();
+            if outer > 0 {
+                self.path.push('.');
+            }
+            self.path.push_str(node.name);
+            self.tree(out, at, depth + 1);
+            self.path.truncate(outer);
+            next = node.next;
+        }
+        out.push('\n');
+        indent(out, depth);
         out.push('}');
-        return;
     }
-    out.push_str("{\n");
-    let mut next = here.first;
-    while let Some(at) = next {
-        for _ in 0..=depth {
-            out.push_str("  ");
-        }
-        quote(out, nodes[at as usize].name);
-        out.push_str(": ");
-        tree(out, resolved, values, nodes, at, depth + 1);
-        next = nodes[at as usize].next;
-        out.push_str(if next.is_some() { ",\n" } else { "\n" });
-    }
-    for _ in 0..depth {
-        out.push_str("  ");
-    }
-    out.push('}');
 }

@@ -5,6 +5,8 @@ mod json;
 mod native;
 mod script;
 
+pub use css::attribute;
+
 use std::collections::{BTreeMap, hash_map::Entry};
 
 use ashlar_model::Finding;
@@ -114,7 +116,7 @@ pub fn build(
         );
         return (files, findings);
     }
-    let mut add = |path, text| files.push(OutputFile { path, text });
+    let mut add = |path, text: String| files.push(OutputFile { path, text });
     for output in wanted {
         match output {
             Output::Css => add("tokens.css", css::css(&plan, options)),
@@ -170,6 +172,7 @@ impl Texts {
 /// What all outputs need: names and CSS texts, computed once.
 pub(crate) struct Plan<'a> {
     pub(crate) resolved: &'a Resolved,
+    pub(crate) set: &'a TokenSet,
     names: Texts,
     left_out: FxHashSet<usize>,
     css: Texts,
@@ -178,7 +181,7 @@ pub(crate) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(resolved: &'a Resolved, set: &TokenSet, options: &BuildOptions) -> (Self, Vec<Finding>) {
+    fn new(resolved: &'a Resolved, set: &'a TokenSet, options: &BuildOptions) -> (Self, Vec<Finding>) {
         let mut findings = Vec::new();
         let names = Texts::of(resolved.tokens.iter(), |out, t| write_css_name(out, &options.prefix, &t.name));
         let mut taken: FxHashMap<&str, usize> = FxHashMap::default();
@@ -201,6 +204,22 @@ impl<'a> Plan<'a> {
                 Entry::Vacant(free) => {
                     free.insert(at);
                 }
+            }
+        }
+        let attributes: Vec<String> = resolved.modifiers.iter().map(|m| css::attribute(&m.name)).collect();
+        for (at, attribute) in attributes.iter().enumerate() {
+            if let Some(other) = attributes[..at].iter().position(|a| a == attribute) {
+                let (one, two) = (&resolved.modifiers[other].name, &resolved.modifiers[at].name);
+                findings.push(
+                    Finding::error(
+                        "token-clash",
+                        set.name.clone(),
+                        format!(
+                            "The modifiers `{one}` and `{two}` would both be the attribute `{attribute}`."
+                        ),
+                    )
+                    .help("rename one of them"),
+                );
             }
         }
         let css = Texts::of(resolved.values.iter(), css_value::write);
@@ -234,15 +253,20 @@ impl<'a> Plan<'a> {
             }
         }
         let differing = differing.into_iter().map(|((_, c), tokens)| (c, tokens)).collect();
-        (Self { resolved, names, left_out, css, differing }, findings)
+        (Self { resolved, set, names, left_out, css, differing }, findings)
     }
 
     /// About what one output has: each value with its name, in every combination in which it has one of its own.
     fn bytes(&self) -> u64 {
         let tokens = self.resolved.tokens.iter().enumerate();
+        // What says of a value in which combination it holds.
+        let longest =
+            |m: &crate::Modifier| m.name.len() + m.contexts.iter().map(String::len).max().unwrap_or(0);
+        let switch = 24 + self.resolved.modifiers.iter().map(longest).max().unwrap_or(0);
         let one = |(at, token): (usize, &crate::Token)| {
             let name = self.names.get(at).len();
-            token.variants.iter().map(|(_, v)| (name + self.css(*v).len() + 16) as u64).sum::<u64>()
+            let each = if token.modifiers.count_ones() > 1 { name + 16 + switch } else { name + 16 };
+            token.variants.iter().map(|(_, v)| (self.css(*v).len() + each) as u64).sum::<u64>()
         };
         tokens.map(one).sum()
     }

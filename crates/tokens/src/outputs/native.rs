@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, fmt::Write};
 
-use super::{Plan, quoted};
+use super::Plan;
 use crate::{Color, Value};
 
 /// `semantic-color-text` as an identifier: `semanticColorText`.
@@ -15,10 +15,51 @@ fn camel(name: &str) -> String {
         }
         out.push_str(letters.as_str());
     }
-    if out.starts_with(|c: char| c.is_ascii_digit()) {
+    if out.is_empty() || out.starts_with(|c: char| c.is_numeric()) {
         out.insert(0, '_');
     }
     out
+}
+
+/// Words that Swift does not take as a name without backticks.
+const SWIFT_WORDS: &str = " Any Protocol Self Type actor as associatedtype await break case catch class continue default defer deinit do dynamic else enum \
+    extension fallthrough false fileprivate final for func get guard if import in indirect infix init inout internal is lazy let mutating nil \
+    nonisolated nonmutating open operator optional override package postfix precedencegroup prefix private protocol public repeat required rethrows \
+    return self set some static struct subscript super switch throw throws true try typealias unowned var weak where while willSet didSet ";
+/// The same for Kotlin: its hard keywords.
+const KOTLIN_WORDS: &str = " as break class continue do else false for fun if in interface is null object package return super this throw true try \
+    typealias typeof val var when while ";
+
+/// A name as it is written: a keyword between backticks.
+fn escaped(name: &str, words: &str) -> String {
+    if words.split(' ').any(|word| word == name) { format!("`{name}`") } else { name.to_owned() }
+}
+
+/// A text between quotes; what its language would read as something else is escaped, with `control` for control characters.
+fn text(value: &str, interpolation: Option<char>, control: impl Fn(u32) -> String) -> String {
+    let mut out = String::with_capacity(value.len() + 2);
+    out.push('"');
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if Some(c) == interpolation => out.extend(['\\', c]),
+            c if c.is_control() => out.push_str(&control(c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn swift_text(value: &str) -> String {
+    text(value, None, |c| format!("\\u{{{c:x}}}"))
+}
+
+fn kotlin_text(value: &str) -> String {
+    text(value, Some('$'), |c| format!("\\u{c:04x}"))
 }
 
 fn pascal(name: &str) -> String {
@@ -34,6 +75,7 @@ fn float(value: f64) -> String {
 }
 
 struct Dialect {
+    words: &'static str,
     open: fn(&str) -> String,
     line: fn(&str, &Value) -> Option<String>,
 }
@@ -45,7 +87,11 @@ fn objects(plan: &Plan<'_>, out: &mut String, dialect: &Dialect) {
     for (combination, tokens) in &plan.differing {
         objects.push((format!("Tokens{}", pascal(&plan.resolved.shown(*combination))), tokens));
     }
-    for (name, tokens) in objects {
+    let mut names = BTreeSet::new();
+    for (mut name, tokens) in objects {
+        while !names.insert(name.clone()) {
+            name.push('_');
+        }
         let mut taken = BTreeSet::new();
         let _ = writeln!(out, "\n{} {{", (dialect.open)(&name));
         for (at, value) in tokens {
@@ -55,6 +101,7 @@ fn objects(plan: &Plan<'_>, out: &mut String, dialect: &Dialect) {
             while !taken.insert(identifier.clone()) {
                 identifier.push('_');
             }
+            let identifier = escaped(&identifier, dialect.words);
             if let Some(line) = (dialect.line)(&identifier, plan.value(*value)) {
                 let _ = writeln!(out, "    {line}");
             }
@@ -66,6 +113,7 @@ fn objects(plan: &Plan<'_>, out: &mut String, dialect: &Dialect) {
 pub(super) fn swift(plan: &Plan<'_>) -> String {
     let mut out = String::from("import SwiftUI\n");
     let dialect = Dialect {
+        words: SWIFT_WORDS,
         open: |name| format!("public enum {name}"),
         line: |name, value| {
             let (ty, text) = match value {
@@ -78,7 +126,7 @@ pub(super) fn swift(plan: &Plan<'_>) -> String {
                 Value::Duration(ms) => ("TimeInterval", float(ms / 1000.0)),
                 Value::Number(n) | Value::FontWeight(n) => ("Double", float(*n)),
                 Value::FontFamily(families) => {
-                    let families: Vec<String> = families.iter().map(|f| quoted(f)).collect();
+                    let families: Vec<String> = families.iter().map(|f| swift_text(f)).collect();
                     ("[String]", format!("[{}]", families.join(", ")))
                 }
                 Value::CubicBezier([a, b, c, d]) => (
@@ -91,7 +139,7 @@ pub(super) fn swift(plan: &Plan<'_>) -> String {
                         float(*d)
                     ),
                 ),
-                Value::Text(text) => ("String", quoted(text)),
+                Value::Text(text) => ("String", swift_text(text)),
                 Value::Boolean(b) => ("Bool", b.to_string()),
                 _ => return None,
             };
@@ -108,6 +156,7 @@ pub(super) fn kotlin(plan: &Plan<'_>) -> String {
          import androidx.compose.ui.text.font.FontWeight\nimport androidx.compose.ui.unit.dp\n",
     );
     let dialect = Dialect {
+        words: KOTLIN_WORDS,
         open: |name| format!("object {name}"),
         line: |name, value| {
             let argb = |c: &Color| {
@@ -121,15 +170,14 @@ pub(super) fn kotlin(plan: &Plan<'_>) -> String {
                 Value::Number(n) => float(*n),
                 Value::FontWeight(n) => format!("FontWeight({})", n.round()),
                 Value::FontFamily(families) => {
-                    let families: Vec<String> =
-                        families.iter().map(|f| quoted(f).replace('$', "\\$")).collect();
+                    let families: Vec<String> = families.iter().map(|f| kotlin_text(f)).collect();
                     format!("listOf({})", families.join(", "))
                 }
                 Value::CubicBezier(b) => {
                     let [a, b, c, d] = b.map(float);
                     format!("CubicBezierEasing({a}f, {b}f, {c}f, {d}f)")
                 }
-                Value::Text(text) => quoted(text).replace('$', "\\$"),
+                Value::Text(text) => kotlin_text(text),
                 Value::Boolean(b) => b.to_string(),
                 _ => return None,
             };

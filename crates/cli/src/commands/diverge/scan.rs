@@ -32,6 +32,10 @@ pub struct App {
     /// How many places were fixed, and in how many files.
     pub fixed: usize,
     pub fixed_files: usize,
+    /// Files that were left out by name.
+    pub excluded: usize,
+    /// Places that diverge and that a comment accepts.
+    pub suppressed: usize,
     pub skipped: Vec<Skipped>,
 }
 
@@ -71,7 +75,7 @@ struct Outcome {
 
 /// Scans an app, and fixes what has a fix first if asked to; the first `room` places are kept.
 pub fn app(lexicon: &Lexicon, path: String, found: Found, fixes: bool, room: usize) -> Result<App, CliError> {
-    let Found { files, skipped } = found;
+    let Found { files, skipped, excluded } = found;
     let bar = progress(files.len() as u64, "scanning");
     let (next, places, failed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
     let work = || {
@@ -105,7 +109,7 @@ pub fn app(lexicon: &Lexicon, path: String, found: Found, fixes: bool, room: usi
     });
     bar.finish_and_clear();
     done.sort_by_key(|(at, _)| *at);
-    let mut app = App { path, skipped, ..App::default() };
+    let mut app = App { path, skipped, excluded, ..App::default() };
     for (at, outcome) in done {
         app.add(&files[at].path, outcome?, room);
     }
@@ -124,6 +128,13 @@ impl App {
             }
         };
         self.skipped.extend(why.map(|why| Skipped { path: shown(path), why }));
+        if let Some(line) = report.without_reason.first() {
+            let why = format!(
+                "line {line}: `diverge-ok:` needs a reason behind it, and accepts nothing without one"
+            );
+            self.skipped.push(Skipped { path: shown(path), why });
+        }
+        self.suppressed += report.suppressed;
         self.declarations += report.declarations;
         self.tokens += report.tokens;
         self.overrides += report.overrides;
