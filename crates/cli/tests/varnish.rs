@@ -5,6 +5,7 @@
 mod common;
 
 use std::{
+    io::{Read, Write},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -126,6 +127,13 @@ fn icon(page: &str) -> String {
 fn changed_definitions_show_through_varnish() {
     let Some(front) = Front::start(vcl) else { return };
     front.first_purge();
+    // A ban that Varnish cannot read is no success.
+    let address = front.through.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "BAN / HTTP/1.1\r\nhost: x\r\nx-ban-keys: [^ ]+\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 500 Regex compile error"), "{answer}");
     let post = "/v1/log/gauge?locale=en";
     assert!(!front.cached(post).contains("\"bio\""), "the demo project shows it already");
     let page = front.cached("/en/home");
