@@ -101,7 +101,7 @@ fn apollo_client_and_urql_send_hashes() {
         format!("apollo true: {title} PageV1 (GET hash)"),
         "apollo true other: true (GET hash, POST text)".to_owned(),
         format!("urql true: {title} PageV1 (GET hash)"),
-        "urql true other: persisted-only (GET hash, POST text)".to_owned(),
+        "urql true other: persisted-only (GET hash, GET text)".to_owned(),
         format!("apollo false: {title} PageV1 (POST hash)"),
         "apollo false other: true (POST hash, POST text)".to_owned(),
         format!("urql false: {title} PageV1 (POST hash)"),

@@ -155,7 +155,7 @@ const OBJECTS: &[Case] = &[
     (
         r#"{"type":"object","additionalProperties":false,"properties":{"ab":{"type":"integer"}},"patternProperties":{"^(ab|ac)$":{"type":"number"}}}"#,
         r#"{"type":"object","additionalProperties":false,"properties":{"ab":{"type":"integer"},"ac":{"type":"number"}}}"#,
-        "patch yes yes",
+        "minor yes yes",
     ),
     (
         r#"{"type":"object","additionalProperties":false,"patternProperties":{"^a":{"type":"integer"},"^b":{"type":"string"}}}"#,
