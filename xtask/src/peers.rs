@@ -110,7 +110,8 @@ pub fn programs() {
 /// Generators of clients, from PyPI and npm: a directory with a Python environment in `python` and with `node_modules`.
 pub fn clients(cache: &Path) -> Result<PathBuf> {
     let dir = cache.join("tools").join("clients");
-    let (mark, wanted) = (dir.join("installed"), [&CLIENTS_PYTHON[..], &CLIENTS_NODE[..]].concat().join("\n"));
+    let (mark, wanted) =
+        (dir.join("installed"), [&CLIENTS_PYTHON[..], &CLIENTS_NODE[..]].concat().join("\n"));
     if std::fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
         return Ok(dir);
     }
@@ -118,10 +119,17 @@ pub fn clients(cache: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(&dir)?;
     let run = |program: &Path, args: &[&str]| -> Result<()> {
         let mut command = Command::new(program);
-        let out = command.args(args).current_dir(&dir).output().map_err(|e| format!("{}: {e}", program.display()))?;
+        let out = command
+            .args(args)
+            .current_dir(&dir)
+            .output()
+            .map_err(|e| format!("{}: {e}", program.display()))?;
         match out.status.success() {
             true => Ok(()),
-            false => Err(format!("{} {}: {}", program.display(), args[0], String::from_utf8_lossy(&out.stderr)).into()),
+            false => {
+                Err(format!("{} {}: {}", program.display(), args[0], String::from_utf8_lossy(&out.stderr))
+                    .into())
+            }
         }
     };
     run(Path::new("python3"), &["-m", "venv", "python"])?;

@@ -123,7 +123,9 @@ pub fn test(filter: Option<&str>) -> Result<()> {
     }
     match peers::clients(&cache()) {
         Ok(dir) => drop(cargo.env("ASHLAR_TEST_CLIENTS", dir)),
-        Err(error) if require_all() => return Err(format!("generators of clients are required and absent: {error}").into()),
+        Err(error) if require_all() => {
+            return Err(format!("generators of clients are required and absent: {error}").into());
+        }
         Err(error) => println!("generators of clients: absent ({error}); their tests say so and pass"),
     }
     let data = root().join("../shared/data");

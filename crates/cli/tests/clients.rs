@@ -21,7 +21,9 @@ fn generators() -> Option<PathBuf> {
             !std::env::var("ASHLAR_REQUIRE_ALL").is_ok_and(|v| v == "1"),
             "generators of clients are required: run `cargo xtask test`"
         );
-        println!("skipped: ASHLAR_TEST_CLIENTS names no generators of clients; `cargo xtask test` installs them");
+        println!(
+            "skipped: ASHLAR_TEST_CLIENTS names no generators of clients; `cargo xtask test` installs them"
+        );
     }
     found
 }
@@ -38,7 +40,8 @@ impl Demo {
         let rig = Rig { dir: tempfile::tempdir().unwrap(), data: "demo".to_owned() };
         let (server, ready) = start(&rig, &["demo", "--data", "demo"]);
         let text = |v: &Value| v.as_str().unwrap().to_owned();
-        let demo = Self { _server: server, url: text(&ready["url"]), admin: text(&ready["keys"]["admin"]), rig };
+        let demo =
+            Self { _server: server, url: text(&ready["url"]), admin: text(&ready["keys"]["admin"]), rig };
         for (path, name) in [("/api/openapi.json", "openapi.json"), ("/openapi.json", "delivery.json")] {
             let (status, _, document) = http(&demo.url, "GET", path, "", "");
             assert_eq!(status, 200);
@@ -86,9 +89,20 @@ fn a_python_client_compiles_and_calls() {
     // What it makes is not formatted: nobody reads it.
     demo.rig.write("generate.yml", "post_hooks: []\n");
     // Contracts may say what the generator has no types for; the API itself says nothing like that.
-    for (document, out, strict) in [("delivery.json", "delivery", None), ("openapi.json", "ashlar_client", Some("--fail-on-warning"))] {
-        let mut args =
-            vec!["generate", "--path", document, "--output-path", out, "--meta", "none", "--config", "generate.yml"];
+    for (document, out, strict) in
+        [("delivery.json", "delivery", None), ("openapi.json", "ashlar_client", Some("--fail-on-warning"))]
+    {
+        let mut args = vec![
+            "generate",
+            "--path",
+            document,
+            "--output-path",
+            out,
+            "--meta",
+            "none",
+            "--config",
+            "generate.yml",
+        ];
         args.extend(strict);
         run(demo.rig.path(), &bin.join("openapi-python-client"), &args);
         run(demo.rig.path(), &bin.join("python"), &["-m", "compileall", "-q", out]);

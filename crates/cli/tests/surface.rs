@@ -23,11 +23,14 @@ struct Answer {
 
 impl Answer {
     fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|l| l.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v))
+        self.head
+            .lines()
+            .find_map(|l| l.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v))
     }
 
     fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.body)))
     }
 }
 
@@ -82,23 +85,38 @@ impl Demo {
 fn pages_of_other_origins_read_what_needs_no_key() {
     let demo = Demo::new();
     let page = ("origin", "https://app.example");
-    for path in ["/v1/entries/pricing-plan/port", "/v1/entries/nothing/x", "/v1/tokens", "/assets/nothing", "/api/openapi.json"] {
+    for path in [
+        "/v1/entries/pricing-plan/port",
+        "/v1/entries/nothing/x",
+        "/v1/tokens",
+        "/assets/nothing",
+        "/api/openapi.json",
+    ] {
         for headers in [&[page][..], &[]] {
             let answer = demo.get(path, headers);
             // A cache keeps an answer to one page for all of them.
             if !headers.is_empty() || path.starts_with("/v1/entries/pricing") {
                 assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path} {}", answer.head);
                 let exposed = answer.header("access-control-expose-headers").unwrap();
-                assert!(["ETag", "Ashlar-Release", "Link", "Deprecation"].iter().all(|n| exposed.contains(n)), "{exposed}");
+                assert!(
+                    ["ETag", "Ashlar-Release", "Link", "Deprecation"].iter().all(|n| exposed.contains(n)),
+                    "{exposed}"
+                );
             }
         }
     }
     let ask = |path: &str, method: &str, sent: &str| {
-        let headers = [page, ("access-control-request-method", method), ("access-control-request-headers", sent)];
+        let headers =
+            [page, ("access-control-request-method", method), ("access-control-request-headers", sent)];
         demo.send("OPTIONS", path, &headers, "")
     };
     let allowed = ask("/v1/plans/port", "GET", "if-none-match,accept-language");
-    assert_eq!((allowed.status, allowed.header("access-control-allow-origin")), (204, Some("*")), "{}", allowed.head);
+    assert_eq!(
+        (allowed.status, allowed.header("access-control-allow-origin")),
+        (204, Some("*")),
+        "{}",
+        allowed.head
+    );
     assert_eq!(ask("/graphql", "POST", "content-type").status, 204);
     // A key, and what needs one, is for origins that the configuration names.
     for (path, method, sent) in [
@@ -123,7 +141,8 @@ fn named_origins_use_the_management_api() {
     let text = |v: &Value| v.as_str().unwrap().to_owned();
     let demo = Demo { _server: server, url: text(&ready["url"]), admin: text(&ready["keys"]["admin"]), rig };
     let page = ("origin", "https://app.example");
-    let asked = [page, ("access-control-request-method", "PUT"), ("access-control-request-headers", "authorization")];
+    let asked =
+        [page, ("access-control-request-method", "PUT"), ("access-control-request-headers", "authorization")];
     let allowed = demo.send("OPTIONS", "/api/v1/entries/plan/pro", &asked, "");
     assert_eq!(allowed.status, 204, "{}", allowed.head);
     assert_eq!(allowed.header("access-control-allow-origin"), Some("https://app.example"));
@@ -154,7 +173,10 @@ fn drafts_keep_preconditions_and_say_where_they_are() {
         demo.api("PUT", path, headers, &json!({ "fields": fields }))
     };
     let there = put(at, &[("if-none-match", "*")], "a");
-    assert_eq!((there.status, &there.json()["type"]), (412, &json!("urn:ashlar:problem:precondition-failed")));
+    assert_eq!(
+        (there.status, &there.json()["type"]),
+        (412, &json!("urn:ashlar:problem:precondition-failed"))
+    );
     assert_eq!(put(at, &[("if-match", "\"99\"")], "a").status, 412);
     assert_eq!(put(at, &[("if-match", "yesterday")], "a").status, 400);
     let first = put(at, &[("if-match", &tag)], "a");
@@ -170,7 +192,10 @@ fn drafts_keep_preconditions_and_say_where_they_are() {
     let made = put(new, &[("if-none-match", "*")], "a");
     assert_eq!(made.status, 201, "{}", String::from_utf8_lossy(&made.body));
     let location = made.header("location").unwrap().to_owned();
-    assert_eq!(demo.api("GET", location.strip_prefix("/api/v1").unwrap(), &[], &Value::Null).json()["id"], "harbour-new");
+    assert_eq!(
+        demo.api("GET", location.strip_prefix("/api/v1").unwrap(), &[], &Value::Null).json()["id"],
+        "harbour-new"
+    );
     assert_eq!(put(new, &[], "a").status, 200);
     assert_eq!(demo.api("DELETE", new, &[("if-match", "\"9\"")], &Value::Null).status, 412);
     assert_eq!(demo.api("DELETE", new, &[("if-match", "*")], &Value::Null).status, 200);
@@ -184,7 +209,10 @@ fn drafts_keep_preconditions_and_say_where_they_are() {
     ] {
         let made = demo.api("POST", path, &[], &body);
         let said = String::from_utf8_lossy(&made.body).into_owned();
-        assert!(made.status == 201 && made.header("location").is_some_and(|l| l.starts_with('/')), "{path}: {said}");
+        assert!(
+            made.status == 201 && made.header("location").is_some_and(|l| l.starts_with('/')),
+            "{path}: {said}"
+        );
     }
     assert_eq!(demo.api("POST", "/tenants", &[], &json!({"tenant": "second"})).status, 200);
 }
@@ -205,7 +233,10 @@ fn files_are_read_in_parts_and_pages_have_one_address() {
     assert_eq!(part.header("etag"), whole.header("etag"));
     assert_eq!(demo.get(file, &[("range", "bytes=-3")]).body, whole.body[len - 3..]);
     let beyond = demo.get(file, &[("range", &format!("bytes={len}-"))]);
-    assert_eq!((beyond.status, beyond.header("content-range")), (416, Some(format!("bytes */{len}").as_str())));
+    assert_eq!(
+        (beyond.status, beyond.header("content-range")),
+        (416, Some(format!("bytes */{len}").as_str()))
+    );
     let other = demo.get(file, &[("range", "bytes=0-1"), ("if-range", "\"other\"")]);
     assert_eq!((other.status, other.body.len()), (200, len));
 
@@ -214,12 +245,25 @@ fn files_are_read_in_parts_and_pages_have_one_address() {
     assert_eq!((twice.status, twice.header("location")), (308, Some("/en/about?surface=app")));
     assert_eq!(demo.get("/en/nothing/", &[]).status, 404);
     // Letters may be escaped anywhere.
-    for path in ["/%65n/about", "/v1/%70lans/port", "/v1/entries/%70ricing%2Dplan/port", "/%76%31/entries/pricing-plan/p%6Frt"] {
+    for path in [
+        "/%65n/about",
+        "/v1/%70lans/port",
+        "/v1/entries/%70ricing%2Dplan/port",
+        "/%76%31/entries/pricing-plan/p%6Frt",
+    ] {
         assert_eq!(demo.get(path, &[]).status, 200, "{path}");
     }
     assert_eq!(demo.api("GET", "/%72eleases", &[], &Value::Null).status, 200);
     // What is not a method of an address says so in a body, and which ones are.
-    for path in ["/v1/tokens", "/healthz", "/api/v1/releases", "/npm/-/ping", "/studio/components", "/v1/plans/port", "/en/about"] {
+    for path in [
+        "/v1/tokens",
+        "/healthz",
+        "/api/v1/releases",
+        "/npm/-/ping",
+        "/studio/components",
+        "/v1/plans/port",
+        "/en/about",
+    ] {
         let wrong = demo.send("DELETE", path, &[], "");
         assert_eq!(wrong.status, 405, "{path}");
         assert!(wrong.header("allow").is_some_and(|a| a.contains("GET")), "{path}: {}", wrong.head);
@@ -252,8 +296,13 @@ fn the_description_is_whole() {
             assert!(operation["summary"].as_str().is_some_and(|s| s.ends_with('.')), "{at}");
             let responses = operation["responses"].as_object().unwrap();
             assert!(responses.contains_key("default"), "{at}");
-            let named: BTreeSet<&str> =
-                operation["parameters"].as_array().unwrap().iter().filter(|p| p["in"] == "path").map(|p| p["name"].as_str().unwrap()).collect();
+            let named: BTreeSet<&str> = operation["parameters"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|p| p["in"] == "path")
+                .map(|p| p["name"].as_str().unwrap())
+                .collect();
             let wanted: BTreeSet<&str> =
                 path.split('/').filter_map(|p| p.strip_prefix('{')?.strip_suffix('}')).collect();
             assert_eq!(named, wanted, "{at}");
@@ -261,7 +310,8 @@ fn the_description_is_whole() {
                 responses.iter().filter(|(status, _)| status.starts_with('2')).map(|(_, r)| r).collect();
             assert!(!done.is_empty(), "{at}: nothing says what it answers");
             let contents = done.iter().flat_map(|r| r["content"].as_object().unwrap());
-            let contents = contents.chain(operation["requestBody"]["content"].as_object().into_iter().flatten());
+            let contents =
+                contents.chain(operation["requestBody"]["content"].as_object().into_iter().flatten());
             for (media, content) in contents {
                 assert!(content["schema"].is_object(), "{at} {media}");
                 if media == "application/json" && content.get("example").is_some() {
@@ -278,7 +328,8 @@ fn the_description_is_whole() {
 fn valid(document: &Value, schema: &Value, value: &Value, at: &str) {
     let whole = json!({"components": document["components"], "allOf": [schema]});
     let validator = jsonschema::draft202012::new(&whole).unwrap_or_else(|e| panic!("{at}: {e}"));
-    let errors: Vec<String> = validator.iter_errors(value).map(|e| format!("{} at {}", e, e.instance_path())).collect();
+    let errors: Vec<String> =
+        validator.iter_errors(value).map(|e| format!("{} at {}", e, e.instance_path())).collect();
     assert!(errors.is_empty(), "{at}: {errors:?}\n{value}");
 }
 
@@ -322,7 +373,9 @@ fn answers_are_what_the_description_says() {
         let described = &operation["responses"][answer.status.to_string()];
         let described = match described["content"].as_object() {
             Some(content) => content,
-            None => panic!("{id} answers {} to {at}: {}", answer.status, String::from_utf8_lossy(&answer.body)),
+            None => {
+                panic!("{id} answers {} to {at}: {}", answer.status, String::from_utf8_lossy(&answer.body))
+            }
         };
         let media = answer.header("content-type").unwrap().split(';').next().unwrap();
         let content = described.get(media).unwrap_or_else(|| panic!("{id}: {media} is not described"));

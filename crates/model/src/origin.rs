@@ -14,7 +14,9 @@ pub struct Origin(String);
 
 /// Text that names no origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an origin; write scheme, host and port alone, such as `https://app.example` or `http://localhost:3000`")]
+#[error(
+    "`{0}` is not an origin; write scheme, host and port alone, such as `https://app.example` or `http://localhost:3000`"
+)]
 pub struct OriginError(String);
 
 impl Origin {
@@ -45,7 +47,8 @@ impl FromStr for Origin {
         let host_is_good = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
             Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
             None => {
-                !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+                !host.is_empty()
+                    && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
             }
         };
         let port_is_good = port.is_none_or(|p| p.parse::<u16>().is_ok_and(|n| n > 0));
@@ -90,7 +93,16 @@ mod tests {
         ] {
             assert_eq!(given.parse::<Origin>().unwrap().as_str(), expected);
         }
-        for bad in ["*", "null", "app.example", "https://app.example/", "https://a b", "ftp://a", "https://a:0", "https://"] {
+        for bad in [
+            "*",
+            "null",
+            "app.example",
+            "https://app.example/",
+            "https://a b",
+            "ftp://a",
+            "https://a:0",
+            "https://",
+        ] {
             assert!(bad.parse::<Origin>().is_err(), "{bad}");
         }
     }

@@ -68,7 +68,9 @@ impl FromRequestParts<Arc<Api>> for Caller {
         if let Some(Scope::Needs(right)) = row.map(|row| &row.scope)
             && !access.actor.may(right)
         {
-            return Err(ReleaseError::Forbidden { actor: access.actor.name.clone(), right: right.clone() }.into());
+            return Err(
+                ReleaseError::Forbidden { actor: access.actor.name.clone(), right: right.clone() }.into()
+            );
         }
         let place = api.shares.take(&access.tenant, body_bytes(parts, api.body_bytes_max));
         let place = place.ok_or_else(|| ApiError::from(ashlar_isolate::Busy::Full))?;

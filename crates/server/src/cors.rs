@@ -16,7 +16,8 @@ use crate::problem::ApiError;
 /// What scripts may read of an answer.
 const EXPOSED: &str = "ETag, Link, Location, Deprecation, Sunset, Retry-After, Content-Range, Accept-Ranges, traceparent, Ashlar-Release, Ashlar-Contract";
 /// What scripts may send without a key.
-const SENT: &str = "Accept-Language, Content-Type, If-Match, If-None-Match, Last-Event-ID, Range, If-Range, traceparent";
+const SENT: &str =
+    "Accept-Language, Content-Type, If-Match, If-None-Match, Last-Event-ID, Range, If-Range, traceparent";
 /// How long a browser may remember a preflight, in seconds.
 const REMEMBERED: &str = "7200";
 

@@ -173,7 +173,8 @@ struct Route {
     to: Option<String>,
 }
 
-const CONDITION: (&str, &str) = ("If-None-Match", "The ETag of a copy; answered with 304 when it is still right.");
+const CONDITION: (&str, &str) =
+    ("If-None-Match", "The ETag of a copy; answered with 304 when it is still right.");
 
 fn delivered(reply: &mut Reply) {
     reply.headers.extend([

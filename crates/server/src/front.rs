@@ -13,11 +13,7 @@ use ashlar_model::Network;
 use axum::{
     body::Bytes,
     extract::{ConnectInfo, Request, State},
-    http::{
-        HeaderMap, HeaderValue, Uri, Version, header,
-        request::Parts,
-        uri::PathAndQuery,
-    },
+    http::{HeaderMap, HeaderValue, Uri, Version, header, request::Parts, uri::PathAndQuery},
     middleware::Next,
     response::{IntoResponse, Response},
 };

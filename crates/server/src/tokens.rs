@@ -68,7 +68,8 @@ pub fn table() -> Table<Arc<App>> {
         })
 }
 
-const KNOWN: (&str, &str) = ("If-None-Match", "The ETag of a copy; answered with 304 when it is still right.");
+const KNOWN: (&str, &str) =
+    ("If-None-Match", "The ETag of a copy; answered with 304 when it is still right.");
 
 /// The routes of token artifacts and of the registry.
 pub fn router(app: Arc<App>) -> Router {

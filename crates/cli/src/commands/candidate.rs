@@ -84,9 +84,7 @@ pub async fn candidate(command: CandidateCommand) -> Done {
         },
         CandidateCommand::Show { candidate, .. } => match &backend {
             Backend::Local(local) => value(local.engine.candidate(&local.ctx, id(&candidate)?).await?)?,
-            Backend::Remote(remote) => {
-                remote.call(rows::GET_CANDIDATE.at([id(&candidate)?]), None).await?
-            }
+            Backend::Remote(remote) => remote.call(rows::GET_CANDIDATE.at([id(&candidate)?]), None).await?,
         },
         CandidateCommand::List { .. } => {
             let answer = match &backend {
@@ -123,9 +121,7 @@ pub async fn candidate(command: CandidateCommand) -> Done {
                         _ => value(now)?,
                     }
                 }
-                Backend::Remote(remote) => {
-                    remote.call(rows::RUN_GATES.at([candidate]), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::RUN_GATES.at([candidate]), None).await?,
             };
             match json_out {
                 true => output::print_json(&answer),
@@ -169,9 +165,7 @@ pub async fn candidate(command: CandidateCommand) -> Done {
             let candidate = id(&candidate)?;
             let answer = match &backend {
                 Backend::Local(local) => value(local.run(DiscardCandidate { candidate }).await?)?,
-                Backend::Remote(remote) => {
-                    remote.call(rows::DISCARD_CANDIDATE.at([candidate]), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::DISCARD_CANDIDATE.at([candidate]), None).await?,
             };
             told(json_out, &answer, &format!("{candidate} is discarded"));
             return done();

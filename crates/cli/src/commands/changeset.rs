@@ -139,9 +139,7 @@ pub async fn changeset(command: ChangesetCommand) -> Done {
         ChangesetCommand::Cancel { changeset, .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.run(CancelSchedule { name: changeset.clone() }).await?)?,
-                Backend::Remote(remote) => {
-                    remote.call(rows::CANCEL_SCHEDULE.at([&changeset]), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::CANCEL_SCHEDULE.at([&changeset]), None).await?,
             };
             (answer, format!("{changeset} is off the schedule"))
         }

@@ -78,9 +78,7 @@ pub async fn migrate(command: MigrateCommand) -> Done {
         MigrateCommand::Revert { migration, .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.run(RevertMigration { migration }).await?)?,
-                Backend::Remote(remote) => {
-                    remote.call(rows::REVERT_MIGRATION.at([migration]), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::REVERT_MIGRATION.at([migration]), None).await?,
             };
             let kept = answer["kept"].as_array().map_or(0, Vec::len);
             let sentence = format!(
@@ -213,9 +211,7 @@ pub async fn key(command: KeyCommand) -> Done {
         KeyCommand::Revoke { id, .. } => {
             match &backend {
                 Backend::Local(local) => local.run(RevokeKey { id: id.clone() }).await?,
-                Backend::Remote(remote) => {
-                    drop(remote.call(rows::REVOKE_KEY.at([&id]), None).await?)
-                }
+                Backend::Remote(remote) => drop(remote.call(rows::REVOKE_KEY.at([&id]), None).await?),
             }
             told(at.format == Format::Json, &json!({"id": id, "revoked": true}), &format!("{id} is revoked"));
         }

@@ -115,9 +115,7 @@ pub async fn release(command: ReleaseCommand) -> Done {
             let release = id(&release)?;
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.release(&local.ctx, release).await?)?,
-                Backend::Remote(remote) => {
-                    remote.call(rows::GET_RELEASE.at([release]), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::GET_RELEASE.at([release]), None).await?,
             };
             if json_out {
                 output::print_json(&answer);
@@ -143,9 +141,7 @@ pub async fn release(command: ReleaseCommand) -> Done {
             let (from, to) = (id(&from)?, id(&to)?);
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.diff(&local.ctx, from, to).await?)?,
-                Backend::Remote(remote) => {
-                    remote.call(rows::DIFF_RELEASES.at([from, to]), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::DIFF_RELEASES.at([from, to]), None).await?,
             };
             if json_out {
                 output::print_json(&answer);
@@ -157,9 +153,7 @@ pub async fn release(command: ReleaseCommand) -> Done {
             let release = id(&release)?;
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.verify(&local.ctx, release).await?)?,
-                Backend::Remote(remote) => {
-                    remote.call(rows::VERIFY_RELEASE.at([release]), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::VERIFY_RELEASE.at([release]), None).await?,
             };
             let sentence = format!(
                 "{release} holds: {} entries, {} tree nodes, {} definition files",

@@ -92,18 +92,14 @@ pub async fn webhook(command: WebhookCommand) -> Done {
         WebhookCommand::Rotate { id, .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.run(RotateSecret { id }).await?)?,
-                Backend::Remote(remote) => {
-                    remote.call(rows::ROTATE_SECRET.at([&id]), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::ROTATE_SECRET.at([&id]), None).await?,
             };
             secret(as_json, &answer);
         }
         WebhookCommand::Test { id, .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.run(TestWebhook { id: id.clone() }).await?)?,
-                Backend::Remote(remote) => {
-                    remote.call(rows::TEST_WEBHOOK.at([&id]), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::TEST_WEBHOOK.at([&id]), None).await?,
             };
             let sentence =
                 format!("a test is on its way; `ashlar webhook deliveries {id}` says whether it arrived");

@@ -65,8 +65,7 @@ async fn key(
         Err(_) => (TypeName::new(&path.type_name).map_err(wrong)?, None),
     };
     let named = locale.map(String::as_str).map(Locale::any_case).transpose().map_err(wrong)?;
-    let mut conn =
-        caller.engine.db().read(&caller.ctx.tenant).await.map_err(ReleaseError::from)?;
+    let mut conn = caller.engine.db().read(&caller.ctx.tenant).await.map_err(ReleaseError::from)?;
     let working = conn.rows().definitions().await.map_err(ReleaseError::from)?;
     drop(conn);
     // Drafts are found under the project's own spelling of a locale.
@@ -149,7 +148,8 @@ pub async fn put(
     let expected_version = expected(&conditions, now, body.version)?;
     let location = (now == 0).then(|| location(&key));
     let put = PutEntry { key, major: body.major.or(named), fields: body.fields, expected_version };
-    let written = caller.engine.put(&caller.ctx, put, body.strict).await.map_err(unmet(&conditions, body.version))?;
+    let written =
+        caller.engine.put(&caller.ctx, put, body.strict).await.map_err(unmet(&conditions, body.version))?;
     Ok(Written(Versioned { etag: etag(&written), created: location, value: written }))
 }
 

@@ -217,16 +217,27 @@ pub fn table() -> Table<Arc<Api>> {
         .on(&rows::LIST_TENANTS, ops::tenants)
         .on(&rows::CREATE_TENANT, ops::create_tenant)
         .on_and(&rows::GET_OPENAPI, document, |about, _| {
-            about.reply(200, "The document.", "application/json", json!({"type": "object", "additionalProperties": true}));
+            about.reply(
+                200,
+                "The document.",
+                "application/json",
+                json!({"type": "object", "additionalProperties": true}),
+            );
         })
         .on_and(&rows::GET_EVENT_SCHEMA, webhooks::schema, |about, _| {
-            about.reply(200, "The schema.", "application/schema+json", json!({"type": "object", "additionalProperties": true}));
+            about.reply(
+                200,
+                "The schema.",
+                "application/schema+json",
+                json!({"type": "object", "additionalProperties": true}),
+            );
         })
 }
 
 /// The description of everything, made when it is first asked for.
 async fn document() -> Response {
-    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| endpoints::document(&description::rows()).to_string().into());
+    static DOCUMENT: LazyLock<Bytes> =
+        LazyLock::new(|| endpoints::document(&description::rows()).to_string().into());
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
 }
 

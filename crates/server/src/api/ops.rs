@@ -14,7 +14,10 @@ use super::{Answer, Api, Body, Path, Query, answer, candidates::Cursor};
 use crate::{
     auth::Caller,
     cache_stats::TargetFigures,
-    endpoints::{rows, signature::{Created, MaybeCreated}},
+    endpoints::{
+        rows,
+        signature::{Created, MaybeCreated},
+    },
     follow::read_ring,
     problem::ApiError,
 };
@@ -55,12 +58,9 @@ pub struct AuditVerdict {
 pub async fn verify_audit(caller: Caller) -> Answer<AuditVerdict> {
     answer(match caller.engine.verify_audit(&caller.ctx).await? {
         Ok(rows) => AuditVerdict { holds: true, rows: Some(rows), sequence: None, why: None },
-        Err(broken) => AuditVerdict {
-            holds: false,
-            rows: None,
-            sequence: Some(broken.sequence),
-            why: Some(broken.why),
-        },
+        Err(broken) => {
+            AuditVerdict { holds: false, rows: None, sequence: Some(broken.sequence), why: Some(broken.why) }
+        }
     })
 }
 
@@ -180,8 +180,12 @@ pub async fn create_preview(
     let created = caller.engine.run(&caller.ctx, CreatePreview { at, hours: b.hours }).await?;
     read_ring(&api.app, &caller.ctx.tenant).await;
     let path = rows::SHOW_PREVIEW.at([&created.key]).target;
-    let link =
-        PreviewLink { path: path.clone(), at: b.at, id: created.view.id, expires_at: created.view.expires_at };
+    let link = PreviewLink {
+        path: path.clone(),
+        at: b.at,
+        id: created.view.id,
+        expires_at: created.view.expires_at,
+    };
     Ok(Created { location: path, value: link })
 }
 

@@ -36,14 +36,16 @@ pub(crate) fn document(rows: &[Row]) -> Value {
         }
     }
     for (name, schema) in sent {
-        let name = if renamed.contains_key(&format!("#{SCHEMAS}/{name}")) { format!("{name}Input") } else { name };
+        let name =
+            if renamed.contains_key(&format!("#{SCHEMAS}/{name}")) { format!("{name}Input") } else { name };
         components.entry(name).or_insert_with(|| retarget(schema, &renamed));
     }
     let mut paths: Map<String, Value> = Map::new();
     for (operation, about) in told {
         let path = operation.path.replace("{*", "{");
         let item = paths.entry(path).or_insert_with(|| json!({}));
-        item[operation.method.name().to_ascii_lowercase()] = described(operation, &about, &renamed, &components);
+        item[operation.method.name().to_ascii_lowercase()] =
+            described(operation, &about, &renamed, &components);
     }
     let mut tags: Vec<&str> = Vec::new();
     for row in rows {
@@ -90,8 +92,13 @@ fn described(
     let has_input = !parameters.is_empty() || about.body.is_some();
     for (status, says) in problems(operation, has_input, about.body.is_some()) {
         let problem = json!({"$ref": "#/components/schemas/Problem"});
-        let media = if operation.path == "/graphql" { "application/json" } else { "application/problem+json" };
-        let schema = if operation.path == "/graphql" { json!({"type": "object", "additionalProperties": true}) } else { problem };
+        let media =
+            if operation.path == "/graphql" { "application/json" } else { "application/problem+json" };
+        let schema = if operation.path == "/graphql" {
+            json!({"type": "object", "additionalProperties": true})
+        } else {
+            problem
+        };
         responses
             .entry(status.to_string())
             .or_insert_with(|| json!({"description": says, "content": {media: {"schema": schema}}}));
@@ -119,8 +126,10 @@ fn described(
         if *media == "application/json" {
             content["example"] = sample(&content["schema"], "", components, 0);
         }
-        let of = schema["$ref"].as_str().and_then(|r| components.get(r.rsplit('/').next()?)).unwrap_or(&schema);
-        let required = *media != "application/json" || of["required"].as_array().is_some_and(|r| !r.is_empty());
+        let of =
+            schema["$ref"].as_str().and_then(|r| components.get(r.rsplit('/').next()?)).unwrap_or(&schema);
+        let required =
+            *media != "application/json" || of["required"].as_array().is_some_and(|r| !r.is_empty());
         out["requestBody"] = json!({"required": required, "content": {*media: content}});
     }
     out
@@ -164,7 +173,10 @@ fn problems(operation: &Operation, has_input: bool, has_body: bool) -> Vec<(u16,
             (403, "The key does not have the scope."),
             (421, "The host name belongs to another tenant than the key."),
             (429, "There were too many requests. `Retry-After` says how long to wait."),
-            (503, "The server is busy, or a part of it cannot be reached. `Retry-After` says how long to wait."),
+            (
+                503,
+                "The server is busy, or a part of it cannot be reached. `Retry-After` says how long to wait.",
+            ),
         ]),
     }
     out
@@ -206,7 +218,9 @@ fn query_parameters(about: &About) -> Vec<Value> {
                 of["type"] = one.clone();
             }
         }
-        if let Some(one) = of["anyOf"].as_array().and_then(|a| a.iter().find(|s| s["type"] != "null")).cloned() {
+        if let Some(one) =
+            of["anyOf"].as_array().and_then(|a| a.iter().find(|s| s["type"] != "null")).cloned()
+        {
             let description = of["description"].clone();
             of = one;
             if description.is_string() {

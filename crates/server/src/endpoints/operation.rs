@@ -109,7 +109,10 @@ pub struct Call {
 impl Operation {
     /// The names of the parameters in its path.
     pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
-        self.path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')).map(|n| n.trim_start_matches('*'))
+        self.path
+            .split('/')
+            .filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'))
+            .map(|n| n.trim_start_matches('*'))
     }
 
     /// A call of an operation without parameters in its path.

@@ -31,11 +31,14 @@ fn named(name: &str) -> Option<Value> {
         "scope" => json!("read"),
         "right" => json!("pricing"),
         "gate" => json!("links"),
-        "created_at" | "updated_at" | "moved_at" | "made_at" | "tried_at" | "due_at" | "modified" | "reverted_at" => {
+        "created_at" | "updated_at" | "moved_at" | "made_at" | "tried_at" | "due_at" | "modified"
+        | "reverted_at" => {
             json!("2026-01-05T09:00:00Z")
         }
         "publish_at" | "unpublish_at" | "expires_at" | "revoked_at" => json!("2026-03-01T08:00:00Z"),
-        "created_by" | "updated_by" | "moved_by" | "author" | "by" | "actor" | "admin" | "owner" => json!("olga"),
+        "created_by" | "updated_by" | "moved_by" | "author" | "by" | "actor" | "admin" | "owner" => {
+            json!("olga")
+        }
         "trace" | "trace_id" => json!("4bf92f3577b34da6a3ce929d0e0e4736"),
         "zone" => json!("Europe/Berlin"),
         "path" => json!("/en/home"),
@@ -91,7 +94,10 @@ fn fits(value: &Value, schema: &Value) -> bool {
     };
     let form = schema["pattern"].as_str().map(patterned);
     let of_items = schema["items"]["$ref"].is_null();
-    kinds.contains(&kind) && of_items && form.is_none_or(|f| f == "home" || Some(f) == value.as_str()) && schema["enum"].is_null()
+    kinds.contains(&kind)
+        && of_items
+        && form.is_none_or(|f| f == "home" || Some(f) == value.as_str())
+        && schema["enum"].is_null()
 }
 
 /// An example of what a schema describes. `named` is the member it stands in; `schemas` are those with a name.

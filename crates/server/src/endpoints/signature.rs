@@ -69,14 +69,25 @@ pub(crate) struct About {
 
 impl About {
     /// An answer with a body of one media type.
-    pub(crate) fn reply(&mut self, status: u16, says: &'static str, media: &'static str, schema: Value) -> &mut Reply {
+    pub(crate) fn reply(
+        &mut self,
+        status: u16,
+        says: &'static str,
+        media: &'static str,
+        schema: Value,
+    ) -> &mut Reply {
         self.replies.push(Reply { status, says, headers: Vec::new(), content: vec![(media, schema)] });
         let last = self.replies.len() - 1;
         &mut self.replies[last]
     }
 
     /// An answer of JSON.
-    pub(crate) fn json<T: JsonSchema>(&mut self, status: u16, says: &'static str, schemas: &mut Schemas) -> &mut Reply {
+    pub(crate) fn json<T: JsonSchema>(
+        &mut self,
+        status: u16,
+        says: &'static str,
+        schemas: &mut Schemas,
+    ) -> &mut Reply {
         let schema = schemas.answered.subschema_for::<T>().to_value();
         self.reply(status, says, "application/json", schema)
     }
@@ -193,7 +204,10 @@ impl Preconditions {
                     (_, None) => {
                         let tag: String = tag.chars().take(80).collect();
                         let detail = format!("`{tag}` is not an ETag of a version");
-                        return Err(ApiError::invalid(detail, "send the ETag of the last answer, a version such as `\"3\"`, or `*`"));
+                        return Err(ApiError::invalid(
+                            detail,
+                            "send the ETag of the last answer, a version such as `\"3\"`, or `*`",
+                        ));
                     }
                 };
             }
@@ -206,8 +220,12 @@ impl Preconditions {
                 now => format!("it has version {now}"),
             };
             let detail = format!("`{name}: {list}` does not hold: {is}");
-            let mut problem =
-                ApiError::new(412, "precondition-failed", detail, "read it again, and send the ETag of that answer");
+            let mut problem = ApiError::new(
+                412,
+                "precondition-failed",
+                detail,
+                "read it again, and send the ETag of that answer",
+            );
             problem.more = json!({ "version": now });
             problem
         };
@@ -235,7 +253,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Preconditions {
                 return Ok(None);
             }
             let lines: Result<Vec<_>, _> = lines.into_iter().collect();
-            let lines = lines.map_err(|_| ApiError::invalid(format!("{name} is not text"), "send `\"3\"` or `*`"))?;
+            let lines =
+                lines.map_err(|_| ApiError::invalid(format!("{name} is not text"), "send `\"3\"` or `*`"))?;
             Ok(Some(lines.join(", ")))
         };
         Ok(Self { matches: text(header::IF_MATCH)?, none_matches: text(header::IF_NONE_MATCH)? })
@@ -245,7 +264,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Preconditions {
 impl Takes for Preconditions {
     fn about(about: &mut About, _: &mut Schemas) {
         about.headers.extend([
-            ("If-Match", "The ETag or version that must be the current one, such as `\"3\"`, or `*` for any."),
+            (
+                "If-Match",
+                "The ETag or version that must be the current one, such as `\"3\"`, or `*` for any.",
+            ),
             ("If-None-Match", "An ETag or version that must not be the current one, or `*` for any."),
         ]);
     }
@@ -375,9 +397,10 @@ pub(crate) struct Read<T> {
 
 impl<T> Read<T> {
     pub(crate) fn new(etag: String, value: T, conditions: &Preconditions) -> Self {
-        let known = conditions.none_matches.as_deref().is_some_and(|known| {
-            tags(known).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
-        });
+        let known = conditions
+            .none_matches
+            .as_deref()
+            .is_some_and(|known| tags(known).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag));
         Self { etag, value: (!known).then_some(value) }
     }
 }

@@ -27,7 +27,8 @@ enum Asked {
 
 fn read(range: &str, len: usize) -> Asked {
     let Some((unit, one)) = range.split_once('=') else { return Asked::Whole };
-    let Some((first, last)) = one.trim().split_once('-').filter(|_| unit.trim().eq_ignore_ascii_case("bytes"))
+    let Some((first, last)) =
+        one.trim().split_once('-').filter(|_| unit.trim().eq_ignore_ascii_case("bytes"))
     else {
         return Asked::Whole;
     };
@@ -64,8 +65,9 @@ pub(super) fn cut(request: &Parts, response: Response) -> Response {
     }
     let text = |name| request.headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
     // A part of another version than the one the client has is of no use to it.
-    let same = text(header::IF_RANGE)
-        .is_none_or(|known| response.headers().get(header::ETAG).is_some_and(|tag| tag.as_bytes() == known.as_bytes()));
+    let same = text(header::IF_RANGE).is_none_or(|known| {
+        response.headers().get(header::ETAG).is_some_and(|tag| tag.as_bytes() == known.as_bytes())
+    });
     let Some(range) = text(header::RANGE).filter(|_| same) else { return response };
     let Some(len) = response.body().size_hint().exact().and_then(|len| usize::try_from(len).ok()) else {
         return response;
@@ -79,9 +81,11 @@ pub(super) fn cut(request: &Parts, response: Response) -> Response {
             parts.headers.remove(header::CONTENT_TYPE);
             (StatusCode::RANGE_NOT_SATISFIABLE, format!("bytes */{}", bytes.len()), Bytes::new())
         }
-        Asked::Part(from, to) => {
-            (StatusCode::PARTIAL_CONTENT, format!("bytes {from}-{to}/{}", bytes.len()), bytes.slice(from..=to))
-        }
+        Asked::Part(from, to) => (
+            StatusCode::PARTIAL_CONTENT,
+            format!("bytes {from}-{to}/{}", bytes.len()),
+            bytes.slice(from..=to),
+        ),
     };
     parts.status = status;
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
