@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-/// How deep an example nests.
-const DEPTH_MAX: usize = 12;
+/// How deep an example nests, references and choices counted.
+const DEPTH_MAX: usize = 32;
 /// The most items of a list in an example.
 const ITEMS_MAX: u64 = 4;
 
