@@ -10,6 +10,9 @@ use std::{
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// What makes clients of the OpenAPI document, and what tries the document on the server.
+const CLIENTS_PYTHON: [&str; 2] = ["openapi-python-client==0.29.1", "schemathesis==4.32.5"];
+const CLIENTS_NODE: [&str; 3] = ["openapi-typescript@7.13.0", "openapi-fetch@0.17.0", "typescript@5.9.3"];
 /// The version of the S3 server that tests use.
 const S3_VERSION: &str = "0.14.1";
 
@@ -102,6 +105,43 @@ pub fn programs() {
             install(package);
         }
     }
+}
+
+/// Generators of clients, from PyPI and npm: a directory with a Python environment in `python` and with `node_modules`.
+pub fn clients(cache: &Path) -> Result<PathBuf> {
+    let dir = cache.join("tools").join("clients");
+    let (mark, wanted) =
+        (dir.join("installed"), [&CLIENTS_PYTHON[..], &CLIENTS_NODE[..]].concat().join("\n"));
+    if std::fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
+        return Ok(dir);
+    }
+    println!("installing generators of clients (for tests only)");
+    std::fs::create_dir_all(&dir)?;
+    let run = |program: &Path, args: &[&str]| -> Result<()> {
+        let mut command = Command::new(program);
+        let out = command
+            .args(args)
+            .current_dir(&dir)
+            .output()
+            .map_err(|e| format!("{}: {e}", program.display()))?;
+        match out.status.success() {
+            true => Ok(()),
+            false => {
+                Err(format!("{} {}: {}", program.display(), args[0], String::from_utf8_lossy(&out.stderr))
+                    .into())
+            }
+        }
+    };
+    run(Path::new("python3"), &["-m", "venv", "python"])?;
+    let mut pip = vec!["install", "--quiet"];
+    pip.extend(CLIENTS_PYTHON);
+    run(&dir.join("python/bin/pip"), &pip)?;
+    std::fs::write(dir.join("package.json"), "{\"private\":true,\"type\":\"module\"}")?;
+    let mut npm = vec!["install", "--no-audit", "--no-fund", "--silent"];
+    npm.extend(CLIENTS_NODE);
+    run(Path::new("npm"), &npm)?;
+    std::fs::write(&mark, wanted)?;
+    Ok(dir)
 }
 
 /// A directory with a PostgreSQL cluster, and the port that its server listens on.

@@ -121,6 +121,13 @@ pub fn test(filter: Option<&str>) -> Result<()> {
     if let Some(peer) = &s3 {
         cargo.env("ASHLAR_TEST_S3", &peer.address);
     }
+    match peers::clients(&cache()) {
+        Ok(dir) => drop(cargo.env("ASHLAR_TEST_CLIENTS", dir)),
+        Err(error) if require_all() => {
+            return Err(format!("generators of clients are required and absent: {error}").into());
+        }
+        Err(error) => println!("generators of clients: absent ({error}); their tests say so and pass"),
+    }
     let data = root().join("../shared/data");
     if data.is_dir() && std::env::var_os("ASHLAR_TEST_DATA").is_none() {
         cargo.env("ASHLAR_TEST_DATA", data.canonicalize()?);

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use ashlar_gates::Checker;
 use ashlar_model::{Actor, Rules, TenantId};
 use ashlar_release::{Action, Ctx, Engine, Location};
-use reqwest::Method;
+use ashlar_server::endpoints::{Call, Method};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -173,9 +173,16 @@ impl Remote {
         &self.base
     }
 
-    /// Sends a request to the management API.
-    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, CliError> {
-        let url = format!("{}/api/v1{path}", self.base);
+    /// Calls an operation of the server.
+    pub async fn call(&self, call: Call, body: Option<Value>) -> Result<Value, CliError> {
+        let url = format!("{}{}", self.base, call.target);
+        let method = match call.operation.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Delete => reqwest::Method::DELETE,
+        };
         let mut request = self.client.request(method, &url).bearer_auth(&self.key);
         if let Some(body) = body {
             request = request.json(&body);
@@ -208,7 +215,7 @@ impl Remote {
         let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let kind = text("type");
         let exit = match status.as_u16() {
-            401 | 403 | 409 | 422 => 1,
+            401 | 403 | 409 | 412 | 422 => 1,
             400 | 404 | 405 | 413 | 415 => 2,
             _ => 3,
         };

@@ -228,7 +228,7 @@ fn links_end() {
     // Over HTTP it is made by who may preview, and says the same.
     let made =
         common::http(&demo.url, "POST", "/api/v1/previews", &demo.admin, "{\"at\":\"draft\",\"hours\":1}");
-    assert_eq!(made.0, 200, "{}", made.2);
+    assert_eq!(made.0, 201, "{}", made.2);
     let made: Value = serde_json::from_str(&made.2).unwrap();
     assert!(demo.get(&format!("{}en/about", made["path"].as_str().unwrap())).text().contains(WORDS));
     assert_eq!(common::http(&demo.url, "POST", "/api/v1/previews", "", "{\"at\":\"draft\"}").0, 401);

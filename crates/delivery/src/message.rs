@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::{
     ReleaseView, RequestParts,
-    respond::{CACHE_CONTROL_PRIVATE, Failure, Written},
+    respond::{CACHE_CONTROL_PRIVATE, EVERY_ORIGIN, Failure, Written},
     views::CACHE_CONTROL,
 };
 
@@ -131,6 +131,9 @@ impl Out<'_> {
         self.header("surrogate-key", &[b"definitions"]);
         let cache_control = if parts.private { CACHE_CONTROL_PRIVATE } else { CACHE_CONTROL };
         self.header("cache-control", &[cache_control.as_bytes()]);
+        if !parts.private {
+            self.buf.extend_from_slice(EVERY_ORIGIN);
+        }
         self.header("vary", &[b"authorization"]);
         self.header("traceparent", &[parts.traceparent.as_bytes()]);
         self.number("content-length", 0);

@@ -245,7 +245,7 @@ pub(crate) fn answer(
             surrogate: b"definitions",
             cache_control: FOREVER,
             locale_named: true,
-            of_view: b"x-content-type-options: nosniff\r\n",
+            of_view: b"x-content-type-options: nosniff\r\naccept-ranges: bytes\r\n",
             content_type: asset.media_type.as_bytes(),
             by_accept: false,
         };
@@ -266,6 +266,11 @@ pub(crate) fn answer(
     }
     let path = normal_path(&decoded);
     match found(view, site, parts, path, out.pace) {
+        // A page has one address.
+        Ok(Some(_)) if path != decoded => {
+            let query = parts.query.map(|q| format!("?{q}")).unwrap_or_default();
+            Some(Ok(out.redirect(view, parts, 308, &format!("{path}{query}"))))
+        }
         Ok(Some((composed, content_type))) => {
             let head = Head {
                 contract: ("", 0),

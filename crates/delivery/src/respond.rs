@@ -18,6 +18,9 @@ use crate::{
 /// Where GraphQL is answered.
 pub const GRAPHQL: &str = "/graphql";
 
+/// Pages of every origin may read what needs no key. Said always, because a cache answers requests of other origins with it.
+pub(crate) const EVERY_ORIGIN: &[u8] = b"access-control-allow-origin: *\r\naccess-control-expose-headers: ETag, Link, Deprecation, Sunset, Ashlar-Release, Ashlar-Contract\r\n";
+
 /// Answers that are not for shared caches: other channels, drafts, candidates.
 pub(crate) const CACHE_CONTROL_PRIVATE: &str = "private, no-cache";
 /// The longest type, id and locale of an entry, with two separators.
@@ -161,6 +164,9 @@ pub(crate) fn problem(
         out.header("retry-after", &[b"1"]);
     }
     out.header("cache-control", &[b"no-store"]);
+    if !parts.private {
+        out.buf.extend_from_slice(EVERY_ORIGIN);
+    }
     out.header("traceparent", &[parts.traceparent.as_bytes()]);
     out.number("content-length", body.len());
     let head_len = out.end_head();
@@ -288,6 +294,9 @@ pub(crate) fn content(
     out.header("surrogate-key", &[head.surrogate]);
     let cache_control = if parts.private { CACHE_CONTROL_PRIVATE } else { head.cache_control };
     out.header("cache-control", &[cache_control.as_bytes()]);
+    if !parts.private {
+        out.buf.extend_from_slice(EVERY_ORIGIN);
+    }
     let by_language = !head.locale_named && view.definitions.locales.all().len() > 1;
     // Who sends a key may get another release, or none: a cache must not answer them with what it kept for others.
     let vary: &[u8] = match by_language {

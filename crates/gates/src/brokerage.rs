@@ -2,12 +2,13 @@
 
 use ashlar_contracts::consumers::Consumer;
 use ashlar_model::{Files, Finding, Level};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{definitions::Definitions, gate::consumers};
 
 /// A consumer's contract beside a set of definitions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ConsumerStatus {
     /// The consumer.
     pub consumer: String,

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelName, Locale, Network, TenantId, nearest_in_message};
+use crate::{ChannelName, Locale, Network, Origin, TenantId, nearest_in_message};
 
 /// `ashlar.toml`: what a project says about itself. Unknown keys are errors, so that a typo is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +125,8 @@ pub struct ServerConfig {
     pub webhooks_to_private: bool,
     /// The proxies whose `X-Forwarded-*` and `Forwarded` headers are believed, as addresses or networks (`10.0.0.0/8`).
     pub trusted_proxies: Vec<Network>,
+    /// Origins whose pages may use a key or the management API. Pages from everywhere may read what needs no key.
+    pub cors_origins: Vec<Origin>,
     /// How many bytes of stored objects are checked per second in the background; 0 for none.
     pub scrub_bytes_per_second: u64,
 }
@@ -309,6 +311,7 @@ impl Default for ServerConfig {
             streams_per_client_max: 100,
             webhooks_to_private: false,
             trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
             scrub_bytes_per_second: 4 << 20,
         }
     }

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{ContractName, Digest, EntryId, Locale, TypeName};
@@ -8,7 +9,7 @@ use crate::{ContractName, Digest, EntryId, Locale, TypeName};
 pub type Fields = serde_json::Map<String, serde_json::Value>;
 
 /// What names one piece of content.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct EntryKey {
     /// The content type, without its version.
     #[serde(rename = "type")]
@@ -124,7 +125,7 @@ pub struct Entry {
 }
 
 /// How an entry differs between two snapshots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EntryChangeKind {
     /// Only in the newer.
@@ -136,7 +137,7 @@ pub enum EntryChangeKind {
 }
 
 /// One entry that differs between two snapshots.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EntryChange {
     /// What names it.
     #[serde(flatten)]

@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Digest;
 
 /// How much a finding weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Default, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Worth knowing; the gate can still pass.
@@ -16,7 +17,7 @@ pub enum Level {
 }
 
 /// One thing a check found: what was wrong, where, and how to fix it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// A stable kebab-case code, such as `reference-missing`.
     pub code: String,
@@ -38,7 +39,7 @@ pub struct Finding {
 }
 
 /// One cause with everywhere it shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FindingGroup {
     /// The code of its findings.
     pub code: String,
@@ -204,7 +205,7 @@ impl Finding {
 }
 
 /// The verdict of a gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GateStatus {
     /// No finding of level error.
@@ -225,7 +226,7 @@ impl GateStatus {
 }
 
 /// Who let a failed gate through, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Waiver {
     /// The person.
     pub by: String,
@@ -236,7 +237,7 @@ pub struct Waiver {
 }
 
 /// What a gate found: the evidence that is attached to a candidate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateReport {
     /// The gate, such as `references`.
     pub gate: String,

@@ -1,5 +1,6 @@
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A name that does not have the form its kind demands.
@@ -17,8 +18,27 @@ impl IdError {
     }
 }
 
+/// What is written as text of one form.
+macro_rules! text_schema {
+    ($name:ty, $kind:expr, $rule:expr, $pattern:expr) => {
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string", "pattern": $pattern, "description": concat!("It is ", $kind, ": ", $rule, ".")})
+            }
+        }
+    };
+}
+
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:literal, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:literal, $pattern:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
@@ -88,6 +108,8 @@ macro_rules! text_id {
                 Self::new(&String::deserialize(d)?).map_err(serde::de::Error::custom)
             }
         }
+
+        text_schema!($name, $kind, $rule, $pattern);
     };
 }
 
@@ -103,6 +125,7 @@ text_id!(
     TenantId,
     "a tenant name",
     "lower-case letters, digits and hyphens, starting with a letter, at most 40 characters",
+    r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$",
     |t| kebab(t, 40)
 );
 text_id!(
@@ -110,6 +133,7 @@ text_id!(
     TypeName,
     "a type name",
     "lower-case letters, digits and hyphens, starting with a letter, at most 64 characters",
+    r"^[a-z]([a-z0-9-]{0,62}[a-z0-9])?$",
     |t| kebab(t, 64)
 );
 text_id!(
@@ -117,6 +141,7 @@ text_id!(
     ChannelName,
     "a channel name",
     "lower-case letters, digits and hyphens, starting with a letter, at most 40 characters",
+    r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$",
     |t| kebab(t, 40)
 );
 text_id!(
@@ -124,6 +149,7 @@ text_id!(
     EntryId,
     "an entry id",
     "letters, digits, `.`, `_` and `-`, starting with a letter or digit, at most 200 characters",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$",
     |t| {
         (1..=200).contains(&t.len())
             && t.as_bytes()[0].is_ascii_alphanumeric()
@@ -135,6 +161,7 @@ text_id!(
     Locale,
     "a locale",
     "a language tag such as `en`, `de-AT` or `zh-Hant`",
+    r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
     |t| {
         let mut parts = t.split('-');
         let language = parts.next().unwrap_or_default();
@@ -149,6 +176,7 @@ text_id!(
     TraceId,
     "a trace id",
     "32 lower-case hexadecimal digits, not all zero",
+    r"^[0-9a-f]{32}$",
     |t| {
         t.len() == 32
             && t.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
@@ -221,8 +249,15 @@ impl<'de> Deserialize<'de> for ContractName {
     }
 }
 
+text_schema!(
+    ContractName,
+    "a contract name",
+    "a name and a major version such as `pricing-plan.v1`",
+    r"^[a-z]([a-z0-9-]{0,62}[a-z0-9])?\.v[1-9][0-9]{0,3}$"
+);
+
 macro_rules! numbered_id {
-    ($(#[$doc:meta])* $name:ident, $letter:literal, $kind:literal, $rule:literal) => {
+    ($(#[$doc:meta])* $name:ident, $letter:literal, $kind:literal, $rule:literal, $pattern:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub u32);
@@ -256,6 +291,8 @@ macro_rules! numbered_id {
                 String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
             }
         }
+
+        text_schema!($name, $kind, $rule, $pattern);
     };
 }
 
@@ -264,14 +301,16 @@ numbered_id!(
     ReleaseId,
     "r",
     "a release",
-    "`r` and a number, such as `r42`"
+    "`r` and a number, such as `r42`",
+    "^r[1-9][0-9]{0,8}$"
 );
 numbered_id!(
     /// A candidate, numbered per tenant from 1: `c42`.
     CandidateId,
     "c",
     "a candidate",
-    "`c` and a number, such as `c42`"
+    "`c` and a number, such as `c42`",
+    "^c[1-9][0-9]{0,8}$"
 );
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod markdown_bounds;
 mod modified;
 mod nearest;
 mod network;
+mod origin;
 mod position;
 mod read;
 mod rights;
@@ -39,6 +40,7 @@ pub use markdown_bounds::{
 pub use modified::{MODIFIED, OTHERS, modified_value, read_modified};
 pub use nearest::{did_you_mean, nearest, nearest_in_message, nearest_of};
 pub use network::{Network, NetworkError};
+pub use origin::{Origin, OriginError};
 pub use position::{line_of, position, sentence};
 pub use read::{VALUE_BYTES_MAX, read_json, read_toml, read_yaml, read_yaml_as};
 pub use rights::{Actor, Right};

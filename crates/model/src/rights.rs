@@ -1,5 +1,6 @@
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{borrow::Cow, collections::BTreeSet, fmt, str::FromStr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What an actor may do. Every action names the right it needs.
@@ -81,6 +82,24 @@ impl Serialize for Right {
 impl<'de> Deserialize<'de> for Right {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Right {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Right".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^(read|preview|write|define|release|waive|admin|approve:[^\\s]{1,100}|show:[^\\s]{1,120})$",
+            "description": "A scope: `read`, `preview`, `write`, `define`, `release`, `approve:NAME`, `waive` or `admin`.",
+        })
     }
 }
 

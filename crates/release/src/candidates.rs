@@ -13,6 +13,7 @@ use ashlar_store::{
     sql::{CandidateRow, CandidateStatus, DraftState, NewCandidate, ReleaseRow, Rows},
 };
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -63,7 +64,7 @@ pub struct Approve {
 }
 
 /// The outcome of an approval.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalGiven {
     /// The right it was given under.
     pub right: String,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ashlar_model::{Digest, Files, Right};
 use ashlar_store::{Batch, TenantObjects, Tree, sql::DefinitionsRow};
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -17,7 +18,7 @@ pub struct PushDefinitions {
 }
 
 /// The outcome of a push.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pushed {
     /// The root of the definitions tree.
     pub definitions: Digest,

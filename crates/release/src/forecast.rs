@@ -11,6 +11,7 @@ use ashlar_store::{
     sql::{ChangesetState, DraftFilter, DraftState, Rows},
 };
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -27,7 +28,7 @@ pub(crate) const DRAFTS_MAX: u32 = 100_000;
 const FINDINGS_MAX: usize = 20;
 
 /// What would happen to a schedule if it ran now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Forecast {
     /// When this was tried, RFC 3339.
     pub at: String,
@@ -40,7 +41,7 @@ pub struct Forecast {
 }
 
 /// One step of a schedule.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Outlook {
     /// The gates that would refuse it.
     pub refused_by: Vec<String>,

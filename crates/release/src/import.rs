@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ashlar_model::{EntryId, EntryKey, Fields, Finding, Right, TypeName};
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -27,7 +28,7 @@ pub struct ImportEntries {
 }
 
 /// An entry that comes from elsewhere.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IncomingEntry {
     /// What names it.
     #[serde(flatten)]
@@ -40,7 +41,7 @@ pub struct IncomingEntry {
 }
 
 /// The outcome of a batch.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Imported {
     /// Drafts that were written.
     pub written: u64,

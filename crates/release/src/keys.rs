@@ -9,6 +9,7 @@ use ashlar_store::{
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use subtle::ConstantTimeEq;
@@ -31,7 +32,7 @@ pub struct CreateKey {
 }
 
 /// A new key; the only time its secret is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CreatedKey {
     /// The whole key, to be sent as `Authorization: Bearer …`.
     pub key: String,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use ashlar_model::{ContractName, EntryKey, Fields, Finding, Right};
 use ashlar_store::sql::{DraftFilter, DraftRow, DraftState, MigrationRow, NewVersion, Rows};
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -220,7 +221,7 @@ pub struct RevertMigration {
 }
 
 /// The outcome of a migration or its inverse.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Migrated {
     /// Its number; absent for a dry run.
     pub migration: Option<u64>,
@@ -239,7 +240,7 @@ pub struct Migrated {
 }
 
 /// An entry before and after a migration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// The entry.
     pub entry: String,

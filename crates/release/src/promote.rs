@@ -11,6 +11,7 @@ use ashlar_store::{
     },
 };
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -39,7 +40,7 @@ pub struct Promote {
 }
 
 /// The outcome of a promotion.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Promoted {
     /// The release.
     pub release: ReleaseId,
@@ -65,7 +66,7 @@ pub struct Rollback {
 }
 
 /// The outcome of a rollback.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RolledBack {
     /// What the channel serves now.
     pub release: ReleaseId,

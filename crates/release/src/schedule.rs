@@ -7,6 +7,7 @@ use ashlar_store::sql::{ChangesetRow, ChangesetState, Claim, Rows, ScheduleCount
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -44,11 +45,12 @@ const SUPERSEDED_MAX: usize = 5;
 const TAKEN: &str = "schedule-taken";
 
 /// What a tick did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tick {
     /// Changesets that were published or taken down.
     pub done: Vec<String>,
     /// Changesets that a gate or rule stood against, with what it said.
+    #[schemars(with = "Vec<[String; 2]>")]
     pub failed: Vec<(String, String)>,
     /// Of these, changesets that are quarantined: the process died whenever it worked on them.
     #[serde(default)]
@@ -58,9 +60,11 @@ pub struct Tick {
     pub at_risk: Vec<String>,
     /// Tenants whose schedules, or one of them, could not be looked at, and why. They are looked at again at the next tick.
     #[serde(default)]
+    #[schemars(with = "Vec<[String; 2]>")]
     pub unread: Vec<(TenantId, String)>,
     /// Tenants whose pointers or drafts could not be repaired, and why.
     #[serde(default)]
+    #[schemars(with = "Vec<[String; 2]>")]
     pub unrepaired: Vec<(TenantId, String)>,
     /// Channel pointers and key rings that were written again.
     pub repaired: usize,

@@ -9,12 +9,13 @@ use ashlar_model::{
 use ashlar_store::sql::{
     CandidateRow, ChangesetRow, ChannelRow, DraftRow, KeyRow, MigrationRow, ReleaseRow, VersionRow,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Forecast;
 
 /// A draft.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DraftView {
     /// What names it.
     #[serde(flatten)]
@@ -60,7 +61,7 @@ impl DraftView {
 }
 
 /// One version in a draft's history.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VersionView {
     /// The version, from 1.
     pub version: u64,
@@ -100,7 +101,8 @@ impl VersionView {
 }
 
 /// A page of a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
@@ -109,7 +111,7 @@ pub struct Page<T> {
 }
 
 /// A changeset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangesetView {
     /// Its name.
     pub changeset: String,
@@ -174,7 +176,7 @@ pub(crate) fn name_candidate(help: &mut String, id: CandidateId) {
 }
 
 /// A candidate with its gates.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CandidateView {
     /// Its number.
     pub candidate: CandidateId,
@@ -246,7 +248,7 @@ impl CandidateView {
 }
 
 /// A release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseInfo {
     /// Its number.
     pub release: ReleaseId,
@@ -292,7 +294,7 @@ impl ReleaseInfo {
 }
 
 /// Where a channel points.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelView {
     /// The channel.
     pub channel: ChannelName,
@@ -319,7 +321,7 @@ impl From<ChannelRow> for ChannelView {
 }
 
 /// How two releases differ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseDiff {
     /// The older.
     pub from: String,
@@ -334,7 +336,7 @@ pub struct ReleaseDiff {
 }
 
 /// A definition file that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DefinitionChange {
     /// The file.
     pub path: String,
@@ -343,7 +345,7 @@ pub struct DefinitionChange {
 }
 
 /// What `release verify` looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verification {
     /// The release.
     pub release: ReleaseId,
@@ -358,7 +360,7 @@ pub struct Verification {
 }
 
 /// An API key without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyView {
     /// Its public part.
     pub id: String,
@@ -395,7 +397,7 @@ impl From<KeyRow> for KeyView {
 }
 
 /// A content migration that was run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MigrationView {
     /// Its number, from 1.
     pub migration: u64,

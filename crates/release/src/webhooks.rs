@@ -5,6 +5,7 @@ use ashlar_store::sql::{DeliveryRow, NewDelivery, WebhookRow, stamp};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -62,7 +63,7 @@ pub const EVENT_KINDS: [&str; 35] = [
 ];
 
 /// Which events a webhook gets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EventFilter {
     /// Kinds: `release.promoted`, `entry.*`, `*`.
@@ -116,7 +117,7 @@ impl EventFilter {
 }
 
 /// A webhook, without its secret.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WebhookView {
     /// Its name in the tenant.
     pub id: String,
@@ -142,7 +143,7 @@ pub struct WebhookView {
 }
 
 /// A webhook with its secret; the only time it is shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretShown {
     /// What signs deliveries, `whsec_…` (Standard Webhooks).
     pub secret: String,
@@ -152,7 +153,7 @@ pub struct SecretShown {
 }
 
 /// A delivery.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryView {
     /// Its number.
     pub delivery: u64,

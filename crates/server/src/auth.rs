@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use ashlar_model::TraceId;
-use ashlar_release::{Ctx, Engine, new_id};
+use ashlar_release::{Ctx, Engine, ReleaseError, new_id};
 use axum::{
     extract::{FromRequestParts, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
@@ -14,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     api::Api,
+    endpoints::{Operation, Scope},
     front::host_of,
     problem::{ApiError, TRACE},
 };
@@ -63,6 +64,14 @@ impl FromRequestParts<Arc<Api>> for Caller {
             return Err(ApiError::misdirected());
         }
         api.limited(&access.key_id)?;
+        let row = parts.extensions.get::<&'static Operation>();
+        if let Some(Scope::Needs(right)) = row.map(|row| &row.scope)
+            && !access.actor.may(right)
+        {
+            return Err(
+                ReleaseError::Forbidden { actor: access.actor.name.clone(), right: right.clone() }.into()
+            );
+        }
         let place = api.shares.take(&access.tenant, body_bytes(parts, api.body_bytes_max));
         let place = place.ok_or_else(|| ApiError::from(ashlar_isolate::Busy::Full))?;
         // For what reads the body.

@@ -6,8 +6,8 @@ use std::{
 };
 
 use ashlar_model::TenantId;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 /// Purges whose time is remembered for each cache.
 const REMEMBERED: usize = 1_000;
@@ -52,6 +52,44 @@ pub struct Totals {
     pub probes: u64,
     /// Of these, how many found what was there before.
     pub stale: u64,
+}
+
+/// How long purges took, in milliseconds.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "PurgeTimes")]
+pub struct Spread {
+    /// The median.
+    pub p50: Option<f64>,
+    /// Of 99 in 100.
+    pub p99: Option<f64>,
+    /// The longest.
+    pub max: Option<f64>,
+}
+
+/// Figures of a cache in front.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "FrontFigures")]
+pub struct TargetFigures {
+    /// The cache.
+    pub target: String,
+    /// The release it was last told of.
+    pub release: String,
+    /// Purges that were acknowledged.
+    pub purges: u64,
+    /// Keys that were named in them.
+    pub keys: u64,
+    /// Purges of everything.
+    pub everything: u64,
+    /// Purges that were not acknowledged.
+    pub failures: u64,
+    /// What was wrong the last time.
+    pub last_error: String,
+    /// From the move of the channel to the acknowledgement.
+    pub purge_ms: Spread,
+    /// Looks through the cache after a purge.
+    pub probes: u64,
+    /// Of these, how many found what was there before.
+    pub stale_serves: u64,
 }
 
 impl CacheStats {
@@ -100,7 +138,7 @@ impl CacheStats {
     }
 
     /// The caches in front of one tenant.
-    pub fn report(&self, tenant: &TenantId) -> Vec<Value> {
+    pub fn report(&self, tenant: &TenantId) -> Vec<TargetFigures> {
         let all = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter()
             .filter(|((of, _), _)| of == tenant)
@@ -108,12 +146,18 @@ impl CacheStats {
                 let mut ms: Vec<f64> = t.ms.iter().copied().collect();
                 ms.sort_by(f64::total_cmp);
                 let at = |part: usize| ms.get((ms.len().saturating_sub(1)) * part / 100).copied();
-                json!({
-                    "target": target, "release": t.release, "purges": t.purges, "keys": t.keys,
-                    "everything": t.everything, "failures": t.failures, "last_error": t.last_error,
-                    "purge_ms": {"p50": at(50), "p99": at(99), "max": ms.last()},
-                    "probes": t.probes, "stale_serves": t.stale,
-                })
+                TargetFigures {
+                    target: target.clone(),
+                    release: t.release.clone(),
+                    purges: t.purges,
+                    keys: t.keys,
+                    everything: t.everything,
+                    failures: t.failures,
+                    last_error: t.last_error.clone(),
+                    purge_ms: Spread { p50: at(50), p99: at(99), max: ms.last().copied() },
+                    probes: t.probes,
+                    stale_serves: t.stale,
+                }
             })
             .collect()
     }
@@ -121,6 +165,8 @@ impl CacheStats {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -133,14 +179,15 @@ mod tests {
         }
         stats.failed(&other, "varnish=http://a", "no answer");
         stats.probed(&main, "varnish=http://a", false);
-        let report = stats.report(&main);
+        let report = serde_json::to_value(stats.report(&main)).unwrap();
+        let report = report.as_array().unwrap();
         assert_eq!(report.len(), 1);
         assert_eq!((&report[0]["purges"], &report[0]["keys"]), (&json!(200), &json!(400)));
         assert_eq!(
             (&report[0]["purge_ms"]["p50"], &report[0]["purge_ms"]["p99"]),
             (&json!(100.0), &json!(198.0))
         );
-        assert_eq!(stats.report(&other)[0]["failures"], 1);
+        assert_eq!(stats.report(&other)[0].failures, 1);
         assert_eq!(stats.totals().probes, 1);
     }
 }

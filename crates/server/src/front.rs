@@ -11,8 +11,9 @@ use std::{
 
 use ashlar_model::Network;
 use axum::{
+    body::Bytes,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderValue, Version, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Uri, Version, header, request::Parts, uri::PathAndQuery},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -279,6 +280,53 @@ fn authority(request: &Request) -> Result<String, Box<ApiError>> {
     }
 }
 
+/// The byte that an escape at this place of a path stands for, when it could be written as it is: a letter, a digit, `-`,
+/// `_` or `~`. Dots stay escaped: no address gets parts that lead upwards by this.
+fn unescaped(path: &[u8], at: usize) -> Option<u8> {
+    let digits = path.get(at..at + 3).filter(|p| p[0] == b'%')?;
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let value = digit(digits[1])? << 4 | digit(digits[2])?;
+    (value.is_ascii_alphanumeric() || b"-_~".contains(&value)).then_some(value)
+}
+
+/// Whether the path of a target has escapes of what need not be escaped.
+pub fn hides_letters(target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default().as_bytes();
+    path.contains(&b'%') && (0..path.len()).any(|at| unescaped(path, at).is_some())
+}
+
+/// The same path and query, without such escapes: `/v1/%70ages` is `/v1/pages` (RFC 3986, section 6.2.2.2).
+pub fn with_letters(uri: &Uri) -> Option<Uri> {
+    let whole = uri.path_and_query()?.as_str();
+    if !hides_letters(whole) {
+        return None;
+    }
+    let (path, query) = match whole.split_once('?') {
+        Some((path, query)) => (path.as_bytes(), Some(query)),
+        None => (whole.as_bytes(), None),
+    };
+    let (mut out, mut at) = (Vec::with_capacity(whole.len()), 0);
+    while at < path.len() {
+        match unescaped(path, at) {
+            Some(letter) => {
+                out.push(letter);
+                at += 3;
+            }
+            None => {
+                out.push(path[at]);
+                at += 1;
+            }
+        }
+    }
+    if let Some(query) = query {
+        out.push(b'?');
+        out.extend_from_slice(query.as_bytes());
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::from(out)).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
 /// Lets in what names its host as it must, once, and keeps what only proxies may say from everybody else. An answer that
 /// says nothing about caching is not kept.
 pub async fn admit(State(proxies): State<Proxies>, mut request: Request, next: Next) -> Response {
@@ -322,6 +370,21 @@ mod tests {
     use axum::http::HeaderName;
 
     use super::*;
+
+    #[test]
+    fn letters_need_no_escape() {
+        for (given, expected) in [
+            ("/v1/%70ages/x?a=%70", Some("/v1/pages/x?a=%70")),
+            ("/%7e%2D%5f%30", Some("/~-_0")),
+            ("/a%2Fb%2e%2E%20%zz%", None),
+            ("/a%2570", None),
+            ("/plain?%61", None),
+        ] {
+            let uri: Uri = given.parse().unwrap_or_default();
+            let found = with_letters(&uri).map(|u| u.to_string());
+            assert_eq!(found.as_deref(), expected.filter(|_| uri.path() != "/"), "{given}");
+        }
+    }
 
     #[test]
     fn hosts_are_split_and_brought_to_normal_form() {

@@ -13,9 +13,18 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::{app::App, front::host_of, metrics::Stored, problem::ApiError, source::Releases};
+use crate::{
+    app::App,
+    description::object,
+    endpoints::{rows, table::Table},
+    front::host_of,
+    metrics::Stored,
+    problem::ApiError,
+    source::Releases,
+};
 
 const CSP: &str = "default-src 'none'; style-src 'sha256-";
 const STYLE: &str = ":root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--paper:#fbfaf7;--line:#d9d5cc;--mark:#0b5c6b}\
@@ -28,17 +37,59 @@ table{border-collapse:collapse;width:100%;font-size:.95rem}td,th{text-align:left
 th{color:var(--dim)}a{color:var(--mark)}a:focus-visible{outline:2px solid var(--mark);outline-offset:3px}\
 code{font:0.9em ui-monospace,monospace}pre{overflow-x:auto;padding:.9rem 1rem;border:1px solid var(--line);border-radius:.4rem;margin:0}";
 
+/// Those of them that programs use.
+pub fn table() -> Table<Arc<App>> {
+    Table::new()
+        .on_and(&rows::GET_DELIVERY_OPENAPI, described, |about, _| object(about, "The document."))
+        .on_and(&rows::FOLLOW_CHANGES, crate::changes::changes, |about, _| {
+            about.headers.push(("Last-Event-ID", "The last event that the client has."));
+            about.text("Events, as they happen.", "text/event-stream");
+        })
+        .on(&rows::GET_HEALTH, health)
+        .on_and(&rows::GET_READINESS, ready, |about, schemas| {
+            about.json::<Readiness>(200, "The node is ready.", schemas);
+            about.json::<Readiness>(503, "The node is not ready; `why` says what is wrong.", schemas);
+        })
+        .on_and(&rows::GET_METRICS, metrics, |about, _| {
+            about.text("The figures.", "text/plain");
+        })
+}
+
 /// The routes of these pages.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/", get(home))
-        .route("/studio", get(studio))
-        .route("/openapi.json", get(described))
-        .route("/v1/changes", get(crate::changes::changes))
-        .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(app)
+    table().router.route("/", get(home)).route("/studio", get(studio)).with_state(app)
+}
+
+/// That the process runs.
+#[derive(Serialize, JsonSchema)]
+struct Health {
+    /// `ok`
+    status: String,
+}
+
+async fn health() -> Json<Health> {
+    Json(Health { status: "ok".to_owned() })
+}
+
+/// Whether a node can do its work.
+#[derive(Serialize, JsonSchema)]
+struct Readiness {
+    /// `ready` or `not ready`.
+    status: String,
+    /// How many channels it serves.
+    channels: usize,
+    /// Why it is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// Tenants of which nothing can be served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenants_unavailable: Option<usize>,
+    /// Releases that cannot be opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    releases_unreadable: Option<usize>,
+    /// Which ones, for a key with the scope `admin`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<Vec<String>>,
 }
 
 fn channels(app: &App) -> Vec<(String, String, u64, u64)> {
@@ -76,7 +127,7 @@ fn stored(app: &App) -> Stored {
 
 /// Whether this node can do its work: it writes (unless it is an edge), and what is released can be opened. Everybody may
 /// ask, so tenants are counted; names are for a key of that tenant, or of `main`, with the scope `admin`.
-async fn ready(State(app): State<Arc<App>>, headers: HeaderMap) -> (StatusCode, Json<Value>) {
+async fn ready(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let writes = match &app.engine {
         Some(engine) => engine.check_writes().await,
         None => Ok(()),
@@ -99,14 +150,18 @@ async fn ready(State(app): State<Arc<App>>, headers: HeaderMap) -> (StatusCode, 
         Ok(()) => None,
     };
     let status = if why.is_none() { "ready" } else { "not ready" };
-    let mut body = json!({ "status": status, "channels": serving });
-    if let Some(why) = &why {
-        body["why"] = json!(why);
-    }
+    let mut body = Readiness {
+        status: status.to_owned(),
+        channels: serving,
+        why: why.clone(),
+        tenants_unavailable: None,
+        releases_unreadable: None,
+        unreadable: None,
+    };
     if !broken.is_empty() || !stranded.is_empty() {
-        body["tenants_unavailable"] = json!(unavailable);
-        body["releases_unreadable"] =
-            json!(broken.iter().map(|(_, _, c)| c.len()).sum::<usize>() + stranded.len());
+        body.tenants_unavailable = Some(unavailable);
+        body.releases_unreadable =
+            Some(broken.iter().map(|(_, _, c)| c.len()).sum::<usize>() + stranded.len());
         let access = match crate::auth::bearer(&headers) {
             Some(key) => app.reading_key(key).await.ok().flatten(),
             None => None,
@@ -118,18 +173,18 @@ async fn ready(State(app): State<Arc<App>>, headers: HeaderMap) -> (StatusCode, 
                 opened.flat_map(|(t, _, c)| c.iter().map(move |c| format!("{t}: {c} cannot be opened")));
             let missing = stranded.iter().filter(|(t, ..)| seen(t));
             let missing = missing.map(|(t, c, r)| format!("{t}: {c}: the objects of {r} are missing"));
-            body["unreadable"] = json!(opened.chain(missing).collect::<Vec<_>>());
+            body.unreadable = Some(opened.chain(missing).collect());
         }
     }
     match why {
-        None => (StatusCode::OK, Json(body)),
-        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(body)),
+        None => Json(body).into_response(),
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response(),
     }
 }
 
 /// Figures of the process for everybody; what a channel serves only with a key of its tenant that has the scope `admin`
 /// (one of `main` sees all).
-async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {
+async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let access = app.caller(&headers).await.ok().flatten();
     let mut channels = channels(&app);
     let shown = |tenant: &str| {
@@ -142,6 +197,7 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoRe
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
         app.metrics.render(&channels, (app.caches.counts(), app.cache_stats.totals(), stored(&app)), &shown),
     )
+        .into_response()
 }
 
 /// A time to the minute, for people.

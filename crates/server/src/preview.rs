@@ -20,7 +20,14 @@ use axum::{
 
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
-use crate::{app::App, front::host_of, pages::escape, problem::ApiError, source::Releases};
+use crate::{
+    app::App,
+    endpoints::{rows, table::Table},
+    front::host_of,
+    pages::escape,
+    problem::ApiError,
+    source::Releases,
+};
 
 /// Changed entries that are listed.
 const CHANGES_MAX: usize = 200;
@@ -33,9 +40,27 @@ const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; f
 
 const STYLE: &str = include_str!("preview.css");
 
+/// What programs may know of preview links.
+pub fn table() -> Table<Arc<App>> {
+    const HTML: &str = "text/html";
+    Table::new()
+        .on_and(&rows::SHOW_PREVIEW, overview, |about, _| {
+            about.text("The page.", HTML);
+            about.empty(307, "There is nothing to compare with; the first page is at `Location`.");
+        })
+        .on_and(&rows::COMPARE_PREVIEW, compare, |about, _| {
+            about.text("The page.", HTML);
+        })
+        .on_and(&rows::SHOW_PREVIEW_PAGE, page, |about, _| {
+            about.text("The page, or a file of the site with its own media type.", HTML);
+            about.empty(307, "The page is elsewhere.");
+        })
+}
+
 /// The routes of preview links.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
+    table()
+        .router
         .route(
             "/preview/{key}",
             get(|Path(key): Path<String>| async move {
@@ -45,13 +70,10 @@ pub fn router(app: Arc<App>) -> Router {
                 }
             }),
         )
-        .route("/preview/{key}/", get(overview))
         .route(
             "/preview/{key}/-/preview.css",
             get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }),
         )
-        .route("/preview/{key}/-/compare/{*path}", get(compare))
-        .route("/preview/{key}/{*path}", get(page))
         .layer(axum::middleware::from_fn(in_time))
         .layer(axum::middleware::map_response(|response: Response| async { guard(response) }))
         .with_state(app)

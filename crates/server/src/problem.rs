@@ -1,6 +1,6 @@
 //! RFC 9457 problems: what was wrong, where, how to mend it, and the trace it belongs to.
 
-use ashlar_model::TraceId;
+use ashlar_model::{Finding, TraceId};
 use ashlar_release::ReleaseError;
 use ashlar_store::{StoreError, sql::SqlError};
 use axum::{
@@ -8,6 +8,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::app::KeyFailure;
@@ -17,6 +19,30 @@ pub const MISDIRECTED: (&str, &str) = (
     "this host name serves another tenant than that of the key",
     "send the request to a host name of the key's own tenant, or leave the key out",
 );
+
+/// What an answer says that is a problem.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Problem {
+    /// What kind of problem it is: `urn:ashlar:problem:` and a stable code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The name of the status.
+    pub title: String,
+    /// The status.
+    #[schemars(range(min = 400, max = 599))]
+    pub status: u16,
+    /// What is wrong this time.
+    pub detail: String,
+    /// How to fix it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// The trace of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
+    /// What checks found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
 
 tokio::task_local! {
     /// The trace of the request that is answered.

@@ -15,7 +15,7 @@ use crate::{
     address::Limits,
     api::{self, Api},
     app::App,
-    catalogue,
+    catalogue, cors,
     descriptors::connections_within,
     follow,
     front::{self, Proxies},
@@ -148,7 +148,9 @@ pub async fn serve(
         });
         router = router.merge(api::router(api, options.config.body_bytes_max));
     }
-    let router = router.fallback_service(lane::router(source.clone()));
+    let router =
+        router.method_not_allowed_fallback(api::wrong_method).fallback_service(lane::router(source.clone()));
+    let origins: cors::Origins = options.config.cors_origins.iter().cloned().collect();
     let config = LaneConfig { figures: app.metrics.lane.clone(), ..lane_config(&options.config) };
     let guarding = Arc::new(Guard {
         app: app.clone(),
@@ -158,6 +160,7 @@ pub async fn serve(
     });
     let router = router
         .layer(axum::middleware::from_fn_with_state(guarding, guard))
+        .layer(axum::middleware::from_fn_with_state(origins, cors::cors))
         .layer(axum::middleware::from_fn_with_state(config.proxies.clone(), front::admit));
     ready(bound);
     let streams = app.streams.clone();

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ashlar_model::{Actor, ChannelName, Digest, Right, TenantId};
+use ashlar_model::{Actor, ChannelName, Digest, ReleaseId, Right, TenantId};
 use ashlar_release::Ctx;
 use ashlar_tokens::Version;
 use axum::{
@@ -13,12 +13,15 @@ use axum::{
     extract::{Path, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
     app::App,
+    description::object,
+    endpoints::{rows, table::Table},
     front::{Asked, VARY_BY_PROXY, host_of},
     problem::ApiError,
 };
@@ -35,16 +38,84 @@ const VERSIONS_MAX: usize = 500;
 /// The most releases that are looked at.
 const RELEASES_MAX: usize = 20_000;
 
+/// Token artifacts and the registry.
+pub fn table() -> Table<Arc<App>> {
+    Table::new()
+        .on_and(&rows::LIST_TOKEN_SETS, sets, |about, schemas| {
+            about.json::<TokenSets>(200, "Done.", schemas);
+        })
+        .on_and(&rows::GET_TOKEN_FILE, artifact, |about, _| {
+            about.headers.push(KNOWN);
+            let reply = about.bytes("The file. Its media type follows from its name.", "text/css");
+            reply.content.extend(
+                ["application/json", "text/javascript", "text/plain"]
+                    .map(|media| (media, json!({"type": "string", "format": "binary"}))),
+            );
+            about.empty(304, "Not modified.");
+        })
+        .on_and(&rows::PING_REGISTRY, ping, |about, _| object(about, "The registry is there."))
+        .on_and(&rows::WHO_AM_I, whoami, |about, schemas| {
+            about.json::<WhoAmI>(200, "Done.", schemas);
+        })
+        .on_and(&rows::GET_DIST_TAGS, dist_tags, |about, schemas| {
+            about.json::<BTreeMap<String, String>>(200, "Versions by tag.", schemas);
+        })
+        .on_and(&rows::GET_PACKAGE, registry, |about, _| {
+            about.headers.push(KNOWN);
+            let reply = about.bytes("The document, or the tarball.", "application/octet-stream");
+            reply.content.push(("application/json", json!({"type": "object", "additionalProperties": true})));
+            about.empty(304, "Not modified.");
+        })
+}
+
+const KNOWN: (&str, &str) =
+    ("If-None-Match", "The ETag of a copy; answered with 304 when it is still right.");
+
 /// The routes of token artifacts and of the registry.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/tokens", get(sets))
-        .route("/v1/tokens/{*rest}", get(artifact))
-        .route("/npm/-/ping", get(|| async { Json(json!({})) }))
-        .route("/npm/-/whoami", get(whoami))
-        .route("/npm/-/package/{*rest}", get(dist_tags))
-        .route("/npm/{*rest}", get(registry))
-        .with_state(app)
+    table().router.with_state(app)
+}
+
+/// Sets of design tokens.
+#[derive(Serialize, JsonSchema)]
+struct TokenSets {
+    /// The sets; none before tokens are released.
+    sets: Vec<TokenSetView>,
+}
+
+/// A set of design tokens.
+#[derive(Serialize, JsonSchema)]
+struct TokenSetView {
+    /// The name of its package.
+    name: String,
+    /// Versions by tag: `latest`, and the channels that the caller sees.
+    tags: BTreeMap<String, String>,
+    /// Its versions, oldest first.
+    versions: Vec<TokenVersionView>,
+    /// The files of the newest version.
+    files: Vec<String>,
+}
+
+/// A version of a set of design tokens.
+#[derive(Serialize, JsonSchema)]
+struct TokenVersionView {
+    /// The version.
+    version: String,
+    /// The release it is of.
+    release: ReleaseId,
+    /// When it was made, RFC 3339.
+    created_at: String,
+}
+
+/// Whose key was sent.
+#[derive(Serialize, JsonSchema)]
+struct WhoAmI {
+    /// The name of the key.
+    username: String,
+}
+
+async fn ping() -> Response {
+    Json(json!({})).into_response()
 }
 
 /// Who asks: their tenant, and whether they may see what no public channel serves.
@@ -203,17 +274,20 @@ async fn made(app: &App, seen: &Seen, version: &Arc<TokenRelease>) -> Result<Arc
 async fn sets(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
     let seen = seen(&app, &headers).await?;
     let Some(latest) = seen.latest().or(seen.versions.last()) else {
-        return Ok(Json(json!({ "sets": [] })).into_response());
+        return Ok(Json(TokenSets { sets: Vec::new() }).into_response());
     };
-    let versions: Vec<Value> = seen
-        .versions
-        .iter()
-        .map(
-            |v| json!({ "version": v.version.to_string(), "release": v.release, "created_at": v.created_at }),
-        )
-        .collect();
-    let tags: BTreeMap<&String, String> = seen.tags.iter().map(|(t, v)| (t, v.to_string())).collect();
-    Ok(Json(json!({ "sets": [{ "name": latest.name, "tags": tags, "versions": versions, "files": latest.files }] })).into_response())
+    let versions = seen.versions.iter().map(|v| TokenVersionView {
+        version: v.version.to_string(),
+        release: v.release,
+        created_at: v.created_at.clone(),
+    });
+    let set = TokenSetView {
+        name: latest.name.clone(),
+        tags: seen.tags.iter().map(|(t, v)| (t.clone(), v.to_string())).collect(),
+        versions: versions.collect(),
+        files: latest.files.iter().map(|f| (*f).to_owned()).collect(),
+    };
+    Ok(Json(TokenSets { sets: vec![set] }).into_response())
 }
 
 /// `{set}@{version}/{file}`; the set may have a scope, and the version may be a tag.
@@ -303,7 +377,7 @@ async fn whoami(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respo
     if !headers.contains_key(header::AUTHORIZATION) {
         return Err(ApiError::unauthorized("no key was sent"));
     }
-    Ok(Json(json!({ "username": name })).into_response())
+    Ok(Json(WhoAmI { username: name }).into_response())
 }
 
 /// `{name}/dist-tags`

@@ -180,7 +180,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Sends a request on a new connection; returns the body's text, or an error unless the status is 200.
+    /// Sends a request on a new connection; returns the body's text, or an error unless it was done.
     pub fn text(&self, method: &str, path: &str, body: &Value) -> Result<String> {
         let mut stream = TcpStream::connect(&self.address)?;
         stream.set_nodelay(true)?;
@@ -195,7 +195,7 @@ impl Server {
         stream.read_to_string(&mut answer)?;
         let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
         match head.get(9..12) {
-            Some("200") => Ok(body.to_owned()),
+            Some("200" | "201") => Ok(body.to_owned()),
             _ => Err(format!("{method} {path}: {head} {body}").into()),
         }
     }

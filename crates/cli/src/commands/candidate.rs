@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use ashlar_model::{CandidateId, Level};
 use ashlar_release::{Approve, CreateCandidate, DiscardCandidate, Rejudge, Waive};
-use reqwest::Method;
+use ashlar_server::endpoints::rows;
 use serde_json::{Value, json};
 
 use super::{
@@ -78,21 +78,18 @@ pub async fn candidate(command: CandidateCommand) -> Done {
         CandidateCommand::Create { changeset, note, .. } => match &backend {
             Backend::Local(local) => value(local.run(CreateCandidate { changeset, note }).await?)?,
             Backend::Remote(remote) => {
-                remote
-                    .send(Method::POST, "/candidates", Some(json!({"changeset": changeset, "note": note})))
-                    .await?
+                let body = json!({"changeset": changeset, "note": note});
+                remote.call(rows::CREATE_CANDIDATE.call(), Some(body)).await?
             }
         },
         CandidateCommand::Show { candidate, .. } => match &backend {
             Backend::Local(local) => value(local.engine.candidate(&local.ctx, id(&candidate)?).await?)?,
-            Backend::Remote(remote) => {
-                remote.send(Method::GET, &format!("/candidates/{}", id(&candidate)?), None).await?
-            }
+            Backend::Remote(remote) => remote.call(rows::GET_CANDIDATE.at([id(&candidate)?]), None).await?,
         },
         CandidateCommand::List { .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.candidates(&local.ctx, None).await?)?,
-                Backend::Remote(remote) => remote.send(Method::GET, "/candidates", None).await?,
+                Backend::Remote(remote) => remote.call(rows::LIST_CANDIDATES.call(), None).await?,
             };
             if json_out {
                 output::print_json(&answer);
@@ -124,9 +121,7 @@ pub async fn candidate(command: CandidateCommand) -> Done {
                         _ => value(now)?,
                     }
                 }
-                Backend::Remote(remote) => {
-                    remote.send(Method::POST, &format!("/candidates/{candidate}/gates"), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::RUN_GATES.at([candidate]), None).await?,
             };
             match json_out {
                 true => output::print_json(&answer),
@@ -139,13 +134,8 @@ pub async fn candidate(command: CandidateCommand) -> Done {
             let answer = match &backend {
                 Backend::Local(local) => value(local.run(Approve { candidate, right }).await?)?,
                 Backend::Remote(remote) => {
-                    remote
-                        .send(
-                            Method::POST,
-                            &format!("/candidates/{candidate}/approve"),
-                            Some(json!({"right": right})),
-                        )
-                        .await?
+                    let body = json!({"right": right});
+                    remote.call(rows::APPROVE_CANDIDATE.at([candidate]), Some(body)).await?
                 }
             };
             if !json_out {
@@ -167,7 +157,7 @@ pub async fn candidate(command: CandidateCommand) -> Done {
                 Backend::Local(local) => value(local.run(Waive { candidate, gate, reason }).await?)?,
                 Backend::Remote(remote) => {
                     let body = json!({"gate": gate, "reason": reason});
-                    remote.send(Method::POST, &format!("/candidates/{candidate}/waive"), Some(body)).await?
+                    remote.call(rows::WAIVE_GATE.at([candidate]), Some(body)).await?
                 }
             }
         }
@@ -175,9 +165,7 @@ pub async fn candidate(command: CandidateCommand) -> Done {
             let candidate = id(&candidate)?;
             let answer = match &backend {
                 Backend::Local(local) => value(local.run(DiscardCandidate { candidate }).await?)?,
-                Backend::Remote(remote) => {
-                    remote.send(Method::DELETE, &format!("/candidates/{candidate}"), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::DISCARD_CANDIDATE.at([candidate]), None).await?,
             };
             told(json_out, &answer, &format!("{candidate} is discarded"));
             return done();

@@ -3,11 +3,11 @@
 use ashlar_release::{
     AddToChangeset, CancelSchedule, CreateChangeset, RemoveFromChangeset, ScheduleChangeset,
 };
-use reqwest::Method;
+use ashlar_server::endpoints::rows;
 use serde_json::{Value, json};
 
 use super::{
-    Done, done, encode,
+    Done, done,
     entry::{Named, items, told},
 };
 use crate::{
@@ -30,7 +30,7 @@ const COLUMNS: [(&str, &str); 7] = [
 pub async fn list(backend: &Backend) -> Result<Value, CliError> {
     match backend {
         Backend::Local(local) => value(local.engine.changesets(&local.ctx).await?),
-        Backend::Remote(remote) => remote.send(Method::GET, "/changesets", None).await,
+        Backend::Remote(remote) => remote.call(rows::LIST_CHANGESETS.call(), None).await,
     }
 }
 
@@ -38,7 +38,7 @@ pub async fn list(backend: &Backend) -> Result<Value, CliError> {
 pub async fn planned(backend: &Backend) -> Result<Value, CliError> {
     match backend {
         Backend::Local(local) => value(local.engine.planned_changesets(&local.ctx).await?),
-        Backend::Remote(remote) => remote.send(Method::GET, "/schedules", None).await,
+        Backend::Remote(remote) => remote.call(rows::LIST_SCHEDULES.call(), None).await,
     }
 }
 
@@ -79,7 +79,6 @@ pub async fn changeset(command: ChangesetCommand) -> Done {
     let at = command.at().clone();
     let backend = Backend::open(&at).await?;
     let json_out = at.format == Format::Json;
-    let of = |name: &str, below: &str| format!("/changesets/{}{below}", encode(name));
     let (answer, sentence) = match command {
         ChangesetCommand::Create { name, title, .. } => {
             let answer = match &backend {
@@ -87,9 +86,8 @@ pub async fn changeset(command: ChangesetCommand) -> Done {
                     value(local.run(CreateChangeset { name: name.clone(), title }).await?)?
                 }
                 Backend::Remote(remote) => {
-                    remote
-                        .send(Method::POST, "/changesets", Some(json!({"name": name, "title": title})))
-                        .await?
+                    let body = json!({"name": name, "title": title});
+                    remote.call(rows::CREATE_CHANGESET.call(), Some(body)).await?
                 }
             };
             (answer, format!("changeset {name} made; add drafts: `ashlar changeset add {name} TYPE ID`"))
@@ -101,9 +99,8 @@ pub async fn changeset(command: ChangesetCommand) -> Done {
                     local.run(AddToChangeset { name: changeset.clone(), keys: vec![key.clone()] }).await?,
                 )?,
                 Backend::Remote(remote) => {
-                    remote
-                        .send(Method::POST, &of(&changeset, "/drafts"), Some(json!({"drafts": [key]})))
-                        .await?
+                    let body = json!({"drafts": [key]});
+                    remote.call(rows::ADD_TO_CHANGESET.at([&changeset]), Some(body)).await?
                 }
             };
             (answer, format!("{key} ships with {changeset}"))
@@ -117,9 +114,8 @@ pub async fn changeset(command: ChangesetCommand) -> Done {
                         .await?,
                 )?,
                 Backend::Remote(remote) => {
-                    remote
-                        .send(Method::DELETE, &of(&changeset, "/drafts"), Some(json!({"drafts": [key]})))
-                        .await?
+                    let body = json!({"drafts": [key]});
+                    remote.call(rows::REMOVE_FROM_CHANGESET.at([&changeset]), Some(body)).await?
                 }
             };
             (answer, format!("{key} no longer ships with {changeset}"))
@@ -133,7 +129,7 @@ pub async fn changeset(command: ChangesetCommand) -> Done {
                 }
                 Backend::Remote(remote) => {
                     let body = json!({"publish_at": publish_at, "unpublish_at": unpublish_at, "zone": zone});
-                    remote.send(Method::POST, &of(&changeset, "/schedule"), Some(body)).await?
+                    remote.call(rows::SCHEDULE_CHANGESET.at([&changeset]), Some(body)).await?
                 }
             };
             let at = output::text(&answer, "publish_at");
@@ -143,16 +139,14 @@ pub async fn changeset(command: ChangesetCommand) -> Done {
         ChangesetCommand::Cancel { changeset, .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.run(CancelSchedule { name: changeset.clone() }).await?)?,
-                Backend::Remote(remote) => {
-                    remote.send(Method::DELETE, &of(&changeset, "/schedule"), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::CANCEL_SCHEDULE.at([&changeset]), None).await?,
             };
             (answer, format!("{changeset} is off the schedule"))
         }
         ChangesetCommand::Show { changeset, .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.changeset(&local.ctx, &changeset).await?)?,
-                Backend::Remote(remote) => remote.send(Method::GET, &of(&changeset, ""), None).await?,
+                Backend::Remote(remote) => remote.call(rows::GET_CHANGESET.at([&changeset]), None).await?,
             };
             if !json_out {
                 output::table(std::slice::from_ref(&answer), &COLUMNS, "");

@@ -106,8 +106,8 @@ async fn of_server(url: &str, key: Option<&str>) -> Result<tempfile::TempDir, Cl
     let failed = |e: reqwest::Error| {
         CliError::new(3, "network", format!("{url} did not answer: {e}"), "is the address right?")
     };
-    let mut request =
-        reqwest::Client::new().get(format!("{}/api/v1/definitions?files=true", url.trim_end_matches('/')));
+    let target = ashlar_server::endpoints::rows::GET_DEFINITIONS.call().with("files", true).target;
+    let mut request = reqwest::Client::new().get(format!("{}{target}", url.trim_end_matches('/')));
     if let Some(key) = key {
         request = request.bearer_auth(key);
     }

@@ -4,10 +4,10 @@ use std::{io::Read, path::Path};
 
 use ashlar_model::{ContractName, EntryId, EntryKey, Fields, Finding, Locale, TypeName};
 use ashlar_release::{DeleteEntry, DraftQuery, PutEntry, SetUnpublished};
-use reqwest::Method;
+use ashlar_server::endpoints::{Call, Operation, rows};
 use serde_json::{Value, json};
 
-use super::{Done, done, encode};
+use super::{Done, done};
 use crate::{
     args::{EntryCommand, EntryName, Format},
     backend::{Backend, value},
@@ -46,7 +46,7 @@ impl Named {
                 }
             }
             (None, Backend::Remote(remote)) => {
-                let config = remote.send(Method::GET, "/definitions", None).await?;
+                let config = remote.call(rows::GET_DEFINITIONS.call(), None).await?;
                 Locale::new(config["default_locale"].as_str().unwrap_or("en"))?
             }
         };
@@ -54,9 +54,9 @@ impl Named {
     }
 }
 
-/// The path of an entry in the management API.
-pub fn path(key: &EntryKey, below: &str) -> String {
-    format!("/entries/{}/{}{below}?locale={}", key.type_name, encode(key.id.as_str()), key.locale)
+/// A call that is about one entry.
+fn of(operation: &'static Operation, key: &EntryKey) -> Call {
+    operation.at([key.type_name.as_str(), key.id.as_str()]).with("locale", &key.locale)
 }
 
 fn read_fields(file: &Path) -> Result<Fields, CliError> {
@@ -105,7 +105,7 @@ pub async fn entry(command: EntryCommand) -> Done {
                 Backend::Remote(remote) => {
                     let body =
                         json!({"fields": fields, "version": version, "major": named.major, "strict": strict});
-                    remote.send(Method::PUT, &path(&key, ""), Some(body)).await?
+                    remote.call(of(&rows::PUT_DRAFT, &key), Some(body)).await?
                 }
             };
             output::print_json(&json!({
@@ -118,7 +118,7 @@ pub async fn entry(command: EntryCommand) -> Done {
             let key = Named::read(&name)?.key(&backend).await?;
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.draft(&local.ctx, &key).await?)?,
-                Backend::Remote(remote) => remote.send(Method::GET, &path(&key, ""), None).await?,
+                Backend::Remote(remote) => remote.call(of(&rows::GET_DRAFT, &key), None).await?,
             };
             output::print_json(if full { &answer } else { &answer["fields"] });
         }
@@ -129,8 +129,8 @@ pub async fn entry(command: EntryCommand) -> Done {
                     value(local.run(DeleteEntry { key: key.clone(), expected_version: version }).await?)?
                 }
                 Backend::Remote(remote) => {
-                    let version = version.map(|v| format!("&version={v}")).unwrap_or_default();
-                    remote.send(Method::DELETE, &format!("{}{version}", path(&key, "")), None).await?
+                    let call = of(&rows::DELETE_DRAFT, &key).with_any("version", version);
+                    remote.call(call, None).await?
                 }
             };
             told(
@@ -147,7 +147,7 @@ pub async fn entry(command: EntryCommand) -> Done {
                 }
                 Backend::Remote(remote) => {
                     let body = json!({"unpublished": !undo});
-                    remote.send(Method::POST, &path(&key, "/unpublish"), Some(body)).await?
+                    remote.call(of(&rows::UNPUBLISH_DRAFT, &key), Some(body)).await?
                 }
             };
             let what = if undo { "comes back" } else { "leaves what is served" };
@@ -166,13 +166,9 @@ pub async fn entry(command: EntryCommand) -> Done {
                     value(local.engine.drafts(&local.ctx, &query).await?)?
                 }
                 Backend::Remote(remote) => {
-                    let mut query = format!("/entries?limit={limit}&pending={pending}");
-                    for (name, value) in [("type", &type_name), ("cursor", &cursor)] {
-                        if let Some(value) = value {
-                            query.push_str(&format!("&{name}={}", encode(value)));
-                        }
-                    }
-                    remote.send(Method::GET, &query, None).await?
+                    let call = rows::LIST_DRAFTS.call().with("limit", limit).with("pending", pending);
+                    let call = call.with_any("type", type_name.as_ref()).with_any("cursor", cursor.as_ref());
+                    remote.call(call, None).await?
                 }
             };
             if json_out {
@@ -198,7 +194,7 @@ pub async fn entry(command: EntryCommand) -> Done {
             let key = Named::read(&name)?.key(&backend).await?;
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.history(&local.ctx, &key, None).await?)?,
-                Backend::Remote(remote) => remote.send(Method::GET, &path(&key, "/history"), None).await?,
+                Backend::Remote(remote) => remote.call(of(&rows::LIST_DRAFT_VERSIONS, &key), None).await?,
             };
             if json_out {
                 output::print_json(&answer);

@@ -9,8 +9,8 @@ use std::{
 use ashlar_model::{EntryKey, Finding, Locale, LocaleConfig, TypeName, did_you_mean, grouped};
 use ashlar_project::{LocaleSource, Mapping, SeedEntry, import};
 use ashlar_release::IncomingEntry;
+use ashlar_server::endpoints::rows;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Done, done, project};
@@ -187,7 +187,7 @@ impl Known {
             },
             Backend::Remote(remote) => {
                 // A key that may only write cannot read them; the server then says itself what it does not take.
-                let mut answer = remote.send(Method::GET, "/definitions", None).await.unwrap_or_default();
+                let mut answer = remote.call(rows::GET_DEFINITIONS.call(), None).await.unwrap_or_default();
                 let mut part = |name: &str| answer.get_mut(name).map(Value::take).unwrap_or_default();
                 Self {
                     types: serde_json::from_value(part("types")).ok(),
@@ -256,7 +256,7 @@ pub async fn import_remote(
     let (mut written, mut unchanged) = (0, 0);
     for batch in project::batches(entries) {
         let body = json!({"source": source, "entries": batch});
-        let answer = remote.send(Method::POST, "/entries", Some(body)).await?;
+        let answer = remote.call(rows::IMPORT_DRAFTS.call(), Some(body)).await?;
         written += answer["written"].as_u64().unwrap_or(0);
         unchanged += answer["unchanged"].as_u64().unwrap_or(0);
         each(batch.len() as u64);

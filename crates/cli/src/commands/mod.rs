@@ -69,8 +69,3 @@ pub async fn run(cli: Cli) -> Done {
         }
     }
 }
-
-/// A path segment or query value.
-pub fn encode(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
-}

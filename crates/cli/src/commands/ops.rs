@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use ashlar_model::{ChannelName, Right, TenantId};
 use ashlar_release::{CollectGarbage, CreateKey, CreateTenant, MigrateContent, RevertMigration, RevokeKey};
-use reqwest::Method;
+use ashlar_server::endpoints::rows;
 use serde_json::{Value, json};
 
 use super::{
-    Done, changeset, done, encode,
+    Done, changeset, done,
     entry::{items, told},
 };
 use crate::{
@@ -43,7 +43,7 @@ pub async fn migrate(command: MigrateCommand) -> Done {
                 Backend::Local(local) => value(local.run(MigrateContent { mapping: text, dry_run }).await?)?,
                 Backend::Remote(remote) => {
                     let body = json!({"mapping": text, "dry_run": dry_run});
-                    remote.send(Method::POST, "/migrations", Some(body)).await?
+                    remote.call(rows::RUN_MIGRATION.call(), Some(body)).await?
                 }
             };
             if at.format == Format::Json {
@@ -78,9 +78,7 @@ pub async fn migrate(command: MigrateCommand) -> Done {
         MigrateCommand::Revert { migration, .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.run(RevertMigration { migration }).await?)?,
-                Backend::Remote(remote) => {
-                    remote.send(Method::DELETE, &format!("/migrations/{migration}"), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::REVERT_MIGRATION.at([migration]), None).await?,
             };
             let kept = answer["kept"].as_array().map_or(0, Vec::len);
             let sentence = format!(
@@ -92,7 +90,7 @@ pub async fn migrate(command: MigrateCommand) -> Done {
         MigrateCommand::List { .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.migrations(&local.ctx).await?)?,
-                Backend::Remote(remote) => remote.send(Method::GET, "/migrations", None).await?,
+                Backend::Remote(remote) => remote.call(rows::LIST_MIGRATIONS.call(), None).await?,
             };
             let columns = [
                 ("migration", "MIGRATION"),
@@ -116,7 +114,7 @@ pub async fn audit(command: AuditCommand) -> Done {
                     Ok(rows) => json!({"holds": true, "rows": rows}),
                     Err(broken) => json!({"holds": false, "sequence": broken.sequence, "why": broken.why}),
                 },
-                Backend::Remote(remote) => remote.send(Method::GET, "/audit/verify", None).await?,
+                Backend::Remote(remote) => remote.call(rows::VERIFY_AUDIT.call(), None).await?,
             };
             let holds = answer["holds"] == json!(true);
             let sentence = match holds {
@@ -134,8 +132,7 @@ pub async fn audit(command: AuditCommand) -> Done {
             let answer = match Backend::open(&at).await? {
                 Backend::Local(local) => value(local.engine.audit(&local.ctx, cursor.as_deref()).await?)?,
                 Backend::Remote(remote) => {
-                    let query = cursor.map(|c| format!("?cursor={}", encode(&c))).unwrap_or_default();
-                    remote.send(Method::GET, &format!("/audit{query}"), None).await?
+                    remote.call(rows::LIST_AUDIT.call().with_any("cursor", cursor), None).await?
                 }
             };
             let columns = [
@@ -155,7 +152,7 @@ pub async fn event(command: EventCommand) -> Done {
     let EventCommand::List { after, at } = command;
     let answer = match Backend::open(&at).await? {
         Backend::Local(local) => value(local.engine.events(&local.ctx, after, None).await?)?,
-        Backend::Remote(remote) => remote.send(Method::GET, &format!("/events?after={after}"), None).await?,
+        Backend::Remote(remote) => remote.call(rows::LIST_EVENTS.call().with("after", after), None).await?,
     };
     let columns =
         [("sequence", "EVENT"), ("at", "AT"), ("kind", "KIND"), ("subject", "SUBJECT"), ("actor", "WHO")];
@@ -182,7 +179,7 @@ pub async fn key(command: KeyCommand) -> Done {
                 Backend::Remote(remote) => {
                     let body =
                         json!({"name": name, "scopes": scopes, "channel": channel, "expires_at": expires_at});
-                    remote.send(Method::POST, "/keys", Some(body)).await?
+                    remote.call(rows::CREATE_KEY.call(), Some(body)).await?
                 }
             };
             match at.format {
@@ -199,7 +196,7 @@ pub async fn key(command: KeyCommand) -> Done {
         KeyCommand::List { .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.keys(&local.ctx).await?)?,
-                Backend::Remote(remote) => remote.send(Method::GET, "/keys", None).await?,
+                Backend::Remote(remote) => remote.call(rows::LIST_KEYS.call(), None).await?,
             };
             let columns = [
                 ("id", "KEY"),
@@ -214,9 +211,7 @@ pub async fn key(command: KeyCommand) -> Done {
         KeyCommand::Revoke { id, .. } => {
             match &backend {
                 Backend::Local(local) => local.run(RevokeKey { id: id.clone() }).await?,
-                Backend::Remote(remote) => {
-                    drop(remote.send(Method::DELETE, &format!("/keys/{}", encode(&id)), None).await?)
-                }
+                Backend::Remote(remote) => drop(remote.call(rows::REVOKE_KEY.at([&id]), None).await?),
             }
             told(at.format == Format::Json, &json!({"id": id, "revoked": true}), &format!("{id} is revoked"));
         }
@@ -232,9 +227,8 @@ pub async fn tenant(command: TenantCommand) -> Done {
                     local.run(CreateTenant { tenant: TenantId::new(&name)?, hosts: hosts.clone() }).await?;
                 }
                 Backend::Remote(remote) => {
-                    remote
-                        .send(Method::POST, "/tenants", Some(json!({"tenant": name, "hosts": hosts})))
-                        .await?;
+                    let body = json!({"tenant": name, "hosts": hosts});
+                    remote.call(rows::CREATE_TENANT.call(), Some(body)).await?;
                 }
             }
             told(
@@ -254,7 +248,7 @@ pub async fn tenant(command: TenantCommand) -> Done {
                         .collect();
                     Value::Array(rows)
                 }
-                Backend::Remote(remote) => remote.send(Method::GET, "/tenants", None).await?,
+                Backend::Remote(remote) => remote.call(rows::LIST_TENANTS.call(), None).await?,
             };
             listed(
                 &at,
@@ -272,7 +266,7 @@ pub async fn schedule(command: ScheduleCommand) -> Done {
         ScheduleCommand::Run { at } => {
             let answer = match Backend::open(&at).await? {
                 Backend::Local(local) => value(local.engine.tick().await?)?,
-                Backend::Remote(remote) => remote.send(Method::POST, "/schedules/run", None).await?,
+                Backend::Remote(remote) => remote.call(rows::RUN_SCHEDULES.call(), None).await?,
             };
             let count = |name: &str| answer[name].as_array().map_or(0, Vec::len);
             let (ran, failed) = (count("done"), count("failed"));
@@ -293,7 +287,7 @@ pub async fn schedule(command: ScheduleCommand) -> Done {
 pub async fn gc(at: At) -> Done {
     let answer = match Backend::open(&at).await? {
         Backend::Local(local) => value(local.run(CollectGarbage).await?)?,
-        Backend::Remote(remote) => remote.send(Method::POST, "/gc", None).await?,
+        Backend::Remote(remote) => remote.call(rows::COLLECT_GARBAGE.call(), None).await?,
     };
     let mut sentence = format!(
         "{} objects deleted, {} bytes freed, {} packs left",

@@ -5,7 +5,7 @@ use std::path::Path;
 use ashlar_model::{Files, Finding, Level};
 use ashlar_project::{ContentOptions, Project, SeedEntry, content};
 use ashlar_release::{ImportEntries, Imported, IncomingEntry, PushDefinitions};
-use reqwest::Method;
+use ashlar_server::endpoints::rows;
 use serde_json::{Value, json};
 
 use super::{Done, done};
@@ -176,7 +176,7 @@ pub async fn push(args: &PushArgs) -> Done {
                     .map_err(|_| CliError::input(format!("{path} is not UTF-8 text"), "save it as UTF-8"))?;
                 map.insert(path.to_owned(), Value::String(text.to_owned()));
             }
-            let mut answer = remote.send(Method::POST, "/definitions", Some(json!({"files": map}))).await?;
+            let mut answer = remote.call(rows::PUSH_DEFINITIONS.call(), Some(json!({"files": map}))).await?;
             if args.content {
                 let entries: Vec<_> = content.into_iter().map(incoming).collect();
                 answer["content"] =

@@ -2,7 +2,7 @@
 
 use ashlar_model::{CandidateId, ChannelName, ReleaseId};
 use ashlar_release::{ImportBundle, Promote, Rollback};
-use reqwest::Method;
+use ashlar_server::endpoints::rows;
 use serde_json::{Value, json};
 
 use super::{Done, done, entry::items};
@@ -35,7 +35,7 @@ async fn candidate_of(backend: &Backend, text: &str) -> Result<CandidateId, CliE
     Ok(match backend {
         Backend::Local(local) => local.engine.release(&local.ctx, release).await?.candidate,
         Backend::Remote(remote) => {
-            let info = remote.send(Method::GET, &format!("/releases/{release}"), None).await?;
+            let info = remote.call(rows::GET_RELEASE.at([release]), None).await?;
             output::text(&info, "candidate").parse::<CandidateId>()?
         }
     })
@@ -60,7 +60,7 @@ pub async fn release(command: ReleaseCommand) -> Done {
                 }
                 Backend::Remote(remote) => {
                     let body = json!({"channel": channel, "note": note});
-                    remote.send(Method::POST, &format!("/candidates/{candidate}/promote"), Some(body)).await?
+                    remote.call(rows::PROMOTE_CANDIDATE.at([candidate]), Some(body)).await?
                 }
             };
             let digest: String = output::text(&answer, "digest").chars().take(12).collect();
@@ -80,7 +80,7 @@ pub async fn release(command: ReleaseCommand) -> Done {
                 )?,
                 Backend::Remote(remote) => {
                     let body = json!({"channel": channel, "note": note});
-                    remote.send(Method::POST, &format!("/releases/{release}/rollback"), Some(body)).await?
+                    remote.call(rows::ROLL_BACK.at([release]), Some(body)).await?
                 }
             };
             let sentence = format!(
@@ -95,7 +95,7 @@ pub async fn release(command: ReleaseCommand) -> Done {
         ReleaseCommand::List { .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.releases(&local.ctx, None).await?)?,
-                Backend::Remote(remote) => remote.send(Method::GET, "/releases", None).await?,
+                Backend::Remote(remote) => remote.call(rows::LIST_RELEASES.call(), None).await?,
             };
             if json_out {
                 output::print_json(&answer);
@@ -115,9 +115,7 @@ pub async fn release(command: ReleaseCommand) -> Done {
             let release = id(&release)?;
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.release(&local.ctx, release).await?)?,
-                Backend::Remote(remote) => {
-                    remote.send(Method::GET, &format!("/releases/{release}"), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::GET_RELEASE.at([release]), None).await?,
             };
             if json_out {
                 output::print_json(&answer);
@@ -143,9 +141,7 @@ pub async fn release(command: ReleaseCommand) -> Done {
             let (from, to) = (id(&from)?, id(&to)?);
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.diff(&local.ctx, from, to).await?)?,
-                Backend::Remote(remote) => {
-                    remote.send(Method::GET, &format!("/releases/{from}/diff/{to}"), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::DIFF_RELEASES.at([from, to]), None).await?,
             };
             if json_out {
                 output::print_json(&answer);
@@ -157,9 +153,7 @@ pub async fn release(command: ReleaseCommand) -> Done {
             let release = id(&release)?;
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.verify(&local.ctx, release).await?)?,
-                Backend::Remote(remote) => {
-                    remote.send(Method::POST, &format!("/releases/{release}/verify"), None).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::VERIFY_RELEASE.at([release]), None).await?,
             };
             let sentence = format!(
                 "{release} holds: {} entries, {} tree nodes, {} definition files",
@@ -254,7 +248,7 @@ pub async fn channel(command: ChannelCommand) -> Done {
     let ChannelCommand::List { at } = command;
     let answer = match Backend::open(&at).await? {
         Backend::Local(local) => value(local.engine.channels(&local.ctx).await?)?,
-        Backend::Remote(remote) => remote.send(Method::GET, "/channels", None).await?,
+        Backend::Remote(remote) => remote.call(rows::LIST_CHANNELS.call(), None).await?,
     };
     if at.format == Format::Json {
         output::print_json(&answer);

@@ -11,7 +11,7 @@ use ashlar_delivery::{
 };
 use ashlar_model::{Digest, MODIFIED};
 use ashlar_release::{At as What, CreatePreview, PreviewDrafts};
-use reqwest::Method;
+use ashlar_server::endpoints::rows;
 use serde_json::json;
 
 use super::{Done, done};
@@ -55,7 +55,7 @@ pub async fn preview(what: &str, hours: u32, at: &At) -> Done {
         }
         Backend::Remote(remote) => {
             let mut answer =
-                remote.send(Method::POST, "/previews", Some(json!({ "at": what, "hours": hours }))).await?;
+                remote.call(rows::CREATE_PREVIEW.call(), Some(json!({ "at": what, "hours": hours }))).await?;
             answer["url"] = json!(remote.base());
             answer
         }

@@ -4,10 +4,10 @@ use ashlar_model::{ChannelName, TypeName};
 use ashlar_release::{
     CreateWebhook, DeleteWebhook, EventFilter, ReplayDeliveries, RotateSecret, TestWebhook, UpdateWebhook,
 };
-use reqwest::Method;
+use ashlar_server::endpoints::rows;
 use serde_json::{Value, json};
 
-use super::{Done, done, encode, entry::told, ops::listed};
+use super::{Done, done, entry::told, ops::listed};
 use crate::{
     args::{Format, WebhookCommand},
     backend::{Backend, value},
@@ -33,7 +33,6 @@ pub async fn webhook(command: WebhookCommand) -> Done {
     let at = command.at().clone();
     let as_json = at.format == Format::Json;
     let backend = Backend::open(&at).await?;
-    let path = |id: &str, more: &str| format!("/webhooks/{}{more}", encode(id));
     match command {
         WebhookCommand::Add { url, events, types, channels, .. } => {
             let mut filter = EventFilter::default();
@@ -57,7 +56,7 @@ pub async fn webhook(command: WebhookCommand) -> Done {
                 Backend::Remote(remote) => {
                     let mut body = json!(filter);
                     body["url"] = json!(url);
-                    remote.send(Method::POST, "/webhooks", Some(body)).await?
+                    remote.call(rows::CREATE_WEBHOOK.call(), Some(body)).await?
                 }
             };
             secret(as_json, &answer);
@@ -65,7 +64,7 @@ pub async fn webhook(command: WebhookCommand) -> Done {
         WebhookCommand::List { .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.engine.webhooks(&local.ctx).await?)?,
-                Backend::Remote(remote) => remote.send(Method::GET, "/webhooks", None).await?,
+                Backend::Remote(remote) => remote.call(rows::LIST_WEBHOOKS.call(), None).await?,
             };
             let columns = [
                 ("id", "WEBHOOK"),
@@ -83,7 +82,7 @@ pub async fn webhook(command: WebhookCommand) -> Done {
             match &backend {
                 Backend::Local(local) => local.run(DeleteWebhook { id: id.clone() }).await?,
                 Backend::Remote(remote) => {
-                    drop(remote.send(Method::DELETE, &path(&id, ""), None).await?);
+                    drop(remote.call(rows::DELETE_WEBHOOK.at([&id]), None).await?);
                 }
             }
             told(as_json, &json!({"id": id, "deleted": true}), &format!("{id} is removed"));
@@ -93,18 +92,14 @@ pub async fn webhook(command: WebhookCommand) -> Done {
         WebhookCommand::Rotate { id, .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.run(RotateSecret { id }).await?)?,
-                Backend::Remote(remote) => {
-                    remote.send(Method::POST, &path(&id, "/rotate"), Some(json!({}))).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::ROTATE_SECRET.at([&id]), None).await?,
             };
             secret(as_json, &answer);
         }
         WebhookCommand::Test { id, .. } => {
             let answer = match &backend {
                 Backend::Local(local) => value(local.run(TestWebhook { id: id.clone() }).await?)?,
-                Backend::Remote(remote) => {
-                    remote.send(Method::POST, &path(&id, "/test"), Some(json!({}))).await?
-                }
+                Backend::Remote(remote) => remote.call(rows::TEST_WEBHOOK.at([&id]), None).await?,
             };
             let sentence =
                 format!("a test is on its way; `ashlar webhook deliveries {id}` says whether it arrived");
@@ -116,14 +111,9 @@ pub async fn webhook(command: WebhookCommand) -> Done {
                     local.engine.deliveries(&local.ctx, &id, state.as_deref(), cursor.as_deref()).await?,
                 )?,
                 Backend::Remote(remote) => {
-                    let mut query = String::new();
-                    for (name, given) in [("state", &state), ("cursor", &cursor)] {
-                        if let Some(given) = given {
-                            query.push(if query.is_empty() { '?' } else { '&' });
-                            query.push_str(&format!("{name}={}", encode(given)));
-                        }
-                    }
-                    remote.send(Method::GET, &path(&id, &format!("/deliveries{query}")), None).await?
+                    let call = rows::LIST_DELIVERIES.at([&id]);
+                    let call = call.with_any("state", state.as_ref()).with_any("cursor", cursor.as_ref());
+                    remote.call(call, None).await?
                 }
             };
             let columns = [
@@ -145,7 +135,7 @@ pub async fn webhook(command: WebhookCommand) -> Done {
                 }
                 Backend::Remote(remote) => {
                     let body = json!({"delivery": delivery});
-                    remote.send(Method::POST, &path(&id, "/replay"), Some(body)).await?
+                    remote.call(rows::REPLAY_DELIVERIES.at([&id]), Some(body)).await?
                 }
             };
             told(as_json, &answer, &format!("{} deliveries are sent again", answer["replayed"]));
@@ -169,7 +159,7 @@ async fn switch(
         }
         Backend::Remote(remote) => {
             let body = json!({"enabled": enabled, "why": why});
-            remote.send(Method::PATCH, &format!("/webhooks/{}", encode(&id)), Some(body)).await?
+            remote.call(rows::UPDATE_WEBHOOK.at([&id]), Some(body)).await?
         }
     };
     told(as_json, &answer, &format!("{id} is {}", if enabled { "on" } else { "off" }));

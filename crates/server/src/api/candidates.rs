@@ -6,29 +6,42 @@ use ashlar_release::{
     Rejudge, Waive,
 };
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Answer, Api, Body, Path, Query, answer};
-use crate::{auth::Caller, problem::ApiError};
+use crate::{
+    auth::Caller,
+    endpoints::{rows, signature::Created},
+    problem::ApiError,
+};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CandidateInput")]
 pub struct CreateBody {
+    /// Only the drafts of this changeset; otherwise all pending ones that belong to none.
     changeset: Option<String>,
+    /// Why it is made.
     #[serde(default)]
     note: String,
 }
 
-pub async fn create(caller: Caller, Body(body): Body<CreateBody>) -> Answer<CandidateView> {
-    answer(
-        caller
-            .engine
-            .run(&caller.ctx, CreateCandidate { changeset: body.changeset, note: body.note })
-            .await?,
-    )
+/// A new candidate, with where it is.
+pub fn created(value: CandidateView) -> Created<CandidateView> {
+    Created { location: rows::GET_CANDIDATE.at([value.candidate]).target, value }
 }
 
-#[derive(Deserialize)]
+pub async fn create(
+    caller: Caller,
+    Body(body): Body<CreateBody>,
+) -> Result<Created<CandidateView>, ApiError> {
+    let create = CreateCandidate { changeset: body.changeset, note: body.note };
+    Ok(created(caller.engine.run(&caller.ctx, create).await?))
+}
+
+#[derive(Deserialize, JsonSchema)]
 pub struct Cursor {
+    /// `next_cursor` of the page before.
     pub cursor: Option<String>,
 }
 
@@ -53,8 +66,10 @@ pub async fn gates(caller: Caller, Path(candidate): Path<CandidateId>) -> Answer
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ApprovalInput")]
 pub struct ApproveBody {
+    /// The right under which it is approved: `pricing`, `legal`, `claim`, `owner:NAME`.
     right: String,
 }
 
@@ -66,9 +81,12 @@ pub async fn approve(
     answer(caller.engine.run(&caller.ctx, Approve { candidate, right: body.right }).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "WaiverInput")]
 pub struct WaiveBody {
+    /// The gate.
     gate: String,
+    /// Why.
     reason: String,
 }
 
@@ -80,9 +98,12 @@ pub async fn waive(
     answer(caller.engine.run(&caller.ctx, Waive { candidate, gate: body.gate, reason: body.reason }).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "MoveInput")]
 pub struct MoveBody {
+    /// The channel; the public one when absent.
     pub channel: Option<ChannelName>,
+    /// Why.
     #[serde(default)]
     pub note: String,
 }

@@ -2,20 +2,33 @@ use ashlar_model::EntryKey;
 use ashlar_release::{
     AddToChangeset, CancelSchedule, ChangesetView, CreateChangeset, RemoveFromChangeset, ScheduleChangeset,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Answer, Body, Path, answer};
-use crate::auth::Caller;
+use crate::{
+    auth::Caller,
+    endpoints::{rows, signature::Created},
+    problem::ApiError,
+};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ChangesetInput")]
 pub struct CreateBody {
+    /// Its name: lower-case letters, digits and hyphens.
     name: String,
+    /// What it is about.
     #[serde(default)]
     title: String,
 }
 
-pub async fn create(caller: Caller, Body(body): Body<CreateBody>) -> Answer<ChangesetView> {
-    answer(caller.engine.run(&caller.ctx, CreateChangeset { name: body.name, title: body.title }).await?)
+pub async fn create(
+    caller: Caller,
+    Body(body): Body<CreateBody>,
+) -> Result<Created<ChangesetView>, ApiError> {
+    let create = CreateChangeset { name: body.name, title: body.title };
+    let value = caller.engine.run(&caller.ctx, create).await?;
+    Ok(Created { location: rows::GET_CHANGESET.at([&value.changeset]).target, value })
 }
 
 pub async fn list(caller: Caller) -> Answer<Vec<ChangesetView>> {
@@ -30,8 +43,10 @@ pub async fn show(caller: Caller, Path(name): Path<String>) -> Answer<ChangesetV
     answer(caller.engine.changeset(&caller.ctx, &name).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "DraftKeys")]
 pub struct DraftsBody {
+    /// The drafts.
     drafts: Vec<EntryKey>,
 }
 
@@ -51,10 +66,14 @@ pub async fn remove(
     answer(caller.engine.run(&caller.ctx, RemoveFromChangeset { name, keys: body.drafts }).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ScheduleInput")]
 pub struct ScheduleBody {
+    /// When it is published: RFC 3339, or a local time in `zone`.
     publish_at: String,
+    /// When it is taken down.
     unpublish_at: Option<String>,
+    /// A time zone of the IANA database, such as `Europe/Berlin`.
     zone: Option<String>,
 }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use ashlar_gates::consumers_of;
+use ashlar_gates::{ConsumerStatus, consumers_of};
 use ashlar_model::{Files, Right};
 use axum::extract::State;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{Answer, Api, Body, answer};
 use crate::{auth::Caller, problem::ApiError};
@@ -29,14 +30,33 @@ async fn live(api: &Api, caller: &Caller) -> Result<(String, Files), ApiError> {
     Ok((view.label().to_owned(), files))
 }
 
-pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Answer<Value> {
+/// Consumers beside what is live.
+#[derive(Serialize, JsonSchema)]
+pub struct Consumers {
+    /// The release that is live.
+    release: String,
+    /// The consumers.
+    items: Vec<ConsumerStatus>,
+}
+
+pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Answer<Consumers> {
     let (release, files) = live(&api, &caller).await?;
     let work = move || consumers_of(&files, None);
     let (items, _) = api.app.workers.run(&caller.ctx.tenant, work).await?;
-    answer(json!({"release": release, "items": items}))
+    answer(Consumers { release, items })
 }
 
-#[derive(Deserialize)]
+/// Whether a consumer's contract is kept by what is live.
+#[derive(Serialize, JsonSchema)]
+pub struct Verdict {
+    #[serde(flatten)]
+    status: ConsumerStatus,
+    /// The release that is live.
+    release: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ConsumerOffer")]
 pub struct Offered {
     /// The consumer contract, YAML or a Pact file.
     contract: String,
@@ -48,7 +68,7 @@ pub async fn verify(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Body(offered): Body<Offered>,
-) -> Answer<Value> {
+) -> Answer<Verdict> {
     let (release, files) = live(&api, &caller).await?;
     let is_json = offered.contract.trim_start().starts_with('{');
     let name =
@@ -58,11 +78,7 @@ pub async fn verify(
     let (items, findings) = api.app.workers.run(&caller.ctx.tenant, work).await?;
     let found = items.into_iter().find(|c| c.file == path);
     match found {
-        Some(status) => {
-            let mut told = serde_json::to_value(status).unwrap_or_default();
-            told["release"] = json!(release);
-            answer(told)
-        }
+        Some(status) => answer(Verdict { status, release }),
         None => {
             let mut error = ApiError::invalid("the consumer contract cannot be used", "see the findings");
             error.more = json!({"findings": findings});

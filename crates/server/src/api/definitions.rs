@@ -2,14 +2,17 @@ use ashlar_model::{Digest, Files, LocaleConfig, TypeName};
 use ashlar_release::{PushDefinitions, Pushed};
 use axum::Json;
 use base64::Engine as _;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Answer, Body, Query, answer};
 use crate::{auth::Caller, problem::ApiError};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "DefinitionsInput")]
 pub struct PushBody {
+    /// Files by path: text, or `{"base64": …}` for other bytes.
     files: Map<String, Value>,
 }
 
@@ -29,22 +32,30 @@ pub async fn push(caller: Caller, Body(body): Body<PushBody>) -> Answer<Pushed> 
     answer(caller.engine.run(&caller.ctx, PushDefinitions { files }).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Wanted {
+    /// Whether the answer has the content of the files.
     #[serde(default)]
     files: bool,
 }
 
-#[derive(Serialize)]
+/// The working definitions.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Definitions")]
 pub struct Working {
+    /// The root of the definitions; absent before the first push.
     definitions: Option<Digest>,
+    /// The language of entries that name none.
     default_locale: String,
     /// The locales, and what each falls back to.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Map<String, Value>>")]
     locales: Option<LocaleConfig>,
     /// The content types.
     types: Vec<TypeName>,
+    /// The files.
     paths: Vec<String>,
+    /// The files with their content: text, or `{"base64": …}` for other bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<Map<String, Value>>,
 }

@@ -9,22 +9,33 @@ mod ops;
 mod releases;
 mod webhooks;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use ashlar_model::TenantId;
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{DefaultBodyLimit, FromRequest, Request},
-    http::StatusCode,
+    http::{StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::{
-    address::Limits, app::App, auth::around, lane::stalled, openapi, places::Places, problem::ApiError,
+    address::Limits,
+    app::App,
+    auth::around,
+    description,
+    endpoints::{self, rows, table::Table},
+    lane::stalled,
+    places::Places,
+    problem::ApiError,
 };
 
 /// What the endpoints share.
@@ -58,7 +69,7 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<Arc<Api>> for Body<T> {
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
         let tenant = request.extensions().get::<TenantId>().cloned();
-        let bytes = axum::body::Bytes::from_request(request, api).await.map_err(|rejection| {
+        let bytes = Bytes::from_request(request, api).await.map_err(|rejection| {
             if stalled(&rejection) {
                 let detail = "the body of the request stalled";
                 return ApiError::new(408, "timeout", detail, "send it again, without pauses");
@@ -131,7 +142,8 @@ async fn nothing_here() -> ApiError {
     ApiError::new(404, "not-found", "there is no such endpoint", "see /api/openapi.json")
 }
 
-async fn wrong_method() -> ApiError {
+/// What is said of a method that an address does not have.
+pub async fn wrong_method() -> ApiError {
     ApiError::new(
         405,
         "method-not-allowed",
@@ -140,57 +152,99 @@ async fn wrong_method() -> ApiError {
     )
 }
 
+/// The operations under `/api`.
+pub fn table() -> Table<Arc<Api>> {
+    Table::new()
+        .on(&rows::GET_DEFINITIONS, definitions::show)
+        .on(&rows::PUSH_DEFINITIONS, definitions::push)
+        .on(&rows::LIST_DRAFTS, entries::list)
+        .on(&rows::IMPORT_DRAFTS, entries::import)
+        .on(&rows::GET_DRAFT, entries::show)
+        .on(&rows::PUT_DRAFT, entries::put)
+        .on(&rows::DELETE_DRAFT, entries::delete)
+        .on(&rows::LIST_DRAFT_VERSIONS, entries::history)
+        .on(&rows::UNPUBLISH_DRAFT, entries::unpublish)
+        .on(&rows::LIST_CHANGESETS, changesets::list)
+        .on(&rows::CREATE_CHANGESET, changesets::create)
+        .on(&rows::GET_CHANGESET, changesets::show)
+        .on(&rows::ADD_TO_CHANGESET, changesets::add)
+        .on(&rows::REMOVE_FROM_CHANGESET, changesets::remove)
+        .on(&rows::SCHEDULE_CHANGESET, changesets::schedule)
+        .on(&rows::CANCEL_SCHEDULE, changesets::cancel)
+        .on(&rows::LIST_SCHEDULES, changesets::schedules)
+        .on(&rows::RUN_SCHEDULES, ops::tick)
+        .on(&rows::CREATE_PREVIEW, ops::create_preview)
+        .on(&rows::LIST_CANDIDATES, candidates::list)
+        .on(&rows::CREATE_CANDIDATE, candidates::create)
+        .on(&rows::GET_CANDIDATE, candidates::show)
+        .on(&rows::DISCARD_CANDIDATE, candidates::discard)
+        .on(&rows::RUN_GATES, candidates::gates)
+        .on(&rows::APPROVE_CANDIDATE, candidates::approve)
+        .on(&rows::WAIVE_GATE, candidates::waive)
+        .on(&rows::PROMOTE_CANDIDATE, candidates::promote)
+        .on(&rows::LIST_RELEASES, releases::list)
+        .on(&rows::IMPORT_RELEASE, releases::import)
+        .on(&rows::GET_RELEASE, releases::show)
+        .on(&rows::ROLL_BACK, releases::rollback)
+        .on(&rows::DIFF_RELEASES, releases::diff)
+        .on(&rows::VERIFY_RELEASE, releases::verify)
+        .on_and(&rows::EXPORT_RELEASE, releases::export, |about, _| {
+            about.bytes("The file.", "application/octet-stream");
+        })
+        .on(&rows::LIST_CHANNELS, releases::channels)
+        .on(&rows::LIST_CONSUMERS, consumers::list)
+        .on(&rows::VERIFY_CONSUMER, consumers::verify)
+        .on(&rows::LIST_WEBHOOKS, webhooks::list)
+        .on(&rows::CREATE_WEBHOOK, webhooks::create)
+        .on(&rows::GET_WEBHOOK, webhooks::show)
+        .on(&rows::UPDATE_WEBHOOK, webhooks::update)
+        .on(&rows::DELETE_WEBHOOK, webhooks::remove)
+        .on(&rows::ROTATE_SECRET, webhooks::rotate)
+        .on(&rows::TEST_WEBHOOK, webhooks::test)
+        .on(&rows::LIST_DELIVERIES, webhooks::deliveries)
+        .on(&rows::REPLAY_DELIVERIES, webhooks::replay)
+        .on(&rows::GET_CACHE, ops::cache)
+        .on(&rows::LIST_EVENTS, ops::events)
+        .on(&rows::LIST_AUDIT, ops::audit)
+        .on(&rows::VERIFY_AUDIT, ops::verify_audit)
+        .on(&rows::COLLECT_GARBAGE, ops::gc)
+        .on(&rows::LIST_MIGRATIONS, ops::migrations)
+        .on(&rows::RUN_MIGRATION, ops::migrate)
+        .on(&rows::REVERT_MIGRATION, ops::revert)
+        .on(&rows::LIST_KEYS, ops::keys)
+        .on(&rows::CREATE_KEY, ops::create_key)
+        .on(&rows::REVOKE_KEY, ops::revoke_key)
+        .on(&rows::LIST_TENANTS, ops::tenants)
+        .on(&rows::CREATE_TENANT, ops::create_tenant)
+        .on_and(&rows::GET_OPENAPI, document, |about, _| {
+            about.reply(
+                200,
+                "The document.",
+                "application/json",
+                json!({"type": "object", "additionalProperties": true}),
+            );
+        })
+        .on_and(&rows::GET_EVENT_SCHEMA, webhooks::schema, |about, _| {
+            about.reply(
+                200,
+                "The schema.",
+                "application/schema+json",
+                json!({"type": "object", "additionalProperties": true}),
+            );
+        })
+}
+
+/// The description of everything, made when it is first asked for.
+async fn document() -> Response {
+    static DOCUMENT: LazyLock<Bytes> =
+        LazyLock::new(|| endpoints::document(&description::rows()).to_string().into());
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
+}
+
 /// The routes under `/api`.
 pub fn router(api: Arc<Api>, body_bytes_max: usize) -> Router {
-    let v1 = Router::new()
-        .route("/definitions", get(definitions::show).post(definitions::push))
-        .route("/entries", get(entries::list).post(entries::import))
-        .route("/entries/{type}/{id}", get(entries::show).put(entries::put).delete(entries::delete))
-        .route("/entries/{type}/{id}/history", get(entries::history))
-        .route("/entries/{type}/{id}/unpublish", post(entries::unpublish))
-        .route("/changesets", get(changesets::list).post(changesets::create))
-        .route("/changesets/{name}", get(changesets::show))
-        .route("/changesets/{name}/drafts", post(changesets::add).delete(changesets::remove))
-        .route("/changesets/{name}/schedule", post(changesets::schedule).delete(changesets::cancel))
-        .route("/schedules", get(changesets::schedules))
-        .route("/schedules/run", post(ops::tick))
-        .route("/previews", post(ops::create_preview))
-        .route("/candidates", get(candidates::list).post(candidates::create))
-        .route("/candidates/{candidate}", get(candidates::show).delete(candidates::discard))
-        .route("/candidates/{candidate}/gates", post(candidates::gates))
-        .route("/candidates/{candidate}/approve", post(candidates::approve))
-        .route("/candidates/{candidate}/waive", post(candidates::waive))
-        .route("/candidates/{candidate}/promote", post(candidates::promote))
-        .route("/releases", get(releases::list))
-        .route("/releases/import", post(releases::import).layer(DefaultBodyLimit::disable()))
-        .route("/releases/{release}", get(releases::show))
-        .route("/releases/{release}/rollback", post(releases::rollback))
-        .route("/releases/{release}/diff/{other}", get(releases::diff))
-        .route("/releases/{release}/verify", post(releases::verify))
-        .route("/releases/{release}/export", get(releases::export))
-        .route("/channels", get(releases::channels))
-        .route("/consumers", get(consumers::list))
-        .route("/consumers/verify", post(consumers::verify))
-        .route("/webhooks", get(webhooks::list).post(webhooks::create))
-        .route("/webhooks/{id}", get(webhooks::show).patch(webhooks::update).delete(webhooks::remove))
-        .route("/webhooks/{id}/rotate", post(webhooks::rotate))
-        .route("/webhooks/{id}/test", post(webhooks::test))
-        .route("/webhooks/{id}/deliveries", get(webhooks::deliveries))
-        .route("/webhooks/{id}/replay", post(webhooks::replay))
-        .route("/cache", get(ops::cache))
-        .route("/events", get(ops::events))
-        .route("/audit", get(ops::audit))
-        .route("/audit/verify", get(ops::verify_audit))
-        .route("/keys", get(ops::keys).post(ops::create_key))
-        .route("/keys/{id}", delete(ops::revoke_key))
-        .route("/tenants", get(ops::tenants).post(ops::create_tenant))
-        .route("/migrations", get(ops::migrations).post(ops::migrate))
-        .route("/migrations/{number}", delete(ops::revert))
-        .route("/gc", post(ops::gc));
-    Router::new()
-        .nest("/api/v1", v1)
-        .route("/api/event.v1.json", get(webhooks::schema))
-        .route("/api/openapi.json", get(|| async { Json(openapi::document()) }))
+    table()
+        .router
         .route("/api/{*rest}", axum::routing::any(nothing_here))
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes_max))

@@ -7,16 +7,27 @@ use ashlar_release::{
     RevokeKey, Tick,
 };
 use axum::extract::State;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Answer, Api, Body, Path, Query, answer, candidates::Cursor};
-use crate::{auth::Caller, follow::read_ring, problem::ApiError};
+use crate::{
+    auth::Caller,
+    cache_stats::TargetFigures,
+    endpoints::{
+        rows,
+        signature::{Created, MaybeCreated},
+    },
+    follow::read_ring,
+    problem::ApiError,
+};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct After {
+    /// The last event that is known; 0 for none.
     #[serde(default)]
     after: u64,
+    /// The most items of a page.
     limit: Option<u32>,
 }
 
@@ -28,10 +39,28 @@ pub async fn audit(caller: Caller, Query(at): Query<Cursor>) -> Answer<Page<Audi
     answer(caller.engine.audit(&caller.ctx, at.cursor.as_deref()).await?)
 }
 
-pub async fn verify_audit(caller: Caller) -> Answer<Value> {
+/// Whether the chain of the audit log holds.
+#[derive(Serialize, JsonSchema)]
+pub struct AuditVerdict {
+    /// Whether it holds.
+    holds: bool,
+    /// How many rows it has, when it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+    /// The row where it breaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
+    /// What is wrong there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+pub async fn verify_audit(caller: Caller) -> Answer<AuditVerdict> {
     answer(match caller.engine.verify_audit(&caller.ctx).await? {
-        Ok(rows) => json!({"holds": true, "rows": rows}),
-        Err(broken) => json!({"holds": false, "sequence": broken.sequence, "why": broken.why}),
+        Ok(rows) => AuditVerdict { holds: true, rows: Some(rows), sequence: None, why: None },
+        Err(broken) => {
+            AuditVerdict { holds: false, rows: None, sequence: Some(broken.sequence), why: Some(broken.why) }
+        }
     })
 }
 
@@ -39,27 +68,64 @@ pub async fn keys(caller: Caller) -> Answer<Vec<KeyView>> {
     answer(caller.engine.keys(&caller.ctx).await?)
 }
 
-/// What this node knows of its own cache of composed bodies, and of the caches in front of the caller's tenant.
-pub async fn cache(State(api): State<Arc<Api>>, caller: Caller) -> Answer<Value> {
-    caller.engine.permit(&caller.ctx, Right::Preview)?;
-    let counts = api.app.caches.counts();
-    let part = |part: u64, of: u64| if of == 0 { Value::Null } else { json!(part as f64 / of as f64) };
-    answer(json!({
-        "composed": {
-            "hits": counts.hits, "kept_over_releases": counts.kept, "stale": counts.stale, "misses": counts.misses,
-            "hit_ratio": part(counts.hits, counts.hits + counts.stale + counts.misses),
-            "overpurged": counts.same, "overpurge_ratio": part(counts.same, counts.stale),
-            "bodies": counts.entries, "bytes": counts.bytes,
-        },
-        "fronts": api.app.cache_stats.report(&caller.ctx.tenant),
-    }))
+/// The cache of composed bodies of this node.
+#[derive(Serialize, JsonSchema)]
+pub struct ComposedFigures {
+    /// Answered from the cache.
+    hits: u64,
+    /// Of these, made under an earlier release and still right.
+    kept_over_releases: u64,
+    /// Found, and made anew because something they were made from had changed.
+    stale: u64,
+    /// Not found.
+    misses: u64,
+    /// The share of hits; absent before the first read.
+    hit_ratio: Option<f64>,
+    /// Stale bodies that came out as they were.
+    overpurged: u64,
+    /// Their share of what was stale; absent when nothing was.
+    overpurge_ratio: Option<f64>,
+    /// Bodies that are kept.
+    bodies: u64,
+    /// Their bytes.
+    bytes: u64,
 }
 
-#[derive(Deserialize)]
+/// Caches: this node's own, and those in front of the caller's tenant.
+#[derive(Serialize, JsonSchema)]
+pub struct CacheFigures {
+    composed: ComposedFigures,
+    fronts: Vec<TargetFigures>,
+}
+
+pub async fn cache(State(api): State<Arc<Api>>, caller: Caller) -> Answer<CacheFigures> {
+    caller.engine.permit(&caller.ctx, Right::Preview)?;
+    let counts = api.app.caches.counts();
+    let part = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
+    let composed = ComposedFigures {
+        hits: counts.hits,
+        kept_over_releases: counts.kept,
+        stale: counts.stale,
+        misses: counts.misses,
+        hit_ratio: part(counts.hits, counts.hits + counts.stale + counts.misses),
+        overpurged: counts.same,
+        overpurge_ratio: part(counts.same, counts.stale),
+        bodies: counts.entries,
+        bytes: counts.bytes,
+    };
+    answer(CacheFigures { composed, fronts: api.app.cache_stats.report(&caller.ctx.tenant) })
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "KeyInput")]
 pub struct KeyBody {
+    /// Who or what will use it.
     name: String,
+    /// What it may do.
     scopes: Vec<Right>,
+    /// The channel it reads; the public one when absent.
     channel: Option<ChannelName>,
+    /// When it ends, RFC 3339.
     expires_at: Option<String>,
 }
 
@@ -67,17 +133,21 @@ pub async fn create_key(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Body(b): Body<KeyBody>,
-) -> Answer<CreatedKey> {
+) -> Result<Created<CreatedKey>, ApiError> {
     let create = CreateKey { name: b.name, scopes: b.scopes, channel: b.channel, expires_at: b.expires_at };
     let created = caller.engine.run(&caller.ctx, create).await?;
     read_ring(&api.app, &caller.ctx.tenant).await;
-    answer(created)
+    Ok(Created { location: rows::REVOKE_KEY.at([&created.view.id]).target, value: created })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PreviewInput")]
 pub struct PreviewBody {
+    /// What it shows: `draft`, `changeset:NAME` or a candidate such as `c4`.
+    #[schemars(regex(pattern = "^(draft|changeset:.+|c[1-9][0-9]{0,8})$"))]
     at: String,
+    /// For how many hours.
     #[serde(default = "week")]
     hours: u32,
 }
@@ -86,34 +156,84 @@ fn week() -> u32 {
     168
 }
 
+/// A preview link.
+#[derive(Serialize, JsonSchema)]
+pub struct PreviewLink {
+    /// The path of its first page.
+    path: String,
+    /// What it shows.
+    at: String,
+    /// The public part of its key.
+    id: String,
+    /// When it ends, RFC 3339.
+    expires_at: Option<String>,
+}
+
 pub async fn create_preview(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Body(b): Body<PreviewBody>,
-) -> Answer<Value> {
+) -> Result<Created<PreviewLink>, ApiError> {
     let at: At =
         b.at.parse()
             .map_err(|e: String| ApiError::invalid(e, "name `draft`, `changeset:NAME` or a candidate"))?;
     let created = caller.engine.run(&caller.ctx, CreatePreview { at, hours: b.hours }).await?;
     read_ring(&api.app, &caller.ctx.tenant).await;
-    answer(json!({
-        "path": format!("/preview/{}/", created.key), "at": b.at, "id": created.view.id,
-        "expires_at": created.view.expires_at,
-    }))
+    let path = rows::SHOW_PREVIEW.at([&created.key]).target;
+    let link = PreviewLink {
+        path: path.clone(),
+        at: b.at,
+        id: created.view.id,
+        expires_at: created.view.expires_at,
+    };
+    Ok(Created { location: path, value: link })
+}
+
+/// A key that was revoked.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeyRevoked")]
+pub struct Revoked {
+    /// Its public part.
+    id: String,
+    /// True.
+    revoked: bool,
 }
 
 pub async fn revoke_key(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Answer<Value> {
+) -> Answer<Revoked> {
     caller.engine.run(&caller.ctx, RevokeKey { id: id.clone() }).await?;
     read_ring(&api.app, &caller.ctx.tenant).await;
     api.app.forget_key(&id);
-    answer(json!({"id": id, "revoked": true}))
+    answer(Revoked { id, revoked: true })
 }
 
-pub async fn tenants(caller: Caller) -> Answer<Vec<Value>> {
+/// A tenant.
+#[derive(Serialize, JsonSchema)]
+pub struct TenantView {
+    /// Its name.
+    tenant: TenantId,
+    /// Host names that lead to it.
+    hosts: Vec<String>,
+    /// When it was made, RFC 3339.
+    created_at: String,
+}
+
+/// A tenant that was created, or whose host names were set.
+#[derive(Serialize, JsonSchema)]
+pub struct TenantMade {
+    /// Its name.
+    tenant: TenantId,
+    /// Host names that lead to it.
+    hosts: Vec<String>,
+    /// Its first key, when one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<CreatedKey>,
+}
+
+pub async fn tenants(caller: Caller) -> Answer<Vec<TenantView>> {
     caller.engine.permit(&caller.ctx, Right::Admin)?;
     let mut rows = caller.engine.db().tenants().await.map_err(ReleaseError::from)?;
     if caller.ctx.tenant != TenantId::main() {
@@ -121,14 +241,17 @@ pub async fn tenants(caller: Caller) -> Answer<Vec<Value>> {
     }
     answer(
         rows.into_iter()
-            .map(|t| json!({"tenant": t.tenant, "hosts": t.hosts, "created_at": t.created_at}))
+            .map(|t| TenantView { tenant: t.tenant, hosts: t.hosts, created_at: t.created_at })
             .collect(),
     )
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "TenantInput")]
 pub struct TenantBody {
+    /// Its name.
     tenant: TenantId,
+    /// Host names that lead to it.
     #[serde(default)]
     hosts: Vec<String>,
     /// For whom a first key with the scope `admin` is made in the tenant.
@@ -139,27 +262,32 @@ pub async fn create_tenant(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Body(b): Body<TenantBody>,
-) -> Answer<Value> {
-    let mut view = json!({"tenant": b.tenant, "hosts": b.hosts});
+) -> Result<MaybeCreated<TenantMade>, ApiError> {
+    let known = caller.engine.db().tenants().await.map_err(ReleaseError::from)?;
+    let new = known.iter().all(|t| t.tenant != b.tenant);
+    let mut made = TenantMade { tenant: b.tenant.clone(), hosts: b.hosts.clone(), key: None };
     let create = CreateTenant { tenant: b.tenant.clone(), hosts: b.hosts.clone() };
     caller.engine.run(&caller.ctx, create).await?;
     api.app.set_hosts(&b.tenant, &b.hosts);
     if let Some(name) = b.admin {
         let ctx = Ctx { tenant: b.tenant.clone(), ..caller.ctx.clone() };
         let create = CreateKey { name, scopes: vec![Right::Admin], channel: None, expires_at: None };
-        view["key"] = json!(caller.engine.run(&ctx, create).await?);
+        made.key = Some(caller.engine.run(&ctx, create).await?);
     }
     read_ring(&api.app, &b.tenant).await;
-    answer(view)
+    Ok(MaybeCreated { location: new.then(|| rows::LIST_TENANTS.call().target), value: made })
 }
 
 pub async fn migrations(caller: Caller) -> Answer<Vec<MigrationView>> {
     answer(caller.engine.migrations(&caller.ctx).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "MigrationInput")]
 pub struct MigrateBody {
+    /// The mapping, TOML.
     mapping: String,
+    /// Only say what would happen.
     #[serde(default)]
     dry_run: bool,
 }

@@ -17,9 +17,9 @@ use tokio::sync::mpsc;
 
 use super::{
     Answer, Api, Body, Path, Query, answer,
-    candidates::{Cursor, MoveBody, serve_now},
+    candidates::{Cursor, MoveBody, created, serve_now},
 };
-use crate::{auth::Caller, problem::ApiError};
+use crate::{auth::Caller, endpoints::signature::Created, problem::ApiError};
 
 pub async fn list(caller: Caller, Query(at): Query<Cursor>) -> Answer<Page<ReleaseInfo>> {
     answer(caller.engine.releases(&caller.ctx, at.cursor.as_deref()).await?)
@@ -87,7 +87,11 @@ pub async fn export(caller: Caller, Path(release): Path<ReleaseId>) -> Result<Re
 }
 
 /// Makes a candidate of an exported release; the body is the file.
-pub async fn import(State(api): State<Arc<Api>>, caller: Caller, body: HttpBody) -> Answer<CandidateView> {
+pub async fn import(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    body: HttpBody,
+) -> Result<Created<CandidateView>, ApiError> {
     // Before anything is taken in.
     caller.engine.permit(&caller.ctx, Right::Release)?;
     // Beside the packs, not in a directory that may be memory; without a name, so that it goes with this request.
@@ -114,5 +118,5 @@ pub async fn import(State(api): State<Arc<Api>>, caller: Caller, body: HttpBody)
     }
     tokio::io::AsyncSeekExt::rewind(&mut out).await.map_err(failed)?;
     let source = Box::new(std::io::BufReader::with_capacity(1 << 20, out.into_std().await));
-    answer(caller.engine.run(&caller.ctx, ImportBundle { source, note: String::new() }).await?)
+    Ok(created(caller.engine.run(&caller.ctx, ImportBundle { source, note: String::new() }).await?))
 }

@@ -2,14 +2,19 @@ use ashlar_release::{
     CreateWebhook, DeleteWebhook, DeliveryView, EVENT_SCHEMA, EventFilter, Page, ReplayDeliveries,
     RotateSecret, SecretShown, TestWebhook, UpdateWebhook, WebhookView,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Answer, Body, Path, Query, answer};
-use crate::auth::Caller;
+use crate::{
+    auth::Caller,
+    endpoints::{rows, signature::Created},
+    problem::ApiError,
+};
 
-pub async fn schema() -> impl axum::response::IntoResponse {
-    ([(axum::http::header::CONTENT_TYPE, "application/schema+json")], EVENT_SCHEMA)
+pub async fn schema() -> Response {
+    ([(axum::http::header::CONTENT_TYPE, "application/schema+json")], EVENT_SCHEMA).into_response()
 }
 
 pub async fn list(caller: Caller) -> Answer<Vec<WebhookView>> {
@@ -20,24 +25,32 @@ pub async fn show(caller: Caller, Path(id): Path<String>) -> Answer<WebhookView>
     answer(caller.engine.webhook(&caller.ctx, &id).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "WebhookInput")]
 pub struct NewBody {
+    /// Where deliveries are sent.
     url: String,
     #[serde(flatten)]
     filter: EventFilter,
 }
 
-pub async fn create(caller: Caller, Body(b): Body<NewBody>) -> Answer<SecretShown> {
+pub async fn create(caller: Caller, Body(b): Body<NewBody>) -> Result<Created<SecretShown>, ApiError> {
     let create = CreateWebhook { url: b.url, filter: b.filter };
-    answer(caller.engine.run(&caller.ctx, create).await?)
+    let value = caller.engine.run(&caller.ctx, create).await?;
+    Ok(Created { location: rows::GET_WEBHOOK.at([&value.view.id]).target, value })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "WebhookChange")]
 pub struct ChangeBody {
+    /// Where deliveries are sent.
     url: Option<String>,
+    /// Which events it gets.
     filter: Option<EventFilter>,
+    /// Whether deliveries are made and sent.
     enabled: Option<bool>,
+    /// Why it is switched off.
     #[serde(default)]
     why: String,
 }
@@ -51,9 +64,19 @@ pub async fn update(
     answer(caller.engine.run(&caller.ctx, update).await?)
 }
 
-pub async fn remove(caller: Caller, Path(id): Path<String>) -> Answer<Value> {
+/// A webhook that was removed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WebhookDeleted")]
+pub struct Deleted {
+    /// Its name.
+    id: String,
+    /// True.
+    deleted: bool,
+}
+
+pub async fn remove(caller: Caller, Path(id): Path<String>) -> Answer<Deleted> {
     caller.engine.run(&caller.ctx, DeleteWebhook { id: id.clone() }).await?;
-    answer(json!({"id": id, "deleted": true}))
+    answer(Deleted { id, deleted: true })
 }
 
 pub async fn rotate(caller: Caller, Path(id): Path<String>) -> Answer<SecretShown> {
@@ -64,9 +87,11 @@ pub async fn test(caller: Caller, Path(id): Path<String>) -> Answer<WebhookView>
     answer(caller.engine.run(&caller.ctx, TestWebhook { id }).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Which {
+    /// `pending`, `done` or `dead`.
     state: Option<String>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
@@ -79,13 +104,22 @@ pub async fn deliveries(
     answer(caller.engine.deliveries(&caller.ctx, &id, state, cursor).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ReplayInput")]
 pub struct ReplayBody {
+    /// The delivery; all that were given up when absent.
     delivery: Option<u64>,
 }
 
-pub async fn replay(caller: Caller, Path(id): Path<String>, Body(b): Body<ReplayBody>) -> Answer<Value> {
+/// Deliveries that are sent again.
+#[derive(Serialize, JsonSchema)]
+pub struct Replayed {
+    /// How many there are.
+    replayed: u64,
+}
+
+pub async fn replay(caller: Caller, Path(id): Path<String>, Body(b): Body<ReplayBody>) -> Answer<Replayed> {
     let replayed = caller.engine.run(&caller.ctx, ReplayDeliveries { id, delivery: b.delivery }).await?;
-    answer(json!({"replayed": replayed}))
+    answer(Replayed { replayed })
 }

@@ -20,7 +20,7 @@ use hyper::{
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Caller, Resolved, Source, stalled};
+use super::{Caller, Resolved, Source, ranges, stalled};
 use crate::auth::bearer;
 
 /// A router that answers every request from the releases of `source`, and 404 where delivery has nothing.
@@ -92,7 +92,11 @@ fn parts_of<'r>(
         path: request.uri.path(),
         query: request.uri.query(),
         accept_language: text(headers, &header::ACCEPT_LANGUAGE),
-        accept_encoding: text(headers, &header::ACCEPT_ENCODING),
+        // A part is one of the bytes as they are.
+        accept_encoding: match ranges::wanted(request) {
+            true => None,
+            false => text(headers, &header::ACCEPT_ENCODING),
+        },
         accept: text(headers, &header::ACCEPT),
         if_none_match: text(headers, &header::IF_NONE_MATCH),
         traceparent,
@@ -183,7 +187,7 @@ pub async fn deliver(
         Err(problem) => write_problem(&problem, &parts, &mut out),
     };
     source.served(written.status, written.head_len + written.body_len);
-    response(Answer::read(out, written, shared))
+    ranges::cut(request, response(Answer::read(out, written, shared)))
 }
 
 fn response(answer: Answer) -> Response {

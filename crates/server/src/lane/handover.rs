@@ -22,6 +22,8 @@ use tokio::{
 };
 use tower::ServiceExt;
 
+use crate::front::with_letters;
+
 use super::{
     bodies::{Answering, Open, Patient},
     connection::Shared,
@@ -128,6 +130,10 @@ pub(super) async fn run(
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let open = Open::new(seen.clone(), of_service.clone());
         request.extensions_mut().insert(ConnectInfo(peer));
+        // Before routes are looked up.
+        if let Some(uri) = with_letters(request.uri()) {
+            *request.uri_mut() = uri;
+        }
         let wait = of_service.config.body;
         let answer = of_service.app.clone().oneshot(request.map(|b| Body::new(Patient::new(b, wait))));
         async move {

@@ -15,6 +15,7 @@ mod figures;
 mod handover;
 mod parse;
 mod progress;
+mod ranges;
 mod source;
 
 pub use accept::serve;

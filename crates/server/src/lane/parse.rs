@@ -3,7 +3,10 @@
 use httparse::{EMPTY_HEADER, Request, Status};
 
 use super::Caller;
-use crate::{auth::secret, front::split};
+use crate::{
+    auth::secret,
+    front::{hides_letters, split},
+};
 
 /// The most header lines of a request the lane reads; hyper allows as many.
 const HEADERS_MAX: usize = 100;
@@ -56,7 +59,7 @@ fn is_read(target: &str) -> bool {
     let first = rest.split(['/', '?']).next().unwrap_or_default();
     match first {
         "graphql" => rest.starts_with("graphql?"),
-        _ => !first.is_empty() && !OF_SERVER.contains(&first) && target.is_ascii(),
+        _ => !first.is_empty() && !OF_SERVER.contains(&first) && target.is_ascii() && !hides_letters(target),
     }
 }
 
@@ -119,6 +122,8 @@ fn plain<'b>(request: &Request<'_, 'b>) -> Option<Plain<'b>> {
             7 if is("upgrade") => return None,
             6 if is("accept") => &mut out.accept,
             6 if is("expect") || is("origin") => return None,
+            // A part of a file.
+            5 if is("range") => return None,
             _ => continue,
         };
         once(slot, text(header.value)?)?;

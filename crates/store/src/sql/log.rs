@@ -1,13 +1,14 @@
 //! The event log and the hash-chained audit log.
 
 use ashlar_model::{Digest, canonical_json};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 use super::{Rows, SqlError, int, json, parsed, text, to_json, unsigned};
 
 /// Something that happened, for whoever follows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventRow {
     /// Its place in the tenant's order, from 1.
     pub sequence: u64,
@@ -28,7 +29,7 @@ pub struct EventRow {
 }
 
 /// Something somebody did, chained to what was done before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditRow {
     /// Its place in the tenant's chain, from 1.
     pub sequence: u64,
