@@ -246,7 +246,9 @@ impl Index {
                             wrong.push((
                                 file.clone(),
                                 format!("{pointer}/{word}"),
-                                format!("there are more than {DYNAMIC_NAMES_MAX} names of dynamic references"),
+                                format!(
+                                    "there are more than {DYNAMIC_NAMES_MAX} names of dynamic references"
+                                ),
                                 "use `$ref` where a schema is always the same",
                             ));
                         } else if found.insert((own, name.clone())) {

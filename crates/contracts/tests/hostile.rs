@@ -187,11 +187,13 @@ fn many_addresses_and_dynamic_names_are_refused() {
         let all: serde_json::Map<_, _> = (0..count).map(|n| (format!("d{n}"), one(n))).collect();
         serde_json::json!({ "$defs": all })
     };
-    let ids = load(many(600, &|n| serde_json::json!({ "$id": format!("x{n}"), "$ref": format!("x{}", n / 2) })));
+    let ids =
+        load(many(600, &|n| serde_json::json!({ "$id": format!("x{n}"), "$ref": format!("x{}", n / 2) })));
     assert!(ids[0].contains("schemas with an `$id`"), "{:?}", &ids[..1]);
-    let names = load(many(150, &|n| {
-        serde_json::json!({ "$dynamicAnchor": format!("n{n}"), "items": { "$dynamicRef": format!("#n{n}") } })
-    }));
+    let names = load(many(
+        150,
+        &|n| serde_json::json!({ "$dynamicAnchor": format!("n{n}"), "items": { "$dynamicRef": format!("#n{n}") } }),
+    ));
     assert!(names[0].contains("names of dynamic references"), "{:?}", &names[..1]);
     // Each of these means something else in each scope that leads to it.
     let scopes = load(many(190, &|n| {
