@@ -216,7 +216,7 @@ impl Pack {
         }
         let pack = Self {
             name,
-            path: path.with_extension("pack"),
+            path: if tail { path.with_extension("pack") } else { path.to_owned() },
             len,
             index_at,
             count,

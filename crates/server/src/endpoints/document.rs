@@ -25,11 +25,16 @@ pub(crate) fn document(rows: &[Row]) -> Value {
         })
         .collect();
     let answered = schemas.answered.take_definitions(true);
-    let mut components: Map<String, Value> = answered.into_iter().map(|(n, s)| (n, tidied(s))).collect();
+    let mut components: Map<String, Value> =
+        answered.into_iter().map(|(n, s)| (n, without_defaults(tidied(s)))).collect();
     // What is sent and what is answered can differ; then what is sent gets a name of its own.
     let mut renamed = BTreeMap::new();
-    let sent: Vec<(String, Value)> =
-        schemas.sent.take_definitions(true).into_iter().map(|(n, s)| (n, tidied(s))).collect();
+    let sent: Vec<(String, Value)> = schemas
+        .sent
+        .take_definitions(true)
+        .into_iter()
+        .map(|(n, s)| (n, without_defaults(tidied(s))))
+        .collect();
     for (name, schema) in &sent {
         if components.get(name).is_some_and(|other| other != schema) {
             renamed.insert(format!("#{SCHEMAS}/{name}"), format!("#{SCHEMAS}/{name}Input"));
@@ -121,7 +126,7 @@ fn described(
         _ => out["security"] = json!([]),
     }
     if let Some((media, schema)) = &about.body {
-        let schema = retarget(tidied(schema.clone()), renamed);
+        let schema = retarget(without_defaults(tidied(schema.clone())), renamed);
         let mut content = json!({"schema": schema});
         if *media == "application/json" {
             content["example"] = sample(&content["schema"], "", components, 0);
@@ -284,6 +289,28 @@ fn tidied(schema: Value) -> Value {
         map.insert("enum".to_owned(), Value::Array(words));
     }
     Value::Object(map)
+}
+
+/// The schema of a body without defaults: generators of clients ask for every member that has one.
+fn without_defaults(mut schema: Value) -> Value {
+    if let Some(map) = schema.as_object_mut() {
+        map.remove("default");
+        for (name, of) in map {
+            match name.as_str() {
+                "properties" => of
+                    .as_object_mut()
+                    .into_iter()
+                    .flatten()
+                    .for_each(|(_, of)| *of = without_defaults(of.take())),
+                "items" | "additionalProperties" => *of = without_defaults(of.take()),
+                "anyOf" | "oneOf" | "allOf" | "prefixItems" => {
+                    of.as_array_mut().into_iter().flatten().for_each(|of| *of = without_defaults(of.take()));
+                }
+                _ => {}
+            }
+        }
+    }
+    schema
 }
 
 /// The schema with references to other names.
