@@ -1,7 +1,7 @@
 //! The engine that runs actions, and what an action is given.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt::Write as _,
     path::{Path, PathBuf},
     sync::{
@@ -12,7 +12,7 @@ use std::{
 };
 
 use ashlar_isolate::Workers;
-use ashlar_model::{Actor, Digest, Files, Right, Rules, TenantId, TraceId};
+use ashlar_model::{Actor, ChannelName, Digest, Files, Right, Rules, TenantId, TraceId};
 use ashlar_store::{
     Objects, Remote, TenantObjects,
     sql::{AuditRow, Db, EventRow, SqlError, WriteTx, stamp},
@@ -24,13 +24,15 @@ use tokio::sync::broadcast;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::{ChannelState, Judge, ReleaseError, health::Health, secrets::Secrets};
+use crate::{ChannelState, Judge, ReleaseError, evidence::Evidence, health::Health, secrets::Secrets};
 
 /// Fewer than this many are not dropped for their size.
 const DEFINITIONS_KEPT_MIN: usize = 3;
 /// How long a stop waits for actions that run.
 const ACTIONS_END: Duration = Duration::from_secs(10);
 
+/// Channels whose last move is remembered.
+const MOVED_MAX: usize = 1_000;
 /// How long a stop waits until claims are given back.
 const RELEASE_MAX: Duration = Duration::from_secs(2);
 
@@ -131,6 +133,8 @@ struct Inner {
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     definitions: Mutex<Vec<(Digest, Arc<Files>, Option<Arc<Rules>>)>>,
     moves: broadcast::Sender<ChannelMoved>,
+    /// The last move of each channel that this process made.
+    moved: Mutex<HashMap<(TenantId, ChannelName), ChannelState>>,
     /// A pointer object could not be written; the next round of upkeep repairs it.
     torn: AtomicBool,
     /// Where CPU-heavy work is done; without a pool, on threads that may block.
@@ -139,6 +143,7 @@ struct Inner {
     /// Whether webhooks may be sent into the server's own networks, once somebody has said so.
     sends_inside: OnceLock<bool>,
     health: Health,
+    evidence: Evidence,
     running: TaskTracker,
     /// Names this process in claims.
     owner: String,
@@ -188,11 +193,13 @@ impl Engine {
             clock: Box::new(clock),
             definitions: Mutex::new(Vec::new()),
             moves,
+            moved: Mutex::default(),
             torn: AtomicBool::new(false),
             workers: OnceLock::new(),
             sends_inside: OnceLock::new(),
             secrets: Secrets::of(&location.sql),
             health: Health::default(),
+            evidence: Evidence::default(),
             running: TaskTracker::new(),
             owner: new_id()?,
             mending: Mutex::default(),
@@ -294,6 +301,11 @@ impl Engine {
         &self.inner.health
     }
 
+    /// Reports that are remembered.
+    pub(crate) fn evidence(&self) -> &Evidence {
+        &self.inner.evidence
+    }
+
     pub(crate) fn mending(&self) -> std::sync::MutexGuard<'_, HashSet<TenantId>> {
         self.inner.mending.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -349,7 +361,22 @@ impl Engine {
         self.inner.torn.swap(false, Ordering::Relaxed)
     }
 
+    /// Where a channel points since this process moved it; another process may have moved it since.
+    pub fn moved(&self, tenant: &TenantId, channel: &ChannelName) -> Option<ChannelState> {
+        let moved = self.inner.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.get(&(tenant.clone(), channel.clone())).cloned()
+    }
+
     pub(crate) fn announce(&self, tenant: &TenantId, state: ChannelState) {
+        let mut moved = self.inner.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        if moved.len() >= MOVED_MAX {
+            moved.clear();
+        }
+        let last = moved.entry((tenant.clone(), state.channel.clone())).or_insert_with(|| state.clone());
+        if last.sequence < state.sequence {
+            last.clone_from(&state);
+        }
+        drop(moved);
         // Nobody listening is fine: readers also follow the pointer object.
         let _ = self.inner.moves.send(ChannelMoved { tenant: tenant.clone(), state });
     }
@@ -481,19 +508,17 @@ impl Scope<'_> {
     pub(crate) async fn commit(&self, mut tx: WriteTx, record: Record) -> Result<(), ReleaseError> {
         let mut rows = tx.rows();
         self.check_relied(&mut rows).await?;
-        for (kind, subject, data) in record.events {
-            let event = EventRow {
-                sequence: 0,
-                kind: kind.to_owned(),
-                subject,
-                data,
-                actor: self.actor().to_owned(),
-                trace: self.ctx.trace.to_string(),
-                action: self.action.clone(),
-                at: self.at.clone(),
-            };
-            rows.append_event(&event).await?;
-        }
+        let event = |(kind, subject, data): (&str, String, Value)| EventRow {
+            sequence: 0,
+            kind: kind.to_owned(),
+            subject,
+            data,
+            actor: self.actor().to_owned(),
+            trace: self.ctx.trace.to_string(),
+            action: self.action.clone(),
+            at: self.at.clone(),
+        };
+        let events: Vec<EventRow> = record.events.into_iter().map(event).collect();
         let audit = AuditRow {
             sequence: 0,
             at: self.at.clone(),
@@ -504,7 +529,7 @@ impl Scope<'_> {
             data: record.data,
             trace: self.ctx.trace.to_string(),
         };
-        rows.append_audit(&audit).await?;
+        rows.append_log(&events, &audit).await?;
         tx.commit().await?;
         self.engine.health().wrote();
         Ok(())

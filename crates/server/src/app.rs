@@ -329,6 +329,13 @@ impl App {
         keys.retain(|_, (_, access)| access.as_ref().is_some_and(|a| a.key_id != id));
     }
 
+    /// Whether what a channel serves here is at least as new as this move.
+    pub fn serves_move(&self, tenant: &TenantId, state: &ChannelState) -> bool {
+        let Some(known) = self.tenant(tenant) else { return false };
+        let channels = known.channels.load();
+        channels.get(&state.channel).is_some_and(|l| l.state.sequence >= state.sequence)
+    }
+
     /// Opens what a channel serves now and puts it in place, unless something newer is there. What cannot be opened leaves
     /// what is served as it is.
     /// Says whether what is served is now at least this new.

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant, SystemTime},
 };
@@ -59,6 +59,8 @@ pub(crate) struct Inner {
     nodes: Mutex<Nodes>,
     reads: AtomicU64,
     pub(crate) healed: AtomicU64,
+    /// Actions of this process that keep others from deleting and have looked at the packs since.
+    pub(crate) holds: AtomicUsize,
     pub(crate) watch: Mutex<crate::damage::Watch>,
     pub(crate) fetching: crate::fetch::Fetching,
     pub(crate) cache: Arc<Cache>,
@@ -137,6 +139,7 @@ impl Objects {
                     nodes: Mutex::default(),
                     reads: AtomicU64::new(0),
                     healed: AtomicU64::new(0),
+holds: AtomicUsize::new(0),
                     watch: Mutex::default(),
                     fetching: Default::default(),
                     cache: self.inner.cache.clone(),
@@ -233,6 +236,7 @@ impl TenantObjects {
             nodes: Mutex::default(),
             reads: AtomicU64::new(0),
             healed: AtomicU64::new(0),
+holds: AtomicUsize::new(0),
             watch: Mutex::default(),
             fetching: Default::default(),
             cache: self.inner.cache.clone(),
@@ -375,8 +379,8 @@ impl TenantObjects {
 
     /// An empty batch of new objects.
     pub fn batch(&self) -> Batch {
-        // What another process has cleaned away meanwhile must not be taken as stored: look again under the lock.
-        let guard = self.share().and_then(|lock| self.rescan(false).map(|()| lock));
+        // What another process has cleaned away meanwhile must not be taken as stored.
+        let guard = self.share_known();
         Batch {
             objects: self.clone(),
             new: HashMap::default(),

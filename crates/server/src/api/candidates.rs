@@ -110,11 +110,15 @@ pub struct MoveBody {
 
 /// Puts in place what a channel serves now, so that the next read sees it.
 pub async fn serve_now(api: &Arc<Api>, caller: &Caller, channel: &ChannelName) -> Result<(), ApiError> {
-    if let Some(state) = caller.engine.channel_state(&caller.ctx.tenant, channel).await? {
-        let (app, tenant) = (api.app.clone(), caller.ctx.tenant.clone());
-        let applied = tokio::task::spawn_blocking(move || app.apply(&tenant, state)).await;
-        applied.map_err(|e| ApiError::new(500, "internal", e.to_string(), ""))?;
-    }
+    let (engine, tenant) = (&caller.engine, &caller.ctx.tenant);
+    let state = match engine.moved(tenant, channel) {
+        Some(state) => Some(state),
+        None => engine.channel_state(tenant, channel).await?,
+    };
+    let Some(state) = state.filter(|state| !api.app.serves_move(tenant, state)) else { return Ok(()) };
+    let (app, tenant) = (api.app.clone(), tenant.clone());
+    let applied = tokio::task::spawn_blocking(move || app.apply(&tenant, state)).await;
+    applied.map_err(|e| ApiError::new(500, "internal", e.to_string(), ""))?;
     Ok(())
 }
 
