@@ -323,6 +323,7 @@ impl Remote {
         name: &str,
         body: Bytes,
         newer: Box<Newer>,
+                    pointer::check_size(name, found.meta.size)?;
     ) -> Result<bool, StoreError> {
         let path = self.path(tenant, name);
         if let Some(dir) = &self.dir {
@@ -375,6 +376,7 @@ impl Remote {
             _ => None,
         };
         let options = GetOptions { if_none_match, ..GetOptions::default() };
+                pointer::check_size(name, found.meta.size)?;
         match self.store.get_opts(&self.path(tenant, name), options).await {
             Ok(found) => {
                 let etag = found.meta.e_tag.clone().unwrap_or_default();
