@@ -442,8 +442,9 @@ pub struct Scope<'a> {
     name: &'static str,
     /// The id of this one action; the same in events, audit and draft versions.
     pub action: String,
-    /// Up to which round of collections the action knows what may go; `None` while it relies on no stored object.
-    pub(crate) relied: OnceLock<u64>,
+    /// Set once the action relies on stored objects. With an object store: up to which round of collections it knows what
+    /// may go.
+    pub(crate) relied: OnceLock<Option<u64>>,
 }
 
 /// What an action leaves in the logs.
@@ -479,6 +480,10 @@ impl Scope<'_> {
 
     /// Appends events and the audit row, and commits.
     pub(crate) async fn commit(&self, mut tx: WriteTx, record: Record) -> Result<(), ReleaseError> {
+        if tx.names_objects() && self.relied.get().is_none() {
+            let why = format!("{} names objects and has not called Scope::rely", self.name);
+            return Err(ReleaseError::Task(why));
+        }
         let mut rows = tx.rows();
         self.check_relied(&mut rows).await?;
         for (kind, subject, data) in record.events {
