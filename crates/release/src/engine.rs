@@ -487,6 +487,7 @@ impl Scope<'_> {
         let mut rows = tx.rows();
         self.check_relied(&mut rows).await?;
         for (kind, subject, data) in record.events {
+            debug_assert!(crate::webhooks::is_kind(kind), "`{kind}` is not among EVENT_KINDS");
             let event = EventRow {
                 sequence: 0,
                 kind: kind.to_owned(),
