@@ -421,6 +421,17 @@ pub(crate) fn envelope(
     })
 }
 
+/// As [`place`], with the text of the file in the project in `dir`. A file with an entry per line is not read: the line is
+/// known.
+pub fn place_in(dir: &Path, source: &str, pointer: &str, body_field: &str) -> String {
+    let path = source.rsplit_once(':').map_or(source, |(path, _)| path);
+    let text = if is_lines(path) { Ok(Vec::new()) } else { read(dir, path) };
+    match text {
+        Ok(text) => place(&String::from_utf8_lossy(&text), source, pointer, body_field),
+        Err(_) => format!("{source} {pointer}"),
+    }
+}
+
 /// The place of a field for people: `content/page/home.en.json:12 /title`. `text` is the file's text, `source` that of
 /// the entry, `pointer` a JSON pointer into its fields, `body_field` the field a Markdown body went to.
 pub fn place(text: &str, source: &str, pointer: &str, body_field: &str) -> String {
