@@ -499,13 +499,7 @@ impl Run<'_> {
             .find(|(gate, _)| *gate == report.gate)
             .map(|(_, w)| w.clone());
         let today = Checker::today(self.candidate.input);
-        let standing = self.candidate.definitions.governance.waiver(&report.gate, today).map(|w| Waiver {
-            by: w.by.clone(),
-            reason: w.reason.clone(),
-            at: w
-                .until
-                .map_or_else(|| "governance.toml".to_owned(), |u| format!("governance.toml, until {u}")),
-        });
+        let standing = self.candidate.definitions.governance.waived(&report.gate, today);
         waived(&mut report, given.or(standing));
         report
     }
