@@ -133,7 +133,7 @@ fn like_content(path: &str) -> Option<Finding> {
     // `home.en.JSON` is content but for its case.
     let like = LIKE_CONTENT.iter().any(|e| name.ends_with(e)) || is_content(&name);
     (like && !about).then(|| {
-        Finding::warning("not-read", path, "The file is not read: its ending is none of content.")
+        Finding::warning("not-read", path, "The file is not read: content files do not end like this.")
             .help("content files end in .json, .md, .mdx, .ndjson or .jsonl")
     })
 }
@@ -260,7 +260,7 @@ fn parse_one(path: &str, bytes: &[u8], options: &ContentOptions) -> Result<SeedE
                 return Err(Finding::error(
                     "duplicate-key",
                     format!("{path}:{} /{name}", document.fields_line),
-                    format!("`{name}` stands in the front matter and the file has a body as well."),
+                    format!("`{name}` is in the front matter, and the file has a body as well."),
                 )
                 .help("keep one of the two"));
             }

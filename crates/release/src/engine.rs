@@ -400,7 +400,7 @@ impl Engine {
         let rules = self.inner.judge.rules(&files).map_err(|findings| ReleaseError::Invalid {
             message: "the working definitions cannot be used".to_owned(),
             findings,
-            help: "mend them and run `ashlar push` again".to_owned(),
+            help: "fix them and run `ashlar push` again".to_owned(),
         })?;
         let rules = Arc::new(rules);
         if let Some(slot) = self.kept().iter_mut().find(|k| k.0 == *root) {
