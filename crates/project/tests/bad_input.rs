@@ -121,7 +121,7 @@ duplicate-key content/doc/a.en.md:2:1: The key `a` appears twice in the same obj
 yaml-malformed content/doc/a.en.md:2:4: Tags (`!name`) are not supported; write the plain value. [quote values that hold `: `, `#`, `@` or start with a bracket]
 yaml-malformed content/doc/a.en.md:2:4: NaN is not a number that JSON has. [quote values that hold `: `, `#`, `@` or start with a bracket]
 yaml-malformed content/doc/a.en.md:5:3: Merge keys (`<<`) are not supported; write the keys out. [quote values that hold `: `, `#`, `@` or start with a bracket]
-duplicate-key content/doc/a.en.md:2 /text: `text` stands in the front matter and the file has a body as well. [keep one of the two]
+duplicate-key content/doc/a.en.md:2 /text: `text` is in the front matter, and the file has a body as well. [keep one of the two]
 toml-malformed content/doc/a.en.md:2:5: String values must be quoted, expected literal string. [fix the TOML at this place; text values stand in quotes]
 too-large content/doc/a.en.md:2:1: Repetition limit exceeded. [write the values out instead of repeating them through aliases]
 too-large content/doc/a.en.md:2:244712: The value grows too large when it is expanded. [write the values out instead of repeating them through aliases]
