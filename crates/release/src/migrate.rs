@@ -277,7 +277,7 @@ async fn write_version(
     };
     rows.put_version(&version, Some(before), pending).await?;
     if !pending {
-        rows.set_pending(&before.key, false).await?;
+        rows.set_clean(&before.key).await?;
     }
     Ok(())
 }
