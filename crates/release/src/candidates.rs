@@ -20,8 +20,7 @@ use serde_json::json;
 use crate::{
     Action, Approval, Base, CandidateView, ChangeRecord, Engine, Judge, JudgeInput, Judgement, ReleaseError,
     RequiredApproval, Scope, drafts::no_definitions, engine::Record, evidence::Reports,
-    forecast::declared_end,
-    judge::DeclaredEnd, modified,
+    forecast::declared_end, judge::DeclaredEnd, modified,
 };
 
 /// New objects are written out whenever this many bytes have gathered.

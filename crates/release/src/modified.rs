@@ -15,8 +15,7 @@ pub(crate) fn update(
     batch: &mut Batch,
 ) -> Result<Digest, ReleaseError> {
     let Some(base) = base else {
-        let tree =
-            Tree::empty().apply(&[(OTHERS.to_vec(), Some(modified_value(now.as_second())))], batch)?;
+        let tree = Tree::empty().apply(&[(OTHERS.to_vec(), Some(modified_value(now.as_second())))], batch)?;
         return Ok(tree.root());
     };
     let mut edits = Vec::new();

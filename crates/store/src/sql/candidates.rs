@@ -9,7 +9,9 @@ use std::{
 use ashlar_model::{CandidateId, ChannelName, Digest, GateReport, GateStatus, ReleaseId, Waiver};
 use sqlx::any::AnyRow;
 
-use super::{ROWS_MAX, Rows, SqlError, int, json, maybe_text, maybe_unsigned, number, parsed, text, to_json, unsigned};
+use super::{
+    ROWS_MAX, Rows, SqlError, int, json, maybe_text, maybe_unsigned, number, parsed, text, to_json, unsigned,
+};
 
 /// Where a candidate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +174,7 @@ impl Rows<'_> {
         status: CandidateStatus,
         new: &NewCandidate,
     ) -> Result<(), SqlError> {
+        *self.names_objects = true;
         sqlx::query(
             "INSERT INTO candidates (tenant, number, status, snapshot, definitions, changes, derived, base, channel, \
              changeset, frozen_at_sequence, definition_authors, entries, changed, note, created_at, created_by) \
@@ -252,6 +255,8 @@ impl Rows<'_> {
         derived: &BTreeMap<String, Digest>,
         release: Option<ReleaseId>,
     ) -> Result<(), SqlError> {
+        // What a closed candidate names was named before.
+        *self.names_objects |= !matches!(status, CandidateStatus::Discarded | CandidateStatus::Superseded);
         sqlx::query(
             "UPDATE candidates SET status = $3, derived = $4, release = $5 WHERE tenant = $1 AND number = $2",
         )

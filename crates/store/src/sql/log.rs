@@ -151,7 +151,12 @@ impl Rows<'_> {
         rows.iter().map(event_of).collect()
     }
 
-    async fn insert_audit(&mut self, row: &AuditRow, sequence: u64, previous: String) -> Result<(), SqlError> {
+    async fn insert_audit(
+        &mut self,
+        row: &AuditRow,
+        sequence: u64,
+        previous: String,
+    ) -> Result<(), SqlError> {
         let row = AuditRow { sequence, ..row.clone() };
         let row_text = canonical_json(&row)
             .ok()
