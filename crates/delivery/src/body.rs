@@ -148,6 +148,11 @@ impl Caches {
         Ok(bytes)
     }
 
+    /// A body was composed that is not kept by itself.
+    pub(crate) fn count_miss(&self) {
+        self.counts.misses.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How often composed bodies were answered from the cache, since the process started.
     pub fn counts(&self) -> CacheCounts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);

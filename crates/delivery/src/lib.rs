@@ -15,6 +15,7 @@ pub mod lookup;
 mod message;
 mod openapi;
 mod pages;
+mod pick;
 mod problem;
 mod purge;
 mod query;
