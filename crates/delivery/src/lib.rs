@@ -19,6 +19,7 @@ mod pick;
 mod problem;
 mod purge;
 mod query;
+mod ready;
 mod release_view;
 mod respond;
 mod site;
