@@ -2,8 +2,8 @@
 //! is mostly finding the body, reading it from its pack and writing fifteen header lines, and all of that comes out the same until
 //! the channel moves.
 //!
-//! An answer is kept when the same request comes a second time while its set still remembers the first. So readers of more
-//! entries than fit here pay for little more than the look.
+//! An answer is kept when the same request misses twice in a row in its set. So readers of more entries than fit here pay for
+//! little more than the look.
 
 use std::{
     hash::Hasher,
@@ -21,11 +21,11 @@ use crate::{Encoding, ReleaseView, RequestParts, Traceparent, Written, message::
 const WAYS: usize = 4;
 /// Bytes of memory per set; answers of two kilobytes fill it by a half.
 const SET_BYTES: usize = 4 << 10;
-/// Larger answers are not kept: what looking them up costs is nothing beside sending them.
+/// Larger answers are not kept: looking them up costs little beside sending them.
 const ANSWER_BYTES_MAX: usize = 16 << 10;
-/// Requests that are longer than this, in bytes, are nobody's favourites.
+/// Answers to longer requests are not kept, in bytes of path, query and language.
 const REQUEST_BYTES_MAX: usize = 1 << 10;
-/// How many sets are looked through for room.
+/// How many sets are searched for room.
 const SETS_TRIED: usize = 8;
 /// One of so many answers gets in when something has to go for it.
 const REFUSED: usize = 4;
@@ -34,7 +34,7 @@ const TRACE: &[u8] = b"\r\ntraceparent: ";
 
 /// Kept answers, in sets by the hash of their request.
 pub(crate) struct Ready {
-    /// Nobody waits for a set: who finds it taken does without it.
+    /// A set is never waited for: a request that finds it locked is answered without it.
     sets: Box<[Line]>,
     bytes: AtomicUsize,
     bytes_max: usize,
