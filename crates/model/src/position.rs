@@ -18,6 +18,11 @@ pub fn sentence(message: &str) -> String {
     }
 }
 
+/// A name as a step of a JSON pointer.
+pub fn pointer_step(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 /// The line (from 1) on which the value under `pointer` begins; that of the nearest ancestor when there is no such value.
 /// The text is valid JSON.
 pub fn line_of(text: &str, pointer: &str) -> usize {

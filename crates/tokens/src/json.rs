@@ -203,7 +203,7 @@ impl<'de> Visitor<'de> for Any {
                 _ => !seen.insert(name.clone()),
             };
             if twice {
-                return Err(A::Error::custom(format_args!("`{name}` stands twice in one object")));
+                return Err(A::Error::custom(format_args!("`{name}` appears twice in one object")));
             }
             object.push((name, value));
         }
