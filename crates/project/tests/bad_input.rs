@@ -203,7 +203,7 @@ fn long_chains_and_circles_of_redirects_are_followed_once() {
     let circle = read(text("/p0"));
     assert!(circle.iter().all(|(from, _)| circle.circle(from) == Some(0)));
     assert_eq!(circle.follow("/p7").unwrap_err().len(), LENGTH + 1);
-    assert!(start.elapsed() < std::time::Duration::from_secs(15), "{:?}", start.elapsed());
+    assert!(start.elapsed() < std::time::Duration::from_secs(120), "{:?}", start.elapsed());
 }
 
 #[test]
