@@ -158,8 +158,7 @@ fn check_words(file: &File<'_>, schema: &Value, patterns: &mut Patterns, finding
             check(&|| format!("{pointer}/pattern"), pattern);
         }
         for (pattern, _) in s.get("patternProperties").and_then(Value::as_object).into_iter().flatten() {
-            let at =
-                || format!("{pointer}/patternProperties/{}", pattern.replace('~', "~0").replace('/', "~1"));
+            let at = || format!("{pointer}/patternProperties/{}", ashlar_model::pointer_step(pattern));
             check(&at, pattern);
         }
     });

@@ -43,7 +43,7 @@ pub use modified::{MODIFIED, OTHERS, modified_value, read_modified};
 pub use nearest::{did_you_mean, nearest, nearest_in_message, nearest_of};
 pub use network::{Network, NetworkError};
 pub use origin::{Origin, OriginError};
-pub use position::{position, sentence};
+pub use position::{pointer_step, position, sentence};
 pub use read::{VALUE_BYTES_MAX, read_json, read_toml, read_yaml, read_yaml_as};
 pub use rights::{Actor, Right};
 pub use rules::{Rules, TypeRules};

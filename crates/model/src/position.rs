@@ -17,3 +17,8 @@ pub fn sentence(message: &str) -> String {
         None => String::new(),
     }
 }
+
+/// A name as a step of a JSON pointer.
+pub fn pointer_step(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}

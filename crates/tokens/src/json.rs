@@ -272,7 +272,7 @@ impl<'de> Visitor<'de> for Any<'_> {
                 len => index.insert(&name, len as u32, at).is_some(),
             };
             if twice {
-                return Err(A::Error::custom(format_args!("`{name}` stands twice in one object")));
+                return Err(A::Error::custom(format_args!("`{name}` appears twice in one object")));
             }
             self.0.members.push((name, value));
         }

@@ -300,7 +300,7 @@ impl<'a> Reader<'_, 'a> {
                     "token-value",
                     format!("A colour has three components; this one has {}.", items.len()),
                 )
-                .help("opacity stands in `alpha`"));
+                .help("write the opacity as `alpha`"));
             };
             let mut one = |at: usize, j: &'a Json| match r.literal(j)? {
                 Json::Text(none) if &**none == "none" => Ok(None),
