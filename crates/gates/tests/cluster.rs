@@ -140,6 +140,19 @@ async fn promote(
     engine.run(&by("ops"), Promote { candidate, channel, note: String::new() }).await
 }
 
+/// Freezes all drafts.
+async fn freeze(engine: &Engine) -> CandidateId {
+    let create = CreateCandidate { changeset: None, note: String::new() };
+    engine.run(&by("ops"), create).await.unwrap().candidate
+}
+
+/// A candidate with one entry that needs no approval.
+async fn frozen(engine: &Engine, more: &str) -> CandidateId {
+    engine.run(&by("dev"), PushDefinitions { files: definitions(more) }).await.unwrap();
+    put(engine, &by("alice"), "free", json!({"name": "Free"})).await;
+    freeze(engine).await
+}
+
 async fn changeset(engine: &Engine, name: &str, entries: &[(&str, serde_json::Value)]) {
     let alice = by("alice");
     engine.run(&alice, CreateChangeset { name: name.to_owned(), title: String::new() }).await.unwrap();
@@ -280,10 +293,7 @@ async fn a_restart_in_good_order_is_no_crash() {
 async fn what_was_begun_ends_when_nobody_waits_for_it() {
     let site = Site::new();
     let engine = site.open().await;
-    engine.run(&by("dev"), PushDefinitions { files: definitions("") }).await.unwrap();
-    put(&engine, &by("alice"), "free", json!({"name": "Free"})).await;
-    let create = CreateCandidate { changeset: None, note: String::new() };
-    let candidate = engine.run(&by("ops"), create).await.unwrap().candidate;
+    let candidate = frozen(&engine, "").await;
     site.told.waits.store(true, Ordering::SeqCst);
     let dropped = tokio::time::timeout(Duration::from_millis(100), promote(&engine, candidate, None)).await;
     assert!(dropped.is_err());
@@ -328,10 +338,7 @@ async fn pointers_and_keys_do_not_go_back() {
 async fn a_staged_release_is_judged_again_when_it_goes_public() {
     let site = Site::new();
     let engine = site.open().await;
-    engine.run(&by("dev"), PushDefinitions { files: definitions("") }).await.unwrap();
-    put(&engine, &by("alice"), "free", json!({"name": "Free"})).await;
-    let create = CreateCandidate { changeset: None, note: String::new() };
-    let candidate = engine.run(&by("ops"), create).await.unwrap().candidate;
+    let candidate = frozen(&engine, "").await;
     promote(&engine, candidate, Some("staging")).await.unwrap();
     site.told.refuses.store(true, Ordering::SeqCst);
     let refused = promote(&engine, candidate, None).await.unwrap_err();
@@ -344,10 +351,7 @@ async fn a_staged_release_is_judged_again_when_it_goes_public() {
 async fn an_import_changes_nothing_before_it_is_promoted() {
     let (from, to) = (Site::new(), Site::new());
     let (source, target) = (from.open().await, to.open().await);
-    source.run(&by("dev"), PushDefinitions { files: definitions("theirs") }).await.unwrap();
-    put(&source, &by("alice"), "free", json!({"name": "Free"})).await;
-    let create = CreateCandidate { changeset: None, note: String::new() };
-    let candidate = source.run(&by("ops"), create).await.unwrap().candidate;
+    let candidate = frozen(&source, "theirs").await;
     let release = promote(&source, candidate, None).await.unwrap().release;
     let file = from.dir.path().join("out.ashlar");
     source.export(&by("ops"), release, std::fs::File::create(&file).unwrap()).await.unwrap();
@@ -355,8 +359,7 @@ async fn an_import_changes_nothing_before_it_is_promoted() {
     target.run(&by("dev"), PushDefinitions { files: definitions("ours") }).await.unwrap();
     let working = async || target.working_definitions(&by("ops")).await.unwrap().unwrap().0;
     let ours = working().await;
-    let create = CreateCandidate { changeset: None, note: String::new() };
-    let first = target.run(&by("ops"), create).await.unwrap().candidate;
+    let first = freeze(&target).await;
     promote(&target, first, None).await.unwrap();
     let import =
         || ImportBundle { source: Box::new(std::fs::File::open(&file).unwrap()), note: String::new() };
