@@ -5,6 +5,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -40,9 +41,21 @@ impl Drop for Peer {
     }
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on. It lies below those that the system gives to outgoing connections, so nobody else gets it while
+/// the server that uses it is down for a moment.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    const PORTS: std::ops::Range<u32> = 12_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Runs that go on at the same time begin at different places.
+    let first = std::process::id().wrapping_mul(97);
+    for _ in 0..1_000 {
+        let offset = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start);
+        let port = u16::try_from(PORTS.start + offset)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("1,000 ports in a row are in use".into())
 }
 
 fn wait_for(port: u16, child: &mut Child) -> Result<()> {

@@ -4,6 +4,7 @@ use std::{
     error::Error,
     path::{Path, PathBuf},
     process::{Child, Command, Output},
+    time::Duration,
 };
 
 use crate::{cluster, faults, hostile, peers, tidy};
@@ -12,6 +13,11 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Kill rounds per engine that belong to every test run.
 const ROUNDS: u32 = 15;
+
+/// Rounds of a cluster that belong to every test run.
+const CLUSTER_ROUNDS: u32 = 4;
+/// How long clients act in each of them.
+const CLUSTER_ROUND: Duration = Duration::from_secs(3);
 
 /// The workspace.
 pub fn root() -> PathBuf {
@@ -131,6 +137,10 @@ pub fn test(filter: Option<&str>) -> Result<()> {
         faults::faults(&binary, None, ROUNDS, 1)?;
         if let Some(peer) = &postgres {
             faults::faults(&binary, Some(&peer.address), ROUNDS, 1)?;
+        }
+        if postgres.is_some() && s3.is_some() {
+            let options = cluster::Options { rounds: CLUSTER_ROUNDS, seed: 1, round: CLUSTER_ROUND };
+            cluster::run(&binary, &peers::s3_program(&cache())?, options)?;
         }
         hostile::short(binary)?;
     }

@@ -187,7 +187,7 @@ impl FieldPath {
                     Some((key, value)) if !key.is_empty() => {
                         Step::Where(key.trim().to_owned(), value.trim().trim_matches('"').to_owned())
                     }
-                    _ => return wrong("between the brackets stands nothing, or `member=text`"),
+                    _ => return wrong("brackets are `[]` or `[member=text]`"),
                 });
                 rest = after;
             }
@@ -392,7 +392,7 @@ impl Shape {
 pub struct Broken {
     /// The field.
     pub path: FieldPath,
-    /// Whether it is certain; otherwise it could not be told.
+    /// Whether it is certain; otherwise the shape does not say.
     pub certain: bool,
     /// What a body may lack or have instead, as a sentence.
     pub why: String,
@@ -411,7 +411,7 @@ impl Expectation {
                         "{what}: {}",
                         example.replace("is valid under one and not under the other", "is a possible body")
                     ),
-                    _ => format!("it cannot be told from the shape whether {what}"),
+                    _ => format!("the shape does not say whether {what}"),
                 };
                 out.push(Broken { path: path.clone(), certain: answer == Answer::No, why });
             }

@@ -123,7 +123,7 @@ impl Contract {
                 path: String::new(),
                 keyword: "schema".to_owned(),
                 message: format!("the contract {} cannot be used: {message} (at {pointer})", self.name),
-                help: "mend the contract".to_owned(),
+                help: "fix the contract".to_owned(),
             }],
         }
     }

@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
             let mut out = pointer.clone();
             for step in steps {
                 out.push('/');
-                out.push_str(&step.replace('~', "~0").replace('/', "~1"));
+                out.push_str(&ashlar_model::pointer_step(step));
             }
             out
         };

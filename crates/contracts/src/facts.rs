@@ -184,7 +184,7 @@ impl<'a> Walk<'a, '_> {
         }
         let len = path.len();
         path.push('/');
-        path.push_str(&step.replace('~', "~0").replace('/', "~1"));
+        path.push_str(&ashlar_model::pointer_step(step));
         self.value(ids, value, path, depth + 1);
         path.truncate(len);
     }

@@ -124,7 +124,7 @@ impl Compiler {
         let mut pointer = place.pointer.clone();
         for step in steps {
             pointer.push('/');
-            pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
+            pointer.push_str(&ashlar_model::pointer_step(step));
         }
         self.node(Place { file: place.file.clone(), pointer })
     }

@@ -102,7 +102,7 @@ pub(crate) fn walk(schema: &Value, pointer: &mut String, each: &mut dyn FnMut(&s
         let len = pointer.len();
         for step in steps {
             pointer.push('/');
-            pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
+            pointer.push_str(&ashlar_model::pointer_step(step));
         }
         walk(schema, pointer, each);
         pointer.truncate(len);

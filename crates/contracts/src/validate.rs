@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use ashlar_model::{did_you_mean, nearest};
+use ashlar_model::{did_you_mean, nearest, pointer_step};
 use jsonschema::{
     Draft, PatternOptions, Retrieve, Uri, ValidationError, Validator, error::ValidationErrorKind as Kind,
 };
@@ -32,7 +32,7 @@ pub struct Violation {
     pub keyword: String,
     /// What is wrong.
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: String,
 }
 
@@ -187,11 +187,12 @@ fn quoted(text: &str) -> Option<&str> {
     text.split('`').nth(1)
 }
 
-/// Where a misspelled field stands, and the name that was meant.
+/// The object with a misspelled field, and the name that was meant.
 fn meant(violation: &Violation) -> Option<(String, String)> {
     let unknown = matches!(violation.keyword.as_str(), "additionalProperties" | "unevaluatedProperties");
     let near = violation.help.strip_prefix("did you mean `").filter(|_| unknown)?;
-    Some((violation.path.clone(), near.split('`').next()?.to_owned()))
+    let (object, _) = violation.path.rsplit_once('/')?;
+    Some((object.to_owned(), near.split('`').next()?.to_owned()))
 }
 
 fn flatten(error: &ValidationError<'_>, names: &[String], out: &mut Vec<Violation>) {
@@ -215,7 +216,7 @@ fn flatten(error: &ValidationError<'_>, names: &[String], out: &mut Vec<Violatio
         let there = |name: &str| error.instance().get(name).is_some();
         let free: Vec<&str> = names.iter().map(String::as_str).filter(|name| !there(name)).collect();
         out.extend(unexpected.iter().take(VIOLATIONS_MAX).map(|name| Violation {
-            path: error.instance_path().as_str().to_owned(),
+            path: format!("{}/{}", error.instance_path().as_str(), pointer_step(name)),
             keyword: error.kind().keyword().to_owned(),
             message: format!("there is no field `{}` in the contract", short(name)),
             help: did_you_mean(

@@ -6,6 +6,7 @@ use crate::{
     Answer, GRAPHQL, Problem, Quick, ReleaseView, RequestParts, Written, graphql,
     message::{Out, Pace},
     pages,
+    ready::Look,
     respond::{Failure, entries, entry, method, problem, shaped},
     site,
 };
@@ -44,6 +45,12 @@ pub fn share_answer(
 }
 
 fn answer_into(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Out<'_>) -> Quick {
+    let look = view.caches.look(view, parts, out);
+    if let Look::Written(written, _) = look {
+        return Quick::Written(written);
+    }
+    // Whether the same request has the same answer for as long as the release is served, and whether it is composed.
+    let (mut lasts, mut composed) = (true, false);
     let result = match parts.path.strip_prefix("/v1/entries/") {
         Some(rest) => match method(parts) {
             Err(e) => Err(e),
@@ -52,10 +59,17 @@ fn answer_into(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Out<'_>) 
                 None => entries(view, parts, rest, out),
             },
         },
-        None if parts.path == GRAPHQL => method(parts).and_then(|()| graphql::answer_get(view, parts, out)),
+        None if parts.path == GRAPHQL => {
+            lasts = false;
+            method(parts).and_then(|()| graphql::answer_get(view, parts, out))
+        }
         None => match view.definitions.views.route(parts.path) {
-            Some((at, shape, slug)) => method(parts).and_then(|()| shaped(view, parts, at, shape, slug, out)),
+            Some((at, shape, slug)) => {
+                composed = !shape.is_whole_entry();
+                method(parts).and_then(|()| shaped(view, parts, at, shape, slug, out))
+            }
             None => {
+                lasts = false;
                 let answered = match pages::answer(view, parts, out) {
                     Some(answered) => answered,
                     None => match site::answer(view, parts, out) {
@@ -75,7 +89,11 @@ fn answer_into(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Out<'_>) 
         out.buf.truncate(out.start);
         return Quick::Heavy;
     }
-    Quick::Written(finish(view, parts, result, out))
+    let written = finish(view, parts, result, out);
+    if let (Look::Wanted(hash), true) = (look, lasts) {
+        view.caches.keep_ready(hash, view, parts, (&*out, &written, composed));
+    }
+    Quick::Written(written)
 }
 
 /// Answers `POST /graphql` with this body, like [`share_answer`].

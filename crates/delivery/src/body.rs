@@ -13,7 +13,13 @@ use ashlar_store::TenantObjects;
 use bytes::Bytes;
 use moka::sync::Cache;
 
-use crate::{DeliveryError, ReleaseView, compose::Composed, locales::quality};
+use crate::{
+    DeliveryError, ReleaseView, RequestParts, Written,
+    compose::Composed,
+    locales::quality,
+    message::Out,
+    ready::{Look, Ready},
+};
 
 /// The smallest body that is compressed, in bytes.
 pub(crate) const COMPRESS_BYTES_MIN: usize = 1024;
@@ -89,6 +95,7 @@ pub struct Caches {
     composed: Cache<Vec<u8>, Arc<Composed>>,
     /// Entries that bodies are composed from, as they are stored. Many bodies include the same ones.
     entries: Cache<Digest, Bytes>,
+    ready: Arc<Ready>,
     counts: Arc<Counts>,
 }
 
@@ -124,18 +131,44 @@ impl Caches {
     /// Caches that together hold about `bytes_max` bytes.
     pub fn new(bytes_max: u64) -> Self {
         let compressed = Cache::builder()
-            .max_capacity(bytes_max / 4)
+            .max_capacity(bytes_max / 6)
             .weigher(|_, body: &Option<Bytes>| weight(body.as_ref().map_or(0, Bytes::len) + 100))
             .build();
         let composed = Cache::builder()
-            .max_capacity(bytes_max / 2)
+            .max_capacity(bytes_max / 3)
             .weigher(|key: &Vec<u8>, c: &Arc<Composed>| weight(key.len() + c.weight()))
             .build();
         let entries = Cache::builder()
-            .max_capacity(bytes_max / 4)
+            .max_capacity(bytes_max / 6)
             .weigher(|_, bytes: &Bytes| weight(bytes.len() + 100))
             .build();
-        Self { compressed, composed, entries, counts: Arc::default() }
+        let ready = Arc::new(Ready::new(bytes_max / 3));
+        Self { compressed, composed, entries, ready, counts: Arc::default() }
+    }
+
+    /// Answers a request with what is kept of an earlier answer.
+    pub(crate) fn look(&self, view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Out<'_>) -> Look {
+        let look = self.ready.look(view, parts, out);
+        if matches!(look, Look::Written(_, true)) {
+            self.counts.hits.fetch_add(1, Ordering::Relaxed);
+        }
+        look
+    }
+
+    /// A body was composed that is not kept by itself.
+    pub(crate) fn count_miss(&self) {
+        self.counts.misses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Keeps an answer that [`Caches::look`] wanted. `composed`: its body was composed.
+    pub(crate) fn keep_ready(
+        &self,
+        hash: u64,
+        view: &ReleaseView,
+        parts: &RequestParts<'_>,
+        answer: (&Out<'_>, &Written, bool),
+    ) {
+        self.ready.keep(hash, view, parts, answer);
     }
 
     /// The bytes of an entry that is composed into something.
@@ -224,9 +257,9 @@ impl Caches {
 }
 
 impl Default for Caches {
-    /// 64 MiB.
+    /// 96 MiB.
     fn default() -> Self {
-        Self::new(64 << 20)
+        Self::new(96 << 20)
     }
 }
 

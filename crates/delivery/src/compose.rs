@@ -161,9 +161,9 @@ pub(crate) fn by_field(
     locales: &[Locale],
 ) -> Result<Option<EntryId>, DeliveryError> {
     for locale in locales {
-        let found = view.lookup.with_value(type_name, field, locale, &IndexKey::string(text), 1)?;
-        if let Some(id) = found.into_iter().next() {
-            return Ok(Some(id));
+        let found = view.lookup.first_with_value(type_name, field, locale, &IndexKey::string(text))?;
+        if found.is_some() {
+            return Ok(found);
         }
     }
     Ok(None)

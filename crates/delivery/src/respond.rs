@@ -10,6 +10,7 @@ use crate::{
     compose, graphql, list,
     locales::Wanted,
     message::{Content, Out, decimal, hex, matches_etag},
+    pick,
     purge::lookup_key,
     query,
     views::{CACHE_CONTROL, LookupBy, View},
@@ -23,6 +24,8 @@ pub(crate) const EVERY_ORIGIN: &[u8] = b"access-control-allow-origin: *\r\nacces
 
 /// Answers that are not for shared caches: other channels, drafts, candidates.
 pub(crate) const CACHE_CONTROL_PRIVATE: &str = "private, no-cache";
+/// Views that pick fields are answered without being kept when so few locales were tried that their surrogate keys fit.
+const PICKED_LOCALES_MAX: usize = 16;
 /// The longest type, id and locale of an entry, with two separators.
 const KEY_BYTES_MAX: usize = 64 + 200 + 35 + 2;
 /// Bodies from this length on are compressed away from threads that serve, in bytes.
@@ -373,7 +376,7 @@ pub(crate) fn entry(
     let found = find(view, &type_name, &id, wanted.as_slice())?;
     let Some((at, record)) = found else { return Err(missing(view, &type_name, &id, wanted.as_slice())) };
     let tried = &wanted.as_slice()[..=at];
-    whole(view, parts, &type_name, &id, tried, &record, (CACHE_CONTROL, b""), None, locale_named, out)
+    of_one(view, parts, &type_name, &id, tried, &record, None, (CACHE_CONTROL, b""), None, locale_named, out)
 }
 
 /// The first of `locales` that an entry has, by position, with its record.
@@ -393,15 +396,16 @@ fn find(
     Ok(None)
 }
 
-/// An entry exactly as it is stored.
+/// What follows from one entry alone: the entry exactly as it is stored, or `picked` from it.
 #[allow(clippy::too_many_arguments, reason = "the hot path; a struct would only be taken apart again")]
-fn whole(
+fn of_one(
     view: &ReleaseView,
     parts: &RequestParts<'_>,
     type_name: &str,
     id: &str,
     tried: &[Locale],
     record: &EntryRecord,
+    picked: Option<Bytes>,
     (cache_control, of_view): (&str, &[u8]),
     found_by: Option<(&str, &str)>,
     locale_named: bool,
@@ -424,7 +428,7 @@ fn whole(
     let head = Head {
         contract: (type_name, record.major),
         locale: tried.last().map(Locale::as_str).unwrap_or_default(),
-        digest: record.digest,
+        digest: picked.as_ref().map_or(record.digest, |body| Digest::of(body)),
         surrogate: &surrogate,
         cache_control,
         locale_named,
@@ -432,7 +436,11 @@ fn whole(
         content_type: JSON,
         by_accept: false,
     };
-    content(view, parts, &head, record.len as usize, &Content::Stored(&record.digest), out)
+    let (len, body) = match &picked {
+        Some(body) => (body.len(), Content::Kept(body)),
+        None => (record.len as usize, Content::Stored(&record.digest)),
+    };
+    content(view, parts, &head, len, &body, out)
 }
 
 fn decode(part: &str) -> Cow<'_, str> {
@@ -534,7 +542,8 @@ pub(crate) fn shaped(
             .help(format!("GET /v1/entries/{} lists what there is", shape.source))
             .into()
     };
-    if shape.is_whole_entry() {
+    let names = pick::fields_of(shape);
+    if shape.is_whole_entry() || names.is_some() {
         let id = match &shape.lookup {
             LookupBy::Id => Cow::Borrowed(slug.as_ref()),
             LookupBy::Field(field) => match compose::by_field(view, &shape.source, field, &slug, locales)? {
@@ -544,9 +553,34 @@ pub(crate) fn shaped(
         };
         let source = shape.source.as_str();
         let Some((n, record)) = find(view, source, &id, locales)? else { return Err(not_found()) };
-        let (tried, of_view) = (&locales[..=n], (shape.cache_control.as_str(), shape.head.as_slice()));
-        let found_by = shape.lookup.field().map(|field| (field, slug.as_ref()));
-        return whole(view, parts, source, &id, tried, &record, of_view, found_by, locale_named, out);
+        let tried = &locales[..=n];
+        if names.is_none() || (record.len <= pick::ENTRY_BYTES_MAX && tried.len() <= PICKED_LOCALES_MAX) {
+            let body = match names {
+                None => None,
+                Some(names) => {
+                    view.caches.count_miss();
+                    let mut stored = Vec::with_capacity(record.len as usize);
+                    view.objects.read_into(&record.digest, &mut stored)?;
+                    let entry = (source, id.as_ref(), locales[n].as_str());
+                    Some(Bytes::from(pick::picked(&stored, &record.digest, names, entry)?))
+                }
+            };
+            let of_view = (shape.cache_control.as_str(), shape.head.as_slice());
+            let found_by = shape.lookup.field().map(|field| (field, slug.as_ref()));
+            return of_one(
+                view,
+                parts,
+                source,
+                &id,
+                tried,
+                &record,
+                body,
+                of_view,
+                found_by,
+                locale_named,
+                out,
+            );
+        }
     }
     let Some(composed) = compose::cached(view, at, shape, &slug, locales)? else { return Err(not_found()) };
     let head = Head {

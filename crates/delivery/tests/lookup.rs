@@ -45,8 +45,9 @@ fn answers_who_refers_links_and_clashes() {
     let clashes = l.route_clashes(10).unwrap();
     assert_eq!(clashes.len(), 1);
     assert_eq!(clashes[0].iter().map(|r| r.entry.id.as_str()).collect::<Vec<_>>(), ["basic", "pro"]);
-    let found = l.with_value(&name("plan"), "price", &en, &IndexKey::number(-2.5), 9).unwrap();
-    assert_eq!(found, [EntryId::new("pro").unwrap()]);
+    let found = |price| l.first_with_value(&name("plan"), "price", &en, &IndexKey::number(price)).unwrap();
+    assert_eq!(found(-2.5), Some(EntryId::new("pro").unwrap()));
+    assert_eq!((found(-2.6), found(1e9)), (None, None));
     let before = l.clone();
     f.put(&[(key("page", "home", "en"), Some(json!({"slug": "start"})))]);
     let after = f.build();

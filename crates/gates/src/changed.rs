@@ -101,10 +101,13 @@ impl Candidate<'_> {
     }
 
     /// Who changed an entry since the base.
-    pub(crate) fn authors(&self, key: &EntryKey) -> BTreeSet<String> {
-        let record = self.input.changes.get(&key.to_bytes()).ok().flatten();
-        let record: Option<ChangeRecord> = record.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        record.map(|r| r.authors).unwrap_or_default()
+    ///
+    /// # Errors
+    /// When that cannot be read: whoever changed it must not pass for somebody else.
+    pub(crate) fn authors(&self, key: &EntryKey) -> Result<BTreeSet<String>, GateError> {
+        let Some(bytes) = self.input.changes.get(&key.to_bytes())? else { return Ok(BTreeSet::new()) };
+        let record: Result<ChangeRecord, _> = serde_json::from_slice(&bytes);
+        Ok(record.map_err(|_| GateError::Change(Box::new(key.clone())))?.authors)
     }
 
     /// For each removed contract an entry that still follows it.

@@ -197,9 +197,9 @@ impl Judge for Checker {
         };
         let sensitive = candidate.sensitive()?;
         let authors = |key: &_| candidate.authors(key);
-        let mut required = approvals::required(&sensitive.changes, &authors);
+        let mut required = approvals::required(&sensitive.changes, &authors)?;
         if let Some(end) = input.end {
-            required.extend(approvals::required_end(end, &sensitive.ending, &authors));
+            required.extend(approvals::required_end(end, &sensitive.ending, &authors)?);
         }
         let history = self.history(input);
         let compared = Compared::new(&config.gates, &definitions, base.as_deref(), &history);
@@ -467,7 +467,7 @@ impl Run<'_> {
         let sensitive = c.sensitive()?;
         let authors = |key: &_| c.authors(key);
         let changes = &sensitive.changes;
-        let required = approvals::required(changes, &authors);
+        let required = approvals::required(changes, &authors)?;
         for r in &required {
             if let Err(why) = approvals::given(r, c.input.approvals, governance) {
                 findings.extend(approvals::missing(r, changes, governance, why.as_deref()));
@@ -475,7 +475,7 @@ impl Run<'_> {
         }
         let mut needed = required.len();
         if let Some(end) = c.input.end {
-            for r in approvals::required_end(end, &sensitive.ending, &authors) {
+            for r in approvals::required_end(end, &sensitive.ending, &authors)? {
                 needed += 1;
                 if let Err(why) = approvals::given(&r, c.input.approvals, governance) {
                     findings.extend([approvals::missing_end(&r, end, governance, why.as_deref())]);
@@ -499,13 +499,7 @@ impl Run<'_> {
             .find(|(gate, _)| *gate == report.gate)
             .map(|(_, w)| w.clone());
         let today = Checker::today(self.candidate.input);
-        let standing = self.candidate.definitions.governance.waiver(&report.gate, today).map(|w| Waiver {
-            by: w.by.clone(),
-            reason: w.reason.clone(),
-            at: w
-                .until
-                .map_or_else(|| "governance.toml".to_owned(), |u| format!("governance.toml, until {u}")),
-        });
+        let standing = self.candidate.definitions.governance.waived(&report.gate, today);
         waived(&mut report, given.or(standing));
         report
     }

@@ -22,6 +22,9 @@ pub enum GateError {
     /// The object of an entry is not JSON.
     #[error("the stored content of {0} is not JSON; run `ashlar release verify`")]
     Object(Box<EntryKey>),
+    /// The record of a change is not JSON.
+    #[error("who changed {0} cannot be read; run `ashlar release verify`")]
+    Change(Box<EntryKey>),
     /// A key of the look-up tree is not one.
     #[error("the look-up tree holds a key that is not one; run `ashlar release verify`")]
     LookupKey,

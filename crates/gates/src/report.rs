@@ -28,7 +28,7 @@ pub fn sarif(report: &CheckReport) -> String {
             let text = if f.help.is_empty() {
                 f.message.clone()
             } else {
-                format!("{} To mend it: {}", f.message, f.help)
+                format!("{} To fix it: {}", f.message, f.help)
             };
             let location = match file_of(&f.place) {
                 Some((path, line, column)) => json!({

@@ -296,6 +296,37 @@ FAIL   routes      3 routes affected by the changes: 3 errors
 }
 
 #[test]
+fn who_changed_something_has_to_be_known() {
+    let mut world = World::new();
+    world.put("plan", "basic", "en", json!({"name": "Basic", "price": 5}));
+    let mut batch = world.objects.batch();
+    let damaged = [(key("plan", "basic", "en").to_bytes(), Some(b"?".to_vec()))];
+    let changes = Tree::empty().apply(&damaged, &mut batch).unwrap();
+    world.with_input(None, |input| {
+        let input = JudgeInput {
+            objects: input.objects,
+            definitions: input.definitions,
+            definitions_digest: input.definitions_digest,
+            snapshot: input.snapshot,
+            base: None,
+            history: Vec::new(),
+            changes: &changes,
+            definition_authors: input.definition_authors,
+            approvals: input.approvals,
+            end: None,
+            waivers: input.waivers,
+            evidence: input.evidence,
+            now: input.now,
+        };
+        let gates = world.checker.judge(&input).unwrap().gates;
+        let approvals = gate(&gates, "approvals");
+        assert!(!approvals.status.lets_through());
+        assert!(approvals.findings[0].message.contains("plan/basic (en)"), "{approvals:?}");
+        assert!(world.checker.required_approvals(&input).is_err());
+    });
+}
+
+#[test]
 fn a_price_needs_somebody_elses_approval() {
     let mut world = World::new();
     world.put("plan", "basic", "en", json!({"name": "Basic", "price": 10}));

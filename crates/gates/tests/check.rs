@@ -94,6 +94,25 @@ fn an_empty_project_and_a_new_one_pass() {
 }
 
 #[test]
+fn a_field_that_the_contract_does_not_have_is_placed_at_its_line() {
+    let dir = project(&[
+        ("content/page/a.en.json", "{\n  \"title\": \"A\",\n  \"slug\": \"a\",\n  \"a/b\": 1\n}"),
+        ("content/page/b.en.md", "---\ntitle: B\nslug: b\nextra: 1\n---\nText"),
+        ("content/page/c.en.md", "+++\ntitle = 'C'\nslug = 'c'\nextra = 1\n+++\nText"),
+        ("content/more.ndjson", "\n{\"type\":\"page\",\"id\":\"n\",\"fields\":{\"title\":\"N\",\"x\":1}}\n"),
+    ]);
+    assert_eq!(
+        codes(&check_project(dir.path(), &options()).unwrap()),
+        [
+            "invalid-additional-properties content/more.ndjson:2 /x",
+            "invalid-additional-properties content/page/a.en.json:4 /a~1b",
+            "invalid-additional-properties content/page/b.en.md:4 /extra",
+            "invalid-additional-properties content/page/c.en.md:4 /extra",
+        ]
+    );
+}
+
+#[test]
 fn entries_are_validated_and_their_lines_named() {
     let report = check(&[
         ("content/page/a.en.json", "{\n  \"title\": \"\",\n  \"slug\": \"a\"\n}"),
@@ -116,7 +135,7 @@ FAIL   content-validity  6 entries: 9 errors
          content/page/b.en.json:2:1: Trailing comma. [json-malformed] (remove the comma)
          content/page/c.fr.json:1: `fr` is not a locale of the project; there are en, de. [locale-unknown] (add it to [locales] supported in ashlar.toml, or remove the entry)
          content/page/d.en.json:1: It follows page.v7, which the project does not have. [contract-unknown] (bring the contract back, or migrate the entry to page.v1)
-         content/page/e.en.md:1 /: There is no field `extra` in the contract. [invalid-additional-properties] (remove it, correct its name, or add it to the contract)
+         content/page/e.en.md:3 /extra: There is no field `extra` in the contract. [invalid-additional-properties] (remove it, correct its name, or add it to the contract)
          content/page/f.en.md:3:1: Did not find expected node content. [yaml-malformed] (quote values that hold `: `, `#`, `@` or start with a bracket)
          content/post/a.en.json:1: There is no content type `post`. [type-unknown] (add contracts/post.v1.json, or move the entry to another type)
 "#);

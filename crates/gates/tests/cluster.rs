@@ -14,14 +14,14 @@ use std::{
 use ashlar_gates::Checker;
 use ashlar_model::{
     Actor, CandidateId, ChannelName, ContractName, EntryId, EntryKey, Fields, Files, Finding, GateReport,
-    Locale, Right, Rules, TenantId, TypeName,
+    Locale, ReleaseId, Right, Rules, TenantId, TypeName,
 };
 use ashlar_release::{
     AddToChangeset, Approve, ChangesetView, ChannelState, CreateCandidate, CreateChangeset, CreateKey, Ctx,
     Engine, ImportBundle, Judge, JudgeInput, Judgement, KeyRing, Location, Promote, Promoted,
-    PushDefinitions, PutEntry, ReleaseError, RequiredApproval, RevokeKey, ScheduleChangeset,
+    PushDefinitions, PutEntry, ReleaseError, RequiredApproval, RevokeKey, Rollback, ScheduleChangeset,
 };
-use ashlar_store::sql::{ChangesetRow, ChangesetState};
+use ashlar_store::sql::{ChangesetRow, ChangesetState, UnsettledRow};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -138,6 +138,19 @@ async fn promote(
 ) -> Result<Promoted, ReleaseError> {
     let channel = channel.map(|c| ChannelName::new(c).unwrap());
     engine.run(&by("ops"), Promote { candidate, channel, note: String::new() }).await
+}
+
+/// Freezes all drafts.
+async fn freeze(engine: &Engine) -> CandidateId {
+    let create = CreateCandidate { changeset: None, note: String::new() };
+    engine.run(&by("ops"), create).await.unwrap().candidate
+}
+
+/// A candidate with one entry that needs no approval.
+async fn frozen(engine: &Engine, more: &str) -> CandidateId {
+    engine.run(&by("dev"), PushDefinitions { files: definitions(more) }).await.unwrap();
+    put(engine, &by("alice"), "free", json!({"name": "Free"})).await;
+    freeze(engine).await
 }
 
 async fn changeset(engine: &Engine, name: &str, entries: &[(&str, serde_json::Value)]) {
@@ -280,10 +293,7 @@ async fn a_restart_in_good_order_is_no_crash() {
 async fn what_was_begun_ends_when_nobody_waits_for_it() {
     let site = Site::new();
     let engine = site.open().await;
-    engine.run(&by("dev"), PushDefinitions { files: definitions("") }).await.unwrap();
-    put(&engine, &by("alice"), "free", json!({"name": "Free"})).await;
-    let create = CreateCandidate { changeset: None, note: String::new() };
-    let candidate = engine.run(&by("ops"), create).await.unwrap().candidate;
+    let candidate = frozen(&engine, "").await;
     site.told.waits.store(true, Ordering::SeqCst);
     let dropped = tokio::time::timeout(Duration::from_millis(100), promote(&engine, candidate, None)).await;
     assert!(dropped.is_err());
@@ -328,10 +338,7 @@ async fn pointers_and_keys_do_not_go_back() {
 async fn a_staged_release_is_judged_again_when_it_goes_public() {
     let site = Site::new();
     let engine = site.open().await;
-    engine.run(&by("dev"), PushDefinitions { files: definitions("") }).await.unwrap();
-    put(&engine, &by("alice"), "free", json!({"name": "Free"})).await;
-    let create = CreateCandidate { changeset: None, note: String::new() };
-    let candidate = engine.run(&by("ops"), create).await.unwrap().candidate;
+    let candidate = frozen(&engine, "").await;
     promote(&engine, candidate, Some("staging")).await.unwrap();
     site.told.refuses.store(true, Ordering::SeqCst);
     let refused = promote(&engine, candidate, None).await.unwrap_err();
@@ -344,10 +351,7 @@ async fn a_staged_release_is_judged_again_when_it_goes_public() {
 async fn an_import_changes_nothing_before_it_is_promoted() {
     let (from, to) = (Site::new(), Site::new());
     let (source, target) = (from.open().await, to.open().await);
-    source.run(&by("dev"), PushDefinitions { files: definitions("theirs") }).await.unwrap();
-    put(&source, &by("alice"), "free", json!({"name": "Free"})).await;
-    let create = CreateCandidate { changeset: None, note: String::new() };
-    let candidate = source.run(&by("ops"), create).await.unwrap().candidate;
+    let candidate = frozen(&source, "theirs").await;
     let release = promote(&source, candidate, None).await.unwrap().release;
     let file = from.dir.path().join("out.ashlar");
     source.export(&by("ops"), release, std::fs::File::create(&file).unwrap()).await.unwrap();
@@ -355,8 +359,7 @@ async fn an_import_changes_nothing_before_it_is_promoted() {
     target.run(&by("dev"), PushDefinitions { files: definitions("ours") }).await.unwrap();
     let working = async || target.working_definitions(&by("ops")).await.unwrap().unwrap().0;
     let ours = working().await;
-    let create = CreateCandidate { changeset: None, note: String::new() };
-    let first = target.run(&by("ops"), create).await.unwrap().candidate;
+    let first = freeze(&target).await;
     promote(&target, first, None).await.unwrap();
     let import =
         || ImportBundle { source: Box::new(std::fs::File::open(&file).unwrap()), note: String::new() };
@@ -376,4 +379,84 @@ async fn an_import_changes_nothing_before_it_is_promoted() {
     let imported = engine.run(&by("ops"), import()).await.unwrap();
     promote(&engine, imported.candidate, None).await.unwrap();
     assert_eq!(engine.working_definitions(&by("ops")).await.unwrap().unwrap().0, imported.definitions);
+}
+
+/// A rollback is compared with the drafts in a transaction of its own, after its own. A candidate that is frozen between the two does not
+/// hold what was rolled back.
+#[tokio::test]
+async fn a_candidate_settles_only_what_it_holds() {
+    let site = Site::new();
+    let engine = site.open().await;
+    let main = TenantId::main();
+    engine.run(&by("dev"), PushDefinitions { files: definitions("") }).await.unwrap();
+    let freeze = async |changeset: Option<&str>| {
+        let create = CreateCandidate { changeset: changeset.map(str::to_owned), note: String::new() };
+        engine.run(&by("ops"), create).await.unwrap().candidate
+    };
+    for id in ["free", "basic"] {
+        put(&engine, &by("alice"), id, json!({"name": id})).await;
+        promote(&engine, freeze(None).await, None).await.unwrap();
+    }
+    let snapshots: Vec<_> = {
+        let mut conn = engine.db().read(&main).await.unwrap();
+        let (old, new) = (conn.rows().release(ReleaseId(2)).await, conn.rows().release(ReleaseId(1)).await);
+        [old, new].into_iter().map(|r| r.unwrap().unwrap().snapshot).collect()
+    };
+    let back = Rollback { release: ReleaseId(1), channel: None, note: String::new() };
+    engine.run(&by("ops"), back).await.unwrap();
+    assert!(engine.draft(&by("ops"), &key("basic")).await.unwrap().pending);
+
+    // As it was before the rollback was compared with the drafts.
+    let mut tx = engine.db().write(&main).await.unwrap();
+    tx.rows().set_clean(&key("basic")).await.unwrap();
+    tx.commit().await.unwrap();
+    put(&engine, &by("alice"), "other", json!({"name": "Other"})).await;
+    let candidate = freeze(None).await;
+    let mut tx = engine.db().write(&main).await.unwrap();
+    let row = UnsettledRow {
+        sequence: 1_000,
+        old_snapshot: Some(snapshots[0]),
+        new_snapshot: snapshots[1],
+        adopt: false,
+    };
+    tx.rows().insert_unsettled(&row).await.unwrap();
+    tx.commit().await.unwrap();
+    promote(&engine, candidate, None).await.unwrap();
+    assert!(!engine.draft(&by("ops"), &key("other")).await.unwrap().pending);
+    assert!(
+        engine.draft(&by("ops"), &key("basic")).await.unwrap().pending,
+        "an edit is neither served nor pending"
+    );
+    promote(&engine, freeze(None).await, None).await.unwrap();
+    assert!(!engine.draft(&by("ops"), &key("basic")).await.unwrap().pending);
+}
+
+/// What a candidate was frozen without stays pending, whichever way it came among its drafts afterwards.
+#[tokio::test]
+async fn what_comes_to_a_changeset_or_leaves_it_counts_as_written_anew() {
+    let site = Site::new();
+    let engine = site.open().await;
+    let main = TenantId::main();
+    engine.run(&by("dev"), PushDefinitions { files: definitions("") }).await.unwrap();
+    changeset(&engine, "sale", &[("one", json!({"name": "One"})), ("two", json!({"name": "Two"}))]).await;
+    put(&engine, &by("alice"), "free", json!({"name": "Free"})).await;
+    let mut tx = engine.db().write(&main).await.unwrap();
+    let mut rows = tx.rows();
+    let frozen = rows.counter("drafts").await.unwrap();
+    rows.clear_changeset("sale").await.unwrap();
+    assert_eq!(rows.settle_published(None, frozen).await.unwrap(), 1, "only the one that was there");
+    let pending = rows.pending(None, 0, 10).await.unwrap();
+    let ids: Vec<_> = pending.iter().map(|(d, _)| d.key.id.to_string()).collect();
+    assert_eq!(ids, ["one", "two"]);
+    assert!(pending[0].0.sequence > frozen && pending[1].0.sequence > pending[0].0.sequence);
+    rows.set_draft_changeset(&key("one"), Some("sale")).await.unwrap();
+    assert_eq!(rows.settle_published(Some("sale"), frozen + 2).await.unwrap(), 0);
+    // Said again, nothing changes.
+    let before = rows.draft(&key("two")).await.unwrap().unwrap().sequence;
+    rows.set_pending(&key("two")).await.unwrap();
+    assert_eq!(rows.draft(&key("two")).await.unwrap().unwrap().sequence, before);
+    rows.set_clean(&key("two")).await.unwrap();
+    assert!(!rows.draft(&key("two")).await.unwrap().unwrap().pending);
+    rows.set_pending(&key("two")).await.unwrap();
+    assert!(rows.draft(&key("two")).await.unwrap().unwrap().sequence > frozen + 3);
 }

@@ -249,10 +249,14 @@ impl LocaleConfig {
                 .unwrap_or(locale)
         };
         self.default = spelled(self.default.clone());
-        self.fallback = std::mem::take(&mut self.fallback)
-            .into_iter()
-            .map(|(from, chain)| (spelled(from), chain.into_iter().map(spelled).collect()))
-            .collect();
+        for (from, chain) in std::mem::take(&mut self.fallback) {
+            let (from, chain) = (spelled(from), chain.into_iter().map(spelled).collect());
+            if self.fallback.insert(from.clone(), chain).is_some() {
+                return Err(format!(
+                    "locales.fallback names `{from}` twice: language tags are compared without case"
+                ));
+            }
+        }
         Ok(())
     }
 
@@ -415,6 +419,10 @@ mod tests {
         check(
             "name = 'x'\n[locales]\ndefault = 'pt-BR'\nsupported = ['pt-br', 'de']\n[locales.fallback]\nde = ['pt-BR']",
             "x [Locale(de), Locale(pt-br)]",
+        );
+        check(
+            "name = 'x'\n[locales]\ndefault = 'en'\nsupported = ['en', 'pt-br']\n[locales.fallback]\npt-br = []\npt-BR = ['en']",
+            "ashlar.toml: locales.fallback names `pt-br` twice: language tags are compared without case",
         );
         check(
             "name = 'x'\n[locales]\ndefault = 'en'\nsupported = ['en', 'pt-br', 'pt-BR']",

@@ -21,7 +21,7 @@ pub const VALUE_BYTES_MAX: usize = 64 << 20;
 const INTEGER_MAX: u64 = (1 << 53) - 1;
 
 const DEEP: &str = "nested deeper than 64 levels";
-const TWICE: &str = "stands twice in the same object";
+const TWICE: &str = "appears twice in the same object";
 const LARGE: &str = "grows too large when it is expanded";
 const INTEGER: &str = "is beyond ±(2^53 − 1) and would lose digits";
 

@@ -133,7 +133,7 @@ fn like_content(path: &str) -> Option<Finding> {
     // `home.en.JSON` is content but for its case.
     let like = LIKE_CONTENT.iter().any(|e| name.ends_with(e)) || is_content(&name);
     (like && !about).then(|| {
-        Finding::warning("not-read", path, "The file is not read: its ending is none of content.")
+        Finding::warning("not-read", path, "The file is not read: content files do not end like this.")
             .help("content files end in .json, .md, .mdx, .ndjson or .jsonl")
     })
 }
@@ -260,7 +260,7 @@ fn parse_one(path: &str, bytes: &[u8], options: &ContentOptions) -> Result<SeedE
                 return Err(Finding::error(
                     "duplicate-key",
                     format!("{path}:{} /{name}", document.fields_line),
-                    format!("`{name}` stands in the front matter and the file has a body as well."),
+                    format!("`{name}` is in the front matter, and the file has a body as well."),
                 )
                 .help("keep one of the two"));
             }
@@ -419,6 +419,17 @@ pub(crate) fn envelope(
         fields,
         source: format!("{path}:{line}"),
     })
+}
+
+/// As [`place`], with the text of the file in the project in `dir`. A file with an entry per line is not read: the line is
+/// known.
+pub fn place_in(dir: &Path, source: &str, pointer: &str, body_field: &str) -> String {
+    let path = source.rsplit_once(':').map_or(source, |(path, _)| path);
+    let text = if is_lines(path) { Ok(Vec::new()) } else { read(dir, path) };
+    match text {
+        Ok(text) => place(&String::from_utf8_lossy(&text), source, pointer, body_field),
+        Err(_) => format!("{source} {pointer}"),
+    }
 }
 
 /// The place of a field for people: `content/page/home.en.json:12 /title`. `text` is the file's text, `source` that of

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_model::{Digest, Files, Finding};
+use ashlar_model::{Digest, Files, Finding, Waiver};
 use serde::Deserialize;
 
 use crate::{
@@ -153,6 +153,18 @@ impl Governance {
     /// The standing waiver for `gate` that holds on `today` (UTC).
     pub fn waiver(&self, gate: &str, today: jiff::civil::Date) -> Option<&StandingWaiver> {
         self.waivers.iter().find(|w| w.gate == gate && w.until.is_none_or(|until| today <= until))
+    }
+
+    /// The same as a gate's report shows it.
+    pub fn waived(&self, gate: &str, today: jiff::civil::Date) -> Option<Waiver> {
+        self.waiver(gate, today).map(|w| Waiver {
+            by: w.by.clone(),
+            reason: w.reason.clone(),
+            at: w.until.map_or_else(
+                || "governance.toml".to_owned(),
+                |until| format!("governance.toml, until {until}"),
+            ),
+        })
     }
 
     /// Whether the contract change with this digest was accepted, and by whom.

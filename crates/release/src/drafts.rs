@@ -263,7 +263,7 @@ pub(crate) async fn write_entry(
         };
         let version = rows.put_version(&new, before.as_ref(), pending).await?;
         if !pending {
-            rows.set_pending(&write.key, false).await?;
+            rows.set_clean(&write.key).await?;
         }
         result = Some(version);
     }
@@ -342,7 +342,7 @@ pub(crate) async fn put_state(
     };
     let version = rows.put_version(&new, Some(before), pending).await?;
     if !pending {
-        rows.set_pending(&before.key, false).await?;
+        rows.set_clean(&before.key).await?;
     }
     Ok(version)
 }

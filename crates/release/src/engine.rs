@@ -402,7 +402,7 @@ impl Engine {
         let rules = self.inner.judge.rules(&files).map_err(|findings| ReleaseError::Invalid {
             message: "the working definitions cannot be used".to_owned(),
             findings,
-            help: "mend them and run `ashlar push` again".to_owned(),
+            help: "fix them and run `ashlar push` again".to_owned(),
         })?;
         let rules = Arc::new(rules);
         if let Some(slot) = self.kept().iter_mut().find(|k| k.0 == *root) {
@@ -452,8 +452,9 @@ pub struct Scope<'a> {
     name: &'static str,
     /// The id of this one action; the same in events, audit and draft versions.
     pub action: String,
-    /// Up to which round of collections the action knows what may go; `None` while it relies on no stored object.
-    pub(crate) relied: OnceLock<u64>,
+    /// Set once the action relies on stored objects. With an object store: up to which round of collections it knows what
+    /// may go.
+    pub(crate) relied: OnceLock<Option<u64>>,
 }
 
 /// What an action leaves in the logs.
@@ -489,9 +490,14 @@ impl Scope<'_> {
 
     /// Appends events and the audit row, and commits.
     pub(crate) async fn commit(&self, mut tx: WriteTx, record: Record) -> Result<(), ReleaseError> {
+        if tx.names_objects() && self.relied.get().is_none() {
+            let why = format!("{} names objects and has not called Scope::rely", self.name);
+            return Err(ReleaseError::Task(why));
+        }
         let mut rows = tx.rows();
         self.check_relied(&mut rows).await?;
         for (kind, subject, data) in record.events {
+            debug_assert!(crate::webhooks::is_kind(kind), "`{kind}` is not among EVENT_KINDS");
             let event = EventRow {
                 sequence: 0,
                 kind: kind.to_owned(),

@@ -45,23 +45,29 @@ pub struct CollectGarbage;
 
 impl Scope<'_> {
     /// Relies on stored objects until the action has committed: no collection deletes them meanwhile unless the action is
-    /// refused. Call it before a transaction begins.
+    /// refused. Call it before a transaction begins. [`Scope::commit`] refuses an action that names objects without it.
     pub(crate) async fn rely(&self) -> Result<Hold, ReleaseError> {
         let objects = self.objects();
         let hold = objects.hold()?;
-        if self.engine.objects().has_remote() && self.relied.get().is_none() {
-            let mut conn = self.engine.db().read(&self.ctx.tenant).await?;
-            let published = conn.rows().counter(PUBLISHED).await?;
-            drop(conn);
-            objects.reconcile(published).await?;
-            let _ = self.relied.set(published);
+        if self.relied.get().is_none() {
+            let known = match self.engine.objects().has_remote() {
+                false => None,
+                true => {
+                    let mut conn = self.engine.db().read(&self.ctx.tenant).await?;
+                    let published = conn.rows().counter(PUBLISHED).await?;
+                    drop(conn);
+                    objects.reconcile(published).await?;
+                    Some(published)
+                }
+            };
+            let _ = self.relied.set(known);
         }
         Ok(hold)
     }
 
     /// Refuses an action that relied on stored objects before they were condemned and commits after they were deleted.
     pub(crate) async fn check_relied(&self, rows: &mut Rows<'_>) -> Result<(), ReleaseError> {
-        let Some(known) = self.relied.get() else { return Ok(()) };
+        let Some(Some(known)) = self.relied.get() else { return Ok(()) };
         match rows.counter(DELETED).await? > *known {
             false => Ok(()),
             true => Err(ReleaseError::refused(
@@ -283,5 +289,73 @@ impl Action for CollectGarbage {
         });
         scope.commit(tx, Record::one("store.collected", scope.ctx.tenant.as_str(), data)).await?;
         Ok(collected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use ashlar_model::{Actor, ContractName, Fields, Files, Finding, Rules, TenantId};
+    use ashlar_store::sql::DefinitionsRow;
+
+    use super::*;
+    use crate::{Ctx, Engine, Judge, JudgeInput, Judgement, Location, RequiredApproval};
+
+    /// Finds nothing.
+    struct Blind;
+
+    impl Judge for Blind {
+        fn rules(&self, _: &Files) -> Result<Rules, Vec<Finding>> {
+            Err(Vec::new())
+        }
+
+        fn validate(&self, _: &Files, _: &ContractName, _: &Fields) -> Result<Vec<Finding>, ReleaseError> {
+            Ok(Vec::new())
+        }
+
+        fn judge(&self, input: &JudgeInput<'_>) -> Result<Judgement, ReleaseError> {
+            Ok(Judgement { gates: Vec::new(), derived: BTreeMap::new(), objects: input.objects.batch() })
+        }
+
+        fn required_approvals(&self, _: &JudgeInput<'_>) -> Result<Vec<RequiredApproval>, ReleaseError> {
+            Ok(Vec::new())
+        }
+    }
+
+    /// Names an object, and relies on it or not.
+    struct Names(bool);
+
+    #[async_trait]
+    impl Action for Names {
+        type Output = ();
+        const NAME: &'static str = "test.names";
+
+        fn right(&self) -> Right {
+            Right::Define
+        }
+
+        async fn act(self, scope: &Scope<'_>) -> Result<(), ReleaseError> {
+            let _hold = if self.0 { Some(scope.rely().await?) } else { None };
+            let mut tx = scope.begin().await?;
+            let row = DefinitionsRow {
+                sequence: 1,
+                digest: Digest::of(b"x"),
+                author: String::new(),
+                pushed_at: scope.at.clone(),
+            };
+            tx.rows().insert_definitions(&row).await?;
+            scope.commit(tx, Record::one("definition.changed", "x", json!({}))).await
+        }
+    }
+
+    #[tokio::test]
+    async fn an_action_that_names_objects_has_to_rely_on_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::open(&Location::embedded(dir.path()), Arc::new(Blind)).await.unwrap();
+        let ctx = Ctx::new(TenantId::main(), Actor::local("dev")).unwrap();
+        let refused = engine.run(&ctx, Names(false)).await.unwrap_err();
+        assert!(refused.to_string().contains("Scope::rely"), "{refused}");
+        engine.run(&ctx, Names(true)).await.unwrap();
     }
 }

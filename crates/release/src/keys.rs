@@ -275,10 +275,7 @@ impl Action for CreateKey {
             Some(text) => match text.parse::<Timestamp>() {
                 Ok(at) if at > scope.now => Some(stamp(at)),
                 Ok(_) => {
-                    return Err(ReleaseError::invalid(
-                        "the key would have ended already",
-                        "choose a later time",
-                    ));
+                    return Err(ReleaseError::invalid("`expires_at` is in the past", "choose a later time"));
                 }
                 Err(e) => {
                     return Err(ReleaseError::invalid(

@@ -277,7 +277,7 @@ async fn write_version(
     };
     rows.put_version(&version, Some(before), pending).await?;
     if !pending {
-        rows.set_pending(&before.key, false).await?;
+        rows.set_clean(&before.key).await?;
     }
     Ok(())
 }
@@ -351,7 +351,7 @@ impl Action for MigrateContent {
                     Err(why) => {
                         let finding = Finding::error("migration-step", draft.key.to_string(), why);
                         findings
-                            .push(finding.help("mend the entry or the mapping, and try the dry run again"));
+                            .push(finding.help("fix the entry or the mapping, and try the dry run again"));
                     }
                 }
                 outcome.findings_total += findings.len() as u64;
@@ -370,7 +370,7 @@ impl Action for MigrateContent {
                     outcome.findings_total, outcome.drafts
                 ),
                 findings: outcome.findings,
-                help: "try `--dry-run` until nothing stands against it".to_owned(),
+                help: "run it with `--dry-run` until it finds nothing".to_owned(),
             });
         }
         let number = rows.next("migrations").await?;

@@ -167,11 +167,11 @@ impl Action for PromoteStep {
 
 impl Promote {
     async fn promote(self, scope: &Scope<'_>, step: Option<Step>) -> Result<Promoted, ReleaseError> {
-        crate::settle::settle(scope.engine, &scope.ctx.tenant).await?;
         let objects = scope.objects();
         let _hold = scope.rely().await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
+        crate::settle::settle_in(scope.engine, &mut rows).await?;
         let mut row = candidate(&mut rows, self.candidate).await?;
         let (channel, public) =
             public_channel(scope, &mut rows, self.channel, Some(row.frozen.definitions)).await?;

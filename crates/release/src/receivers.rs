@@ -50,7 +50,9 @@ pub fn refused(url: &str, private: bool) -> Option<&'static str> {
         return None;
     }
     if parsed.scheme() != "https" {
-        return Some("only https is sent to; set server.webhooks_to_private for a network of your own");
+        return Some(
+            "the address must begin with https://; set server.webhooks_to_private for a network of your own",
+        );
     }
     let inside = match parsed.host() {
         Some(url::Host::Ipv4(ip)) => !is_public(IpAddr::V4(ip)),

@@ -17,13 +17,18 @@ pub(crate) async fn settle(engine: &Engine, tenant: &TenantId) -> Result<(), Rel
         return Ok(());
     }
     let mut tx = engine.db().write(tenant).await?;
-    let mut rows = tx.rows();
-    // Read again: another process may have settled them meanwhile.
+    settle_in(engine, &mut tx.rows()).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The same inside a transaction, for what must not be overtaken by a move that is not settled.
+pub(crate) async fn settle_in(engine: &Engine, rows: &mut Rows<'_>) -> Result<(), ReleaseError> {
+    // Read here even if they were read before: another process may have settled them meanwhile.
     for row in rows.unsettled().await? {
-        settle_one(engine, &mut rows, &row).await?;
+        settle_one(engine, rows, &row).await?;
         rows.delete_unsettled(row.sequence).await?;
     }
-    Ok(tx.commit().await?)
+    Ok(())
 }
 
 async fn settle_one(engine: &Engine, rows: &mut Rows<'_>, row: &UnsettledRow) -> Result<(), ReleaseError> {
@@ -54,7 +59,7 @@ async fn settle_one(engine: &Engine, rows: &mut Rows<'_>, row: &UnsettledRow) ->
         };
         let edited = draft.as_ref().is_some_and(|d| d.pending);
         if same {
-            rows.set_pending(&key, false).await?;
+            rows.set_clean(&key).await?;
         } else if row.adopt && !edited {
             let (state, record) = match (&served, &draft) {
                 (Some(served), _) => (DraftState::Live, *served),
@@ -80,9 +85,9 @@ async fn settle_one(engine: &Engine, rows: &mut Rows<'_>, row: &UnsettledRow) ->
                 sequence: rows.next("drafts").await?,
             };
             rows.put_version(&version, draft.as_ref(), false).await?;
-            rows.set_pending(&key, false).await?;
-        } else if draft.is_some() {
-            rows.set_pending(&key, true).await?;
+            rows.set_clean(&key).await?;
+        } else if draft.is_some() && !edited {
+            rows.set_pending(&key).await?;
         }
     }
     Ok(())

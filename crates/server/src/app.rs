@@ -43,8 +43,8 @@ const KEY_TTL: Duration = Duration::from_secs(3);
 const KEYS_MAX: usize = 10_000;
 /// Keys that no key ring has are asked for in the database, this often per second at most.
 const UNKNOWN_KEYS_PER_SECOND: u32 = 100;
-/// Bytes of composed and compressed bodies that are kept.
-const CACHE_BYTES: u64 = 64 << 20;
+/// Bytes of composed and compressed bodies, and of whole answers, that are kept.
+const CACHE_BYTES: u64 = 96 << 20;
 
 /// Bytes of tree nodes that stay in memory, unless the environment says otherwise.
 const TREE_BYTES_MAX: usize = 2 << 30;

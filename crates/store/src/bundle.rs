@@ -175,21 +175,8 @@ impl Staged {
             Ok(path)
         })
         .await?;
-        let kept = async {
-            if let Some(remote) = &objects.inner.remote {
-                remote.upload_pack(objects.tenant(), &path).await?;
-            }
-            let dir = objects.make_packs_dir()?;
-            let to = dir.join(path.file_name().unwrap_or_default());
-            std::fs::rename(&path, &to).map_err(|e| StoreError::io("rename a pack into", &dir, e))?;
-            pack::sync_dir(&dir)?;
-            objects.adopt(&to, true)
-        };
-        let kept = kept.await;
-        if kept.is_err() {
-            let _ = std::fs::remove_file(&path);
-        }
-        kept
+        let path = objects.store_pack(path).await?;
+        objects.adopt(&path, true)
     }
 }
 

@@ -205,11 +205,11 @@ impl TenantObjects {
         let listing = remote.listing(&self.inner.tenant).await?;
         let wanted: Vec<String> = {
             let index = self.index();
-            let wanted = listing.packs.iter().filter(|p| listing.state(&p.name) != PackState::Merged);
-            let mut wanted: Vec<_> = wanted.filter(|p| !index.has_pack(&p.name)).collect();
+            let wanted = listing.packs.iter().filter(|(name, _)| listing.state(name) != PackState::Merged);
+            let mut wanted: Vec<_> = wanted.filter(|(name, _)| !index.has_pack(name)).collect();
             // What somebody waits for is most likely new.
-            wanted.sort_by_key(|p| std::cmp::Reverse(p.written));
-            wanted.into_iter().map(|p| p.name.clone()).collect()
+            wanted.sort_by_key(|(_, written)| std::cmp::Reverse(**written));
+            wanted.into_iter().map(|(name, _)| name.clone()).collect()
         };
         let stays = |name: &str| listing.state(name) == PackState::Live;
         let (mut packs, mut failed, mut complete) = (0, None, true);
@@ -374,7 +374,9 @@ impl TenantObjects {
             aside(|| {
                 loop {
                     match told.recv_timeout(LOOK) {
-                        Ok(done) => return done.map(|_| Waited::Ended),
+                        Ok(Ok(_)) => return Ok(Waited::Ended),
+                        // What is wanted may have come although something else could not be had.
+                        Ok(Err(error)) => return find().map(Waited::Found).ok_or(error),
                         Err(mpsc::RecvTimeoutError::Disconnected) => {
                             return Err(said(op, "fetching ended early"));
                         }

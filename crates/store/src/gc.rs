@@ -333,10 +333,10 @@ impl Collection {
                 rounds.push(round);
             }
         }
-        let spare = self.spare(&due)?;
+        let spare: HashSet<String> = self.spare(&due)?.into_iter().map(|p| p.name.clone()).collect();
         let mut doomed = Doomed::default();
         for (pack, round) in due.into_iter().zip(rounds) {
-            if spare.iter().any(|p| p.name == pack.name) {
+            if spare.contains(&pack.name) {
                 doomed.round = doomed.round.max(round);
                 doomed.packs.push(pack);
             } else {
@@ -360,14 +360,14 @@ impl Collection {
     async fn sweep_remote_now(&self, known: &BTreeSet<u64>) -> Result<Doomed, StoreError> {
         let Some(listing) = &self.listing else { return Ok(Doomed::default()) };
         let young = jiff::Timestamp::now().as_second().saturating_sub(self.objects.grace_seconds());
-        let written =
-            |name: &str| listing.packs.iter().find(|p| p.name == name).map_or(i64::MAX, |p| p.written);
         let open = |name: &str| match listing.state(name) {
             PackState::Live => true,
             PackState::Condemned(round) => !known.contains(&round),
             PackState::Merged | PackState::Absent => false,
         };
-        let old = |p: &&Arc<Pack>| open(&p.name) && written(&p.name) <= young;
+        let old = |p: &&Arc<Pack>| {
+            open(&p.name) && listing.packs.get(&p.name).is_some_and(|written| *written <= young)
+        };
         let old: Vec<_> = self.packs.iter().filter(old).cloned().collect();
         let sparse = self.sparse(old).await?;
         Ok(Doomed { packs: self.spare(&sparse)?, ..Doomed::default() })

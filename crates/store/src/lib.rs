@@ -5,6 +5,7 @@
 //! - What [`TenantObjects::commit`] has acknowledged survives a crash; what it has not is never seen.
 //! - Every read and write goes through the handle of one tenant.
 
+mod batch;
 pub mod bundle;
 mod cache;
 mod damage;
@@ -24,6 +25,7 @@ mod remote;
 pub mod sql;
 mod tree;
 
+pub use batch::Batch;
 pub use cache::StoreLimits;
 pub use damage::{ScrubPlace, Scrubbed};
 pub use error::StoreError;
@@ -31,7 +33,7 @@ pub use gc::{Collected, Collection, Doomed, Walk};
 pub use lock::Hold;
 pub use merge::PACKS_SMALL_MAX;
 pub use nodes::{Heard, Node};
-pub use objects::{Batch, Objects, ReadObjects, TenantObjects};
+pub use objects::{Objects, ReadObjects, TenantObjects};
 pub use pointer::{PointerRead, PointerVersion};
 pub use private::{own_dir, private_dir, private_file, tighten};
 pub use remote::Remote;

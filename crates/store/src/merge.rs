@@ -126,7 +126,6 @@ impl TenantObjects {
         }
         let this = self.clone();
         let new = blocking(move || {
-            let dir = this.make_packs_dir()?;
             let (mut seen, mut sources) = (HashSet::new(), Vec::new());
             for pack in &packs {
                 sources.push(objects_of(&this, pack, &keep)?);
@@ -139,25 +138,11 @@ impl TenantObjects {
             if objects.peek().is_none() {
                 return Ok(None);
             }
-            let first = match this.inner.remote {
-                Some(_) => this.make_dir(crate::bundle::INCOMING)?,
-                None => dir,
-            };
-            let salt = this.inner.remote.is_some().then(|| Ok(pack::salt()));
-            pack::create(&first, objects.chain(salt)).map(Some)
+            this.write_pack(objects).map(Some)
         })
         .await?;
-        let Some(mut path) = new else { return Ok(None) };
-        if let Some(remote) = &self.inner.remote {
-            if let Err(error) = remote.upload_pack(&self.inner.tenant, &path).await {
-                let _ = std::fs::remove_file(&path);
-                return Err(error);
-            }
-            let to = self.packs_dir().join(path.file_name().unwrap_or_default());
-            std::fs::rename(&path, &to).map_err(|e| StoreError::io("rename", &path, e))?;
-            pack::sync_dir(&self.packs_dir())?;
-            path = to;
-        }
+        let Some(path) = new else { return Ok(None) };
+        let path = self.store_pack(path).await?;
         self.take(&path, true)?;
         Ok(path.file_stem().map(|n| n.to_string_lossy().into_owned()))
     }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
-    fs::File,
     hash::BuildHasherDefault,
     path::{Path, PathBuf},
     sync::{
@@ -20,7 +19,7 @@ use crate::{
     cache::Cache,
     handles::Handles,
     index::{Found, Index, TakeFirst},
-    pack::{self, OBJECT_BYTES_MAX, Pack},
+    pack::{self, Pack},
     tree::Node,
 };
 
@@ -87,16 +86,6 @@ pub trait ReadObjects {
     /// # Errors
     /// When it is missing or cannot be read.
     fn get(&self, digest: &Digest) -> Result<Bytes, StoreError>;
-}
-
-/// New objects that are not stored yet. While it lives, no clean-up can take away an object it relies on.
-pub struct Batch {
-    objects: TenantObjects,
-    new: HashMap<Digest, Bytes, BuildHasherDefault<TakeFirst>>,
-    order: Vec<Digest>,
-    bytes: usize,
-    guard: Result<File, StoreError>,
-    too_large: bool,
 }
 
 impl Objects {
@@ -373,61 +362,6 @@ impl TenantObjects {
         self.index().unreadable.clone()
     }
 
-    /// An empty batch of new objects.
-    pub fn batch(&self) -> Batch {
-        // What another process has cleaned away meanwhile must not be taken as stored: look again under the lock.
-        let guard = self.share().and_then(|lock| self.rescan(false).map(|()| lock));
-        Batch {
-            objects: self.clone(),
-            new: HashMap::default(),
-            order: Vec::new(),
-            bytes: 0,
-            guard,
-            too_large: false,
-        }
-    }
-
-    /// Stores a batch as one pack; durable, in the remote too, when this returns. An empty batch stores nothing.
-    ///
-    /// # Errors
-    /// When it could not be stored; nothing is visible then.
-    pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        if batch.too_large {
-            return Err(StoreError::Usage("an object is larger than 1 GiB"));
-        }
-        let Batch { new, order, guard, .. } = batch;
-        // The guard is held until the pack is known to the index.
-        let _guard = guard?;
-        if new.is_empty() {
-            return Ok(());
-        }
-        let this = self.clone();
-        let remote = self.inner.remote.clone();
-        let work = move || {
-            let dir = this.make_packs_dir()?;
-            // With a remote, a pack becomes visible here only after it is there.
-            let first = match this.inner.remote {
-                Some(_) => this.make_dir(crate::bundle::INCOMING)?,
-                None => dir.clone(),
-            };
-            let objects = order.iter().filter_map(|d| new.get(d).map(|b| Ok((*d, b.clone()))));
-            let salt = this.inner.remote.is_some().then(|| Ok(pack::salt()));
-            Ok((pack::create(&first, objects.chain(salt))?, dir))
-        };
-        let (mut path, dir) = blocking(work).await?;
-        if let Some(remote) = remote {
-            if let Err(error) = remote.upload_pack(&self.inner.tenant, &path).await {
-                let _ = std::fs::remove_file(&path);
-                return Err(error);
-            }
-            let to = dir.join(path.file_name().unwrap_or_default());
-            std::fs::rename(&path, &to).map_err(|e| StoreError::io("rename a pack into", &dir, e))?;
-            pack::sync_dir(&dir)?;
-            path = to;
-        }
-        self.adopt(&path, true)
-    }
-
     pub(crate) fn make_packs_dir(&self) -> Result<PathBuf, StoreError> {
         self.make_dir("packs")
     }
@@ -612,52 +546,5 @@ pub(crate) async fn blocking<T: Send + 'static>(
 impl ReadObjects for TenantObjects {
     fn get(&self, digest: &Digest) -> Result<Bytes, StoreError> {
         Self::get(self, digest)
-    }
-}
-
-impl Batch {
-    /// Adds an object, unless it is there already, and returns its digest.
-    pub fn put(&mut self, bytes: impl Into<Bytes>) -> Digest {
-        let bytes = bytes.into();
-        let digest = Digest::of(&bytes);
-        self.too_large |= bytes.len() > OBJECT_BYTES_MAX;
-        if bytes.len() <= OBJECT_BYTES_MAX
-            && !self.new.contains_key(&digest)
-            && !self.objects.is_stored(&digest)
-        {
-            self.bytes += bytes.len();
-            self.order.push(digest);
-            self.new.insert(digest, bytes);
-        }
-        digest
-    }
-
-    /// The tenant's stored objects.
-    pub fn objects(&self) -> &TenantObjects {
-        &self.objects
-    }
-
-    /// Whether there is nothing to store.
-    pub fn is_empty(&self) -> bool {
-        self.new.is_empty()
-    }
-
-    /// How many new objects there are.
-    pub fn len(&self) -> usize {
-        self.new.len()
-    }
-
-    /// How many bytes the new objects have together.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
-impl ReadObjects for Batch {
-    fn get(&self, digest: &Digest) -> Result<Bytes, StoreError> {
-        match self.new.get(digest) {
-            Some(bytes) => Ok(bytes.clone()),
-            None => self.objects.get(digest),
-        }
     }
 }

@@ -68,6 +68,14 @@ impl PointerRead {
     }
 }
 
+/// Pointer objects are read as a whole, so what is there must not be large.
+pub(crate) fn check_size(name: &str, bytes: u64) -> Result<(), StoreError> {
+    match bytes > POINTER_BYTES_MAX {
+        true => Err(StoreError::corrupt(format!("pointer {name}"), "it is larger than 16 MiB")),
+        false => Ok(()),
+    }
+}
+
 /// Replaces a file as a whole, durably.
 fn replace(path: &Path, body: &[u8]) -> Result<(), StoreError> {
     let dir = path.parent().ok_or(StoreError::Usage("a pointer has a directory"))?;
@@ -110,6 +118,9 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 /// Replaces a file as a whole unless what is there is to stay; says whether it wrote.
 pub(crate) fn advance(path: &Path, body: &[u8], newer: &Newer) -> Result<bool, StoreError> {
     let _one = lock(path)?;
+    if let Ok(meta) = std::fs::metadata(path) {
+        check_size(&path.display().to_string(), meta.len())?;
+    }
     match std::fs::read(path) {
         Ok(now) if !newer(&now) => return Ok(false),
         Ok(_) => {}
@@ -198,8 +209,8 @@ impl TenantObjects {
         if known == Some(&version) {
             return Ok(PointerRead::Unchanged);
         }
-        if matches!(version, PointerVersion::File { len, .. } if len > POINTER_BYTES_MAX) {
-            return Err(StoreError::corrupt(format!("pointer {name}"), "it is larger than 16 MiB"));
+        if let PointerVersion::File { len, .. } = version {
+            check_size(name, len)?;
         }
         match std::fs::read(&path) {
             // Replaced between looking and reading: the next look sees another version and reads again.

@@ -1,7 +1,7 @@
 //! The object store behind a node's directory: S3 or another directory.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -37,13 +37,6 @@ pub struct Remote {
     dir: Option<PathBuf>,
 }
 
-/// A pack in the remote.
-pub(crate) struct ListedPack {
-    pub name: String,
-    /// When it was written, in seconds since 1970, by the clock of the remote.
-    pub written: i64,
-}
-
 /// Whether a pack in the remote may be relied upon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PackState {
@@ -68,15 +61,15 @@ pub(crate) struct Retired {
 
 /// The packs of a tenant in the remote, and which of them are going away.
 pub(crate) struct Listing {
-    pub packs: Vec<ListedPack>,
+    /// When each pack was written, in seconds since 1970, by the clock of the remote.
+    pub packs: HashMap<String, i64>,
     pub retired: HashMap<String, Retired>,
-    present: HashSet<String>,
 }
 
 impl Listing {
     pub(crate) fn state(&self, name: &str) -> PackState {
         match self.retired.get(name) {
-            _ if !self.present.contains(name) => PackState::Absent,
+            _ if !self.packs.contains_key(name) => PackState::Absent,
             Some(retired) => retired.state,
             None => PackState::Live,
         }
@@ -205,12 +198,10 @@ impl Remote {
                 retired.insert(pack.to_owned(), Retired { state, at });
             }
         }
-        let packs = self.names(tenant, "packs").await?.into_iter().filter_map(|(name, written)| {
-            Some(ListedPack { name: name.strip_suffix(".pack")?.to_owned(), written })
-        });
-        let packs: Vec<ListedPack> = packs.collect();
-        let present = packs.iter().map(|p| p.name.clone()).collect();
-        Ok(Listing { packs, retired, present })
+        let packs = self.names(tenant, "packs").await?;
+        let name = |name: &str| name.strip_suffix(".pack").map(str::to_owned);
+        let packs = packs.into_iter().filter_map(|(file, written)| Some((name(&file)?, written))).collect();
+        Ok(Listing { packs, retired })
     }
 
     /// Notes that a pack is going away.
@@ -332,6 +323,7 @@ impl Remote {
         for attempt in 1..=ADVANCE_TRIES {
             let mode = match self.store.get(&path).await {
                 Ok(found) => {
+                    pointer::check_size(name, found.meta.size)?;
                     let version = UpdateVersion {
                         e_tag: found.meta.e_tag.clone(),
                         version: found.meta.version.clone(),
@@ -384,6 +376,7 @@ impl Remote {
                 {
                     return Ok(PointerRead::Unchanged);
                 }
+                pointer::check_size(name, found.meta.size)?;
                 let body = found.bytes().await.map_err(failed("read a pointer"))?;
                 Ok(PointerRead::Changed { body, version: PointerVersion::Remote { etag } })
             }

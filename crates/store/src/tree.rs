@@ -112,6 +112,24 @@ impl Tree {
         Ok(self.position(key)?.map(|(node, index)| node.value(index)))
     }
 
+    /// The first entry whose key is not below `key`, where it lies.
+    ///
+    /// # Errors
+    /// When a node on the way is missing or damaged.
+    pub fn first_from(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, StoreError> {
+        let mut node = &self.root;
+        loop {
+            let index = node.lower_bound(key);
+            if index == node.count() {
+                return Ok(None);
+            }
+            if node.level() == 0 {
+                return Ok(Some((node.key(index), node.value(index))));
+            }
+            node = self.child(node, index)?;
+        }
+    }
+
     /// The leaf that has a key, and where in it.
     fn position(&self, key: &[u8]) -> Result<Option<(&Node, usize)>, StoreError> {
         let mut node = &self.root;

@@ -525,6 +525,38 @@ async fn packs_that_were_merged_are_not_fetched_and_go() {
 }
 
 #[tokio::test]
+async fn a_pointer_that_is_too_large_is_not_read() {
+    let (at, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let remote = Remote::parse(at.path().to_str().unwrap()).unwrap();
+    for (root, remote) in [(at.path(), Some(&remote)), (dir.path(), None)] {
+        let cache = tempfile::tempdir().unwrap();
+        let node = open(if remote.is_some() { cache.path() } else { dir.path() }, remote);
+        let file = root.join("t/main/channels/production.json");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::File::create(&file).unwrap().set_len((16 << 20) + 1).unwrap();
+        let read = node.get_pointer("channels/production.json", None).await;
+        assert!(matches!(read, Err(StoreError::Corrupt { .. })), "{read:?}");
+        let written = node.advance_pointer("channels/production.json", Bytes::from("x"), |_| true).await;
+        assert!(matches!(written, Err(StoreError::Corrupt { .. })), "{written:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_pack_of_the_remote_keeps_no_other_away() {
+    let (at, first) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let remote = Remote::parse(at.path().to_str().unwrap()).unwrap();
+    let here = open(first.path(), Some(&remote));
+    put(&here, &["rotten"]).await;
+    let good = put(&here, &["good"]).await;
+    rot(at.path(), "rotten");
+    for _ in 0..5 {
+        let second = tempfile::tempdir().unwrap();
+        let node = open(second.path(), Some(&remote));
+        assert_eq!(node.get(&good[0]).unwrap(), Bytes::from("good"));
+    }
+}
+
+#[tokio::test]
 async fn a_cache_stays_within_its_limit_and_keeps_what_is_read() {
     let (at, first, second) =
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

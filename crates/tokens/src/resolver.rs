@@ -246,7 +246,7 @@ impl Reading {
         if self.modifiers.iter().any(|m| m.name == name) {
             return self.error(
                 base,
-                format!("The modifier `{name}` stands twice in `resolutionOrder`."),
+                format!("The modifier `{name}` appears twice in `resolutionOrder`."),
                 "remove one of them",
             );
         }

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -12,7 +12,10 @@ use std::{
 use serde_json::Value;
 
 use super::site::{Result, Server, Site, entry};
-use crate::run::{Start, at};
+use crate::{
+    peers::free_port,
+    run::{Start, at},
+};
 
 const CONNECTIONS: u32 = 32;
 /// nginx and Varnish have as many files and objects.
@@ -199,10 +202,6 @@ pub(super) fn cpu_us(pid: u32) -> Result<f64> {
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
     Ok((ticks(11) + ticks(12)) * 10_000.0)
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// The first child of a process: both yardsticks work in one.

@@ -322,7 +322,7 @@ impl Walker {
         };
         let required = names(whole.1.get("required"));
         for name in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
-            let at = format!("{path}/properties/{}", name.replace('~', "~0").replace('/', "~1"));
+            let at = format!("{path}/properties/{}", ashlar_model::pointer_step(name));
             match (a.get(name), b.get(name)) {
                 (Some(o), Some(n)) => self.walk(&at, o, n, depth + 1),
                 (None, Some(_)) => {

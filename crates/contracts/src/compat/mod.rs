@@ -39,7 +39,7 @@ pub const SEARCH_STEPS_MAX: u64 = 1_000_000;
 pub enum Answer {
     /// It holds for every value.
     Yes,
-    /// It cannot be told; the reasons are listed.
+    /// Not known; the reasons are listed.
     Unknown,
     /// There is a value for which it does not hold.
     No,

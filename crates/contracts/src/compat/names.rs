@@ -1,12 +1,12 @@
-//! Which names a pattern of `patternProperties` matches, as far as it can be told from its form.
+//! Which names a pattern of `patternProperties` matches, for patterns simple enough to say.
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use super::node::Work;
 
-/// Names that are listed of one pattern.
+/// The most names that are listed of one pattern.
 const NAMES_MAX: usize = 64;
-/// Steps of looking at two patterns.
+/// Steps that comparing two patterns costs.
 const LOOK_STEPS: usize = 50;
 /// The longest name that is listed, in bytes.
 const NAME_BYTES_MAX: usize = 200;
@@ -17,7 +17,7 @@ pub(super) enum Names {
     Listed(Vec<String>),
     /// Those that start so, and all of them.
     Start(String),
-    /// It cannot be told.
+    /// Not known: the pattern is not simple enough.
     Unknown,
 }
 

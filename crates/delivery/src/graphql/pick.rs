@@ -52,7 +52,7 @@ impl<'de> Visitor<'de> for Pick<'_, 'de> {
 }
 
 /// Finds members of an object, each at its position; `None` when it is no object.
-pub(super) fn pick<'a>(raw: &'a str, members: &[String], found: &mut [Option<&'a RawValue>]) -> Option<()> {
+pub(crate) fn pick<'a>(raw: &'a str, members: &[String], found: &mut [Option<&'a RawValue>]) -> Option<()> {
     if members.is_empty() {
         return Some(());
     }

@@ -242,25 +242,21 @@ impl Lookup {
         })
     }
 
-    /// The ids of entries of a type whose indexed field has this value in `locale`, at most `limit`, in id order.
+    /// The id of the first entry of a type, in id order, whose indexed field has this value in `locale`.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub fn with_value(
+    pub fn first_with_value(
         &self,
         type_name: &TypeName,
         field: &str,
         locale: &Locale,
         value: &IndexKey,
-        limit: usize,
-    ) -> Result<Vec<EntryId>, DeliveryError> {
+    ) -> Result<Option<EntryId>, DeliveryError> {
         let mut prefix = field_prefix(type_name, field, locale);
         prefix.extend(value.as_bytes());
-        let mut out = Vec::new();
-        for item in self.tree.prefix(&prefix).take(limit) {
-            out.push(read_id(&item?.0[prefix.len()..])?);
-        }
-        Ok(out)
+        let found = self.tree.first_from(&prefix)?;
+        found.and_then(|(key, _)| key.strip_prefix(prefix.as_slice())).map(read_id).transpose()
     }
 }
 

@@ -75,11 +75,12 @@ pub(super) fn read(dir: &Path, path: &str, options: &ContentOptions, definitions
         Ok(bytes) => bytes,
         Err(finding) => return FileFacts { findings: vec![finding], rows: Vec::new() },
     };
-    if path.ends_with(".ndjson") || path.ends_with(".jsonl") {
+    if content::is_lines(path) {
         let mut facts = FileFacts::default();
         for entry in content::parse_lines(path, &bytes, options) {
             match entry {
-                Ok(entry) => facts.rows.push(row(entry, &bytes, options, definitions)),
+                // The place of an entry is its line: the rest of the file is not looked at for it.
+                Ok(entry) => facts.rows.push(row(entry, b"", options, definitions)),
                 Err(finding) => facts.findings.push(finding),
             }
         }
@@ -152,10 +153,8 @@ pub(super) fn body_field<'o>(options: &'o ContentOptions, type_name: &TypeName) 
 /// The place of a field of an entry. The file is read again: this happens only for what is wrong.
 pub(super) fn place(dir: &Path, row: &Row, pointer: &str, line: usize, options: &ContentOptions) -> String {
     let path = row.source.rsplit_once(':').map_or(row.source.as_str(), |(path, _)| path);
-    let Ok(bytes) = content::read(dir, path) else { return format!("{} {pointer}", row.source) };
     let body = body_field(options, &row.key.type_name);
-    let text = String::from_utf8_lossy(&bytes);
-    let place = content::place(&text, &row.source, pointer, body);
+    let place = content::place_in(dir, &row.source, pointer, body);
     let in_body = (path.ends_with(".md") || path.ends_with(".mdx")) && pointer == format!("/{body}");
     match place.strip_prefix(&format!("{path}:")).and_then(|rest| rest.split_once(' ')) {
         Some((start, shown)) if in_body && line > 1 => {

@@ -10,7 +10,7 @@ use ashlar_model::{ContractName, Finding, TypeName};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::run::Loaded;
+use super::loaded::Loaded;
 use crate::{
     GateError,
     definitions::Definitions,

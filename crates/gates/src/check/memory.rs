@@ -2,7 +2,7 @@ use ashlar_model::{EntryId, EntryKey, Locale, TypeName, nearest};
 use ashlar_project::content;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{entries::Row, run::Loaded};
+use super::{entries::Row, loaded::Loaded};
 use crate::{GateError, Site, gate::routes::Vanished};
 
 /// Entries that one page can include, as far as they are looked at to find a cause.

@@ -4,6 +4,7 @@ mod cache;
 mod codec;
 mod entries;
 mod impact;
+mod loaded;
 mod memory;
 mod pages;
 mod run;

@@ -9,7 +9,7 @@ use ashlar_project::content;
 use ashlar_store::{Objects, Tree};
 use serde_json::Value;
 
-use super::{entries::contract_of, memory::MemorySite, run::Loaded};
+use super::{entries::contract_of, loaded::Loaded, memory::MemorySite};
 use crate::{
     GateError,
     candidate::{Candidate, Work},

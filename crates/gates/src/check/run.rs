@@ -1,29 +1,25 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
     time::Instant,
 };
 
 use ashlar_model::{
-    ContractName, Digest, EntryId, EntryKey, Files, Finding, GateReport, GateStatus, Level, Locale,
-    LocaleConfig, ProjectConfig, TypeName, Waiver,
+    ContractName, EntryId, EntryKey, Finding, GateReport, GateStatus, Level, Locale, ProjectConfig, TypeName,
 };
-use ashlar_project::{ContentOptions, Project, content};
 use jiff::tz::TimeZone;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     CheckOptions, CheckReport, cache,
-    cache::Cache,
-    entries::{self, FileFacts, Row},
+    entries::{self, Row},
+    loaded::Loaded,
     memory::MemorySite,
 };
 use crate::{
     GATES, GateError, Site,
     candidate::Work,
     checker,
-    definitions::Definitions,
     findings::{Findings, count},
     gate::{
         approvals,
@@ -42,160 +38,9 @@ use crate::{
 /// Broken references and links whose line is looked up; beyond them the file alone is named.
 const PLACES_MAX: usize = 2_000;
 
-/// Raised when the gates judge or report differently, so that what an earlier version found is not taken over.
-const RULES: u32 = 2;
-
 /// Gates that see every contract: when one cannot be read, most of what they would find only follows from that.
 const FROM_CONTRACTS: [&str; 7] =
     ["references", "links", "routes", "views", "consumers", "persisted-queries", "components"];
-
-/// Files a worker takes at a time.
-const CHUNK: usize = 64;
-
-/// A project directory with the facts about its content.
-pub(super) struct Loaded<'a> {
-    pub(super) dir: &'a Path,
-    pub(super) definitions: Definitions,
-    pub(super) definition_files: Files,
-    pub(super) options: ContentOptions,
-    /// Findings about definition files and about the content folder itself.
-    findings: Vec<Finding>,
-    content_findings: Vec<Finding>,
-    pub(super) files: Vec<content::ContentFile>,
-    pub(super) facts: Vec<FileFacts>,
-    reused: usize,
-    context: Digest,
-    /// The digest of everything that was listed: definition files by content, content files by what tells a change.
-    listed: Digest,
-    settled: bool,
-    cache: Cache,
-}
-
-impl<'a> Loaded<'a> {
-    /// The day it is, in UTC.
-    pub(super) fn today(&self) -> jiff::civil::Date {
-        jiff::Timestamp::now().to_zoned(TimeZone::UTC).date()
-    }
-
-    /// Reads definitions and lists content; the content itself is not read yet.
-    pub(super) fn list(dir: &'a Path, use_cache: bool) -> Result<Self, GateError> {
-        // Taken before anything is listed: what changes later is not settled.
-        let now_ns = jiff::Timestamp::now().as_nanosecond();
-        let (files, findings) = Project::read(dir)?;
-        let definitions = Definitions::load(&files);
-        let options = content_options(&definitions);
-        let mut context = Inputs::new("check");
-        // What a report holds depends on the gates there are.
-        context
-            .json("gates", &GATES)
-            .json("rules", &RULES)
-            .json("locales", &options.locales)
-            .json("bodies", &options.body_fields);
-        let context = context.finish();
-        let (listed_files, content_findings) = content::list(dir);
-        let mut listed = Inputs::new("listed");
-        listed.digest("definitions", &definitions.digest).json("findings", &(&findings, &content_findings));
-        for f in &listed_files {
-            listed.add(&f.path, &f.len.to_le_bytes());
-            listed.add("", &[f.mtime_ns.to_le_bytes(), f.ctime_ns.to_le_bytes()].concat());
-            listed.add("", &f.inode.to_le_bytes());
-        }
-        let settled = listed_files.iter().all(|f| cache::settled(f, now_ns));
-        let cache = if use_cache { Cache::open(dir, &context) } else { Cache::default() };
-        Ok(Self {
-            dir,
-            definitions,
-            definition_files: files,
-            options,
-            findings,
-            content_findings,
-            files: listed_files,
-            facts: Vec::new(),
-            reused: 0,
-            context,
-            listed: listed.finish(),
-            settled,
-            cache,
-        })
-    }
-
-    /// Reads the content, what is unchanged from the cache.
-    pub(super) fn read(&mut self) {
-        let next = AtomicUsize::new(0);
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
-        let this = &*self;
-        let work = || {
-            let mut out: Vec<(usize, bool, FileFacts)> = Vec::new();
-            loop {
-                let start = next.fetch_add(CHUNK, Ordering::Relaxed);
-                let Some(chunk) = this.files.get(start..(start + CHUNK).min(this.files.len())) else {
-                    return out;
-                };
-                if chunk.is_empty() {
-                    return out;
-                }
-                for (i, file) in chunk.iter().enumerate() {
-                    let known = this.cache.get(file).filter(|facts| facts.rows.iter().all(|r| this.holds(r)));
-                    let reused = known.is_some();
-                    let facts = known.unwrap_or_else(|| {
-                        entries::read(this.dir, &file.path, &this.options, &this.definitions)
-                    });
-                    out.push((start + i, reused, facts));
-                }
-            }
-        };
-        let mut parts: Vec<(usize, bool, FileFacts)> = std::thread::scope(|scope| {
-            let handles: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let mut all = work();
-            for handle in handles {
-                match handle.join() {
-                    Ok(part) => all.extend(part),
-                    // A file that brought a worker down is read again here, where the panic is not hidden.
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            all
-        });
-        parts.sort_unstable_by_key(|p| p.0);
-        self.reused = parts.iter().filter(|p| p.1).map(|p| p.2.rows.len()).sum();
-        self.facts = parts.into_iter().map(|p| p.2).collect();
-    }
-
-    /// Whether facts from the cache were taken with the contract that the entry follows now.
-    fn holds(&self, row: &Row) -> bool {
-        let contract = entries::contract_of(&self.definitions, &row.key, row.named.as_ref());
-        contract.map(|c| c.digest) == row.contract
-    }
-
-    pub(super) fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.facts.iter().flat_map(|f| &f.rows)
-    }
-}
-
-fn content_options(definitions: &Definitions) -> ContentOptions {
-    let default_locale = match &definitions.config {
-        Ok(config) => config.locales.default.clone(),
-        Err(_) => ProjectConfig::named("").locales.default,
-    };
-    let mut body_fields = BTreeMap::new();
-    for contract in definitions.contracts.iter().filter(|c| c.is_type()) {
-        let type_name = &contract.name.name;
-        if body_fields.contains_key(type_name) {
-            continue;
-        }
-        let newest = definitions.newest(type_name).unwrap_or(contract);
-        // The first Markdown property of the entry itself; those inside objects and arrays cannot take a body.
-        let own = |path: &&String| !path.trim_start_matches('/').contains('/');
-        if let Some(field) = newest.markdown_fields().iter().find(own) {
-            body_fields.insert(type_name.clone(), field.trim_start_matches('/').to_owned());
-        }
-    }
-    let locales = match &definitions.config {
-        Ok(config) => config.locales.clone(),
-        Err(_) => LocaleConfig::default(),
-    };
-    ContentOptions { default_locale, body_fields, locales }
-}
 
 /// What a gate found: its findings, how much it looked at, and of what.
 type Outcome = (Findings, usize, String);
@@ -205,7 +50,7 @@ struct Check<'a> {
     site: &'a MemorySite<'a>,
     base: Option<(&'a Loaded<'a>, &'a MemorySite<'a>)>,
     config: &'a ProjectConfig,
-    today: String,
+    today: jiff::civil::Date,
 }
 
 pub(super) fn run(dir: &Path, options: &CheckOptions) -> Result<CheckReport, GateError> {
@@ -263,9 +108,9 @@ pub(super) fn run(dir: &Path, options: &CheckOptions) -> Result<CheckReport, Gat
         site: &site,
         base: base.as_ref().zip(base_site.as_ref()),
         config: &config,
-        today: today.to_string(),
+        today,
     };
-    let gates = check.all(today)?;
+    let gates = check.all()?;
     metrics.insert("entries".to_owned(), site.rows.len() as f64);
     metrics.insert("reused".to_owned(), project.reused as f64);
     if options.cache {
@@ -283,7 +128,7 @@ pub(super) fn run(dir: &Path, options: &CheckOptions) -> Result<CheckReport, Gat
 }
 
 impl Check<'_> {
-    fn all(&self, today: jiff::civil::Date) -> Result<Vec<GateReport>, GateError> {
+    fn all(&self) -> Result<Vec<GateReport>, GateError> {
         let mut content = Inputs::new("content");
         for row in self.project.rows() {
             content.add(&row.source, &row.key.to_bytes()).digest("", &row.digest);
@@ -313,14 +158,7 @@ impl Check<'_> {
                 }
                 report.duration_ms = started.elapsed().as_secs_f64() * 1e3;
                 if !report.status.lets_through() {
-                    let waiver = self.project.definitions.governance.waiver(gate, today).map(|w| Waiver {
-                        by: w.by.clone(),
-                        reason: w.reason.clone(),
-                        at: w.until.map_or_else(
-                            || "governance.toml".to_owned(),
-                            |until| format!("governance.toml, until {until}"),
-                        ),
-                    });
+                    let waiver = self.project.definitions.governance.waived(gate, self.today);
                     checker::waived(&mut report, waiver);
                 }
                 Ok(report)
@@ -330,8 +168,7 @@ impl Check<'_> {
 
     /// Whether a gate is let through by a standing waiver: what others leave to it is told by them then.
     fn is_waived(&self, gate: &str) -> bool {
-        let today = self.today.parse().unwrap_or_default();
-        self.project.definitions.governance.waiver(gate, today).is_some()
+        self.project.definitions.governance.waiver(gate, self.today).is_some()
     }
 
     /// Contract files that cannot be read, in order.
@@ -374,11 +211,10 @@ impl Check<'_> {
             "persisted-queries" => {
                 let mut findings = Findings::default();
                 let definitions = &self.project.definitions;
-                let today = self.today.parse().unwrap_or_default();
                 findings.extend(queries::findings(
                     definitions,
                     self.base.map(|(b, _)| &b.definitions),
-                    today,
+                    self.today,
                 ));
                 let n = definitions.graph.documents().count();
                 Ok((findings, n, count(n, "document", "documents")))
@@ -387,7 +223,7 @@ impl Check<'_> {
                 let mut findings = Findings::default();
                 let tokens = &self.project.definitions.tokens;
                 let base = self.base.map(|(b, _)| &b.definitions.tokens);
-                findings.extend(tokens::findings(tokens, base, self.today.parse().unwrap_or_default()));
+                findings.extend(tokens::findings(tokens, base, self.today));
                 let n = tokens.resolved.as_ref().map_or(0, |r| r.tokens.len());
                 Ok((findings, n, count(n, "token", "tokens")))
             }
@@ -430,14 +266,13 @@ impl Check<'_> {
         }
         let unread = self.unread_contracts();
         // A contract that cannot be read is not removed as well.
-        let mut found = compared.findings(&BTreeSet::new(), &[], &used, &self.today);
+        let mut found = compared.findings(&BTreeSet::new(), &[], &used, &self.today.to_string());
         found.retain(|f| {
             f.code != "contract-removed" || !unread.iter().any(|file| f.place.starts_with(file.as_str()))
         });
         findings.extend(found);
-        let today = self.today.parse().unwrap_or_default();
-        let followers = self.followers(&lifecycle::ending(definitions, today));
-        findings.extend(lifecycle::findings(definitions, base, &followers, today));
+        let followers = self.followers(&lifecycle::ending(definitions, self.today));
+        findings.extend(lifecycle::findings(definitions, base, &followers, self.today));
         let what = match self.base {
             Some(_) => count(compared.compared(), "changed contract", "changed contracts"),
             None => count(definitions.contracts.iter().count(), "contract", "contracts"),

@@ -5,7 +5,7 @@ use ashlar_project::Governance;
 use ashlar_release::{Approval, DeclaredEnd, RequiredApproval};
 use serde_json::Value;
 
-use crate::inputs::Inputs;
+use crate::{GateError, inputs::Inputs};
 
 /// Sensitivities whose change needs an approval. Others (`pii`) ask for care, not for approval.
 const APPROVED: [&str; 3] = ["claim", "legal", "pricing"];
@@ -62,11 +62,17 @@ pub(crate) fn changes(
         .collect()
 }
 
+/// Says who changed an entry.
+pub(crate) type Authors<'a> = dyn Fn(&EntryKey) -> Result<BTreeSet<String>, GateError> + 'a;
+
 /// One approval per right, bound to the digest of exactly these changes.
+///
+/// # Errors
+/// When it cannot be read who made them.
 pub(crate) fn required(
     changes: &[SensitiveChange],
-    authors: &dyn Fn(&EntryKey) -> BTreeSet<String>,
-) -> Vec<RequiredApproval> {
+    authors: &Authors<'_>,
+) -> Result<Vec<RequiredApproval>, GateError> {
     let mut by_right: BTreeMap<&str, Vec<&SensitiveChange>> = BTreeMap::new();
     for change in changes {
         by_right.entry(&change.right).or_default().push(change);
@@ -83,9 +89,9 @@ pub(crate) fn required(
                 inputs
                     .digest("old", c.old.as_ref().unwrap_or(&none))
                     .digest("new", c.new.as_ref().unwrap_or(&none));
-                all_authors.extend(authors(&c.key));
+                all_authors.extend(authors(&c.key)?);
             }
-            RequiredApproval {
+            Ok(RequiredApproval {
                 right: right.to_owned(),
                 change: inputs.finish(),
                 authors: all_authors,
@@ -94,7 +100,7 @@ pub(crate) fn required(
                     .take(SUBJECTS_MAX)
                     .map(|(c, locales)| place(c, &locales))
                     .collect(),
-            }
+            })
         })
         .collect()
 }
@@ -125,11 +131,14 @@ fn place(change: &SensitiveChange, locales: &[&Locale]) -> String {
 
 /// What the end of a changeset needs: one approval per right, for the changeset with exactly these entries, whatever they say
 /// by then.
+///
+/// # Errors
+/// When it cannot be read who wrote them.
 pub(crate) fn required_end(
     end: &DeclaredEnd,
     ending: &[SensitiveChange],
-    authors: &dyn Fn(&EntryKey) -> BTreeSet<String>,
-) -> Vec<RequiredApproval> {
+    authors: &Authors<'_>,
+) -> Result<Vec<RequiredApproval>, GateError> {
     let mut by_right: BTreeMap<&str, BTreeSet<(&EntryKey, &str)>> = BTreeMap::new();
     for change in ending {
         by_right.entry(&change.right).or_default().insert((&change.key, &change.field));
@@ -144,12 +153,16 @@ pub(crate) fn required_end(
             }
             let place =
                 |(key, field): &(&EntryKey, &str)| format!("{key} /{field} (taken down at {})", end.at);
-            RequiredApproval {
+            let mut all_authors = BTreeSet::new();
+            for (key, _) in &fields {
+                all_authors.extend(authors(key)?);
+            }
+            Ok(RequiredApproval {
                 right: right.to_owned(),
                 change: inputs.finish(),
-                authors: fields.iter().flat_map(|(key, _)| authors(key)).collect(),
+                authors: all_authors,
                 subjects: fields.iter().take(SUBJECTS_MAX).map(place).collect(),
-            }
+            })
         })
         .collect()
 }

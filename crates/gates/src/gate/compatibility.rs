@@ -141,7 +141,7 @@ impl<'a> Compared<'a> {
                 let (code, what) = match comparison.semantic {
                     true => ("contract-semantic-change", "It means something else than in"),
                     false => {
-                        ("contract-compatibility-unknown", "It cannot be told whether it is compatible with")
+                        ("contract-compatibility-unknown", "It is not known whether it is compatible with")
                     }
                 };
                 if let Err(why) = approvals::given(required, given, &self.definitions.governance) {

@@ -67,10 +67,8 @@ pub fn shared_findings(
         .map(|entry| contract(entry).map(|c| values(c, &entry.fields)).unwrap_or_default())
         .collect();
     let place = |entry: &SeedEntry, field: &str| {
-        let path = entry.source.rsplit_once(':').map_or(entry.source.as_str(), |(path, _)| path);
-        let text = content::read(dir, path).unwrap_or_default();
         let body = options.body_fields.get(&entry.key.type_name).map_or("body", String::as_str);
-        content::place(&String::from_utf8_lossy(&text), &entry.source, &format!("/{field}"), body)
+        content::place_in(dir, &entry.source, &format!("/{field}"), body)
     };
     let all = entries.iter().zip(&shared).map(|(e, shared)| (&e.key.type_name, &e.key.id, shared, e));
     conflicts(all)

@@ -1,6 +1,8 @@
 //! Which requests the lane answers itself.
 
-use httparse::{EMPTY_HEADER, Request, Status};
+use std::mem::MaybeUninit;
+
+use httparse::{Request, Status};
 
 use super::Caller;
 use crate::{
@@ -40,9 +42,10 @@ pub(super) enum Parsed<'b> {
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Parsed<'_> {
-    let mut headers = [EMPTY_HEADER; HEADERS_MAX];
-    let mut request = Request::new(&mut headers);
-    let len = match request.parse(bytes) {
+    // Filling room for all header lines costs more than reading the few that most requests have.
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut request = Request::new(&mut []);
+    let len = match request.parse_with_uninit_headers(bytes, &mut headers) {
         Ok(Status::Complete(len)) => len,
         Ok(Status::Partial) => return Parsed::Partial,
         Err(_) => return Parsed::Other,

@@ -175,6 +175,7 @@ impl Rows<'_> {
         status: CandidateStatus,
         new: &NewCandidate,
     ) -> Result<(), SqlError> {
+        *self.names_objects = true;
         sqlx::query(
             "INSERT INTO candidates (tenant, number, status, snapshot, definitions, changes, derived, base, channel, \
              changeset, frozen_at_sequence, definition_authors, entries, changed, note, created_at, created_by) \
@@ -255,6 +256,8 @@ impl Rows<'_> {
         derived: &BTreeMap<String, Digest>,
         release: Option<ReleaseId>,
     ) -> Result<(), SqlError> {
+        // What a closed candidate names was named before.
+        *self.names_objects |= !matches!(status, CandidateStatus::Discarded | CandidateStatus::Superseded);
         sqlx::query(
             "UPDATE candidates SET status = $3, derived = $4, release = $5 WHERE tenant = $1 AND number = $2",
         )

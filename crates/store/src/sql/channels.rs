@@ -94,6 +94,7 @@ impl Rows<'_> {
     /// # Errors
     /// When the database refuses.
     pub async fn insert_release(&mut self, row: &ReleaseRow) -> Result<(), SqlError> {
+        *self.names_objects = true;
         sqlx::query(
             "INSERT INTO releases (tenant, number, candidate, manifest, snapshot, definitions, derived, parent, entries, \
              note, created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",

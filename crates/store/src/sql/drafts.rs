@@ -420,16 +420,21 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Takes every draft out of a changeset.
+    /// Takes every draft out of a changeset. They count as written anew, as with [`Rows::set_draft_changeset`].
     ///
     /// # Errors
     /// When the database refuses.
     pub async fn clear_changeset(&mut self, changeset: &str) -> Result<(), SqlError> {
-        sqlx::query("UPDATE drafts SET changeset = NULL WHERE tenant = $1 AND changeset = $2")
-            .bind(self.t())
-            .bind(changeset.to_owned())
-            .execute(&mut *self.conn)
-            .await?;
+        let drafts = sqlx::query(
+            "SELECT type, id, locale FROM drafts WHERE tenant = $1 AND changeset = $2 ORDER BY sequence",
+        )
+        .bind(self.t())
+        .bind(changeset.to_owned())
+        .fetch_all(&mut *self.conn)
+        .await?;
+        for row in &drafts {
+            self.set_draft_changeset(&key_of(row)?, None).await?;
+        }
         Ok(())
     }
 
@@ -465,16 +470,31 @@ impl Rows<'_> {
         Ok(done.rows_affected())
     }
 
-    /// Sets whether a draft differs from what the public channel serves; when it does not, its version is clean.
+    /// Says that a draft is what the public channel serves: its version is clean.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn set_pending(&mut self, key: &EntryKey, pending: bool) -> Result<(), SqlError> {
+    pub async fn set_clean(&mut self, key: &EntryKey) -> Result<(), SqlError> {
         let query = sqlx::query(
-            "UPDATE drafts SET pending = $5, clean_version = CASE WHEN $5 = 0 THEN version ELSE clean_version END \
+            "UPDATE drafts SET pending = 0, clean_version = version \
              WHERE tenant = $1 AND type = $2 AND id = $3 AND locale = $4",
         );
-        bind_key!(self, query, key).bind(i64::from(pending)).execute(&mut *self.conn).await?;
+        bind_key!(self, query, key).execute(&mut *self.conn).await?;
+        Ok(())
+    }
+
+    /// Says that a draft which was clean differs from what the public channel serves. It counts as written anew, so
+    /// that a candidate that was frozen before, and does not hold it, does not settle it.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn set_pending(&mut self, key: &EntryKey) -> Result<(), SqlError> {
+        let sequence = self.next("drafts").await?;
+        let query = sqlx::query(
+            "UPDATE drafts SET pending = 1, sequence = $5 \
+             WHERE tenant = $1 AND type = $2 AND id = $3 AND locale = $4 AND pending = 0",
+        );
+        bind_key!(self, query, key).bind(int(sequence)).execute(&mut *self.conn).await?;
         Ok(())
     }
 

@@ -108,18 +108,22 @@ pub struct Db {
 pub struct WriteTx {
     tx: Transaction<'static, Any>,
     tenant: TenantId,
+    names_objects: bool,
 }
 
 /// A connection that reads for one tenant.
 pub struct ReadConn {
     conn: PoolConnection<Any>,
     tenant: TenantId,
+    names_objects: bool,
 }
 
 /// All queries, bound to one tenant.
 pub struct Rows<'c> {
     pub(crate) conn: &'c mut AnyConnection,
     pub(crate) tenant: &'c TenantId,
+    /// Set by what writes digests that a collection has to find.
+    pub(crate) names_objects: &'c mut bool,
 }
 
 impl Db {
@@ -185,7 +189,7 @@ impl Db {
                 .execute(&mut *tx)
                 .await?;
         }
-        Ok(WriteTx { tx, tenant: tenant.clone() })
+        Ok(WriteTx { tx, tenant: tenant.clone(), names_objects: false })
     }
 
     /// A connection to read with.
@@ -193,7 +197,7 @@ impl Db {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn read(&self, tenant: &TenantId) -> Result<ReadConn, SqlError> {
-        Ok(ReadConn { conn: self.pool.acquire().await?, tenant: tenant.clone() })
+        Ok(ReadConn { conn: self.pool.acquire().await?, tenant: tenant.clone(), names_objects: false })
     }
 
     /// Closes all connections; a SQLite write-ahead log is folded into its database.
@@ -205,7 +209,12 @@ impl Db {
 impl WriteTx {
     /// The queries of this transaction.
     pub fn rows(&mut self) -> Rows<'_> {
-        Rows { conn: &mut self.tx, tenant: &self.tenant }
+        Rows { conn: &mut self.tx, tenant: &self.tenant, names_objects: &mut self.names_objects }
+    }
+
+    /// Whether a row was written that names objects: whoever writes one must have kept them from being deleted.
+    pub fn names_objects(&self) -> bool {
+        self.names_objects
     }
 
     /// Makes everything that was written durable and visible.
@@ -220,7 +229,7 @@ impl WriteTx {
 impl ReadConn {
     /// The queries of this connection.
     pub fn rows(&mut self) -> Rows<'_> {
-        Rows { conn: &mut self.conn, tenant: &self.tenant }
+        Rows { conn: &mut self.conn, tenant: &self.tenant, names_objects: &mut self.names_objects }
     }
 }
 

@@ -439,6 +439,7 @@ impl Rows<'_> {
     /// # Errors
     /// When the database refuses.
     pub async fn insert_definitions(&mut self, row: &DefinitionsRow) -> Result<(), SqlError> {
+        *self.names_objects = true;
         sqlx::query("INSERT INTO definitions (tenant, sequence, digest, author, pushed_at) VALUES ($1, $2, $3, $4, $5)")
             .bind(self.t())
             .bind(int(row.sequence))
