@@ -371,7 +371,7 @@ pub enum SiteCommand {
     /// Renders every page of what a channel serves into a directory.
     #[command(after_help = "Example:\n  ashlar site export ./public --data ./data")]
     Export {
-        /// The directory; files that are no part of the site any more are taken away from it.
+        /// The directory; files that are no longer part of the site are deleted from it.
         dir: PathBuf,
         /// What is rendered: a channel, `draft`, a candidate or a release; the public channel when absent.
         #[arg(long, value_name = "WHAT")]

@@ -1,11 +1,12 @@
 //! Reading contract files: every mistake is a finding with file, line and JSON pointer.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
 };
 
-use ashlar_model::{ContractName, Digest, FILE_BYTES_MAX, Files, Finding, canonical_json, line_of};
+use ashlar_model::{ContractName, Digest, FILE_BYTES_MAX, Files, Finding, Lines, canonical_json};
 use regex_syntax::hir::{Class, Hir, HirKind};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value, json};
@@ -43,12 +44,13 @@ struct File<'a> {
     path: &'a str,
     text: &'a str,
     name: ContractName,
+    lines: RefCell<Lines>,
 }
 
 impl File<'_> {
     fn place(&self, pointer: &str) -> String {
         let shown = if pointer.is_empty() { "/" } else { pointer };
-        format!("{}:{} {shown}", self.path, line_of(self.text, pointer))
+        format!("{}:{} {shown}", self.path, self.lines.borrow_mut().of(self.text, pointer))
     }
 
     fn error(&self, code: &str, pointer: &str, message: impl Into<String>) -> Finding {
@@ -94,7 +96,7 @@ fn read<'a>(path: &'a str, bytes: &'a [u8]) -> Result<(File<'a>, Value), Finding
         Finding::error("contract-json", place, format!("the file is not valid JSON: {why}"))
             .help("fix the JSON at this place")
     })?;
-    let file = File { path, text, name };
+    let file = File { path, text, name, lines: RefCell::default() };
     if depth(&schema) > SCHEMA_DEPTH_MAX {
         let message = format!("the schema nests deeper than {SCHEMA_DEPTH_MAX} levels");
         return Err(file.error("contract-depth", "", message).help("use `$defs` and `$ref`"));
@@ -325,12 +327,17 @@ pub(crate) fn load(files: &Files) -> (ContractSet, Vec<Finding>) {
             Err(finding) => findings.push(finding),
         }
     }
+    let by_name: FxHashMap<String, usize> = read_files
+        .iter()
+        .enumerate()
+        .map(|(at, f): (usize, &File<'_>)| (format!("{}.json", f.name), at))
+        .collect();
     let mut told: BTreeMap<String, usize> = BTreeMap::new();
     for (name, pointer, message, help) in settle(&mut documents) {
         let count = told.entry(name.clone()).or_default();
         *count += 1;
-        if let Some(file) = read_files.iter().find(|f| format!("{}.json", f.name) == name)
-            && *count <= FINDINGS_MAX
+        if *count <= FINDINGS_MAX
+            && let Some(file) = by_name.get(&name).map(|at| &read_files[*at])
         {
             findings.push(file.error("contract-ref", &pointer, message).help(help));
         }

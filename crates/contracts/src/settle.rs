@@ -37,16 +37,26 @@ struct Resource {
     anchors: BTreeMap<String, String>,
     dynamic: BTreeMap<String, String>,
     /// Names of dynamic references in it and in everything that it leads to.
-    uses: BTreeSet<String>,
+    uses: Names,
+    /// Those of them that it has an anchor for.
+    offers: Names,
 }
 
-/// Dynamic anchor → the outermost resource on the way that has it.
-type Scope = BTreeMap<String, usize>;
+/// Names of dynamic references: a bit for each number in [`Index::names`].
+type Names = u128;
+const _: () = assert!(DYNAMIC_NAMES_MAX <= Names::BITS as usize);
+
+/// The number of a dynamic anchor's name → the outermost resource on the way that has it.
+type Scope = BTreeMap<u32, usize>;
 
 struct Index {
     all: Vec<Resource>,
     by_url: BTreeMap<String, Vec<usize>>,
     by_file: BTreeMap<String, usize>,
+    /// By file and pointer.
+    by_place: BTreeMap<String, BTreeMap<String, usize>>,
+    /// Names of dynamic references with their numbers.
+    names: BTreeMap<String, u32>,
 }
 
 fn encoded(pointer: &str) -> String {
@@ -67,7 +77,13 @@ fn under(pointer: &str, prefix: &str) -> bool {
 
 impl Index {
     fn read(documents: &Documents, wrong: &mut Vec<Wrong>) -> Self {
-        let mut out = Self { all: Vec::new(), by_url: BTreeMap::new(), by_file: BTreeMap::new() };
+        let mut out = Self {
+            all: Vec::new(),
+            by_url: BTreeMap::new(),
+            by_file: BTreeMap::new(),
+            by_place: BTreeMap::new(),
+            names: BTreeMap::new(),
+        };
         let mut embedded_all = 0;
         for (file, schema) in documents {
             let mut open: Vec<usize> = Vec::new();
@@ -136,8 +152,10 @@ impl Index {
                         parent,
                         anchors: BTreeMap::new(),
                         dynamic: BTreeMap::new(),
-                        uses: BTreeSet::new(),
+                        uses: 0,
+                        offers: 0,
                     });
+                    out.by_place.entry(file.clone()).or_default().insert(pointer.to_owned(), at);
                     open.push(at);
                 }
                 let Some(own) = open.last().and_then(|r| out.all.get_mut(*r)) else { return };
@@ -152,16 +170,16 @@ impl Index {
         out
     }
 
+    /// The resource that begins at a place.
+    fn at(&self, file: &str, pointer: &str) -> Option<usize> {
+        self.by_place.get(file)?.get(pointer).copied()
+    }
+
     /// The innermost resource of a place.
     fn of(&self, file: &str, pointer: &str) -> Option<usize> {
-        let mut at = *self.by_file.get(file)?;
-        // Resources of a file follow one another, each behind the one around it.
-        for (n, r) in self.all.iter().enumerate().skip(at + 1).take_while(|(_, r)| r.file == file) {
-            if under(pointer, &r.pointer) && r.parent == Some(at) {
-                at = n;
-            }
-        }
-        Some(at)
+        let places = self.by_place.get(file)?;
+        let mut around = std::iter::successors(Some(pointer), |p| p.rsplit_once('/').map(|(outer, _)| outer));
+        around.find_map(|place| places.get(place).copied())
     }
 
     /// The resource that a reference names, and its fragment.
@@ -220,12 +238,8 @@ impl Index {
     /// Finds for each resource which dynamic references it can come to.
     fn find_uses(&mut self, documents: &Documents, wrong: &mut Vec<Wrong>) {
         let mut edges: BTreeSet<(usize, usize)> = BTreeSet::new();
-        let mut found: BTreeSet<(usize, String)> = BTreeSet::new();
-        let mut anchored: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (at, r) in self.all.iter().enumerate() {
-            r.dynamic.keys().for_each(|name| anchored.entry(name).or_default().push(at));
-        }
-        let mut names: BTreeSet<String> = BTreeSet::new();
+        let mut found: BTreeSet<(usize, u32)> = BTreeSet::new();
+        let mut names: BTreeMap<String, u32> = BTreeMap::new();
         for (file, schema) in documents {
             walk(schema, &mut String::new(), &mut |pointer, s| {
                 if s.get("$ref").is_none() && s.get("$dynamicRef").is_none() {
@@ -240,9 +254,8 @@ impl Index {
                     if word == "$dynamicRef"
                         && let Some(name) = self.dynamic_name(own, text)
                     {
-                        names.insert(name.clone());
-                        if names.len() > DYNAMIC_NAMES_MAX {
-                            names.remove(&name);
+                        let next = names.len();
+                        if next >= DYNAMIC_NAMES_MAX && !names.contains_key(&name) {
                             wrong.push((
                                 file.clone(),
                                 format!("{pointer}/{word}"),
@@ -251,9 +264,8 @@ impl Index {
                                 ),
                                 "use `$ref` where a schema is always the same",
                             ));
-                        } else if found.insert((own, name.clone())) {
-                            let all = anchored.get(name.as_str()).into_iter().flatten();
-                            edges.extend(all.map(|to| (own, *to)));
+                        } else {
+                            found.insert((own, *names.entry(name).or_insert(next as u32)));
                         }
                     }
                 }
@@ -262,34 +274,51 @@ impl Index {
         if found.is_empty() {
             return;
         }
-        edges.extend(self.all.iter().enumerate().filter_map(|(at, r)| Some((r.parent?, at))));
-        for (at, name) in found {
-            self.all[at].uses.insert(name);
+        for r in &mut self.all {
+            let numbers = r.dynamic.keys().filter_map(|name| names.get(name));
+            r.offers = numbers.fold(0, |set, number| set | 1 << number);
         }
-        let mut back: Vec<Vec<usize>> = vec![Vec::new(); self.all.len()];
+        edges.extend(self.all.iter().enumerate().filter_map(|(at, r)| Some((r.parent?, at))));
+        // A dynamic reference leads to its name, and the name to all that have an anchor for it: written out for each pair
+        // of them, these would be far too many.
+        let resources = self.all.len();
+        let mut uses: Vec<Names> = vec![0; resources + names.len()];
+        for (at, number) in found {
+            uses[at] |= 1 << number;
+            edges.insert((at, resources + number as usize));
+        }
+        for (at, r) in self.all.iter().enumerate() {
+            let numbers = (0..names.len()).filter(|number| r.offers & (1 << number) != 0);
+            edges.extend(numbers.map(|number| (resources + number, at)));
+        }
+        let mut back: Vec<Vec<usize>> = vec![Vec::new(); uses.len()];
         edges.into_iter().for_each(|(from, to)| back[to].push(from));
-        let mut waiting: Vec<usize> =
-            (0..self.all.len()).filter(|at| !self.all[*at].uses.is_empty()).collect();
+        let mut waiting: Vec<usize> = (0..uses.len()).filter(|at| uses[*at] != 0).collect();
         while let Some(at) = waiting.pop() {
-            let uses = self.all[at].uses.clone();
             for from in &back[at] {
-                let before = self.all[*from].uses.len();
-                self.all[*from].uses.extend(uses.iter().cloned());
-                if self.all[*from].uses.len() > before {
+                let grown = uses[*from] | uses[at];
+                if grown != uses[*from] {
+                    uses[*from] = grown;
                     waiting.push(*from);
                 }
             }
         }
+        for (r, uses) in self.all.iter_mut().zip(uses) {
+            r.uses = uses;
+        }
+        self.names = names;
     }
 
     /// The scope after a resource is entered, as far as it matters in there.
     fn enter(&self, scope: &Scope, to: usize) -> Scope {
         let r = &self.all[to];
         let mut out: Scope =
-            scope.iter().filter(|(n, _)| r.uses.contains(*n)).map(|(n, at)| (n.clone(), *at)).collect();
+            scope.iter().filter(|(n, _)| r.uses & (1 << **n) != 0).map(|(n, at)| (*n, *at)).collect();
         // Everything around an entered resource in its file was not entered.
-        for name in r.dynamic.keys().filter(|n| r.uses.contains(*n)) {
-            out.entry(name.clone()).or_insert(to);
+        let mut own = r.offers & r.uses;
+        while own != 0 {
+            out.entry(own.trailing_zeros()).or_insert(to);
+            own &= own - 1;
         }
         out
     }
@@ -312,7 +341,7 @@ impl Writer<'_> {
     /// How a place is written that is reached in a scope.
     fn written(&mut self, scope: &Scope, to: usize, place: &Place) -> String {
         let r = &self.index.all[to];
-        if r.uses.is_empty() {
+        if r.uses == 0 {
             let file = if place.file == self.file { "" } else { place.file.as_str() };
             let text = format!("{file}#{}", encoded(&place.pointer));
             return if place.pointer.is_empty() && !file.is_empty() { file.to_owned() } else { text };
@@ -347,10 +376,9 @@ impl Writer<'_> {
             {
                 open.pop();
             }
-            let inner = index.of(&index.all[resource].file, pointer);
+            let inner = index.at(&index.all[resource].file, pointer);
             if let (Some(inner), Some((around, scope))) = (inner, open.last())
                 && inner != *around
-                && index.all[inner].pointer == pointer
             {
                 let entered = index.enter(scope, inner);
                 let here = format!("{at}{}", &pointer[start.len()..]);
@@ -366,8 +394,8 @@ impl Writer<'_> {
                 let Some(text) = map.get(word).and_then(Value::as_str) else { continue };
                 let led = match (word == "$dynamicRef").then(|| index.dynamic_name(own, text)).flatten() {
                     Some(name) => {
-                        match scope.get(&name).and_then(|to| Some((*to, index.all[*to].dynamic.get(&name)?)))
-                        {
+                        let around = index.names.get(&name).and_then(|number| scope.get(number));
+                        match around.and_then(|to| Some((*to, index.all[*to].dynamic.get(&name)?))) {
                             Some((to, pointer)) => Ok(Some((
                                 to,
                                 Place { file: index.all[to].file.clone(), pointer: pointer.clone() },

@@ -203,3 +203,25 @@ fn many_addresses_and_dynamic_names_are_refused() {
     }));
     assert!(scopes.len() == 1 && scopes[0].contains("different schemas"), "{scopes:?}");
 }
+
+#[test]
+fn dynamic_names_that_many_schemas_have_are_not_paired_with_each_other() {
+    // 8 files of 190 schemas that each refer to 16 names and have an anchor for each: 37 million pairs.
+    let names = 16;
+    let schema = |file: usize, n: usize| {
+        let refs: Vec<_> = (0..names)
+            .map(|t| serde_json::json!({ "$dynamicAnchor": format!("t{t}"), "items": { "$dynamicRef": format!("#t{t}") } }))
+            .collect();
+        serde_json::json!({ "$id": format!("f{file}x{n}"), "prefixItems": refs })
+    };
+    let mut files = Files::new();
+    for file in 0..8 {
+        let all: serde_json::Map<_, _> = (0..190).map(|n| (format!("d{n}"), schema(file, n))).collect();
+        let text = serde_json::json!({ "$defs": all }).to_string();
+        files.insert(&format!("contracts/c{file}.v1.json"), text.into_bytes()).unwrap();
+    }
+    let start = Instant::now();
+    let (_, findings) = ContractSet::load(&files);
+    assert!(findings.is_empty(), "{:?}", findings.first());
+    assert!(start.elapsed() < LONG, "{:?}", start.elapsed());
+}

@@ -74,7 +74,7 @@ pub fn openapi(definitions: &Definitions, label: &str) -> Value {
         "components": {
             "schemas": schemas,
             "responses": {"Problem": {
-                "description": "RFC 9457: what was wrong, where, how to mend it.",
+                "description": "RFC 9457: what was wrong, where, and how to fix it.",
                 "content": {"application/problem+json": {"schema": {
                     "type": "object", "required": ["type", "title", "status", "detail"],
                     "properties": {"type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},

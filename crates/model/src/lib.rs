@@ -10,6 +10,7 @@ mod entry;
 mod files;
 mod finding;
 mod ids;
+mod lines;
 mod markdown_bounds;
 mod modified;
 mod nearest;
@@ -33,6 +34,7 @@ pub use finding::{Finding, FindingGroup, GateReport, GateStatus, Groups, Level, 
 pub use ids::{
     CandidateId, ChannelName, ContractName, EntryId, IdError, Locale, ReleaseId, TenantId, TraceId, TypeName,
 };
+pub use lines::{Lines, line_of};
 pub use markdown_bounds::{
     MARKDOWN_BYTES_MAX, MARKDOWN_CELLS_MAX, MARKDOWN_FOOTNOTES_MAX, MARKDOWN_NESTING_MAX, MARKDOWN_WORK_MAX,
     MarkdownTooMuch, check_markdown,
@@ -41,7 +43,7 @@ pub use modified::{MODIFIED, OTHERS, modified_value, read_modified};
 pub use nearest::{did_you_mean, nearest, nearest_in_message, nearest_of};
 pub use network::{Network, NetworkError};
 pub use origin::{Origin, OriginError};
-pub use position::{line_of, pointer_step, position, sentence};
+pub use position::{pointer_step, position, sentence};
 pub use read::{VALUE_BYTES_MAX, read_json, read_toml, read_yaml, read_yaml_as};
 pub use rights::{Actor, Right};
 pub use rules::{Rules, TypeRules};

@@ -13,21 +13,28 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
         return None;
     }
-    let wanted = folded(name);
+    let wanted: Vec<char> = folded(name).collect();
+    let occurring = letters(name);
     let allowed = (wanted.len() / 3).clamp(1, 3);
     let mut best: Option<(usize, &str)> = None;
+    let (mut other, mut rows) = (Vec::new(), Rows::default());
     for candidate in known.into_iter().take(KNOWN_MAX) {
         if candidate == name || candidate.len() > NAME_BYTES_MAX {
             continue;
         }
-        let other = folded(candidate);
-        if other.len().abs_diff(wanted.len()) > allowed {
+        let limit = best.map_or(allowed + 1, |(d, _)| d);
+        // Each edit changes at most two of the letters that occur.
+        if (letters(candidate) ^ occurring).count_ones() as usize > 2 * (limit - 1) {
             continue;
         }
-        let limit = best.map_or(allowed + 1, |(d, _)| d);
-        let distance = edits(&wanted, &other);
+        other.clear();
+        other.extend(folded(candidate));
+        if other.len().abs_diff(wanted.len()) >= limit {
+            continue;
+        }
         // A name of which nothing is left but the length is no likeness.
-        if distance < limit && distance < wanted.len() {
+        let below = limit.min(wanted.len());
+        if let Some(distance) = rows.edits(&wanted, &other, below) {
             best = Some((distance, candidate));
             if distance == 0 {
                 break;
@@ -70,27 +77,55 @@ pub fn nearest_in_message(message: &str, otherwise: &str) -> String {
     found.map_or_else(|| otherwise.to_owned(), |near| format!("did you mean `{near}`?"))
 }
 
-fn folded(name: &str) -> Vec<char> {
-    name.chars().map(|c| if c == '_' || c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+fn folded(name: &str) -> impl Iterator<Item = char> {
+    name.chars().map(|c| if c == '_' || c == ' ' { '-' } else { c.to_ascii_lowercase() })
 }
 
-/// Edits between two names, two swapped neighbours counting as one.
-fn edits(a: &[char], b: &[char]) -> usize {
-    let width = b.len() + 1;
-    let mut before = vec![0; width];
-    let mut above: Vec<usize> = (0..width).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; width];
-        for j in 1..width {
-            let same = a[i - 1] == b[j - 1];
-            row[j] = (above[j - 1] + usize::from(!same)).min(above[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
+/// Which letters occur in a name: a bit for each, some sharing theirs.
+fn letters(name: &str) -> u64 {
+    folded(name).fold(0, |set, c| set | 1 << (c as u32 % 64))
+}
+
+/// Memory for comparing names.
+#[derive(Default)]
+struct Rows {
+    before: Vec<usize>,
+    above: Vec<usize>,
+    row: Vec<usize>,
+}
+
+impl Rows {
+    /// Edits between two names, two swapped neighbours counting as one; `None` when they are not fewer than `limit`.
+    fn edits(&mut self, a: &[char], b: &[char], limit: usize) -> Option<usize> {
+        let Self { before, above, row } = self;
+        let width = b.len() + 1;
+        for list in [&mut *before, &mut *above, &mut *row] {
+            list.clear();
+            list.extend(0..width);
         }
-        before = std::mem::replace(&mut above, row);
+        let mut least_before = 0;
+        for i in 1..=a.len() {
+            row[0] = i;
+            let mut least = i;
+            for j in 1..width {
+                let same = a[i - 1] == b[j - 1];
+                let mut edits = (above[j - 1] + usize::from(!same)).min(above[j] + 1).min(row[j - 1] + 1);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    edits = edits.min(before[j - 2] + 1);
+                }
+                row[j] = edits;
+                least = least.min(edits);
+            }
+            // What follows builds on the last two rows.
+            if least.min(least_before) >= limit {
+                return None;
+            }
+            least_before = least;
+            std::mem::swap(before, above);
+            std::mem::swap(above, row);
+        }
+        Some(above[b.len()]).filter(|edits| *edits < limit)
     }
-    above[b.len()]
 }
 
 #[cfg(test)]
@@ -106,6 +141,9 @@ mod tests {
         check("published-at", Some("published_at"));
         check("sumary", Some("summary"));
         check("prices", Some("price"));
+        check("slgu", Some("slug"));
+        check("pbulished_ta", Some("published_at"));
+        check("pbulsihde_ta", None);
         check("colour", None);
         check("x", None);
         check("", None);

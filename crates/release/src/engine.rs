@@ -20,7 +20,10 @@ use ashlar_store::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::broadcast;
+use tokio::{
+    sync::broadcast,
+    time::{Instant, timeout_at},
+};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -28,11 +31,10 @@ use crate::{ChannelState, Judge, ReleaseError, evidence::Evidence, health::Healt
 
 /// Fewer than this many are not dropped for their size.
 const DEFINITIONS_KEPT_MIN: usize = 3;
-/// How long a stop waits for actions that run.
-const ACTIONS_END: Duration = Duration::from_secs(10);
-
 /// Channels whose last move is remembered.
 const MOVED_MAX: usize = 1_000;
+/// How long [`Engine::close`] takes at the most.
+const CLOSE_MAX: Duration = Duration::from_secs(12);
 /// How long a stop waits until claims are given back.
 const RELEASE_MAX: Duration = Duration::from_secs(2);
 
@@ -442,17 +444,25 @@ impl Engine {
 
     /// Waits for actions that run, and closes the database.
     pub async fn close(&self) {
+        self.close_within(CLOSE_MAX).await;
+    }
+
+    /// The same within a time. An action that takes longer ends with the process; it has committed all or nothing.
+    pub async fn close_within(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let last = RELEASE_MAX.min(time / 4);
         self.inner.running.close();
-        if tokio::time::timeout(ACTIONS_END, self.inner.running.wait()).await.is_err() {
+        if timeout_at(until - last, self.inner.running.wait()).await.is_err() {
             tracing::warn!("actions that take long end with the process");
         }
         // What this process began and did not end is not for others to take for a crash.
-        match tokio::time::timeout(RELEASE_MAX, self.inner.db.release_claims(&self.inner.owner)).await {
+        match timeout_at(until, self.inner.db.release_claims(&self.inner.owner)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "claims on schedules run out by themselves"),
             Err(_) => tracing::warn!("claims on schedules run out by themselves"),
         }
-        self.inner.db.close().await;
+        // An action that goes on has a connection, and the database waits for it.
+        let _ = timeout_at(until, self.inner.db.close()).await;
     }
 }
 

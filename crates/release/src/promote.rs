@@ -52,6 +52,9 @@ pub struct Promoted {
     pub from: Option<ReleaseId>,
     /// The candidate it was.
     pub candidate: CandidateId,
+    /// Whether the release is new. A candidate that is a release already keeps its number on every channel.
+    #[serde(skip)]
+    pub created: bool,
 }
 
 /// Points a channel at an earlier release, definitions and all.
@@ -321,6 +324,7 @@ impl Promote {
             channel,
             from: head.map(|h| h.id),
             candidate: row.id,
+            created: row.release.is_none(),
         })
     }
 }

@@ -311,8 +311,8 @@ fn changed_words(shown: &Shown, path: &str) -> String {
     let mut lines = String::new();
     for change in diff.iter_all_changes().filter(|c| c.tag() != similar::ChangeTag::Equal) {
         let (tag, word) = match change.tag() {
-            similar::ChangeTag::Delete => ("del", "goes"),
-            _ => ("ins", "comes"),
+            similar::ChangeTag::Delete => ("del", "Removed"),
+            _ => ("ins", "Added"),
         };
         let _ = write!(
             lines,
@@ -342,7 +342,7 @@ async fn compare(
          <h2>Words</h2>{said}\
          <h2>Side by side</h2><div class=\"sides\"><figure><figcaption>Live</figcaption><iframe title=\"Live\" src=\"{path}\" loading=\"lazy\"></iframe></figure>\
          <figure><figcaption>{at}</figcaption><iframe title=\"Preview\" src=\"{prefix}{path}\" loading=\"lazy\"></iframe></figure></div>\
-         <h2>Pixels</h2><p>Both pages on top of each other: what is black is the same, what shines has changed.</p>\
+         <h2>Pixels</h2><p>Both pages on top of each other, with the differences highlighted. Black means no difference.</p>\
          <div class=\"stacked\"><iframe title=\"Live\" src=\"{path}\" tabindex=\"-1\"></iframe><iframe title=\"Difference\" src=\"{prefix}{path}?plain\" tabindex=\"-1\"></iframe></div>",
         at = escape(&shown.at.to_string()),
     );
@@ -374,7 +374,7 @@ fn changes(shown: &Shown) -> Result<(String, usize), ApiError> {
         count += 1;
         let word = match (&change.old, &change.new) {
             (None, _) => "new",
-            (_, None) => "gone",
+            (_, None) => "removed",
             _ => "changed",
         };
         let mut pages: BTreeSet<String> = BTreeSet::new();
@@ -450,7 +450,7 @@ async fn overview(
             };
             let _ = write!(
                 body,
-                "{more}<table><tr><th>Entry</th><th>is</th><th>to be seen on</th></tr>{rows}</table>"
+                "{more}<table><tr><th>Entry</th><th>Status</th><th>Pages</th></tr>{rows}</table>"
             );
         }
     }

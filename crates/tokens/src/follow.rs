@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ashlar_model::Finding;
+use ashlar_model::{Finding, nearest};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
-    Combination, EXPANDED_BYTES_MAX, HOPS_MAX, Modifier, Type, Value,
+    Combination, EXPANDED_BYTES_MAX, HOPS_MAX, Modifier, Type, VARIANTS_MAX, Value,
     json::Json,
-    messages::{circle, distance},
+    messages::circle,
     read::{Notes, Wrong, read},
     resolve::{restrict, variants},
     source::{Def, Link, Ref, TokenSet, reference, references},
@@ -16,9 +16,11 @@ use crate::{
 
 /// The most steps along references that one value may take.
 const STEPS_MAX: usize = 20_000;
-/// The most references for which a name that is near is looked for, and the longest of them.
-const NEAR_MAX: usize = 50;
-const NEAR_CHARS_MAX: usize = 100;
+/// The most names that are looked at for a name that is near, over all references to nothing.
+const NEAR_MAX: usize = 200_000;
+
+/// How much longer or shorter a name is that may be near.
+const NEAR_BYTES: usize = 6;
 
 /// About what one value takes.
 const VALUE_BYTES: usize = 64;
@@ -29,9 +31,10 @@ pub(crate) struct Work<'a> {
     set: &'a TokenSet,
     strides: &'a [u64],
     masks: &'a [u32],
-    memo: FxHashMap<(u32, Combination), Outcome>,
-    /// The same for tokens that no modifier changes.
-    same: Vec<Option<Outcome>>,
+    /// What each token is in its combinations, side by side; [`Self::starts`] says from where on.
+    memo: Vec<Option<Outcome>>,
+    /// Where the outcomes of a token begin, plus one; 0 until it is looked at.
+    starts: Vec<u32>,
     pub(crate) values: Vec<Value>,
     /// Values without references, by [`Link::Literal`]: the same in every combination.
     literals: Vec<Option<Outcome>>,
@@ -58,8 +61,8 @@ impl<'a> Work<'a> {
             set,
             strides,
             masks,
-            memo: FxHashMap::default(),
-            same: vec![None; set.tokens.len()],
+            memo: Vec::with_capacity(set.tokens.len()),
+            starts: vec![0; set.tokens.len()],
             values: Vec::with_capacity(literals),
             literals: vec![None; literals],
             stack: Vec::new(),
@@ -198,15 +201,40 @@ impl<'a> Work<'a> {
         defs.iter().flat_map(|d| &d.when).fold(0, |mask, (m, _)| mask | 1 << m)
     }
 
-    pub(crate) fn token(&mut self, token: u32, combination: Combination) -> Outcome {
-        let combination =
-            restrict(&self.set.modifiers, self.strides, combination, self.masks[token as usize]);
+    /// A combination in the digits of the modifiers that change a token, and where the outcome for it is kept.
+    fn kept(&mut self, token: u32, combination: Combination) -> Option<(Combination, usize)> {
         let mask = self.masks[token as usize];
-        let known = match mask {
-            0 => self.same[token as usize],
-            _ => self.memo.get(&(token, combination)).copied(),
+        let start = match self.starts[token as usize] {
+            0 => {
+                let start = self.memo.len();
+                let count = variants(&self.set.modifiers, mask);
+                // A token with more is refused before, and so are those that refer to it.
+                if count > VARIANTS_MAX {
+                    return None;
+                }
+                self.memo.resize(start + count as usize, None);
+                self.starts[token as usize] = start as u32 + 1;
+                start
+            }
+            start => start as usize - 1,
         };
-        if let Some(known) = known {
+        if combination == 0 || mask == 0 {
+            return Some((0, start));
+        }
+        let (mut own, mut at, mut count) = (0, 0, 1);
+        for (m, modifier) in self.set.modifiers.iter().enumerate().filter(|(m, _)| mask & (1 << m) != 0) {
+            let contexts = modifier.contexts.len() as u64;
+            let digit = combination / self.strides[m] % contexts;
+            own += digit * self.strides[m];
+            at += digit * count;
+            count *= contexts;
+        }
+        Some((own, start + at as usize))
+    }
+
+    pub(crate) fn token(&mut self, token: u32, combination: Combination) -> Outcome {
+        let (combination, kept) = self.kept(token, combination)?;
+        if let Some(known) = self.memo[kept] {
             return known;
         }
         let def = self.active(token, combination)?;
@@ -254,10 +282,7 @@ impl<'a> Work<'a> {
         self.stack.pop();
         match def.link {
             Link::Literal(at) => self.literals[at as usize] = Some(outcome),
-            _ if mask == 0 => self.same[token as usize] = Some(outcome),
-            _ => {
-                self.memo.insert((token, combination), outcome);
-            }
+            _ => self.memo[kept] = Some(outcome),
         }
         outcome
     }
@@ -336,29 +361,19 @@ impl<'a> Work<'a> {
     }
 
     fn dangling(&mut self, target: &str) -> Wrong {
-        let is_group = self.near_left > 0
-            && self
-                .set
-                .tokens
-                .iter()
-                .any(|t| t.name.strip_prefix(target).is_some_and(|r| r.starts_with('.')));
-        if is_group {
+        let Some(left) = self.near_left.checked_sub(self.set.tokens.len()) else {
+            return Wrong::new("token-alias", format!("`{{{target}}}` leads to no token."))
+                .help("correct the reference, or define the token");
+        };
+        self.near_left = left;
+        let names = || self.set.tokens.iter().map(|t| &*t.name);
+        if names().any(|name| name.strip_prefix(target).is_some_and(|r| r.starts_with('.'))) {
             return Wrong::new("token-alias", format!("`{{{target}}}` is a group, not a token."))
                 .help(format!("refer to a token in it, such as `{{{target}.$root}}` if it has one"));
         }
-        let looked = self.near_left > 0 && target.len() <= NEAR_CHARS_MAX;
-        self.near_left -= usize::from(looked);
-        let nearest = self
-            .set
-            .tokens
-            .iter()
-            .filter(|t| looked && t.name.len() <= 2 * NEAR_CHARS_MAX)
-            .map(|t| (distance(&t.name, target), &t.name))
-            .filter(|(d, _)| *d <= 3 && d * 2 < target.len())
-            .min();
         let wrong = Wrong::new("token-alias", format!("`{{{target}}}` leads to no token."));
-        match nearest {
-            Some((_, name)) => wrong.help(format!("perhaps `{{{name}}}` is meant")),
+        match nearest(target, names().filter(|name| name.len().abs_diff(target.len()) <= NEAR_BYTES)) {
+            Some(name) => wrong.help(format!("did you mean `{{{name}}}`?")),
             None => wrong.help("correct the reference, or define the token"),
         }
     }

@@ -1,6 +1,6 @@
-use std::borrow::Cow;
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use crate::index::Index;
 
 /// A JSON value that keeps the order of members. A member that stands twice is an error, because one of the two
 /// would be lost without a word.
@@ -10,17 +10,67 @@ pub(crate) enum Json {
     Bool(bool),
     Number(f64),
     Text(Word),
-    List(Vec<Json>),
-    Object(Vec<(Word, Json)>),
+    List(Box<[Json]>),
+    Object(Box<[(Word, Json)]>),
 }
 
 /// A text; those that stand in every file are not copied.
-pub(crate) type Word = Cow<'static, str>;
+#[derive(Debug, Clone)]
+pub(crate) enum Word {
+    Known(&'static str),
+    Own(Box<str>),
+}
+
+impl Word {
+    pub(crate) fn into_string(self) -> String {
+        match self {
+            Self::Known(text) => text.to_owned(),
+            Self::Own(text) => text.into_string(),
+        }
+    }
+}
+
+impl std::ops::Deref for Word {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Known(text) => text,
+            Self::Own(text) => text,
+        }
+    }
+}
+
+impl PartialEq for Word {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Word {}
+
+impl PartialOrd for Word {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Word {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl std::fmt::Display for Word {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self)
+    }
+}
 
 /// The words of the format that a set repeats for each of its tokens.
 fn word(text: &str) -> Word {
     macro_rules! known {
-        ($($word:literal)*) => { match text { $($word => Word::Borrowed($word),)* other => Word::Owned(other.to_owned()) } };
+        ($($word:literal)*) => { match text { $($word => Word::Known($word),)* other => Word::Own(other.into()) } };
     }
     known!(
         "$value" "$type" "$description" "$ref" "$extensions" "colorSpace" "components" "alpha" "hex" "value" "unit" "color"
@@ -44,7 +94,7 @@ impl Visitor<'_> for Name {
     }
 }
 
-impl<'de> serde::de::DeserializeSeed<'de> for Name {
+impl<'de> DeserializeSeed<'de> for Name {
     type Value = Word;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Word, D::Error> {
@@ -143,13 +193,28 @@ impl Json {
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Any)
+        Any(&mut Open::default()).deserialize(deserializer)
     }
 }
 
-struct Any;
+/// What was read of the lists and objects that are not at their end: each of them is made once, as large as it is.
+#[derive(Default)]
+struct Open {
+    items: Vec<Json>,
+    members: Vec<(Word, Json)>,
+}
 
-impl<'de> Visitor<'de> for Any {
+struct Any<'o>(&'o mut Open);
+
+impl<'de> DeserializeSeed<'de> for Any<'_> {
+    type Value = Json;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Any<'_> {
     type Value = Json;
 
     fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -181,32 +246,36 @@ impl<'de> Visitor<'de> for Any {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
+        let start = self.0.items.len();
+        while let Some(item) = items.next_element_seed(Any(self.0))? {
+            self.0.items.push(item);
         }
-        Ok(Json::List(list))
+        Ok(Json::List(self.0.items.drain(start..).collect()))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
-        let mut object: Vec<(Word, Json)> = Vec::new();
-        let mut seen = rustc_hash::FxHashSet::default();
+        /// Small objects are searched, so that the common case builds no index.
+        const SEARCHED: usize = 16;
+        let start = self.0.members.len();
+        let mut index = Index::default();
         while let Some(name) = members.next_key_seed(Name)? {
-            let value: Json = members.next_value()?;
-            // Small objects are searched, so that the common case builds no set.
-            let twice = match object.len() {
-                0..16 => object.iter().any(|(known, _)| *known == name),
-                16 => {
-                    seen.extend(object.iter().map(|(known, _)| known.clone()));
-                    !seen.insert(name.clone())
+            let value = members.next_value_seed(Any(self.0))?;
+            let object = &self.0.members[start..];
+            let at = |at: u32| &*object[at as usize].0;
+            if object.len() == SEARCHED {
+                for (position, (known, _)) in object.iter().enumerate() {
+                    index.insert(known, position as u32, at);
                 }
-                _ => !seen.insert(name.clone()),
+            }
+            let twice = match object.len() {
+                0..SEARCHED => object.iter().any(|(known, _)| *known == name),
+                len => index.insert(&name, len as u32, at).is_some(),
             };
             if twice {
                 return Err(A::Error::custom(format_args!("`{name}` appears twice in one object")));
             }
-            object.push((name, value));
+            self.0.members.push((name, value));
         }
-        Ok(Json::Object(object))
+        Ok(Json::Object(self.0.members.drain(start..).collect()))
     }
 }

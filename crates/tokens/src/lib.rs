@@ -10,6 +10,7 @@ mod color;
 mod config;
 mod css_value;
 mod diff;
+mod extends;
 mod follow;
 mod index;
 mod json;
@@ -30,14 +31,17 @@ pub use config::{
     CONFIG, Config, Contrast, Divergence, Layers, Motion, Names, Near, Severity, Target, Tolerance,
 };
 pub use diff::{Change, Diff, diff};
-pub use outputs::{BuildOptions, OUTPUT_BYTES_MAX, Output, OutputFile, attribute, build, css_name};
+pub use extends::EXTENDS_MAX;
+pub use outputs::{
+    Build, BuildOptions, OUTPUT_BYTES_MAX, Output, OutputFile, Sink, attribute, build, css_name,
+};
 pub use package::{Note, Package, changelog, pack};
 pub use resolve::{Combination, EXPANDED_BYTES_MAX, HOPS_MAX, Resolved, Token, VALUES_MAX, VARIANTS_MAX};
 pub use resolver::{Fetch, READ_BYTES_MAX, SOURCES_MAX};
 pub use rules::{Checked, check};
 pub use source::{
-    DEFINITIONS_MAX, Deprecation, EXTENDS_MAX, FILE_BYTES_MAX, MODIFIERS_MAX, Modifier, NAME_BYTES_MAX,
-    SourceFile, TOKENS_MAX, TokenSet,
+    DEFINITIONS_MAX, Deprecation, FILE_BYTES_MAX, MODIFIERS_MAX, Modifier, NAME_BYTES_MAX, SourceFile,
+    TOKENS_MAX, TokenSet,
 };
 pub use value::{Border, Dimension, Shadow, Stop, StrokeStyle, Transition, Type, Typography, Unit, Value};
 pub use variables::variables;

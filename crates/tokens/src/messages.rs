@@ -15,22 +15,3 @@ pub(crate) fn circle(names: &[&str]) -> Wrong {
     };
     wrong.help("give one of them a value of its own")
 }
-
-/// The number of letters to change, bounded: for "perhaps … is meant".
-pub(crate) fn distance(one: &str, two: &str) -> usize {
-    let (one, two): (Vec<char>, Vec<char>) = (one.chars().collect(), two.chars().collect());
-    if one.len().abs_diff(two.len()) > 3 {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=two.len()).collect();
-    for (i, a) in one.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in two.iter().enumerate() {
-            let cost = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[two.len()]
-}

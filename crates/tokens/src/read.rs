@@ -191,7 +191,7 @@ impl<'a> Reader<'_, 'a> {
             Type::Text => match self.literal(json)? {
                 Json::Text(text) => {
                     self.work.spend(text.len())?;
-                    Value::Text(text.as_ref().into())
+                    Value::Text((**text).into())
                 }
                 Json::Number(number) => Value::Text(number.to_string().into()),
                 Json::List(items) if items.iter().all(|i| i.text().is_some()) => {
@@ -295,7 +295,7 @@ impl<'a> Reader<'_, 'a> {
             let Json::List(items) = r.literal(j)? else {
                 return Err(wrong(j, "a list of components", "[0.1, 0.2, 0.3]"));
             };
-            let [a, b, c] = items.as_slice() else {
+            let [a, b, c] = &items[..] else {
                 return Err(Wrong::new(
                     "token-value",
                     format!("A colour has three components; this one has {}.", items.len()),
@@ -393,7 +393,7 @@ impl<'a> Reader<'_, 'a> {
         match self.literal(json)? {
             Json::Text(text) => {
                 self.work.spend(16 + text.len())?;
-                Ok(vec![text.as_ref().into()])
+                Ok(vec![(**text).into()])
             }
             list @ Json::List(items) if !items.is_empty() => {
                 let mut families = Vec::new();
@@ -435,7 +435,7 @@ impl<'a> Reader<'_, 'a> {
         let Json::List(items) = self.literal(json)? else {
             return Err(wrong(json, "a timing function", FORM));
         };
-        let [a, b, c, d] = items.as_slice() else { return Err(wrong(json, "a timing function", FORM)) };
+        let [a, b, c, d] = &items[..] else { return Err(wrong(json, "a timing function", FORM)) };
         let bezier = [self.number(a)?, self.number(b)?, self.number(c)?, self.number(d)?];
         if [bezier[0], bezier[2]].iter().any(|x| !(0.0..=1.0).contains(x)) {
             return Err(Wrong::new(

@@ -1,3 +1,5 @@
+use std::sync::OnceLock;
+
 use ashlar_model::{Finding, Level};
 use rustc_hash::FxHashSet;
 
@@ -34,7 +36,8 @@ pub struct Resolved {
     pub tokens: Vec<Token>,
     /// Every value that stands in a token, once per definition.
     pub values: Vec<Value>,
-    by_name: Index,
+    /// Made when the first name is looked up: building needs none.
+    by_name: OnceLock<Index>,
     strides: Vec<u64>,
 }
 
@@ -79,7 +82,15 @@ impl Resolved {
 
     /// The position of the token with this name.
     pub fn position(&self, name: &str) -> Option<u32> {
-        self.by_name.get(name, |at| &self.tokens[at as usize].name)
+        let at = |at: u32| &*self.tokens[at as usize].name;
+        let index = self.by_name.get_or_init(|| {
+            let mut index = Index::with_capacity(self.tokens.len());
+            for (position, token) in self.tokens.iter().enumerate() {
+                index.insert(&token.name, position as u32, at);
+            }
+            index
+        });
+        index.get(name, at)
     }
 
     /// The value of a token in a combination; `None` when it is not defined there.
@@ -131,10 +142,7 @@ impl Resolved {
             token.uses = token.uses.iter().filter_map(|u| moved[*u as usize]).collect();
             token.alias_of = token.alias_of.and_then(|a| moved[a as usize]);
         }
-        self.by_name = Index::default();
-        for at in 0..self.tokens.len() as u32 {
-            self.by_name.insert(at, |at| &self.tokens[at as usize].name);
-        }
+        self.by_name = OnceLock::new();
     }
 
     /// The contexts of a combination that are not the default, as `theme=dark, density=compact`; `default` for none.
@@ -200,6 +208,56 @@ fn combinations(modifiers: &[Modifier], strides: &[u64], mask: u32) -> Vec<Combi
     all
 }
 
+/// A list of positions for each position, in one piece of memory.
+struct Lists {
+    all: Vec<u32>,
+    /// Where each list ends.
+    ends: Vec<u32>,
+}
+
+impl Lists {
+    fn of<T>(items: impl ExactSizeIterator<Item = T>, mut list: impl FnMut(T, &mut Vec<u32>)) -> Self {
+        let mut lists = Self { all: Vec::new(), ends: Vec::with_capacity(items.len()) };
+        let mut one = Vec::new();
+        for item in items {
+            one.clear();
+            list(item, &mut one);
+            lists.all.extend_from_slice(&one);
+            lists.ends.push(lists.all.len() as u32);
+        }
+        lists
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn get(&self, at: usize) -> &[u32] {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.all[start as usize..self.ends[at] as usize]
+    }
+
+    /// For each position those in whose lists it is.
+    fn turned(&self) -> Self {
+        // First how many, then where each list begins; filling it moves its beginning to its end.
+        let mut ends = vec![0; self.len()];
+        self.all.iter().for_each(|to| ends[*to as usize] += 1);
+        let mut begin = 0;
+        for end in &mut ends {
+            begin += std::mem::replace(end, begin);
+        }
+        let mut all = vec![0; self.all.len()];
+        for from in 0..self.len() {
+            for to in self.get(from) {
+                let end = &mut ends[*to as usize];
+                all[*end as usize] = from as u32;
+                *end += 1;
+            }
+        }
+        Self { all, ends }
+    }
+}
+
 impl TokenSet {
     /// Follows every reference, in every combination of contexts that matters. What was wrong with the files and with
     /// the values comes with it; a token that cannot be resolved is left out.
@@ -212,7 +270,7 @@ impl TokenSet {
             stride = stride.saturating_mul(modifier.contexts.len() as u64);
         }
         let literals = self.link();
-        let uses: Vec<Vec<u32>> = self.tokens.iter().map(|t| self.uses(&t.defs)).collect();
+        let uses = Lists::of(self.tokens.iter(), |t, found| self.uses(&t.defs, found));
         let masks = self.masks(&uses);
         let mut work = Work::new(&self, &strides, &masks, literals);
         let mut resolved =
@@ -306,7 +364,7 @@ impl TokenSet {
         work.name_contexts();
         let changed: FxHashSet<usize> = retyped.iter().map(|(at, ..)| *at).collect();
         // Told where it starts: at a token that refers to no other one whose type changes.
-        let starts = |at: &usize| !uses[*at].iter().any(|used| changed.contains(&(*used as usize)));
+        let starts = |at: &usize| !uses.get(*at).iter().any(|used| changed.contains(&(*used as usize)));
         for (at, combination, from, to) in
             retyped.iter().filter(|(at, ..)| starts(at)).take(crate::source::FINDINGS_MAX)
         {
@@ -324,11 +382,8 @@ impl TokenSet {
         let Work { values, mut findings, notes, .. } = work;
         for (at, position) in positions.iter().enumerate().filter_map(|(at, p)| Some((at, (*p)?))) {
             let token = &mut tokens[position as usize];
-            token.uses = uses[at].iter().filter_map(|u| positions[*u as usize]).collect();
+            token.uses = uses.get(at).iter().filter_map(|u| positions[*u as usize]).collect();
             token.alias_of = token.alias_of.and_then(|a| positions[a as usize]);
-        }
-        for position in 0..tokens.len() as u32 {
-            resolved.by_name.insert(position, |at| &tokens[at as usize].name);
         }
         findings.extend(notes.findings(&self));
         resolved.tokens = tokens;
@@ -352,18 +407,16 @@ impl TokenSet {
         self.place(layer, name, "")
     }
 
-    fn uses(&self, defs: &[Def]) -> Vec<u32> {
-        let mut uses = Vec::new();
+    fn uses(&self, defs: &[Def], found: &mut Vec<u32>) {
         for def in defs {
             match def.link {
                 Link::Literal(_) => {}
-                Link::Alias(to) => uses.push(to),
-                Link::Other => references(&def.value, &mut |name| uses.extend(self.position(name))),
+                Link::Alias(to) => found.push(to),
+                Link::Other => references(&def.value, &mut |name| found.extend(self.position(name))),
             }
         }
-        uses.sort_unstable();
-        uses.dedup();
-        uses
+        found.sort_unstable();
+        found.dedup();
     }
 
     /// Settles what each definition refers to; returns how many values refer to nothing.
@@ -371,16 +424,13 @@ impl TokenSet {
         let mut literals = 0;
         let mut found = Vec::with_capacity(self.tokens.len());
         for def in self.tokens.iter().flat_map(|t| &t.defs) {
-            let mut plain = true;
-            references(&def.value, &mut |_| plain = false);
             let alias = |r: Ref<'_>| self.position(&r.token).filter(|_| r.part.is_empty());
-            found.push(match reference(&def.value).and_then(alias) {
-                Some(to) => Link::Alias(to),
-                None if plain => {
+            found.push(match def.plain {
+                true => {
                     literals += 1;
                     Link::Literal(literals - 1)
                 }
-                None => Link::Other,
+                false => reference(&def.value).and_then(alias).map_or(Link::Other, Link::Alias),
             });
         }
         for (def, link) in self.tokens.iter_mut().flat_map(|t| &mut t.defs).zip(found) {
@@ -390,7 +440,7 @@ impl TokenSet {
     }
 
     /// The modifiers that can change each token: its own, and those of what it refers to.
-    fn masks(&self, uses: &[Vec<u32>]) -> Vec<u32> {
+    fn masks(&self, uses: &Lists) -> Vec<u32> {
         let own = |at: usize| {
             self.tokens[at].defs.iter().flat_map(|d| &d.when).fold(0_u32, |mask, (m, _)| mask | 1 << m)
         };
@@ -399,13 +449,10 @@ impl TokenSet {
             return masks;
         }
         // A change goes on to those that use the token; each mask grows at most once for every modifier.
-        let mut users: Vec<Vec<u32>> = vec![Vec::new(); uses.len()];
-        for (at, used) in uses.iter().enumerate() {
-            used.iter().for_each(|used| users[*used as usize].push(at as u32));
-        }
+        let users = uses.turned();
         let mut waiting: Vec<u32> = (0..uses.len() as u32).filter(|at| masks[*at as usize] != 0).collect();
         while let Some(at) = waiting.pop() {
-            for user in &users[at as usize] {
+            for user in users.get(at as usize) {
                 let grown = masks[*user as usize] | masks[at as usize];
                 if grown != masks[*user as usize] {
                     masks[*user as usize] = grown;

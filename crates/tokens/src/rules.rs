@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_model::Finding;
+use ashlar_model::{Finding, nearest};
 
 use crate::{
     Color, Config, Resolved, Token, TokenSet, Type, Value, apca,
@@ -494,10 +494,12 @@ impl<'a> Checker<'a> {
         for key in self.config.media.iter().flatten().map(|(key, _)| key) {
             let known = key.split_once('=').and_then(|(m, c)| self.resolved.combination([(m, c)]));
             if known.is_none() {
-                let contexts = self.resolved.modifiers.iter();
-                let contexts =
-                    contexts.flat_map(|m| m.contexts.iter().map(move |c| format!("{}={c}", m.name)));
-                let help = match contexts.min_by_key(|c| crate::messages::distance(c, key)) {
+                let modifiers = self.resolved.modifiers.iter();
+                let contexts: Vec<String> = modifiers
+                    .flat_map(|m| m.contexts.iter().map(move |c| format!("{}={c}", m.name)))
+                    .collect();
+                let near = nearest(key, contexts.iter().map(String::as_str));
+                let help = match near.or(contexts.first().map(String::as_str)) {
                     Some(near) => format!("write modifier=context, such as \"{near}\""),
                     None => "remove it: this set has no modifiers".to_owned(),
                 };

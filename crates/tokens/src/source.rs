@@ -1,10 +1,14 @@
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
-use ashlar_model::{Finding, line_of};
-use rustc_hash::{FxHashMap, FxHashSet};
+use ashlar_model::{Finding, Lines};
+use rustc_hash::FxHashMap;
 
 use crate::{
     Type,
+    extends::Extends,
     index::Index,
     json::{Json, Word},
 };
@@ -19,9 +23,6 @@ pub const MODIFIERS_MAX: usize = 16;
 const DEPTH_MAX: usize = 64;
 /// The longest name of a token with its groups, in bytes.
 pub const NAME_BYTES_MAX: usize = 1_000;
-/// The most groups with `$extends`, and the most that extend one another.
-pub const EXTENDS_MAX: usize = 2_000;
-const EXTENDS_DEPTH_MAX: usize = 64;
 /// The most definitions of all tokens together, and of one.
 pub const DEFINITIONS_MAX: usize = 1_000_000;
 const DEFINITIONS_OF_ONE_MAX: usize = 1_000;
@@ -81,6 +82,8 @@ pub(crate) struct Def {
     pub(crate) description: Option<Box<str>>,
     pub(crate) deprecated: Option<Box<Deprecation>>,
     pub(crate) link: Link,
+    /// Whether the value has no reference in it.
+    pub(crate) plain: bool,
     /// `$extensions`, and members that the format does not have.
     pub(crate) extras: Extras,
 }
@@ -104,14 +107,6 @@ pub(crate) enum Link {
 pub(crate) struct TokenDefs {
     pub(crate) name: Box<str>,
     pub(crate) defs: Vec<Def>,
-}
-
-#[derive(Debug)]
-struct Extends {
-    group: String,
-    target: String,
-    layer: u32,
-    when: Vec<(u16, u16)>,
 }
 
 /// A reference inside a value: to a token, and to a part of its value.
@@ -169,14 +164,17 @@ pub struct TokenSet {
     by_name: Index,
     /// File and base pointer of each layer.
     pub(crate) layers: Vec<(u32, String)>,
-    groups: FxHashMap<Box<str>, Type>,
+    pub(crate) groups: FxHashMap<Box<str>, Type>,
     /// `$description` and `$extensions` of groups, the last ones that apply by default.
     group_extras: FxHashMap<Box<str>, BTreeMap<Word, Json>>,
     has_extras: bool,
-    extends: Vec<Extends>,
-    /// How many definitions there are, and whether it was told that there are too many.
-    definitions: usize,
-    told_definitions: bool,
+    pub(crate) extends: Vec<Extends>,
+    /// How many definitions there are, and whether it was told that there are too many of them or of tokens.
+    pub(crate) definitions: usize,
+    pub(crate) told_definitions: bool,
+    pub(crate) told_tokens: bool,
+    /// For places: the lines of the file that was asked for last.
+    lines: Mutex<(Option<u32>, Lines)>,
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -234,15 +232,20 @@ impl TokenSet {
 
     /// The place of a token or group for messages.
     pub(crate) fn place(&self, layer: u32, name: &str, part: &str) -> String {
-        let Some((file, base)) = self.layers.get(layer as usize) else { return name.to_owned() };
-        let Some(file) = self.files.get(*file as usize) else { return name.to_owned() };
+        let Some((at, base)) = self.layers.get(layer as usize) else { return name.to_owned() };
+        let Some(file) = self.files.get(*at as usize) else { return name.to_owned() };
         let mut pointer = base.clone();
         for step in name.split('.').filter(|s| !s.is_empty()) {
             pointer.push('/');
             pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
         }
         pointer.push_str(part);
-        format!("{}:{} {pointer}", file.path, line_of(&file.text, &pointer))
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        // Findings mostly follow one another in a file.
+        if lines.0 != Some(*at) {
+            *lines = (Some(*at), Lines::default());
+        }
+        format!("{}:{} {pointer}", file.path, lines.1.of(&file.text, &pointer))
     }
 
     pub(crate) fn place_of(&self, def: &Def, name: &str, part: &str) -> String {
@@ -385,7 +388,7 @@ impl TokenSet {
                 continue;
             }
             let path = if group.path.is_empty() {
-                name.into_owned()
+                name.into_string()
             } else {
                 let mut path = String::with_capacity(group.path.len() + 1 + name.len());
                 path.extend([&group.path, ".", &name]);
@@ -438,6 +441,7 @@ impl TokenSet {
             description: None,
             deprecated: group.deprecated.clone(),
             link: Link::default(),
+            plain: true,
             extras: None,
         };
         let (mut valued, mut referred) = (false, false);
@@ -457,7 +461,7 @@ impl TokenSet {
                 "$ref" => {
                     referred = true;
                     if !valued {
-                        def.value = Json::Object(vec![("$ref".into(), value)]);
+                        def.value = Json::Object([(Word::Known("$ref"), value)].into());
                     }
                 }
                 "$type" => {
@@ -502,7 +506,7 @@ impl TokenSet {
                 ty: own.or(group.ty),
                 deprecated: group.deprecated.clone(),
             };
-            self.group(layer, when, Json::Object(inner), &within);
+            self.group(layer, when, Json::Object(inner.into()), &within);
         }
         if !extras.is_empty() {
             self.has_extras = true;
@@ -520,15 +524,17 @@ impl TokenSet {
             return;
         }
         def.ty = own.or(group.ty);
+        references(&def.value, &mut |_| def.plain = false);
         self.define(name, def, false);
     }
 
-    fn define(&mut self, name: String, def: Def, first: bool) {
+    pub(crate) fn define(&mut self, name: String, def: Def, first: bool) {
         let at = match self.position(&name) {
             Some(at) => at as usize,
             None => {
                 if self.tokens.len() >= TOKENS_MAX {
-                    if self.tokens.len() == TOKENS_MAX {
+                    if !self.told_tokens {
+                        self.told_tokens = true;
                         self.tell(|_| {
                             Finding::error(
                                 "token-too-many",
@@ -540,9 +546,9 @@ impl TokenSet {
                     return;
                 }
                 let at = self.tokens.len();
-                self.tokens.push(TokenDefs { name: name.into_boxed_str(), defs: Vec::with_capacity(1) });
                 let tokens = &self.tokens;
-                self.by_name.insert(at as u32, |at| &tokens[at as usize].name);
+                self.by_name.insert(&name, at as u32, |at| &tokens[at as usize].name);
+                self.tokens.push(TokenDefs { name: name.into_boxed_str(), defs: Vec::with_capacity(1) });
                 at
             }
         };
@@ -567,108 +573,6 @@ impl TokenSet {
         self.definitions += 1;
         if first { defs.insert(0, def) } else { defs.push(def) }
     }
-
-    /// Copies what groups inherit, so that nothing behind this knows of `$extends`.
-    fn extend(&mut self) {
-        let mut extends = std::mem::take(&mut self.extends);
-        if extends.len() > EXTENDS_MAX {
-            let Extends { group, layer, .. } = &extends[EXTENDS_MAX];
-            self.tell(|set| {
-                Finding::error(
-                    "token-extends",
-                    set.place(*layer, group, "/$extends"),
-                    format!("More than {EXTENDS_MAX} groups extend others."),
-                )
-                .help("extend a group once, and refer to its tokens")
-            });
-            extends.truncate(EXTENDS_MAX);
-        }
-        let mut done = vec![false; extends.len()];
-        for at in 0..extends.len() {
-            let mut path = FxHashSet::default();
-            self.extend_one(&extends, &mut done, at, &mut path);
-        }
-    }
-
-    fn extend_one(&mut self, all: &[Extends], done: &mut [bool], at: usize, path: &mut FxHashSet<usize>) {
-        if done[at] {
-            return;
-        }
-        let Extends { group, target, layer, when } = &all[at];
-        let inside = |inner: &str, outer: &str| {
-            inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'))
-        };
-        if !path.insert(at) || inside(target, group) || inside(group, target) {
-            done[at] = true;
-            self.tell(|set| {
-                Finding::error(
-                    "token-extends",
-                    set.place(*layer, group, "/$extends"),
-                    format!("`{group}` extends `{target}`, which leads back to itself."),
-                )
-                .help("break the circle")
-            });
-            return;
-        }
-        if path.len() > EXTENDS_DEPTH_MAX {
-            done[at] = true;
-            self.tell(|set| {
-                Finding::error(
-                    "token-extends",
-                    set.place(*layer, group, "/$extends"),
-                    format!("More than {EXTENDS_DEPTH_MAX} groups extend one another."),
-                )
-                .help("extend the last of them directly")
-            });
-            return;
-        }
-        // What the target inherits itself comes first, and so does what is inherited inside it.
-        for (other, e) in all.iter().enumerate() {
-            if other != at && (inside(&e.group, target) || inside(target, &e.group)) {
-                self.extend_one(all, done, other, path);
-            }
-        }
-        path.remove(&at);
-        if done[at] {
-            return;
-        }
-        done[at] = true;
-        let prefix = format!("{target}.");
-        let inherited: Vec<(String, Vec<Def>)> = self
-            .tokens
-            .iter()
-            .filter_map(|t| Some((t.name.strip_prefix(&prefix)?, t)))
-            .filter(|(rest, _)| group.len() + 1 + rest.len() <= NAME_BYTES_MAX)
-            .map(|(rest, token)| (format!("{group}.{rest}"), token))
-            .map(|(name, token)| {
-                let copy = |def: &Def| {
-                    let mut def = def.clone();
-                    def.origin.get_or_insert_with(|| token.name.clone());
-                    def.when.extend(when.iter().copied());
-                    def
-                };
-                (name, token.defs.iter().map(copy).collect())
-            })
-            .collect();
-        if inherited.is_empty() && !self.groups.contains_key(target.as_str()) {
-            self.tell(|set| {
-                Finding::error(
-                    "token-extends",
-                    set.place(*layer, group, "/$extends"),
-                    format!("`{group}` extends `{target}`, and there is no such group."),
-                )
-                .help("name a group that holds tokens")
-            });
-        }
-        if let Some(ty) = self.groups.get(target.as_str()).copied() {
-            self.groups.entry(group.as_str().into()).or_insert(ty);
-        }
-        for (name, defs) in inherited {
-            for def in defs.into_iter().rev() {
-                self.define(name.clone(), def, true);
-            }
-        }
-    }
 }
 
 struct Group {
@@ -679,7 +583,7 @@ struct Group {
 }
 
 /// The groups a token lies in, the nearest first.
-fn ancestors(name: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn ancestors(name: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(name.rsplit_once('.').map(|(g, _)| g), |g| g.rsplit_once('.').map(|(g, _)| g))
 }
 

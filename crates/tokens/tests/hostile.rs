@@ -103,6 +103,15 @@ fn chains_and_groups_that_extend_each_other_end() {
     doubling.insert("g0".to_owned(), json!({ "x": { "$type": "number", "$value": 1 } }));
     let (_, _, findings) = read(&Value::Object(doubling));
     assert!(!findings.is_empty());
+    // Many groups that extend a small one, in a set of many tokens.
+    let tokens = object((0..20_000).map(|n| (format!("t{n}"), json!({ "$type": "number", "$value": n }))));
+    let mut many: Map<String, Value> =
+        (0..2_000).map(|n| (format!("g{n}"), json!({ "$extends": "{small}" }))).collect();
+    many.insert("small".to_owned(), json!({ "x": { "$type": "number", "$value": 1 } }));
+    many.insert("large".to_owned(), tokens);
+    let (resolved, _, findings) = read(&Value::Object(many));
+    assert!(findings.is_empty(), "{findings:?}");
+    assert_eq!(resolved.tokens.len(), 22_001);
     // References in a row, and in an order in which each pass over them would settle one.
     let row = 20_000;
     let at = |n: usize| if n.is_multiple_of(2) { n / 2 } else { row - n / 2 };
@@ -125,7 +134,12 @@ fn long_names_and_many_references_to_nothing_stay_cheap() {
         object((0..20_000).map(|n| {
             (format!("token-{n}"), json!({ "$type": "number", "$value": format!("{{taken-{n}}}") }))
         }));
-    assert!(!read(&nothing).2.is_empty());
+    let (_, _, findings) = read(&nothing);
+    assert_eq!(findings[0].help, "did you mean `{token-0}`?");
+    assert!(findings.iter().any(|f| f.help.contains("correct the reference")));
+    let near =
+        json!({ "grey": { "$type": "number", "$value": 1 }, "a": { "$type": "number", "$value": "{gray}" } });
+    assert_eq!(read(&near).2[0].help, "did you mean `{grey}`?");
 }
 
 fn resolver(document: &Value, file: &str) -> (Resolved, TokenSet, Vec<Finding>) {

@@ -106,7 +106,7 @@ pub struct DivergeArgs {
     /// Puts a token in the place of each value that one token alone has for the purpose; the rest are suggestions.
     #[arg(long)]
     pub fix: bool,
-    /// Overrides that are bearable, in percent of the styled declarations; what tokens.toml says, or 5.
+    /// The allowed overrides, in percent of the styled declarations; by default what tokens.toml says, or 5.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub budget: Option<f64>,
     /// Leaves out files whose path in the app matches, such as "legacy/**" or "**/*.stories.tsx"; beside those of tokens.toml.

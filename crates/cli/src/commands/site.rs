@@ -22,7 +22,7 @@ use crate::{
     hints, output,
 };
 
-/// What was written last, beside the pages: so that what is gone can be taken away and the rest left alone.
+/// What was written last, beside the pages: so that what is gone can be deleted and the rest left alone.
 const LIST: &str = ".ashlar-site.json";
 
 /// The address under which this installation is served: that of the server that was started last on it, else `[server] listen`
@@ -100,7 +100,7 @@ pub async fn site(command: SiteCommand) -> Done {
         return done();
     }
     output::line(format!(
-        "{} pages in {} files: {} written, {} as they were, {} taken away, {:.0} ms",
+        "{} pages in {} files: {} written, {} unchanged, {} deleted, {:.0} ms",
         written.pages,
         written.files,
         written.written,

@@ -2,14 +2,16 @@
 
 use std::{
     collections::BTreeSet,
+    fs::File,
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use ashlar_model::{FILES_MAX, Finding, Level};
 use ashlar_tokens::{
-    Bump, CONFIG, Config, FILE_BYTES_MAX, Note, Output, Resolved, SourceFile, TokenSet, Version, build,
-    changelog, check, diff, pack,
+    Build, Bump, CONFIG, Config, FILE_BYTES_MAX, Note, Output, Resolved, SourceFile, TokenSet, Version,
+    build, changelog, check, diff, pack,
 };
 use serde_json::json;
 
@@ -159,6 +161,31 @@ fn write(out: &Path, name: &str, bytes: &[u8]) -> Result<(), CliError> {
     std::fs::write(&path, bytes).map_err(|e| CliError::file("write", &path, &e))
 }
 
+/// Writes outputs as they are built; gives their names and sizes.
+fn write_all(out: &Path, built: &Build<'_>) -> Result<Vec<(&'static str, usize)>, CliError> {
+    std::fs::create_dir_all(out).map_err(|e| CliError::file("make", out, &e))?;
+    let mut files: Vec<(&'static str, usize)> = Vec::new();
+    let mut open: Result<Option<File>, CliError> = Ok(None);
+    built.write(&mut |name, piece| {
+        let Ok(file) = &mut open else { return };
+        let path = out.join(name);
+        let begun = files.last().is_some_and(|(last, _)| *last == name);
+        let written = match file.as_mut().filter(|_| begun) {
+            Some(file) => file.write_all(piece.as_bytes()),
+            None => {
+                files.push((name, 0));
+                File::create(&path).and_then(|new| file.insert(new).write_all(piece.as_bytes()))
+            }
+        };
+        match (written, files.last_mut()) {
+            (Ok(()), Some((_, bytes))) => *bytes += piece.len(),
+            (Ok(()), None) => {}
+            (Err(e), _) => open = Err(CliError::file("write", &path, &e)),
+        }
+    });
+    open.map(|_| files)
+}
+
 /// The custom properties that the style sheets and templates of a project name, without dashes; `None` when it has none.
 fn used(dir: &Path) -> Result<Option<BTreeSet<String>>, CliError> {
     let parts: Vec<PathBuf> =
@@ -194,15 +221,14 @@ pub async fn tokens(command: TokensCommand) -> Done {
             if let Some(prefix) = prefix {
                 options.prefix = prefix;
             }
-            let (files, clashes) = build(&loaded.resolved, &loaded.set, &wanted, &options);
+            let (built, clashes) = Build::new(&loaded.resolved, &loaded.set, &wanted, &options);
             refuse(&src, &clashes)?;
-            for file in &files {
-                write(&out, file.path, file.text.as_bytes())?;
-            }
+            let files = write_all(&out, &built)?;
+            std::mem::forget(built);
             let contexts: usize = loaded.resolved.modifiers.iter().map(|m| m.contexts.len()).product();
             if format == Format::Json {
                 let written: Vec<_> =
-                    files.iter().map(|f| json!({ "path": f.path, "bytes": f.text.len() })).collect();
+                    files.iter().map(|(path, bytes)| json!({ "path": path, "bytes": bytes })).collect();
                 output::print_json(&json!({
                     "tokens": loaded.resolved.tokens.len(), "combinations": contexts, "out": out, "files": written,
                     "findings": loaded.findings,
@@ -211,8 +237,8 @@ pub async fn tokens(command: TokensCommand) -> Done {
                 return done();
             }
             warnings(&loaded.findings);
-            for file in &files {
-                output::line(format!("{:>9}  {}", bytes(file.text.len()), out.join(file.path).display()));
+            for (path, length) in &files {
+                output::line(format!("{:>9}  {}", bytes(*length), out.join(path).display()));
             }
             let count = loaded.resolved.tokens.len();
             output::line(format!(

@@ -12,7 +12,10 @@ use serde::Deserialize;
 use super::{Answer, Api, Body, Path, Query, answer};
 use crate::{
     auth::Caller,
-    endpoints::{rows, signature::Created},
+    endpoints::{
+        rows,
+        signature::{Created, MaybeCreated},
+    },
     problem::ApiError,
 };
 
@@ -127,9 +130,10 @@ pub async fn promote(
     caller: Caller,
     Path(candidate): Path<CandidateId>,
     Body(body): Body<MoveBody>,
-) -> Answer<Promoted> {
+) -> Result<MaybeCreated<Promoted>, ApiError> {
     let promote = Promote { candidate, channel: body.channel, note: body.note };
     let promoted = caller.engine.run(&caller.ctx, promote).await?;
     serve_now(&api, &caller, &promoted.channel).await?;
-    answer(promoted)
+    let location = promoted.created.then(|| rows::GET_RELEASE.at([promoted.release]).target);
+    Ok(MaybeCreated { location, value: promoted })
 }

@@ -10,7 +10,7 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use super::{BuildOptions, Plan, comment, push};
+use super::{BuildOptions, Out, Plan, comment, push};
 use crate::{Modifier, Token, Type, Value, css_value};
 
 /// `theme` → `data-theme`; what cannot stand in an attribute's name becomes a dash.
@@ -297,10 +297,12 @@ impl<'p> Sheet<'p> {
         }
     }
 
-    fn write(self, out: &mut String) {
+    fn write(self, out: &mut Out<'_>) {
         let Self { switches, constant, single, media, several, .. } = self;
         if !constant.is_empty() {
-            let _ = write!(out, ":root {{\n{constant}}}\n");
+            out.push_str(":root {\n");
+            out.long(&constant);
+            out.push_str("}\n");
         }
         for (m, switch) in switches.iter().enumerate() {
             for context in 0..switch.chosen.len() {
@@ -316,7 +318,9 @@ impl<'p> Sheet<'p> {
                     .filter(|c| contexts & (1 << c) != 0)
                     .map(|c| switch.chosen[c].as_str())
                     .collect();
-                let _ = write!(out, "\n{root}{} {{\n{lines}}}\n", chosen.join(",\n"));
+                push(out, &["\n", root, &chosen.join(",\n"), " {\n"]);
+                out.long(lines);
+                out.push_str("}\n");
             }
         }
         for (mask, lines) in &several {
@@ -326,7 +330,9 @@ impl<'p> Sheet<'p> {
                 .filter(|(m, _)| mask & (1 << m) != 0)
                 .map(|(_, s)| format!(",\n[{}]", s.attribute))
                 .collect();
-            let _ = write!(out, "\n:root{any} {{\n{lines}}}\n");
+            push(out, &["\n:root", &any, " {\n"]);
+            out.long(lines);
+            out.push_str("}\n");
         }
         // For those whose browser asks for a context, as long as no attribute on the root says otherwise. `:where` keeps
         // the rule at the weight of those it stands beside.
@@ -337,11 +343,10 @@ impl<'p> Sheet<'p> {
                 if lines.is_empty() && switched.is_empty() {
                     continue;
                 }
-                let _ = write!(
-                    out,
-                    "\n@media {query} {{\n  :root:where(:not([{}])) {{\n{switched}{lines}  }}\n}}\n",
-                    switch.attribute
-                );
+                let root = format!("  :root:where(:not([{}])) {{\n", switch.attribute);
+                push(out, &["\n@media ", query, " {\n", &root, &switched]);
+                out.long(lines);
+                out.push_str("  }\n}\n");
             }
         }
     }
@@ -366,8 +371,7 @@ fn attribute_word(context: &str) -> String {
 
 /// The style sheet; see the head of this file. Values are written out rather than referred to, because a property that
 /// refers to another is computed where it is declared and would not follow an attribute further down.
-pub(super) fn css(plan: &Plan<'_>, options: &BuildOptions) -> String {
-    let mut out = String::with_capacity(plan.resolved.tokens.len() * 64);
+pub(super) fn css(plan: &Plan<'_>, options: &BuildOptions, out: &mut Out<'_>) {
     if !plan.resolved.name.is_empty() {
         let _ = writeln!(out, "/* {} */", comment(&plan.resolved.name));
     }
@@ -375,8 +379,7 @@ pub(super) fn css(plan: &Plan<'_>, options: &BuildOptions) -> String {
     for at in 0..plan.resolved.tokens.len() {
         sheet.token(at);
     }
-    sheet.write(&mut out);
-    out
+    sheet.write(out);
 }
 
 /// A theme for Tailwind 4: its namespaces refer to the custom properties, so that contexts go on working.

@@ -1,8 +1,8 @@
-use std::fmt::Write;
+use std::{collections::hash_map::Entry, fmt::Write};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Plan, Texts, push, quote, quoted};
+use super::{Out, Plan, Texts, push, quote, quoted};
 use crate::{Color, Dimension, Shadow, StrokeStyle, Token, Value};
 
 /// A number as JSON has it; what JSON cannot hold is 0.
@@ -177,10 +177,9 @@ fn notes(out: &mut String, token: &Token) {
 }
 
 /// Every token by name with its type, its CSS and its value, and what differs in each combination of contexts.
-pub(super) fn resolved(plan: &Plan<'_>, values: &Texts) -> String {
-    let mut out = String::with_capacity(plan.resolved.tokens.len() * 160);
+pub(super) fn resolved(plan: &Plan<'_>, values: &Texts, out: &mut Out<'_>) {
     let _ = write!(out, "{{\n\"name\": {},\n\"modifiers\": ", quoted(&plan.resolved.name));
-    list(&mut out, &plan.resolved.modifiers, |o, m| {
+    list(out, &plan.resolved.modifiers, |o, m| {
         let _ = write!(o, "{{\"name\":{},\"contexts\":", quoted(&m.name));
         list(o, &m.contexts, |o, c| quote(o, c));
         o.push('}');
@@ -200,38 +199,38 @@ pub(super) fn resolved(plan: &Plan<'_>, values: &Texts) -> String {
     for (at, token) in plan.resolved.tokens.iter().enumerate() {
         out.push_str(if first { "\n" } else { ",\n" });
         first = false;
-        quote(&mut out, &token.name);
-        push(&mut out, &[": {\"type\":\"", token.ty.word(), "\""]);
+        quote(out, &token.name);
+        push(out, &[": {\"type\":\"", token.ty.word(), "\""]);
         if let Some(name) = plan.name(at) {
-            push(&mut out, &[",\"variable\":\"--", name, "\""]);
+            push(out, &[",\"variable\":\"--", name, "\""]);
         }
         if let Some((0, value)) = token.variants.first() {
             out.push(',');
-            pair(&mut out, plan, values, *value);
+            pair(out, plan, values, *value);
         }
         if let Some(alias) = token.alias_of {
             out.push_str(",\"alias\":");
-            quote(&mut out, &plan.resolved.tokens[alias as usize].name);
+            quote(out, &plan.resolved.tokens[alias as usize].name);
         }
-        notes(&mut out, token);
+        notes(out, token);
         for (name, value) in plan.set.extras(&token.name) {
             // `$extensions` is `extensions` here; what stands beside it has its own name.
             out.push(',');
-            quote(&mut out, name.trim_start_matches('$'));
+            quote(out, name.trim_start_matches('$'));
             out.push(':');
-            value.write(&mut out);
+            value.write(out);
         }
         let mut before = ",\"contexts\":{";
         while let Some((_, combination, value)) = differing.next_if(|d| d.0 == at as u32) {
-            push(&mut out, &[before, &shown[combination], ":{"]);
-            pair(&mut out, plan, values, value);
+            push(out, &[before, &shown[combination], ":{"]);
+            pair(out, plan, values, value);
             out.push('}');
             before = ",";
         }
         out.push_str(if before == "," { "}}" } else { "}" });
+        out.step();
     }
     out.push_str("\n}\n}\n");
-    out
 }
 
 /// A group, or a token, in the tree of names.
@@ -246,49 +245,73 @@ struct Node<'a> {
 /// The tree of names; children in the order in which they came.
 struct Tree<'a> {
     nodes: Vec<Node<'a>>,
+    /// The groups, and tokens that are groups too. Any other token has its place once, and is never looked for.
     by_name: FxHashMap<(u32, &'a str), u32>,
 }
 
 impl<'a> Tree<'a> {
     fn child(&mut self, parent: u32, name: &'a str) -> u32 {
-        let new = self.nodes.len() as u32;
-        let at = *self.by_name.entry((parent, name)).or_insert(new);
-        if at == new {
-            self.nodes.push(Node { name, token: None, first: None, last: new, next: None });
-            let Node { first, last, .. } = &mut self.nodes[parent as usize];
-            let before = std::mem::replace(last, new);
-            match first {
-                None => *first = Some(new),
-                Some(_) => self.nodes[before as usize].next = Some(new),
+        match self.by_name.entry((parent, name)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(free) => {
+                free.insert(self.nodes.len() as u32);
+                self.add(parent, name)
             }
         }
-        at
+    }
+
+    fn add(&mut self, parent: u32, name: &'a str) -> u32 {
+        let new = self.nodes.len() as u32;
+        self.nodes.push(Node { name, token: None, first: None, last: new, next: None });
+        let Node { first, last, .. } = &mut self.nodes[parent as usize];
+        let before = std::mem::replace(last, new);
+        match first {
+            None => *first = Some(new),
+            Some(_) => self.nodes[before as usize].next = Some(new),
+        }
+        new
     }
 }
 
+/// The group of a token, and its name there.
+fn split(token: &Token) -> (&str, &str) {
+    token.name.rsplit_once('.').unwrap_or(("", &token.name))
+}
+
 /// The format itself, in the default contexts, without references: for tools that follow none.
-pub(super) fn dtcg(plan: &Plan<'_>, values: &Texts) -> String {
+pub(super) fn dtcg(plan: &Plan<'_>, values: &Texts, out: &mut Out<'_>) {
     let tokens = &plan.resolved.tokens;
-    let root = Node { name: "", token: None, first: None, last: 0, next: None };
-    let mut all = Tree { nodes: vec![root], by_name: FxHashMap::default() };
-    all.by_name.reserve(tokens.len());
     // Most tokens lie in the group of the one before.
+    let mut groups: FxHashSet<&str> = FxHashSet::default();
+    let mut group = "";
+    for token in tokens {
+        let (mut path, _) = split(token);
+        if path != group {
+            group = path;
+            while groups.insert(path) {
+                let Some((outer, _)) = path.rsplit_once('.') else { break };
+                path = outer;
+            }
+        }
+    }
+    let root = Node { name: "", token: None, first: None, last: 0, next: None };
+    let mut all = Tree { nodes: Vec::with_capacity(tokens.len()), by_name: FxHashMap::default() };
+    all.nodes.push(root);
     let (mut group, mut within) = ("", 0);
     for (at, token) in tokens.iter().enumerate() {
         let Some((0, value)) = token.variants.first() else { continue };
-        let (path, name) = token.name.rsplit_once('.').unwrap_or(("", &token.name));
+        let (path, name) = split(token);
         if path != group {
             group = path;
             within = path.split('.').filter(|_| !path.is_empty()).fold(0, |node, step| all.child(node, step));
         }
-        let node = all.child(within, name);
+        let node =
+            if groups.contains(&*token.name) { all.child(within, name) } else { all.add(within, name) };
         all.nodes[node as usize].token = Some((at, *value));
     }
-    let mut out = String::with_capacity(tokens.len() * 120);
     let mut written = Written { plan, values, nodes: &all.nodes, path: String::new() };
-    written.tree(&mut out, 0, 0);
+    written.tree(out, 0, 0);
     out.push('\n');
-    out
 }
 
 struct Written<'a> {
@@ -300,7 +323,7 @@ struct Written<'a> {
 }
 
 impl Written<'_> {
-    fn tree(&mut self, out: &mut String, here: u32, depth: usize) {
+    fn tree(&mut self, out: &mut Out<'_>, here: u32, depth: usize) {
         let here = &self.nodes[here as usize];
         if let Some((at, value)) = here.token {
             let token = &self.plan.resolved.tokens[at];
@@ -320,6 +343,7 @@ impl Written<'_> {
                 value.write(out);
             }
             out.push('}');
+            out.step();
             return;
         }
         out.push('{');

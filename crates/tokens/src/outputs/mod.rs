@@ -7,12 +7,12 @@ mod script;
 
 pub use css::attribute;
 
-use std::collections::{BTreeMap, hash_map::Entry};
+use std::collections::BTreeMap;
 
 use ashlar_model::Finding;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
-use crate::{Combination, Resolved, TokenSet, Value, css_value};
+use crate::{Combination, Resolved, TokenSet, Value, css_value, index::Index};
 
 /// A form in which tokens are given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,49 +93,142 @@ impl BuildOptions {
 /// The most bytes of all outputs together, by estimate.
 pub const OUTPUT_BYTES_MAX: u64 = 512 << 20;
 
-/// Builds the outputs. Names that would be the same in an output are findings, and the later one is left out.
+/// About how many bytes of an output are kept before they are passed on: few enough for the caches of a processor.
+const PIECE_BYTES: usize = 128 << 10;
+
+/// Takes the outputs piece by piece: the name of a file, and what comes next in it. Files come one after the other, and
+/// each begins with an empty piece.
+pub type Sink<'s> = &'s mut dyn FnMut(&'static str, &str);
+
+/// Outputs that are ready to be written.
+pub struct Build<'a> {
+    plan: Plan<'a>,
+    outputs: Vec<Output>,
+    options: &'a BuildOptions,
+}
+
+impl<'a> Build<'a> {
+    /// Plans the outputs. Names that would be the same in an output are findings, and the later one is left out. When the
+    /// outputs would be too large, that is a finding, and none is written.
+    pub fn new(
+        resolved: &'a Resolved,
+        set: &'a TokenSet,
+        outputs: &[Output],
+        options: &'a BuildOptions,
+    ) -> (Self, Vec<Finding>) {
+        let (plan, mut findings) = Plan::new(resolved, set, options);
+        let mut outputs = outputs.to_vec();
+        outputs.sort_unstable();
+        outputs.dedup();
+        let bytes = plan.bytes().saturating_mul(outputs.len() as u64);
+        if bytes > OUTPUT_BYTES_MAX {
+            let message = format!(
+                "The outputs would have about {bytes} bytes, because every value is written in every combination of contexts; {OUTPUT_BYTES_MAX} are the most."
+            );
+            findings.push(
+                Finding::error("token-output-size", set.name.clone(), message)
+                    .help("build fewer outputs, or let fewer modifiers change the same tokens"),
+            );
+            outputs.clear();
+        }
+        (Self { plan, outputs, options }, findings)
+    }
+
+    /// Writes the outputs. Only a piece of them is in memory at a time.
+    pub fn write(&self, sink: Sink<'_>) {
+        let mut out = Out { text: String::with_capacity(2 * PIECE_BYTES), path: "", sink };
+        let plan = &self.plan;
+        for output in &self.outputs {
+            match output {
+                Output::Css => css::css(plan, self.options, out.file("tokens.css")),
+                Output::Json => {
+                    let values = json::values(plan);
+                    json::resolved(plan, &values, out.file("tokens.json"));
+                    json::dtcg(plan, &values, out.file("tokens.dtcg.json"));
+                }
+                Output::Ts => {
+                    script::module(plan, out.file("tokens.js"));
+                    script::types(plan, out.file("tokens.d.ts"));
+                }
+                Output::Scss => script::scss(plan, out.file("_tokens.scss")),
+                Output::Swift => out.file("Tokens.swift").push_str(&native::swift(plan)),
+                Output::Kotlin => out.file("Tokens.kt").push_str(&native::kotlin(plan)),
+                Output::Tailwind => out.file("tailwind.css").push_str(&css::tailwind(plan)),
+            }
+        }
+        out.pass();
+    }
+}
+
+/// Builds the outputs as whole texts; see [`Build`].
 pub fn build(
     resolved: &Resolved,
     set: &TokenSet,
     outputs: &[Output],
     options: &BuildOptions,
 ) -> (Vec<OutputFile>, Vec<Finding>) {
-    let (plan, mut findings) = Plan::new(resolved, set, options);
-    let mut files = Vec::new();
-    let mut wanted = outputs.to_vec();
-    wanted.sort_unstable();
-    wanted.dedup();
-    let bytes = plan.bytes().saturating_mul(wanted.len() as u64);
-    if bytes > OUTPUT_BYTES_MAX {
-        let message = format!(
-            "The outputs would have about {bytes} bytes, because every value is written in every combination of contexts; {OUTPUT_BYTES_MAX} are the most."
-        );
-        findings.push(
-            Finding::error("token-output-size", set.name.clone(), message)
-                .help("build fewer outputs, or let fewer modifiers change the same tokens"),
-        );
-        return (files, findings);
+    let (built, findings) = Build::new(resolved, set, outputs, options);
+    let mut files: Vec<OutputFile> = Vec::new();
+    built.write(&mut |path, piece| match files.last_mut().filter(|f| f.path == path) {
+        Some(file) => file.text.push_str(piece),
+        None => files.push(OutputFile { path, text: piece.to_owned() }),
+    });
+    (files, findings)
+}
+
+/// The file that is being written, as a text of which all but the last piece was passed on already.
+pub(crate) struct Out<'s> {
+    text: String,
+    path: &'static str,
+    sink: Sink<'s>,
+}
+
+impl Out<'_> {
+    /// Begins a file.
+    fn file(&mut self, path: &'static str) -> &mut Self {
+        self.pass();
+        self.path = path;
+        (self.sink)(path, "");
+        self
     }
-    let mut add = |path, text: String| files.push(OutputFile { path, text });
-    for output in wanted {
-        match output {
-            Output::Css => add("tokens.css", css::css(&plan, options)),
-            Output::Json => {
-                let values = json::values(&plan);
-                add("tokens.json", json::resolved(&plan, &values));
-                add("tokens.dtcg.json", json::dtcg(&plan, &values));
-            }
-            Output::Ts => {
-                add("tokens.js", script::module(&plan));
-                add("tokens.d.ts", script::types(&plan));
-            }
-            Output::Scss => add("_tokens.scss", script::scss(&plan)),
-            Output::Swift => add("Tokens.swift", native::swift(&plan)),
-            Output::Kotlin => add("Tokens.kt", native::kotlin(&plan)),
-            Output::Tailwind => add("tailwind.css", css::tailwind(&plan)),
+
+    fn pass(&mut self) {
+        if !self.text.is_empty() {
+            (self.sink)(self.path, &self.text);
+            self.text.clear();
         }
     }
-    (files, findings)
+
+    /// Passes on what was written when it is enough; called between tokens.
+    pub(crate) fn step(&mut self) {
+        if self.text.len() >= PIECE_BYTES {
+            self.pass();
+        }
+    }
+
+    /// Writes a text that may be long without a copy of it.
+    pub(crate) fn long(&mut self, text: &str) {
+        if text.len() < PIECE_BYTES {
+            self.text.push_str(text);
+        } else {
+            self.pass();
+            (self.sink)(self.path, text);
+        }
+    }
+}
+
+impl std::ops::Deref for Out<'_> {
+    type Target = String;
+
+    fn deref(&self) -> &String {
+        &self.text
+    }
+}
+
+impl std::ops::DerefMut for Out<'_> {
+    fn deref_mut(&mut self) -> &mut String {
+        &mut self.text
+    }
 }
 
 /// Many texts in one piece of memory.
@@ -184,26 +277,20 @@ impl<'a> Plan<'a> {
     fn new(resolved: &'a Resolved, set: &'a TokenSet, options: &BuildOptions) -> (Self, Vec<Finding>) {
         let mut findings = Vec::new();
         let names = Texts::of(resolved.tokens.iter(), |out, t| write_css_name(out, &options.prefix, &t.name));
-        let mut taken: FxHashMap<&str, usize> = FxHashMap::default();
-        taken.reserve(resolved.tokens.len());
+        let mut taken = Index::with_capacity(resolved.tokens.len());
         let mut left_out = FxHashSet::default();
         for ((at, token), name) in resolved.tokens.iter().enumerate().zip(names.iter()) {
-            match taken.entry(name) {
-                Entry::Occupied(other) => {
-                    let other = &resolved.tokens[*other.get()].name;
-                    findings.push(
-                        Finding::error(
-                            "token-clash",
-                            set.place_of_token(token),
-                            format!("`{}` and `{other}` would both be `--{name}`.", token.name),
-                        )
-                        .help("rename one of them"),
-                    );
-                    left_out.insert(at);
-                }
-                Entry::Vacant(free) => {
-                    free.insert(at);
-                }
+            if let Some(other) = taken.insert(name, at as u32, |at| names.get(at as usize)) {
+                let other = &resolved.tokens[other as usize].name;
+                findings.push(
+                    Finding::error(
+                        "token-clash",
+                        set.place_of_token(token),
+                        format!("`{}` and `{other}` would both be `--{name}`.", token.name),
+                    )
+                    .help("rename one of them"),
+                );
+                left_out.insert(at);
             }
         }
         let attributes: Vec<String> = resolved.modifiers.iter().map(|m| css::attribute(&m.name)).collect();

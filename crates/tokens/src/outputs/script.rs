@@ -1,29 +1,30 @@
 use std::fmt::Write;
 
-use super::{Plan, comment, push, quote, quoted};
+use super::{Out, Plan, comment, push, quote, quoted};
 
-fn entries(plan: &Plan<'_>, out: &mut String, tokens: impl Iterator<Item = (usize, u32)>) {
+fn entries(plan: &Plan<'_>, out: &mut Out<'_>, tokens: impl Iterator<Item = (usize, u32)>) {
     for (at, value) in tokens {
         out.push_str("  ");
         quote(out, &plan.resolved.tokens[at].name);
         out.push_str(": ");
         quote(out, plan.css(value));
         out.push_str(",\n");
+        out.step();
     }
 }
 
 /// An ES module: values, references to custom properties, and what differs in each combination.
-pub(super) fn module(plan: &Plan<'_>) -> String {
-    let mut out = String::with_capacity(plan.resolved.tokens.len() * 128);
+pub(super) fn module(plan: &Plan<'_>, out: &mut Out<'_>) {
     out.push_str(
         "/** CSS values by token, in the default contexts. */\nexport const tokens = Object.freeze({\n",
     );
-    entries(plan, &mut out, plan.defaults().map(|(at, _, value)| (at, value)));
+    entries(plan, out, plan.defaults().map(|(at, _, value)| (at, value)));
     out.push_str("});\n\n/** References to custom properties by token: they follow themes. */\nexport const vars = Object.freeze({\n");
     for (at, name, _) in plan.defaults() {
         out.push_str("  ");
-        quote(&mut out, &plan.resolved.tokens[at].name);
-        push(&mut out, &[": \"var(--", name, ")\",\n"]);
+        quote(out, &plan.resolved.tokens[at].name);
+        push(out, &[": \"var(--", name, ")\",\n"]);
+        out.step();
     }
     out.push_str("});\n\n/** The modifiers with their contexts, the default one first. */\nexport const modifiers = Object.freeze({\n");
     for modifier in &plan.resolved.modifiers {
@@ -33,7 +34,7 @@ pub(super) fn module(plan: &Plan<'_>) -> String {
     out.push_str("});\n\n/** What differs from the defaults, by combination of contexts. */\nexport const contexts = Object.freeze({\n");
     for (combination, differing) in &plan.differing {
         let _ = writeln!(out, "  {}: Object.freeze({{", quoted(&plan.resolved.shown(*combination)));
-        entries(plan, &mut out, differing.iter().map(|(at, value)| (*at as usize, *value)));
+        entries(plan, out, differing.iter().map(|(at, value)| (*at as usize, *value)));
         out.push_str("  }),\n");
     }
     out.push_str(
@@ -42,12 +43,10 @@ pub(super) fn module(plan: &Plan<'_>) -> String {
          if (!(name in differing)) continue;\n    const applies = shown.split(\", \").every((one) => {\n      const at = one.indexOf(\"=\");\n      \
          return chosen[one.slice(0, at)] === one.slice(at + 1);\n    });\n    if (applies) value = differing[name];\n  }\n  return value;\n}\n",
     );
-    out
 }
 
 /// The types of the module.
-pub(super) fn types(plan: &Plan<'_>) -> String {
-    let mut out = String::with_capacity(plan.resolved.tokens.len() * 80);
+pub(super) fn types(plan: &Plan<'_>, out: &mut Out<'_>) {
     out.push_str("/** CSS values by token, in the default contexts. */\nexport declare const tokens: {\n");
     for (at, _, value) in plan.defaults() {
         let token = &plan.resolved.tokens[at];
@@ -64,10 +63,11 @@ pub(super) fn types(plan: &Plan<'_>) -> String {
             let _ = writeln!(out, "  /** {} */", note.trim());
         }
         out.push_str("  readonly ");
-        quote(&mut out, &token.name);
+        quote(out, &token.name);
         out.push_str(": ");
-        quote(&mut out, plan.css(value));
+        quote(out, plan.css(value));
         out.push_str(";\n");
+        out.step();
     }
     out.push_str("};\n\n/** The name of a token. */\nexport type TokenName = keyof typeof tokens;\n\n");
     out.push_str("/** References to custom properties by token: they follow themes. */\nexport declare const vars: { readonly [name in TokenName]: string };\n\n");
@@ -79,21 +79,21 @@ pub(super) fn types(plan: &Plan<'_>) -> String {
     out.push_str("};\n\n/** A context for each modifier. */\nexport type Contexts = { [name in keyof typeof modifiers]?: (typeof modifiers)[name][number] };\n\n");
     out.push_str("/** What differs from the defaults, by combination of contexts. */\nexport declare const contexts: { readonly [combination: string]: { readonly [name in TokenName]?: string } };\n\n");
     out.push_str("/** The CSS value of a token in contexts: the most specific one counts. */\nexport declare function token(name: TokenName, chosen?: Contexts): string;\n");
-    out
 }
 
 /// Variables, a map of all, and a map for each combination.
-pub(super) fn scss(plan: &Plan<'_>) -> String {
-    let mut out = String::with_capacity(plan.resolved.tokens.len() * 96);
+pub(super) fn scss(plan: &Plan<'_>, out: &mut Out<'_>) {
     for (_, name, value) in plan.defaults() {
         plan.declarations(value, |part, css| {
             let dash = if part.is_empty() { "" } else { "-" };
             let _ = writeln!(out, "${name}{dash}{part}: {css};");
         });
+        out.step();
     }
     out.push_str("\n$tokens: (\n");
     for (_, name, value) in plan.defaults() {
-        push(&mut out, &["  \"", name, "\": (", plan.css(value), "),\n"]);
+        push(out, &["  \"", name, "\": (", plan.css(value), "),\n"]);
+        out.step();
     }
     out.push_str(");\n");
     for (combination, differing) in &plan.differing {
@@ -106,10 +106,10 @@ pub(super) fn scss(plan: &Plan<'_>) -> String {
         let _ = writeln!(out, "\n$tokens-{suffix}: (");
         for (at, value) in differing {
             if let Some(name) = plan.name(*at as usize) {
-                push(&mut out, &["  \"", name, "\": (", plan.css(*value), "),\n"]);
+                push(out, &["  \"", name, "\": (", plan.css(*value), "),\n"]);
+                out.step();
             }
         }
         out.push_str(");\n");
     }
-    out
 }

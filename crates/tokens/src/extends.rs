@@ -1,0 +1,158 @@
+//! Groups that extend others: what they inherit is copied.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use ashlar_model::Finding;
+
+use crate::source::{DEFINITIONS_MAX, Def, NAME_BYTES_MAX, TokenSet, ancestors};
+
+/// The most groups with `$extends`, and the most that extend one another.
+pub const EXTENDS_MAX: usize = 2_000;
+const EXTENDS_DEPTH_MAX: usize = 64;
+#[derive(Debug)]
+pub(crate) struct Extends {
+    pub(crate) group: String,
+    pub(crate) target: String,
+    pub(crate) layer: u32,
+    pub(crate) when: Vec<(u16, u16)>,
+}
+
+/// The tokens inside each group that is extended, in the order of the set.
+type Within = FxHashMap<Box<str>, Vec<u32>>;
+
+fn enter(within: &mut Within, name: &str, at: usize) {
+    for group in ancestors(name) {
+        if let Some(tokens) = within.get_mut(group) {
+            tokens.push(at as u32);
+        }
+    }
+}
+
+impl TokenSet {
+    /// Copies what groups inherit, so that nothing behind this knows of `$extends`.
+    pub(crate) fn extend(&mut self) {
+        let mut extends = std::mem::take(&mut self.extends);
+        if extends.len() > EXTENDS_MAX {
+            let Extends { group, layer, .. } = &extends[EXTENDS_MAX];
+            self.tell(|set| {
+                Finding::error(
+                    "token-extends",
+                    set.place(*layer, group, "/$extends"),
+                    format!("More than {EXTENDS_MAX} groups extend others."),
+                )
+                .help("extend a group once, and refer to its tokens")
+            });
+            extends.truncate(EXTENDS_MAX);
+        }
+        let mut done = vec![false; extends.len()];
+        let mut within: Within = extends.iter().map(|e| (e.target.as_str().into(), Vec::new())).collect();
+        for (at, token) in self.tokens.iter().enumerate().filter(|_| !extends.is_empty()) {
+            enter(&mut within, &token.name, at);
+        }
+        for at in 0..extends.len() {
+            let mut path = FxHashSet::default();
+            self.extend_one(&extends, &mut done, at, &mut path, &mut within);
+        }
+    }
+
+    fn extend_one(
+        &mut self,
+        all: &[Extends],
+        done: &mut [bool],
+        at: usize,
+        path: &mut FxHashSet<usize>,
+        within: &mut Within,
+    ) {
+        // A set that is too large is refused, so that what else it inherits does not matter.
+        if done[at] || self.told_definitions || self.told_tokens {
+            return;
+        }
+        let Extends { group, target, layer, when } = &all[at];
+        let inside = |inner: &str, outer: &str| {
+            inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'))
+        };
+        if !path.insert(at) || inside(target, group) || inside(group, target) {
+            done[at] = true;
+            self.tell(|set| {
+                Finding::error(
+                    "token-extends",
+                    set.place(*layer, group, "/$extends"),
+                    format!("`{group}` extends `{target}`, which leads back to itself."),
+                )
+                .help("break the circle")
+            });
+            return;
+        }
+        if path.len() > EXTENDS_DEPTH_MAX {
+            done[at] = true;
+            self.tell(|set| {
+                Finding::error(
+                    "token-extends",
+                    set.place(*layer, group, "/$extends"),
+                    format!("More than {EXTENDS_DEPTH_MAX} groups extend one another."),
+                )
+                .help("extend the last of them directly")
+            });
+            return;
+        }
+        // What the target inherits itself comes first, and so does what is inherited inside it.
+        for (other, e) in all.iter().enumerate() {
+            if other != at && (inside(&e.group, target) || inside(target, &e.group)) {
+                self.extend_one(all, done, other, path, within);
+            }
+        }
+        path.remove(&at);
+        if done[at] {
+            return;
+        }
+        done[at] = true;
+        let room = DEFINITIONS_MAX.saturating_sub(self.definitions);
+        let mut copied = 0;
+        let inherited: Vec<(String, Vec<Def>)> = within
+            .get(target.as_str())
+            .into_iter()
+            .flatten()
+            .map(|at| &self.tokens[*at as usize])
+            .filter_map(|t| Some((t.name.get(target.len() + 1..)?, t)))
+            .filter(|(rest, _)| group.len() + 1 + rest.len() <= NAME_BYTES_MAX)
+            .take_while(|(_, token)| {
+                // One more than there is room for says that there are too many.
+                let left = copied <= room;
+                copied += token.defs.len();
+                left
+            })
+            .map(|(rest, token)| (format!("{group}.{rest}"), token))
+            .map(|(name, token)| {
+                let copy = |def: &Def| {
+                    let mut def = def.clone();
+                    def.origin.get_or_insert_with(|| token.name.clone());
+                    def.when.extend(when.iter().copied());
+                    def
+                };
+                (name, token.defs.iter().map(copy).collect())
+            })
+            .collect();
+        if inherited.is_empty() && !self.groups.contains_key(target.as_str()) {
+            self.tell(|set| {
+                Finding::error(
+                    "token-extends",
+                    set.place(*layer, group, "/$extends"),
+                    format!("`{group}` extends `{target}`, and there is no such group."),
+                )
+                .help("name a group that holds tokens")
+            });
+        }
+        if let Some(ty) = self.groups.get(target.as_str()).copied() {
+            self.groups.entry(group.as_str().into()).or_insert(ty);
+        }
+        for (name, defs) in inherited {
+            let new = self.tokens.len();
+            for def in defs.into_iter().rev() {
+                self.define(name.clone(), def, true);
+            }
+            if self.tokens.len() > new {
+                enter(within, &name, new);
+            }
+        }
+    }
+}
