@@ -24,7 +24,7 @@ const fn mutant(name: &'static str, file: &'static str, from: &'static str, to: 
     Mutant { name, file, from, to }
 }
 
-const MUTANTS: [Mutant; 22] = [
+const MUTANTS: [Mutant; 23] = [
     mutant(
         "a settled move forgets drafts that differ now",
         "settle.rs",
@@ -150,6 +150,12 @@ const MUTANTS: [Mutant; 22] = [
         "gc.rs",
         "                    for root in manifest.derived.values() {\n                        collection.keep_tree(root, Walk::PLAIN)?;\n                    }",
         "",
+    ),
+    mutant(
+        "a collection deletes the changes of staged releases",
+        "gc.rs",
+        "new.push((release.manifest, candidate.map(|c| c.frozen.changes)));",
+        "new.push((release.manifest, candidate.map(|c| c.frozen.changes).filter(|_| false)));",
     ),
     mutant(
         "a migration writes half when it is refused",

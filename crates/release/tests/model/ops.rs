@@ -114,7 +114,30 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// A story of `length` steps at most.
+/// What every story begins with: a release, a draft that waits, and two changesets with one draft each.
+fn prelude() -> Vec<Op> {
+    let put = |key, t| Op::Put {
+        key,
+        who: "alice",
+        major: Some(1),
+        fields: Written { t, s: Some(0), bad: false, legal: None },
+        expected: Expected::Any,
+    };
+    let mut story: Vec<Op> = (0..4).map(|key| put(key, 0)).collect();
+    story.extend([
+        Op::Freeze { changeset: None },
+        Op::Promote { candidate: 0, staging: false },
+        put(0, 1),
+        put(1, 1),
+        put(2, 1),
+    ]);
+    for (key, changeset) in CHANGESETS.iter().enumerate().take(2) {
+        story.extend([Op::Create { changeset }, Op::Add { changeset, keys: vec![key] }]);
+    }
+    story
+}
+
+/// A story of `length` steps at most, after the prelude.
 pub fn story(length: usize) -> impl Strategy<Value = Vec<Op>> {
-    vec(op(), length / 2..=length)
+    vec(op(), length / 2..=length).prop_map(|story| [prelude(), story].concat())
 }

@@ -139,6 +139,11 @@ fn sibling(key: usize) -> usize {
 }
 
 impl World {
+    /// An empty installation.
+    pub fn at(now: i64) -> Self {
+        Self { now, ..Self::default() }
+    }
+
     /// What a channel serves.
     pub fn served(&self, head: Option<usize>) -> Snapshot {
         head.map(|r| self.releases[r - 1].snapshot.clone()).unwrap_or_default()
