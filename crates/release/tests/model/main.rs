@@ -129,5 +129,5 @@ fn the_engine_does_what_the_model_says_on_postgresql() {
         objects_dir: dir.path().join("objects"),
         remote: None,
     };
-    run(15, |n| (location.clone(), TenantId::new(&format!("t{n}")).unwrap(), None));
+    run(8, |n| (location.clone(), TenantId::new(&format!("t{n}")).unwrap(), None));
 }
