@@ -396,7 +396,7 @@ pub(crate) fn missing(key: &EntryKey) -> ReleaseError {
     ReleaseError::not_found(
         "draft",
         key,
-        format!("`ashlar entry list {}` shows what there is", key.type_name),
+        format!("`ashlar entry list {}` lists the drafts", key.type_name),
     )
 }
 

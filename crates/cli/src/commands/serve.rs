@@ -91,13 +91,13 @@ fn from_environment(config: ServerConfig) -> Result<ServerConfig, CliError> {
             serde_json::Value::Bool(_) => json!(given.parse::<bool>().map_err(|_| {
                 CliError::input(
                     format!("{variable}: `{given}` is neither true nor false"),
-                    "mend the variable, or unset it",
+                    "fix the variable, or unset it",
                 )
             })?),
             serde_json::Value::Number(_) => json!(given.parse::<u64>().map_err(|e| {
                 CliError::input(
                     format!("{variable}: `{given}` is not a whole number: {e}"),
-                    "mend the variable, or unset it",
+                    "fix the variable, or unset it",
                 )
             })?),
             serde_json::Value::Array(_) => {
@@ -107,7 +107,7 @@ fn from_environment(config: ServerConfig) -> Result<ServerConfig, CliError> {
         };
     }
     serde_json::from_value(settings)
-        .map_err(|e| CliError::input(format!("ASHLAR_SERVER_…: {e}"), "mend the variable, or unset it"))
+        .map_err(|e| CliError::input(format!("ASHLAR_SERVER_…: {e}"), "fix the variable, or unset it"))
 }
 
 /// What `[server]` of the working definitions says, with the environment over it.
@@ -229,7 +229,7 @@ fn edge_objects(args: &ServeArgs) -> Result<Objects, CliError> {
     let from = match (&args.objects, &args.data) {
         (Some(objects), _) => objects.clone(),
         (None, Some(data)) if !data.contains("://") => Path::new(data).join("objects").display().to_string(),
-        _ => return Err(CliError::input("it is not said what to follow", help)),
+        _ => return Err(CliError::input("no object store given", help)),
     };
     if args.cache.is_none() && !from.contains("://") {
         return Ok(Objects::open(Path::new(&from), None)?);
