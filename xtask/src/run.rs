@@ -100,8 +100,11 @@ pub fn binary() -> Result<PathBuf> {
     Ok(target().join("debug").join("ashlar"))
 }
 
-/// The binary as it is shipped, built.
+/// The binary as it is shipped, built; another one when `ASHLAR_BENCH_BINARY` names it.
 pub fn dist_binary() -> Result<PathBuf> {
+    if let Some(binary) = std::env::var_os("ASHLAR_BENCH_BINARY") {
+        return Ok(std::fs::canonicalize(binary)?);
+    }
     let args = ["build", "--profile", "dist", "--quiet", "--package", "ashlar"];
     run(Command::new("cargo").args(args).current_dir(root()))?;
     Ok(target().join("dist").join("ashlar"))

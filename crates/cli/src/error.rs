@@ -1,4 +1,4 @@
-//! Errors at the edge: what was wrong, where, how to mend it, and the exit code.
+//! Errors at the edge: what was wrong, where, how to fix it, and the exit code.
 
 use std::{fmt::Write as _, process::ExitCode};
 
@@ -21,7 +21,7 @@ pub struct CliError {
     pub code: String,
     /// What is wrong.
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: String,
     /// What it consists of, each with its place.
     pub findings: Vec<Finding>,

@@ -26,7 +26,8 @@ fn given(args: &[String]) -> String {
                 if arg == "--key" {
                     rest.next();
                 }
-                ("--key", Some("$ASHLAR_KEY"))
+                out.push_str(" --key $ASHLAR_KEY");
+                continue;
             }
             _ => continue,
         };
@@ -39,7 +40,7 @@ fn given(args: &[String]) -> String {
 
 /// A word as a shell takes it.
 fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./:@%+=,$".contains(c);
+    let plain = |c: char| c.is_alphanumeric() || "-_./:@%+=,".contains(c);
     match !word.is_empty() && word.chars().all(plain) {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', "'\\''")),
@@ -112,5 +113,6 @@ mod tests {
         check("`ashlar init DIR` makes one", "`ashlar init DIR` makes one");
         check("add `title`", "add `title`");
         assert_eq!(quoted("my data"), "'my data'");
+        assert_eq!(quoted("my$data"), "'my$data'");
     }
 }

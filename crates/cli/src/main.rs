@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let format = cli.format();
     let done = runtime.block_on(commands::run(cli));
     // Work that was left behind must not keep the process alive.
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    runtime.shutdown_timeout(Duration::from_millis(500));
     isolation::end();
     match done {
         Ok(code) => code,

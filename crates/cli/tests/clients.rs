@@ -10,8 +10,7 @@ use std::{
     process::Command,
 };
 
-use common::{Rig, Served, http, start};
-use serde_json::Value;
+use common::{Demo, http};
 
 /// Where the generators are; `None` when they are absent, which is said.
 fn generators() -> Option<PathBuf> {
@@ -28,27 +27,15 @@ fn generators() -> Option<PathBuf> {
     found
 }
 
-struct Demo {
-    _server: Served,
-    url: String,
-    admin: String,
-    rig: Rig,
-}
-
-impl Demo {
-    fn new() -> Self {
-        let rig = Rig { dir: tempfile::tempdir().unwrap(), data: "demo".to_owned() };
-        let (server, ready) = start(&rig, &["demo", "--data", "demo"]);
-        let text = |v: &Value| v.as_str().unwrap().to_owned();
-        let demo =
-            Self { _server: server, url: text(&ready["url"]), admin: text(&ready["keys"]["admin"]), rig };
-        for (path, name) in [("/api/openapi.json", "openapi.json"), ("/openapi.json", "delivery.json")] {
-            let (status, _, document) = http(&demo.url, "GET", path, "", "");
-            assert_eq!(status, 200);
-            demo.rig.write(name, &document);
-        }
-        demo
+/// The demo, with its documents as files.
+fn demo() -> Demo {
+    let demo = Demo::new();
+    for (path, name) in [("/api/openapi.json", "openapi.json"), ("/openapi.json", "delivery.json")] {
+        let (status, _, document) = http(&demo.url, "GET", path, "", "");
+        assert_eq!(status, 200);
+        demo.rig.write(name, &document);
     }
+    demo
 }
 
 /// Runs a program to its end; what it said, when it did not fail.
@@ -84,7 +71,7 @@ print("called")
 #[test]
 fn a_python_client_compiles_and_calls() {
     let Some(tools) = generators() else { return };
-    let demo = Demo::new();
+    let demo = demo();
     let bin = tools.join("python/bin");
     // What it makes is not formatted: nobody reads it.
     demo.rig.write("generate.yml", "post_hooks: []\n");
@@ -135,7 +122,7 @@ console.log("called");
 #[test]
 fn a_typescript_client_compiles_and_calls() {
     let Some(tools) = generators() else { return };
-    let demo = Demo::new();
+    let demo = demo();
     let dir = demo.rig.path();
     let node = |program: &str, args: &[&str]| run(dir, &tools.join("node_modules/.bin").join(program), args);
     std::os::unix::fs::symlink(tools.join("node_modules"), dir.join("node_modules")).unwrap();
@@ -154,7 +141,7 @@ fn a_typescript_client_compiles_and_calls() {
 #[test]
 fn a_tester_finds_what_is_described() {
     let Some(tools) = generators() else { return };
-    let demo = Demo::new();
+    let demo = demo();
     let key = format!("Authorization: Bearer {}", demo.admin);
     let document = format!("{}/api/openapi.json", demo.url);
     let args = [

@@ -365,12 +365,12 @@ fn of_two_promotes_at_once_one_wins() {
             running.into_iter().map(|r| r.join().unwrap()).collect()
         });
         // The second candidate holds both notes, so whichever is first, what it was made of must not be undone.
-        let won = answers.iter().filter(|(status, _)| *status == 200).count();
+        let won = answers.iter().filter(|(status, _)| *status == 201).count();
         assert!(won >= 1, "{answers:?}");
         for (status, answer) in &answers {
-            assert!(matches!(status, 200 | 409), "{answer}");
+            assert!(matches!(status, 201 | 409), "{answer}");
         }
-        if answers[1].0 == 200 {
+        if answers[1].0 == 201 {
             let (_, b) = site.call("GET", "/v1/entries/note/b", "", &json!({}));
             assert_eq!(b["text"], format!("round {round}"));
         }

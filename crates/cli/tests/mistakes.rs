@@ -431,3 +431,19 @@ fn over_http_causes_are_grouped_and_names_suggested() {
     let out = story.rig.run(&["preview", "draft", "--data", data.to_str().unwrap()]);
     assert!(String::from_utf8_lossy(&out.stdout).starts_with(&format!("{url}/preview/")), "{}", text(&out));
 }
+
+/// A dry run needs no installation, but one that is named and cannot be used is not passed over.
+#[test]
+fn a_dry_run_says_what_is_wrong_with_its_target() {
+    let rig = Rig::new();
+    assert!(rig.run(&["push", "site"]).status.success());
+    let entry =
+        json!({"type": "plan", "id": "a", "locale": "en", "fields": {"slug": "a", "name": "A", "price": 1}});
+    rig.write("plans.jsonl", &entry.to_string());
+    let dry = |more: &[&str]| rig.run(&[&["import", "json", "plans.jsonl", "--dry-run"], more].concat());
+    assert!(dry(&[]).status.success());
+    assert!(dry(&["--data", "elsewhere"]).status.success());
+    let refused = dry(&["--tenant", "nope"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && said.contains("there is no tenant `nope`"), "{said}");
+}

@@ -4,25 +4,10 @@
 
 mod common;
 
-use common::{Answer, Rig, Served, eventually, fetch, start};
+use common::{Answer, Demo, eventually, fetch};
 use serde_json::{Value, json};
 
-struct Demo {
-    rig: Rig,
-    _server: Served,
-    url: String,
-    admin: String,
-}
-
 impl Demo {
-    fn new() -> Self {
-        let rig = Rig { dir: tempfile::tempdir().unwrap(), data: "demo".to_owned() };
-        let (server, ready) = start(&rig, &["demo", "--data", "demo"]);
-        let text = |v: &Value| v.as_str().unwrap().to_owned();
-        let (url, admin) = (text(&ready["url"]), text(&ready["keys"]["admin"]));
-        Self { rig, _server: server, url, admin }
-    }
-
     fn get(&self, path: &str) -> Answer {
         fetch(&self.url, path, &[("accept", "text/html")])
     }

@@ -246,7 +246,7 @@ fn the_demo_serves_the_story_over_http() {
     assert_eq!(api("POST", &format!("/candidates/{name}/promote"), ines, json!({})).0, 403);
     let (status, promoted) =
         api("POST", &format!("/candidates/{name}/promote"), admin, json!({"channel": "production"}));
-    assert_eq!((status, &promoted["release"]), (200, &json!("r4")));
+    assert_eq!((status, &promoted["release"]), (201, &json!("r4")));
     assert_eq!(price(), 42900);
     // An old release answers the same queries, for those who may see it.
     assert_eq!(http(url, "GET", "/v1/plans/port?at=r3", "", "").0, 401);

@@ -11,7 +11,7 @@ use std::{
     net::TcpStream,
 };
 
-use common::{Rig, Served, start};
+use common::{Demo, Rig};
 use serde_json::{Value, json};
 
 /// An answer to any request.
@@ -34,21 +34,7 @@ impl Answer {
     }
 }
 
-struct Demo {
-    _server: Served,
-    url: String,
-    admin: String,
-    rig: Rig,
-}
-
 impl Demo {
-    fn new() -> Self {
-        let rig = Rig { dir: tempfile::tempdir().unwrap(), data: "demo".to_owned() };
-        let (server, ready) = start(&rig, &["demo", "--data", "demo"]);
-        let text = |v: &Value| v.as_str().unwrap().to_owned();
-        Self { _server: server, url: text(&ready["url"]), admin: text(&ready["keys"]["admin"]), rig }
-    }
-
     fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let address = self.url.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
@@ -137,9 +123,7 @@ fn named_origins_use_the_management_api() {
     let rig = Rig::new();
     rig.write("site/ashlar.toml", "name = 'x'\n[server]\ncors_origins = ['https://App.example:443']\n");
     assert!(rig.run(&["push", "site"]).status.success());
-    let (server, ready) = start(&rig, &["serve", "--data", "data"]);
-    let text = |v: &Value| v.as_str().unwrap().to_owned();
-    let demo = Demo { _server: server, url: text(&ready["url"]), admin: text(&ready["keys"]["admin"]), rig };
+    let demo = Demo::of(rig, &["serve", "--data", "data"]);
     let page = ("origin", "https://app.example");
     let asked =
         [page, ("access-control-request-method", "PUT"), ("access-control-request-headers", "authorization")];

@@ -447,3 +447,37 @@ fn nothing_is_sent_into_a_private_network_unless_that_is_allowed() {
     }
     assert!(receiver.got.lock().unwrap().is_empty());
 }
+
+#[test]
+fn a_stop_does_not_add_up_what_it_waits_for() {
+    let rig = site();
+    let config = std::fs::read_to_string(rig.path().join("site/ashlar.toml")).unwrap();
+    rig.write("site/ashlar.toml", &config.replace("[server]", "[server]\nshutdown_seconds_max = 2"));
+    assert!(rig.run(&["push", "site"]).status.success());
+    let asked = Arc::new(AtomicBool::new(false));
+    let seen = asked.clone();
+    let receiver = Receiver::new(move |_| {
+        seen.store(true, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_secs(30));
+        BUSY
+    });
+    add(&rig, &receiver.url(), &[]);
+    put(&rig, "note", "a", "en", &json!({"text": "one"}));
+    let (mut server, ready) = start(&rig, &["serve", "--data", "data"]);
+    publish(&rig);
+    let until = Instant::now() + Duration::from_secs(10);
+    while !asked.load(Ordering::Relaxed) {
+        assert!(Instant::now() < until, "the receiver is asked");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // A request that never gets on, beside a delivery that is never answered.
+    let address = ready["url"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+    let mut half = TcpStream::connect(address).unwrap();
+    half.write_all(b"GET /v1/entries/no").unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let started = Instant::now();
+    let pid = server.0.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(server.0.wait().unwrap().success());
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}

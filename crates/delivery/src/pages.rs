@@ -1,32 +1,29 @@
 //! The site: pages of a release, rendered when something they show has changed, and kept until then.
 
+mod lists;
+
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use ashlar_model::{Digest, EntryId, EntryKey, EntryRecord, Locale, ReleaseId, TypeName};
 use ashlar_project::normal_path;
-use ashlar_site::{ListRule, Page, Site};
+use ashlar_site::{Page, Site};
 use serde_json::Value;
 
 use crate::{
     DeliveryError, Problem, ReleaseView, RequestParts,
     compose::{self, Composed, Key, Looked},
-    list,
     message::{Content, Out, Pace},
     query,
     respond::{Failure, Head, Written, content},
     views::{CACHE_CONTROL, INCLUDE_DEPTH_MAX, View},
 };
+use lists::{of_list, of_search};
 
-/// Entries of a list page.
-const ITEMS_MAX: usize = 200;
 /// Entries that refer to a changed one and whose pages are rendered with it; more are rendered when they are read.
 const REFERRERS_MAX: usize = 10_000;
-/// What a search shows.
-const HITS_MAX: usize = 30;
 const HTML: &[u8] = b"text/html; charset=utf-8";
 const JSON: &[u8] = b"application/json";
 /// Files whose address names their content.
@@ -330,7 +327,7 @@ fn found(
         // A surface that the project does not have is none; a page without one is that of the web.
         let asked = parts.query.and_then(|q| query::get(q, "surface"));
         return match asked.as_deref().filter(|s| site.intents().surfaces.iter().any(|known| known == s)) {
-            Some("app") => for_app(view, site, &entry).map(|found| found.map(|c| (Arc::new(c), JSON))),
+            Some("app") => for_app(view, site, &entry, pace).map(|found| found.map(|c| (Arc::new(c), JSON))),
             Some("email") => Ok(of_entry(view, site, path, &entry, "email", pace)?.map(|c| (c, HTML))),
             _ => Ok(of_entry(view, site, path, &entry, "web", pace)?.map(|c| (c, HTML))),
         };
@@ -555,7 +552,13 @@ fn of_entry(
     Ok(Some(composed))
 }
 
-fn for_app(view: &ReleaseView, site: &Site, entry: &EntryKey) -> Result<Option<Composed>, Failure> {
+fn for_app(
+    view: &ReleaseView,
+    site: &Site,
+    entry: &EntryKey,
+    pace: Pace,
+) -> Result<Option<Composed>, Failure> {
+    pace.heavy()?;
     let rule = site.page_rule(&entry.type_name);
     let Some((_, shape)) = rule.and_then(|r| view_named(view, &r.view)) else { return Ok(None) };
     let wanted = chain(view, &entry.locale);
@@ -565,120 +568,6 @@ fn for_app(view: &ReleaseView, site: &Site, entry: &EntryKey) -> Result<Option<C
     let drawn = site.for_app(&read(&body)?).to_string().into_bytes();
     let Sources { looked, read, lists } = sources;
     Ok(Some(Composed::new(view, drawn, (entry.locale.clone(), body.major), looked, read, &lists)))
-}
-
-fn of_list(
-    view: &ReleaseView,
-    site: &Site,
-    list: &ListRule,
-    path: &str,
-    locale: &Locale,
-    pace: Pace,
-) -> Result<Arc<Composed>, Failure> {
-    let key = memo(view, "web", path, locale);
-    if let Some(known) = view.caches.known(&key, view)? {
-        return Ok(known);
-    }
-    pace.heavy()?;
-    let mut sources = Sources { lists: BTreeSet::from([list.type_name.clone()]), ..Sources::default() };
-    let wanted = chain(view, locale);
-    let pairs = [("sort", list.sort.clone()), ("limit", ITEMS_MAX.min(100).to_string())];
-    let pairs = pairs.into_iter().map(|(n, v)| (Cow::Borrowed(n), Cow::Owned(v)));
-    let Some((_, shape)) = view_named(view, &list.view) else {
-        return Err(failed(view, format_args!("there is no view `{}`", list.view)));
-    };
-    let mut items = Vec::new();
-    for (key, _) in &list::select(view, &list.type_name, wanted.as_slice(), pairs, pace)?.items {
-        let Some(route) = view.route_of(key)? else { continue };
-        if let Some(body) = compose::of_entry(view, shape, &key.id, wanted.as_slice())? {
-            sources.add(&body);
-            items.push((route, read(&body)?));
-        }
-    }
-    let routes = view
-        .definitions
-        .locales
-        .all()
-        .iter()
-        .map(|l| (l.to_string(), list.route.replace("{locale}", l.as_str())));
-    let page = Page {
-        layout: &list.layout,
-        surface: "web",
-        locale: locale.as_str(),
-        path,
-        data: data(view, site, locale, &mut sources)?,
-        alternates: routes.collect(),
-        items,
-        base: view.definitions.config.site.base().unwrap_or_default(),
-        ..Page::default()
-    };
-    let html = site.render(&page).map_err(|e| unrendered(view, e))?;
-    let Sources { looked, read, lists } = sources;
-    let composed =
-        Arc::new(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists));
-    view.caches.keep(key, composed.clone());
-    Ok(composed)
-}
-
-/// Pages whose title or summary holds every word. The release's own index answers this once there is one.
-fn of_search(
-    view: &ReleaseView,
-    site: &Site,
-    layout: &str,
-    path: &str,
-    locale: &Locale,
-    asked: &str,
-) -> Result<Composed, Failure> {
-    let asked: String = asked.chars().filter(|c| !c.is_control()).take(100).collect();
-    let words: Vec<String> = asked.to_lowercase().split_whitespace().take(8).map(str::to_owned).collect();
-    let mut sources = Sources::default();
-    let mut items = Vec::new();
-    if !words.is_empty() {
-        for routed in view.lookup.routes_of(locale).take(20_000) {
-            let routed = routed?;
-            if site.page_rule(&routed.entry.type_name).is_none() {
-                continue;
-            }
-            let Some(record) = view.record(&routed.entry)? else { continue };
-            let bytes = view.caches.entry(&view.objects, &record.digest)?;
-            let text = String::from_utf8_lossy(&bytes).to_lowercase();
-            if words.iter().all(|w| text.contains(w.as_str())) {
-                let fields: Value =
-                    serde_json::from_slice(&bytes).map_err(|_| DeliveryError::Object(record.digest))?;
-                items.push((routed.route, fields));
-                if items.len() == HITS_MAX {
-                    break;
-                }
-            }
-        }
-        // What is named by its title comes first.
-        let titled = |fields: &Value| {
-            let title = fields
-                .get("title")
-                .or_else(|| fields.get("name"))
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_lowercase();
-            words.iter().all(|w| title.contains(w.as_str()))
-        };
-        items.sort_by_key(|(_, fields)| !titled(fields));
-    }
-    sources.lists.extend(site.file.pages.iter().map(|p| p.type_name.clone()));
-    let page = Page {
-        layout,
-        surface: "web",
-        locale: locale.as_str(),
-        path,
-        data: data(view, site, locale, &mut sources)?,
-        alternates: Vec::new(),
-        items,
-        base: view.definitions.config.site.base().unwrap_or_default(),
-        query: Some(&asked),
-        ..Page::default()
-    };
-    let html = site.render(&page).map_err(|e| unrendered(view, e))?;
-    let Sources { looked, read, lists } = sources;
-    Ok(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists))
 }
 
 #[cfg(test)]

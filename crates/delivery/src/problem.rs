@@ -1,6 +1,6 @@
 use serde_json::json;
 
-/// An RFC 9457 problem: what was wrong, where, and how to mend it.
+/// An RFC 9457 problem: what was wrong, where, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The HTTP status.

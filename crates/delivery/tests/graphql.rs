@@ -6,18 +6,12 @@ mod common;
 
 use ashlar_contracts::ContractSet;
 use ashlar_delivery::{
-    RequestParts, Traceparent,
     graphql::{Graph, document_id},
     views::Views,
-    write_graphql,
 };
 use ashlar_model::Files;
-use common::{Fixture, QUERY, ask, json, key};
+use common::{Fixture, QUERY, ask, json, key, percent, post};
 use serde_json::{Value, json};
-
-fn percent(value: &Value) -> String {
-    value.to_string().bytes().map(|b| format!("%{b:02X}")).collect()
-}
 
 fn get(operation: &str, variables: &Value) -> String {
     format!(
@@ -43,29 +37,6 @@ fn world() -> Fixture {
         (key("page", "bare", "en"), Some(json!({"slug": "bare", "title": "Bare", "hero": "gone"}))),
     ]);
     f
-}
-
-/// Posts a body; `developer` may send documents as text.
-fn post(release: &ashlar_delivery::ReleaseView, body: &str, developer: bool) -> (u16, Value) {
-    let traceparent = Traceparent::follow(None);
-    let parts = RequestParts {
-        method: "POST",
-        path: "/graphql",
-        query: None,
-        accept_language: None,
-        accept_encoding: None,
-        accept: None,
-        if_none_match: None,
-        traceparent: &traceparent,
-        private: developer,
-        developer,
-        extra_head: b"",
-    };
-    let mut out = Vec::new();
-    let mut shared = None;
-    let written = write_graphql(release, &parts, body.as_bytes(), &mut out, &mut shared);
-    let body = shared.as_deref().unwrap_or(&out[written.head_len..]);
-    (written.status, serde_json::from_slice(body).unwrap())
 }
 
 #[test]

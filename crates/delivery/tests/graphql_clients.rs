@@ -4,14 +4,10 @@
 
 mod common;
 
-use ashlar_delivery::{RequestParts, Traceparent, graphql::document_id, write_graphql};
-use common::{Fixture, QUERY, ask, json, key};
+use ashlar_delivery::graphql::document_id;
+use common::{Fixture, QUERY, ask, json, key, percent, post};
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Value, json};
-
-fn percent(value: &Value) -> String {
-    value.to_string().bytes().map(|b| format!("%{b:02X}")).collect()
-}
 
 fn world() -> Fixture {
     let mut f = Fixture::new();
@@ -27,29 +23,6 @@ fn world() -> Fixture {
         (key("page", "home", "de"), Some(page("Start"))),
     ]);
     f
-}
-
-/// Posts a body; `developer` may send documents as text.
-fn post(release: &ashlar_delivery::ReleaseView, body: &Value, developer: bool) -> (u16, Value) {
-    let traceparent = Traceparent::follow(None);
-    let parts = RequestParts {
-        method: "POST",
-        path: "/graphql",
-        query: None,
-        accept_language: None,
-        accept_encoding: None,
-        accept: None,
-        if_none_match: None,
-        traceparent: &traceparent,
-        private: developer,
-        developer,
-        extra_head: b"",
-    };
-    let mut out = Vec::new();
-    let mut shared = None;
-    let written = write_graphql(release, &parts, body.to_string().as_bytes(), &mut out, &mut shared);
-    let body = shared.as_deref().unwrap_or(&out[written.head_len..]);
-    (written.status, serde_json::from_slice(body).unwrap())
 }
 
 #[test]

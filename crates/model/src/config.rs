@@ -93,7 +93,7 @@ pub struct ServerConfig {
     pub upload_bytes_max: u64,
     /// How long a request may take, in seconds.
     pub request_seconds_max: u64,
-    /// How long open requests may run on after a stop signal, in seconds.
+    /// How long a stop may take, from the signal to the end of the process, in seconds.
     pub shutdown_seconds_max: u64,
     /// Requests per second and key (or address, without a key) on the management API.
     pub requests_per_second_max: u32,
@@ -299,7 +299,7 @@ impl Default for ServerConfig {
             body_bytes_max: 16 << 20,
             upload_bytes_max: 4 << 30,
             request_seconds_max: 60,
-            shutdown_seconds_max: 15,
+            shutdown_seconds_max: 10,
             requests_per_second_max: 500,
             failed_keys_per_second_max: 20,
             reads_per_second_max: 0,

@@ -1,6 +1,6 @@
 /// Whether a path matches a pattern: `*` is anything within a segment, `?` one character, `**` any number of whole
 /// segments. `**/x` also matches `x`.
-pub(crate) fn matches(pattern: &str, path: &str) -> bool {
+pub fn matches(pattern: &str, path: &str) -> bool {
     let pattern: Vec<&str> = pattern.split('/').collect();
     let path: Vec<&str> = path.split('/').collect();
     // One row of the table "does pattern[p..] match path[s..]", filled from the end: linear space, no backtracking.

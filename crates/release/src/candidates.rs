@@ -1,7 +1,7 @@
 //! Freezing drafts and definitions into a candidate, judging it, approving and waiving.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -19,16 +19,16 @@ use serde_json::json;
 
 use crate::{
     Action, Approval, Base, CandidateView, ChangeRecord, Engine, Judge, JudgeInput, Judgement, ReleaseError,
-    RequiredApproval, Scope, drafts::no_definitions, engine::Record, forecast::declared_end,
-    judge::DeclaredEnd, modified,
+    RequiredApproval, Scope, drafts::no_definitions, engine::Record, evidence::Reports,
+    forecast::declared_end, judge::DeclaredEnd, modified,
 };
 
 /// New objects are written out whenever this many bytes have gathered.
 const PACK_BYTES: usize = 64 << 20;
+/// So many edits of a tree are made where they are asked for.
+const EDITS_FEW: u64 = 16;
 /// Drafts that are read at a time.
 const PAGE: u32 = 2_000;
-/// Reports of earlier judgements that a judgement may be answered from.
-const EVIDENCE_MAX: u32 = 64;
 
 /// Freezes pending drafts and the working definitions on top of what the public channel serves, and judges the result.
 #[derive(Debug, Clone, Default)]
@@ -104,7 +104,10 @@ pub(crate) struct Docket {
     pub approvals: Vec<Approval>,
     pub end: Option<DeclaredEnd>,
     pub waivers: Vec<(String, Waiver)>,
-    pub evidence: HashMap<(String, Digest), GateReport>,
+    /// How the candidate was judged before.
+    pub judged: Vec<GateReport>,
+    /// What may answer a gate; reports of the candidate itself come first.
+    pub evidence: Reports,
     pub now: jiff::Timestamp,
 }
 
@@ -113,7 +116,10 @@ impl Docket {
         &self,
         work: impl FnOnce(&dyn Judge, &JudgeInput<'_>) -> Result<T, ReleaseError>,
     ) -> Result<T, ReleaseError> {
-        let evidence = |gate: &str, inputs: &Digest| self.evidence.get(&(gate.to_owned(), *inputs)).cloned();
+        let evidence = |gate: &str, inputs: &Digest| {
+            let known = self.evidence.iter().find(|r| r.gate == gate && r.inputs == *inputs);
+            known.map(|r| r.as_ref().clone())
+        };
         let input = JudgeInput {
             objects: &self.objects,
             definitions: &self.definitions,
@@ -177,7 +183,7 @@ pub(crate) async fn base_of(
 ) -> Result<Option<Base>, ReleaseError> {
     let Some(head) = head else { return Ok(None) };
     let tenant = rows.tenant().clone();
-    let gates = rows.reports(head.candidate).await?;
+    let gates = engine.verdicts(rows, head).await?;
     Ok(Some(Base {
         release: head.id,
         definitions: engine.files(&tenant, &head.definitions)?,
@@ -193,8 +199,8 @@ pub(crate) async fn head_of(
     rows: &mut Rows<'_>,
     channel: &ashlar_model::ChannelName,
 ) -> Result<Option<ReleaseRow>, ReleaseError> {
-    match rows.channel(channel).await? {
-        Some(at) => rows.release(at.release).await?.map(Some).ok_or_else(|| ReleaseError::Corrupt {
+    match rows.head(channel).await? {
+        Some((at, release)) => release.map(Some).ok_or_else(|| ReleaseError::Corrupt {
             what: format!("the channel {channel}"),
             why: format!("it points at {}, which does not exist", at.release),
         }),
@@ -228,10 +234,12 @@ pub(crate) async fn docket(
         Some(name) => declared_end(rows, name).await?,
         None => None,
     };
-    let mut evidence: Vec<GateReport> = rows.recent_evidence(EVIDENCE_MAX).await?;
-    if let Some(id) = id {
-        evidence.extend(rows.reports(id).await?);
-    }
+    let judged = match id {
+        Some(id) => rows.reports(id).await?,
+        None => Vec::new(),
+    };
+    let own = judged.iter().filter(|r| r.waiver.is_none()).cloned().map(Arc::new);
+    let evidence = own.chain(engine.recent_evidence(rows).await?).collect();
     Ok(Docket {
         judge: engine.judge().clone(),
         definitions,
@@ -252,11 +260,8 @@ pub(crate) async fn docket(
             Some(id) => rows.waivers(id).await?,
             None => Vec::new(),
         },
-        evidence: evidence
-            .into_iter()
-            .filter(|r| r.waiver.is_none())
-            .map(|r| ((r.gate.clone(), r.inputs), r))
-            .collect(),
+        judged,
+        evidence,
         objects,
         now,
     })
@@ -302,7 +307,12 @@ impl CreateCandidate {
         let (definitions, pushes) = match (with, &head) {
             (With::Served, Some(head)) => (head.definitions, Vec::new()),
             _ => {
-                let pushes = rows.pushes_since(head.as_ref().map(|h| &h.definitions)).await?;
+                let base = head.as_ref().map(|h| &h.definitions);
+                let pushes = match base == Some(&working.digest) {
+                    // What was pushed last is what is served.
+                    true => Vec::new(),
+                    false => rows.pushes_since(base).await?,
+                };
                 (working.digest, pushes)
             }
         };
@@ -313,6 +323,7 @@ impl CreateCandidate {
             let page = rows.pending(self.changeset.as_deref(), last, PAGE).await?;
             let Some((newest, _)) = page.last() else { break };
             last = newest.sequence;
+            let is_last = page.len() < PAGE as usize;
             for (draft, fields) in page {
                 let key = draft.key.to_bytes();
                 let record = match draft.state {
@@ -340,17 +351,23 @@ impl CreateCandidate {
                     objects.commit(std::mem::replace(&mut batch, objects.batch())).await?;
                 }
             }
+            if is_last {
+                break;
+            }
         }
         drop(conn);
         let changed = edits.len() as u64;
         let (edits, changes): (Vec<_>, Vec<_>) = (edits.into_iter().collect(), changes.into_iter().collect());
-        let (snapshot, changes, batch) = scope
-            .heavy(move || {
-                let snapshot = base.apply(&edits, &mut batch)?;
-                let changes = Tree::empty().apply(&changes, &mut batch)?;
-                Ok((snapshot, changes, batch))
-            })
-            .await?;
+        let apply = move || {
+            let snapshot = base.apply(&edits, &mut batch)?;
+            let changes = Tree::empty().apply(&changes, &mut batch)?;
+            Ok::<_, ReleaseError>((snapshot, changes, batch))
+        };
+        // A few entries are not worth a turn.
+        let (snapshot, changes, batch) = match changed <= EDITS_FEW {
+            true => apply()?,
+            false => scope.heavy(apply).await?,
+        };
         objects.commit(batch).await?;
         let frozen = NewCandidate {
             snapshot: snapshot.root(),
@@ -397,15 +414,18 @@ impl CreateCandidate {
             let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
             docket(scope.engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
         };
-        let judgement = scope.heavy(move || docket.judge()).await?;
-        scope.objects().commit(judgement.objects).await?;
-        frozen.derived = judgement.derived;
         let nothing_to_release =
             head.as_ref().is_some_and(|h| h.definitions == frozen.definitions && frozen.changed == 0);
-        let (objects, snapshot, now) = (scope.objects(), frozen.snapshot, scope.now);
-        let modified = move || modified::update(&objects, head.as_ref(), &snapshot, now);
-        let (modified, batch) = scope.heavy(modified).await?;
-        scope.objects().commit(batch).await?;
+        let (snapshot, now) = (frozen.snapshot, scope.now);
+        let judge = move || {
+            let mut judgement = docket.judge()?;
+            let batch = &mut judgement.objects;
+            let modified = modified::update(&docket.objects, head.as_ref(), &snapshot, now, batch)?;
+            Ok((judgement, modified))
+        };
+        let (judgement, modified) = scope.heavy(judge).await?;
+        scope.objects().commit(judgement.objects).await?;
+        frozen.derived = judgement.derived;
         frozen.derived.insert(MODIFIED.to_owned(), modified);
         let status = verdict(&judgement.gates);
 
@@ -417,6 +437,7 @@ impl CreateCandidate {
         );
         rows.insert_candidate(id, status, &frozen).await?;
         rows.put_reports(id, &judgement.gates, &scope.at).await?;
+        scope.engine.evidence().learn(&scope.ctx.tenant, &judgement.gates);
         let data = json!({
             "snapshot": frozen.snapshot, "definitions": frozen.definitions, "status": status.to_string(),
             "changed": frozen.changed, "base": frozen.base,
@@ -462,15 +483,38 @@ pub(crate) async fn judge_again(
     row: &mut CandidateRow,
     head: Option<&ReleaseRow>,
 ) -> Result<Vec<GateReport>, ReleaseError> {
+    let gates = judge_stored(scope, rows, row, head).await?;
+    rows.update_candidate(row.id, row.status, &row.frozen.derived, row.release).await?;
+    Ok(gates)
+}
+
+/// As [`judge_again`], without the row of the candidate: the caller stores it.
+pub(crate) async fn judge_stored(
+    scope: &Scope<'_>,
+    rows: &mut Rows<'_>,
+    row: &mut CandidateRow,
+    head: Option<&ReleaseRow>,
+) -> Result<Vec<GateReport>, ReleaseError> {
     let docket = docket(scope.engine, rows, Some(row.id), &row.frozen, head, scope.now).await?;
-    let judgement = scope.blocking(move || docket.judge()).await?;
+    let (judgement, judged) = scope.blocking(move || Ok((docket.judge()?, docket.judged))).await?;
     scope.objects().commit(judgement.objects).await?;
     // What is derived by judging is made anew; when entries were changed stays as it was frozen.
     row.frozen.derived.extend(judgement.derived);
     row.status = verdict(&judgement.gates);
-    rows.put_reports(row.id, &judgement.gates, &scope.at).await?;
-    rows.update_candidate(row.id, row.status, &row.frozen.derived, row.release).await?;
+    if !say_the_same(&judged, &judgement.gates) {
+        rows.put_reports(row.id, &judgement.gates, &scope.at).await?;
+        scope.engine.evidence().learn(&scope.ctx.tenant, &judgement.gates);
+    }
     Ok(judgement.gates)
+}
+
+/// Whether gates say what is stored already, apart from how they came to it.
+fn say_the_same(stored: &[GateReport], gates: &[GateReport]) -> bool {
+    let same = |(stored, gate): (&GateReport, &GateReport)| {
+        let (from_evidence, duration_ms) = (stored.from_evidence, stored.duration_ms);
+        *stored == GateReport { from_evidence, duration_ms, ..gate.clone() }
+    };
+    stored.len() == gates.len() && stored.iter().zip(gates).all(same)
 }
 
 /// Judges a candidate that is a release already. Its verdicts stay those it became a release with.

@@ -1,7 +1,7 @@
 //! The engine that runs actions, and what an action is given.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt::Write as _,
     path::{Path, PathBuf},
     sync::{
@@ -12,7 +12,7 @@ use std::{
 };
 
 use ashlar_isolate::Workers;
-use ashlar_model::{Actor, Digest, Files, Right, Rules, TenantId, TraceId};
+use ashlar_model::{Actor, ChannelName, Digest, Files, Right, Rules, TenantId, TraceId};
 use ashlar_store::{
     Objects, Remote, TenantObjects,
     sql::{AuditRow, Db, EventRow, SqlError, WriteTx, stamp},
@@ -20,17 +20,21 @@ use ashlar_store::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::broadcast;
+use tokio::{
+    sync::broadcast,
+    time::{Instant, timeout_at},
+};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::{ChannelState, Judge, ReleaseError, health::Health, secrets::Secrets};
+use crate::{ChannelState, Judge, ReleaseError, evidence::Evidence, health::Health, secrets::Secrets};
 
 /// Fewer than this many are not dropped for their size.
 const DEFINITIONS_KEPT_MIN: usize = 3;
-/// How long a stop waits for actions that run.
-const ACTIONS_END: Duration = Duration::from_secs(10);
-
+/// Channels whose last move is remembered.
+const MOVED_MAX: usize = 1_000;
+/// How long [`Engine::close`] takes at the most.
+const CLOSE_MAX: Duration = Duration::from_secs(12);
 /// How long a stop waits until claims are given back.
 const RELEASE_MAX: Duration = Duration::from_secs(2);
 
@@ -131,6 +135,8 @@ struct Inner {
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     definitions: Mutex<Vec<(Digest, Arc<Files>, Option<Arc<Rules>>)>>,
     moves: broadcast::Sender<ChannelMoved>,
+    /// The last move of each channel that this process made.
+    moved: Mutex<HashMap<(TenantId, ChannelName), ChannelState>>,
     /// A pointer object could not be written; the next round of upkeep repairs it.
     torn: AtomicBool,
     /// Where CPU-heavy work is done; without a pool, on threads that may block.
@@ -139,6 +145,7 @@ struct Inner {
     /// Whether webhooks may be sent into the server's own networks, once somebody has said so.
     sends_inside: OnceLock<bool>,
     health: Health,
+    evidence: Evidence,
     running: TaskTracker,
     /// Names this process in claims.
     owner: String,
@@ -188,11 +195,13 @@ impl Engine {
             clock: Box::new(clock),
             definitions: Mutex::new(Vec::new()),
             moves,
+            moved: Mutex::default(),
             torn: AtomicBool::new(false),
             workers: OnceLock::new(),
             sends_inside: OnceLock::new(),
             secrets: Secrets::of(&location.sql),
             health: Health::default(),
+            evidence: Evidence::default(),
             running: TaskTracker::new(),
             owner: new_id()?,
             mending: Mutex::default(),
@@ -294,6 +303,11 @@ impl Engine {
         &self.inner.health
     }
 
+    /// Reports that are remembered.
+    pub(crate) fn evidence(&self) -> &Evidence {
+        &self.inner.evidence
+    }
+
     pub(crate) fn mending(&self) -> std::sync::MutexGuard<'_, HashSet<TenantId>> {
         self.inner.mending.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -349,7 +363,22 @@ impl Engine {
         self.inner.torn.swap(false, Ordering::Relaxed)
     }
 
+    /// Where a channel points since this process moved it; another process may have moved it since.
+    pub fn moved(&self, tenant: &TenantId, channel: &ChannelName) -> Option<ChannelState> {
+        let moved = self.inner.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.get(&(tenant.clone(), channel.clone())).cloned()
+    }
+
     pub(crate) fn announce(&self, tenant: &TenantId, state: ChannelState) {
+        let mut moved = self.inner.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        if moved.len() >= MOVED_MAX {
+            moved.clear();
+        }
+        let last = moved.entry((tenant.clone(), state.channel.clone())).or_insert_with(|| state.clone());
+        if last.sequence < state.sequence {
+            last.clone_from(&state);
+        }
+        drop(moved);
         // Nobody listening is fine: readers also follow the pointer object.
         let _ = self.inner.moves.send(ChannelMoved { tenant: tenant.clone(), state });
     }
@@ -415,17 +444,25 @@ impl Engine {
 
     /// Waits for actions that run, and closes the database.
     pub async fn close(&self) {
+        self.close_within(CLOSE_MAX).await;
+    }
+
+    /// The same within a time. An action that takes longer ends with the process; it has committed all or nothing.
+    pub async fn close_within(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let last = RELEASE_MAX.min(time / 4);
         self.inner.running.close();
-        if tokio::time::timeout(ACTIONS_END, self.inner.running.wait()).await.is_err() {
+        if timeout_at(until - last, self.inner.running.wait()).await.is_err() {
             tracing::warn!("actions that take long end with the process");
         }
         // What this process began and did not end is not for others to take for a crash.
-        match tokio::time::timeout(RELEASE_MAX, self.inner.db.release_claims(&self.inner.owner)).await {
+        match timeout_at(until, self.inner.db.release_claims(&self.inner.owner)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "claims on schedules run out by themselves"),
             Err(_) => tracing::warn!("claims on schedules run out by themselves"),
         }
-        self.inner.db.close().await;
+        // An action that goes on has a connection, and the database waits for it.
+        let _ = timeout_at(until, self.inner.db.close()).await;
     }
 }
 
@@ -486,9 +523,9 @@ impl Scope<'_> {
         }
         let mut rows = tx.rows();
         self.check_relied(&mut rows).await?;
-        for (kind, subject, data) in record.events {
+        let event = |(kind, subject, data): (&'static str, String, Value)| {
             debug_assert!(crate::webhooks::is_kind(kind), "`{kind}` is not among EVENT_KINDS");
-            let event = EventRow {
+            EventRow {
                 sequence: 0,
                 kind: kind.to_owned(),
                 subject,
@@ -497,9 +534,9 @@ impl Scope<'_> {
                 trace: self.ctx.trace.to_string(),
                 action: self.action.clone(),
                 at: self.at.clone(),
-            };
-            rows.append_event(&event).await?;
-        }
+            }
+        };
+        let events: Vec<EventRow> = record.events.into_iter().map(event).collect();
         let audit = AuditRow {
             sequence: 0,
             at: self.at.clone(),
@@ -510,7 +547,7 @@ impl Scope<'_> {
             data: record.data,
             trace: self.ctx.trace.to_string(),
         };
-        rows.append_audit(&audit).await?;
+        rows.append_log(&events, &audit).await?;
         tx.commit().await?;
         self.engine.health().wrote();
         Ok(())

@@ -242,6 +242,7 @@ async fn judge_end(
         approvals: docket.approvals.clone(),
         end: Some(DeclaredEnd { due: true, ..end }),
         waivers: Vec::new(),
+        judged: Vec::new(),
         evidence: docket.evidence.clone(),
         now: docket.now,
     };

@@ -15,6 +15,7 @@ mod definitions;
 mod drafts;
 mod engine;
 mod error;
+mod evidence;
 mod forecast;
 mod gc;
 mod health;

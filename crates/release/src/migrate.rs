@@ -231,7 +231,7 @@ pub struct Migrated {
     pub rewritten: u64,
     /// Drafts that were left as they are because they were edited since (inverse only).
     pub kept: Vec<String>,
-    /// What stands against it; nothing is written when there is anything.
+    /// What is wrong; nothing is written when there is anything.
     pub findings: Vec<Finding>,
     /// How many there were before the list was cut.
     pub findings_total: u64,

@@ -1,7 +1,7 @@
 //! When each entry was last changed, as a tree beside the snapshot: a sitemap says so without walking the history.
 
 use ashlar_model::{Digest, MODIFIED, OTHERS, modified_value};
-use ashlar_store::{TenantObjects, Tree, sql::ReleaseRow};
+use ashlar_store::{Batch, TenantObjects, Tree, sql::ReleaseRow};
 use jiff::Timestamp;
 
 use crate::ReleaseError;
@@ -12,12 +12,11 @@ pub(crate) fn update(
     base: Option<&ReleaseRow>,
     snapshot: &Digest,
     now: Timestamp,
-) -> Result<(Digest, ashlar_store::Batch), ReleaseError> {
-    let mut batch = objects.batch();
+    batch: &mut Batch,
+) -> Result<Digest, ReleaseError> {
     let Some(base) = base else {
-        let tree =
-            Tree::empty().apply(&[(OTHERS.to_vec(), Some(modified_value(now.as_second())))], &mut batch)?;
-        return Ok((tree.root(), batch));
+        let tree = Tree::empty().apply(&[(OTHERS.to_vec(), Some(modified_value(now.as_second())))], batch)?;
+        return Ok(tree.root());
     };
     let mut edits = Vec::new();
     let before = match base.derived.get(MODIFIED) {
@@ -33,6 +32,6 @@ pub(crate) fn update(
         let change = change?;
         edits.push((change.key.to_vec(), change.new.is_some().then(|| modified_value(now.as_second()))));
     }
-    let tree = before.apply(&edits, &mut batch)?;
-    Ok((tree.root(), batch))
+    let tree = before.apply(&edits, batch)?;
+    Ok(tree.root())
 }

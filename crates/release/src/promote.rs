@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::{
     Action, ChannelState, ReleaseError, Scope,
-    candidates::{candidate, head_of, judge_again, judge_staged},
+    candidates::{candidate, head_of, judge_staged, judge_stored},
     engine::Record,
     manifest,
     schedule::Step,
@@ -52,6 +52,9 @@ pub struct Promoted {
     pub from: Option<ReleaseId>,
     /// The candidate it was.
     pub candidate: CandidateId,
+    /// Whether the release is new. A candidate that is a release already keeps its number on every channel.
+    #[serde(skip)]
+    pub created: bool,
 }
 
 /// Points a channel at an earlier release, definitions and all.
@@ -78,14 +81,14 @@ pub struct RolledBack {
     pub took_ms: f64,
 }
 
+/// The channel that is asked for, or the public one, and whether it is that. `working`: the working definitions.
 async fn public_channel(
     scope: &Scope<'_>,
-    rows: &mut Rows<'_>,
     asked: Option<ChannelName>,
+    working: Option<Digest>,
     imported: Option<Digest>,
 ) -> Result<(ChannelName, bool), ReleaseError> {
     // The first release of an installation may be one from elsewhere.
-    let working = rows.definitions().await?.map(|d| d.digest);
     let definitions = working.or(imported).ok_or_else(crate::drafts::no_definitions)?;
     let rules = scope.engine.rules(&scope.ctx.tenant, &definitions).await?;
     let channels = &rules.config.channels;
@@ -170,8 +173,9 @@ impl Promote {
         let mut rows = tx.rows();
         crate::settle::settle_in(scope.engine, &mut rows).await?;
         let mut row = candidate(&mut rows, self.candidate).await?;
-        let (channel, public) =
-            public_channel(scope, &mut rows, self.channel, Some(row.frozen.definitions)).await?;
+        let working = rows.definitions().await?.map(|d| d.digest);
+        let imported = Some(row.frozen.definitions);
+        let (channel, public) = public_channel(scope, self.channel, working, imported).await?;
         match row.status {
             CandidateStatus::Discarded | CandidateStatus::Superseded => {
                 let message = format!("{} is {}", row.id, row.status);
@@ -219,7 +223,7 @@ impl Promote {
             }
             Some(release) => (rows.release(release).await?, Vec::new()),
             None => {
-                let gates = judge_again(scope, &mut rows, &mut row, base_head.as_ref()).await?;
+                let gates = judge_stored(scope, &mut rows, &mut row, base_head.as_ref()).await?;
                 (None, gates)
             }
         };
@@ -232,6 +236,9 @@ impl Promote {
             let gates = against.iter().map(|g| g.gate.clone()).collect();
             let error = ReleaseError::GatesFailed { candidate: row.id, gates, findings, groups };
             let failed: Vec<_> = against.iter().map(|g| g.gate.as_str()).collect();
+            if row.release.is_none() {
+                rows.update_candidate(row.id, row.status, &row.frozen.derived, None).await?;
+            }
             let data = json!({"channel": channel, "gates": failed});
             scope.commit(tx, Record::one("candidate.refused", row.id.to_string(), data)).await?;
             return Err(error);
@@ -274,6 +281,7 @@ impl Promote {
                 release
             }
         };
+        let mut settled = true;
         if public {
             let from_drafts = row.frozen.frozen_at_sequence > 0 || row.frozen.changed == 0;
             if from_drafts && row.release.is_none() {
@@ -285,8 +293,9 @@ impl Promote {
                 }
             } else {
                 unsettle(&mut rows, head.as_ref(), &release, !from_drafts).await?;
+                settled = false;
             }
-            adopt_definitions(scope, &mut rows, &row, head.as_ref()).await?;
+            adopt_definitions(scope, &mut rows, &row, working, head.as_ref()).await?;
         }
         let finished = match &step {
             Some(step) => Some(step.finish(&mut rows, release.id).await?),
@@ -302,14 +311,20 @@ impl Promote {
         let mut record = Record::one("release.promoted", release.id.to_string(), data);
         record.events.extend(finished);
         scope.commit(tx, record).await?;
+        if row.release.is_none() {
+            scope.engine.evidence().promoted(&scope.ctx.tenant, &release, gates);
+        }
         publish_pointer(scope, state).await;
-        settle_now(scope).await;
+        if !settled {
+            settle_now(scope).await;
+        }
         Ok(Promoted {
             release: release.id,
             digest: release.manifest,
             channel,
             from: head.map(|h| h.id),
             candidate: row.id,
+            created: row.release.is_none(),
         })
     }
 }
@@ -320,10 +335,10 @@ async fn adopt_definitions(
     scope: &Scope<'_>,
     rows: &mut Rows<'_>,
     row: &CandidateRow,
+    working: Option<Digest>,
     head: Option<&ReleaseRow>,
 ) -> Result<(), ReleaseError> {
     let frozen = &row.frozen;
-    let working = rows.definitions().await?.map(|d| d.digest);
     if working == Some(frozen.definitions) || working.is_some_and(|w| head.is_none_or(|h| h.definitions != w))
     {
         return Ok(());
@@ -479,7 +494,8 @@ impl Action for Rollback {
         let objects = scope.objects();
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
-        let (channel, public) = public_channel(scope, &mut rows, self.channel, None).await?;
+        let working = rows.definitions().await?.map(|d| d.digest);
+        let (channel, public) = public_channel(scope, self.channel, working, None).await?;
         let release = rows.release(self.release).await?.ok_or_else(|| {
             ReleaseError::not_found("release", self.release, "`ashlar release list` shows all releases")
         })?;

@@ -14,7 +14,7 @@ use ashlar_store::{
 use crate::{
     CandidateView, ChangesetView, ChannelState, ChannelView, Ctx, DefinitionChange, DraftView, Engine,
     KeyView, MigrationView, Page, ReleaseDiff, ReleaseError, ReleaseInfo, Verification, VersionView,
-    candidates::{candidate, head_of},
+    candidates::candidate,
     changesets::changeset,
     definitions::file_digests,
     drafts::{differing, draft_view, missing, parse_fields},
@@ -301,8 +301,7 @@ impl Engine {
     ) -> Result<Option<ChannelState>, ReleaseError> {
         let mut conn = self.db().read(tenant).await?;
         let mut rows = conn.rows();
-        let Some(at) = rows.channel(channel).await? else { return Ok(None) };
-        let release = head_of(&mut rows, channel).await?;
+        let Some((at, release)) = rows.head(channel).await? else { return Ok(None) };
         Ok(release.map(|r| state_of(channel, &r, at.sequence, &at.moved_at)))
     }
 

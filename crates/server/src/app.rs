@@ -146,8 +146,8 @@ pub struct App {
     unknown: Limits<()>,
     /// Places for clients that follow changes.
     pub listeners: Arc<Listeners>,
-    /// Ends streams when the server stops.
-    pub streams: CancellationToken,
+    /// Cancelled when the server is asked to stop: streams end, and nothing new is begun.
+    pub stopping: CancellationToken,
     previews: Mutex<Vec<(String, Arc<ReleaseView>)>>,
     /// Bytes of tree nodes that may stay in memory.
     tree_bytes_max: usize,
@@ -185,7 +185,7 @@ impl App {
             rings_change: Mutex::default(),
             unknown: Limits::new(UNKNOWN_KEYS_PER_SECOND),
             listeners: Arc::new(Listeners::new(listeners.0, listeners.1)),
-            streams: CancellationToken::new(),
+            stopping: CancellationToken::new(),
             keys: Mutex::default(),
             forgotten: AtomicU64::new(0),
             previews: Mutex::default(),
@@ -327,6 +327,15 @@ impl App {
         let mut keys = lock(&self.keys);
         self.forgotten.fetch_add(1, Ordering::AcqRel);
         keys.retain(|_, (_, access)| access.as_ref().is_some_and(|a| a.key_id != id));
+    }
+
+    /// Whether what a channel serves here is at least as new as this move, and nothing is being put in place. A move that is being
+    /// applied is not served yet, although it is on record already.
+    pub fn serves_move(&self, tenant: &TenantId, state: &ChannelState) -> bool {
+        let Some(known) = self.tenant(tenant) else { return false };
+        let Ok(_one) = known.applying.try_lock() else { return false };
+        let channels = known.channels.load();
+        channels.get(&state.channel).is_some_and(|l| l.state.sequence >= state.sequence)
     }
 
     /// Opens what a channel serves now and puts it in place, unless something newer is there. What cannot be opened leaves

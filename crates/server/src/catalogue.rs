@@ -164,6 +164,17 @@ async fn one(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let view = live(&app, &headers)?;
+    let tenant = view.tenant().clone();
+    // Templates run in another process, and a thread waits for it.
+    Ok(html(app.workers.run(&tenant, move || frame(&view, &component, &state, &chosen)).await??))
+}
+
+fn frame(
+    view: &ReleaseView,
+    component: &str,
+    state: &str,
+    chosen: &BTreeMap<String, String>,
+) -> Result<String, ApiError> {
     let missing = || {
         ApiError::new(
             404,
@@ -187,9 +198,9 @@ async fn one(
         }
     }
     let style = site.style_address().unwrap_or_default();
-    Ok(html(format!(
+    Ok(format!(
         "<!doctype html><html lang=\"{locale}\"{attributes}><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{name} {}</title>\
          <link rel=\"stylesheet\" href=\"{style}\"></head><body><main>{rendered}</main></body></html>",
-        escape(&state)
-    )))
+        escape(state)
+    ))
 }

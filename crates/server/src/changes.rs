@@ -239,7 +239,7 @@ impl Stream {
             return Some(first);
         }
         tokio::select! {
-            () = self.app.streams.cancelled() => None,
+            () = self.app.stopping.cancelled() => None,
             () = tokio::time::sleep(ALIVE) => Some(Bytes::from_static(b": alive\n\n")),
             change = self.rest.recv() => match change {
                 _ if !self.may_go_on().await => None,

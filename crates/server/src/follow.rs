@@ -17,6 +17,9 @@ use crate::{app::App, front::normal};
 const LOOK: Duration = Duration::from_millis(10);
 /// How often tenants, hosts and keys are looked for.
 const SCAN: Duration = Duration::from_secs(1);
+/// After so many scans, pointers in an object store are read whatever their version. A store that gives an old body the version of
+/// the next one would otherwise hide a move until the one after it.
+const WHOLE: u32 = 20;
 
 /// How long the database may take to list tenants; following must go on without it.
 const ASK_MAX: Duration = Duration::from_secs(2);
@@ -46,6 +49,7 @@ pub async fn follow(
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut scans = tokio::time::interval(SCAN);
     scans.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut scanned = 0_u32;
     let mut moves = app.engine.as_ref().map(|e| e.moves());
     loop {
         let moved = async {
@@ -57,7 +61,13 @@ pub async fn follow(
         tokio::select! {
             () = stop.cancelled() => return,
             _ = looks.tick() => look(&app, &mut versions, remote).await,
-            _ = scans.tick() => scan(&app, &mut versions).await,
+            _ = scans.tick() => {
+                scanned = scanned.wrapping_add(1);
+                if remote && scanned.is_multiple_of(WHOLE) {
+                    versions.clear();
+                }
+                scan(&app, &mut versions).await;
+            }
             moved = moved => if let Some(moved) = moved {
                 apply(&app, moved.tenant, moved.state).await;
             },

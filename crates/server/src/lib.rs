@@ -33,4 +33,4 @@ mod webhooks;
 pub use descriptors::raise_open_files;
 pub use front::{Asked, Proxies};
 pub use purge::{PurgeTarget, PurgeTargetError};
-pub use serve::{Role, ServeOptions, ServerError, serve};
+pub use serve::{Role, ServeOptions, ServerError, serve, stop_max};

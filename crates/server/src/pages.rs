@@ -311,7 +311,14 @@ fn unreadable() -> ApiError {
 async fn described(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let tenant = app.tenant_of_host(host_of(&headers));
     match app.tenant(&tenant).and_then(|t| t.public.load_full()) {
-        Some(view) => Json(ashlar_delivery::openapi(view.definitions(), view.label())).into_response(),
+        Some(view) => {
+            // It takes as long as the contracts are large.
+            let work = move || ashlar_delivery::openapi(view.definitions(), view.label()).to_string();
+            match app.workers.run(&tenant, work).await {
+                Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+                Err(busy) => ApiError::from(busy).into_response(),
+            }
+        }
         None if app.tenant(&tenant).is_some_and(|t| t.unavailable()) => unreadable().into_response(),
         None => {
             let help = "create a candidate and promote it";

@@ -1,4 +1,4 @@
-//! RFC 9457 problems: what was wrong, where, how to mend it, and the trace it belongs to.
+//! RFC 9457 problems: what was wrong, where, how to fix it, and the trace it belongs to.
 
 use ashlar_model::{Finding, TraceId};
 use ashlar_release::ReleaseError;

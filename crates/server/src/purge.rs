@@ -6,6 +6,7 @@
 //! there, so the keys of changed entries reach every body that could have changed.
 
 use std::{
+    collections::HashMap,
     fmt,
     str::FromStr,
     sync::{Arc, PoisonError},
@@ -136,33 +137,41 @@ pub async fn run(app: Arc<App>, engine: Engine, target: PurgeTarget, stop: Cance
         }
     };
     let mut moves = engine.moves();
-    let mut wait = Duration::ZERO;
+    // Tenants whose last purge failed: how long they wait, and until when.
+    let mut waits: HashMap<TenantId, (Duration, Instant)> = HashMap::new();
     loop {
         let mut heard = None;
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK.max(wait)) => {}
-            // A move of this process is told at once, unless the cache is failing.
-            moved = moves.recv(), if wait.is_zero() => heard = moved.ok(),
+            () = tokio::time::sleep(LOOK) => {}
+            // A move of this process is told at once.
+            moved = moves.recv() => heard = moved.ok(),
         }
         let tenants: Vec<TenantId> =
             app.tenants.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
-        let mut failed = false;
         for tenant in tenants {
-            if let Err(error) = tell(&app, &engine, &client, &target, &tenant, heard.as_ref()).await {
-                app.metrics.purge_failed();
-                app.cache_stats.failed(&tenant, &target.to_string(), &error.public());
-                tracing::warn!(%tenant, %target, %error, "a cache could not be purged; it is tried again");
-                failed = true;
+            if stop.is_cancelled() {
+                return;
+            }
+            if waits.get(&tenant).is_some_and(|(_, until)| Instant::now() < *until) {
+                continue;
+            }
+            match tell(&app, &engine, &client, &target, &tenant, heard.as_ref()).await {
+                Ok(()) => {
+                    waits.remove(&tenant);
+                }
+                Err(error) => {
+                    app.metrics.purge_failed();
+                    app.cache_stats.failed(&tenant, &target.to_string(), &error.public());
+                    tracing::warn!(%tenant, %target, %error, "a cache could not be purged; it is tried again");
+                    // Twice as long each time, and not for all nodes at the same moment.
+                    let last = waits.get(&tenant).map_or(Duration::ZERO, |(wait, _)| *wait);
+                    let spread = Duration::from_millis(u64::from(std::process::id() % 97));
+                    let wait = (last * 2).clamp(LOOK, WAIT_MAX) + spread;
+                    waits.insert(tenant, (wait, Instant::now() + wait));
+                }
             }
         }
-        // Twice as long each time, and not for all nodes at the same moment.
-        wait = match failed {
-            true => {
-                (wait * 2).clamp(LOOK, WAIT_MAX) + Duration::from_millis(u64::from(std::process::id() % 97))
-            }
-            false => Duration::ZERO,
-        };
     }
 }
 

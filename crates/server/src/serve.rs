@@ -1,6 +1,11 @@
 //! Starting and stopping a server.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use ashlar_gates::Trials;
 use ashlar_isolate::Workers;
@@ -8,7 +13,11 @@ use ashlar_model::ServerConfig;
 use ashlar_release::{Engine, ReleaseError};
 use ashlar_store::Objects;
 use axum::Router;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -34,8 +43,11 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// Every how many ticks everything is compared and repaired.
 const MEND_TICKS: u64 = 30;
-/// How long work in the background may take to end.
-const TASKS_END: Duration = Duration::from_secs(5);
+/// The share of the time for a stop after which open requests, then work in the background, and then actions and the database
+/// are left behind. What remains is for the process to end.
+const REQUESTS_END: f64 = 0.7;
+const TASKS_END: f64 = 0.8;
+const ACTIONS_END: f64 = 0.9;
 /// Requests of the management API that are worked on at a time; more of them wait.
 const API_REQUESTS_MAX: usize = 256;
 
@@ -88,8 +100,8 @@ pub enum ServerError {
     Serve(std::io::Error),
 }
 
-/// Serves until `shutdown` is done; then open requests are finished and the database is closed. `ready` is called with the
-/// bound address when the first request can be answered.
+/// Serves until `shutdown` is done; then open requests are finished and the database is closed, within
+/// `server.shutdown_seconds_max` in all. `ready` is called with the bound address when the first request can be answered.
 ///
 /// # Errors
 /// When the address cannot be listened on.
@@ -114,6 +126,7 @@ pub async fn serve(
         engine.work_in(options.workers);
         engine.send_inside(options.config.webhooks_to_private);
     }
+    let patience = stop_max(&options.config);
     let versions = follow::start(&app).await;
     let stop = CancellationToken::new();
     let mut tasks =
@@ -122,9 +135,10 @@ pub async fn serve(
         && let Some(engine) = &options.engine
     {
         let scrub_bytes = options.config.scrub_bytes_per_second;
-        tasks.push(tokio::spawn(work(app.clone(), engine.clone(), scrub_bytes, stop.clone())));
+        tasks.push(tokio::spawn(work(app.clone(), engine.clone(), scrub_bytes, app.stopping.clone())));
         let private = options.config.webhooks_to_private;
-        tasks.push(tokio::spawn(webhooks::run(app.clone(), engine.clone(), private, stop.clone())));
+        let stop = app.stopping.clone();
+        tasks.push(tokio::spawn(webhooks::run(app.clone(), engine.clone(), private, stop)));
     }
     if let Some(engine) = &options.engine {
         for target in options.purge {
@@ -163,19 +177,32 @@ pub async fn serve(
         .layer(axum::middleware::from_fn_with_state(origins, cors::cors))
         .layer(axum::middleware::from_fn_with_state(config.proxies.clone(), front::admit));
     ready(bound);
-    let streams = app.streams.clone();
-    let shutdown = async move {
-        shutdown.await;
-        streams.cancel();
+    let asked = Arc::new(OnceLock::new());
+    let shutdown = {
+        let (asked, stopping) = (asked.clone(), app.stopping.clone());
+        async move {
+            shutdown.await;
+            asked.get_or_init(Instant::now);
+            stopping.cancel();
+        }
     };
     let served = lane::serve(listener, source, router, config, shutdown).await.map_err(ServerError::Serve);
+    app.stopping.cancel();
     stop.cancel();
-    // A task that does not end at once is left behind; nothing it does is acknowledged to anybody.
-    let _ = tokio::time::timeout(TASKS_END, futures::future::join_all(tasks)).await;
+    let asked = *asked.get_or_init(Instant::now);
+    // A task that does not end in time is left behind; nothing it does is acknowledged to anybody.
+    let _ = timeout_at(asked + patience.mul_f64(TASKS_END), futures::future::join_all(tasks)).await;
     if let Some(engine) = &options.engine {
-        engine.close().await;
+        let until = asked + patience.mul_f64(ACTIONS_END);
+        engine.close_within(until.saturating_duration_since(Instant::now())).await;
     }
     served
+}
+
+/// How long a stop may take, from the signal to the end of the process.
+pub fn stop_max(config: &ServerConfig) -> Duration {
+    // A day is as good as for ever, and can be added to any time.
+    Duration::from_secs(config.shutdown_seconds_max.clamp(1, 86_400))
 }
 
 /// The bounds of connections, from `ashlar.toml` and from how many files may be open.
@@ -200,7 +227,7 @@ fn lane_config(config: &ServerConfig) -> LaneConfig {
         idle: seconds(config.idle_seconds_max),
         body: seconds(config.body_stall_seconds_max),
         write: seconds(config.write_stall_seconds_max),
-        shutdown: Duration::from_secs(config.shutdown_seconds_max),
+        shutdown: stop_max(config).mul_f64(REQUESTS_END),
         answer_bytes: config.answer_bytes_max,
         answer_bytes_per_connection: config.answer_bytes_per_connection_max,
         proxies: Proxies::new(&config.trusted_proxies),

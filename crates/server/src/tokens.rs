@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ashlar_model::{Actor, ChannelName, Digest, ReleaseId, Right, TenantId};
-use ashlar_release::Ctx;
+use ashlar_release::{Ctx, Engine};
 use ashlar_tokens::Version;
 use axum::{
     Json, Router,
@@ -29,7 +29,7 @@ use crate::{
 mod history;
 
 pub use history::TokenVersions;
-use history::{Incoming, Made, TokenRelease, is_of_tokens};
+use history::{Incoming, Made, OfTenant, TokenRelease, is_of_tokens};
 
 /// Releases that are taken in at a time.
 const RELEASES_PER_PIECE: usize = 100;
@@ -162,23 +162,13 @@ fn none() -> ApiError {
     )
 }
 
-async fn seen(app: &App, headers: &HeaderMap) -> Result<Seen, ApiError> {
-    let (tenant, sees_all, _) = caller(app, headers).await?;
-    let Some(engine) = &app.engine else {
-        return Err(ApiError::new(
-            404,
-            "not-found",
-            "an edge serves no token artifacts",
-            "ask a node that has the database",
-        ));
-    };
-    let history = app.token_versions.of(&tenant);
+/// Takes the releases into a history that are not in it yet.
+async fn take_in(app: &App, engine: &Engine, ctx: &Ctx, history: &Arc<OfTenant>) -> Result<(), ApiError> {
     let upto = history.seen().upto();
-    let ctx = Ctx::new(tenant.clone(), Actor::local("tokens"))?;
     let mut newer = Vec::new();
     let mut cursor: Option<String> = None;
     'pages: loop {
-        let page = engine.releases(&ctx, cursor.as_deref()).await?;
+        let page = engine.releases(ctx, cursor.as_deref()).await?;
         for release in page.items {
             if release.release.0 <= upto || newer.len() >= RELEASES_MAX {
                 break 'pages;
@@ -195,7 +185,7 @@ async fn seen(app: &App, headers: &HeaderMap) -> Result<Seen, ApiError> {
     for piece in newer.chunks(RELEASES_PER_PIECE) {
         let mut incoming = Vec::with_capacity(piece.len());
         for release in piece {
-            let manifest = engine.manifest(&ctx, release.release).await?;
+            let manifest = engine.manifest(ctx, release.release).await?;
             let inputs = manifest.files.into_iter().filter(|(path, _)| is_of_tokens(path)).collect();
             incoming.push(Incoming {
                 release: release.release,
@@ -203,17 +193,38 @@ async fn seen(app: &App, headers: &HeaderMap) -> Result<Seen, ApiError> {
                 inputs,
             });
         }
-        let (history, objects) = (history.clone(), app.objects.tenant(&tenant));
-        let done = tokio::task::spawn_blocking(move || {
+        let (history, objects) = (history.clone(), app.objects.tenant(&ctx.tenant));
+        let work = move || {
             let read =
                 |digest: &Digest| objects.get(digest).map(|bytes| bytes.to_vec()).map_err(|e| e.public());
             history.extend(incoming, &read)
-        });
-        let outcome = done.await.map_err(|e| ApiError::new(500, "internal", e.to_string(), ""))?;
-        outcome.map_err(|why| ApiError::new(503, "storage", why, "try again"))?;
+        };
+        let done = app.workers.run(&ctx.tenant, work).await?;
+        done.map_err(|why| ApiError::new(503, "storage", why, "try again"))?;
     }
     if !newer.is_empty() {
-        app.token_versions.sweep(&tenant);
+        app.token_versions.sweep(&ctx.tenant);
+    }
+    Ok(())
+}
+
+async fn seen(app: &App, headers: &HeaderMap) -> Result<Seen, ApiError> {
+    let (tenant, sees_all, _) = caller(app, headers).await?;
+    let Some(engine) = &app.engine else {
+        return Err(ApiError::new(
+            404,
+            "not-found",
+            "an edge serves no token artifacts",
+            "ask a node that has the database",
+        ));
+    };
+    let history = app.token_versions.of(&tenant);
+    let ctx = Ctx::new(tenant.clone(), Actor::local("tokens"))?;
+    let newest = engine.releases(&ctx, None).await?.items.first().map_or(0, |r| r.release.0);
+    if newest > history.seen().upto() {
+        // Whoever asks meanwhile waits here and finds what this request took in.
+        let _turn = history.turn.lock().await;
+        take_in(app, engine, &ctx, &history).await?;
     }
     let state = app.tenant(&tenant);
     let channels = state.as_ref().map(|s| s.channels.load_full());

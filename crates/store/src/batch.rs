@@ -25,8 +25,8 @@ pub struct Batch {
 impl TenantObjects {
     /// An empty batch of new objects.
     pub fn batch(&self) -> Batch {
-        // What another process has cleaned away meanwhile must not be taken as stored: look again under the lock.
-        let guard = self.share().and_then(|lock| self.rescan(false).map(|()| lock));
+        // What another process has cleaned away meanwhile must not be taken as stored.
+        let guard = self.share_known();
         Batch {
             objects: self.clone(),
             new: HashMap::default(),

@@ -299,7 +299,7 @@ impl Collection {
     /// # Errors
     /// When somebody writes now.
     pub fn exclude(&self) -> Result<Hold, StoreError> {
-        self.objects.exclude().map(Hold)
+        self.objects.exclude().map(Hold::excluding)
     }
 
     /// The rounds in which packs of the remote were condemned.

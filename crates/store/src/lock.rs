@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -11,7 +12,27 @@ use crate::{StoreError, TenantObjects};
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// While it lives, nothing is deleted from a directory without a remote.
-pub struct Hold(#[expect(dead_code, reason = "the lock goes with the file")] pub(crate) File);
+pub struct Hold {
+    /// Whose packs were looked at under the lock.
+    looked: Option<TenantObjects>,
+    _lock: File,
+}
+
+impl Hold {
+    /// One whose lock excludes writers.
+    pub(crate) fn excluding(lock: File) -> Self {
+        Self { looked: None, _lock: lock }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // Before the lock goes: who sees the count has a lock that overlaps with this one.
+        if let Some(objects) = &self.looked {
+            objects.inner.holds.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
 
 impl TenantObjects {
     fn lock_file(&self) -> Result<File, StoreError> {
@@ -27,7 +48,20 @@ impl TenantObjects {
     /// # Errors
     /// When the lock file cannot be made.
     pub fn hold(&self) -> Result<Hold, StoreError> {
-        self.share().map(Hold)
+        let lock = self.share()?;
+        self.rescan(false)?;
+        self.inner.holds.fetch_add(1, Ordering::AcqRel);
+        Ok(Hold { looked: Some(self.clone()), _lock: lock })
+    }
+
+    /// A lock that keeps others from deleting, taken after which the index names no pack that is gone.
+    pub(crate) fn share_known(&self) -> Result<File, StoreError> {
+        let lock = self.share()?;
+        // Since an action of this process looked, nothing was deleted. A directory with a remote loses files at any time.
+        if self.inner.remote.is_some() || self.inner.holds.load(Ordering::Acquire) == 0 {
+            self.rescan(false)?;
+        }
+        Ok(lock)
     }
 
     /// Holds off clean-up while objects that exist are relied upon.

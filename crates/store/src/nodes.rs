@@ -128,19 +128,27 @@ impl TenantObjects {
             return Heard::default();
         };
         let file = format!("{}.{channel}", self.inner.tenant);
-        let waited = blocking(move || Ok(wait(&nodes, &file, sequence, patience)));
+        let others = others(&nodes);
+        if others.is_empty() {
+            return Heard::default();
+        }
+        let waited = blocking(move || Ok(wait(&nodes, others, &file, sequence, patience)));
         waited.await.unwrap_or_default()
     }
 }
 
-fn wait(nodes: &Path, file: &str, sequence: u64, patience: Duration) -> Heard {
+/// The names of processes other than this one: one look at a small directory.
+fn others(nodes: &Path) -> Vec<String> {
     let names =
         fs::read_dir(nodes).into_iter().flatten().filter_map(|e| e.ok()?.file_name().into_string().ok());
-    let mut waiting: Vec<String> = names
+    names
         .filter_map(|name| Some(name.strip_suffix(LOCK)?.to_owned()))
         .filter(|name| !name.starts_with(own()))
         .take(NODES_MAX)
-        .collect();
+        .collect()
+}
+
+fn wait(nodes: &Path, mut waiting: Vec<String>, file: &str, sequence: u64, patience: Duration) -> Heard {
     let mut heard = Heard::default();
     let (until, mut look_at) = (Instant::now() + patience, Instant::now());
     loop {
@@ -192,11 +200,11 @@ mod tests {
         at("2-b", "6 serving");
         at("3-c", "7 refused");
         drop(dead);
-        let heard = wait(nodes, "main.production", 7, Duration::from_millis(100));
+        let heard = wait(nodes, others(nodes), "main.production", 7, Duration::from_millis(100));
         assert_eq!(heard, Heard { serving: 1, refused: 1, silent: 1 });
         assert!(!nodes.join("4-d").exists() && !nodes.join("4-d.lock").exists());
         at("2-b", "8 serving");
-        let heard = wait(nodes, "main.production", 7, Duration::from_secs(60));
+        let heard = wait(nodes, others(nodes), "main.production", 7, Duration::from_secs(60));
         assert_eq!(heard, Heard { serving: 2, refused: 1, silent: 0 });
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant, SystemTime},
 };
@@ -58,6 +58,8 @@ pub(crate) struct Inner {
     nodes: Mutex<Nodes>,
     reads: AtomicU64,
     pub(crate) healed: AtomicU64,
+    /// Actions of this process that keep others from deleting and have looked at the packs since.
+    pub(crate) holds: AtomicUsize,
     pub(crate) watch: Mutex<crate::damage::Watch>,
     pub(crate) fetching: crate::fetch::Fetching,
     pub(crate) cache: Arc<Cache>,
@@ -126,6 +128,7 @@ impl Objects {
                     nodes: Mutex::default(),
                     reads: AtomicU64::new(0),
                     healed: AtomicU64::new(0),
+                    holds: AtomicUsize::new(0),
                     watch: Mutex::default(),
                     fetching: Default::default(),
                     cache: self.inner.cache.clone(),
@@ -222,6 +225,7 @@ impl TenantObjects {
             nodes: Mutex::default(),
             reads: AtomicU64::new(0),
             healed: AtomicU64::new(0),
+            holds: AtomicUsize::new(0),
             watch: Mutex::default(),
             fetching: Default::default(),
             cache: self.inner.cache.clone(),

@@ -329,6 +329,28 @@ async fn a_restored_pack_is_used_again() {
 }
 
 #[tokio::test]
+async fn what_was_deleted_between_actions_is_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (here, other) = (open(dir.path(), None), open(dir.path(), None));
+    put(&here, &["one"]).await;
+    let hold = here.hold().unwrap();
+    // Nobody deletes while an action holds; what is stored is not written again.
+    assert!(matches!(collect(&other, &[], 0).await, Err(StoreError::Busy)));
+    let mut batch = here.batch();
+    batch.put("one");
+    assert!(batch.is_empty());
+    drop((hold, batch));
+
+    collect(&other, &[], 0).await.unwrap();
+    let _hold = here.hold().unwrap();
+    for _ in 0..2 {
+        let mut batch = here.batch();
+        batch.put("one");
+        assert_eq!(batch.len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn few_packs_are_open_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let writer = open(dir.path(), None);

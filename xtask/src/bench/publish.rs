@@ -5,7 +5,10 @@ use std::{path::Path, time::Instant};
 
 use serde_json::{Value, json};
 
-use super::site::{Result, Site, entry, ms};
+use super::{
+    delivery::cpu_us,
+    site::{Result, Site, entry, ms},
+};
 
 /// Publishes that are measured.
 const ROUNDS: usize = 60;
@@ -39,16 +42,18 @@ pub fn run(entries: usize, keep: Option<&Path>) -> Result<()> {
     println!("{:44} {:.0} MB  target 200 MB at 100,000", "resident memory after reads", server.memory_mb());
 
     let (mut publishes, mut rollbacks, mut served) = (Vec::new(), Vec::new(), Vec::new());
+    let (process, mut cpu) = (server.child.id(), 0.0);
     for round in 1..=ROUNDS {
         let i = (round * 7919) % entries;
         let path = format!("/api/v1/entries/page/p{i}?locale=en");
         server.done("PUT", &path, &json!({"fields": entry(i, base + round)}))?;
-        let started = Instant::now();
+        let (started, used) = (Instant::now(), cpu_us(process)?);
         let candidate = server.done("POST", "/api/v1/candidates", &json!({}))?;
         let name = candidate["candidate"].as_str().unwrap_or_default();
         let promoted = server.done("POST", &format!("/api/v1/candidates/{name}/promote"), &json!({}))?;
         let body = server.done("GET", &format!("/v1/entries/page/p{i}"), &Value::Null)?;
         publishes.push(ms(started));
+        cpu += cpu_us(process)? - used;
         if body != entry(i, base + round) {
             return Err("the new body is not served".into());
         }
@@ -64,6 +69,7 @@ pub fn run(entries: usize, keep: Option<&Path>) -> Result<()> {
     }
     let limit = if entries > 100_000 { 150.0 } else { 50.0 };
     report("one entry: freeze, gates, promote, read", publishes, Some(limit));
+    println!("{:44} {:.1} ms", "CPU of the server per publish", cpu / ROUNDS as f64 / 1000.0);
     report("rollback until the old body is served", served, Some(20.0));
     report("rollback, as reported", rollbacks, Some(20.0));
 

@@ -51,7 +51,12 @@ pub async fn import(command: ImportCommand) -> Done {
                     TypeName::new(&name)?,
                     LocaleSource::Fixed(default_locale(locale.as_ref())?),
                 ),
-                (None, None) => return Err(CliError::input("--type or --mapping is needed", "")),
+                (None, None) => {
+                    return Err(CliError::input(
+                        "--type or --mapping is needed",
+                        "use `--type TYPE`, or `--mapping FILE`",
+                    ));
+                }
             };
             let (files, mut broken) =
                 import::markdown_files(&dir, &mapping).map_err(|e| CliError::file("read", &dir, &e))?;
@@ -98,7 +103,13 @@ async fn finish(
 ) -> Done {
     // A dry run makes nothing, so it looks only at an installation that is there.
     let backend = match dry_run {
-        true => Backend::open(at).await.ok(),
+        true => match Backend::open(at).await {
+            Ok(backend) => Some(backend),
+            Err(error) if error.code == "no-installation" || (at.data.is_none() && at.server.is_none()) => {
+                None
+            }
+            Err(error) => return Err(error),
+        },
         false => Some(Backend::open_or_create(at).await?),
     };
     let known = match &backend {

@@ -22,7 +22,7 @@ use crate::{
     hints, output,
 };
 
-/// What was written last, beside the pages: so that what is gone can be taken away and the rest left alone.
+/// What was written last, beside the pages: so that what is gone can be deleted and the rest left alone.
 const LIST: &str = ".ashlar-site.json";
 
 /// The address under which this installation is served: that of the server that was started last on it, else `[server] listen`

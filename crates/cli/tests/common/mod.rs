@@ -91,6 +91,29 @@ pub fn start(rig: &Rig, args: &[&str]) -> (Served, Value) {
     (Served(child), serde_json::from_str(&line).unwrap())
 }
 
+/// The demo, served from the directory `demo`.
+pub struct Demo {
+    pub rig: Rig,
+    pub server: Served,
+    pub url: String,
+    /// The key of the administrator.
+    pub admin: String,
+}
+
+impl Demo {
+    pub fn new() -> Self {
+        let rig = Rig { dir: tempfile::tempdir().unwrap(), data: "demo".to_owned() };
+        Self::of(rig, &["demo", "--data", "demo"])
+    }
+
+    /// Another installation, served by these arguments.
+    pub fn of(rig: Rig, args: &[&str]) -> Self {
+        let (server, ready) = start(&rig, args);
+        let text = |v: &Value| v.as_str().unwrap().to_owned();
+        Self { rig, server, url: text(&ready["url"]), admin: text(&ready["keys"]["admin"]) }
+    }
+}
+
 /// One HTTP/1.1 request: status, head and body.
 pub fn http(url: &str, method: &str, path: &str, key: &str, body: &str) -> (u16, String, String) {
     use std::io::Read;

@@ -8,6 +8,7 @@ use ashlar_delivery::{
     Caches, Definitions, ReleaseView, RequestParts, Traceparent, answer,
     lookup::{self, Lookup, LookupRules},
     views::Views,
+    write_graphql,
 };
 use ashlar_model::{
     Digest, EntryId, EntryKey, EntryRecord, Files, Locale, TenantId, TypeName, canonical_json,
@@ -186,4 +187,32 @@ pub fn ask(release: &ReleaseView, request: &str) -> String {
 pub fn json(release: &ReleaseView, target: &str) -> Value {
     let text = ask(release, &format!("GET {target}"));
     serde_json::from_str(text.split_once("\n\n").unwrap().1).unwrap()
+}
+
+/// JSON in a query.
+pub fn percent(value: &Value) -> String {
+    value.to_string().bytes().map(|b| format!("%{b:02X}")).collect()
+}
+
+/// Posts a body; `developer` may send documents as text.
+pub fn post(release: &ReleaseView, body: impl std::fmt::Display, developer: bool) -> (u16, Value) {
+    let traceparent = Traceparent::follow(None);
+    let parts = RequestParts {
+        method: "POST",
+        path: "/graphql",
+        query: None,
+        accept_language: None,
+        accept_encoding: None,
+        accept: None,
+        if_none_match: None,
+        traceparent: &traceparent,
+        private: developer,
+        developer,
+        extra_head: b"",
+    };
+    let mut out = Vec::new();
+    let mut shared = None;
+    let written = write_graphql(release, &parts, body.to_string().as_bytes(), &mut out, &mut shared);
+    let body = shared.as_deref().unwrap_or(&out[written.head_len..]);
+    (written.status, serde_json::from_slice(body).unwrap())
 }

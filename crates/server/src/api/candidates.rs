@@ -12,7 +12,10 @@ use serde::Deserialize;
 use super::{Answer, Api, Body, Path, Query, answer};
 use crate::{
     auth::Caller,
-    endpoints::{rows, signature::Created},
+    endpoints::{
+        rows,
+        signature::{Created, MaybeCreated},
+    },
     problem::ApiError,
 };
 
@@ -110,11 +113,15 @@ pub struct MoveBody {
 
 /// Puts in place what a channel serves now, so that the next read sees it.
 pub async fn serve_now(api: &Arc<Api>, caller: &Caller, channel: &ChannelName) -> Result<(), ApiError> {
-    if let Some(state) = caller.engine.channel_state(&caller.ctx.tenant, channel).await? {
-        let (app, tenant) = (api.app.clone(), caller.ctx.tenant.clone());
-        let applied = tokio::task::spawn_blocking(move || app.apply(&tenant, state)).await;
-        applied.map_err(|e| ApiError::new(500, "internal", e.to_string(), ""))?;
-    }
+    let (engine, tenant) = (&caller.engine, &caller.ctx.tenant);
+    let state = match engine.moved(tenant, channel) {
+        Some(state) => Some(state),
+        None => engine.channel_state(tenant, channel).await?,
+    };
+    let Some(state) = state.filter(|state| !api.app.serves_move(tenant, state)) else { return Ok(()) };
+    let (app, tenant) = (api.app.clone(), tenant.clone());
+    let applied = tokio::task::spawn_blocking(move || app.apply(&tenant, state)).await;
+    applied.map_err(|e| ApiError::new(500, "internal", e.to_string(), ""))?;
     Ok(())
 }
 
@@ -123,9 +130,10 @@ pub async fn promote(
     caller: Caller,
     Path(candidate): Path<CandidateId>,
     Body(body): Body<MoveBody>,
-) -> Answer<Promoted> {
+) -> Result<MaybeCreated<Promoted>, ApiError> {
     let promote = Promote { candidate, channel: body.channel, note: body.note };
     let promoted = caller.engine.run(&caller.ctx, promote).await?;
     serve_now(&api, &caller, &promoted.channel).await?;
-    answer(promoted)
+    let location = promoted.created.then(|| rows::GET_RELEASE.at([promoted.release]).target);
+    Ok(MaybeCreated { location, value: promoted })
 }

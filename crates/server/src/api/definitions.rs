@@ -1,12 +1,14 @@
+use std::sync::Arc;
+
 use ashlar_model::{Digest, Files, LocaleConfig, TypeName};
 use ashlar_release::{PushDefinitions, Pushed};
-use axum::Json;
+use axum::{Json, extract::State};
 use base64::Engine as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Answer, Body, Query, answer};
+use super::{Answer, Api, Body, Query, answer};
 use crate::{auth::Caller, problem::ApiError};
 
 #[derive(Deserialize, JsonSchema)]
@@ -17,19 +19,33 @@ pub struct PushBody {
 }
 
 /// A push: path → text, or `{"base64": …}` for other bytes.
-pub async fn push(caller: Caller, Body(body): Body<PushBody>) -> Answer<Pushed> {
+pub async fn push(State(api): State<Arc<Api>>, caller: Caller, Body(body): Body<PushBody>) -> Answer<Pushed> {
+    let files = api.app.workers.run(&caller.ctx.tenant, move || sent(body)).await??;
+    answer(caller.engine.run(&caller.ctx, PushDefinitions { files }).await?)
+}
+
+/// The files of a push.
+fn sent(body: PushBody) -> Result<Files, ApiError> {
     let mut files = Files::new();
     for (path, content) in body.files {
         let bytes = match (&content, content.get("base64").and_then(Value::as_str)) {
             (Value::String(text), _) => text.as_bytes().to_vec(),
-            (_, Some(text)) => base64::engine::general_purpose::STANDARD
-                .decode(text)
-                .map_err(|e| ApiError::invalid(format!("`{path}`: {e}"), "send base64"))?,
-            _ => return Err(ApiError::invalid(format!("`{path}` is neither text nor {{\"base64\"}}"), "")),
+            (_, Some(text)) => base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| {
+                ApiError::invalid(format!("`{path}`: {e}"), "send standard base64 (RFC 4648), with padding")
+            })?,
+            _ => {
+                let detail = format!("`{path}` is neither text nor {{\"base64\": …}}");
+                return Err(ApiError::invalid(
+                    detail,
+                    "send its content as a JSON string, other bytes as base64",
+                ));
+            }
         };
-        files.insert(&path, bytes).map_err(|e| ApiError::invalid(e.to_string(), ""))?;
+        files
+            .insert(&path, bytes)
+            .map_err(|e| ApiError::invalid(e.to_string(), "rename the file, or leave it out"))?;
     }
-    answer(caller.engine.run(&caller.ctx, PushDefinitions { files }).await?)
+    Ok(files)
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -61,7 +77,11 @@ pub struct Working {
 }
 
 /// The working definitions.
-pub async fn show(caller: Caller, Query(wanted): Query<Wanted>) -> Answer<Working> {
+pub async fn show(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Query(wanted): Query<Wanted>,
+) -> Answer<Working> {
     let Some((digest, files)) = caller.engine.working_definitions(&caller.ctx).await? else {
         return Ok(Json(Working {
             definitions: None,
@@ -73,16 +93,27 @@ pub async fn show(caller: Caller, Query(wanted): Query<Wanted>) -> Answer<Workin
         }));
     };
     let rules = caller.engine.rules(&caller.ctx.tenant, &digest).await?;
-    let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
-        Ok(text) => Value::String(text.to_owned()),
-        Err(_) => serde_json::json!({"base64": base64::engine::general_purpose::STANDARD.encode(bytes)}),
+    let paths = files.iter().map(|(p, _)| p.to_owned()).collect();
+    let files = match wanted.files {
+        false => None,
+        // There may be many megabytes of them.
+        true => Some(api.app.workers.run(&caller.ctx.tenant, move || contents(&files)).await?),
     };
     answer(Working {
         definitions: Some(digest),
         default_locale: rules.config.locales.default.to_string(),
         locales: Some(rules.config.locales.clone()),
         types: rules.types.keys().cloned().collect(),
-        paths: files.iter().map(|(p, _)| p.to_owned()).collect(),
-        files: wanted.files.then(|| files.iter().map(|(p, b)| (p.to_owned(), text(b))).collect()),
+        paths,
+        files,
     })
+}
+
+/// Files with their content: text, or other bytes in base64.
+fn contents(files: &Files) -> Map<String, Value> {
+    let content = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) => Value::String(text.to_owned()),
+        Err(_) => serde_json::json!({"base64": base64::engine::general_purpose::STANDARD.encode(bytes)}),
+    };
+    files.iter().map(|(path, bytes)| (path.to_owned(), content(bytes))).collect()
 }

@@ -292,8 +292,11 @@ pub struct MigrateBody {
     dry_run: bool,
 }
 
-pub async fn migrate(caller: Caller, Body(b): Body<MigrateBody>) -> Answer<Migrated> {
-    answer(caller.engine.run(&caller.ctx, MigrateContent { mapping: b.mapping, dry_run: b.dry_run }).await?)
+pub async fn migrate(caller: Caller, Body(b): Body<MigrateBody>) -> Result<MaybeCreated<Migrated>, ApiError> {
+    let migrate = MigrateContent { mapping: b.mapping, dry_run: b.dry_run };
+    let value = caller.engine.run(&caller.ctx, migrate).await?;
+    let location = value.migration.map(|number| rows::REVERT_MIGRATION.at([number]).target);
+    Ok(MaybeCreated { location, value })
 }
 
 pub async fn revert(caller: Caller, Path(migration): Path<u64>) -> Answer<Migrated> {

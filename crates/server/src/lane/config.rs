@@ -47,7 +47,7 @@ impl Default for LaneConfig {
             idle: Duration::from_secs(30),
             body: Duration::from_secs(15),
             write: Duration::from_secs(30),
-            shutdown: Duration::from_secs(15),
+            shutdown: Duration::from_secs(7),
             answer_bytes: 256 << 20,
             answer_bytes_per_connection: 64 << 20,
             reads: None,

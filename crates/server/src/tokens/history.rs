@@ -103,6 +103,8 @@ struct Work {
 /// The history of one tenant: as it is read, and as it is being extended, which takes long.
 #[derive(Default)]
 pub struct OfTenant {
+    /// Held by the request that looks for new releases and takes them in.
+    pub turn: tokio::sync::Mutex<()>,
     read: Mutex<Arc<History>>,
     work: Mutex<Work>,
 }

@@ -9,10 +9,9 @@ use std::{
 use ashlar_model::{CandidateId, ChannelName, Digest, GateReport, GateStatus, ReleaseId, Waiver};
 use sqlx::any::AnyRow;
 
-use super::{Rows, SqlError, int, json, maybe_text, maybe_unsigned, number, parsed, text, to_json, unsigned};
-
-/// Rows that one statement writes; databases bound the values of a statement.
-const ROWS_MAX: usize = 100;
+use super::{
+    ROWS_MAX, Rows, SqlError, int, json, maybe_text, maybe_unsigned, number, parsed, text, to_json, unsigned,
+};
 
 /// Where a candidate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -335,17 +334,24 @@ impl Rows<'_> {
         rows.iter().map(|r| json(r, "report")).collect()
     }
 
-    /// The newest evidence, at most `limit` reports.
+    /// Evidence from after a time with its times, newest first, at most `limit` reports.
     ///
     /// # Errors
     /// When the database refuses or holds damaged values.
-    pub async fn recent_evidence(&mut self, limit: u32) -> Result<Vec<GateReport>, SqlError> {
-        let rows = sqlx::query("SELECT report FROM evidence WHERE tenant = $1 ORDER BY at DESC LIMIT $2")
-            .bind(self.t())
-            .bind(i64::from(limit))
-            .fetch_all(&mut *self.conn)
-            .await?;
-        rows.iter().map(|r| json(r, "report")).collect()
+    pub async fn recent_evidence(
+        &mut self,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<(GateReport, String)>, SqlError> {
+        let rows = sqlx::query(
+            "SELECT report, at FROM evidence WHERE tenant = $1 AND at > $2 ORDER BY at DESC LIMIT $3",
+        )
+        .bind(self.t())
+        .bind(after.to_owned())
+        .bind(i64::from(limit))
+        .fetch_all(&mut *self.conn)
+        .await?;
+        rows.iter().map(|r| Ok((json(r, "report")?, text(r, "at")?))).collect()
     }
 
     /// Forgets evidence older than `before`.

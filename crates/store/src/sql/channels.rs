@@ -158,6 +158,33 @@ impl Rows<'_> {
         row.as_ref().map(channel_of).transpose()
     }
 
+    /// The release that a channel serves, with where the channel points; `None` before its first release. The release is
+    /// `None` when the channel points at one that does not exist.
+    ///
+    /// # Errors
+    /// When the database refuses or holds damaged values.
+    pub async fn head(
+        &mut self,
+        channel: &ChannelName,
+    ) -> Result<Option<(ChannelRow, Option<ReleaseRow>)>, SqlError> {
+        let row = sqlx::query(
+            "SELECT c.channel, c.release, c.sequence, c.moved_at, c.moved_by, r.number, r.candidate, r.manifest, \
+             r.snapshot, r.definitions, r.derived, r.parent, r.entries, r.note, r.created_at, r.created_by \
+             FROM channels c LEFT JOIN releases r ON r.tenant = c.tenant AND r.number = c.release \
+             WHERE c.tenant = $1 AND c.channel = $2",
+        )
+        .bind(self.t())
+        .bind(channel.as_str().to_owned())
+        .fetch_optional(&mut *self.conn)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let release = match maybe_unsigned(&row, "number")? {
+            Some(_) => Some(release_of(&row)?),
+            None => None,
+        };
+        Ok(Some((channel_of(&row)?, release)))
+    }
+
     /// All channels that point somewhere, by name.
     ///
     /// # Errors

@@ -86,8 +86,8 @@ impl Dialect {
     /// On a full disk SQLite rolls a transaction back by itself. The rollback that follows fails then, and the driver goes
     /// on believing that a transaction is open: such a connection would refuse every later write.
     pub(super) async fn is_reusable(self, conn: &mut AnyConnection) -> sqlx::Result<bool> {
-        if self == Self::Sqlite {
-            // The rollback of a dropped transaction runs on another thread; an answer means that it has ended.
+        // The rollback of a dropped transaction runs on another thread; an answer means that it has ended.
+        if self == Self::Sqlite && conn.is_in_transaction() {
             conn.ping().await?;
         }
         Ok(!conn.is_in_transaction())

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
-use super::{Rows, SqlError, int, json, parsed, text, to_json, unsigned};
+use super::{ROWS_MAX, Rows, SqlError, int, json, parsed, text, to_json, unsigned};
 
 /// Something that happened, for whoever follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -77,28 +77,62 @@ fn chain(previous: &str, row_text: &str) -> String {
 }
 
 impl Rows<'_> {
-    /// Appends an event; its sequence is set here and returned.
+    /// Appends what an action did: its events, and its row in the audit log. Their sequences are set here.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn append_event(&mut self, event: &EventRow) -> Result<u64, SqlError> {
-        let sequence = self.next("events").await?;
-        sqlx::query(
-            "INSERT INTO events (tenant, sequence, kind, subject, data, actor, trace, action, at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    pub async fn append_log(&mut self, events: &[EventRow], audit: &AuditRow) -> Result<(), SqlError> {
+        let count = events.len() as u64;
+        let rows = sqlx::query(
+            "INSERT INTO counters (tenant, name, value) VALUES ($1, 'events', $2), ($1, 'audit', 1) \
+             ON CONFLICT (tenant, name) DO UPDATE SET value = counters.value + excluded.value RETURNING name, value, \
+             COALESCE((SELECT a.hash FROM audit a WHERE a.tenant = $1 AND a.sequence = counters.value - 1), '') AS hash",
         )
         .bind(self.t())
-        .bind(int(sequence))
-        .bind(event.kind.clone())
-        .bind(event.subject.clone())
-        .bind(to_json(&event.data)?)
-        .bind(event.actor.clone())
-        .bind(event.trace.clone())
-        .bind(event.action.clone())
-        .bind(event.at.clone())
-        .execute(&mut *self.conn)
+        .bind(int(count))
+        .fetch_all(&mut *self.conn)
         .await?;
-        Ok(sequence)
+        let (mut last, mut chained) = (0, None);
+        for row in &rows {
+            match text(row, "name")?.as_str() {
+                "audit" => chained = Some((unsigned(row, "value")?, text(row, "hash")?)),
+                _ => last = unsigned(row, "value")?,
+            }
+        }
+        let Some((sequence, previous)) = chained else {
+            return Err(SqlError::Engine("the audit log did not count".to_owned()));
+        };
+        self.insert_events(events, (last + 1).saturating_sub(count)).await?;
+        self.insert_audit(audit, sequence, previous).await
+    }
+
+    /// Stores events, numbered from `first`.
+    async fn insert_events(&mut self, events: &[EventRow], first: u64) -> Result<(), SqlError> {
+        let numbered: Vec<_> = (first..).zip(events).collect();
+        for some in numbered.chunks(ROWS_MAX) {
+            let row = |i: usize| {
+                let values: Vec<String> = (2..10).map(|n| format!("${}", i * 8 + n)).collect();
+                format!("($1, {})", values.join(", "))
+            };
+            let sql = format!(
+                "INSERT INTO events (tenant, sequence, kind, subject, data, actor, trace, action, at) VALUES {}",
+                (0..some.len()).map(row).collect::<Vec<_>>().join(", ")
+            );
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(self.t());
+            for (sequence, event) in some {
+                query = query
+                    .bind(int(*sequence))
+                    .bind(event.kind.clone())
+                    .bind(event.subject.clone())
+                    .bind(to_json(&event.data)?)
+                    .bind(event.actor.clone())
+                    .bind(event.trace.clone())
+                    .bind(event.action.clone())
+                    .bind(event.at.clone());
+            }
+            query.execute(&mut *self.conn).await?;
+        }
+        Ok(())
     }
 
     /// Events after `after`, oldest first, at most `limit`.
@@ -117,13 +151,12 @@ impl Rows<'_> {
         rows.iter().map(event_of).collect()
     }
 
-    /// Appends to the audit log; its sequence is set here.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn append_audit(&mut self, row: &AuditRow) -> Result<(), SqlError> {
-        let sequence = self.next("audit").await?;
-        let previous = self.audit_hash(sequence - 1).await?.unwrap_or_default();
+    async fn insert_audit(
+        &mut self,
+        row: &AuditRow,
+        sequence: u64,
+        previous: String,
+    ) -> Result<(), SqlError> {
         let row = AuditRow { sequence, ..row.clone() };
         let row_text = canonical_json(&row)
             .ok()

@@ -28,6 +28,9 @@ use sqlx::{
     Any, AnyConnection, AnyPool, Row, Transaction, any::AnyPoolOptions, any::AnyRow, pool::PoolConnection,
 };
 
+/// Rows that one statement writes; databases bound the values of a statement.
+const ROWS_MAX: usize = 100;
+
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
@@ -100,6 +103,9 @@ impl From<sqlx::Error> for SqlError {
 #[derive(Clone)]
 pub struct Db {
     pool: AnyPool,
+    /// What transactions that write begin on. SQLite has one writer at a time anyway: with one connection for all of them,
+    /// what it has read stays in memory, because nobody else writes.
+    writers: AnyPool,
     dialect: Dialect,
 }
 
@@ -147,15 +153,23 @@ impl Db {
                 crate::tighten(std::path::Path::new(&beside));
             }
         }
-        let pool = AnyPoolOptions::new()
-            .max_connections(dialect.connections_max())
-            .acquire_timeout(Duration::from_secs(15))
-            .after_connect(move |conn, _| Box::pin(async move { dialect.prepare(conn).await }))
-            .after_release(move |conn, _| Box::pin(async move { dialect.is_reusable(conn).await }))
-            .connect(&dialect.address(address))
-            .await
-            .map_err(|e| open_err(e.to_string()))?;
-        let db = Self { pool, dialect };
+        let options = |connections: u32| {
+            AnyPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(Duration::from_secs(15))
+                // A file does not hang up, and asking costs as much as a query.
+                .test_before_acquire(dialect == Dialect::Postgres)
+                .after_connect(move |conn, _| Box::pin(async move { dialect.prepare(conn).await }))
+                .after_release(move |conn, _| Box::pin(async move { dialect.is_reusable(conn).await }))
+        };
+        let failed = |e: sqlx::Error| open_err(e.to_string());
+        let url = dialect.address(address);
+        let pool = options(dialect.connections_max()).connect(&url).await.map_err(failed)?;
+        let writers = match dialect {
+            Dialect::Sqlite => options(1).connect_lazy(&url).map_err(failed)?,
+            Dialect::Postgres => pool.clone(),
+        };
+        let db = Self { pool, writers, dialect };
         dialect::migrate(&db.pool, dialect).await?;
         Ok(db)
     }
@@ -180,8 +194,8 @@ impl Db {
     /// When the database cannot be reached or is held by others for too long.
     pub async fn write(&self, tenant: &TenantId) -> Result<WriteTx, SqlError> {
         let mut tx = match self.dialect {
-            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
-            Dialect::Postgres => self.pool.begin().await?,
+            Dialect::Sqlite => self.writers.begin_with("BEGIN IMMEDIATE").await?,
+            Dialect::Postgres => self.writers.begin().await?,
         };
         if self.dialect == Dialect::Postgres {
             sqlx::query("SELECT tenant FROM tenants WHERE tenant = $1 FOR UPDATE")
@@ -202,6 +216,7 @@ impl Db {
 
     /// Closes all connections; a SQLite write-ahead log is folded into its database.
     pub async fn close(&self) {
+        self.writers.close().await;
         self.pool.close().await;
     }
 }

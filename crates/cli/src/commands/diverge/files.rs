@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ashlar_divergence::Language;
+use ashlar_project::glob_matches;
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -35,53 +36,14 @@ pub struct Found {
 }
 
 /// Whether a path matches a pattern: `*` and `?` within a name, `**` for any number of directories. A pattern without `/`
-/// matches the name of a file or a directory anywhere.
+/// matches the name of a file or a directory anywhere. What matches a directory matches all in it.
 fn matches(pattern: &str, path: &str) -> bool {
-    let names: Vec<&str> = path.split('/').collect();
-    if !pattern.contains('/') {
-        return names.iter().any(|name| name_matches(pattern.as_bytes(), name.as_bytes()));
-    }
-    let steps: Vec<&str> = pattern.trim_start_matches('/').split('/').filter(|s| !s.is_empty()).collect();
-    // Which prefixes of the path the steps so far match.
-    let mut reached = vec![false; names.len() + 1];
-    reached[0] = true;
-    for step in &steps {
-        let mut next = vec![false; names.len() + 1];
-        for at in 0..=names.len() {
-            next[at] = match *step {
-                "**" => reached[at] || at > 0 && next[at - 1],
-                _ => at > 0 && reached[at - 1] && name_matches(step.as_bytes(), names[at - 1].as_bytes()),
-            };
-        }
-        reached = next;
-    }
-    // What matches a directory matches all in it.
-    reached.iter().skip(1).any(|r| *r)
-}
-
-fn name_matches(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n, mut star) = (0, 0, None);
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(c) if *c == b'?' || *c == name[n] => {
-                p += 1;
-                n += 1;
-            }
-            _ => match star {
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    p = at + 1;
-                    n = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == b'*')
+    let anchored = match pattern.contains('/') {
+        true => pattern.trim_matches('/').to_owned(),
+        false => format!("**/{pattern}"),
+    };
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    ends.into_iter().any(|end| glob_matches(&anchored, &path[..end]))
 }
 
 /// Finds the source files under a path; a path that is a file is taken as it is.
