@@ -6,8 +6,8 @@ const RETIRED: [(&str, &str); 40] = [
     ("anew", "again"),
     ("are gone", "were removed"),
     ("are none", "are not"),
-    ("as it was", "unchanged"),
-    ("as they were", "unchanged"),
+    ("as it was before", "unchanged"),
+    ("as they were before", "unchanged"),
     ("bearable", "allowed"),
     ("bent", "changed, rewritten"),
     ("cache in front", "upstream cache"),
@@ -46,7 +46,8 @@ const RETIRED: [(&str, &str); 40] = [
 ];
 
 /// Phrases in which a retired word is the usual one.
-const USUAL: [&str; 5] = ["holds a claim", "holds a lease", "holds a lock", "stands for", "there is none"];
+const USUAL: [&str; 6] =
+    ["holds a claim", "holds a lease", "holds a lock", "stands for", "there are none", "there is none"];
 
 /// Each retired word of a text, with what to write instead.
 fn retired(text: &str) -> Vec<(&'static str, &'static str)> {
