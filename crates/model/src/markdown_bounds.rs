@@ -19,7 +19,8 @@ pub const MARKDOWN_WORK_MAX: usize = 100_000_000;
 /// A text of so many bytes stays below [`MARKDOWN_WORK_MAX`], which no block exceeds whose length squared does not, and has fewer
 /// than [`MARKDOWN_FOOTNOTES_MAX`] footnotes.
 const SMALL_BYTES: usize = 10_000;
-const _: () = assert!(SMALL_BYTES * SMALL_BYTES <= MARKDOWN_WORK_MAX && SMALL_BYTES <= MARKDOWN_FOOTNOTES_MAX);
+const _: () =
+    assert!(SMALL_BYTES * SMALL_BYTES <= MARKDOWN_WORK_MAX && SMALL_BYTES <= MARKDOWN_FOOTNOTES_MAX);
 
 /// Why a Markdown text is not rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
