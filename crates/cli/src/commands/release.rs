@@ -156,7 +156,7 @@ pub async fn release(command: ReleaseCommand) -> Done {
                 Backend::Remote(remote) => remote.call(rows::VERIFY_RELEASE.at([release]), None).await?,
             };
             let sentence = format!(
-                "{release} holds: {} entries, {} tree nodes, {} definition files",
+                "{release} is intact: {} entries, {} tree nodes, {} definition files",
                 output::text(&answer, "entries"),
                 output::text(&answer, "nodes"),
                 output::text(&answer, "files")
