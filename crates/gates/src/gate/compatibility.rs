@@ -61,7 +61,7 @@ impl Gate for SchemaCompatibility {
     fn about(&self) -> &'static About {
         &About {
             name: "schema-compatibility",
-            judges: "Contracts can be read, change only in ways that their readers bear, and end as they declare.",
+            judges: "Contracts can be read, stay compatible with what readers expect, and end as they declare.",
             findings: FINDINGS,
         }
     }
