@@ -17,6 +17,22 @@ pub struct Cli {
     /// What to log to standard error, such as `info` or `ashlar_server=debug`.
     #[arg(long, global = true, env = "ASHLAR_LOG")]
     pub log: Option<String>,
+    /// When to use colours.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "auto|always|never"
+    )]
+    pub color: Color,
+    /// Print results and errors only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Log what happens; -vv logs more. --log is more exact.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -32,9 +48,21 @@ impl Cli {
         asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 256)
     }
 
+    /// What is logged.
+    pub fn log_filter(&self) -> Option<&str> {
+        match (&self.log, self.verbose) {
+            (Some(log), _) => Some(log),
+            (None, 0) => None,
+            (None, 1) => Some("info"),
+            (None, _) => {
+                Some("info,ashlar=debug,ashlar_server=debug,ashlar_release=debug,ashlar_store=debug")
+            }
+        }
+    }
+
     /// Whether the command runs a server.
     pub fn serves(&self) -> bool {
-        matches!(self.command, Command::Serve(_) | Command::Demo(_))
+        matches!(self.command, Command::Serve(_) | Command::Demo(_) | Command::Dev(_))
     }
 
     /// How the command reports.
@@ -48,6 +76,13 @@ impl Cli {
             Command::Serve(s) => s.format,
             Command::Demo(d) => d.serve.format,
             Command::Push(a) => a.at.format,
+            Command::Pull(a) => a.at.format,
+            Command::Backup(a) => a.at.format,
+            Command::Restore(a) => a.at.format,
+            Command::Doctor(a) => a.at.format,
+            Command::Dev(a) => a.format,
+            Command::Status(a) => a.at.format,
+            Command::Use(a) => a.format,
             Command::Import { command } => command.at().format,
             Command::Entry { command } => command.at().format,
             Command::Changeset { command } => command.at().format,
@@ -146,6 +181,19 @@ pub enum Command {
     /// Makes the definitions of a project the working definitions.
     #[command(after_help = "Example:\n  ashlar push my-site --data ./data --content")]
     Push(PushArgs),
+    /// Shows what is pending, what blocks it, and what is live.
+    #[command(after_help = "Examples:\n  ashlar status --data ./data\n  ashlar status --format json")]
+    Status(StatusArgs),
+    /// Sets or shows the target that commands in this directory use by default.
+    #[command(
+        after_help = "Examples:\n  ashlar use --data ./data\n  ashlar use --server https://cms.example\n  ashlar use"
+    )]
+    Use(UseArgs),
+    /// Writes drafts as content files; `push --content` of them changes nothing.
+    #[command(
+        after_help = "Examples:\n  ashlar pull my-site --data ./data\n  ashlar pull copy --server https://cms.example"
+    )]
+    Pull(PullArgs),
     /// Brings entries in from files.
     Import {
         #[command(subcommand)]
@@ -245,9 +293,23 @@ pub enum Command {
         #[command(flatten)]
         at: At,
     },
+    /// Checks an installation and says how to fix what is wrong; exit 1 on errors.
+    #[command(
+        after_help = "Examples:\n  ashlar doctor --data ./data\n  ashlar doctor --server https://cms.example"
+    )]
+    Doctor(DoctorArgs),
+    /// Copies a data directory, also while a server uses it.
+    #[command(after_help = "Example:\n  ashlar backup ashlar-2027-03-01.tar --data ./data")]
+    Backup(BackupArgs),
+    /// Restores a backup into a new data directory and verifies every digest.
+    #[command(after_help = "Example:\n  ashlar restore ashlar-2027-03-01.tar --data ./restored")]
+    Restore(RestoreArgs),
     /// Serves a data directory over HTTP.
     #[command(after_help = "Example:\n  ashlar serve --data ./data --listen 127.0.0.1:8080")]
     Serve(ServeArgs),
+    /// Watches a project: checks it on save, and serves a preview on this machine.
+    #[command(after_help = "Example:\n  ashlar dev my-site")]
+    Dev(DevArgs),
     /// Serves the demo project, seeded, with everything on.
     #[command(after_help = "Example:\n  ashlar demo")]
     Demo(DemoArgs),
@@ -413,7 +475,25 @@ pub enum EntryCommand {
         #[command(flatten)]
         at: At,
     },
+    /// Opens a draft in $VISUAL or $EDITOR, and writes it when it was changed and its contract accepts it.
+    #[command(after_help = "Example:\n  EDITOR=nano ashlar entry edit page/home --locale en --data ./data")]
+    Edit {
+        /// The entry.
+        #[arg(value_name = "TYPE/ID")]
+        entry: String,
+        /// The id, when the first argument is the type alone.
+        id: Option<String>,
+        /// The locale; the project's default when absent.
+        #[arg(long)]
+        locale: Option<String>,
+        /// Also write what the contract refuses, and report it.
+        #[arg(long)]
+        keep_invalid: bool,
+        #[command(flatten)]
+        at: At,
+    },
     /// Marks a draft as deleted.
+    #[command(after_help = "Example:\n  ashlar entry rm page old-campaign --locale en --data ./data")]
     Rm {
         #[command(flatten)]
         name: EntryName,
@@ -458,7 +538,7 @@ pub enum EntryCommand {
         at: At,
     },
 }
-at_of!(EntryCommand: Put, Get, Rm, List, History, Unpublish);
+at_of!(EntryCommand: Put, Get, Edit, Rm, List, History, Unpublish);
 
 #[derive(Debug, Subcommand)]
 pub enum ChangesetCommand {
@@ -597,8 +677,12 @@ pub enum CandidateCommand {
 }
 at_of!(CandidateCommand: Create, Show, List, Gates, Approve, Waive, Discard);
 
+mod comfort;
+mod examples;
 mod operations;
 mod tokens;
 
+pub use comfort::*;
+pub use examples::{command, parse};
 pub use operations::*;
 pub use tokens::{BumpArg, DivergeArgs, TokensCommand};

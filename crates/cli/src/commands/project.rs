@@ -13,7 +13,7 @@ use crate::{
     args::{Format, InitArgs, PushArgs},
     backend::{Backend, Local, value},
     error::CliError,
-    hints, output,
+    hints, output, words,
 };
 
 pub fn init(args: &InitArgs) -> Done {
@@ -46,7 +46,7 @@ pub fn init(args: &InitArgs) -> Done {
     for (path, _) in files.iter() {
         output::line(format!("  {path}"));
     }
-    output::line(format!(
+    output::hint(format!(
         "\nNext:  ashlar check {0}\n       ashlar push {0} --data ./data --content",
         dir.display()
     ));
@@ -78,23 +78,8 @@ pub fn read(dir: &Path) -> Result<Files, CliError> {
 
 /// The seed entries under content/.
 pub fn read_content(dir: &Path, files: &Files) -> Result<Vec<SeedEntry>, CliError> {
-    let config = ashlar_project::read_config(files)
-        .map_err(|f| CliError::findings("ashlar.toml cannot be used", f))?;
+    let options = content_options(files)?;
     let (contracts, _) = ashlar_contracts::ContractSet::load(files);
-    let body_fields = contracts
-        .iter()
-        .filter(|c| c.is_type())
-        .filter_map(|c| {
-            let field =
-                c.markdown_fields().iter().find_map(|p| p.strip_prefix('/').filter(|p| !p.contains('/')))?;
-            Some((c.name.name.clone(), field.to_owned()))
-        })
-        .collect();
-    let options = ContentOptions {
-        default_locale: config.locales.default.clone(),
-        body_fields,
-        locales: config.locales.clone(),
-    };
     let (list, mut findings) = content::list(dir);
     let mut entries = Vec::new();
     for file in list {
@@ -114,6 +99,27 @@ pub fn read_content(dir: &Path, files: &Files) -> Result<Vec<SeedEntry>, CliErro
         true => Ok(entries),
         false => Err(CliError::findings("content cannot be read; nothing was written", findings)),
     }
+}
+
+/// What reading content needs to know of a project.
+pub fn content_options(files: &Files) -> Result<ContentOptions, CliError> {
+    let config = ashlar_project::read_config(files)
+        .map_err(|f| CliError::findings("ashlar.toml cannot be used", f))?;
+    let (contracts, _) = ashlar_contracts::ContractSet::load(files);
+    let body_fields = contracts
+        .iter()
+        .filter(|c| c.is_type())
+        .filter_map(|c| {
+            let field =
+                c.markdown_fields().iter().find_map(|p| p.strip_prefix('/').filter(|p| !p.contains('/')))?;
+            Some((c.name.name.clone(), field.to_owned()))
+        })
+        .collect();
+    Ok(ContentOptions {
+        default_locale: config.locales.default.clone(),
+        body_fields,
+        locales: config.locales.clone(),
+    })
 }
 
 /// An entry as the import action takes it.
@@ -191,14 +197,15 @@ pub async fn push(args: &PushArgs) -> Done {
     }
     let digest: String = output::text(&answer, "definitions").chars().take(12).collect();
     let what = if answer["changed"] == json!(true) { "pushed" } else { "unchanged" };
-    output::line(format!("{} definition files {what} ({digest})", output::text(&answer, "files")));
+    let files = words::count_in(&answer, "files", "definition file", "definition files");
+    output::line(format!("{files} {what} ({digest})"));
     if let Some(content) = answer.get_mut("content") {
         output::line(format!(
-            "{} drafts written, {} unchanged",
-            output::text(content, "written"),
+            "{} written, {} unchanged",
+            words::count_in(content, "written", "draft", "drafts"),
             output::text(content, "unchanged")
         ));
     }
-    output::line(format!("Next:  {}", hints::command("ashlar candidate create")));
+    output::hint(format!("Next:  {}", hints::command("ashlar candidate create")));
     done()
 }
