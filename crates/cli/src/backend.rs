@@ -70,7 +70,7 @@ pub fn location(
     let dir = PathBuf::from(data);
     if !create && !dir.join("state.db").is_file() {
         let message = format!("there is no installation in `{data}`");
-        let help = format!("is the name right? `ashlar push --data {data}` makes one from a project");
+        let help = format!("check the name, or create one from a project with `ashlar push --data {data}`");
         return Err(CliError::new(2, "no-installation", message, help));
     }
     ashlar_store::private_dir(&dir).map_err(|e| CliError::file("make the directory", &dir, &e))?;
@@ -165,7 +165,7 @@ impl Local {
             .any(|t| t.tenant == tenant)
         {
             let message = format!("there is no tenant `{tenant}`");
-            return Err(CliError::input(message, format!("`ashlar tenant create {tenant}` makes it")));
+            return Err(CliError::input(message, format!("create it with `ashlar tenant create {tenant}`")));
         }
         let actor = at.actor.clone().unwrap_or_else(default_actor);
         let ctx = Ctx::new(tenant, Actor::local(actor))?;

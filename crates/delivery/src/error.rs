@@ -32,7 +32,7 @@ pub enum DeliveryError {
         why: String,
     },
     /// A key of the look-up tree is not one that this room writes.
-    #[error("the look-up tree holds a key that is not one; build it anew")]
+    #[error("the look-up tree contains an invalid key; build it again")]
     LookupKey,
 }
 

@@ -136,7 +136,7 @@ FAIL   content-validity  6 entries: 9 errors
          content/page/c.fr.json:1: `fr` is not a locale of the project; there are en, de. [locale-unknown] (add it to [locales] supported in ashlar.toml, or remove the entry)
          content/page/d.en.json:1: It follows page.v7, which the project does not have. [contract-unknown] (bring the contract back, or migrate the entry to page.v1)
          content/page/e.en.md:3 /extra: There is no field `extra` in the contract. [invalid-additional-properties] (remove it, correct its name, or add it to the contract)
-         content/page/f.en.md:3:1: Did not find expected node content. [yaml-malformed] (quote values that hold `: `, `#`, `@` or start with a bracket)
+         content/page/f.en.md:3:1: Did not find expected node content. [yaml-malformed] (quote values that contain `: `, `#`, `@` or start with a bracket)
          content/post/a.en.json:1: There is no content type `post`. [type-unknown] (add contracts/post.v1.json, or move the entry to another type)
 "#);
 }

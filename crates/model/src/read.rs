@@ -239,7 +239,7 @@ pub fn read_yaml(path: &str, line: usize, text: &str) -> Result<Value, Finding> 
         let (code, help) = classify(message, "yaml-malformed");
         let help = match help {
             "" if text.contains('\t') => "YAML is indented with spaces, not with tabs",
-            "" => "quote values that hold `: `, `#`, `@` or start with a bracket",
+            "" => "quote values that contain `: `, `#`, `@` or start with a bracket",
             help => help,
         };
         let place = match e.location() {
@@ -258,7 +258,7 @@ pub fn read_toml(path: &str, line: usize, text: &str) -> Result<Value, Finding> 
     let table: toml::Table = toml::from_str(text).map_err(|e| {
         let (l, column) = e.span().map_or((1, 1), |s| position(text.as_bytes(), s.start));
         Finding::error("toml-malformed", format!("{path}:{}:{column}", line - 1 + l), sentence(e.message()))
-            .help("fix the TOML at this place; text values stand in quotes")
+            .help("fix the TOML at this place; text values need quotes")
     })?;
     fn convert(value: toml::Value, depth: usize) -> Result<Value, String> {
         if depth > JSON_DEPTH_MAX {

@@ -318,7 +318,7 @@ fn key_of_path(path: &str, options: &ContentOptions) -> Result<EntryKey, Finding
     };
     let relative = path.strip_prefix("content/").unwrap_or(path);
     let Some((type_name, rest)) = relative.split_once('/') else {
-        return Err(wrong("The file lies in no folder that names a type.".to_owned()));
+        return Err(wrong("The file is not in a folder of a content type.".to_owned()));
     };
     let type_name = TypeName::new(type_name).map_err(|e| wrong(format!("The folder: {e}.")))?;
     let stem = rest.rsplit_once('.').map_or(rest, |(stem, _)| stem);

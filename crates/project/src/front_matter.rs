@@ -34,7 +34,7 @@ pub(crate) fn split(path: &str, text: &str) -> Result<Document, Finding> {
                     format!("{path}:1:1"),
                     format!("The front matter that starts with `{first}` has no closing `{first}` line."),
                 )
-                .help(format!("close it with a line that holds only `{first}`")));
+                .help(format!("close it with a line that contains only `{first}`")));
             };
             let matter = &text[start..start + len];
             if len > FRONT_MATTER_BYTES_MAX {

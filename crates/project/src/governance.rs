@@ -106,7 +106,7 @@ impl Governance {
                     findings.push(Finding::error(
                         "governance",
                         format!("{FILE}:{line}"),
-                        format!("`{what}` is empty; a person and a reason must stand behind it."),
+                        format!("`{what}` is empty; a person and a reason are required."),
                     ));
                 }
             }

@@ -124,7 +124,7 @@ impl Mapping {
             (None, None, None) => LocaleSource::Fixed(default_locale.clone()),
             _ => {
                 return Err(wrong(
-                    "`locale_segment` cannot stand beside `locale` or `locale_field`",
+                    "`locale_segment` cannot be combined with `locale` or `locale_field`",
                     "keep one of them",
                 ));
             }

@@ -122,7 +122,7 @@ impl Redirects {
             let gone = r.status == GONE;
             if gone && !r.to.is_empty() {
                 wrong(
-                    format!("`{}` is gone and leads to `{}` all the same.", r.from, r.to),
+                    format!("`{}` has the status 410 and must not have a target (`{}`).", r.from, r.to),
                     "leave `to` out, or choose the status of a redirect",
                 );
                 continue;
@@ -138,7 +138,7 @@ impl Redirects {
             if !gone && ![301, 302, 307, 308].contains(&r.status) {
                 wrong(
                     format!("{} is not the status of a redirect.", r.status),
-                    "use 301, 302, 307 or 308, or 410 without `to` for what is gone",
+                    "use 301, 302, 307 or 308, or 410 without `to` for a removed page",
                 );
                 continue;
             }

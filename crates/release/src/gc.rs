@@ -72,7 +72,7 @@ impl Scope<'_> {
             false => Ok(()),
             true => Err(ReleaseError::refused(
                 "collected-meanwhile",
-                "this took longer than unused objects are kept, and some that it needs may be gone",
+                "this took longer than unused objects are kept, and some that it needs may be deleted",
                 "send it again",
             )),
         }

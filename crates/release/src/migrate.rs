@@ -434,7 +434,7 @@ impl Action for RevertMigration {
             };
             let (old, new) =
                 (fields_at(&mut rows, &key, version).await?, parse_fields(&key, &before.fields)?);
-            let note = format!("migration taken back: {}", row.name);
+            let note = format!("migration reverted: {}", row.name);
             write_version(
                 scope,
                 &mut rows,

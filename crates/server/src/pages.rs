@@ -303,7 +303,7 @@ async fn home(State(app): State<Arc<App>>, request: Request) -> Response {
 }
 
 fn unreadable() -> ApiError {
-    let help = "try again later; `ashlar release verify` says what is damaged";
+    let help = "try again later; `ashlar release verify` shows what is damaged";
     ApiError::new(503, "unreadable", "what is released here cannot be opened on this node", help)
 }
 
@@ -321,8 +321,8 @@ async fn described(State(app): State<Arc<App>>, headers: HeaderMap) -> Response 
         }
         None if app.tenant(&tenant).is_some_and(|t| t.unavailable()) => unreadable().into_response(),
         None => {
-            let help = "make a candidate and promote it";
-            ApiError::new(404, "no-release", "nothing is released yet", help).into_response()
+            let help = "create a candidate and promote it";
+            ApiError::new(404, "no-release", "there is no release yet", help).into_response()
         }
     }
 }

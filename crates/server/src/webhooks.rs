@@ -221,7 +221,7 @@ impl Work {
                 why,
             };
             self.engine.run(&ctx, off).await?;
-            tracing::warn!(tenant = %self.tenant, webhook = self.webhook, "a receiver is gone; its webhook is off");
+            tracing::warn!(tenant = %self.tenant, webhook = self.webhook, "a receiver answered 410 Gone; its webhook is disabled");
         }
         Ok(())
     }

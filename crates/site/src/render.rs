@@ -42,7 +42,7 @@ impl RenderError {
             inner = source;
         }
         let message = match (inner.kind(), inner.detail()) {
-            (ErrorKind::OutOfFuel, _) => "the template does not come to an end".to_owned(),
+            (ErrorKind::OutOfFuel, _) => "the template does not end".to_owned(),
             (ErrorKind::UndefinedError, _) => match expression(inner) {
                 Some(text) => format!("`{text}` is not defined"),
                 None => "a value that it uses is not defined".to_owned(),
@@ -374,9 +374,7 @@ impl Templates {
             let file = components.get(&name).and_then(|t| t.get(&surface));
             let file = file.ok_or_else(|| refuse(format!("{name} has no template for {surface}")))?;
             let Some(_deeper) = Deeper::enter() else {
-                return Err(refuse(format!(
-                    "components may lie {DEPTH_MAX} deep in each other; {name} lies deeper"
-                )));
+                return Err(refuse(format!("components may nest {DEPTH_MAX} deep; {name} is nested deeper")));
             };
             render_component(
                 state.env(),

@@ -86,7 +86,7 @@ impl Node {
             Ok(())
         };
         if let Err(error) = write() {
-            tracing::warn!(%tenant, %channel, %error, "who moves a channel cannot be told that it is served");
+            tracing::warn!(%tenant, %channel, %error, "the process that moves a channel cannot see that it is served");
         }
     }
 }

@@ -267,7 +267,7 @@ impl Config {
                 let why = why.lines().last().unwrap_or_default().trim().to_owned();
                 wrong(
                     place("naming"),
-                    format!("`naming` is no regular expression: {why}."),
+                    format!("`naming` is not a regular expression: {why}."),
                     "correct the pattern",
                 )
             })?;
@@ -285,7 +285,7 @@ impl Config {
         if crate::version::Version::parse(&config.version).is_none() {
             return Err(wrong(
                 place("version"),
-                format!("`{}` is no version.", config.version),
+                format!("`{}` is not a version.", config.version),
                 "write \"1.0.0\"",
             ));
         }

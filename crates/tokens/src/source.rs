@@ -494,7 +494,7 @@ impl TokenSet {
                     "token-form",
                     set.place(layer, &name, ""),
                     format!(
-                        "This is a token, because it has a value, and it holds `{member}` as a group would."
+                        "This is a token, because it has a value, but it contains `{member}` like a group."
                     ),
                 )
                 .help("move the value to `$root`, or the others to a group of their own")

@@ -80,6 +80,7 @@ fn example(path: &str) -> Option<&'static str> {
     let webhook = path.strip_prefix("webhook ").map(|verb| WEBHOOKS.iter().find(|(known, _)| *known == verb));
     let found = webhook.unwrap_or_else(|| EXAMPLES.iter().find(|(known, _)| *known == path));
     match path {
+        "man" => Some("ashlar man /usr/local/share/man/man1"),
         "completions" => Some("ashlar completions bash > /etc/bash_completion.d/ashlar"),
         _ => found.map(|(_, example)| *example),
     }

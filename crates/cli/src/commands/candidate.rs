@@ -107,7 +107,7 @@ pub async fn candidate(command: CandidateCommand) -> Done {
             output::table(
                 items(&answer),
                 &columns,
-                "there are no candidates; `ashlar candidate create` makes one",
+                "there are no candidates; create one with `ashlar candidate create`",
             );
             return done();
         }

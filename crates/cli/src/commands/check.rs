@@ -19,7 +19,7 @@ use crate::{
 /// The project as it was at a git revision, in a temporary directory. Two runs of git, however many files there are.
 fn at_revision(dir: &Path, revision: &str) -> Result<tempfile::TempDir, CliError> {
     if revision.starts_with('-') {
-        let message = format!("`{revision}` is no git revision");
+        let message = format!("`{revision}` is not a git revision");
         return Err(CliError::input(message, "give a branch, tag or commit"));
     }
     let git = |args: &[&str]| -> Result<Vec<u8>, CliError> {
@@ -164,7 +164,7 @@ pub async fn check(args: CheckArgs) -> Done {
     let report = tokio::task::spawn_blocking(move || check_project(&dir, &options))
         .await
         .map_err(|e| CliError::new(3, "internal", e.to_string(), ""))?
-        .map_err(|e| CliError::input(e.to_string(), "`ashlar init DIR` makes a project"))?;
+        .map_err(|e| CliError::input(e.to_string(), "create a project with `ashlar init DIR`"))?;
     match args.format {
         CheckFormat::Json => output::print_json(&report),
         CheckFormat::Sarif => output::line(sarif(&report)),

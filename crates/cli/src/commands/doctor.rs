@@ -247,7 +247,8 @@ async fn local(report: &mut Report, at: &At) -> Result<(), CliError> {
         let newest = engine.audit(&ctx, None).await?;
         last = last.max(newest.items.first().and_then(|row| row.at.parse::<Timestamp>().ok()));
         match engine.verify_audit(&ctx).await? {
-            Ok(n) => report.ok("audit", format!("{}: {} hold", tenant.tenant, count(n, "row", "rows"))),
+            Ok(n) => report
+                .ok("audit", format!("{}: the chain is intact ({})", tenant.tenant, count(n, "row", "rows"))),
             Err(broken) => report.error(
                 "audit",
                 format!("{}: the chain breaks at row {}: {}", tenant.tenant, broken.sequence, broken.why),

@@ -80,7 +80,7 @@ pub fn read_fields(file: &Path) -> Result<Fields, CliError> {
     match value {
         Value::Object(fields) => Ok(fields),
         _ => Err(CliError::input(
-            format!("{name}:1:1: the fields of an entry are a JSON object"),
+            format!("{name}:1:1: the fields of an entry must be a JSON object"),
             "write `{ \"title\": … }`",
         )),
     }
@@ -140,11 +140,7 @@ pub async fn entry(command: EntryCommand) -> Done {
                     remote.call(call, None).await?
                 }
             };
-            told(
-                json_out,
-                &answer,
-                &format!("{key} is marked as deleted; it leaves what is served with the next release"),
-            );
+            told(json_out, &answer, &format!("{key} is marked as deleted; the next release removes it"));
         }
         EntryCommand::Unpublish { name, undo, .. } => {
             let key = Named::read(&name)?.key(&backend).await?;

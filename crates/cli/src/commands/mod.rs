@@ -23,7 +23,7 @@ mod target;
 mod tokens;
 mod webhook;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use crate::{
     args::{self, Cli, Command},
@@ -79,5 +79,13 @@ pub async fn run(cli: Cli) -> Done {
             output::print(&String::from_utf8_lossy(&script));
             done()
         }
+        Command::Man { dir } => man(&dir),
     }
+}
+
+/// Writes one man page per command.
+fn man(dir: &Path) -> Done {
+    std::fs::create_dir_all(dir).map_err(|e| CliError::file("create", dir, &e))?;
+    clap_mangen::generate_to(args::command(), dir).map_err(|e| CliError::file("write to", dir, &e))?;
+    done()
 }

@@ -29,7 +29,7 @@ pub fn init(args: &InitArgs) -> Done {
         return Err(CliError::new(
             1,
             "project-exists",
-            format!("{} is a project already", dir.display()),
+            format!("{} is already a project", dir.display()),
             "choose another directory",
         ));
     }
@@ -68,7 +68,7 @@ pub fn write_files(dir: &Path, files: &Files) -> Result<(), CliError> {
 /// The definition files of a project; findings of level error stop.
 pub fn read(dir: &Path) -> Result<Files, CliError> {
     let (files, findings) = Project::read(dir)
-        .map_err(|e| CliError::input(e.to_string(), "`ashlar init DIR` makes a project"))?;
+        .map_err(|e| CliError::input(e.to_string(), "create a project with `ashlar init DIR`"))?;
     let errors: Vec<Finding> = findings.into_iter().filter(|f| f.level == Level::Error).collect();
     match errors.is_empty() {
         true => Ok(files),

@@ -161,7 +161,7 @@ pub async fn release(command: ReleaseCommand) -> Done {
                 Backend::Remote(remote) => remote.call(rows::VERIFY_RELEASE.at([release]), None).await?,
             };
             let sentence = format!(
-                "{release} holds: {}, {}, {}",
+                "{release} is intact: {}, {}, {}",
                 words::count_in(&answer, "entries", "entry", "entries"),
                 words::count_in(&answer, "nodes", "tree node", "tree nodes"),
                 words::count_in(&answer, "files", "definition file", "definition files")

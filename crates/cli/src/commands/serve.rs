@@ -225,11 +225,11 @@ pub async fn open(args: &ServeArgs) -> Result<(Engine, Option<LocalKeys>), CliEr
 
 /// The objects an edge follows.
 fn edge_objects(args: &ServeArgs) -> Result<Objects, CliError> {
-    let help = "use `--objects s3://bucket/prefix`, or `--objects DIR`";
+    let help = "an edge needs --objects s3://bucket/prefix or a directory of objects";
     let from = match (&args.objects, &args.data) {
         (Some(objects), _) => objects.clone(),
         (None, Some(data)) if !data.contains("://") => Path::new(data).join("objects").display().to_string(),
-        _ => return Err(CliError::input("no objects given to follow", help)),
+        _ => return Err(CliError::input("no object store given", help)),
     };
     if args.cache.is_none() && !from.contains("://") {
         return Ok(Objects::open(Path::new(&from), None)?);
@@ -291,11 +291,14 @@ pub async fn serve(mut args: ServeArgs) -> Done {
     done()
 }
 
+/// What a server may need beside its open requests to stop.
+const STOP: Duration = Duration::from_secs(10);
+
 /// Ends when the process is asked to stop. Signals are heard on a thread of their own, so that they arrive whatever the
 /// threads that serve do. When the server is not done in time, or the signal comes a second time, the process ends.
 pub fn stop_signal(config: &ServerConfig) -> impl Future<Output = ()> + Send + use<> {
     let (asked, heard) = tokio::sync::oneshot::channel();
-    let patience = ashlar_server::stop_max(config);
+    let patience = Duration::from_secs(config.shutdown_seconds_max).saturating_add(STOP);
     let listen = move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {

@@ -117,10 +117,10 @@ async fn open(local: &Local, of: Option<&str>) -> Result<Arc<ReleaseView>, CliEr
     let (engine, ctx) = (&local.engine, &local.ctx);
     let objects = engine.tenant_objects(&ctx.tenant);
     let none = |what: &str| {
-        CliError::input(format!("nothing is released on {what}"), "make a candidate and promote it")
+        CliError::input(format!("nothing is released on {what}"), "create a candidate and promote it")
     };
     let broken = |e: ashlar_delivery::DeliveryError| {
-        CliError::new(3, "unreadable", e.to_string(), "`ashlar release verify` says what is damaged")
+        CliError::new(3, "unreadable", e.to_string(), "`ashlar release verify` shows what is damaged")
     };
     let what: What = match of {
         Some(of) => of.parse().map_err(|e: String| CliError::input(e, ""))?,
@@ -190,7 +190,7 @@ fn export(view: &Arc<ReleaseView>, dir: &Path) -> Result<Written, CliError> {
     let Some(site) = definitions.site() else {
         return Err(CliError::input(
             "the project has no site",
-            "write site/site.toml; docs/site.md says how",
+            "write site/site.toml; docs/site.md describes it",
         ));
     };
     let failed = |why: String| CliError::new(1, "page-failed", why, "correct the template");

@@ -103,7 +103,7 @@ fn of_directory(dir: &Path) -> Result<TokenSet, CliError> {
     let paths = files_under(&tokens, &|name| name.ends_with(".tokens.json"))?;
     if paths.is_empty() {
         return Err(CliError::input(
-            format!("{} holds no *.tokens.json", tokens.display()),
+            format!("{} contains no *.tokens.json files", tokens.display()),
             "name a directory of token files, a resolver document, or one token file",
         ));
     }
@@ -309,7 +309,7 @@ pub async fn tokens(command: TokensCommand) -> Done {
             let loaded = load_whole(&src)?;
             let asked = package_version.as_deref().unwrap_or(&loaded.config.version);
             let version = Version::parse(asked)
-                .ok_or_else(|| CliError::input(format!("`{asked}` is no version"), "write 1.2.0"))?;
+                .ok_or_else(|| CliError::input(format!("`{asked}` is not a version"), "write 1.2.0"))?;
             let (files, clashes) = build(
                 &loaded.resolved,
                 &loaded.set,

@@ -199,7 +199,7 @@ pub(crate) fn given(
         } else if required.authors.contains(&a.by) {
             why = Some(format!("the approval of {} does not count: nobody approves their own change", a.by));
         } else if !governance.holds(&required.right, &a.by) {
-            why = Some(format!("{} does not hold the right `{}`", a.by, required.right));
+            why = Some(format!("{} does not have the right `{}`", a.by, required.right));
         } else {
             return Ok(());
         }
@@ -213,7 +213,8 @@ fn who(required: &RequiredApproval, governance: &Governance) -> String {
         Some(people) => {
             let able: Vec<&str> = people.difference(&required.authors).map(String::as_str).collect();
             match able.is_empty() {
-                true => "every declared holder is an author; name another in governance.toml".to_owned(),
+                true => "everyone who has the right is an author; add another person to governance.toml"
+                    .to_owned(),
                 false => format!("by {}", able.join(" or ")),
             }
         }

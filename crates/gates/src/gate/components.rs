@@ -219,7 +219,7 @@ fn breaking(here: &Loaded, base: &Loaded, out: &mut Vec<Finding>) {
         let Some(after) = here.components.schemas().get(&before.name) else {
             if here.components.get(&before.name).is_none() && before.is_active() {
                 out.push(
-                    Finding::error("component-removed", format!("components/{}", before.name), format!("The component `{}` is gone, and it was not deprecated.", before.name))
+                    Finding::error("component-removed", format!("components/{}", before.name), format!("The component `{}` was removed, but it was not deprecated.", before.name))
                         .help("keep it with \"status\": \"deprecated\" in its props for a release, or bring it back"),
                 );
             }
@@ -351,7 +351,7 @@ fn blocked(html: &[u8], body: &Value, place: &str, out: &mut Findings) {
         out.push(Finding::error("url-blocked", format!("{place} {pointer}"), message).help(help));
     }
     if wrong.is_empty() {
-        let message = "The page has an address that is not allowed where it stands.";
+        let message = "The page has an address that is not allowed at this place.";
         out.push(Finding::error("url-blocked", place, message).help(help));
     }
 }

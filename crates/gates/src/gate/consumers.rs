@@ -212,7 +212,7 @@ impl Promise {
             let place = self.place(Some(&broken.path));
             out.push(match broken.certain {
                 true => Finding::error("consumer-broken", place, message).help(
-                    "keep the field as it was, or put a new version of the view beside this one and let the consumer move; \
+                    "keep the field unchanged, or put a new version of the view beside this one and let the consumer move; \
                      when the consumer does not need it, change its contract",
                 ),
                 false => Finding::warning("consumer-unknown", place, message)

@@ -17,11 +17,11 @@ pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>, to
         let changed = definitions.graph.documents().any(|d| d.file == gone.file);
         let message = match changed {
             true => format!(
-                "the document has changed, and clients that send sha256:{} get an answer no more",
+                "the document has changed, and clients that send sha256:{} no longer get an answer",
                 gone.id
             ),
             false => format!(
-                "the document is gone, and clients that send sha256:{} get an answer no more",
+                "the document was removed, and clients that send sha256:{} no longer get an answer",
                 gone.id
             ),
         };

@@ -65,14 +65,14 @@ pub(crate) fn without_page(definitions: &Definitions) -> Vec<Finding> {
 /// A route of the base that nothing answers any more.
 pub(crate) fn vanished(entry: &EntryKey, route: &str, why: Vanished) -> Finding {
     let why = match why {
-        Vanished::Gone => "its entry is gone",
+        Vanished::Gone => "its entry was removed",
         Vanished::Moved => "its entry has another route now",
         Vanished::Without => "its entry has no route now, because a field of the route is absent",
     };
     Finding::error(
         "route-vanished",
         entry.to_string(),
-        format!("The route {route} ({}) vanishes: {why}, and no redirect leads from it.", entry.locale),
+        format!("The route {route} ({}) disappears: {why}, and it has no redirect.", entry.locale),
     )
     .about(route)
     .help(format!(

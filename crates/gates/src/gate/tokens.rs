@@ -138,7 +138,7 @@ pub(crate) fn findings(tokens: &Tokens, base: Option<&Tokens>, today: Date) -> V
             Finding::error(
                 "token-removed",
                 "tokens",
-                "All tokens are gone, and those that are served are used.",
+                "All tokens were removed, and the live ones are in use.",
             )
             .help("bring tokens/ back"),
         );
@@ -158,7 +158,7 @@ pub(crate) fn findings(tokens: &Tokens, base: Option<&Tokens>, today: Date) -> V
         }
         let why = match before.and_then(|d| d.sunset) {
             Some(sunset) => format!("It is deprecated until {sunset}."),
-            None => "Those who use it were not told.".to_owned(),
+            None => "It was not deprecated before.".to_owned(),
         };
         let code = match change.kind {
             "removed" | "renamed" => "token-removed",

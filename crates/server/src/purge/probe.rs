@@ -56,7 +56,7 @@ pub(super) async fn look(
         app.cache_stats.probed(tenant, &target.to_string(), stale);
         if stale {
             return Err(PurgeError::Cache(format!(
-                "{target} acknowledged a purge and still serves {path} as it was before; compare its VCL with docs/caches.md"
+                "{target} acknowledged a purge and still serves the old {path}; compare its VCL with docs/caches.md"
             )));
         }
     }

@@ -185,7 +185,7 @@ impl Rows<'_> {
         row.as_ref().map(|r| text(r, "hash")).transpose()
     }
 
-    /// The hash at the end of the audit chain; `None` when nothing was done yet.
+    /// The hash at the end of the audit chain; `None` when no actions were recorded yet.
     ///
     /// # Errors
     /// When the database refuses.

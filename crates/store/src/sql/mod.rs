@@ -53,7 +53,7 @@ pub enum SqlError {
         known: i64,
     },
     /// A stored value does not read back.
-    #[error("the database holds a damaged value in `{column}`: {message}")]
+    #[error("the database contains a damaged value in `{column}`: {message}")]
     Damaged {
         /// The column.
         column: &'static str,
