@@ -6,7 +6,7 @@ mod common;
 
 use std::process::{Command, Output, Stdio};
 
-use common::Rig;
+use common::{Demo, Rig};
 use serde_json::json;
 
 fn text(bytes: &[u8]) -> String {
@@ -337,4 +337,30 @@ fn dev_checks_on_save_and_previews() {
     });
     rig.place("site/content/plan/basic.en.json", "{\"slug\":");
     assert_eq!(next()["previewed"], false);
+}
+
+#[test]
+fn the_same_works_with_a_server() {
+    let demo = Demo::new();
+    let at = ["--server", demo.url.as_str(), "--key", demo.admin.as_str()];
+    let with = |args: &[&'static str]| -> Vec<&str> { args.iter().copied().chain(at).collect() };
+    let rig = &demo.rig;
+    let status = rig.json(0, &with(&["status", "--format", "json"]));
+    assert_eq!(status["live"][0]["channel"], "production", "{status}");
+    let local = rig.json(0, &["status", "--format", "json"]);
+    assert_eq!(status, local);
+    let out = edit(rig, "sed -i 's/39900/42900/' \"$1\"", &with(&["pricing-plan/port"]));
+    assert!(ok(&out).contains("Wrote pricing-plan/port (en)"), "{}", text(&out.stdout));
+    let pulled = rig.json(0, &with(&["pull", "copy", "--format", "json"]));
+    assert!(pulled["written"].as_array().unwrap().len() > 50, "{pulled}");
+    let pushed = rig.json(0, &with(&["push", "copy", "--content", "--format", "json"]));
+    assert_eq!((&pushed["changed"], &pushed["content"]["written"]), (&json!(false), &json!(0)), "{pushed}");
+    let doctor = rig.json(0, &with(&["doctor", "--format", "json"]));
+    assert_eq!(doctor["status"], "ok", "{doctor}");
+    let refused = rig.run(&with(&["backup", "b.tar"]));
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stderr));
+    // A backup of data that a server uses meanwhile.
+    assert!(rig.json(0, &["backup", "b.tar", "--format", "json"])["files"].as_u64().unwrap() > 3);
+    let back = rig.json(0, &["restore", "b.tar", "--data", "back", "--format", "json"]);
+    assert_eq!(back["verified"]["releases"], 3, "{back}");
 }
