@@ -181,7 +181,7 @@ fn a_draft_is_edited_in_the_editor() {
         let said = text(&out.stderr);
         assert_eq!(out.status.code(), Some(exit), "{editor}: {said}");
         assert!(said.contains(part), "{editor}: {said}");
-        assert_eq!(exit != 3, said.contains("your text is in"), "{editor}: {said}");
+        assert_eq!(exit != 3, said.contains("ashlar-edit-"), "{editor}: {said}");
     }
     assert_eq!(rig.json(0, &["entry", "get", "plan", "basic"])["price"], 900, "the other writer won");
 }
@@ -312,7 +312,7 @@ fn doctor_says_what_is_wrong_and_how_to_fix_it() {
 #[test]
 fn dev_checks_on_save_and_previews() {
     use std::io::{BufRead, BufReader};
-    let rig = Rig::new();
+    let rig = Rig::demo();
     let mut child = Command::new(env!("CARGO_BIN_EXE_ashlar"))
         .args(["dev", "site", "--format", "json"])
         .current_dir(rig.path())
@@ -327,16 +327,20 @@ fn dev_checks_on_save_and_previews() {
     let (url, preview) =
         (ready["url"].as_str().unwrap().to_owned(), ready["preview"].as_str().unwrap().to_owned());
     let path = preview.strip_prefix(&url).unwrap();
-    assert_eq!(common::fetch(&url, path, &[]).status, 200);
-    rig.place("site/content/plan/basic.en.json", &plan("basic", 900).to_string());
+    let page = format!("{path}en/docs/offline");
+    assert!(common::fetch(&url, &page, &[]).text().contains("Work offline"));
+    rig.edit("site/content/doc-article/offline.en.md", "Work offline", "Work at sea");
     let saved = next();
-    assert_eq!(saved["changed"], json!(["content/plan/basic.en.json"]));
-    assert_eq!(saved["previewed"], true, "{saved}");
-    common::eventually("the new entry in the preview", || {
-        common::fetch(&url, path, &[]).text().contains("basic").then_some(())
+    assert_eq!(saved["changed"], json!(["content/doc-article/offline.en.md"]));
+    assert_eq!((&saved["status"], &saved["previewed"]), (&json!("pass"), &json!(true)), "{saved}");
+    common::eventually("the change in the preview", || {
+        common::fetch(&url, &page, &[]).text().contains("Work at sea").then_some(())
     });
-    rig.place("site/content/plan/basic.en.json", "{\"slug\":");
-    assert_eq!(next()["previewed"], false);
+    // What cannot be read is reported, and the preview keeps what was accepted last.
+    rig.place("site/content/page/home.en.json", "{\"slug\":");
+    let broken = next();
+    assert_eq!((&broken["status"], &broken["previewed"]), (&json!("fail"), &json!(false)), "{broken}");
+    assert!(common::fetch(&url, &page, &[]).text().contains("Work at sea"));
 }
 
 #[test]

@@ -115,7 +115,7 @@ async fn round(local: &Local, dir: &Path, changed: &[String], format: Format) {
     match format {
         Format::Json => output::print_json(&json!({
             "changed": changed,
-            "status": report.as_ref().map(|r| json!(r.status)).unwrap_or(json!("error")),
+            "status": report.as_ref().map_or(json!("error"), |r| json!(r.status)),
             "previewed": loaded.is_ok(),
         })),
         Format::Human => {
@@ -129,7 +129,9 @@ async fn round(local: &Local, dir: &Path, changed: &[String], format: Format) {
             }
             match &report {
                 Ok(report) => check::show(report),
-                Err(error) => drop(error.report(Format::Human)),
+                Err(error) => {
+                    error.report(Format::Human);
+                }
             }
         }
     }
@@ -187,12 +189,13 @@ pub async fn dev(args: DevArgs) -> Done {
             }
         }
     };
-    let watching = tokio::spawn(watch(local, args.dir.clone(), before, args.format));
+    let watching = watch(local, args.dir.clone(), before, args.format);
     let objects = engine.objects().clone();
     let stop = serve::stop_signal(&config);
-    let served = serve::run(Some(engine), objects, Role::All, config, Vec::new(), ready, stop).await;
-    watching.abort();
-    served?;
+    tokio::select! {
+        served = serve::run(Some(engine), objects, Role::All, config, Vec::new(), ready, stop) => served?,
+        () = watching => {}
+    }
     done()
 }
 

@@ -6,6 +6,7 @@ use ashlar_model::{Files, Finding, Level};
 use ashlar_project::{ContentOptions, Project, SeedEntry, content};
 use ashlar_release::{ImportEntries, Imported, IncomingEntry, PushDefinitions};
 use ashlar_server::endpoints::rows;
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::{Done, done};
@@ -178,9 +179,11 @@ pub async fn push(args: &PushArgs) -> Done {
         Backend::Remote(remote) => {
             let mut map = serde_json::Map::new();
             for (path, bytes) in files.iter() {
-                let text = std::str::from_utf8(bytes)
-                    .map_err(|_| CliError::input(format!("{path} is not UTF-8 text"), "save it as UTF-8"))?;
-                map.insert(path.to_owned(), Value::String(text.to_owned()));
+                let content = match std::str::from_utf8(bytes) {
+                    Ok(text) => Value::String(text.to_owned()),
+                    Err(_) => json!({"base64": base64::engine::general_purpose::STANDARD.encode(bytes)}),
+                };
+                map.insert(path.to_owned(), content);
             }
             let mut answer = remote.call(rows::PUSH_DEFINITIONS.call(), Some(json!({"files": map}))).await?;
             if args.content {
