@@ -70,7 +70,7 @@ mod tests {
             ("2026-12-01T12:00:00Z", "3 months ago"),
             ("2025-01-01T12:00:00Z", "2 years ago"),
         ] {
-            assert_eq!(at.parse::<Timestamp>().map(|t| relative(t, now)).as_deref(), Ok(said), "{at}");
+            assert_eq!(at.parse().map(|t| relative(t, now)).unwrap_or_default(), said, "{at}");
         }
         assert_eq!(time("r1"), "r1");
         assert_eq!(count(1_u64, "entry", "entries"), "1 entry");
