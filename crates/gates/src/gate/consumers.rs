@@ -11,7 +11,91 @@ use ashlar_delivery::{
 use ashlar_model::{EntryKey, Fields, Finding, Locale, TypeName};
 use serde_json::{Value, json};
 
-use crate::{definitions::Definitions, findings::Findings};
+use super::{About, Code, Gate};
+use crate::{
+    GateError,
+    definitions::Definitions,
+    findings::{Findings, count},
+    inputs::Inputs,
+    world::{Change, Looked, Part, Work, World},
+};
+
+const FINDINGS: &[Code] = findings! {
+    "consumer-form": "A consumer contract cannot be read." => "Correct the field that the message names.";
+    "consumer-duplicate": "Two files describe the same consumer." => "Put both into one file.";
+    "consumer-too-many": "The project has too many consumer contracts." => "Remove contracts of clients that no longer exist.";
+    "consumer-empty": "A Pact file has nothing that can be checked." => "Remove the file, or add what the client reads.";
+    "consumer-provider": "A Pact file is for another provider." => "Name the provider `content-api`, or move the file away.";
+    "consumer-not-judged": "Parts of a Pact file cannot be checked here." => "Check these interactions with Pact's own verifier.";
+    "consumer-endpoint-unknown": "A consumer reads an endpoint that does not exist." => "Keep the view until its consumers have left it.";
+    "consumer-version": "A consumer needs another version of a view." => "Serve that version beside the new one, or change the consumer contract.";
+    "consumer-broken": "The shape of an endpoint no longer has what a consumer relies on." => "Keep the field, or add a new version of the view.";
+    "consumer-unknown": "It cannot be proven that an endpoint keeps what a consumer relies on." => "Say more in the contract; the bodies of each candidate are checked as well.";
+    "consumer-body": "A body does not have what a consumer relies on." => "Add the value to the entry.";
+    "consumer-example": "An example that a consumer names is not answered." => "Restore the entry, or remove the example from the consumer contract.";
+    "json-malformed": "A consumer contract has a JSON syntax error." => "Fix the JSON at the line and column in the message.";
+    "yaml-form": "A consumer contract has a YAML syntax error or a wrong field." => "Fix the YAML at the line in the message.";
+    "toml-malformed": "A consumer contract has a TOML syntax error." => "Fix the TOML at the line in the message.";
+    "too-deep": "A value is nested too deeply." => "Flatten the value.";
+    "too-large": "A consumer contract is too large." => "Split it.";
+    "duplicate-key": "A key appears twice in the same object." => "Remove one of the two.";
+    "integer-range": "An integer is too large to be stored without losing digits." => "Write a smaller number.";
+    "encoding": "A consumer contract is not UTF-8 text." => "Save it as UTF-8.";
+};
+
+/// The gate `consumers`.
+pub(crate) struct Consumers;
+
+impl Gate for Consumers {
+    fn about(&self) -> &'static About {
+        &About {
+            name: "consumers",
+            judges: "Everything that registered consumers rely on is there, in the shape of their endpoints and in every body.",
+            findings: FINDINGS,
+        }
+    }
+
+    fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
+        let definitions = world.definitions();
+        inputs.digest("views", &definitions.part("views/"));
+        inputs.digest("consumers", &definitions.part("consumers/"));
+        inputs.json("locales", &world.config().locales).digest("base", &world.base_contracts());
+        inputs.json("waived", world.waived());
+        // Without consumers nothing that is released matters to this gate.
+        if !definitions.consumers.is_empty() {
+            inputs.digest("snapshot", &world.digest(Part::Snapshot));
+        }
+    }
+
+    fn follows(&self, world: &dyn World, change: &Change<'_>) -> bool {
+        change.same_lookup && change.base.same(world.definitions(), &["views/", "consumers/"])
+    }
+
+    fn run(&self, world: &dyn World, change: Option<&Change<'_>>) -> Result<Work, GateError> {
+        let definitions = world.definitions();
+        let n = definitions.consumers.len();
+        let what = count(n, "consumer", "consumers");
+        let mut work = Work::of(findings(definitions, world.base()), n, what);
+        let promises = promises(definitions);
+        let view = if promises.is_empty() { None } else { world.bodies()? };
+        if let Some(view) = view {
+            let bodies = Bodies { view: &view, locales: world.config().locales.all() };
+            let mut checked = 0;
+            for promise in promises {
+                let Some(source) = promise.source() else { continue };
+                let found = world.bodies_of(source, change, &mut |key, fields, out| {
+                    checked += promise.body(&bodies, key, fields, out);
+                })?;
+                work.findings.merge(found);
+                promise.examples(&bodies, &mut work.findings);
+            }
+            let reused = change.map_or(0, |_| world.len());
+            work.looked = Looked { checked, reused };
+            work.what = format!("{}, {}", work.what, count(checked, "body", "bodies"));
+        }
+        Ok(work)
+    }
+}
 
 /// Findings of one promise in bodies.
 const BODIES_TOLD_MAX: usize = 50;
@@ -40,9 +124,9 @@ struct Endpoint {
 }
 
 /// A release whose bodies are judged.
-pub(crate) struct Bodies<'a> {
-    pub(crate) view: &'a ReleaseView,
-    pub(crate) locales: Vec<Locale>,
+struct Bodies<'a> {
+    view: &'a ReleaseView,
+    locales: Vec<Locale>,
 }
 
 /// All expectations, each compared with the shape of its endpoint once.
@@ -163,7 +247,7 @@ fn encode(text: &str) -> String {
 
 impl Promise {
     /// The content type whose bodies are read.
-    pub(crate) fn source(&self) -> Option<&TypeName> {
+    fn source(&self) -> Option<&TypeName> {
         self.endpoint.as_ref().map(|e| &e.source)
     }
 
@@ -264,13 +348,7 @@ impl Promise {
     }
 
     /// Judges the bodies of one entry in every locale; returns how many there were.
-    pub(crate) fn body(
-        &self,
-        bodies: &Bodies<'_>,
-        key: &EntryKey,
-        fields: &Value,
-        out: &mut Findings,
-    ) -> usize {
+    fn body(&self, bodies: &Bodies<'_>, key: &EntryKey, fields: &Value, out: &mut Findings) -> usize {
         let Some(endpoint) = &self.endpoint else { return 0 };
         let slug = match &endpoint.lookup {
             None => return 0,
@@ -321,7 +399,7 @@ impl Promise {
     }
 
     /// Judges that the named examples are answered, and the first page of a list.
-    pub(crate) fn examples(&self, bodies: &Bodies<'_>, out: &mut Findings) {
+    fn examples(&self, bodies: &Bodies<'_>, out: &mut Findings) {
         let Some(endpoint) = &self.endpoint else { return };
         if endpoint.lookup.is_none() {
             for locale in self.locales(bodies) {
