@@ -17,9 +17,9 @@ use serde_json::json;
 use super::{Done, done};
 use crate::{
     args::{At, Format, SiteCommand},
-    backend::{Backend, Local, value},
+    backend::{Backend, Local, remembered, value},
     error::CliError,
-    hints, output,
+    hints, output, words,
 };
 
 /// What was written last, beside the pages: so that what no longer exists can be deleted and the rest left alone.
@@ -41,6 +41,7 @@ async fn served_at(local: &Local, at: &At) -> Result<String, CliError> {
 }
 
 pub async fn preview(what: &str, hours: u32, at: &At) -> Done {
+    let at = &remembered(at)?;
     let backend = Backend::open(at).await?;
     let answer = match &backend {
         Backend::Local(local) => {
@@ -100,9 +101,9 @@ pub async fn site(command: SiteCommand) -> Done {
         return done();
     }
     output::line(format!(
-        "{} pages in {} files: {} written, {} unchanged, {} deleted, {:.0} ms",
-        written.pages,
-        written.files,
+        "{} in {}: {} written, {} unchanged, {} deleted, {:.0} ms",
+        words::count(written.pages, "page", "pages"),
+        words::count(written.files, "file", "files"),
         written.written,
         written.files - written.written,
         written.removed,
