@@ -84,11 +84,11 @@ pub fn markdown(path: &str, text: &str, wrong: &mut Vec<String>) {
     }
 }
 
-/// Retired words of messages and pages in a source file, and of its documentation when `docs`. Tests at its end are not read.
-pub fn source(path: &str, text: &str, docs: bool, wrong: &mut Vec<String>) {
+/// Retired words of messages, pages and documentation in a source file. Tests at its end are not read.
+pub fn source(path: &str, text: &str, wrong: &mut Vec<String>) {
     for (line, kind, text) in texts(text) {
         let read = match kind {
-            Kind::Documentation => docs,
+            Kind::Documentation => true,
             // A single word is a name that programs use.
             Kind::Literal => text.contains(' '),
         };

@@ -17,6 +17,22 @@ pub struct Cli {
     /// What to log to standard error, such as `info` or `ashlar_server=debug`.
     #[arg(long, global = true, env = "ASHLAR_LOG")]
     pub log: Option<String>,
+    /// When to use colours.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "auto|always|never"
+    )]
+    pub color: Color,
+    /// Print results and errors only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Log what happens; -vv logs more. --log is more exact.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -32,9 +48,21 @@ impl Cli {
         asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 256)
     }
 
+    /// What is logged.
+    pub fn log_filter(&self) -> Option<&str> {
+        match (&self.log, self.verbose) {
+            (Some(log), _) => Some(log),
+            (None, 0) => None,
+            (None, 1) => Some("info"),
+            (None, _) => {
+                Some("info,ashlar=debug,ashlar_server=debug,ashlar_release=debug,ashlar_store=debug")
+            }
+        }
+    }
+
     /// Whether the command runs a server.
     pub fn serves(&self) -> bool {
-        matches!(self.command, Command::Serve(_) | Command::Demo(_))
+        matches!(self.command, Command::Serve(_) | Command::Demo(_) | Command::Dev(_))
     }
 
     /// How the command reports.
@@ -48,6 +76,13 @@ impl Cli {
             Command::Serve(s) => s.format,
             Command::Demo(d) => d.serve.format,
             Command::Push(a) => a.at.format,
+            Command::Pull(a) => a.at.format,
+            Command::Backup(a) => a.at.format,
+            Command::Restore(a) => a.at.format,
+            Command::Doctor(a) => a.at.format,
+            Command::Dev(a) => a.format,
+            Command::Status(a) => a.at.format,
+            Command::Use(a) => a.format,
             Command::Import { command } => command.at().format,
             Command::Entry { command } => command.at().format,
             Command::Changeset { command } => command.at().format,
@@ -146,6 +181,19 @@ pub enum Command {
     /// Upload the definitions of a project as the working definitions.
     #[command(after_help = "Example:\n  ashlar push my-site --data ./data --content")]
     Push(PushArgs),
+    /// Show what is pending, what blocks it, and what is live.
+    #[command(after_help = "Examples:\n  ashlar status --data ./data\n  ashlar status --format json")]
+    Status(StatusArgs),
+    /// Set or show the target that commands in this directory use by default.
+    #[command(
+        after_help = "Examples:\n  ashlar use --data ./data\n  ashlar use --server https://cms.example\n  ashlar use"
+    )]
+    Use(UseArgs),
+    /// Write drafts as content files; `push --content` of them changes nothing.
+    #[command(
+        after_help = "Examples:\n  ashlar pull my-site --data ./data\n  ashlar pull copy --server https://cms.example"
+    )]
+    Pull(PullArgs),
     /// Import entries from files.
     Import {
         #[command(subcommand)]
@@ -245,9 +293,23 @@ pub enum Command {
         #[command(flatten)]
         at: At,
     },
+    /// Check an installation and say how to fix what is wrong; exit 1 on errors.
+    #[command(
+        after_help = "Examples:\n  ashlar doctor --data ./data\n  ashlar doctor --server https://cms.example"
+    )]
+    Doctor(DoctorArgs),
+    /// Copy a data directory, also while a server uses it.
+    #[command(after_help = "Example:\n  ashlar backup ashlar-2027-03-01.tar --data ./data")]
+    Backup(BackupArgs),
+    /// Restore a backup into a new data directory and verify every digest.
+    #[command(after_help = "Example:\n  ashlar restore ashlar-2027-03-01.tar --data ./restored")]
+    Restore(RestoreArgs),
     /// Serve a data directory over HTTP.
     #[command(after_help = "Example:\n  ashlar serve --data ./data --listen 127.0.0.1:8080")]
     Serve(ServeArgs),
+    /// Watch a project: check it on save, and serve a preview on this machine.
+    #[command(after_help = "Example:\n  ashlar dev my-site")]
+    Dev(DevArgs),
     /// Create and serve the demo project.
     #[command(after_help = "Example:\n  ashlar demo")]
     Demo(DemoArgs),
@@ -318,61 +380,6 @@ macro_rules! at_of {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum ImportCommand {
-    /// Import a tree of Markdown files with front matter.
-    #[command(after_help = "Example:\n  ashlar import markdown ./docs --type doc --data ./data --keep-going")]
-    Markdown {
-        /// The directory.
-        dir: PathBuf,
-        /// A TOML file that maps front matter and paths to entries.
-        #[arg(long)]
-        mapping: Option<PathBuf>,
-        /// The content type, without a mapping.
-        #[arg(long = "type", conflicts_with = "mapping", required_unless_present = "mapping")]
-        type_name: Option<String>,
-        /// The locale of all files, without a mapping.
-        #[arg(long, conflicts_with = "mapping")]
-        locale: Option<String>,
-        /// Import the other files if some are invalid.
-        #[arg(long)]
-        keep_going: bool,
-        /// Check everything, but write nothing.
-        #[arg(long)]
-        dry_run: bool,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Import a JSON array or NDJSON lines of {"type","id","locale","fields"}.
-    #[command(after_help = "Example:\n  ashlar import json entries.ndjson --data ./data")]
-    Json {
-        /// The file; `-` for standard input.
-        file: PathBuf,
-        /// Import the other entries if some are invalid.
-        #[arg(long)]
-        keep_going: bool,
-        /// Check everything, but write nothing.
-        #[arg(long)]
-        dry_run: bool,
-        #[command(flatten)]
-        at: At,
-    },
-}
-at_of!(ImportCommand: Markdown, Json);
-
-/// One entry.
-#[derive(Debug, Clone, Args)]
-pub struct EntryName {
-    /// The content type. `type.v2` selects a version of its contract.
-    #[arg(value_name = "TYPE")]
-    pub type_name: String,
-    /// The id.
-    pub id: String,
-    /// The locale. Default: the default locale of the project.
-    #[arg(long)]
-    pub locale: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
 pub enum SiteCommand {
     /// Render every page of a channel into a directory.
     #[command(after_help = "Example:\n  ashlar site export ./public --data ./data")]
@@ -387,84 +394,6 @@ pub enum SiteCommand {
     },
 }
 at_of!(SiteCommand: Export);
-
-#[derive(Debug, Subcommand)]
-pub enum EntryCommand {
-    /// Write the fields of a draft.
-    #[command(
-        after_help = "Example:\n  echo '{\"title\":\"Hello\"}' | ashlar entry put page home --locale en --file - --data ./data"
-    )]
-    Put {
-        #[command(flatten)]
-        name: EntryName,
-        /// The fields as JSON; `-` for standard input.
-        #[arg(long)]
-        file: PathBuf,
-        /// Overwrite only this version. 0 creates a draft and never overwrites.
-        #[arg(long)]
-        version: Option<u64>,
-        /// Write nothing if the contract refuses the fields.
-        #[arg(long)]
-        strict: bool,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Print the fields of a draft.
-    Get {
-        #[command(flatten)]
-        name: EntryName,
-        /// Print all data of the draft, not only its fields.
-        #[arg(long)]
-        full: bool,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Mark a draft as deleted.
-    Rm {
-        #[command(flatten)]
-        name: EntryName,
-        /// Delete only this version.
-        #[arg(long)]
-        version: Option<u64>,
-        #[command(flatten)]
-        at: At,
-    },
-    /// List drafts.
-    List {
-        /// Only this type.
-        #[arg(value_name = "TYPE")]
-        type_name: Option<String>,
-        /// Only drafts that differ from the public channel.
-        #[arg(long)]
-        pending: bool,
-        /// The cursor of the page.
-        #[arg(long)]
-        cursor: Option<String>,
-        /// The maximum number of results.
-        #[arg(long, default_value_t = 100)]
-        limit: u32,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Show the versions of a draft.
-    History {
-        #[command(flatten)]
-        name: EntryName,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Remove an entry with the next release, and keep its draft.
-    Unpublish {
-        #[command(flatten)]
-        name: EntryName,
-        /// Publish the entry again instead.
-        #[arg(long)]
-        undo: bool,
-        #[command(flatten)]
-        at: At,
-    },
-}
-at_of!(EntryCommand: Put, Get, Rm, List, History, Unpublish);
 
 #[derive(Debug, Subcommand)]
 pub enum ChangesetCommand {
@@ -603,8 +532,14 @@ pub enum CandidateCommand {
 }
 at_of!(CandidateCommand: Create, Show, List, Gates, Approve, Waive, Discard);
 
+mod comfort;
+mod entries;
+mod examples;
 mod operations;
 mod tokens;
 
+pub use comfort::*;
+pub use entries::*;
+pub use examples::{command, parse};
 pub use operations::*;
 pub use tokens::{BumpArg, DivergeArgs, TokensCommand};

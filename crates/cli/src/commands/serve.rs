@@ -13,9 +13,9 @@ use serde_json::json;
 use super::{Done, done};
 use crate::{
     args::{Format, Role as RoleArg, ServeArgs},
-    backend::location,
+    backend::{location, noted},
     error::CliError,
-    isolation, output,
+    isolation, output, target,
 };
 
 /// The keys that a local installation keeps for the person at this machine.
@@ -247,7 +247,15 @@ fn edge_objects(args: &ServeArgs) -> Result<Objects, CliError> {
     Ok(Objects::open(&cache, Some(Remote::parse(&from)?))?)
 }
 
-pub async fn serve(args: ServeArgs) -> Done {
+pub async fn serve(mut args: ServeArgs) -> Done {
+    if args.data.is_none()
+        && args.objects.is_none()
+        && let Some(found) = target::find()?
+        && found.target.data.is_some()
+    {
+        noted(&found);
+        (args.data, args.objects) = (found.target.data, found.target.objects);
+    }
     let role = match args.role {
         RoleArg::All => Role::All,
         RoleArg::Author => Role::Author,

@@ -17,12 +17,12 @@ use serde_json::json;
 use super::{Done, done};
 use crate::{
     args::{At, Format, SiteCommand},
-    backend::{Backend, Local, value},
+    backend::{Backend, Local, remembered, value},
     error::CliError,
-    hints, output,
+    hints, output, words,
 };
 
-/// What was written last, beside the pages: so that what is gone can be deleted and the rest left alone.
+/// What was written last, beside the pages: so that what no longer exists can be deleted and the rest left alone.
 const LIST: &str = ".ashlar-site.json";
 
 /// The address under which this installation is served: that of the server that was started last on it, else `[server] listen`
@@ -41,6 +41,7 @@ async fn served_at(local: &Local, at: &At) -> Result<String, CliError> {
 }
 
 pub async fn preview(what: &str, hours: u32, at: &At) -> Done {
+    let at = &remembered(at)?;
     let backend = Backend::open(at).await?;
     let answer = match &backend {
         Backend::Local(local) => {
@@ -100,9 +101,9 @@ pub async fn site(command: SiteCommand) -> Done {
         return done();
     }
     output::line(format!(
-        "{} pages in {} files: {} written, {} unchanged, {} deleted, {:.0} ms",
-        written.pages,
-        written.files,
+        "{} in {}: {} written, {} unchanged, {} deleted, {:.0} ms",
+        words::count(written.pages, "page", "pages"),
+        words::count(written.files, "file", "files"),
         written.written,
         written.files - written.written,
         written.removed,
@@ -321,7 +322,7 @@ fn led_on(
     Ok(out)
 }
 
-/// Writes what differs, and takes away what an earlier export wrote and this one does not have.
+/// Writes what differs, and deletes what an earlier export wrote and this one does not have.
 fn write(dir: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) -> Result<(usize, usize), CliError> {
     std::fs::create_dir_all(dir).map_err(|e| CliError::file("make", dir, &e))?;
     let list = dir.join(LIST);

@@ -19,7 +19,7 @@ use super::{Done, check::against, done};
 use crate::{
     args::{BumpArg, Format, TokensCommand},
     error::CliError,
-    output,
+    output, words,
 };
 
 /// Tokens from somewhere, with the rules that lie beside them.
@@ -242,8 +242,10 @@ pub async fn tokens(command: TokensCommand) -> Done {
             }
             let count = loaded.resolved.tokens.len();
             output::line(format!(
-                "{} {count} tokens in {contexts} combinations of contexts",
-                output::paint("built", "32;1")
+                "{} {} in {}",
+                output::paint("built", "32;1"),
+                words::count(count, "token", "tokens"),
+                words::count(contexts, "combination of contexts", "combinations of contexts")
             ));
             // The process ends here: giving back millions of small pieces of memory one by one would take longer than reading them.
             std::mem::forget(loaded);
@@ -276,11 +278,16 @@ pub async fn tokens(command: TokensCommand) -> Done {
                     if errors == 0 { output::paint("pass", "32;1") } else { output::paint("FAIL", "31;1") };
                 let figure = |name: &str| checked.metrics.get(name).copied().unwrap_or_default();
                 output::line(format!(
-                    "{verdict}  {} tokens, {} combinations of contexts, {} contrasts judged, {errors} errors, {} warnings",
-                    figure("tokens"),
-                    figure("combinations"),
-                    figure("contrast_pairs"),
-                    findings.len() - errors
+                    "{verdict}  {}, {}, {} judged, {}, {}",
+                    words::figure(figure("tokens"), "token", "tokens"),
+                    words::figure(
+                        figure("combinations"),
+                        "combination of contexts",
+                        "combinations of contexts"
+                    ),
+                    words::figure(figure("contrast_pairs"), "contrast", "contrasts"),
+                    words::count(errors, "error", "errors"),
+                    words::count(findings.len() - errors, "warning", "warnings")
                 ));
             }
             Ok(ExitCode::from(u8::from(errors > 0)))

@@ -1,4 +1,4 @@
-//! Persisted operations: each is valid for the candidate and bounded, and none that a client may still send vanishes.
+//! Persisted operations: each is valid for the candidate and bounded, and none that a client may still send disappears.
 
 use ashlar_model::Finding;
 use jiff::civil::Date;
@@ -38,7 +38,7 @@ impl Gate for PersistedQueries {
     fn about(&self) -> &'static About {
         &About {
             name: "persisted-queries",
-            judges: "Every persisted query is valid and bounded, and none that clients may still send vanishes.",
+            judges: "Every persisted query is valid and bounded, and none that clients may still send is removed.",
             findings: FINDINGS,
         }
     }
@@ -63,7 +63,7 @@ impl Gate for PersistedQueries {
     }
 }
 
-/// What stands against the persisted documents.
+/// Objections to the persisted documents.
 pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>, today: Date) -> Vec<Finding> {
     let mut out = definitions.query_findings.clone();
     for gone in removed(definitions, base) {

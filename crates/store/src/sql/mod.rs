@@ -214,6 +214,19 @@ impl Db {
         Ok(ReadConn { conn: self.pool.acquire().await?, tenant: tenant.clone(), names_objects: false })
     }
 
+    /// Writes a consistent copy of a SQLite database into a new file, while others go on reading and writing.
+    ///
+    /// # Errors
+    /// When it cannot be written, exists, or the database is not SQLite.
+    pub async fn copy_into(&self, file: &std::path::Path) -> Result<(), SqlError> {
+        let path = file.to_str().filter(|_| self.dialect == Dialect::Sqlite);
+        let path = path
+            .ok_or_else(|| SqlError::Engine("only a SQLite database can be copied to a file".to_owned()))?;
+        sqlx::query("VACUUM INTO $1").bind(path.to_owned()).execute(&self.pool).await?;
+        crate::tighten(file);
+        Ok(())
+    }
+
     /// Closes all connections; a SQLite write-ahead log is folded into its database.
     pub async fn close(&self) {
         self.writers.close().await;
