@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and versions go to standard output; wrong usage is told to people, or to programs when they asked for JSON.
+/// Help and versions go to standard output; wrong usage is reported to people, or to programs when they asked for JSON.
 fn usage(error: &clap::Error) -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     let json = args.iter().any(|a| a == "--format=json")

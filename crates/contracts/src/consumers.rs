@@ -49,7 +49,7 @@ pub struct Consumer {
     pub owner: String,
     /// What it relies on.
     pub expects: Vec<Expectation>,
-    /// The file it stands in.
+    /// The file it is in.
     pub file: String,
     /// The digest of the file.
     pub digest: Digest,

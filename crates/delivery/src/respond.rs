@@ -214,7 +214,7 @@ pub(crate) fn wanted<'v>(
     Ok((wanted, false))
 }
 
-/// What stands in the head of an answer with content.
+/// The head of an answer with content.
 pub(crate) struct Head<'a> {
     /// `type.vN`, empty for lists.
     pub(crate) contract: (&'a str, u32),

@@ -49,7 +49,7 @@ fn xml(text: &str) -> String {
     out
 }
 
-/// A route as it stands in an address.
+/// A route as it appears in an address.
 fn address(base: &str, route: &str) -> String {
     const KEPT: &percent_encoding::AsciiSet =
         &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -83,7 +83,7 @@ impl ReleaseView {
         Ok(contract.facts(key, &fields).route)
     }
 
-    /// Every redirect: from, to, status. What is gone for good has its own address as target.
+    /// Every redirect: from, to, status. A page that was removed permanently has its own address as target.
     pub fn redirects(&self) -> impl Iterator<Item = (String, String, u16)> + '_ {
         self.definitions.redirects.iter().map(|(from, redirect)| {
             let end = self.redirect(from).map_or_else(|| redirect.to.clone(), |(_, end)| end);
@@ -100,7 +100,7 @@ impl ReleaseView {
     }
 }
 
-/// Answers paths that are no content but follow from it; `None` when the path is none of them.
+/// Answers paths that are no content but follow from it; `None` when the path is not one of them.
 pub(crate) fn answer(
     view: &ReleaseView,
     parts: &RequestParts<'_>,

@@ -1,4 +1,4 @@
-//! One cause is told by one gate: what only follows from what another gate tells is found out here, and left out.
+//! One cause is reported by one gate: what only follows from what another gate tells is found out here, and left out.
 
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 

@@ -30,7 +30,7 @@ const LOOKUPS_KEPT_MAX: usize = 64;
 #[derive(Default)]
 pub struct Checker {
     definitions: DefinitionsCache,
-    /// Snapshot, rules, the root of the look-up tree, and how often objects had been taken away before it was made.
+    /// Snapshot, rules, the root of the look-up tree, and how often objects had been removed before it was made.
     lookups: Mutex<VecDeque<(Digest, Digest, Digest, u64)>>,
 }
 
@@ -46,7 +46,7 @@ impl Checker {
     }
 
     /// The root of the look-up tree that was made for this snapshot and these rules, if it is stored. Nothing may name it, so
-    /// parts of it can be gone when anything was taken away since.
+    /// parts of it can be missing when anything was removed since.
     fn remembered(&self, objects: &TenantObjects, snapshot: &Digest, rules: &Digest) -> Option<Digest> {
         let lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
         let found = lookups.iter().find(|(s, r, ..)| s == snapshot && r == rules)?;

@@ -13,7 +13,7 @@ pub enum GateError {
     /// The look-up tree or a snapshot cannot be read.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
-    /// A snapshot holds something that is not an entry.
+    /// A snapshot contains something that is not an entry.
     #[error(transparent)]
     Record(#[from] RecordError),
     /// The project directory cannot be read.

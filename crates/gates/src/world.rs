@@ -145,7 +145,7 @@ pub(crate) trait World: Sync {
     fn base_site(&self) -> Option<&dyn Site>;
     /// Zeros where there is no such thing.
     fn digest(&self, part: Part) -> Digest;
-    /// Gates that are let through whatever they find: what another gate leaves to them is told by that other gate then.
+    /// Gates that are let through whatever they find: what another gate leaves to them is reported by that other gate then.
     fn waived(&self) -> &BTreeSet<String>;
     /// Who lets a gate through that did not pass.
     fn waiver(&self, gate: &str) -> Option<Waiver>;

@@ -25,7 +25,7 @@ const TWICE: &str = "appears twice in the same object";
 const LARGE: &str = "grows too large when it is expanded";
 const INTEGER: &str = "is beyond ±(2^53 − 1) and would lose digits";
 
-/// Stands before the messages of this module, so that they are told from the path that the YAML reader puts before.
+/// Precedes the messages of this module, to distinguish them from the path that the YAML reader puts before.
 const MARK: char = '\u{1}';
 
 fn refuse<E: Error>(message: impl fmt::Display) -> E {

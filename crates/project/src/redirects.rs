@@ -16,9 +16,9 @@ pub const REDIRECTS_MAX: usize = 100_000;
 /// Where an old path leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redirect {
-    /// A path of the project (`/new`) or an absolute `http(s)` address; empty for what is gone.
+    /// A path of the project (`/new`) or an absolute `http(s)` address; empty for a removed page.
     pub to: String,
-    /// The HTTP status: 301, 302, 307 or 308; 410 for what is gone for good.
+    /// The HTTP status: 301, 302, 307 or 308; 410 for a page that was removed permanently.
     pub status: u16,
     /// The line in `redirects.toml`, from 1.
     pub line: usize,
@@ -44,7 +44,7 @@ impl Redirect {
     }
 }
 
-/// The status of what is gone for good.
+/// The status of a page that was removed permanently.
 const GONE: u16 = 410;
 
 /// `redirects.toml`: old path → where it leads. Paths have no trailing slash.
@@ -218,7 +218,7 @@ impl Redirects {
         self.map.get(normal_path(path))
     }
 
-    /// Follows redirects from `path` to the first path or address that is not redirected; one that is gone is such.
+    /// Follows redirects from `path` to the first path or address that is not redirected; a removed page is one.
     ///
     /// # Errors
     /// The paths of the loop, the first one repeated at its end.

@@ -54,7 +54,7 @@ pub struct Rejudge {
 }
 
 /// Approves the changes of a candidate that need a right. The approval is tied to the digest of exactly these changes:
-/// it holds for every candidate that contains the same, and for none that contains others.
+/// it is valid for every candidate that contains the same, and for none that contains others.
 #[derive(Debug, Clone)]
 pub struct Approve {
     /// The candidate.
@@ -74,7 +74,7 @@ pub struct ApprovalGiven {
     pub change: Digest,
     /// What was approved, for people.
     pub subjects: Vec<String>,
-    /// The candidate as it stands now.
+    /// The candidate in its current state.
     #[serde(flatten)]
     pub candidate: CandidateView,
 }

@@ -55,7 +55,7 @@ pub enum Step {
         /// The value.
         value: Value,
     },
-    /// Sets a field, whatever it was.
+    /// Sets a field, replacing any value.
     Set {
         /// The field.
         field: String,

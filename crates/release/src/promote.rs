@@ -534,7 +534,7 @@ impl Action for Rollback {
     }
 }
 
-/// Records that a cache was told what a move of the public channel changed.
+/// Records that a cache was purged of what a move of the public channel changed.
 #[derive(Debug, Clone)]
 pub struct RecordPurge {
     /// The release that is served now.

@@ -1,4 +1,4 @@
-//! Webhooks: who is told of events, what signs it, and what became of it.
+//! Webhooks: who gets events, what signs it, and what became of it.
 
 use ashlar_model::{ChannelName, Right, TenantId, TypeName};
 use ashlar_store::sql::{DeliveryRow, NewDelivery, WebhookRow, stamp};

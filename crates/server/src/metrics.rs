@@ -99,7 +99,7 @@ impl Metrics {
         }
     }
 
-    /// A cache that could not be told what has changed.
+    /// A failed purge of an upstream cache.
     pub fn purge_failed(&self) {
         add(&self.purge_failures, 1);
     }
@@ -134,7 +134,7 @@ impl Metrics {
         self.overdue_seconds_max.store(overdue_seconds_max, Ordering::Relaxed);
     }
 
-    /// Everything, as text. `channels`: tenant, channel, release number, sequence. `shown`: whose reads are told.
+    /// Everything, as text. `channels`: tenant, channel, release number, sequence. `shown`: whose reads are shown.
     pub fn render(
         &self,
         channels: &[(String, String, u64, u64)],

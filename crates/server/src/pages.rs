@@ -238,7 +238,7 @@ fn sha256(bytes: &[u8]) -> Vec<u8> {
     sha2::Sha256::digest(bytes).to_vec()
 }
 
-/// The first page: that of the site, or what there is when there is no site.
+/// The first page: that of the site, or a summary when there is no site.
 async fn home(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let tenant = app.tenant_of_host(host_of(&parts.headers));

@@ -1,7 +1,7 @@
 //! Preview links: the pages of a draft, a changeset or a candidate, as they will be, for whoever has the link.
 //!
-//! A link holds a key that may look at one thing and nothing else, until it ends. Pages are those of delivery; what leads
-//! on is bent to stay inside the link, and a banner says that this is not live. Nothing else differs.
+//! A link contains a key that may look at one thing and nothing else, until it ends. Pages are those of delivery; what leads
+//! on is rewritten to stay inside the link, and a banner says that this is not live. Nothing else differs.
 
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Sending what the outbox holds: signed as Standard Webhooks describe, never into the network the server stands in
+//! Sending what the outbox contains: signed as Standard Webhooks describe, never into the network the server is in
 //! unless that is allowed, at least once, in order per entry.
 
 use std::{

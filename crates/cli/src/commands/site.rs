@@ -22,7 +22,7 @@ use crate::{
     hints, output, words,
 };
 
-/// What was written last, beside the pages: so that what is gone can be deleted and the rest left alone.
+/// What was written last, beside the pages: so that what no longer exists can be deleted and the rest left alone.
 const LIST: &str = ".ashlar-site.json";
 
 /// The address under which this installation is served: that of the server that was started last on it, else `[server] listen`
@@ -322,7 +322,7 @@ fn led_on(
     Ok(out)
 }
 
-/// Writes what differs, and takes away what an earlier export wrote and this one does not have.
+/// Writes what differs, and deletes what an earlier export wrote and this one does not have.
 fn write(dir: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) -> Result<(usize, usize), CliError> {
     std::fs::create_dir_all(dir).map_err(|e| CliError::file("make", dir, &e))?;
     let list = dir.join(LIST);

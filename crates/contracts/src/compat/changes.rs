@@ -9,7 +9,7 @@ use super::{
     node::{ANNOTATIONS, exact},
 };
 
-/// The most differences that are told.
+/// The maximum number of reported differences.
 const CHANGES_MAX: usize = 500;
 const DEPTH_MAX: usize = 40;
 

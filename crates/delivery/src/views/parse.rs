@@ -195,7 +195,7 @@ fn read(path: &str, bytes: &[u8], findings: &mut Vec<Finding>) -> Option<View> {
     })
 }
 
-/// Where a view stands in its life.
+/// The place of a view in its life cycle.
 struct Life {
     version: Version,
     deprecated: Option<Date>,

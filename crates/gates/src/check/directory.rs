@@ -74,7 +74,7 @@ impl<'a> Directory<'a> {
         }
     }
 
-    /// Where a field of an entry stands; exact for the first ones only.
+    /// Where a field of an entry is; exact for the first ones only.
     fn field(&self, told: &mut usize, row: &Row, pointer: &str, line: usize) -> String {
         *told += 1;
         match *told > PLACES_MAX {

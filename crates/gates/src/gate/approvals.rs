@@ -29,7 +29,7 @@ impl Gate for Approvals {
     fn about(&self) -> &'static About {
         &About {
             name: "approvals",
-            judges: "Every change of a sensitive field is approved by somebody who holds the right and did not write it.",
+            judges: "Every change of a sensitive field is approved by somebody who has the right and did not write it.",
             findings: FINDINGS,
         }
     }

@@ -61,7 +61,7 @@ impl Gate for SchemaCompatibility {
     fn about(&self) -> &'static About {
         &About {
             name: "schema-compatibility",
-            judges: "Contracts can be read, change only in ways that their readers bear, and end as they declare.",
+            judges: "Contracts can be read, change only in compatible ways, and end when they declare it.",
             findings: FINDINGS,
         }
     }
@@ -120,7 +120,7 @@ impl Gate for SchemaCompatibility {
     }
 }
 
-/// Changes of one contract that are told in full; the others are counted.
+/// Changes of one contract that are reported in full; the others are counted.
 const CHANGES_TOLD_MAX: usize = 20;
 
 /// How one contract differs from an earlier one of the same name and major version.
@@ -173,7 +173,7 @@ impl<'a> Compared<'a> {
         Self { config, definitions, pairs, removed }
     }
 
-    /// The types of contracts that are gone.
+    /// The types of contracts that no longer exist.
     fn removed_types(&self) -> BTreeSet<&'a TypeName> {
         self.removed.iter().map(|c| &c.name.name).collect()
     }
@@ -216,7 +216,7 @@ impl<'a> Compared<'a> {
         pair.comparison.semantic || (unknown && !self.breaks(&pair.comparison))
     }
 
-    /// Everything that stands against the changes. `used` says which removed contracts entries still follow.
+    /// Every objection to the changes. `used` says which removed contracts entries still follow.
     fn findings(
         &self,
         authors: &BTreeSet<String>,

@@ -129,7 +129,7 @@ const LOOKS: [&str; 30] = [
     "size",
     "border",
 ];
-/// Misfits of one page that are told.
+/// Misfits of one page that are reported.
 const MISFITS_MAX: usize = 20;
 
 /// What is wrong with components, intents and site, by the files alone.
@@ -149,7 +149,7 @@ fn shows_on_pages(finding: &Finding) -> bool {
     finding.level == Level::Error && matches!(finding.code.as_str(), "intent-unmapped" | "site-view")
 }
 
-/// Pages of what there is not: types, views.
+/// Pages of undefined types and views.
 fn pages(definitions: &Definitions, out: &mut Vec<Finding>) {
     let Some(site) = &definitions.site.site else { return };
     let view = |name: &str| {
@@ -393,7 +393,7 @@ fn failed(view: &ReleaseView, place: &str, why: &str, out: &mut Findings) {
     );
 }
 
-/// Blocks that nothing shows, or whose payload does not fit what shows them; how many were told.
+/// Blocks that nothing shows, or whose payload does not fit what shows them; how many were reported.
 fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findings) -> usize {
     let mut told = 0;
     let blocks = body.get("sections").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);

@@ -224,7 +224,7 @@ impl Endpoint {
     }
 }
 
-/// What stands against the consumers' contracts by the definitions alone.
+/// Objections to the consumers' contracts by the definitions alone.
 pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>) -> Vec<Finding> {
     let mut out = definitions.consumer_findings.clone();
     for promise in promises(definitions) {
@@ -370,7 +370,7 @@ impl Promise {
         judged
     }
 
-    /// Compares one body with what is expected; `false` when enough was told.
+    /// Compares one body with what is expected; `false` when enough was reported.
     fn judge(&self, body: &Value, place: &str, out: &mut Findings) -> bool {
         for broken in self.expectation.against_body(body) {
             if out.total() >= BODIES_TOLD_MAX * 100 {

@@ -1,4 +1,4 @@
-//! Persisted operations: each is valid for the candidate and bounded, and none that a client may still send vanishes.
+//! Persisted operations: each is valid for the candidate and bounded, and none that a client may still send disappears.
 
 use ashlar_model::Finding;
 use jiff::civil::Date;
@@ -26,7 +26,7 @@ const FINDINGS: &[Code] = findings! {
     "query-page-size": "`first` is out of range." => "Ask for fewer items, and for more with `after`.";
     "query-lookup": "A field needs exactly one argument that says which entry is meant." => "Give one of the named arguments.";
     "query-sunset": "queries/sunsets.toml has a wrong line." => "Write `\"FILE\" = 2027-01-31`.";
-    "query-removed": "A document that clients may still send is gone or has changed." => "Keep the old text in its own file, and give it a date in queries/sunsets.toml.";
+    "query-removed": "A document that clients may still send was removed or has changed." => "Keep the old text in its own file, and give it a date in queries/sunsets.toml.";
     "query-weaker": "A field of a query can now be null or has another type." => "Keep the field as it is, or add a new major version of its contract.";
     "graphql-schema": "No GraphQL schema can be made from the contracts." => "Report this as a bug of Ashlar, with the contracts.";
 };
@@ -38,7 +38,7 @@ impl Gate for PersistedQueries {
     fn about(&self) -> &'static About {
         &About {
             name: "persisted-queries",
-            judges: "Every persisted query is valid and bounded, and none that clients may still send vanishes.",
+            judges: "Every persisted query is valid and bounded, and none that clients may still send is removed.",
             findings: FINDINGS,
         }
     }
@@ -63,7 +63,7 @@ impl Gate for PersistedQueries {
     }
 }
 
-/// What stands against the persisted documents.
+/// Objections to the persisted documents.
 pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>, today: Date) -> Vec<Finding> {
     let mut out = definitions.query_findings.clone();
     for gone in removed(definitions, base) {

@@ -1,4 +1,4 @@
-//! Routes: no two entries share one, none that is served vanishes without a redirect, and redirects lead to pages.
+//! Routes: no two entries share one, none that is served disappears without a redirect, and redirects lead to pages.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ impl Gate for Routes {
     fn about(&self) -> &'static About {
         &About {
             name: NAME,
-            judges: "No two entries share a route, no served route vanishes without a redirect, and every redirect leads to a page.",
+            judges: "No two entries share a route, no served route disappears without a redirect, and every redirect leads to a page.",
             findings: FINDINGS,
         }
     }
@@ -108,7 +108,7 @@ fn clash(route: &str, locale: &Locale, places: &[String]) -> Finding {
 /// Why nothing answers a route any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Vanished {
-    /// Its entry is gone.
+    /// Its entry no longer exists.
     Gone,
     /// Its entry has another route.
     Moved,

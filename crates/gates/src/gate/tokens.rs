@@ -1,4 +1,4 @@
-//! Design tokens: they can be read, keep to the rules of their project, and none that somebody uses vanishes.
+//! Design tokens: they can be read, keep to the rules of their project, and none that somebody uses disappears.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,7 +64,7 @@ impl Gate for TokenGate {
     fn about(&self) -> &'static About {
         &About {
             name: "tokens",
-            judges: "Design tokens can be read, keep to the rules of the project, and none that is in use vanishes.",
+            judges: "Design tokens can be read, keep to the rules of the project, and none that is in use is removed.",
             findings: FINDINGS,
         }
     }
@@ -212,7 +212,7 @@ pub(crate) fn difference(tokens: &Tokens, base: Option<&Tokens>) -> Option<Diff>
     Some(diff(old, new, &tokens.config.tolerance))
 }
 
-/// What stands against the tokens of a project, beside those that are served.
+/// Objections to the tokens of a project, compared with those that are served.
 fn findings(tokens: &Tokens, base: Option<&Tokens>, today: Date) -> Vec<Finding> {
     let mut out = tokens.findings.clone();
     // A set that cannot be read has lost nothing; it is broken.

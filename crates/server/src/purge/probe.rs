@@ -15,7 +15,7 @@ use crate::app::App;
 /// Bodies that are read through a cache after a purge.
 const PROBES: usize = 3;
 
-/// Reads some of what was purged through the cache, and counts what comes out as it was before.
+/// Reads some of what was purged through the cache, and counts what comes out unchanged.
 ///
 /// # Errors
 /// When the cache still serves something that it had stored before the purge.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{rounded, scan::App};
 use crate::error::CliError;
 
-/// A file with longer history is started anew.
+/// A file with longer history is started again.
 const TRACK_BYTES_MAX: u64 = 64 << 20;
 
 /// The figures of an app at a time.
@@ -32,7 +32,7 @@ pub struct Track {
 }
 
 impl Track {
-    /// Reads what was tracked before. A file that holds anything else is refused, so that nothing is appended to it.
+    /// Reads what was tracked before. A file that contains anything else is refused, so that nothing is appended to it.
     pub fn open(path: &Path) -> Result<Self, CliError> {
         let text = match std::fs::metadata(path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
