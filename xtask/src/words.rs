@@ -125,15 +125,15 @@ fn texts(text: &str) -> Vec<(usize, Kind, &str)> {
                 out.push((line(start), Kind::Documentation, &rest[3..end]));
             }
             start + end
-        } else if rest.starts_with('"') {
+        } else if let Some(inside) = rest.strip_prefix('"') {
             let hashes = text[..start].len() - text[..start].trim_end_matches('#').len();
             let raw = text[..start - hashes].ends_with('r');
             let end = match raw {
-                true => rest[1..].find(&format!("\"{}", "#".repeat(hashes))),
-                false => closing(&rest[1..]),
+                true => inside.find(&format!("\"{}", "#".repeat(hashes))),
+                false => closing(inside),
             };
-            let end = end.unwrap_or(rest.len() - 1);
-            out.push((line(start), Kind::Literal, &rest[1..=end]));
+            let end = end.unwrap_or(inside.len());
+            out.push((line(start), Kind::Literal, &inside[..end]));
             (start + end + 2).min(text.len())
         } else {
             // A character such as '"' is no start of a text; a lifetime is passed over.

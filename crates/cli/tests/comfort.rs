@@ -275,6 +275,35 @@ fn a_backup_is_restored_and_verified() {
 }
 
 #[test]
+fn a_backup_is_consistent_while_others_write() {
+    let rig = Rig::new();
+    ok(&rig.run(&["push", "site", "--content"]));
+    let page = rig.json(0, &["entry", "get", "page", "home"]);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for number in 1..=6 {
+                let mut page = page.clone();
+                page["title"] = json!(format!("Title {number}"));
+                rig.write("page.json", &page.to_string());
+                rig.json(0, &["entry", "put", "page", "home", "--file", "page.json"]);
+                rig.release();
+            }
+        });
+        let mut number = 0;
+        while !writer.is_finished() {
+            number += 1;
+            ok(&rig.run(&["backup", &format!("b{number}.tar")]));
+        }
+        assert!(number > 1);
+        for number in 1..=number.min(4) {
+            let (from, to) = (format!("b{number}.tar"), format!("r{number}"));
+            rig.json(0, &["restore", &from, "--data", &to, "--format", "json"]);
+            assert_eq!(rig.json(0, &["doctor", "--data", &to, "--format", "json"])["status"], "ok");
+        }
+    });
+}
+
+#[test]
 fn doctor_says_what_is_wrong_and_how_to_fix_it() {
     let rig = Rig::new();
     let none = rig.json(1, &["doctor", "--format", "json"]);

@@ -75,7 +75,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Records a divergence at a place of the file; a place that is none is left out.
+    /// Records a divergence at a place of the file; an invalid place is left out.
     pub(crate) fn add(
         &mut self,
         what: What,
@@ -108,7 +108,7 @@ impl<'a> Scanner<'a> {
         });
     }
 
-    /// Judges the use of a variable, named without its dashes, whose `--name` stands at `range`; returns whether it is
+    /// Judges the use of a variable, named without its dashes, whose `--name` is at `range`; returns whether it is
     /// one of the system's.
     pub(crate) fn refer(&mut self, name: &str, range: Range<usize>, property: &str) -> bool {
         let lexicon = self.lexicon;

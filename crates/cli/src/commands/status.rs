@@ -196,7 +196,7 @@ fn show_pending(pending: &Value) -> bool {
         line(format!("{least}{drafts}: {}", by_type.join(", ")));
     }
     if pending["definitions"] == json!(true) {
-        line("the working definitions differ from those that are live".to_owned());
+        line("definitions: they differ from those that are live, or are not released yet".to_owned());
     }
     for set in pending["changesets"].as_array().into_iter().flatten() {
         let mut text =

@@ -46,7 +46,7 @@ pub fn remember(args: &UseArgs) -> Done {
                         "{} contains a password, and a target stores no secrets",
                         output::public(address)
                     ),
-                    "leave it out and set PGPASSWORD, or set ASHLAR_DATA instead",
+                    "leave it out, and set ASHLAR_KEY for a server or PGPASSWORD for PostgreSQL",
                 ));
             }
         }
