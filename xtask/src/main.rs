@@ -9,6 +9,7 @@ mod peers;
 mod random;
 mod run;
 mod tidy;
+mod words;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::Path, process::Command};
 
-use crate::run::root;
+use crate::{run::root, words};
 
 /// Rooms from top to bottom; each uses only those after it.
 const ROOMS: [&str; 14] = [
@@ -38,13 +38,29 @@ fn check_file(path: &str, text: &str, wrong: &mut Vec<String>) {
     }
 }
 
+/// Everything that people read is in plain words: documentation, messages and help texts.
+fn check_words(path: &str, text: &str, wrong: &mut Vec<String>) {
+    if path.ends_with(".md") {
+        // Entries of the demo and test data are content.
+        if !path.contains("/content/") && !path.contains("/tests/") {
+            words::markdown(path, text, wrong);
+        }
+    } else if path.starts_with("crates/") && path.contains("/src/") && !path.ends_with("/tests.rs") {
+        words::source(path, text, wrong);
+    }
+}
+
 /// Checks every tracked file.
 pub fn tidy() -> Result<(), Box<dyn Error>> {
     let root = root();
     let mut wrong = Vec::new();
-    let list = Command::new("git").args(["ls-files", "*.rs"]).current_dir(&root).output()?;
+    let list = Command::new("git").args(["ls-files", "*.rs", "*.md"]).current_dir(&root).output()?;
     for path in String::from_utf8_lossy(&list.stdout).lines() {
         if let Ok(text) = std::fs::read_to_string(root.join(path)) {
+            check_words(path, &text, &mut wrong);
+            if path.ends_with(".md") {
+                continue;
+            }
             check_file(path, &text, &mut wrong);
             let top = ["lib.rs", "main.rs"].iter().any(|n| path.ends_with(&format!("src/{n}")));
             if top && !text.starts_with("//!") {

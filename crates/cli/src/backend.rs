@@ -5,11 +5,11 @@ use std::{path::PathBuf, sync::Arc};
 use ashlar_gates::Checker;
 use ashlar_model::{Actor, Rules, TenantId};
 use ashlar_release::{Action, Ctx, Engine, Location};
-use ashlar_server::endpoints::{Call, Method};
+use ashlar_server::endpoints::{Call, Method, rows};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{args::At, error::CliError};
+use crate::{args::At, error::CliError, output, target};
 
 /// An engine, or a server.
 pub enum Backend {
@@ -40,7 +40,8 @@ pub fn location(
     cache: Option<&PathBuf>,
     create: bool,
 ) -> Result<Location, CliError> {
-    let help = "use `--data DIR` or `--server URL --key KEY`, or set ASHLAR_DATA";
+    let help =
+        "use `--data DIR` or `--server URL --key KEY`, set ASHLAR_DATA, or run `ashlar use --data DIR` once";
     let data = data.ok_or_else(|| CliError::input("no target given", help))?;
     if data.starts_with("postgres://") || data.starts_with("postgresql://") {
         let objects = objects.ok_or_else(|| {
@@ -69,7 +70,7 @@ pub fn location(
     let dir = PathBuf::from(data);
     if !create && !dir.join("state.db").is_file() {
         let message = format!("there is no installation in `{data}`");
-        let help = format!("is the name right? `ashlar push --data {data}` makes one from a project");
+        let help = format!("check the name, or create one from a project with `ashlar push --data {data}`");
         return Err(CliError::new(2, "no-installation", message, help));
     }
     ashlar_store::private_dir(&dir).map_err(|e| CliError::file("make the directory", &dir, &e))?;
@@ -80,6 +81,25 @@ pub fn location(
         location.remote = Some(objects.to_owned());
     }
     Ok(location)
+}
+
+/// Says on standard error which target is used.
+pub fn noted(found: &target::Remembered) {
+    output::note(format!("Target: {} (from {})", output::public(found.target.name()), found.file.display()));
+}
+
+/// The arguments with the target that this directory remembers, when neither an option nor a variable names one.
+pub fn remembered(at: &At) -> Result<At, CliError> {
+    let mut at = at.clone();
+    if at.data.is_none()
+        && at.server.is_none()
+        && at.objects.is_none()
+        && let Some(found) = target::find()?
+    {
+        noted(&found);
+        (at.data, at.objects, at.server) = (found.target.data, found.target.objects, found.target.server);
+    }
+    Ok(at)
 }
 
 /// Who acts when nobody is named.
@@ -102,12 +122,20 @@ impl Backend {
         Self::find(at, true).await
     }
 
+    /// Closes an engine; a server stays as it is.
+    pub async fn close(self) {
+        if let Self::Local(local) = self {
+            local.engine.close().await;
+        }
+    }
+
     async fn find(at: &At, create: bool) -> Result<Self, CliError> {
         // An option beats a variable: `--server` wins over ASHLAR_DATA, `--data` over ASHLAR_SERVER.
         let given = |name: &str| std::env::args().any(|a| a == name || a.starts_with(&format!("{name}=")));
         if given("--data") && given("--server") {
             return Err(CliError::input("--data and --server exclude each other", "give one of them"));
         }
+        let at = &remembered(at)?;
         if let Some(server) = at.server.as_ref().filter(|_| !given("--data")) {
             let key = at
                 .key
@@ -137,7 +165,7 @@ impl Local {
             .any(|t| t.tenant == tenant)
         {
             let message = format!("there is no tenant `{tenant}`");
-            return Err(CliError::input(message, format!("`ashlar tenant create {tenant}` makes it")));
+            return Err(CliError::input(message, format!("create it with `ashlar tenant create {tenant}`")));
         }
         let actor = at.actor.clone().unwrap_or_else(default_actor);
         let ctx = Ctx::new(tenant, Actor::local(actor))?;
@@ -173,6 +201,20 @@ impl Remote {
         &self.base
     }
 
+    /// Whether the server says that it is ready, and what time it has.
+    pub async fn readiness(&self) -> Result<(bool, Option<jiff::Timestamp>), CliError> {
+        let url = format!("{}{}", self.base, rows::GET_READINESS.call().target);
+        let response = self.client.get(&url).send().await.map_err(|e| self.silent(&e))?;
+        let date = response.headers().get("date").and_then(|d| d.to_str().ok());
+        let date = date.and_then(|d| jiff::fmt::rfc2822::parse(d).ok()).map(|d| d.timestamp());
+        Ok((response.status().is_success(), date))
+    }
+
+    fn silent(&self, error: &reqwest::Error) -> CliError {
+        let message = format!("the server {} did not answer: {error}", self.base);
+        CliError::new(3, "network", message, "is it running, and is the address right?")
+    }
+
     /// Calls an operation of the server.
     pub async fn call(&self, call: Call, body: Option<Value>) -> Result<Value, CliError> {
         let url = format!("{}{}", self.base, call.target);
@@ -187,14 +229,7 @@ impl Remote {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let failed = |e: reqwest::Error| {
-            CliError::new(
-                3,
-                "network",
-                format!("the server {} did not answer: {e}", self.base),
-                "is it running, and is the address right?",
-            )
-        };
+        let failed = |e: reqwest::Error| self.silent(&e);
         let response = request.send().await.map_err(failed)?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(failed)?;

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 const WHERE: [&str; 5] = ["--data", "--objects", "--cache", "--server", "--tenant"];
 
 /// Commands that take no place.
-const PLACELESS: [&str; 8] = ["init", "check", "contracts", "tokens", "demo", "serve", "help", "completions"];
+const PLACELESS: [&str; 10] =
+    ["use", "dev", "init", "check", "contracts", "tokens", "demo", "serve", "help", "completions"];
 
 /// ` --data ./data`, as it was given; empty when variables say where.
 pub fn place() -> &'static str {

@@ -8,19 +8,18 @@ mod hints;
 mod isolation;
 mod memory;
 mod output;
+mod target;
+mod words;
 
 use std::{process::ExitCode, time::Duration};
 
-use clap::Parser;
 use serde_json::json;
-
-use crate::args::Cli;
 
 fn main() -> ExitCode {
     if let Some(ended) = isolation::child() {
         return ended;
     }
-    let cli = match Cli::try_parse() {
+    let cli = match args::parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -29,7 +28,8 @@ fn main() -> ExitCode {
         memory::prefer_huge();
         ashlar_server::raise_open_files();
     }
-    output::start_logging(cli.log.as_deref());
+    output::set_manner(output::Manner { color: cli.color, quiet: cli.quiet });
+    output::start_logging(cli.log_filter());
     isolation::start();
     if serves {
         memory::give_back();
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and versions go to standard output; wrong usage is told to people, or to programs when they asked for JSON.
+/// Help and versions go to standard output; wrong usage is reported to people, or to programs when they asked for JSON.
 fn usage(error: &clap::Error) -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     let json = args.iter().any(|a| a == "--format=json")

@@ -23,7 +23,7 @@ pub fn prefer_huge() {
     }
 }
 
-/// Watches this process's memory from a thread of its own, and returns what the allocator holds without need. glibc returns
+/// Watches this process's memory from a thread of its own, and returns what the allocator keeps without need. glibc returns
 /// free memory only from the ends of its arenas: under hostile work 80 MB in use were 750 MB resident.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -1,13 +1,36 @@
 //! What people and programs see.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    sync::OnceLock,
+};
 
 use ashlar_model::{FindingGroup, GateReport, GateStatus, Level};
 use serde::Serialize;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
-use crate::hints;
+use crate::{args::Color, hints, words};
+
+/// How much is printed, and in which colours.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// When there are colours.
+    pub color: Color,
+    /// Results and errors alone.
+    pub quiet: bool,
+}
+
+static MANNER: OnceLock<Manner> = OnceLock::new();
+
+/// Sets how this process prints; a second call keeps the first.
+pub fn set_manner(manner: Manner) {
+    let _ = MANNER.set(manner);
+}
+
+fn manner() -> Manner {
+    MANNER.get().copied().unwrap_or_default()
+}
 
 /// Structured logs on standard error; only warnings unless asked for more.
 pub fn start_logging(filter: Option<&str>) {
@@ -22,7 +45,48 @@ pub fn start_logging(filter: Option<&str>) {
 
 /// Whether standard output may be coloured.
 pub fn coloured() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+    colours(&std::io::stdout())
+}
+
+fn colours(stream: &impl IsTerminal) -> bool {
+    match manner().color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+    }
+}
+
+/// Whether people read the result: on a terminal, or when `--format human` was given.
+pub fn for_people() -> bool {
+    let mut args = std::env::args();
+    let asked = args.any(|a| a == "--format" || a.starts_with("--format="));
+    asked || std::io::stdout().is_terminal()
+}
+
+/// Prints what helps people on, such as the next command; not with `--quiet`.
+pub fn hint(text: impl AsRef<str>) {
+    if !manner().quiet {
+        line(hints::text(text.as_ref()));
+    }
+}
+
+/// Prints a remark on standard error; not with `--quiet`.
+pub fn note(text: impl AsRef<str>) {
+    if !manner().quiet {
+        let _ = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
+    }
+}
+
+/// An address without the password that it may carry.
+pub fn public(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_once('/').map_or((rest, String::new()), |(a, p)| (a, format!("/{p}")));
+    let shown = match authority.rsplit_once('@') {
+        Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
+        None => authority.to_owned(),
+    };
+    format!("{scheme}://{shown}{path}")
 }
 
 /// Columns for messages.
@@ -31,8 +95,11 @@ pub fn width() -> usize {
 }
 
 pub fn miette_theme() -> miette::GraphicalTheme {
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    if colour { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() }
+    if colours(&std::io::stderr()) {
+        miette::GraphicalTheme::unicode()
+    } else {
+        miette::GraphicalTheme::unicode_nocolor()
+    }
 }
 
 /// Prints one line; a closed pipe is not an error.
@@ -68,7 +135,7 @@ pub fn text(value: &Value, member: &str) -> String {
     }
 }
 
-/// An aligned table of the members of JSON objects.
+/// An aligned table of the members of JSON objects; times are relative.
 pub fn table(rows: &[Value], columns: &[(&str, &str)], empty: &str) {
     if rows.is_empty() {
         line(hints::text(empty));
@@ -76,7 +143,12 @@ pub fn table(rows: &[Value], columns: &[(&str, &str)], empty: &str) {
     }
     let cells: Vec<Vec<String>> = rows
         .iter()
-        .map(|r| columns.iter().map(|(member, _)| text(r, member).chars().take(60).collect()).collect())
+        .map(|r| {
+            columns
+                .iter()
+                .map(|(member, _)| words::time(&text(r, member)).chars().take(60).collect())
+                .collect()
+        })
         .collect();
     let widths: Vec<usize> = columns
         .iter()

@@ -80,7 +80,7 @@ fn what_is_found_is_told_with_its_place() {
     web/card.css:3:12  raw-value  16px → --acme-semantic-space-md (fix: var(--acme-semantic-space-md))
     web/card.css:3:17  raw-value  9px → --acme-semantic-space-sm (12% off)
     web/card.css:8:14  deprecated-token  --acme-semantic-color-old → --acme-semantic-color-text (fix: --acme-semantic-color-text)
-    web/card.css:9:13  unknown-token  --acme-semantic-color-txt → --acme-semantic-color-text (is spelt almost so)
+    web/card.css:9:13  unknown-token  --acme-semantic-color-txt → --acme-semantic-color-text (has a similar name)
     web/card.css:12:9  override  --acme-semantic-color-surface: #eee
     web/index.html:3:22  raw-value  #fff → --acme-semantic-color-surface (fix: var(--acme-semantic-color-surface))
     web/index.html:5:16  raw-value  8px → --acme-semantic-space-sm (fix: var(--acme-semantic-space-sm))

@@ -138,7 +138,7 @@ fn what_is_gone_for_good_says_so() {
             "[[redirect]]\nfrom = \"/a\"\nto = \"/pricing/basin\"\n[[redirect]]\nfrom = \"/pricing/basin\"\nstatus = 410\n",
             "redirect-target",
         ),
-        ("[[redirect]]\nfrom = \"/a\"\nto = \"/b\"\nstatus = 410\n", "gone and leads to"),
+        ("[[redirect]]\nfrom = \"/a\"\nto = \"/b\"\nstatus = 410\n", "must not have a target"),
         ("[[redirect]]\nfrom = \"/a\"\nstatus = 404\n", "neither a path"),
     ] {
         rig.write("site/redirects.toml", text);

@@ -1,4 +1,4 @@
-//! The tutorial, run as it is written: its files are made, its commands typed, and its claims looked for.
+//! The tutorial and the README, run as they are written: their files are created, their commands typed, and their results checked.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
@@ -7,13 +7,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-const TEXT: &str = include_str!("../../../docs/tutorial.md");
+const TUTORIAL: &str = include_str!("../../../docs/tutorial.md");
+const README: &str = include_str!("../../../README.md");
 const COMMANDS: [&str; 8] = ["ashlar ", "curl ", "export ", "unset ", "echo ", "MARA=", "INES=", "API="];
 
 /// Indented blocks, each with the paragraph before it.
-fn blocks() -> Vec<(String, String)> {
+fn blocks(text: &str) -> Vec<(String, String)> {
     let (mut out, mut said, mut block) = (Vec::new(), String::new(), String::new());
-    for line in TEXT.lines().chain(["end"]) {
+    for line in text.lines().chain(["end"]) {
         match line.strip_prefix("    ") {
             Some(code) => block.push_str(&format!("{code}\n")),
             None if line.is_empty() && !block.is_empty() => block.push('\n'),
@@ -36,17 +37,18 @@ fn file_named(said: &str) -> Option<&str> {
     (last.starts_with("shop/")).then_some(last)
 }
 
-#[test]
-fn the_tutorial_does_what_it_says() {
+/// Runs the commands of a text in an empty directory, and returns the script, its standard output and its errors.
+/// `None` when curl is absent.
+fn typed(text: &str) -> Option<(String, String, String)> {
     if Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_err() {
         assert!(std::env::var("ASHLAR_REQUIRE_ALL").is_err(), "curl is absent, and everything is required");
         println!("not run: curl is absent");
-        return;
+        return None;
     }
     let dir = tempfile::tempdir().unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut script = String::new();
-    for (said, block) in blocks() {
+    for (said, block) in blocks(text) {
         if let Some(file) = file_named(&said) {
             let parent = Path::new(file).parent().unwrap().display();
             script.push_str(&format!("mkdir -p '{parent}'; cat > '{file}' <<'END'\n{block}END\n"));
@@ -59,12 +61,15 @@ fn the_tutorial_does_what_it_says() {
                     "until curl -s -o /dev/null http://127.0.0.1:{port}/healthz; do sleep 0.05; done"
                 );
                 match line.starts_with("ashlar serve") {
-                    true => script.push_str(&format!("{line} >serve.log 2>&1 &\nSERVER=$!\n{wait}\n")),
+                    true => script.push_str(&format!(
+                        "{} >serve.log 2>&1 &\nSERVER=$!\n{wait}\n",
+                        line.trim_end_matches(" &")
+                    )),
                     // The server follows what another process moves within milliseconds; a person does not type faster.
                     false if line.starts_with("curl ") => {
-                        script.push_str(&format!("sleep 0.5; {line}; echo \"exit $?\"\n"));
+                        script.push_str(&format!("sleep 0.5; {line}\necho \"exit $?\"\n"));
                     }
-                    false => script.push_str(&format!("{line}; echo \"exit $?\"\n")),
+                    false => script.push_str(&format!("{line}\necho \"exit $?\"\n")),
                 }
             }
         }
@@ -82,8 +87,26 @@ fn the_tutorial_does_what_it_says() {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let told = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    let mut rest = String::from_utf8_lossy(&out.stdout).into_owned();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some((script, text(&out.stdout), text(&out.stderr)))
+}
+
+#[test]
+fn the_readme_does_what_it_says() {
+    let five_minutes = README.split_once("## Five minutes").unwrap().1.split("\n## ").next().unwrap();
+    let Some((script, out, errors)) = typed(five_minutes) else { return };
+    assert_eq!(out.matches("exit 0").count(), 11, "{out}{errors}\n--- script\n{script}");
+    assert!(!out.contains("exit 1"), "{out}{errors}");
+    for claim in ["HTTP/1.1 200", "~ page/home (en)", "r1 is back on production (was r2)"] {
+        assert!(out.contains(claim), "{claim}: {out}{errors}");
+    }
+}
+
+#[test]
+fn the_tutorial_does_what_it_says() {
+    let Some((script, out, errors)) = typed(TUTORIAL) else { return };
+    let all = format!("{out}{errors}");
+    let mut rest = out;
     for claim in [
         "pass  2 contracts, 2 entries, 0 warnings",
         "6 definition files pushed",
@@ -114,8 +137,8 @@ fn the_tutorial_does_what_it_says() {
     ] {
         match rest.split_once(claim) {
             Some((_, after)) => rest = after.to_owned(),
-            None => panic!("`{claim}` does not come where it should:\n{told}\n--- script\n{script}"),
+            None => panic!("`{claim}` does not come where it should:\n{all}\n--- script\n{script}"),
         }
     }
-    assert!(told.contains("nobody approves their own change"), "{told}");
+    assert!(all.contains("nobody approves their own change"), "{all}");
 }

@@ -81,7 +81,7 @@ fn json_that_is_none_is_shown_at_its_place() {
         ("cut.json", b"{\"slug\": \"a\"", "cut.json:1:12: EOF"),
         ("utf16.json", b"\xff\xfe{\x00}\x00", "utf16.json:1:1"),
         ("latin.json", b"{\"slug\": \"caf\xe9\"}", "latin.json:1:"),
-        ("array.json", b"[1]", "the fields of an entry are a JSON object"),
+        ("array.json", b"[1]", "the fields of an entry must be a JSON object"),
     ] {
         std::fs::write(rig.path().join(name), bytes).unwrap();
         let error = rig.json(2, &["entry", "put", "page", "a", "--file", name, "--format", "json"]);
@@ -237,6 +237,19 @@ fn a_full_disk_loses_nothing_and_is_told() {
     if real {
         let _ = Command::new("umount").arg(&data).status();
     }
+}
+
+#[test]
+fn every_command_has_a_man_page() {
+    let rig = Rig::new();
+    let out = rig.run(&["man", "share/man1"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let page = |name: &str| std::fs::read_to_string(rig.path().join("share/man1").join(name)).unwrap();
+    assert!(page("ashlar.1").contains(".TH ashlar 1"));
+    assert!(page("ashlar-release-promote.1").contains("channel"));
+    assert!(!rig.path().join("share/man1/ashlar-man.1").exists(), "hidden commands have no page");
+    rig.write("file", "");
+    assert_eq!(rig.run(&["man", "file"]).status.code(), Some(3));
 }
 
 #[test]

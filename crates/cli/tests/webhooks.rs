@@ -434,7 +434,7 @@ fn nothing_is_sent_into_a_private_network_unless_that_is_allowed() {
     put(&rig, "note", "a", "en", &json!({"text": "one"}));
     let (_server, _) = start(&rig, &["serve", "--data", "data"]);
     publish(&rig);
-    for (id, says) in ids.iter().zip(["only https", "private network", "private network"]) {
+    for (id, says) in ids.iter().zip(["must begin with https://", "private network", "private network"]) {
         let until = Instant::now() + Duration::from_secs(20);
         loop {
             let log = rig.json(0, &["webhook", "deliveries", id, "--format", "json"]);

@@ -49,7 +49,7 @@ pub struct Consumer {
     pub owner: String,
     /// What it relies on.
     pub expects: Vec<Expectation>,
-    /// The file it stands in.
+    /// The file it is in.
     pub file: String,
     /// The digest of the file.
     pub digest: Digest,
@@ -170,7 +170,7 @@ impl FieldPath {
     /// # Errors
     /// What is wrong with it, as a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| Err(format!("`{text}` is no path of a field: {why}"));
+        let wrong = |why: &str| Err(format!("`{text}` is not a field path: {why}"));
         let mut steps = Vec::new();
         for part in text.split('.') {
             let (name, mut rest) = part.split_at(part.find('[').unwrap_or(part.len()));
@@ -543,7 +543,7 @@ impl Consumer {
                 .map(|(path, kind)| {
                     let known = FieldType::parse(kind).ok_or_else(|| {
                         let help = "string, url, date, date-time, email, uuid, number, integer, boolean, array or object";
-                        fail(format!("`{kind}` is no type of a field"), help)
+                        fail(format!("`{kind}` is not a field type"), help)
                     })?;
                     Ok((parse(path)?, known))
                 })
@@ -552,7 +552,7 @@ impl Consumer {
             let version = match &e.version {
                 None => None,
                 Some(v) => Some(VersionRange::parse(&text_of(v)).ok_or_else(|| {
-                    fail(format!("`{}` is no range of versions", text_of(v)), "write `1.x` or `1.4`")
+                    fail(format!("`{}` is not a version range", text_of(v)), "write `1.x` or `1.4`")
                 })?),
             };
             let locales = e

@@ -27,7 +27,7 @@ pub struct Contract {
     pub version: Version,
     /// Who owns it; empty when nobody is named.
     pub owner: String,
-    /// Where it stands in its life.
+    /// Its place in its life cycle.
     pub status: Status,
     /// When it ends.
     pub sunset: Option<Date>,
@@ -39,7 +39,7 @@ pub struct Contract {
     pub index: Option<String>,
     /// The field that titles an entry.
     pub title_field: Option<String>,
-    /// Whether its entries order others (categories, tags): followers are told of their changes apart.
+    /// Whether its entries order others (categories, tags): followers get separate events for their changes.
     pub taxonomy: bool,
     /// The digest of the schema and of every schema it refers to.
     pub digest: Digest,

@@ -433,7 +433,7 @@ pub(crate) fn load(files: &Files) -> (ContractSet, Vec<Finding>) {
         let named = route.iter().flat_map(|r| r.fields().map(|f| ("route", f.to_owned())));
         for (word, name) in named.chain(words.title_field.iter().map(|t| ("title_field", t.clone()))) {
             if !known(&name) && contract_is_usable {
-                let message = format!("`{word}` names `{name}`, which is no property of the schema");
+                let message = format!("`{word}` names `{name}`, which is not a property of the schema");
                 findings.push(
                     file.error("contract-vocabulary", &format!("/x-ashlar/{word}"), message)
                         .help("name a top-level property"),

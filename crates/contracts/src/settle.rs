@@ -21,7 +21,7 @@ const DYNAMIC_NAMES_MAX: usize = 100;
 /// The most bytes of all copies of a project.
 const COPIED_BYTES_MAX: usize = 8 << 20;
 
-/// Words that are gone, or mean one place alone, when a schema is written anew.
+/// Words that were removed, or mean one place alone, when a schema is rewritten.
 const SETTLED: [&str; 5] = ["$ref", "$dynamicRef", "$id", "$anchor", "$dynamicAnchor"];
 
 /// Something wrong at a place: the file, the JSON pointer, what, and how to fix it.
@@ -324,7 +324,7 @@ impl Index {
     }
 }
 
-/// One contract, as it is written anew.
+/// One contract, as it is rewritten.
 struct Writer<'i> {
     index: &'i Index,
     file: &'i str,
@@ -453,7 +453,7 @@ impl Writer<'_> {
     }
 }
 
-/// Writes every reference of all files in one way, and takes away what would change where they lead.
+/// Writes every reference of all files in one way, and removes what would change where they lead.
 pub(crate) fn settle(documents: &mut Documents) -> Vec<Wrong> {
     let mut wrong = Vec::new();
     let mut index = Index::read(documents, &mut wrong);

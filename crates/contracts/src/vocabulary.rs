@@ -68,7 +68,7 @@ pub enum Kind {
     Output,
 }
 
-/// Where a contract stands in its life.
+/// The place of a contract in its life cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -119,7 +119,7 @@ pub(crate) const PROPERTY_WORDS: &[&str] =
     &["localized", "ref", "sensitivity", "presentation", "reason", "semantics", "unit", "search", "indexed"];
 const SENSITIVITIES: &[&str] = &["claim", "pricing", "legal", "pii"];
 
-/// A word that is wrong: where below `x-ashlar`, what, and how to mend it.
+/// A word that is wrong: where below `x-ashlar`, what, and how to fix it.
 pub(crate) type Wrong = (String, String, String);
 
 fn unknown(word: &str, words: &[&str]) -> Wrong {

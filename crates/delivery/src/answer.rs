@@ -144,7 +144,7 @@ fn finish(
             tracing::error!(release = view.label, path = parts.path, error = %e, "a release cannot be read");
             // Damaged or missing on this node: another one, or this one once it is whole again, can answer.
             let p = Problem::new(503, "unreadable", "Cannot be read", "a part of the release is damaged or missing")
-                .help("try again later; `ashlar release verify` says what is damaged, and `ashlar release import` restores it");
+                .help("try again later; `ashlar release verify` shows what is damaged, and `ashlar release import` restores it");
             problem(&p, Some(view.label()), parts, out)
         }
         Err(Failure::Heavy) => problem(&busy(), Some(view.label()), parts, out),

@@ -115,9 +115,9 @@ pub struct CacheCounts {
     pub hits: u64,
     /// Of these, made under an earlier release and found to hold still.
     pub kept: u64,
-    /// Found, and made anew because something they were made from had changed.
+    /// Found, and rebuilt because something they were made from had changed.
     pub stale: u64,
-    /// Of these, how many came out as they were: a cache in front was told to forget them for nothing.
+    /// Of these, how many came out unchanged: an upstream cache purged them for nothing.
     pub same: u64,
     /// Not found.
     pub misses: u64,

@@ -7,13 +7,13 @@ pub enum DeliveryError {
     /// The store could not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A snapshot holds something that is not an entry.
+    /// A snapshot contains something that is not an entry.
     #[error(transparent)]
     Record(#[from] RecordError),
     /// The object of an entry is not a JSON object, or has another length than its record says.
     #[error("the object {0} is not the content of an entry; run `ashlar release verify`")]
     Object(Digest),
-    /// The tree of definitions holds something that is not a file.
+    /// The tree of definitions contains something that is not a file.
     #[error("the definitions {digest} are damaged: {why}")]
     Definitions {
         /// The root of the tree.
@@ -32,7 +32,7 @@ pub enum DeliveryError {
         why: String,
     },
     /// A key of the look-up tree is not one that this room writes.
-    #[error("the look-up tree holds a key that is not one; build it anew")]
+    #[error("the look-up tree contains an invalid key; build it again")]
     LookupKey,
 }
 

@@ -140,7 +140,7 @@ fn read<'a, 'q>(
     };
     let ordered = |name: &str, kind: FieldKind| match kind {
         FieldKind::Strings => {
-            let detail = format!("`{name}` holds many values and has no order");
+            let detail = format!("`{name}` contains many values and cannot be sorted by");
             Err(bad("filter-order", "No order", detail, "filter it by equality".to_owned()))
         }
         _ => Ok(()),

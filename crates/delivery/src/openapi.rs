@@ -15,7 +15,7 @@ pub fn openapi(definitions: &Definitions, label: &str) -> Value {
     let parameter =
         |name: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
     let body = |schema: Value| {
-        json!({"description": "The shape and nothing but the shape.",
+        json!({"description": "The fields of the view or entry.",
         "content": {"application/json": {"schema": schema}}})
     };
     let unchanged = json!({"description": "Not modified: the ETag is the hash of the content."});
@@ -74,7 +74,7 @@ pub fn openapi(definitions: &Definitions, label: &str) -> Value {
         "components": {
             "schemas": schemas,
             "responses": {"Problem": {
-                "description": "RFC 9457: what was wrong, where, and how to fix it.",
+                "description": "RFC 9457: what is wrong, where, and how to fix it.",
                 "content": {"application/problem+json": {"schema": {
                     "type": "object", "required": ["type", "title", "status", "detail"],
                     "properties": {"type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},

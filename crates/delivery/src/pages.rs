@@ -182,7 +182,7 @@ impl ReleaseView {
         }))
     }
 
-    /// Where the page of an entry stands; `None` when it has no page.
+    /// Where the page of an entry is; `None` when it has no page.
     ///
     /// # Errors
     /// When the store cannot answer.
@@ -219,7 +219,7 @@ impl ReleaseView {
 }
 
 /// Answers with a page, a file of the site, or the page that says that nothing is there; `None` when the project has no
-/// site, or the path is none of its.
+/// site, or the path is not one of its.
 pub(crate) fn answer(
     view: &ReleaseView,
     parts: &RequestParts<'_>,

@@ -1,5 +1,5 @@
 //! Views that show some fields of one entry and nothing else: their bodies are pieces of the stored entry, copied, and no values
-//! are built. Making one again costs about as much as finding out whether a kept one still holds, so they are not kept here.
+//! are built. Making one again costs about as much as finding out whether a kept one is still valid, so they are not kept here.
 
 use ashlar_model::{Digest, canonical_json};
 use serde_json::value::RawValue;

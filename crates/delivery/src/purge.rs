@@ -46,7 +46,7 @@ pub(crate) fn lookup_key(type_name: &str, field: &str, value: &str) -> String {
 /// by a value that an entry has gained or lost. A body that differs carries one of these keys.
 ///
 /// # Errors
-/// When the newer snapshot cannot be read. An older one that is gone makes everything forgotten.
+/// When the newer snapshot cannot be read. An older one that no longer exists makes everything forgotten.
 pub fn purge_between(
     objects: &TenantObjects,
     definitions: &Definitions,
@@ -107,7 +107,7 @@ fn named(keys: BTreeSet<String>) -> Purge {
 /// reverted is the same with a later date.
 ///
 /// # Errors
-/// When the newer dates cannot be read. Older ones that are gone make everything forgotten.
+/// When the newer dates cannot be read. Older ones that no longer exist make everything forgotten.
 pub fn purge_dates(
     objects: &TenantObjects,
     purge: Purge,

@@ -69,7 +69,7 @@ struct Kept {
     request_len: usize,
     /// Behind the request, without status line and added lines.
     head_len: usize,
-    /// Where the value of `traceparent` stands in the head.
+    /// Where the value of `traceparent` is in the head.
     trace_at: usize,
     /// Whether it counts as a composed body.
     composed: bool,

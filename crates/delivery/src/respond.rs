@@ -214,7 +214,7 @@ pub(crate) fn wanted<'v>(
     Ok((wanted, false))
 }
 
-/// What stands in the head of an answer with content.
+/// The head of an answer with content.
 pub(crate) struct Head<'a> {
     /// `type.vN`, empty for lists.
     pub(crate) contract: (&'a str, u32),
@@ -490,7 +490,7 @@ fn missing(view: &ReleaseView, type_name: &str, id: &str, tried: &[Locale]) -> F
         format!("there is no {named} `{}` in {}", cut(id), list(tried)),
     );
     match others.is_empty() {
-        true => p.help(format!("GET /v1/entries/{named} lists what there is")).into(),
+        true => p.help(format!("GET /v1/entries/{named} lists all entries")).into(),
         false => p.help(format!("it exists in {}; ask for it with ?locale=", list(&others))).into(),
     }
 }
@@ -539,7 +539,7 @@ pub(crate) fn shaped(
         let by = shape.lookup.field().unwrap_or("id");
         let detail = format!("no {} has the {by} `{}` in {list}", shape.source, cut(&slug));
         Problem::new(404, "entry-not-found", "Entry not found", detail)
-            .help(format!("GET /v1/entries/{} lists what there is", shape.source))
+            .help(format!("GET /v1/entries/{} lists all entries", shape.source))
             .into()
     };
     let names = pick::fields_of(shape);

@@ -49,7 +49,7 @@ fn xml(text: &str) -> String {
     out
 }
 
-/// A route as it stands in an address.
+/// A route as it appears in an address.
 fn address(base: &str, route: &str) -> String {
     const KEPT: &percent_encoding::AsciiSet =
         &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -83,7 +83,7 @@ impl ReleaseView {
         Ok(contract.facts(key, &fields).route)
     }
 
-    /// Every redirect: from, to, status. What is gone for good has its own address as target.
+    /// Every redirect: from, to, status. A page that was removed permanently has its own address as target.
     pub fn redirects(&self) -> impl Iterator<Item = (String, String, u16)> + '_ {
         self.definitions.redirects.iter().map(|(from, redirect)| {
             let end = self.redirect(from).map_or_else(|| redirect.to.clone(), |(_, end)| end);
@@ -100,7 +100,7 @@ impl ReleaseView {
     }
 }
 
-/// Answers paths that are no content but follow from it; `None` when the path is none of them.
+/// Answers paths that are no content but follow from it; `None` when the path is not one of them.
 pub(crate) fn answer(
     view: &ReleaseView,
     parts: &RequestParts<'_>,
@@ -121,7 +121,7 @@ pub(crate) fn answer(
         let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
         let (redirect, end) = view.redirect(&decoded)?;
         return Some(match redirect.is_gone() {
-            true => Err(Problem::new(410, "gone", "Gone", format!("{} is gone for good", cut(path)))
+            true => Err(Problem::new(410, "gone", "Gone", format!("{} was removed permanently", cut(path)))
                 .help("remove links to it")
                 .into()),
             false => Ok(out.redirect(view, parts, redirect.status, &end)),
@@ -226,7 +226,7 @@ fn unknown(what: &str, name: &str, help: String) -> Failure {
 
 /// The routes of one locale, each with its other languages.
 fn sitemap(view: &ReleaseView, base: &str, name: &str) -> Result<Made, Failure> {
-    let none = || unknown("sitemap", name, "/sitemap.xml lists what there is".to_owned());
+    let none = || unknown("sitemap", name, "/sitemap.xml lists all pages".to_owned());
     let (locale, number) = name.rsplit_once('-').ok_or_else(none)?;
     let number: usize = number.parse().ok().filter(|n| (1..=1_000_000).contains(n)).ok_or_else(none)?;
     let all = view.definitions.locales.all();
@@ -356,13 +356,13 @@ pub fn feed_findings(definitions: &crate::Definitions) -> Vec<(String, String)> 
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || name.len() > 60 || !name.chars().all(plain) || !seen.insert(name) {
             out.push((
-                format!("`{name}` cannot be the name of a feed, or stands twice"),
+                format!("`{name}` cannot be the name of a feed, or is a duplicate"),
                 "use lower-case letters, digits and `-`".to_owned(),
             ));
         }
         let Some(fields) = definitions.indexed.get(type_name) else {
             out.push((
-                format!("the feed `{name}` is of `{type_name}`, which is no content type"),
+                format!("the feed `{name}` is of `{type_name}`, which is not a content type"),
                 "name a content type".to_owned(),
             ));
             continue;
@@ -440,7 +440,7 @@ fn route(view: &ReleaseView, parts: &RequestParts<'_>) -> Result<Composed, Failu
             "Route not found",
             format!("nothing is at {}", cut(&path)),
         )
-        .help("/sitemap.xml lists what there is")
+        .help("/sitemap.xml lists all pages")
         .into());
     };
     let found = match redirect.is_gone() {

@@ -18,7 +18,7 @@ const MISSING: u8 = 0xff;
 /// A value of an indexed field as bytes: no encoding is a prefix of another, and their order is that of the values:
 /// booleans, then numbers, then strings (by their UTF-8 bytes), then "no value".
 ///
-/// Two strings that agree in their first [`STRING_BYTES_MAX`] bytes are told apart by a hash, so equality is exact
+/// Two strings that agree in their first [`STRING_BYTES_MAX`] bytes are distinguished by a hash, so equality is exact
 /// while their order among each other is arbitrary but stable.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IndexKey(Vec<u8>);
@@ -98,7 +98,7 @@ impl IndexKey {
         self.0 == [MISSING]
     }
 
-    /// How many bytes at the start of `bytes` are one encoded value; `None` when they are none.
+    /// How many bytes at the start of `bytes` are one encoded value; `None` when they are not.
     pub fn len_in(bytes: &[u8]) -> Option<usize> {
         match *bytes.first()? {
             MISSING => Some(1),

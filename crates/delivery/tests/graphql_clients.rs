@@ -31,7 +31,7 @@ fn aliases_with_other_arguments_are_answered_in_their_own_language() {
     let release = f.release("r1");
     let query = "{ de: plan(id: \"large\", locale: \"de\") { name } en: plan(id: \"large\", locale: \"en\") { name } \
         bad: plan(id: \"large\", locale: \"xx\") { name } none: plan(id: \"large\") { name } }";
-    let (_, answer) = post(&release, &json!({ "query": query }), true);
+    let (_, answer) = post(&release, json!({ "query": query }), true);
     assert_eq!(
         answer["data"],
         json!({"de": {"name": "Groß"}, "en": {"name": "Large"}, "bad": null, "none": {"name": "Large"}})
@@ -74,13 +74,13 @@ fn a_document_with_aliases_is_the_union_of_its_fields() {
         let mut document = String::from("{ ");
         let (mut data, mut errors) = (serde_json::Map::new(), Vec::new());
         for (n, field) in fields.iter().enumerate() {
-            let (_, alone) = post(&release, &json!({ "query": format!("{{ a{n}: {field} }}") }), true);
+            let (_, alone) = post(&release, json!({ "query": format!("{{ a{n}: {field} }}") }), true);
             data.extend(alone["data"].as_object().unwrap().clone());
             errors.extend(alone["errors"].as_array().cloned().unwrap_or_default());
             document.push_str(&format!("a{n}: {field} "));
         }
         document.push('}');
-        let (_, together) = post(&release, &json!({ "query": document }), true);
+        let (_, together) = post(&release, json!({ "query": document }), true);
         prop_assert_eq!(&together["data"], &Value::Object(data), "{}", document);
         prop_assert_eq!(together["errors"].as_array().cloned().unwrap_or_default(), errors, "{}", document);
         Ok(())
@@ -151,7 +151,7 @@ fn a_document_is_known_by_the_hash_of_what_a_client_makes_of_it() {
         (&WITH_TYPENAMES.replace("\n\n", "\n"), json!("PageV1")),
     ] {
         let hash = document_id(text);
-        let (status, by_hash) = post(&release, &asked(&hash), false);
+        let (status, by_hash) = post(&release, asked(&hash), false);
         assert_eq!((status, &by_hash["data"]["page"]["title"]), (200, &json!("Home")), "{text}: {by_hash}");
         assert_eq!(by_hash["data"]["page"]["__typename"], typename);
         assert_eq!(
@@ -176,7 +176,7 @@ fn a_document_is_known_by_the_hash_of_what_a_client_makes_of_it() {
     }
     // What is not known is said in the words that clients look for.
     let unknown = document_id("{ plan(id: \"small\") { name } }");
-    let (status, answer) = post(&release, &asked(&unknown), false);
+    let (status, answer) = post(&release, asked(&unknown), false);
     assert_eq!((status, &answer["errors"][0]["message"]), (200, &json!("PersistedQueryNotFound")));
     assert_eq!(answer["errors"][0]["extensions"]["code"], "PERSISTED_QUERY_NOT_FOUND");
     // Then they send the text, which everybody else's documents are not run for.
@@ -204,11 +204,11 @@ fn every_error_of_a_document_has_its_place() {
     let f = world();
     let release = f.release("r1");
     let query = "{\n  plan(id: \"small\") {\n    nme\n    price\n    prize\n  }\n}";
-    let (status, answer) = post(&release, &json!({ "query": query }), true);
+    let (status, answer) = post(&release, json!({ "query": query }), true);
     assert_eq!(status, 400);
     let places: Vec<&Value> = answer["errors"].as_array().unwrap().iter().map(|e| &e["locations"]).collect();
     assert_eq!(json!(places), json!([[{"line": 3, "column": 5}], [{"line": 5, "column": 5}]]));
     let (status, answer) =
-        post(&release, &json!({"query": "query ($id: ID!) { plan(id: $id) { name } }"}), true);
+        post(&release, json!({"query": "query ($id: ID!) { plan(id: $id) { name } }"}), true);
     assert_eq!((status, &answer["errors"][0]["locations"]), (400, &json!([{"line": 1, "column": 8}])));
 }

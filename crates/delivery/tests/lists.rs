@@ -81,7 +81,7 @@ fn filters_sorts_and_explains() {
     );
     problem(
         "/v1/entries/plan?sort=tags",
-        "`tags` holds many values and has no order | filter it by equality",
+        "`tags` contains many values and cannot be sorted by | filter it by equality",
     );
     problem("/v1/entries/none", "there is no content type `none` | this release has page, plan");
     let next = json(&r, "/v1/entries/plan?limit=1")["next_cursor"].as_str().unwrap().to_owned();

@@ -16,7 +16,7 @@ const DESCRIBING: [&str; 6] = [
 /// Longer ones are taken for something else, so that broken text is not searched again and again.
 const INTERPOLATION_BYTES_MAX: usize = 256;
 
-/// Scans a style sheet, or the declarations of a `style` attribute, that stands at `at` in the file.
+/// Scans a style sheet, or the declarations of a `style` attribute, that is at `at` in the file.
 pub(crate) fn sheet(scanner: &mut Scanner<'_>, css: &str, at: usize) {
     Sheet { scanner, css, at, sass: false }.read();
 }

@@ -207,7 +207,7 @@ impl Lexicon {
         self.numbers = Scale::new(numbers);
     }
 
-    /// What is left of a property's values once those that the system has no tokens for are taken away.
+    /// What is left of a property's values once those that the system has no tokens for are removed.
     pub(crate) fn judged(&self, spec: Spec) -> Spec {
         let mut takes = spec.takes.only(self.takes);
         if takes.has(Takes::LENGTH) && !self.length_domains.iter().any(|d| d.fits(spec.domain)) {
@@ -219,7 +219,7 @@ impl Lexicon {
         Spec { takes, ..spec }
     }
 
-    /// Whether a raw value is fine wherever it stands, or at least in `property`.
+    /// Whether a raw value is fine anywhere, or at least in `property`.
     pub(crate) fn allows(&self, property: &str, value: &str) -> bool {
         let lower = value.to_ascii_lowercase();
         let on = |(p, v): &(String, String)| *v == lower && property.starts_with(p.as_str());

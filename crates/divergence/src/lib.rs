@@ -9,7 +9,7 @@
 //! - Every divergence belongs to a declaration that is counted, so that [`Report::overrides`] is a share of
 //!   [`Report::declarations`].
 //! - `scan` cannot fail: what cannot be read is left out, and [`Report::note`] says so.
-//! - `text[offset..offset + len] == divergence.text` holds for every divergence of a text.
+//! - `text[offset..offset + len] == divergence.text` is true for every divergence of a text.
 //! - Applying a fix and scanning again does not report the same place again.
 
 mod canon;
@@ -217,7 +217,7 @@ pub fn scan(lexicon: &Lexicon, language: Language, text: &str) -> Report {
 
 /// Applies the fixes of a scan to its text; returns the new text and how many were applied.
 ///
-/// A fix is left out when its place no longer holds the text it was found with, or when it overlaps one applied before.
+/// A fix is left out when its place no longer contains the text it was found with, or when it overlaps one applied before.
 pub fn fix(text: &str, divergences: &[Divergence]) -> (String, usize) {
     let mut fixes: Vec<_> = divergences.iter().filter_map(|d| Some((d, d.fix.as_deref()?))).collect();
     fixes.sort_by_key(|(d, _)| std::cmp::Reverse(d.offset));

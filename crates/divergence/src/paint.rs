@@ -49,7 +49,7 @@ mod tests {
 
     use super::*;
 
-    /// What is told of an app and what the rules tell of the tokens are the same figures.
+    /// What is reported of an app and what the rules tell of the tokens are the same figures.
     #[test]
     fn differences_are_those_of_tokens() {
         let pairs = [

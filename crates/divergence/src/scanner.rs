@@ -75,7 +75,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Records a divergence at a place of the file; a place that is none is left out.
+    /// Records a divergence at a place of the file; an invalid place is left out.
     pub(crate) fn add(
         &mut self,
         what: What,
@@ -91,6 +91,10 @@ impl<'a> Scanner<'a> {
             self.report.suppressed += 1;
             return;
         }
+        // Behind a name without a space, as in `#fff#1a2b3c`, the fix would become part of that name.
+        let before = self.text.get(..range.start).and_then(|t| t.chars().next_back());
+        let joins = |fix: &String| before.is_some_and(in_name) && fix.starts_with(in_name);
+        let fix = fix.filter(|fix| !joins(fix));
         self.report.divergences.push(Divergence {
             what,
             line: 0,
@@ -104,7 +108,7 @@ impl<'a> Scanner<'a> {
         });
     }
 
-    /// Judges the use of a variable, named without its dashes, whose `--name` stands at `range`; returns whether it is
+    /// Judges the use of a variable, named without its dashes, whose `--name` is at `range`; returns whether it is
     /// one of the system's.
     pub(crate) fn refer(&mut self, name: &str, range: Range<usize>, property: &str) -> bool {
         let lexicon = self.lexicon;
@@ -214,4 +218,9 @@ pub(crate) fn lower(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// Whether a character may be in a name of CSS.
+fn in_name(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '-' | '_') || !c.is_ascii()
 }

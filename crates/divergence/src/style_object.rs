@@ -124,7 +124,7 @@ fn declaration(scanner: &mut Scanner<'_>, property: &str, key: Span, css: &str, 
     });
 }
 
-/// Judges an attribute of JSX that paints, such as `fill="#fff"`. What it holds can also be the name of a colour of a
+/// Judges an attribute of JSX that paints, such as `fill="#fff"`. What it contains can also be the name of a colour of a
 /// component, which is neither counted nor judged.
 pub(crate) fn paint(scanner: &mut Scanner<'_>, property: &str, key: Span, value: &Expression<'_>) {
     match value {

@@ -7,7 +7,7 @@ use crate::property::{Domain, Role, Spec, Takes, color, length};
 use crate::scanner::{Declaration, Scanner};
 use crate::value::Value;
 
-/// Scans the classes of a list that stands at `at` in the file.
+/// Scans the classes of a list that is at `at` in the file.
 pub(crate) fn classes(scanner: &mut Scanner<'_>, list: &str, at: usize) {
     let mut start = None;
     for (i, byte) in list.bytes().chain([b' ']).enumerate() {
@@ -42,7 +42,7 @@ fn class(scanner: &mut Scanner<'_>, class: &str, at: usize) {
     }
 }
 
-/// The index after the last `:` that stands outside of brackets.
+/// The index after the last `:` that is outside of brackets.
 fn after_variants(class: &[u8]) -> usize {
     let (mut open, mut start) = (0usize, 0);
     for (i, byte) in class.iter().enumerate() {
@@ -189,7 +189,7 @@ fn hinted(inner: &str) -> (&str, &str) {
     }
 }
 
-/// What Tailwind needs to be told of a variable when a utility takes several kinds of value.
+/// What Tailwind needs to know of a variable when a utility takes several kinds of value.
 fn type_hint(name: &str, is_length: bool) -> &'static str {
     match name {
         "text" if !is_length => "color:",

@@ -6,7 +6,7 @@ use crate::lexicon::Match;
 use crate::property::{Domain, Spec, Takes};
 use crate::scanner::Scanner;
 
-/// What stands in a template for a `${…}`, as often as it is long: an identifier that means nothing.
+/// What replaces, in a template, a `${…}`, as often as it is long: an identifier that means nothing.
 pub(crate) const HOLE: u8 = b'_';
 
 /// The value of one declaration.
@@ -23,7 +23,7 @@ pub(crate) struct Value<'v> {
     pub(crate) is_variable: bool,
 }
 
-/// What a value holds.
+/// What a value contains.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// Tokens of the system are used.

@@ -160,3 +160,9 @@ fn overrides_are_never_fixed() {
     let found = report(&LEXICON, Language::Css, ":root { --semantic-color-surface: #fff }");
     assert!(found.divergences.iter().all(|d| d.what == What::Override && d.fix.is_none()));
 }
+
+#[test]
+fn a_fix_does_not_become_part_of_the_name_before_it() {
+    hold("<p style={{ color: #fff#1a2b3c").unwrap();
+    hold("a { color: #fff#1a2b3c }").unwrap();
+}

@@ -22,11 +22,11 @@ pub struct ConsumerStatus {
     pub endpoints: Vec<String>,
     /// Whether everything it relies on is there: a client with this contract may be deployed.
     pub may_deploy: bool,
-    /// What stands against it.
+    /// What is wrong with it.
     pub findings: Vec<Finding>,
 }
 
-/// Every consumer of `definitions` with whether its contract holds. `offered` is a consumer contract that is not among them
+/// Every consumer of `definitions` with whether its contract is kept. `offered` is a consumer contract that is not among them
 /// yet, with its file name; it takes the place of one with the same name.
 pub fn consumers_of(
     definitions: &Files,

@@ -1,55 +1,62 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use ashlar_delivery::{
-    Caches, ReleaseView,
-    lookup::{Lookup, LookupRules},
+    Caches, PageAt, ReleaseView,
+    lookup::{Lookup, LookupRules, Routed},
 };
-use ashlar_model::{ContractName, EntryId, EntryKey, EntryRecord, GateStatus, ProjectConfig, TypeName};
-use ashlar_release::JudgeInput;
+use ashlar_model::{
+    ContractName, Digest, EntryId, EntryKey, EntryRecord, GateReport, GateStatus, ProjectConfig, TypeName,
+    Waiver,
+};
+use ashlar_release::{Approval, DeclaredEnd, JudgeInput};
 use ashlar_store::Tree;
+use jiff::{civil::Date, tz::TimeZone};
 use serde_json::Value;
 
 use crate::{
-    GateError,
+    GateError, Site,
+    changed::Sensitive,
     definitions::Definitions,
     findings::Findings,
-    gate::{consumers, links, references, routes, validity},
-    links::LinkRules,
-    site::{CandidateSite, Near},
+    gate::{Gate, lifecycle::Followers, routes::Vanished, validity},
+    judge,
+    site::CandidateSite,
+    world::{
+        Change, EachBody, EachEntry, EachLink, EachPage, EachReference, EachRoute, EntryAt, Looked, Part,
+        RouteAt, World, link_rules,
+    },
 };
 
 /// Entries that a worker takes at a time.
 const CHUNK: usize = 256;
+/// Entries of one route that are named.
+const ROUTED_MAX: usize = 100;
 
 /// A candidate under judgement.
 pub(crate) struct Candidate<'a> {
     pub(crate) input: &'a JudgeInput<'a>,
     pub(crate) definitions: Arc<Definitions>,
-    pub(crate) base: Option<Arc<Definitions>>,
-    pub(crate) config: &'a ProjectConfig,
+    base: Option<Arc<Definitions>>,
+    history: Vec<Arc<Definitions>>,
+    config: &'a ProjectConfig,
     /// The candidate's look-up tree.
-    pub(crate) lookup: &'a Lookup,
+    lookup: &'a Lookup,
     /// The base's look-up tree.
-    pub(crate) base_lookup: Option<&'a Lookup>,
+    base_lookup: Option<&'a Lookup>,
+    site: CandidateSite<'a>,
+    base_site: Option<CandidateSite<'a>>,
     /// Both look-up trees were made with the same rules.
-    pub(crate) same_rules: bool,
-    /// Gates that are let through whatever they find: what another gate leaves to them is told by that other gate then.
+    same_rules: bool,
     pub(crate) waived: BTreeSet<String>,
-    /// Whether content itself is wrong, as `content-validity` and `references` tell it.
+    /// Whether content itself is wrong, as other gates tell it.
     pub(crate) unsound: AtomicBool,
-}
-
-/// What a gate did, beside its findings.
-#[derive(Default)]
-pub(crate) struct Work {
-    pub(crate) findings: Findings,
-    /// Things that were looked at.
-    pub(crate) checked: usize,
-    /// Things whose verdict was taken over from the base.
-    pub(crate) reused: u64,
+    touched: OnceLock<BTreeSet<(TypeName, EntryId)>>,
 }
 
 /// The parts of a key of a look-up tree.
@@ -62,30 +69,58 @@ fn entry(type_name: &str, id: &str, locale: &str) -> Result<EntryKey, GateError>
     EntryKey::from_bytes(format!("{type_name}\0{id}\0{locale}").as_bytes()).map_err(|_| GateError::LookupKey)
 }
 
+fn target(type_name: &str, id: &str) -> Result<(TypeName, EntryId), GateError> {
+    let bad = |_| GateError::LookupKey;
+    Ok((TypeName::new(type_name).map_err(bad)?, EntryId::new(id).map_err(bad)?))
+}
+
 fn pointers(value: &[u8]) -> impl Iterator<Item = &str> {
     std::str::from_utf8(value).unwrap_or_default().lines()
 }
 
+/// Where the fields of an entry stand that a value of a look-up tree names.
+fn places<'v>(source: &'v EntryKey, value: &'v [u8]) -> impl Iterator<Item = Result<String, GateError>> + 'v {
+    pointers(value).map(move |pointer| Ok(validity::place(source, pointer)))
+}
+
+type Record<K, V> = Result<(K, V), GateError>;
+
 impl<'a> Candidate<'a> {
-    fn site(&self) -> CandidateSite<'a> {
-        CandidateSite { snapshot: self.input.snapshot, lookup: self.lookup }
-    }
-
-    /// Whether the base passed a gate: passed, not waived.
-    fn base_passed(&self, gate: &str) -> bool {
-        self.input
-            .base
-            .as_ref()
-            .is_some_and(|b| b.gates.iter().any(|g| g.gate == gate && g.status == GateStatus::Pass))
-    }
-
-    fn same_locales(&self) -> bool {
-        self.base.as_ref().is_some_and(|b| b.config.as_ref().is_ok_and(|c| c.locales == self.config.locales))
-    }
-
-    /// The base's look-up tree, when the verdict of `gate` on it can be relied on for everything that did not change.
-    pub(crate) fn trusted(&self, gate: &str) -> Option<&'a Lookup> {
-        self.base_lookup.filter(|_| self.same_rules && self.same_locales() && self.base_passed(gate))
+    pub(crate) fn new(
+        input: &'a JudgeInput<'a>,
+        definitions: Arc<Definitions>,
+        base: Option<Arc<Definitions>>,
+        history: Vec<Arc<Definitions>>,
+        config: &'a ProjectConfig,
+        lookup: &'a Lookup,
+        base_lookup: Option<&'a Lookup>,
+    ) -> Self {
+        let rules = |d: &Definitions| *Self::lookup_rules(d).digest();
+        let same_rules =
+            base_lookup.is_some() && base.as_ref().is_some_and(|b| rules(b) == rules(&definitions));
+        let mut candidate = Self {
+            input,
+            base,
+            history,
+            config,
+            lookup,
+            base_lookup,
+            site: CandidateSite { snapshot: input.snapshot, lookup: Some(lookup) },
+            base_site: input
+                .base
+                .as_ref()
+                .map(|b| CandidateSite { snapshot: &b.snapshot, lookup: base_lookup }),
+            same_rules,
+            waived: BTreeSet::new(),
+            unsound: AtomicBool::new(false),
+            touched: OnceLock::new(),
+            definitions,
+        };
+        let given = input.waivers.iter().map(|(gate, _)| gate.clone());
+        let governance = &candidate.definitions.governance;
+        let standing = judge::names().filter(|gate| governance.waiver(gate, candidate.today()).is_some());
+        candidate.waived = given.chain(standing.map(str::to_owned)).collect();
+        candidate
     }
 
     pub(crate) fn fields(&self, key: &EntryKey, record: &EntryRecord) -> Result<Value, GateError> {
@@ -93,398 +128,99 @@ impl<'a> Candidate<'a> {
         serde_json::from_slice(&bytes).map_err(|_| GateError::Object(Box::new(key.clone())))
     }
 
-    /// content-validity
-    pub(crate) fn validity(&self) -> Result<Work, GateError> {
-        let len = self.input.snapshot.len();
-        let base =
-            self.input.base.as_ref().filter(|_| self.same_locales() && self.base_passed("content-validity"));
-        let (Some(base), Some(base_definitions)) = (base, &self.base) else {
-            return self.validate(&mut self.input.snapshot.prefix(b"").map(|item| Ok(item?)));
-        };
-        let changed = self.changed_contracts(base_definitions);
-        let types: BTreeSet<&TypeName> = changed.iter().map(|c| &c.name).collect();
-        let mut work = Work::default();
-        for type_name in &types {
-            let prefix = EntryKey::type_prefix(type_name);
-            let mut items = self.input.snapshot.prefix(&prefix).map(|item| Ok(item?));
-            merge(&mut work, self.validate(&mut items)?);
-        }
-        let mut items = base.snapshot.diff(self.input.snapshot).filter_map(|change| match change {
-            Err(e) => Some(Err(e.into())),
-            Ok(change) => {
-                let of_type = change.key.split(|b| *b == 0).next().unwrap_or_default();
-                let new = change.new.filter(|_| !types.iter().any(|t| t.as_str().as_bytes() == of_type))?;
-                Some(Ok((change.key, new)))
-            }
-        });
-        merge(&mut work, self.validate(&mut items)?);
-        work.reused = len.saturating_sub(work.checked as u64);
-        Ok(work)
-    }
-
-    /// Contracts that were added, removed or changed since the base.
-    fn changed_contracts(&self, base: &Definitions) -> BTreeSet<ContractName> {
-        let here = self.definitions.contracts.iter();
-        let changed = here.filter(|c| base.contracts.get(&c.name).is_none_or(|b| b.digest != c.digest));
-        let gone = base.contracts.iter().filter(|c| self.definitions.contracts.get(&c.name).is_none());
-        changed.chain(gone).map(|c| c.name.clone()).collect()
-    }
-
-    /// Validates entries, on two threads when there are many.
-    fn validate<K: AsRef<[u8]> + Send, V: AsRef<[u8]> + Send>(
+    /// Judges entries, on several threads when there are many.
+    fn each<K: AsRef<[u8]> + Send, V: AsRef<[u8]> + Send>(
         &self,
-        items: &mut (dyn Iterator<Item = Result<(K, V), GateError>> + Send),
-    ) -> Result<Work, GateError> {
-        let take = |items: &mut dyn Iterator<Item = Result<(K, V), GateError>>| {
-            items.take(CHUNK).collect::<Result<Vec<_>, _>>()
-        };
+        items: &mut (dyn Iterator<Item = Record<K, V>> + Send),
+        judge: &EachEntry<'_>,
+    ) -> Result<(Findings, usize), GateError> {
+        let take =
+            |items: &mut dyn Iterator<Item = Record<K, V>>| items.take(CHUNK).collect::<Result<Vec<_>, _>>();
         let first = take(items)?;
+        let (mut findings, mut checked) = (self.chunk(&first, judge)?, first.len());
         if first.len() < CHUNK {
-            return self.validate_chunk(&first);
+            return Ok((findings, checked));
         }
         let shared = Mutex::new(items);
-        let mut work = self.validate_chunk(&first)?;
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
-        let parts: Vec<Result<Work, GateError>> = std::thread::scope(|scope| {
-            let handles: Vec<_> = (0..threads)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let mut work = Work::default();
-                        loop {
-                            let chunk = take(&mut **shared.lock().unwrap_or_else(PoisonError::into_inner))?;
-                            if chunk.is_empty() {
-                                return Ok(work);
-                            }
-                            merge(&mut work, self.validate_chunk(&chunk)?);
-                        }
-                    })
-                })
-                .collect();
+        let work = || -> Result<(Findings, usize), GateError> {
+            let (mut findings, mut checked) = (Findings::default(), 0);
+            loop {
+                let chunk = take(&mut **shared.lock().unwrap_or_else(PoisonError::into_inner))?;
+                if chunk.is_empty() {
+                    return Ok((findings, checked));
+                }
+                findings.merge(self.chunk(&chunk, judge)?);
+                checked += chunk.len();
+            }
+        };
+        let parts: Vec<Result<_, GateError>> = std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
             handles.into_iter().map(|h| h.join().unwrap_or(Err(GateError::Thread))).collect()
         });
         for part in parts {
-            merge(&mut work, part?);
+            let (found, n) = part?;
+            findings.merge(found);
+            checked += n;
         }
-        Ok(work)
+        Ok((findings, checked))
     }
 
-    fn validate_chunk<K: AsRef<[u8]>, V: AsRef<[u8]>>(&self, chunk: &[(K, V)]) -> Result<Work, GateError> {
-        let mut work = Work { checked: chunk.len(), ..Work::default() };
+    fn chunk<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        chunk: &[(K, V)],
+        judge: &EachEntry<'_>,
+    ) -> Result<Findings, GateError> {
+        let mut findings = Findings::default();
         for (key, record) in chunk {
             let key = EntryKey::from_bytes(key.as_ref())?;
             let record = EntryRecord::from_bytes(record.as_ref())?;
-            let mut problems: Vec<_> =
-                validity::unsupported_locale(&self.config.locales, &key).into_iter().collect();
-            match self.definitions.contract(&key.type_name, record.major) {
-                None => {
-                    problems.push(validity::unknown_contract(&self.definitions, &key, Some(record.major)))
-                }
-                Some(contract) => {
-                    problems.extend(validity::fields(contract, &key, &self.fields(&key, &record)?))
-                }
-            }
-            work.findings.extend(problems.into_iter().map(|p| {
+            let contract = self.definitions.contract(&key.type_name, record.major);
+            let problems = match contract {
+                Some(contract) => validity::fields(contract, &key, &self.fields(&key, &record)?),
+                None => Vec::new(),
+            };
+            let placed = |p: validity::Problem| {
                 let place = validity::place(&key, &p.pointer);
                 p.at(place)
-            }));
-        }
-        Ok(work)
-    }
-
-    /// references
-    pub(crate) fn references(&self) -> Result<Work, GateError> {
-        let mut work = Work::default();
-        let site = self.site();
-        let mut near = Near::new(&site);
-        let mut targets: BTreeSet<(TypeName, EntryId)> = BTreeSet::new();
-        let mut judge = |work: &mut Work, target: (TypeName, EntryId)| -> Result<(), GateError> {
-            work.checked += 1;
-            if crate::Site::has_entry(&site, &target.0, &target.1)? {
-                return Ok(());
-            }
-            let deleted = match &self.input.base {
-                Some(b) => {
-                    let prefix = EntryKey::entry_prefix(&target.0, &target.1);
-                    b.snapshot.prefix(&prefix).next().transpose()?.is_some()
-                }
-                None => false,
             };
-            let near = if deleted { None } else { near.entry(&target.0, &target.1)? };
-            for item in self.lookup.tree().prefix(format!("r{}\0{}\0", target.0, target.1).as_bytes()) {
-                let (key, value) = item?;
-                let parts = parts(&key)?;
-                let [_, _, t, i, l] = parts.as_slice() else { return Err(GateError::LookupKey) };
-                let source = entry(t, i, l)?;
-                for pointer in pointers(&value) {
-                    let place = validity::place(&source, pointer);
-                    let near = near.clone();
-                    let broken =
-                        references::Broken { place, type_name: &target.0, id: &target.1, deleted, near };
-                    work.findings.push(broken.finding());
-                }
-            }
-            Ok(())
-        };
-        let target = |t: &str, i: &str| -> Result<(TypeName, EntryId), GateError> {
-            let bad = |_| GateError::LookupKey;
-            Ok((TypeName::new(t).map_err(bad)?, EntryId::new(i).map_err(bad)?))
-        };
-        let Some(base_lookup) = self.trusted("references") else {
-            // Keys are in order of the target: each is judged once, and none is kept.
-            let mut last: Option<(TypeName, EntryId)> = None;
-            for item in self.lookup.tree().prefix(b"r") {
-                let key = item?.0;
-                let parts = parts(&key)?;
-                let [t, i, ..] = parts.as_slice() else { return Err(GateError::LookupKey) };
-                if last.as_ref().is_some_and(|l| l.0.as_str() == *t && l.1.as_str() == *i) {
-                    continue;
-                }
-                let target = target(t, i)?;
-                judge(&mut work, target.clone())?;
-                last = Some(target);
-            }
-            return Ok(work);
-        };
-        for change in base_lookup.tree().diff(self.lookup.tree()) {
-            let change = change?;
-            if change.key.first() == Some(&b'r') && change.new.is_some() {
-                let parts = parts(&change.key)?;
-                let [t, i, ..] = parts.as_slice() else { return Err(GateError::LookupKey) };
-                targets.insert(target(t, i)?);
-            }
+            let at = EntryAt {
+                key: &key,
+                major: Some(record.major),
+                has_contract: contract.is_some(),
+                place: &|| validity::place(&key, ""),
+                wrong: problems.into_iter().map(placed).collect(),
+            };
+            judge(at, &mut findings);
         }
-        if let Some(base) = &self.input.base {
-            for change in base.snapshot.diff(self.input.snapshot) {
-                let change = change?;
-                if change.new.is_none() {
-                    let key = EntryKey::from_bytes(&change.key)?;
-                    targets.insert((key.type_name, key.id));
-                }
-            }
-        }
-        for target in targets {
-            judge(&mut work, target)?;
-        }
-        work.reused = self.input.snapshot.len();
-        Ok(work)
+        Ok(findings)
     }
 
-    /// links
-    pub(crate) fn links(&self) -> Result<Work, GateError> {
-        let mut work = Work::default();
-        let site = self.site();
-        let rules = self.link_rules();
-        // What was found out about a target in a locale holds for every page that links there.
-        let mut known: BTreeMap<(String, String), Option<Option<String>>> = BTreeMap::new();
-        let mut near = Near::new(&site);
-        let before = match (&self.input.base, self.base_lookup) {
-            (Some(base), Some(lookup)) if self.tells("routes") => {
-                Some(CandidateSite { snapshot: &base.snapshot, lookup })
-            }
-            _ => None,
-        };
-        let mut judge = |work: &mut Work, key: &[u8], value: &[u8]| -> Result<(), GateError> {
+    /// Hears of a target with everything that refers to it.
+    fn reference(
+        &self,
+        type_name: &TypeName,
+        id: &EntryId,
+        each: &mut EachReference<'_>,
+    ) -> Result<(), GateError> {
+        let prefix = format!("r{type_name}\0{id}\0");
+        let uses = self.lookup.tree().prefix(prefix.as_bytes());
+        let of_use = |key: &[u8], value: &[u8]| -> Result<Vec<String>, GateError> {
             let parts = parts(key)?;
-            let [path, t, i, l] = parts.as_slice() else { return Err(GateError::LookupKey) };
-            let source = entry(t, i, l)?;
-            work.checked += pointers(value).count();
-            let memo = ((*path).to_owned(), (*l).to_owned());
-            let broken = match known.get(&memo) {
-                Some(broken) => broken.clone(),
-                None => {
-                    let broken = match rules.leads(&site, &source.locale, path)? {
-                        true => None,
-                        false => match &before {
-                            Some(before) if rules.vanished_with(before, &source.locale, path)? => None,
-                            _ => Some(near.route(&source.locale, path)?),
-                        },
-                    };
-                    // Keys come in order of their path: what was found out about earlier ones is not needed again.
-                    if known.len() > 1_000 {
-                        known.clear();
-                    }
-                    known.insert(memo, broken.clone());
-                    broken
-                }
-            };
-            if let Some(near) = broken {
-                for pointer in pointers(value) {
-                    let place = validity::place(&source, pointer);
-                    work.findings.push(links::broken(place, &source.locale, path, near.clone()));
-                }
-            }
-            Ok(())
+            let [_, _, t, i, l] = parts.as_slice() else { return Err(GateError::LookupKey) };
+            places(&entry(t, i, l)?, value).collect()
         };
-        let same_config = self.base.as_ref().is_some_and(|b| {
-            b.config.as_ref().is_ok_and(|c| c.gates.links_ignored == self.config.gates.links_ignored)
-                && b.redirects == self.definitions.redirects
-                && b.part("site/") == self.definitions.part("site/")
+        let mut all = uses.flat_map(|item| -> Vec<Result<String, GateError>> {
+            match item.map_err(GateError::from).and_then(|(key, value)| of_use(&key, &value)) {
+                Ok(places) => places.into_iter().map(Ok).collect(),
+                Err(e) => vec![Err(e)],
+            }
         });
-        let Some(base_lookup) = self.trusted("links").filter(|_| same_config) else {
-            for item in self.lookup.tree().prefix(b"l") {
-                let (key, value) = item?;
-                judge(&mut work, &key, &value)?;
-            }
-            return Ok(work);
-        };
-        let mut uses: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-        let mut vanished: BTreeSet<String> = BTreeSet::new();
-        for change in base_lookup.tree().diff(self.lookup.tree()) {
-            let change = change?;
-            match (change.key.first(), change.new) {
-                (Some(b'l'), Some(value)) => {
-                    uses.insert(change.key.to_vec(), value.to_vec());
-                }
-                (Some(b'p'), None) => {
-                    let parts = parts(&change.key)?;
-                    vanished.extend(parts.get(1).map(|route| (*route).to_owned()));
-                }
-                _ => {}
-            }
-        }
-        for route in &vanished {
-            for path in rules.spellings(route) {
-                for item in self.lookup.tree().prefix(format!("l{path}\0").as_bytes()) {
-                    let (key, value) = item?;
-                    uses.insert(key.to_vec(), value.to_vec());
-                }
-            }
-        }
-        for (key, value) in &uses {
-            judge(&mut work, key, value)?;
-        }
-        work.reused = self.input.snapshot.len();
-        Ok(work)
-    }
-
-    fn link_rules(&self) -> LinkRules<'_> {
-        LinkRules::new(&self.config.locales, &self.config.gates.links_ignored, &self.definitions.redirects)
-            .with_site(self.definitions.site.site.as_ref())
-    }
-
-    /// routes
-    pub(crate) fn routes(&self) -> Result<Work, GateError> {
-        let mut work = Work::default();
-        work.findings.extend(self.definitions.redirect_findings.iter().cloned());
-        work.findings.extend(routes::without_page(&self.definitions));
-        let site = self.site();
-        let rules = self.link_rules();
-        let trusted = self.trusted("routes");
-        let mut vanished: BTreeSet<String> = BTreeSet::new();
-        if let Some(base_lookup) = self.base_lookup {
-            let mut added = BTreeSet::new();
-            for change in base_lookup.route_changes(self.lookup) {
-                let (routed, is_new) = change?;
-                if is_new {
-                    added.insert((routed.entry.locale, routed.route));
-                    continue;
-                }
-                work.checked += 1;
-                vanished.extend(rules.spellings(&routed.route));
-                let locale = &routed.entry.locale;
-                if self.definitions.redirects.get(&routed.route).is_none()
-                    && !rules.has_route(&site, locale, &routed.route)?
-                    && let Some(why) = self.vanished(&routed.entry)?
-                {
-                    work.findings.push(routes::vanished(&routed.entry, &routed.route, why));
-                }
-            }
-            if trusted.is_some() {
-                for (locale, route) in &added {
-                    work.checked += 1;
-                    let places: Vec<String> =
-                        self.lookup.routed(locale, route, 100)?.iter().map(ToString::to_string).collect();
-                    if places.len() > 1 {
-                        work.findings.push(routes::clash(route, locale, &places));
-                    }
-                }
-            }
-        }
-        if trusted.is_none() {
-            let mut group: Vec<ashlar_delivery::lookup::Routed> = Vec::new();
-            let finish = |group: &mut Vec<ashlar_delivery::lookup::Routed>, findings: &mut Findings| {
-                if let [first, _, ..] = group.as_slice() {
-                    let places: Vec<String> = group.iter().map(|r| r.entry.to_string()).collect();
-                    findings.push(routes::clash(&first.route, &first.entry.locale, &places));
-                }
-                group.clear();
-            };
-            for routed in self.lookup.routes() {
-                let routed = routed?;
-                work.checked += 1;
-                let same = |r: &ashlar_delivery::lookup::Routed| {
-                    r.route == routed.route && r.entry.locale == routed.entry.locale
-                };
-                if !group.last().is_some_and(same) {
-                    finish(&mut group, &mut work.findings);
-                }
-                if group.len() < 100 {
-                    group.push(routed);
-                }
-            }
-            finish(&mut group, &mut work.findings);
-        }
-        let same_redirects = self.base.as_ref().is_some_and(|b| {
-            b.redirects == self.definitions.redirects
-                && b.config.as_ref().is_ok_and(|c| c.gates.links_ignored == self.config.gates.links_ignored)
-        });
-        let only = (trusted.is_some() && same_redirects).then_some(&vanished);
-        let redirects = &self.definitions.redirects;
-        work.findings.extend(routes::redirects(&site, &rules, redirects, &self.config.locales.all(), only)?);
-        work.reused = if trusted.is_some() { self.input.snapshot.len() } else { 0 };
-        Ok(work)
-    }
-
-    /// consumers: every body that a consumer reads, or those that the changes can have touched.
-    pub(crate) fn bodies(&self) -> Result<Work, GateError> {
-        let mut work = Work::default();
-        let promises = consumers::promises(&self.definitions);
-        if promises.is_empty() {
-            return Ok(work);
-        }
-        let view = self.view()?;
-        let bodies = consumers::Bodies { view: &view, locales: self.config.locales.all() };
-        let same = self.base.as_ref().is_some_and(|b| {
-            let part = |name| b.part(name) == self.definitions.part(name);
-            b.contracts_digest == self.definitions.contracts_digest && part("views/") && part("consumers/")
-        });
-        let touched = match &self.input.base {
-            Some(base) if same && self.trusted("consumers").is_some() => Some(self.touched(&base.snapshot)?),
-            _ => None,
-        };
-        for promise in promises {
-            let Some(source) = promise.source() else { continue };
-            match &touched {
-                Some(touched) => {
-                    for (type_name, id) in touched.iter().filter(|(t, _)| t == source) {
-                        let prefix = EntryKey::entry_prefix(type_name, id);
-                        let Some(item) = self.input.snapshot.prefix(&prefix).next() else { continue };
-                        let (key, record) = item?;
-                        self.body(promise, &bodies, &key, &record, &mut work)?;
-                    }
-                }
-                None => {
-                    let mut last: Option<EntryId> = None;
-                    for item in self.input.snapshot.prefix(&EntryKey::type_prefix(source)) {
-                        let (key, record) = item?;
-                        let id = EntryKey::from_bytes(&key)?.id;
-                        if last.as_ref() != Some(&id) {
-                            self.body(promise, &bodies, &key, &record, &mut work)?;
-                            last = Some(id);
-                        }
-                    }
-                }
-            }
-            promise.examples(&bodies, &mut work.findings);
-        }
-        if touched.is_some() {
-            work.reused = self.input.snapshot.len();
-        }
-        Ok(work)
+        each(type_name, id, &mut all)
     }
 
     /// The candidate as it would be read.
-    pub(crate) fn view(&self) -> Result<ReleaseView, GateError> {
+    fn view(&self) -> Result<ReleaseView, GateError> {
         let delivered = match self.definitions.delivered.get() {
             Some(known) => known,
             None => {
@@ -503,26 +239,30 @@ impl<'a> Candidate<'a> {
         ))
     }
 
-    fn body(
+    /// Renders one page. What only follows from an entry that is not valid is left out: `content-validity` tells it.
+    fn page(
         &self,
-        promise: &consumers::Promise,
-        bodies: &consumers::Bodies<'_>,
-        key: &[u8],
-        record: &[u8],
-        work: &mut Work,
+        view: &ReleaseView,
+        at: &PageAt,
+        judge: &mut EachPage<'_>,
+        findings: &mut Findings,
     ) -> Result<(), GateError> {
-        let key = EntryKey::from_bytes(key)?;
-        let fields = self.fields(&key, &EntryRecord::from_bytes(record)?)?;
-        let mut found = Findings::default();
-        work.checked += promise.body(bodies, &key, &fields, &mut found);
-        if found.total() > 0 && !self.told_elsewhere(Some(&key))? {
-            work.findings.merge(found);
+        let place = at.entry.as_ref().map_or_else(|| at.path.clone(), ToString::to_string);
+        let mut own = Findings::default();
+        judge(view, at, &place, &mut own);
+        if own.total() > 0 && !self.told_elsewhere(at.entry.as_ref())? {
+            findings.merge(own);
         }
         Ok(())
     }
 
     /// Entries that have changed since the base, and those that refer to them, as far as views include references.
-    pub(crate) fn touched(&self, base: &Tree) -> Result<BTreeSet<(TypeName, EntryId)>, GateError> {
+    fn touched(&self) -> Result<&BTreeSet<(TypeName, EntryId)>, GateError> {
+        if let Some(known) = self.touched.get() {
+            return Ok(known);
+        }
+        let empty = Tree::empty();
+        let base = self.input.base.as_ref().map_or(&empty, |b| &b.snapshot);
         let mut all: BTreeSet<(TypeName, EntryId)> = BTreeSet::new();
         for change in base.diff(self.input.snapshot) {
             let key = EntryKey::from_bytes(&change?.key)?;
@@ -545,17 +285,367 @@ impl<'a> Candidate<'a> {
             }
             edge = next;
         }
-        Ok(all)
+        Ok(self.touched.get_or_init(|| all))
     }
 
     /// The rules of the candidate's look-up tree.
     pub(crate) fn lookup_rules(definitions: &Definitions) -> LookupRules<'_> {
         LookupRules::new(&definitions.contracts, &definitions.views)
     }
+
+    /// Hears of routes that several entries have, all of them.
+    fn shared_routes(&self, each: &mut EachRoute<'_>) -> Result<usize, GateError> {
+        let mut checked = 0;
+        let mut group: Vec<Routed> = Vec::new();
+        let mut finish = |group: &mut Vec<Routed>| -> Result<(), GateError> {
+            if let [first, _, ..] = group.as_slice() {
+                let places: Vec<String> = group.iter().map(|r| r.entry.to_string()).collect();
+                let locale = &first.entry.locale;
+                each(RouteAt::Shared { route: &first.route, locale, places: &places })?;
+            }
+            group.clear();
+            Ok(())
+        };
+        for routed in self.lookup.routes() {
+            let routed = routed?;
+            checked += 1;
+            let same = |r: &Routed| r.route == routed.route && r.entry.locale == routed.entry.locale;
+            if !group.last().is_some_and(same) {
+                finish(&mut group)?;
+            }
+            if group.len() < ROUTED_MAX {
+                group.push(routed);
+            }
+        }
+        finish(&mut group)?;
+        Ok(checked)
+    }
 }
 
-fn merge(into: &mut Work, other: Work) {
-    into.findings.merge(other.findings);
-    into.checked += other.checked;
-    into.reused += other.reused;
+impl World for Candidate<'_> {
+    fn definitions(&self) -> &Definitions {
+        &self.definitions
+    }
+
+    fn base(&self) -> Option<&Definitions> {
+        self.base.as_deref()
+    }
+
+    fn config(&self) -> &ProjectConfig {
+        self.config
+    }
+
+    fn today(&self) -> Date {
+        self.input.now.to_zoned(TimeZone::UTC).date()
+    }
+
+    fn len(&self) -> u64 {
+        self.input.snapshot.len()
+    }
+
+    fn site(&self) -> &dyn Site {
+        &self.site
+    }
+
+    fn base_site(&self) -> Option<&dyn Site> {
+        self.base_site.as_ref().map(|site| site as &dyn Site)
+    }
+
+    fn digest(&self, part: Part) -> Digest {
+        let found = match part {
+            Part::Snapshot => Some(self.input.snapshot.root()),
+            Part::BaseSnapshot => self.input.base.as_ref().map(|b| b.snapshot.root()),
+            Part::Lookup => Some(self.lookup.tree().root()),
+            Part::BaseLookup => self.base_lookup.map(|l| l.tree().root()),
+            Part::Changes => Some(self.input.changes.root()),
+        };
+        found.unwrap_or_else(|| Digest::from_bytes([0; 32]))
+    }
+
+    fn waived(&self) -> &BTreeSet<String> {
+        &self.waived
+    }
+
+    fn waiver(&self, gate: &str) -> Option<Waiver> {
+        let given = self.input.waivers.iter().find(|(of, _)| of == gate).map(|(_, w)| w.clone());
+        given.or_else(|| self.definitions.governance.waived(gate, self.today()))
+    }
+
+    fn history(&self) -> &[Arc<Definitions>] {
+        &self.history
+    }
+
+    fn evidence(&self, gate: &str, inputs: &Digest) -> Option<GateReport> {
+        (self.input.evidence)(gate, inputs)
+    }
+
+    fn change(&self, gate: &str) -> Option<Change<'_>> {
+        let base = self.base.as_deref()?;
+        let same_locales = base.config.as_ref().is_ok_and(|c| c.locales == self.config.locales);
+        let mut earlier = self.input.base.iter().flat_map(|b| &b.gates);
+        let passed = earlier.any(|g| g.gate == gate && g.status == GateStatus::Pass);
+        (same_locales && passed).then_some(Change { base, same_lookup: self.same_rules })
+    }
+
+    fn note(&self, gate: &dyn Gate, report: &GateReport) {
+        if gate.judges_content() && report.status == GateStatus::Fail {
+            self.unsound.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn entries(
+        &self,
+        change: Option<&Change<'_>>,
+        judge: &EachEntry<'_>,
+    ) -> Result<(Findings, Looked), GateError> {
+        let snapshot = self.input.snapshot;
+        let (Some(change), Some(base)) = (change, &self.input.base) else {
+            let (findings, checked) = self.each(&mut snapshot.prefix(b"").map(|item| Ok(item?)), judge)?;
+            return Ok((findings, Looked { checked, reused: 0 }));
+        };
+        let (mut findings, mut checked) = (Findings::default(), 0);
+        let types = validity::changed_types(&self.definitions, change.base);
+        for type_name in &types {
+            let prefix = EntryKey::type_prefix(type_name);
+            let (found, n) = self.each(&mut snapshot.prefix(&prefix).map(|item| Ok(item?)), judge)?;
+            findings.merge(found);
+            checked += n;
+        }
+        let mut items = base.snapshot.diff(snapshot).filter_map(|change| match change {
+            Err(e) => Some(Err(e.into())),
+            Ok(change) => {
+                let of_type = change.key.split(|b| *b == 0).next().unwrap_or_default();
+                let new = change.new.filter(|_| !types.iter().any(|t| t.as_str().as_bytes() == of_type))?;
+                Some(Ok((change.key, new)))
+            }
+        });
+        let (found, n) = self.each(&mut items, judge)?;
+        findings.merge(found);
+        checked += n;
+        Ok((findings, Looked { checked, reused: self.len().saturating_sub(checked as u64) }))
+    }
+
+    fn references(
+        &self,
+        change: Option<&Change<'_>>,
+        each: &mut EachReference<'_>,
+    ) -> Result<(Looked, [&'static str; 2]), GateError> {
+        let counted = ["target of references", "targets of references"];
+        let (Some(_), Some(base), Some(base_lookup)) = (change, &self.input.base, self.base_lookup) else {
+            let mut checked = 0;
+            // Keys are in order of the target: each is judged once, and none is kept.
+            let mut last: Option<(TypeName, EntryId)> = None;
+            for item in self.lookup.tree().prefix(b"r") {
+                let key = item?.0;
+                let parts = parts(&key)?;
+                let [t, i, ..] = parts.as_slice() else { return Err(GateError::LookupKey) };
+                if last.as_ref().is_some_and(|l| l.0.as_str() == *t && l.1.as_str() == *i) {
+                    continue;
+                }
+                let (type_name, id) = last.insert(target(t, i)?);
+                checked += 1;
+                self.reference(type_name, id, each)?;
+            }
+            return Ok((Looked { checked, reused: 0 }, counted));
+        };
+        let mut targets: BTreeSet<(TypeName, EntryId)> = BTreeSet::new();
+        for change in base_lookup.tree().diff(self.lookup.tree()) {
+            let change = change?;
+            if change.key.first() == Some(&b'r') && change.new.is_some() {
+                let parts = parts(&change.key)?;
+                let [t, i, ..] = parts.as_slice() else { return Err(GateError::LookupKey) };
+                targets.insert(target(t, i)?);
+            }
+        }
+        for change in base.snapshot.diff(self.input.snapshot) {
+            let change = change?;
+            if change.new.is_none() {
+                let key = EntryKey::from_bytes(&change.key)?;
+                targets.insert((key.type_name, key.id));
+            }
+        }
+        for (type_name, id) in &targets {
+            self.reference(type_name, id, each)?;
+        }
+        Ok((Looked { checked: targets.len(), reused: self.len() }, counted))
+    }
+
+    fn links(&self, change: Option<&Change<'_>>, each: &mut EachLink<'_>) -> Result<Looked, GateError> {
+        let mut checked = 0;
+        let mut link = |key: &[u8], value: &[u8]| -> Result<(), GateError> {
+            let parts = parts(key)?;
+            let [path, t, i, l] = parts.as_slice() else { return Err(GateError::LookupKey) };
+            let source = entry(t, i, l)?;
+            checked += pointers(value).count();
+            each(&source.locale, path, &mut places(&source, value))
+        };
+        let (Some(_), Some(base_lookup)) = (change, self.base_lookup) else {
+            for item in self.lookup.tree().prefix(b"l") {
+                let (key, value) = item?;
+                link(&key, &value)?;
+            }
+            return Ok(Looked { checked, reused: 0 });
+        };
+        let mut uses: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        let mut vanished: BTreeSet<String> = BTreeSet::new();
+        for change in base_lookup.tree().diff(self.lookup.tree()) {
+            let change = change?;
+            match (change.key.first(), change.new) {
+                (Some(b'l'), Some(value)) => {
+                    uses.insert(change.key.to_vec(), value.to_vec());
+                }
+                (Some(b'p'), None) => {
+                    let parts = parts(&change.key)?;
+                    vanished.extend(parts.get(1).map(|route| (*route).to_owned()));
+                }
+                _ => {}
+            }
+        }
+        let rules = link_rules(self.config, &self.definitions);
+        for path in vanished.iter().flat_map(|route| rules.spellings(route)) {
+            for item in self.lookup.tree().prefix(format!("l{path}\0").as_bytes()) {
+                let (key, value) = item?;
+                uses.insert(key.to_vec(), value.to_vec());
+            }
+        }
+        for (key, value) in &uses {
+            link(key, value)?;
+        }
+        Ok(Looked { checked, reused: self.len() })
+    }
+
+    fn routes(&self, change: Option<&Change<'_>>, each: &mut EachRoute<'_>) -> Result<Looked, GateError> {
+        let (mut checked, mut added) = (0, BTreeSet::new());
+        for route in self.base_lookup.into_iter().flat_map(|base| base.route_changes(self.lookup)) {
+            let (routed, is_new) = route?;
+            if is_new {
+                added.insert((routed.entry.locale, routed.route));
+                continue;
+            }
+            checked += 1;
+            each(RouteAt::Before { entry: &routed.entry, route: &routed.route })?;
+        }
+        if change.is_none() {
+            return Ok(Looked { checked: checked + self.shared_routes(each)?, reused: 0 });
+        }
+        for (locale, route) in &added {
+            let routed = self.lookup.routed(locale, route, ROUTED_MAX)?;
+            let places: Vec<String> = routed.iter().map(ToString::to_string).collect();
+            if places.len() > 1 {
+                each(RouteAt::Shared { route, locale, places: &places })?;
+            }
+        }
+        Ok(Looked { checked: checked + added.len(), reused: self.len() })
+    }
+
+    fn vanished(&self, key: &EntryKey) -> Result<Option<Vanished>, GateError> {
+        self.lost(key)
+    }
+
+    fn pages(
+        &self,
+        change: Option<&Change<'_>>,
+        judge: &mut EachPage<'_>,
+    ) -> Result<(Findings, Looked), GateError> {
+        let (mut findings, mut looked) = (Findings::default(), Looked::default());
+        if self.definitions.site.site.is_none() {
+            return Ok((findings, looked));
+        }
+        let view = self.view()?;
+        if change.is_none() {
+            for at in view.pages() {
+                looked.checked += 1;
+                self.page(&view, &at?, judge, &mut findings)?;
+            }
+            return Ok((findings, looked));
+        }
+        for (type_name, id) in self.touched()? {
+            for item in self.input.snapshot.prefix(&EntryKey::entry_prefix(type_name, id)) {
+                let key = EntryKey::from_bytes(&item?.0)?;
+                if let Some(path) = view.path_of(&key)? {
+                    let at = PageAt { path, locale: key.locale.clone(), entry: Some(key) };
+                    looked.checked += 1;
+                    self.page(&view, &at, judge, &mut findings)?;
+                }
+            }
+        }
+        looked.reused = self.len();
+        Ok((findings, looked))
+    }
+
+    fn bodies(&self) -> Result<Option<ReleaseView>, GateError> {
+        self.view().map(Some)
+    }
+
+    fn bodies_of(
+        &self,
+        type_name: &TypeName,
+        change: Option<&Change<'_>>,
+        judge: &mut EachBody<'_>,
+    ) -> Result<Findings, GateError> {
+        let mut findings = Findings::default();
+        let mut body = |key: &EntryKey, record: &[u8]| -> Result<(), GateError> {
+            let fields = self.fields(key, &EntryRecord::from_bytes(record)?)?;
+            let mut found = Findings::default();
+            judge(key, &fields, &mut found);
+            if found.total() > 0 && !self.told_elsewhere(Some(key))? {
+                findings.merge(found);
+            }
+            Ok(())
+        };
+        if change.is_some() {
+            for (of, id) in self.touched()?.iter().filter(|(of, _)| of == type_name) {
+                let prefix = EntryKey::entry_prefix(of, id);
+                let Some(item) = self.input.snapshot.prefix(&prefix).next() else { continue };
+                let (key, record) = item?;
+                body(&EntryKey::from_bytes(&key)?, &record)?;
+            }
+            return Ok(findings);
+        }
+        let mut last: Option<EntryId> = None;
+        for item in self.input.snapshot.prefix(&EntryKey::type_prefix(type_name)) {
+            let (key, record) = item?;
+            let key = EntryKey::from_bytes(&key)?;
+            if last.as_ref() != Some(&key.id) {
+                body(&key, &record)?;
+                last = Some(key.id);
+            }
+        }
+        Ok(findings)
+    }
+
+    fn users(&self, types: &BTreeSet<&TypeName>) -> Result<BTreeMap<ContractName, String>, GateError> {
+        self.still_used(types)
+    }
+
+    fn followers(
+        &self,
+        names: &BTreeSet<ContractName>,
+    ) -> Result<BTreeMap<ContractName, Followers>, GateError> {
+        self.followed(names)
+    }
+
+    fn sensitive(&self) -> Result<Sensitive, GateError> {
+        self.sensitive_fields()
+    }
+
+    fn takes_approvals(&self) -> bool {
+        true
+    }
+
+    fn approvals(&self) -> &[Approval] {
+        self.input.approvals
+    }
+
+    fn end(&self) -> Option<&DeclaredEnd> {
+        self.input.end
+    }
+
+    fn definition_authors(&self) -> &BTreeSet<String> {
+        self.input.definition_authors
+    }
+
+    fn authors(&self, key: &EntryKey) -> Result<BTreeSet<String>, GateError> {
+        self.changed_by(key)
+    }
 }

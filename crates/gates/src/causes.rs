@@ -1,13 +1,13 @@
-//! One cause is told by one gate: what only follows from what another gate tells is found out here, and left out.
+//! One cause is reported by one gate: what only follows from what another gate tells is found out here, and left out.
 
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
-use ashlar_model::{EntryKey, EntryRecord, GateReport, GateStatus};
+use ashlar_model::{EntryKey, EntryRecord};
 
 use crate::{
     GateError,
     candidate::Candidate,
-    gate::{routes::Vanished, validity},
+    gate::{Gate, references::References, routes::Vanished, validity},
 };
 
 /// Entries that one body can include, as far as they are looked at to find a cause.
@@ -15,16 +15,8 @@ const INCLUDED_MAX: usize = 300;
 
 impl Candidate<'_> {
     /// Whether a gate may be left to tell something: it is not waived.
-    pub(crate) fn tells(&self, gate: &str) -> bool {
+    fn waits_for(&self, gate: &str) -> bool {
         !self.waived.contains(gate)
-    }
-
-    /// Notes the verdict of a gate on content itself.
-    pub(crate) fn note(&self, report: &GateReport) {
-        let of_content = matches!(report.gate.as_str(), "content-validity" | "references");
-        if of_content && report.status == GateStatus::Fail {
-            self.unsound.store(true, Ordering::Relaxed);
-        }
     }
 
     /// Whether another gate already says why the body or page of an entry is wrong: the entry, or one that it includes, is not
@@ -47,14 +39,14 @@ impl Candidate<'_> {
                     let value = self.fields(&key, &record)?;
                     let contract = self.definitions.contract(&type_name, record.major);
                     let wrong = contract.is_none_or(|c| !validity::fields(c, &key, &value).is_empty());
-                    if wrong && self.tells("content-validity") {
+                    if wrong && self.waits_for(validity::NAME) {
                         return Ok(true);
                     }
                     let (Some(contract), Some(fields)) = (contract, value.as_object()) else { continue };
                     let refs = contract.facts(&key, fields).refs;
                     next.extend(refs.into_iter().map(|r| (r.target_type, r.target_id)));
                 }
-                if !exists && self.tells("references") {
+                if !exists && self.waits_for(References.about().name) {
                     return Ok(true);
                 }
             }
@@ -65,7 +57,7 @@ impl Candidate<'_> {
 
     /// Why nothing answers an entry's route any more; `None` when that only follows from what `content-validity` reports of
     /// the entry.
-    pub(crate) fn vanished(&self, key: &EntryKey) -> Result<Option<Vanished>, GateError> {
+    pub(crate) fn lost(&self, key: &EntryKey) -> Result<Option<Vanished>, GateError> {
         let Some(record) = self.input.snapshot.get(&key.to_bytes())? else { return Ok(Some(Vanished::Gone)) };
         let record = EntryRecord::from_bytes(&record)?;
         let Some(contract) = self.definitions.contract(&key.type_name, record.major) else { return Ok(None) };
@@ -73,7 +65,7 @@ impl Candidate<'_> {
         let route = value.as_object().and_then(|fields| contract.facts(key, fields).route);
         Ok(match route {
             Some(_) => Some(Vanished::Moved),
-            None if !self.tells("content-validity") => Some(Vanished::Without),
+            None if !self.waits_for(validity::NAME) => Some(Vanished::Without),
             None if validity::fields(contract, key, &value).is_empty() => Some(Vanished::Without),
             None => None,
         })

@@ -7,7 +7,7 @@ use ashlar_release::ChangeRecord;
 use ashlar_store::Tree;
 use serde_json::Value;
 
-use crate::{GateError, candidate::Candidate, gate::approvals};
+use crate::{GateError, candidate::Candidate, gate::approvals, world::World};
 
 /// What needs approvals.
 pub(crate) struct Sensitive {
@@ -19,11 +19,11 @@ pub(crate) struct Sensitive {
 
 impl Candidate<'_> {
     /// Changed fields that need an approval.
-    pub(crate) fn sensitive_changes(&self) -> Result<Vec<approvals::SensitiveChange>, GateError> {
+    fn sensitive_changes(&self) -> Result<Vec<approvals::SensitiveChange>, GateError> {
         let mut sensitive: BTreeMap<(bool, ContractName), &BTreeMap<String, BTreeSet<String>>> =
             BTreeMap::new();
         let mut types: BTreeSet<String> = BTreeSet::new();
-        for (is_old, definitions) in [(false, Some(&self.definitions)), (true, self.base.as_ref())] {
+        for (is_old, definitions) in [(false, Some(&*self.definitions)), (true, self.base())] {
             let Some(definitions) = definitions else { continue };
             for contract in definitions.contracts.iter().filter(|c| c.is_type()) {
                 let fields = crate::definitions::sensitive(contract);
@@ -71,7 +71,7 @@ impl Candidate<'_> {
 
     /// Changed fields that need an approval, and apart from them those that end with the changeset: at its end what it takes
     /// down, before that what it is going to take down.
-    pub(crate) fn sensitive(&self) -> Result<Sensitive, GateError> {
+    pub(crate) fn sensitive_fields(&self) -> Result<Sensitive, GateError> {
         let (mut changes, mut ending) = (self.sensitive_changes()?, Vec::new());
         let Some(end) = self.input.end else { return Ok(Sensitive { changes, ending }) };
         if end.due {
@@ -104,7 +104,7 @@ impl Candidate<'_> {
     ///
     /// # Errors
     /// When that cannot be read: whoever changed it must not pass for somebody else.
-    pub(crate) fn authors(&self, key: &EntryKey) -> Result<BTreeSet<String>, GateError> {
+    pub(crate) fn changed_by(&self, key: &EntryKey) -> Result<BTreeSet<String>, GateError> {
         let Some(bytes) = self.input.changes.get(&key.to_bytes())? else { return Ok(BTreeSet::new()) };
         let record: Result<ChangeRecord, _> = serde_json::from_slice(&bytes);
         Ok(record.map_err(|_| GateError::Change(Box::new(key.clone())))?.authors)

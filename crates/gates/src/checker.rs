@@ -1,27 +1,23 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
 use ashlar_delivery::lookup::{self, Lookup};
-use ashlar_model::{
-    ContractName, Digest, EntryId, EntryKey, Fields, Files, Finding, GateReport, GateStatus, Level,
-    ProjectConfig, Rules, Waiver,
-};
+use ashlar_model::{ContractName, Digest, EntryId, EntryKey, Fields, Files, Finding, ProjectConfig, Rules};
 use ashlar_release::{Judge, JudgeInput, Judgement, ReleaseError, RequiredApproval};
 use ashlar_store::{Batch, TenantObjects, Tree};
-use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::{
-    GATES, GateError,
-    candidate::{Candidate, Work},
+    GateError,
+    candidate::Candidate,
     definitions::{Definitions, DefinitionsCache},
-    findings::{Findings, count},
-    gate::{approvals, compatibility::Compared, components, consumers, lifecycle, queries, tokens, validity},
-    inputs::Inputs,
+    gate::{Gate, approvals, compatibility::Compared, references::References, validity},
+    judge,
     trial::Trials,
+    world::World,
 };
 
 /// The name of the look-up tree among what is derived from a candidate.
@@ -34,7 +30,7 @@ const LOOKUPS_KEPT_MAX: usize = 64;
 #[derive(Default)]
 pub struct Checker {
     definitions: DefinitionsCache,
-    /// Snapshot, rules, the root of the look-up tree, and how often objects had been taken away before it was made.
+    /// Snapshot, rules, the root of the look-up tree, and how often objects had been removed before it was made.
     lookups: Mutex<VecDeque<(Digest, Digest, Digest, u64)>>,
 }
 
@@ -50,7 +46,7 @@ impl Checker {
     }
 
     /// The root of the look-up tree that was made for this snapshot and these rules, if it is stored. Nothing may name it, so
-    /// parts of it can be gone when anything was taken away since.
+    /// parts of it can be missing when anything was removed since.
     fn remembered(&self, objects: &TenantObjects, snapshot: &Digest, rules: &Digest) -> Option<Digest> {
         let lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
         let found = lookups.iter().find(|(s, r, ..)| s == snapshot && r == rules)?;
@@ -90,18 +86,6 @@ impl Checker {
 
     fn history(&self, input: &JudgeInput<'_>) -> Vec<Arc<Definitions>> {
         input.history.iter().map(|files| self.definitions.get(files)).collect()
-    }
-
-    /// Gates that are let through for this candidate, or by a standing waiver.
-    fn waived(input: &JudgeInput<'_>, definitions: &Definitions) -> BTreeSet<String> {
-        let today = Self::today(input);
-        let given = input.waivers.iter().map(|(gate, _)| gate.clone());
-        let standing = GATES.iter().filter(|gate| definitions.governance.waiver(gate, today).is_some());
-        given.chain(standing.map(|gate| (*gate).to_owned())).collect()
-    }
-
-    fn today(input: &JudgeInput<'_>) -> jiff::civil::Date {
-        input.now.to_zoned(TimeZone::UTC).date()
     }
 }
 
@@ -146,7 +130,7 @@ impl Judge for Checker {
         let config = match &definitions.config {
             Ok(config) => config.clone(),
             Err(findings) => {
-                let gates = unusable(findings, &definitions.digest);
+                let gates = judge::unusable(findings, &definitions.digest);
                 return Ok(Judgement { gates, derived: BTreeMap::new(), objects: batch });
             }
         };
@@ -156,23 +140,13 @@ impl Judge for Checker {
         let earlier = base_lookup.as_ref().zip(input.base.as_ref().map(|b| &b.snapshot));
         let lookup = self.lookup(input, &definitions, earlier, &mut batch)?;
         let lookup_ms = started.elapsed().as_secs_f64() * 1e3;
-        let same_rules = base.as_ref().is_some_and(|b| {
-            Candidate::lookup_rules(b).digest() == Candidate::lookup_rules(&definitions).digest()
-        });
-        let candidate = Candidate {
-            input,
-            definitions: definitions.clone(),
-            base: base.clone(),
-            config: &config,
-            lookup: &lookup,
-            base_lookup: base_lookup.as_ref(),
-            same_rules,
-            waived: Self::waived(input, &definitions),
-            unsound: AtomicBool::new(false),
-        };
         let history = self.history(input);
-        let mut gates = Run { candidate: &candidate, config: &config, history: &history }.all();
-        if let Some(references) = gates.iter_mut().find(|g| g.gate == "references" && !g.from_evidence) {
+        let candidate =
+            Candidate::new(input, definitions.clone(), base, history, &config, &lookup, base_lookup.as_ref());
+        let mut gates = judge::all(&candidate);
+        if let Some(references) =
+            gates.iter_mut().find(|g| g.gate == References.about().name && !g.from_evidence)
+        {
             references.metrics.insert("lookup_ms".to_owned(), lookup_ms);
         }
         let derived = BTreeMap::from([(LOOKUP.to_owned(), lookup.tree().root())]);
@@ -184,359 +158,16 @@ impl Judge for Checker {
         let Ok(config) = &definitions.config else { return Ok(Vec::new()) };
         let base = input.base.as_ref().map(|b| self.definitions.get(&b.definitions));
         let no_lookup = Lookup::new(Tree::empty());
-        let candidate = Candidate {
-            input,
-            definitions: definitions.clone(),
-            base: base.clone(),
-            config,
-            lookup: &no_lookup,
-            base_lookup: None,
-            same_rules: false,
-            waived: BTreeSet::new(),
-            unsound: AtomicBool::new(false),
-        };
+        let history = self.history(input);
+        let candidate = Candidate::new(input, definitions.clone(), base, history, config, &no_lookup, None);
         let sensitive = candidate.sensitive()?;
         let authors = |key: &_| candidate.authors(key);
         let mut required = approvals::required(&sensitive.changes, &authors)?;
         if let Some(end) = input.end {
             required.extend(approvals::required_end(end, &sensitive.ending, &authors)?);
         }
-        let history = self.history(input);
-        let compared = Compared::new(&config.gates, &definitions, base.as_deref(), &history);
+        let compared = Compared::new(&config.gates, &definitions, candidate.base(), candidate.history());
         required.extend(compared.required(input.definition_authors));
         Ok(required)
     }
-}
-
-/// The reports when `ashlar.toml` cannot be used: no gate can run.
-pub(crate) fn unusable(findings: &[Finding], inputs: &Digest) -> Vec<GateReport> {
-    const WHY: &str = "ashlar.toml cannot be used";
-    let mut gates: Vec<GateReport> =
-        GATES.iter().map(|gate| GateReport::blocked(gate, *inputs, GateStatus::Error, WHY)).collect();
-    // The cause is told once.
-    if let Some(first) = gates.first_mut() {
-        *first = GateReport::judged(&first.gate, *inputs, WHY, findings.to_vec());
-        first.status = GateStatus::Error;
-    }
-    gates
-}
-
-/// One judgement.
-struct Run<'a> {
-    candidate: &'a Candidate<'a>,
-    config: &'a ProjectConfig,
-    history: &'a [Arc<Definitions>],
-}
-
-impl Run<'_> {
-    fn all(&self) -> Vec<GateReport> {
-        GATES.iter().map(|gate| self.gate(gate)).collect()
-    }
-
-    fn gate(&self, gate: &str) -> GateReport {
-        let inputs = self.inputs(gate);
-        let report = match (self.candidate.input.evidence)(gate, &inputs) {
-            Some(report) if report.gate == gate && could_run(&report) => from_evidence(report),
-            _ => {
-                let started = Instant::now();
-                let mut report = self.run(gate, inputs).unwrap_or_else(|e| {
-                    GateReport::could_not_run(
-                        gate,
-                        inputs,
-                        format!("The gate could not run: {}.", e.public()),
-                    )
-                });
-                report.duration_ms = started.elapsed().as_secs_f64() * 1e3;
-                report
-            }
-        };
-        let report = self.waive(report);
-        self.candidate.note(&report);
-        report
-    }
-
-    /// Everything a gate's verdict depends on.
-    fn inputs(&self, gate: &str) -> Digest {
-        let Candidate { input, definitions, base, lookup, base_lookup, .. } = self.candidate;
-        let mut inputs = Inputs::new(gate);
-        inputs.digest("contracts", &definitions.contracts_digest);
-        let zero = Digest::from_bytes([0; 32]);
-        let base_contracts = base.as_ref().map_or(zero, |b| b.contracts_digest);
-        let base_snapshot = input.base.as_ref().map_or(zero, |b| b.snapshot.root());
-        match gate {
-            "schema-compatibility" => {
-                inputs.digest("base", &base_contracts).json("config", &self.config.gates);
-                for definitions in self.history {
-                    inputs.digest("history", &definitions.contracts_digest);
-                }
-                inputs.digest("governance", &definitions.part("governance.toml"));
-                inputs.json("authors", input.definition_authors);
-                for a in input.approvals.iter().filter(|a| a.right.starts_with("owner:")) {
-                    inputs.json("approval", &(&a.right, &a.change, &a.by));
-                }
-                // Raised when this gate judges differently: 2 looks at owners and sunsets.
-                inputs.add("rules", b"2");
-                let removed = base.as_ref().is_some_and(|b| {
-                    b.contracts.iter().any(|c| definitions.contracts.get(&c.name).is_none())
-                });
-                let today = Checker::today(input);
-                if removed || !lifecycle::ending(definitions, today).is_empty() {
-                    // Whether entries still follow a removed or ending contract, and whether its sunset has come.
-                    inputs.digest("snapshot", &input.snapshot.root()).digest("base-snapshot", &base_snapshot);
-                    inputs.digest("views", &definitions.part("views/"));
-                    inputs.add("today", today.to_string().as_bytes());
-                }
-            }
-            "content-validity" => {
-                inputs.digest("snapshot", &input.snapshot.root()).json("locales", &self.config.locales);
-            }
-            "references" => {
-                inputs.digest("lookup", &lookup.tree().root()).digest("snapshot", &input.snapshot.root());
-                inputs.digest("base", &base_snapshot);
-            }
-            "links" | "routes" => {
-                inputs.digest("lookup", &lookup.tree().root()).json("locales", &self.config.locales);
-                inputs.json("ignored", &self.config.gates.links_ignored);
-                inputs.digest("redirects", &definitions.part("redirects.toml"));
-                inputs.digest("site", &definitions.part("site/"));
-                // Raised when these gates judge differently: 2 takes `/` for every path, and leaves out what only follows from
-                // an entry that is not valid.
-                inputs.add("rules", b"2").json("waived", &self.candidate.waived);
-                inputs.digest("served", &base_lookup.as_ref().map_or(zero, |l| l.tree().root()));
-                if gate == "routes" {
-                    // Raised when this gate judges differently: 2 looks for pages.
-                    inputs.add("rules", b"2");
-                    inputs.digest("base", &base_lookup.as_ref().map_or(zero, |l| l.tree().root()));
-                    inputs.digest("snapshot", &input.snapshot.root());
-                }
-            }
-            "views" => {
-                inputs
-                    .digest("views", &definitions.part("views/"))
-                    .digest("config", &definitions.part("ashlar.toml"));
-            }
-            "consumers" => {
-                inputs.digest("views", &definitions.part("views/"));
-                inputs.digest("consumers", &definitions.part("consumers/"));
-                inputs.json("locales", &self.config.locales).digest("base", &base_contracts);
-                inputs.json("waived", &self.candidate.waived);
-                // Without consumers nothing that is released matters to this gate.
-                if !definitions.consumers.is_empty() {
-                    inputs.digest("snapshot", &input.snapshot.root());
-                }
-            }
-            "persisted-queries" => {
-                inputs.digest("views", &definitions.part("views/"));
-                inputs.digest("queries", &definitions.part("queries/"));
-                inputs.digest("base", &base.as_ref().map_or(zero, |b| b.part("queries/")));
-                inputs.digest("base-contracts", &base_contracts);
-                if !queries::removed(definitions, base.as_deref()).is_empty() {
-                    // Whether a sunset has come.
-                    inputs.add("today", Checker::today(input).to_string().as_bytes());
-                }
-            }
-            "tokens" => {
-                for part in ["tokens.toml", "tokens/", "components/", "site/"] {
-                    inputs.digest(part, &definitions.part(part));
-                    inputs.digest("base", &base.as_ref().map_or(zero, |b| b.part(part)));
-                }
-                if base.as_ref().is_some_and(|b| b.part("tokens/") != definitions.part("tokens/")) {
-                    // Whether a sunset has come.
-                    inputs.add("today", Checker::today(input).to_string().as_bytes());
-                }
-            }
-            "components" => {
-                for part in [
-                    "components/",
-                    "intents.toml",
-                    "site/",
-                    "tokens/",
-                    "tokens.toml",
-                    "views/",
-                    "assets/",
-                    "ashlar.toml",
-                ] {
-                    inputs.digest(part, &definitions.part(part));
-                }
-                // Raised when this gate judges differently: 2 looks at addresses and at where templates write, 3 leaves out what
-                // only follows from content that is wrong.
-                inputs.add("rules", b"3").json("waived", &self.candidate.waived);
-                let before = base.as_ref().map_or(zero, |b| b.part("components/"));
-                inputs.digest("base", &before).json("locales", &self.config.locales);
-                // Without a site nothing that is released matters to this gate.
-                if definitions.site.site.is_some() {
-                    inputs.digest("snapshot", &input.snapshot.root());
-                }
-            }
-            _ => {
-                inputs.digest("base-contracts", &base_contracts).digest("base", &base_snapshot);
-                inputs.digest("snapshot", &input.snapshot.root()).digest("changes", &input.changes.root());
-                inputs.digest("governance", &definitions.part("governance.toml"));
-                if let Some(end) = input.end {
-                    inputs.json("end", end);
-                }
-                for a in input.approvals {
-                    inputs.json("approval", &(&a.right, &a.change, &a.by));
-                }
-            }
-        }
-        inputs.finish()
-    }
-
-    fn run(&self, gate: &str, inputs: Digest) -> Result<GateReport, GateError> {
-        let c = self.candidate;
-        let (work, summary) = match gate {
-            "schema-compatibility" => {
-                let compared =
-                    Compared::new(&self.config.gates, &c.definitions, c.base.as_deref(), self.history);
-                let used = c.still_used(&compared.removed_types())?;
-                let today = Checker::today(c.input);
-                let mut findings = Findings::default();
-                findings.extend(compared.findings(
-                    c.input.definition_authors,
-                    c.input.approvals,
-                    &used,
-                    &today.to_string(),
-                ));
-                let followers = c.followers(&lifecycle::ending(&c.definitions, today))?;
-                findings.extend(lifecycle::findings(&c.definitions, c.base.as_deref(), &followers, today));
-                let checked = compared.compared();
-                let what = count(checked, "changed contract", "changed contracts");
-                (Work { findings, checked, reused: 0 }, what)
-            }
-            "content-validity" => summed(c.validity()?, "entry", "entries"),
-            "references" => summed(c.references()?, "target of references", "targets of references"),
-            "links" => summed(c.links()?, "link", "links"),
-            "routes" => summed(c.routes()?, "route", "routes"),
-            "views" => {
-                let mut findings = Findings::default();
-                findings.extend(c.definitions.view_findings.iter().cloned());
-                let checked = c.definitions.views.iter().count();
-                (Work { findings, checked, reused: 0 }, count(checked, "view", "views"))
-            }
-            "consumers" => {
-                let mut work = c.bodies()?;
-                work.findings.extend(consumers::findings(&c.definitions, c.base.as_deref()));
-                let n = c.definitions.consumers.len();
-                let bodies = count(work.checked, "body", "bodies");
-                (work, format!("{}, {bodies}", count(n, "consumer", "consumers")))
-            }
-            "persisted-queries" => {
-                let mut findings = Findings::default();
-                let today = Checker::today(c.input);
-                findings.extend(queries::findings(&c.definitions, c.base.as_deref(), today));
-                let checked = c.definitions.graph.documents().count();
-                (Work { findings, checked, reused: 0 }, count(checked, "document", "documents"))
-            }
-            "tokens" => {
-                let mut findings = Findings::default();
-                let base = c.base.as_deref().map(|b| &b.tokens);
-                findings.extend(tokens::findings(&c.definitions.tokens, base, Checker::today(c.input)));
-                let checked = c.definitions.tokens.resolved.as_ref().map_or(0, |r| r.tokens.len());
-                (Work { findings, checked, reused: 0 }, count(checked, "token", "tokens"))
-            }
-            "components" => {
-                let own = components::findings(&c.definitions, c.base.as_deref());
-                // What components lack would show again on every page.
-                let mut work = match own.iter().any(components::shows_on_pages) {
-                    true => Work::default(),
-                    false => c.pages()?,
-                };
-                work.findings.extend(own);
-                let n = c.definitions.site.components.iter().count();
-                let pages = count(work.checked, "page", "pages");
-                (work, format!("{}, {pages}", count(n, "component", "components")))
-            }
-            _ => self.approvals()?,
-        };
-        let summary = work.findings.summary(&summary);
-        let (checked, reused) = (work.checked as f64, work.reused as f64);
-        let report = work.findings.judged(gate, inputs, summary);
-        let mut report = report.metric("checked", checked).metric("reused", reused);
-        if gate == "tokens" {
-            report.metrics.extend(c.definitions.tokens.metrics.clone());
-        }
-        Ok(report)
-    }
-
-    fn approvals(&self) -> Result<(Work, String), GateError> {
-        let c = self.candidate;
-        let governance = &c.definitions.governance;
-        let mut findings = Findings::default();
-        findings.extend(c.definitions.governance_findings.iter().cloned());
-        let sensitive = c.sensitive()?;
-        let authors = |key: &_| c.authors(key);
-        let changes = &sensitive.changes;
-        let required = approvals::required(changes, &authors)?;
-        for r in &required {
-            if let Err(why) = approvals::given(r, c.input.approvals, governance) {
-                findings.extend(approvals::missing(r, changes, governance, why.as_deref()));
-            }
-        }
-        let mut needed = required.len();
-        if let Some(end) = c.input.end {
-            for r in approvals::required_end(end, &sensitive.ending, &authors)? {
-                needed += 1;
-                if let Err(why) = approvals::given(&r, c.input.approvals, governance) {
-                    findings.extend([approvals::missing_end(&r, end, governance, why.as_deref())]);
-                }
-            }
-        }
-        let what = count(needed, "approval needed", "approvals needed");
-        Ok((Work { findings, checked: changes.len(), reused: 0 }, what))
-    }
-
-    /// Lets a gate that did not pass through when a named person said so.
-    fn waive(&self, mut report: GateReport) -> GateReport {
-        if report.status.lets_through() {
-            return report;
-        }
-        let given = self
-            .candidate
-            .input
-            .waivers
-            .iter()
-            .find(|(gate, _)| *gate == report.gate)
-            .map(|(_, w)| w.clone());
-        let today = Checker::today(self.candidate.input);
-        let standing = self.candidate.definitions.governance.waived(&report.gate, today);
-        waived(&mut report, given.or(standing));
-        report
-    }
-}
-
-/// Marks a report as waived: it says so, by whom and why.
-pub(crate) fn waived(report: &mut GateReport, waiver: Option<Waiver>) {
-    if let Some(waiver) = waiver {
-        report.status = GateStatus::Waived;
-        report.summary = format!("{} (waived by {}: {})", report.summary, waiver.by, waiver.reason);
-        report.waiver = Some(waiver);
-    }
-}
-
-/// A gate that could not run is run again, also when it was waived.
-fn could_run(report: &GateReport) -> bool {
-    report.status != GateStatus::Error && report.findings.iter().all(|f| f.code != "gate-error")
-}
-
-/// A report as the gate itself gave it, before any waiver.
-fn from_evidence(mut report: GateReport) -> GateReport {
-    if let Some(waiver) = report.waiver.take() {
-        let suffix = format!(" (waived by {}: {})", waiver.by, waiver.reason);
-        if let Some(plain) = report.summary.strip_suffix(&suffix) {
-            report.summary = plain.to_owned();
-        }
-        let failed = report.findings.iter().any(|f| f.level == Level::Error);
-        report.status = if failed { GateStatus::Fail } else { GateStatus::Pass };
-    }
-    report.from_evidence = true;
-    report.regrouped()
-}
-
-fn summed(work: Work, one: &str, many: &str) -> (Work, String) {
-    let what = match work.reused {
-        0 => count(work.checked, one, many),
-        _ => format!("{} affected by the changes", count(work.checked, one, many)),
-    };
-    (work, what)
 }

@@ -167,6 +167,11 @@ impl Definitions {
         self.files.get(name).copied().unwrap_or_else(|| Digest::from_bytes([0; 32]))
     }
 
+    /// Whether contracts and these parts are those of `other`.
+    pub(crate) fn same(&self, other: &Self, parts: &[&str]) -> bool {
+        self.contracts_digest == other.contracts_digest && parts.iter().all(|p| self.part(p) == other.part(p))
+    }
+
     /// The contract an entry of a type follows when it names none: the newest active one, else the newest.
     pub(crate) fn newest(&self, type_name: &TypeName) -> Option<&Contract> {
         newest(&self.contracts, type_name)

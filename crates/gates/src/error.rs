@@ -13,7 +13,7 @@ pub enum GateError {
     /// The look-up tree or a snapshot cannot be read.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
-    /// A snapshot holds something that is not an entry.
+    /// A snapshot contains something that is not an entry.
     #[error(transparent)]
     Record(#[from] RecordError),
     /// The project directory cannot be read.
@@ -26,7 +26,7 @@ pub enum GateError {
     #[error("who changed {0} cannot be read; run `ashlar release verify`")]
     Change(Box<EntryKey>),
     /// A key of the look-up tree is not one.
-    #[error("the look-up tree holds a key that is not one; run `ashlar release verify`")]
+    #[error("the look-up tree contains an invalid key; run `ashlar release verify`")]
     LookupKey,
     /// There is no room for the objects that a check of pages needs.
     #[error("the temporary directory cannot be used: {0}")]

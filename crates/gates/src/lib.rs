@@ -19,10 +19,12 @@ mod error;
 mod findings;
 mod gate;
 mod inputs;
+mod judge;
 mod links;
 mod report;
 mod site;
 mod trial;
+mod world;
 
 pub use brokerage::{ConsumerStatus, consumers_of};
 pub use check::{
@@ -32,21 +34,12 @@ pub use check::{
 pub use checker::Checker;
 pub use error::GateError;
 pub use gate::shared::shared_findings;
+pub use gate::{About, Code};
 pub use report::{junit, sarif, text};
 pub use site::Site;
 pub use trial::{Trial, TrialFailure, Trials, attempt};
 
-/// The gates, in the order in which they report.
-pub const GATES: [&str; 11] = [
-    "schema-compatibility",
-    "content-validity",
-    "references",
-    "links",
-    "routes",
-    "views",
-    "consumers",
-    "persisted-queries",
-    "tokens",
-    "components",
-    "approvals",
-];
+/// What the gates say of themselves, in the order in which they report.
+pub fn gates() -> impl ExactSizeIterator<Item = &'static About> {
+    gate::GATES.iter().map(|gate| gate.about())
+}

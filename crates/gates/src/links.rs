@@ -76,7 +76,7 @@ impl<'a> LinkRules<'a> {
         Ok(None)
     }
 
-    /// Whether a link only breaks because a route of the base vanished without a redirect, which the gate `routes` tells.
+    /// Whether a link only breaks because a route of the base disappeared without a redirect, which the gate `routes` tells.
     pub(crate) fn vanished_with(
         &self,
         base: &dyn Site,

@@ -37,9 +37,10 @@ pub trait Site: Sync {
 /// at, each among a bounded number of names.
 pub(crate) struct Near<'a> {
     site: &'a dyn Site,
-    left: usize,
     routes: BTreeMap<Locale, Vec<String>>,
     ids: BTreeMap<TypeName, Vec<String>>,
+    /// What was found for targets that were looked at; others have none.
+    known: BTreeMap<(String, String), Option<String>>,
 }
 
 impl<'a> Near<'a> {
@@ -49,20 +50,39 @@ impl<'a> Near<'a> {
     const NAMES_MAX: usize = 4_000;
 
     pub(crate) fn new(site: &'a dyn Site) -> Self {
-        Self { site, left: Self::TARGETS_MAX, routes: BTreeMap::new(), ids: BTreeMap::new() }
+        Self { site, routes: BTreeMap::new(), ids: BTreeMap::new(), known: BTreeMap::new() }
     }
 
-    fn may_look(&mut self) -> bool {
-        let may = self.left > 0;
-        self.left -= usize::from(may);
-        may
+    /// What is near a target of a kind; `find` looks for it when it may.
+    fn once(
+        &mut self,
+        kind: &str,
+        target: &str,
+        find: impl FnOnce(&mut Self) -> Result<Option<String>, GateError>,
+    ) -> Result<Option<String>, GateError> {
+        let target = (kind.to_owned(), target.to_owned());
+        if let Some(known) = self.known.get(&target) {
+            return Ok(known.clone());
+        }
+        if self.known.len() >= Self::TARGETS_MAX {
+            return Ok(None);
+        }
+        let found = find(self)?;
+        self.known.insert(target, found.clone());
+        Ok(found)
     }
 
     /// An id of the type that is like `id`.
     pub(crate) fn entry(&mut self, type_name: &TypeName, id: &EntryId) -> Result<Option<String>, GateError> {
-        if !self.may_look() {
-            return Ok(None);
-        }
+        self.once(type_name.as_str(), id.as_str(), |near| near.like_id(type_name, id))
+    }
+
+    /// A route of the locale that is like `path`.
+    pub(crate) fn route(&mut self, locale: &Locale, path: &str) -> Result<Option<String>, GateError> {
+        self.once(locale.as_str(), path, |near| near.like_route(locale, path))
+    }
+
+    fn like_id(&mut self, type_name: &TypeName, id: &EntryId) -> Result<Option<String>, GateError> {
         if !self.ids.contains_key(type_name) {
             let ids = self.site.ids(type_name, "", Self::NAMES_MAX)?;
             self.ids.insert(type_name.clone(), ids);
@@ -80,11 +100,7 @@ impl<'a> Near<'a> {
         Ok(nearest(id.as_str(), more.iter().map(String::as_str)).map(str::to_owned))
     }
 
-    /// A route of the locale that is like `path`.
-    pub(crate) fn route(&mut self, locale: &Locale, path: &str) -> Result<Option<String>, GateError> {
-        if !self.may_look() {
-            return Ok(None);
-        }
+    fn like_route(&mut self, locale: &Locale, path: &str) -> Result<Option<String>, GateError> {
         if !self.routes.contains_key(locale) {
             let routes = self.site.routes(locale, Self::NAMES_MAX)?;
             self.routes.insert(locale.clone(), routes);
@@ -97,7 +113,8 @@ impl<'a> Near<'a> {
 /// A candidate: its snapshot and look-up tree.
 pub(crate) struct CandidateSite<'a> {
     pub(crate) snapshot: &'a Tree,
-    pub(crate) lookup: &'a Lookup,
+    /// Without it no route is known.
+    pub(crate) lookup: Option<&'a Lookup>,
 }
 
 impl Site for CandidateSite<'_> {
@@ -106,7 +123,7 @@ impl Site for CandidateSite<'_> {
     }
 
     fn has_route(&self, locale: &Locale, route: &str) -> Result<bool, GateError> {
-        Ok(self.lookup.has_route([locale], route)?)
+        self.lookup.map_or(Ok(false), |lookup| Ok(lookup.has_route([locale], route)?))
     }
 
     fn ids(&self, type_name: &TypeName, start: &str, limit: usize) -> Result<Vec<String>, GateError> {
@@ -123,6 +140,7 @@ impl Site for CandidateSite<'_> {
     }
 
     fn routes(&self, locale: &Locale, limit: usize) -> Result<Vec<String>, GateError> {
-        self.lookup.routes_of(locale).take(limit).map(|routed| Ok(routed?.route)).collect()
+        let all = self.lookup.into_iter().flat_map(|lookup| lookup.routes_of(locale));
+        all.take(limit).map(|routed| Ok(routed?.route)).collect()
     }
 }

@@ -289,9 +289,9 @@ fn what_goes_away_is_missed() {
 FAIL   references  2 targets of references affected by the changes: 1 error
          page/home (en) /plans/0: It refers to plan/basic, which is deleted here. [reference-deleted] (keep plan/basic, or remove this reference in the same changeset)
 FAIL   routes      3 routes affected by the changes: 3 errors
-         page/about (en): The route /about (en) vanishes: its entry is gone, and no redirect leads from it. [route-vanished] (add to redirects.toml: [[redirect]] from = "/about" and to = the path that takes its place, or status = 410 when nothing does)
+         page/about (en): The route /about (en) disappears: its entry was removed, and it has no redirect. [route-vanished] (add to redirects.toml: [[redirect]] from = "/about" and to = the path that takes its place, or status = 410 when nothing does)
          page/home (en): The route /start (en) is also that of page/other (en). [route-duplicate] (give one of them another route, for example another slug)
-         page/home (en): The route /home (en) vanishes: its entry has another route now, and no redirect leads from it. [route-vanished] (add to redirects.toml: [[redirect]] from = "/home" and to = the path that takes its place, or status = 410 when nothing does)
+         page/home (en): The route /home (en) disappears: its entry has another route now, and it has no redirect. [route-vanished] (add to redirects.toml: [[redirect]] from = "/home" and to = the path that takes its place, or status = 410 when nothing does)
 "#);
 }
 

@@ -38,7 +38,11 @@ fn a_document_goes_when_its_end_has_come() {
         assert!(if says.is_empty() { found.is_empty() } else { found.contains(says) }, "{before}: {found}");
     };
     is(QUERY, &[("queries/plan.graphql", QUERY)], "");
-    is(QUERY, &[], "query-removed queries/plan.graphql: the document is gone, and clients that send sha256:");
+    is(
+        QUERY,
+        &[],
+        "query-removed queries/plan.graphql: the document was removed, and clients that send sha256:",
+    );
     is(
         QUERY,
         &[("queries/plan.graphql", "query Plan($id: ID!) { plan(id: $id) { name } }\n")],

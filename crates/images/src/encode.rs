@@ -17,7 +17,7 @@ const FEW_COLOURS: usize = 256;
 /// How a picture is best stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Nothing shines through, many colours: lossy.
+    /// Opaque, many colours: lossy.
     Photo,
     /// Transparency or few colours: exact.
     Drawing,

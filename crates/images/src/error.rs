@@ -5,7 +5,7 @@ use crate::{
 /// Why an image cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
-    /// The bytes are none of the formats.
+    /// The bytes are in no known format.
     #[error("this is not an image that browsers can show; use a JPEG, PNG, WebP, GIF, AVIF or SVG")]
     Unknown,
     /// The file stops in the middle.

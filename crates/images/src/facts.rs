@@ -23,7 +23,7 @@ pub struct Facts {
     pub height: u32,
     /// Whether it moves.
     pub animated: bool,
-    /// Whether nothing shines through, as far as its head says: `false` means that something might.
+    /// Whether it is opaque, as far as its head says: `false` means that it might not be.
     pub opaque: bool,
 }
 

@@ -96,7 +96,7 @@ impl fmt::Display for Format {
     }
 }
 
-/// What stands behind the last dot of a path's last part; a name that only begins with a dot has no ending.
+/// What follows the last dot of a path's last part; a name that only begins with a dot has no ending.
 pub(crate) fn ending_of(path: &str) -> Option<&str> {
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
     let (stem, ending) = name.rsplit_once('.')?;

@@ -1,5 +1,5 @@
 //! What the heads of the pixel formats say. Sizes come from `imagesize`; read here is what it does not tell: whether
-//! an image moves, whether something shines through, and how a camera was held. A JPEG is walked once for both.
+//! an image moves, whether it has transparency, and how a camera was held. A JPEG is walked once for both.
 
 use image::metadata::Orientation;
 

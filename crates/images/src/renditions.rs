@@ -93,7 +93,7 @@ const fn codec(format: Format) -> Option<ImageFormat> {
     }
 }
 
-/// A decoded image: 8 bits a channel, an alpha channel only where something shines through.
+/// A decoded image: 8 bits a channel, an alpha channel only where there is transparency.
 struct Original {
     picture: DynamicImage,
     /// How it is turned to be shown.

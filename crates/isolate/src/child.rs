@@ -45,7 +45,7 @@ impl Line {
     /// Asks the parent and waits for the answer.
     ///
     /// # Errors
-    /// When the parent is gone.
+    /// When the parent no longer exists.
     pub fn ask(&self, question: &[u8]) -> io::Result<Vec<u8>> {
         let mut ends = self.ends();
         wire::write(&mut ends.to, Kind::Ask, &[question])?;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// Why a job in a child process has no result. The child is gone; the next job gets a new one.
+/// Why a job in a child process has no result. The child no longer exists; the next job gets a new one.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// Every child was working until the deadline.

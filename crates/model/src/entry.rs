@@ -63,7 +63,7 @@ impl fmt::Display for EntryKey {
     }
 }
 
-/// What a snapshot holds under an entry's key.
+/// What a snapshot contains under an entry's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntryRecord {
     /// The object with the canonical JSON of the fields.

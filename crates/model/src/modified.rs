@@ -1,11 +1,11 @@
 //! The form of the tree that says when each entry was last changed.
 //!
-//! Key: that of the entry; value: seconds since 1970 as eight bytes, big-endian. The key [`OTHERS`] holds the time of every
+//! Key: that of the entry; value: seconds since 1970 as eight bytes, big-endian. The key [`OTHERS`] contains the time of every
 //! entry without one of its own, so that a first release of a million entries writes a single value.
 
 /// The name of the tree among what is derived from a release.
 pub const MODIFIED: &str = "modified";
-/// The key of the time of all entries without one of their own; it stands before the key of any entry.
+/// The key of the time of all entries without one of their own; it sorts before the key of any entry.
 pub const OTHERS: &[u8] = b"\0";
 
 /// A time as it is stored: seconds since 1970.

@@ -56,7 +56,7 @@ pub fn did_you_mean<'a>(
     }
 }
 
-/// What there is, after the nearest of it: for a reader who does not know the names.
+/// The known names, after the nearest one: for a reader who does not know the names.
 pub fn nearest_of<'a>(name: &str, known: impl IntoIterator<Item = &'a str>, there_is: &str) -> String {
     match nearest(name, known) {
         Some(near) => format!("did you mean `{near}`? {there_is}"),

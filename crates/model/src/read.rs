@@ -25,7 +25,7 @@ const TWICE: &str = "appears twice in the same object";
 const LARGE: &str = "grows too large when it is expanded";
 const INTEGER: &str = "is beyond ±(2^53 − 1) and would lose digits";
 
-/// Stands before the messages of this module, so that they are told from the path that the YAML reader puts before.
+/// Precedes the messages of this module, to distinguish them from the path that the YAML reader puts before.
 const MARK: char = '\u{1}';
 
 fn refuse<E: Error>(message: impl fmt::Display) -> E {
@@ -239,7 +239,7 @@ pub fn read_yaml(path: &str, line: usize, text: &str) -> Result<Value, Finding> 
         let (code, help) = classify(message, "yaml-malformed");
         let help = match help {
             "" if text.contains('\t') => "YAML is indented with spaces, not with tabs",
-            "" => "quote values that hold `: `, `#`, `@` or start with a bracket",
+            "" => "quote values that contain `: `, `#`, `@` or start with a bracket",
             help => help,
         };
         let place = match e.location() {
@@ -258,7 +258,7 @@ pub fn read_toml(path: &str, line: usize, text: &str) -> Result<Value, Finding> 
     let table: toml::Table = toml::from_str(text).map_err(|e| {
         let (l, column) = e.span().map_or((1, 1), |s| position(text.as_bytes(), s.start));
         Finding::error("toml-malformed", format!("{path}:{}:{column}", line - 1 + l), sentence(e.message()))
-            .help("fix the TOML at this place; text values stand in quotes")
+            .help("fix the TOML at this place; text values need quotes")
     })?;
     fn convert(value: toml::Value, depth: usize) -> Result<Value, String> {
         if depth > JSON_DEPTH_MAX {

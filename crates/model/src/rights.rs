@@ -21,7 +21,7 @@ pub enum Right {
     /// Let a failed gate through.
     Waive,
     /// Look at the pages of one draft, changeset or candidate (`draft`, `changeset:NAME`, `c4`) and at nothing else: what a
-    /// preview link holds.
+    /// preview link has.
     Show(String),
     /// Manage keys and tenants, collect garbage.
     Admin,
@@ -106,7 +106,7 @@ impl JsonSchema for Right {
 /// Who acts: a person or a key, with the rights they hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// The name that stands in history, approvals and the audit log.
+    /// The name that appears in history, approvals and the audit log.
     pub name: String,
     rights: BTreeSet<Right>,
     all: bool,
@@ -132,7 +132,7 @@ impl Actor {
         })
     }
 
-    /// Whether the actor holds `right`. `admin` does not imply approvals: those are given by name only.
+    /// Whether the actor has `right`. `admin` does not imply approvals: those are given by name only.
     pub fn may(&self, right: &Right) -> bool {
         self.all
             || self.rights.contains(right)

@@ -17,9 +17,9 @@ use crate::{front_matter, text::decode};
 
 /// The folder of seed content.
 pub const FOLDER: &str = "content";
-/// The largest content file that holds one entry, in bytes.
+/// The largest content file that contains one entry, in bytes.
 pub const ENTRY_BYTES_MAX: usize = 16 << 20;
-/// The largest content file that holds one entry per line, in bytes.
+/// The largest content file that contains one entry per line, in bytes.
 pub const LINES_BYTES_MAX: usize = 1 << 30;
 
 /// An entry read from a file.
@@ -68,7 +68,7 @@ pub struct ContentFile {
     pub inode: u64,
 }
 
-/// Whether a file under `content/` holds entries.
+/// Whether a file under `content/` contains entries.
 pub fn is_content(path: &str) -> bool {
     [".json", ".md", ".mdx", ".ndjson", ".jsonl"].iter().any(|s| path.ends_with(s))
 }
@@ -222,7 +222,7 @@ pub fn read(dir: &Path, path: &str) -> Result<Vec<u8>, Finding> {
     crate::read::read_bounded(&dir.join(path), max).map_err(|e| crate::read::unreadable(path, &e, max))
 }
 
-/// Whether a content file holds one entry per line.
+/// Whether a content file contains one entry per line.
 pub fn is_lines(path: &str) -> bool {
     path.ends_with(".ndjson") || path.ends_with(".jsonl")
 }
@@ -305,7 +305,7 @@ fn take_contract(
     }
 }
 
-/// The entry that a content file would hold, by its name; `None` when the name says none, or the file holds many.
+/// The entry that a content file would hold, by its name; `None` when the name says none, or the file contains many.
 pub fn key_of(path: &str, options: &ContentOptions) -> Option<EntryKey> {
     (!is_lines(path)).then(|| key_of_path(path, options).ok()).flatten()
 }
@@ -318,7 +318,7 @@ fn key_of_path(path: &str, options: &ContentOptions) -> Result<EntryKey, Finding
     };
     let relative = path.strip_prefix("content/").unwrap_or(path);
     let Some((type_name, rest)) = relative.split_once('/') else {
-        return Err(wrong("The file lies in no folder that names a type.".to_owned()));
+        return Err(wrong("The file is not in a folder of a content type.".to_owned()));
     };
     let type_name = TypeName::new(type_name).map_err(|e| wrong(format!("The folder: {e}.")))?;
     let stem = rest.rsplit_once('.').map_or(rest, |(stem, _)| stem);

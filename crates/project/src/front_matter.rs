@@ -34,7 +34,7 @@ pub(crate) fn split(path: &str, text: &str) -> Result<Document, Finding> {
                     format!("{path}:1:1"),
                     format!("The front matter that starts with `{first}` has no closing `{first}` line."),
                 )
-                .help(format!("close it with a line that holds only `{first}`")));
+                .help(format!("close it with a line that contains only `{first}`")));
             };
             let matter = &text[start..start + len];
             if len > FRONT_MATTER_BYTES_MAX {
@@ -89,7 +89,7 @@ fn closing(text: &str, fence: &str) -> Option<(usize, usize)> {
     None
 }
 
-/// The line (from 1) of the file on which a front matter field stands, best effort: the line of its top-level key.
+/// The line (from 1) of the file on which a front matter field is, best effort: the line of its top-level key.
 pub(crate) fn line_of_field(text: &str, name: &str) -> Option<usize> {
     let mut lines = text.lines().enumerate();
     let (_, first) = lines.next()?;

@@ -1,4 +1,4 @@
-//! `governance.toml`: who holds which approval right, accepted contract changes, waivers.
+//! `governance.toml`: who has which approval right, accepted contract changes, waivers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,7 @@ pub struct StandingWaiver {
     pub by: String,
     /// Why.
     pub reason: String,
-    /// The last day (UTC) on which the waiver holds; without one it holds until it is removed.
+    /// The last day (UTC) on which the waiver applies; without one it applies until it is removed.
     pub until: Option<jiff::civil::Date>,
 }
 
@@ -106,7 +106,7 @@ impl Governance {
                     findings.push(Finding::error(
                         "governance",
                         format!("{FILE}:{line}"),
-                        format!("`{what}` is empty; a person and a reason must stand behind it."),
+                        format!("`{what}` is empty; a person and a reason are required."),
                     ));
                 }
             }
@@ -150,7 +150,7 @@ impl Governance {
         }
     }
 
-    /// The standing waiver for `gate` that holds on `today` (UTC).
+    /// The waiver for `gate` that applies on `today` (UTC).
     pub fn waiver(&self, gate: &str, today: jiff::civil::Date) -> Option<&StandingWaiver> {
         self.waivers.iter().find(|w| w.gate == gate && w.until.is_none_or(|until| today <= until))
     }

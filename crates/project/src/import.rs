@@ -266,7 +266,7 @@ fn array(name: &str, bytes: &[u8]) -> Result<Vec<Value>, Finding> {
     }
     match read_json(name, 1, decode(name, bytes)?, ARRAY_BYTES_MAX * 8)? {
         Value::Array(items) => Ok(items),
-        _ => Err(Finding::error("not-an-array", name, "The file holds no array of entries.")),
+        _ => Err(Finding::error("not-an-array", name, "The file does not contain an array of entries.")),
     }
 }
 

@@ -124,7 +124,7 @@ impl Mapping {
             (None, None, None) => LocaleSource::Fixed(default_locale.clone()),
             _ => {
                 return Err(wrong(
-                    "`locale_segment` cannot stand beside `locale` or `locale_field`",
+                    "`locale_segment` cannot be combined with `locale` or `locale_field`",
                     "keep one of them",
                 ));
             }
@@ -170,7 +170,7 @@ impl Mapping {
             && !self.exclude.iter().any(|p| glob::matches(p, path))
     }
 
-    /// The fields of an entry from what a file holds.
+    /// The fields of an entry from what a file contains.
     pub(crate) fn map(&self, place: &str, mut source: Fields) -> Result<Fields, Finding> {
         let mut out = Fields::new();
         let clash = |name: &str| {
@@ -269,7 +269,7 @@ impl Mapping {
     }
 }
 
-/// Takes the value at a dotted name out of an object. A name that holds a dot itself is found first.
+/// Takes the value at a dotted name out of an object. A name that contains a dot itself is found first.
 fn take(fields: &mut Fields, name: &str) -> Option<Value> {
     if let Some(value) = fields.remove(name) {
         return Some(value);

@@ -172,7 +172,7 @@ fn not_read(dir: &Path, paths: &[(String, PathBuf)]) -> Vec<Finding> {
                 Finding::warning(
                     "not-read",
                     path,
-                    format!("The file is not read: its ending is none of {folder}/."),
+                    format!("The file is not read: files in {folder}/ have other endings."),
                 )
                 .help(format!("files in {folder}/ end in {}", endings.join(", "))),
             );

@@ -16,9 +16,9 @@ pub const REDIRECTS_MAX: usize = 100_000;
 /// Where an old path leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redirect {
-    /// A path of the project (`/new`) or an absolute `http(s)` address; empty for what is gone.
+    /// A path of the project (`/new`) or an absolute `http(s)` address; empty for a removed page.
     pub to: String,
-    /// The HTTP status: 301, 302, 307 or 308; 410 for what is gone for good.
+    /// The HTTP status: 301, 302, 307 or 308; 410 for a page that was removed permanently.
     pub status: u16,
     /// The line in `redirects.toml`, from 1.
     pub line: usize,
@@ -44,7 +44,7 @@ impl Redirect {
     }
 }
 
-/// The status of what is gone for good.
+/// The status of a page that was removed permanently.
 const GONE: u16 = 410;
 
 /// `redirects.toml`: old path → where it leads. Paths have no trailing slash.
@@ -122,7 +122,7 @@ impl Redirects {
             let gone = r.status == GONE;
             if gone && !r.to.is_empty() {
                 wrong(
-                    format!("`{}` is gone and leads to `{}` all the same.", r.from, r.to),
+                    format!("`{}` has the status 410 and must not have a target (`{}`).", r.from, r.to),
                     "leave `to` out, or choose the status of a redirect",
                 );
                 continue;
@@ -138,7 +138,7 @@ impl Redirects {
             if !gone && ![301, 302, 307, 308].contains(&r.status) {
                 wrong(
                     format!("{} is not the status of a redirect.", r.status),
-                    "use 301, 302, 307 or 308, or 410 without `to` for what is gone",
+                    "use 301, 302, 307 or 308, or 410 without `to` for a removed page",
                 );
                 continue;
             }
@@ -218,7 +218,7 @@ impl Redirects {
         self.map.get(normal_path(path))
     }
 
-    /// Follows redirects from `path` to the first path or address that is not redirected; one that is gone is such.
+    /// Follows redirects from `path` to the first path or address that is not redirected; a removed page is one.
     ///
     /// # Errors
     /// The paths of the loop, the first one repeated at its end.

@@ -16,7 +16,7 @@ pub(crate) fn decode<'a>(path: &str, bytes: &'a [u8]) -> Result<&'a str, Finding
         Finding::error(
             "encoding",
             format!("{path}:{line}:{column}"),
-            format!("The file is not UTF-8: byte 0x{byte:02x} cannot stand here."),
+            format!("The file is not UTF-8: byte 0x{byte:02x} is not allowed here."),
         )
         .help(HELP)
     })

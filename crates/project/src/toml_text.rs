@@ -12,7 +12,7 @@ pub(crate) fn typed_text<T: DeserializeOwned>(path: &str, text: &str) -> Result<
     })
 }
 
-/// The line (from 1) on which the `index`-th `[[table]]` header of that name stands.
+/// The line (from 1) on which the `index`-th `[[table]]` header of that name is.
 pub(crate) fn line_of_table(text: &str, table: &str, index: usize) -> usize {
     let header = format!("[[{table}]]");
     text.lines()

@@ -102,27 +102,27 @@ json-malformed content/page/a.en.json:1:4: Trailing characters. [fix the JSON at
 duplicate-key content/page/a.en.json:2:3: The key `a` appears twice in the same object. [remove one of the two]
 integer-range content/page/a.en.json:1:21: The integer 9007199254740993 is beyond ±(2^53 − 1) and would lose digits. [store it as a string]
 json-malformed content/page/a.en.json:1:13: Unexpected end of hex escape. [fix the JSON at this place; comments and trailing commas are not allowed]
-encoding content/page/a.en.json:2:2: The file is not UTF-8: byte 0xff cannot stand here. [save the file as UTF-8]
+encoding content/page/a.en.json:2:2: The file is not UTF-8: byte 0xff is not allowed here. [save the file as UTF-8]
 encoding content/page/a.en.json:1:1: The file is UTF-16, not UTF-8. [save the file as UTF-8]
 contract-name content/page/a.en.json:1 /$contract: "post.v1" does not name a contract of type `page`. [write a name such as "page.v1", or leave it out]
 too-deep content/page/a.en.json:1:69: Nested deeper than 64 levels. [flatten the value, or move parts of it to entries of their own]
 too-deep content/page/a.en.json:1:65: Nested deeper than 64 levels. [flatten the value, or move parts of it to entries of their own]
 content-path content/Page/a.en.json: The folder: `Page` is not a type name: lower-case letters, digits and hyphens, starting with a letter, at most 64 characters. [name it content/<type>/<id>.<locale>.json (or .md), for example content/page/home.en.json]
-content-path content/a.en.json: The file lies in no folder that names a type. [name it content/<type>/<id>.<locale>.json (or .md), for example content/page/home.en.json]
+content-path content/a.en.json: The file is not in a folder of a content type. [name it content/<type>/<id>.<locale>.json (or .md), for example content/page/home.en.json]
 content-path content/page/a b.en.json: The file name: `a b` is not an entry id: letters, digits, `.`, `_` and `-`, starting with a letter or digit, at most 200 characters. [name it content/<type>/<id>.<locale>.json (or .md), for example content/page/home.en.json]
 doc/a (en) {"date":"2024-02-03","text":"Body\nmore","title":"Hi"} content/doc/a.en.md:1
 doc/a (en) {"date":"2024-02-03T10:00:00Z","day":"2024-02-03","title":"Hi"} content/doc/a.en.md:1
 doc/a (en) {"text":"no front matter"} content/doc/a.en.md:1
-front-matter content/doc/a.en.md:1:1: The front matter that starts with `---` has no closing `---` line. [close it with a line that holds only `---`]
-yaml-malformed content/doc/a.en.md:2:9: Mapping values are not allowed in this context. [quote values that hold `: `, `#`, `@` or start with a bracket]
+front-matter content/doc/a.en.md:1:1: The front matter that starts with `---` has no closing `---` line. [close it with a line that contains only `---`]
+yaml-malformed content/doc/a.en.md:2:9: Mapping values are not allowed in this context. [quote values that contain `: `, `#`, `@` or start with a bracket]
 yaml-malformed content/doc/a.en.md:3:1: Found a tab character that violates indentation. [YAML is indented with spaces, not with tabs]
 front-matter content/doc/a.en.md:2:1: The front matter is not a list of names with values. [write lines such as `title: About us`]
 duplicate-key content/doc/a.en.md:2:1: The key `a` appears twice in the same object. [remove one of the two]
-yaml-malformed content/doc/a.en.md:2:4: Tags (`!name`) are not supported; write the plain value. [quote values that hold `: `, `#`, `@` or start with a bracket]
-yaml-malformed content/doc/a.en.md:2:4: NaN is not a number that JSON has. [quote values that hold `: `, `#`, `@` or start with a bracket]
-yaml-malformed content/doc/a.en.md:5:3: Merge keys (`<<`) are not supported; write the keys out. [quote values that hold `: `, `#`, `@` or start with a bracket]
+yaml-malformed content/doc/a.en.md:2:4: Tags (`!name`) are not supported; write the plain value. [quote values that contain `: `, `#`, `@` or start with a bracket]
+yaml-malformed content/doc/a.en.md:2:4: NaN is not a number that JSON has. [quote values that contain `: `, `#`, `@` or start with a bracket]
+yaml-malformed content/doc/a.en.md:5:3: Merge keys (`<<`) are not supported; write the keys out. [quote values that contain `: `, `#`, `@` or start with a bracket]
 duplicate-key content/doc/a.en.md:2 /text: `text` is in the front matter, and the file has a body as well. [keep one of the two]
-toml-malformed content/doc/a.en.md:2:5: String values must be quoted, expected literal string. [fix the TOML at this place; text values stand in quotes]
+toml-malformed content/doc/a.en.md:2:5: String values must be quoted, expected literal string. [fix the TOML at this place; text values need quotes]
 too-large content/doc/a.en.md:2:1: Repetition limit exceeded. [write the values out instead of repeating them through aliases]
 too-large content/doc/a.en.md:2:244712: The value grows too large when it is expanded. [write the values out instead of repeating them through aliases]
 page/a (en) {} content/all.ndjson:1
@@ -132,7 +132,7 @@ entry-line content/all.ndjson:2 /id: `id`: `/` is not an entry id: letters, digi
 json-malformed content/all.ndjson:3:2: Key must be a string. [fix the JSON at this place; comments and trailing commas are not allowed]
 entry-line content/all.ndjson:4 /fields: `fields` is not an object. [write {"type":"page","id":"home","locale":"en","fields":{…}}]
 entry-line content/all.ndjson:5 /x: `x` is not a key of an entry line. [write {"type":"page","id":"home","locale":"en","fields":{…}}]
-encoding content/all.ndjson:6:1: The file is not UTF-8: byte 0xff cannot stand here. [save the file as UTF-8]
+encoding content/all.ndjson:6:1: The file is not UTF-8: byte 0xff is not allowed here. [save the file as UTF-8]
 entry-line content/all.ndjson:7: An entry is a JSON object. [write {"type":"page","id":"home","locale":"en","fields":{…}}]
 "#);
 }
@@ -161,12 +161,12 @@ fn governance_and_redirects() {
     insta::assert_snapshot!(report, @r#"
 toml-malformed governance.toml:2:1: Unknown field `peeple`, expected `people`. [did you mean `people`?]
 toml-malformed governance.toml:2:10: `abc` is not a digest: 64 hexadecimal digits are expected. []
-governance governance.toml:1: `by` is empty; a person and a reason must stand behind it. []
+governance governance.toml:1: `by` is empty; a person and a reason are required. []
 governance governance.toml:1: `until = 10:00:00` is not a day. [write a date such as 2027-01-01]
 redirect redirects.toml:5: `/a` is already redirected on line 1. [keep one of the two]
 redirect redirects.toml:1: `from` is `a`, which is not a path of the project. [write a path such as /old]
 redirect redirects.toml:4: `to` is `//evil`, which is neither a path nor an address. [write a path such as /new]
-redirect redirects.toml:7: 200 is not the status of a redirect. [use 301, 302, 307 or 308, or 410 without `to` for what is gone]
+redirect redirects.toml:7: 200 is not the status of a redirect. [use 301, 302, 307 or 308, or 410 without `to` for a removed page]
 toml-malformed redirects.toml:2:8: String values must be quoted, expected literal string. []
 "#);
 }
@@ -251,7 +251,7 @@ nav = { order = 9 }
 import-path a.md:1: The path has no folder at position 0 that names the locale. [check `locale_segment`, or leave the file out through `exclude`]
 import-path english/a.md:1: Segment 0: `english` is not a locale: a language tag such as `en`, `de-AT` or `zh-Hant`. [check `locale_segment`, or exclude the folder]
 mapping en/a.md:1: The field `name` gets two values. [drop one of the names, or map it to another field]
-mapping m.toml: `locale_segment` cannot stand beside `locale` or `locale_field`. [keep one of them]
+mapping m.toml: `locale_segment` cannot be combined with `locale` or `locale_field`. [keep one of them]
 toml-malformed m.toml:2:1: Unknown field `feilds`, expected one of `type`, `contract`, `locale`, `locale_segment`, `locale_field`, `id_prefix`, `id_field`, `index`, `path_field`, `body`, `include`, `exclude`, `fields`, `drop`, `unknown`, `defaults`. [did you mean `fields`?]
 "#);
 }

@@ -86,7 +86,7 @@ fn broken_and_duplicate_files_are_reported_in_their_place() {
 doc/a.b (en)
 duplicate-entry a.b.md:1: doc/a.b (en) is already made by a/b.md:1.
 yaml-malformed broken.md:3:1: Did not find expected node content.
-encoding latin.md:1:4: The file is not UTF-8: byte 0xe9 cannot stand here.
+encoding latin.md:1:4: The file is not UTF-8: byte 0xe9 is not allowed here.
 "#);
 }
 

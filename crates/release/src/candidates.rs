@@ -54,7 +54,7 @@ pub struct Rejudge {
 }
 
 /// Approves the changes of a candidate that need a right. The approval is tied to the digest of exactly these changes:
-/// it holds for every candidate that contains the same, and for none that contains others.
+/// it is valid for every candidate that contains the same, and for none that contains others.
 #[derive(Debug, Clone)]
 pub struct Approve {
     /// The candidate.
@@ -74,7 +74,7 @@ pub struct ApprovalGiven {
     pub change: Digest,
     /// What was approved, for people.
     pub subjects: Vec<String>,
-    /// The candidate as it stands now.
+    /// The candidate in its current state.
     #[serde(flatten)]
     pub candidate: CandidateView,
 }
@@ -451,7 +451,7 @@ impl CreateCandidate {
 
 pub(crate) async fn candidate(rows: &mut Rows<'_>, id: CandidateId) -> Result<CandidateRow, ReleaseError> {
     rows.candidate(id).await?.ok_or_else(|| {
-        ReleaseError::not_found("candidate", id, "`ashlar candidate list` shows what there is")
+        ReleaseError::not_found("candidate", id, "`ashlar candidate list` shows all candidates")
     })
 }
 
@@ -465,12 +465,12 @@ fn check_open(row: &CandidateRow) -> Result<(), ReleaseError> {
                 row.id,
                 row.release.map_or(String::new(), |r: ReleaseId| format!(" as {r}"))
             ),
-            "make a new candidate for new changes",
+            "create a new candidate for new changes",
         )),
         CandidateStatus::Superseded | CandidateStatus::Discarded => Err(ReleaseError::refused(
             "candidate-closed",
             format!("{} is {}", row.id, row.status),
-            "make a new candidate: `ashlar candidate create`",
+            "create a new candidate: `ashlar candidate create`",
         )),
     }
 }
@@ -628,8 +628,8 @@ impl Action for Approve {
             return Err(ReleaseError::refused("approval-not-needed", message, help));
         };
         if needed.iter().any(|n| n.authors.contains(by)) {
-            let message = format!("{by} wrote what is to be approved, and nobody approves their own change");
-            let help = "ask somebody else who holds the right";
+            let message = format!("{by} is an author of these changes, and nobody approves their own change");
+            let help = "ask somebody else who has the right";
             return Err(ReleaseError::refused("own-change", message, help));
         }
         let rules = scope.engine.rules(&scope.ctx.tenant, &row.frozen.definitions).await?;
@@ -637,7 +637,7 @@ impl Action for Approve {
             && !holders.contains(by)
         {
             let names: Vec<_> = holders.iter().map(String::as_str).collect();
-            let message = format!("{by} does not hold the approval right `{}`", self.right);
+            let message = format!("{by} does not have the approval right `{}`", self.right);
             let help = format!("governance.toml names: {}", names.join(", "));
             return Err(ReleaseError::refused("not-an-approver", message, help));
         }
@@ -674,7 +674,7 @@ impl Action for Waive {
         if reason.is_empty() || reason.len() > 2000 {
             return Err(ReleaseError::invalid(
                 "a waiver needs a reason of 1 to 2000 characters",
-                "say why it may pass",
+                "give a reason",
             ));
         }
         let _hold = scope.rely().await?;

@@ -58,7 +58,7 @@ pub struct CancelSchedule {
 
 pub(crate) async fn changeset(rows: &mut Rows<'_>, name: &str) -> Result<ChangesetRow, ReleaseError> {
     rows.changeset(name).await?.ok_or_else(|| {
-        ReleaseError::not_found("changeset", name, "`ashlar changeset list` shows what there is")
+        ReleaseError::not_found("changeset", name, "`ashlar changeset list` shows all changesets")
     })
 }
 
@@ -140,7 +140,7 @@ async fn set_members(
         return Err(ReleaseError::refused(
             "changeset-ended",
             format!("`{name}` has ended"),
-            "make a new changeset",
+            "create a new changeset",
         ));
     }
     for key in keys {
@@ -226,7 +226,7 @@ impl Action for ScheduleChangeset {
         let mut row = changeset(&mut rows, &self.name).await?;
         if matches!(row.state, ChangesetState::Published | ChangesetState::Ended) {
             let message = format!("`{}` is already {}", row.name, row.state);
-            return Err(ReleaseError::refused("changeset-published", message, "make a new changeset"));
+            return Err(ReleaseError::refused("changeset-published", message, "create a new changeset"));
         }
         row.state = ChangesetState::Scheduled;
         row.publish_at = Some(stamp(publish_at));

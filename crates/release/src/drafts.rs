@@ -396,11 +396,7 @@ pub(crate) async fn draft_view(rows: &mut Rows<'_>, key: &EntryKey) -> Result<Dr
 }
 
 pub(crate) fn missing(key: &EntryKey) -> ReleaseError {
-    ReleaseError::not_found(
-        "draft",
-        key,
-        format!("`ashlar entry list {}` shows what there is", key.type_name),
-    )
+    ReleaseError::not_found("draft", key, format!("`ashlar entry list {}` lists the drafts", key.type_name))
 }
 
 /// The fields of a deleted draft that comes back: what locales share is what its other locales have now.

@@ -59,7 +59,7 @@ pub enum ReleaseError {
         help: String,
     },
     /// A candidate whose gates do not all let it through.
-    #[error("{candidate} cannot be promoted: {} does not let it through", gates.join(", "))]
+    #[error("{candidate} cannot be promoted: {} failed", gates.join(", "))]
     GatesFailed {
         /// The candidate.
         candidate: CandidateId,
@@ -85,7 +85,7 @@ pub enum ReleaseError {
         undone: usize,
     },
     /// A stored thing is not what it should be.
-    #[error("{what} does not hold: {why}")]
+    #[error("{what} is not intact: {why}")]
     Corrupt {
         /// What was looked at.
         what: String,
@@ -164,7 +164,7 @@ impl ReleaseError {
                 format!("`ashlar candidate gates {candidate}` shows every finding and how to fix it")
             }
             Self::Superseded { .. } => {
-                "make a new candidate: `ashlar candidate create` freezes the drafts on top of what is live now".to_owned()
+                "create a new candidate: `ashlar candidate create` freezes the drafts on top of what is live now".to_owned()
             }
             Self::Corrupt { .. } => {
                 "run `ashlar release verify` and `ashlar audit verify`; restore the damaged object from a backup or an exported release".to_owned()

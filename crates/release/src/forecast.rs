@@ -48,7 +48,7 @@ pub struct Outlook {
     /// What they say: errors, at most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
-    /// What else stands in its way.
+    /// What else blocks it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }
@@ -75,7 +75,7 @@ impl Outlook {
         }
     }
 
-    /// Whether nothing stands in its way.
+    /// Whether nothing blocks it.
     pub fn is_clear(&self) -> bool {
         self.refused_by.is_empty() && self.message.is_empty()
     }

@@ -38,7 +38,7 @@ const DELETED: &str = "gc/deleted";
 const ENTRIES: Walk = Walk::naming(1, |value| EntryRecord::from_bytes(value).ok().map(|r| r.digest));
 const FILES: Walk = Walk::naming(2, |value| <[u8; 32]>::try_from(value).ok().map(Digest::from_bytes));
 
-/// Deletes every object that nothing needs. Releases and open candidates keep all of theirs. With an object store, packs are
+/// Deletes every unreferenced object. Releases and open candidates keep all of theirs. With an object store, packs are
 /// condemned first and deleted by a collection after the grace period.
 #[derive(Debug, Clone, Default)]
 pub struct CollectGarbage;
@@ -72,7 +72,7 @@ impl Scope<'_> {
             false => Ok(()),
             true => Err(ReleaseError::refused(
                 "collected-meanwhile",
-                "this took longer than unused objects are kept, and some that it needs may be gone",
+                "this took longer than unused objects are kept, and some that it needs may be deleted",
                 "send it again",
             )),
         }

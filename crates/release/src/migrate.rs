@@ -55,7 +55,7 @@ pub enum Step {
         /// The value.
         value: Value,
     },
-    /// Sets a field, whatever it was.
+    /// Sets a field, replacing any value.
     Set {
         /// The field.
         field: String,
@@ -434,7 +434,7 @@ impl Action for RevertMigration {
             };
             let (old, new) =
                 (fields_at(&mut rows, &key, version).await?, parse_fields(&key, &before.fields)?);
-            let note = format!("migration taken back: {}", row.name);
+            let note = format!("migration reverted: {}", row.name);
             write_version(
                 scope,
                 &mut rows,

@@ -1,5 +1,5 @@
-//! The outbox: what has to be told to webhooks follows from the event log, so an effect is as durable as the move that
-//! caused it. A worker turns events into deliveries, a batch per transaction, and sends them while it holds the lease of
+//! The outbox: what has to be sent to webhooks follows from the event log, so an effect is as durable as the move that
+//! caused it. A worker turns events into deliveries, a batch per transaction, and sends them while it holds a lease of
 //! the webhook; a crash anywhere repeats a part and loses none.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,7 +126,7 @@ impl Engine {
     /// Whether events of the log are not deliveries of a webhook yet.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn pending_events(&self, tenant: &TenantId, webhook: &str) -> Result<bool, ReleaseError> {
         let mut conn = self.db().read(tenant).await?;
         let row = conn.rows().webhook(webhook).await?;
@@ -232,10 +232,10 @@ impl Engine {
         Ok(more)
     }
 
-    /// What is to be sent for a webhook now; `None` when it is gone or switched off.
+    /// What is to be sent for a webhook now; `None` when it was deleted or is switched off.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn round(
         &self,
         tenant: &TenantId,
@@ -328,7 +328,7 @@ fn delivery(
     }
 }
 
-/// A move of a channel that is told.
+/// A move of a channel that is sent.
 struct Move<'a> {
     objects: &'a TenantObjects,
     tenant: &'a TenantId,
@@ -356,7 +356,7 @@ impl Move<'_> {
         out.push(delivery(self.tenant, self.event, kind, about, ordering, more));
     }
 
-    /// Entries behind the place `inside`, and at the end what is told of the move as a whole.
+    /// Entries behind the place `inside`, and at the end what is sent about the move as a whole.
     fn tell(
         &self,
         rules: &Rules,

@@ -179,7 +179,7 @@ impl Promote {
         match row.status {
             CandidateStatus::Discarded | CandidateStatus::Superseded => {
                 let message = format!("{} is {}", row.id, row.status);
-                let help = "make a new candidate: `ashlar candidate create`";
+                let help = "create a new candidate: `ashlar candidate create`";
                 return Err(ReleaseError::refused("candidate-closed", message, help));
             }
             CandidateStatus::Passed | CandidateStatus::Failed | CandidateStatus::Promoted => {}
@@ -509,7 +509,7 @@ impl Action for Rollback {
         let working = rows.definitions().await?.map(|d| d.digest);
         let (channel, public) = public_channel(scope, self.channel, working, None).await?;
         let release = rows.release(self.release).await?.ok_or_else(|| {
-            ReleaseError::not_found("release", self.release, "`ashlar release list` shows what there is")
+            ReleaseError::not_found("release", self.release, "`ashlar release list` shows all releases")
         })?;
         let head = head_of(&mut rows, &channel).await?;
         if head.as_ref().is_some_and(|h| h.id == release.id) {
@@ -546,7 +546,7 @@ impl Action for Rollback {
     }
 }
 
-/// Records that a cache was told what a move of the public channel changed.
+/// Records that a cache was purged of what a move of the public channel changed.
 #[derive(Debug, Clone)]
 pub struct RecordPurge {
     /// The release that is served now.

@@ -262,7 +262,7 @@ impl Engine {
 
     pub(crate) async fn release_row(&self, ctx: &Ctx, id: ReleaseId) -> Result<ReleaseRow, ReleaseError> {
         let row = self.db().read(&ctx.tenant).await?.rows().release(id).await?;
-        row.ok_or_else(|| ReleaseError::not_found("release", id, "`ashlar release list` shows what there is"))
+        row.ok_or_else(|| ReleaseError::not_found("release", id, "`ashlar release list` shows all releases"))
     }
 
     /// Releases, newest first.

@@ -136,7 +136,7 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// Ends the step in the transaction that moves the channel; what the event log is told. Refuses when another process
+    /// Ends the step in the transaction that moves the channel; what the event log records. Refuses when another process
     /// has taken it over, or its time was changed.
     pub(crate) async fn finish(
         &self,

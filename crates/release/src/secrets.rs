@@ -225,7 +225,7 @@ impl Engine {
                     return Err(missing(name));
                 }
                 self.secrets().make()?;
-                self.secrets().load()?.ok_or_else(|| ReleaseError::Task("the key is gone".to_owned()))?
+                self.secrets().load()?.ok_or_else(|| ReleaseError::Task("the key is missing".to_owned()))?
             }
         };
         let first = keys.first().ok_or_else(|| ReleaseError::Task("there is no key".to_owned()))?;
@@ -238,7 +238,7 @@ impl Engine {
             let keys = match self.secrets().load() {
                 Ok(keys) => keys,
                 Err(error) => {
-                    tracing::warn!(%error, help = error.help(), "secrets of webhooks are not sealed anew");
+                    tracing::warn!(%error, help = error.help(), "secrets of webhooks are not encrypted again");
                     return Ok(());
                 }
             };

@@ -38,7 +38,7 @@ pub struct DraftView {
     /// Its fields; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<Fields>,
-    /// What its contract will refuse in these fields; told when they are written.
+    /// What its contract will refuse in these fields; reported when they are written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
 }
@@ -170,7 +170,7 @@ impl ChangesetView {
     }
 }
 
-/// Evidence holds for every candidate with the same content, so it cannot name one; what people read does.
+/// Evidence is valid for every candidate with the same content, so it cannot name one; what people read does.
 pub(crate) fn name_candidate(help: &mut String, id: CandidateId) {
     *help = help.replace("CANDIDATE", &id.to_string());
 }

@@ -1,4 +1,4 @@
-//! Webhooks: who is told of events, what signs it, and what became of it.
+//! Webhooks: who gets events, what signs it, and what became of it.
 
 use ashlar_model::{ChannelName, Right, TenantId, TypeName};
 use ashlar_store::sql::{DeliveryRow, NewDelivery, WebhookRow, stamp};
@@ -287,7 +287,7 @@ fn check_url(url: &str, inside: bool) -> Result<(), ReleaseError> {
 }
 
 fn unknown(id: &str) -> ReleaseError {
-    ReleaseError::not_found("webhook", id, "`ashlar webhook list` shows what there is")
+    ReleaseError::not_found("webhook", id, "`ashlar webhook list` shows all webhooks")
 }
 
 fn view(row: &WebhookRow, counts: &[(String, u64)]) -> WebhookView {
@@ -330,7 +330,7 @@ impl Action for CreateWebhook {
             return Err(ReleaseError::refused(
                 "too-many-webhooks",
                 format!("there are {WEBHOOKS_MAX} webhooks already"),
-                "remove one that nobody needs",
+                "remove one that is not used",
             ));
         }
         let row = WebhookRow {

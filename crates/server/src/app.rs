@@ -133,7 +133,7 @@ pub struct App {
     trials: Option<Trials>,
     pub caches: Caches,
     pub metrics: Metrics,
-    /// Figures of caches in front.
+    /// Figures of upstream caches.
     pub cache_stats: CacheStats,
     pub tenants: RwLock<HashMap<TenantId, Arc<TenantState>>>,
     pub hosts: ArcSwap<HashMap<String, TenantId>>,

@@ -23,7 +23,7 @@ use crate::{
 pub struct Caller {
     /// The engine.
     pub engine: Engine,
-    /// For whom. It holds the tenant's share of the management API until the request is answered and its actions have
+    /// For whom. It keeps the tenant's share of the management API until the request is answered and its actions have
     /// ended.
     pub ctx: Ctx,
 }

@@ -37,13 +37,13 @@ struct OfTarget {
     ms: VecDeque<f64>,
 }
 
-/// Figures of all caches in front, by tenant and cache.
+/// Figures of all upstream caches, by tenant and cache.
 #[derive(Default)]
 pub struct CacheStats {
     targets: Mutex<BTreeMap<(TenantId, String), OfTarget>>,
 }
 
-/// What `/metrics` says of a cache in front.
+/// What `/metrics` says of an upstream cache.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Totals {
     /// Purges that were acknowledged.
@@ -66,13 +66,13 @@ pub struct Spread {
     pub max: Option<f64>,
 }
 
-/// Figures of a cache in front.
+/// Figures of an upstream cache.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "FrontFigures")]
 pub struct TargetFigures {
     /// The cache.
     pub target: String,
-    /// The release it was last told of.
+    /// The release of its last purge.
     pub release: String,
     /// Purges that were acknowledged.
     pub purges: u64,
@@ -137,7 +137,7 @@ impl CacheStats {
         })
     }
 
-    /// The caches in front of one tenant.
+    /// The upstream caches of one tenant.
     pub fn report(&self, tenant: &TenantId) -> Vec<TargetFigures> {
         let all = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter()

@@ -38,7 +38,7 @@ fn live(app: &App, headers: &HeaderMap) -> Result<Arc<ReleaseView>, ApiError> {
         ApiError::new(
             404,
             "no-site",
-            "nothing that is live has a site with components",
+            "the live release has no site with components",
             "write site/site.toml and components/, and release them",
         )
     })
@@ -93,9 +93,9 @@ fn page(view: &ReleaseView) -> String {
         let title = if component.facts.title.is_empty() { &name } else { &component.facts.title };
         let _ = write!(index, "<li><a href=\"#{name}\">{}</a></li>", escape(title));
         let times = match used.get(&component.name) {
-            None => format!("on none of {looked} pages"),
-            Some(1) => format!("once on {looked} pages"),
-            Some(n) => format!("{n} times on {looked} pages"),
+            None => format!("used on 0 of {looked} pages"),
+            Some(1) => format!("used once on {looked} pages"),
+            Some(n) => format!("used {n} times on {looked} pages"),
         };
         let _ = write!(
             body,
@@ -125,7 +125,7 @@ fn page(view: &ReleaseView) -> String {
     }
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>Components</title>\
-         <link rel=\"stylesheet\" href=\"/studio/components/catalogue.css\"></head><body><main><h1>Components</h1><p>Of {}, made from their examples, in every state and {}.</p><nav aria-label=\"Components\"><ul>{index}</ul></nav>{body}</main></body></html>",
+         <link rel=\"stylesheet\" href=\"/studio/components/catalogue.css\"></head><body><main><h1>Components</h1><p>The components of {}, rendered from their examples, in every state and {}.</p><nav aria-label=\"Components\"><ul>{index}</ul></nav>{body}</main></body></html>",
         escape(view.label()),
         escape(&first.0)
     )
@@ -179,7 +179,7 @@ fn frame(
         ApiError::new(
             404,
             "not-found",
-            "there is no such component, or not in this state",
+            "there is no such component, or it does not have this state",
             "/studio/components shows all of them",
         )
     };

@@ -140,7 +140,7 @@ async fn followed(app: &App, headers: &HeaderMap) -> Result<(TenantId, ChannelNa
         let live = app.tenant(tenant).and_then(|t| t.public.load_full());
         let named = live.map(|v| v.definitions().config.channels.public.clone());
         named.ok_or_else(|| {
-            ApiError::new(404, "no-release", "nothing is released yet", "promote a candidate first")
+            ApiError::new(404, "no-release", "there is no release yet", "promote a candidate first")
         })
     };
     let Some(access) = app.caller(headers).await? else {

@@ -29,7 +29,7 @@ const FAILED: &str = "failed:";
 
 type Versions = HashMap<(TenantId, String), PointerVersion>;
 
-/// Reads every pointer once, so that a start serves at once what there is.
+/// Reads every pointer once, so that a start serves what exists at once.
 pub async fn start(app: &Arc<App>) -> Versions {
     let mut versions = Versions::new();
     scan(app, &mut versions).await;

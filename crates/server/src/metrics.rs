@@ -99,7 +99,7 @@ impl Metrics {
         }
     }
 
-    /// A cache that could not be told what has changed.
+    /// A failed purge of an upstream cache.
     pub fn purge_failed(&self) {
         add(&self.purge_failures, 1);
     }
@@ -134,7 +134,7 @@ impl Metrics {
         self.overdue_seconds_max.store(overdue_seconds_max, Ordering::Relaxed);
     }
 
-    /// Everything, as text. `channels`: tenant, channel, release number, sequence. `shown`: whose reads are told.
+    /// Everything, as text. `channels`: tenant, channel, release number, sequence. `shown`: whose reads are shown.
     pub fn render(
         &self,
         channels: &[(String, String, u64, u64)],
@@ -178,33 +178,43 @@ impl Metrics {
             (
                 "purge_failures_total",
                 "counter",
-                "Times a cache in front could not be told what has changed.",
+                "Failed purges of upstream caches.",
                 read(&self.purge_failures),
             ),
-            ("cache_hits_total", "counter", "Composed bodies answered from the cache.", composed.hits),
+            ("cache_hits_total", "counter", "Composed responses served from the cache.", composed.hits),
             (
                 "cache_kept_total",
                 "counter",
-                "Of these, bodies of an earlier release that held still.",
+                "Of these, responses of an earlier release that were still valid.",
                 composed.kept,
             ),
-            ("cache_misses_total", "counter", "Composed bodies that were not in the cache.", composed.misses),
+            (
+                "cache_misses_total",
+                "counter",
+                "Composed responses that were not in the cache.",
+                composed.misses,
+            ),
             (
                 "cache_stale_total",
                 "counter",
-                "Composed bodies that had to be made anew after a release.",
+                "Composed responses that were rebuilt after a release.",
                 composed.stale,
             ),
             (
                 "cache_overpurged_total",
                 "counter",
-                "Of these, bodies that came out as they were before.",
+                "Of these, responses that came out unchanged.",
                 composed.same,
             ),
-            ("cache_bytes", "gauge", "Bytes of composed bodies that are kept.", composed.bytes),
-            ("purges_total", "counter", "Purges that caches in front acknowledged.", fronts.purges),
-            ("purge_probes_total", "counter", "Looks through a cache in front after a purge.", fronts.probes),
-            ("purge_stale_total", "counter", "Of these, looks that found what was before.", fronts.stale),
+            ("cache_bytes", "gauge", "Bytes of cached composed responses.", composed.bytes),
+            ("purges_total", "counter", "Purges that upstream caches acknowledged.", fronts.purges),
+            (
+                "purge_probes_total",
+                "counter",
+                "Reads through an upstream cache after a purge.",
+                fronts.probes,
+            ),
+            ("purge_stale_total", "counter", "Of these, reads that returned stale content.", fronts.stale),
             (
                 "webhooks_delivered_total",
                 "counter",
@@ -250,7 +260,7 @@ impl Metrics {
             ),
             ("objects_damaged", "gauge", "Objects that are known to be damaged.", stored.damaged),
             ("packs_damaged", "gauge", "Packs that cannot be opened.", stored.packs_damaged),
-            ("objects_healed_total", "counter", "Damaged objects that became whole again.", stored.healed),
+            ("objects_healed_total", "counter", "Damaged objects that were repaired.", stored.healed),
             (
                 "objects_scrubbed_total",
                 "counter",
@@ -285,17 +295,12 @@ impl Metrics {
                 "Scheduled changesets that were given up because the server died while it worked on them.",
                 read(&self.quarantined),
             ),
-            (
-                "schedules_at_risk",
-                "gauge",
-                "Schedules that gates would refuse, as far as they were tried.",
-                read(&self.at_risk),
-            ),
-            ("schedules_overdue", "gauge", "Schedules whose time has gone by.", read(&self.overdue)),
+            ("schedules_at_risk", "gauge", "Tested schedules that gates would refuse.", read(&self.at_risk)),
+            ("schedules_overdue", "gauge", "Overdue schedules.", read(&self.overdue)),
             (
                 "schedule_overdue_seconds_max",
                 "gauge",
-                "How late the latest of them is.",
+                "The delay of the most overdue schedule.",
                 read(&self.overdue_seconds_max),
             ),
         ] {

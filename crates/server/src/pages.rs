@@ -238,7 +238,7 @@ fn sha256(bytes: &[u8]) -> Vec<u8> {
     sha2::Sha256::digest(bytes).to_vec()
 }
 
-/// The first page: that of the site, or what there is when there is no site.
+/// The first page: that of the site, or a summary when there is no site.
 async fn home(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let tenant = app.tenant_of_host(host_of(&parts.headers));
@@ -303,7 +303,7 @@ async fn home(State(app): State<Arc<App>>, request: Request) -> Response {
 }
 
 fn unreadable() -> ApiError {
-    let help = "try again later; `ashlar release verify` says what is damaged";
+    let help = "try again later; `ashlar release verify` shows what is damaged";
     ApiError::new(503, "unreadable", "what is released here cannot be opened on this node", help)
 }
 
@@ -321,8 +321,8 @@ async fn described(State(app): State<Arc<App>>, headers: HeaderMap) -> Response 
         }
         None if app.tenant(&tenant).is_some_and(|t| t.unavailable()) => unreadable().into_response(),
         None => {
-            let help = "make a candidate and promote it";
-            ApiError::new(404, "no-release", "nothing is released yet", help).into_response()
+            let help = "create a candidate and promote it";
+            ApiError::new(404, "no-release", "there is no release yet", help).into_response()
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Preview links: the pages of a draft, a changeset or a candidate, as they will be, for whoever has the link.
 //!
-//! A link holds a key that may look at one thing and nothing else, until it ends. Pages are those of delivery; what leads
-//! on is bent to stay inside the link, and a banner says that this is not live. Nothing else differs.
+//! A link contains a key that may look at one thing and nothing else, until it ends. Pages are those of delivery; what leads
+//! on is rewritten to stay inside the link, and a banner says that this is not live. Nothing else differs.
 
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc, time::Duration};
 
@@ -222,7 +222,7 @@ async fn page(
             404,
             "not-found",
             format!("{} has no such page", shown.at),
-            "the link without a path lists what changes",
+            "the link without a path lists all changes",
         ));
     };
     let header = |name: &str| {
@@ -333,16 +333,16 @@ async fn compare(
     let asked = path.clone();
     let lines = shown.work(&app, move |shown| changed_words(shown, &asked)).await?;
     let said = match lines.is_empty() {
-        true => "<p>The words of the page stay as they are.</p>".to_owned(),
+        true => "<p>No text on this page changes.</p>".to_owned(),
         false => format!("<ul class=\"words\">{lines}</ul>"),
     };
     let (path, prefix) = (escape(&path), &shown.prefix);
     let body = format!(
         "<h1>{path}</h1><p><a href=\"{prefix}/\">All changes</a> · <a href=\"{prefix}{path}\">The preview alone</a> · <a href=\"{path}\">The live page</a></p>\
-         <h2>Words</h2>{said}\
+         <h2>Text</h2>{said}\
          <h2>Side by side</h2><div class=\"sides\"><figure><figcaption>Live</figcaption><iframe title=\"Live\" src=\"{path}\" loading=\"lazy\"></iframe></figure>\
          <figure><figcaption>{at}</figcaption><iframe title=\"Preview\" src=\"{prefix}{path}\" loading=\"lazy\"></iframe></figure></div>\
-         <h2>Pixels</h2><p>Both pages on top of each other, with the differences highlighted. Black means no difference.</p>\
+         <h2>Overlay</h2><p>Both pages on top of each other. Unchanged areas are black; changed areas are bright.</p>\
          <div class=\"stacked\"><iframe title=\"Live\" src=\"{path}\" tabindex=\"-1\"></iframe><iframe title=\"Difference\" src=\"{prefix}{path}?plain\" tabindex=\"-1\"></iframe></div>",
         at = escape(&shown.at.to_string()),
     );
@@ -373,9 +373,9 @@ fn changes(shown: &Shown) -> Result<(String, usize), ApiError> {
         let Ok(entry) = EntryKey::from_bytes(&change.key) else { continue };
         count += 1;
         let word = match (&change.old, &change.new) {
-            (None, _) => "new",
-            (_, None) => "removed",
-            _ => "changed",
+            (None, _) => "Added",
+            (_, None) => "Removed",
+            _ => "Changed",
         };
         let mut pages: BTreeSet<String> = BTreeSet::new();
         pages.extend(shown.view.path_of(&entry).map_err(broken)?);
@@ -420,7 +420,7 @@ async fn overview(
             None => guarded(
                 StatusCode::OK,
                 "text/html; charset=utf-8",
-                document("Preview", &shown.prefix, "<h1>There is no page.</h1>"),
+                document("Preview", &shown.prefix, "<h1>No pages.</h1>"),
             ),
         });
     };
@@ -428,20 +428,20 @@ async fn overview(
     let definitions = live.definitions().digest != shown.view.definitions().digest;
     let mut body = format!("<h1>Preview of {}</h1>", escape(&shown.at.to_string()));
     if definitions {
-        body.push_str("<p>Definitions change as well (contracts, tokens, components or templates): any page can look different.</p>");
+        body.push_str("<p>Definitions change too (contracts, tokens, components or templates). Any page can look different.</p>");
     }
     if let Some(site) = shown.view.definitions().site() {
         let home =
             site.file.home.replace("{locale}", shown.view.definitions().config.locales.default.as_str());
         let _ = write!(
             body,
-            "<p><a href=\"{0}{1}\">The first page</a> · <a href=\"{0}/-/compare{1}\">compared with the live one</a></p>",
+            "<p><a href=\"{0}{1}\">Home page</a> · <a href=\"{0}/-/compare{1}\">compare with the live page</a></p>",
             shown.prefix,
             escape(&home)
         );
     }
     match count {
-        0 => body.push_str("<p>No entry differs from what is live.</p>"),
+        0 => body.push_str("<p>No entry differs from the live release.</p>"),
         n => {
             let more = if n == CHANGES_MAX {
                 format!("<p>The first {CHANGES_MAX} changes.</p>")

@@ -143,7 +143,7 @@ impl ApiError {
             401,
             "unauthorized",
             detail,
-            "send `Authorization: Bearer KEY`; `ashlar key create` makes one",
+            "send `Authorization: Bearer KEY`; create one with `ashlar key create`",
         )
     }
 }

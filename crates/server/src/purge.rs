@@ -1,6 +1,6 @@
-//! Emptying caches: what a move of a channel changed is purged from caches in front, exactly, at least once.
+//! Emptying caches: what a move of a channel changed is purged from upstream caches, exactly, at least once.
 //!
-//! What a target was last told stands in a pointer object of the tenant, with the snapshot of that moment. So nothing is
+//! The last purge of a target is recorded in a pointer object of the tenant, with the snapshot of that moment. So nothing is
 //! queued: after a crash the difference between that snapshot and what is served now is purged, however many moves lie
 //! between. A body carries the surrogate keys of everything it was composed from, also of what was looked for and was not
 //! there, so the keys of changed entries reach every body that could have changed.
@@ -33,12 +33,12 @@ const KEY_BYTES_PER_REQUEST: usize = 4_000;
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// The longest wait between tries.
 const WAIT_MAX: Duration = Duration::from_secs(30);
-/// How long edges are given to serve a release before caches in front of them ask again.
+/// How long edges are given to serve a release before their upstream caches ask again.
 const EDGES: Duration = Duration::from_secs(3);
 /// How often moves of other processes are looked for.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How a cache is told.
+/// How a cache is purged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wire {
     /// `BAN /` with `X-Ban-Keys: a|b` or `X-Ban-All: 1`, for the VCL in the documentation.
@@ -51,7 +51,7 @@ enum Wire {
     Cloudflare,
 }
 
-/// A cache in front of delivery. Written `varnish=http://127.0.0.1:6081`; the kinds are `varnish`, `http`, `fastly` and
+/// An upstream cache of delivery. Written `varnish=http://127.0.0.1:6081`; the kinds are `varnish`, `http`, `fastly` and
 /// `cloudflare`. Tokens come from `ASHLAR_PURGE_TOKEN`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurgeTarget {
@@ -90,7 +90,7 @@ impl fmt::Display for PurgeTarget {
     }
 }
 
-/// What a target was last told: the pointer object `purged/<target>.json`.
+/// The last purge of a target: the pointer object `purged/<target>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Told {
     sequence: u64,
@@ -101,7 +101,7 @@ struct Told {
     modified: Option<Digest>,
 }
 
-/// Why a cache could not be told.
+/// Why a cache could not be purged.
 #[derive(Debug, thiserror::Error)]
 enum PurgeError {
     #[error(transparent)]
@@ -175,7 +175,7 @@ pub async fn run(app: Arc<App>, engine: Engine, target: PurgeTarget, stop: Cance
     }
 }
 
-/// Tells a cache what has changed for a tenant since it was last told.
+/// Purges from a cache what has changed for a tenant since its last purge.
 async fn tell(
     app: &App,
     engine: &Engine,

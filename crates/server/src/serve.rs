@@ -74,7 +74,7 @@ pub struct ServeOptions {
     pub role: Role,
     /// Bounds, from `ashlar.toml`.
     pub config: ServerConfig,
-    /// Caches in front that are told what a release changed; needs the engine.
+    /// Upstream caches that are purged of what a release changed; needs the engine.
     pub purge: Vec<PurgeTarget>,
     /// Where CPU-heavy work is done; tenants take turns.
     pub workers: Workers,

@@ -24,12 +24,12 @@ fn no_release(tenant: &TenantId) -> Problem {
         "Nothing released",
         format!("nothing is released in the tenant `{tenant}` yet"),
     )
-    .help("make a candidate and promote it: `ashlar candidate create`, then `ashlar release promote`")
+    .help("create a candidate and promote it: `ashlar candidate create`, then `ashlar release promote`")
 }
 
 fn unreadable() -> Problem {
     Problem::new(503, "unreadable", "Not available", "what is released here cannot be opened on this node")
-        .help("try again later; `ashlar release verify` says what is damaged, and `ashlar release import` restores it")
+        .help("try again later; `ashlar release verify` shows what is damaged, and `ashlar release import` restores it")
 }
 
 fn unknown_key() -> Problem {

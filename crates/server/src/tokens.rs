@@ -310,7 +310,7 @@ async fn artifact(
     let form = || {
         ApiError::invalid(
             "the path names no artifact",
-            "ask for /v1/tokens/{set}@{version}/tokens.css; GET /v1/tokens lists what there is",
+            "ask for /v1/tokens/{set}@{version}/tokens.css; GET /v1/tokens lists the versions",
         )
     };
     let (set, file) = rest.rsplit_once('/').ok_or_else(form)?;

@@ -1,4 +1,4 @@
-//! Sending what the outbox holds: signed as Standard Webhooks describe, never into the network the server stands in
+//! Sending what the outbox contains: signed as Standard Webhooks describe, never into the network the server is in
 //! unless that is allowed, at least once, in order per entry.
 
 use std::{
@@ -221,7 +221,7 @@ impl Work {
                 why,
             };
             self.engine.run(&ctx, off).await?;
-            tracing::warn!(tenant = %self.tenant, webhook = self.webhook, "a receiver is gone; its webhook is off");
+            tracing::warn!(tenant = %self.tenant, webhook = self.webhook, "a receiver answered 410 Gone; its webhook is disabled");
         }
         Ok(())
     }

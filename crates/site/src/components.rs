@@ -150,12 +150,8 @@ impl Components {
             }
             if component.examples.is_empty() && component.unread.is_empty() {
                 findings.push(
-                    Finding::warning(
-                        "component-example",
-                        dir.clone(),
-                        "The component has no example, so that nobody can look at it.",
-                    )
-                    .help(format!("write {dir}/examples/default.json")),
+                    Finding::warning("component-example", dir.clone(), "The component has no example.")
+                        .help(format!("write {dir}/examples/default.json")),
                 );
             }
         }

@@ -109,7 +109,7 @@ impl Intents {
                             Finding::error(
                                 "intent-form",
                                 &place,
-                                format!("A variant of `{intent}` does not say when it is chosen."),
+                                format!("A variant of `{intent}` has no condition."),
                             )
                             .help("give `when` a `field`, and one of `exists`, `equals`, `items_min`"),
                         );
@@ -205,7 +205,7 @@ fn named(
                 Finding::error(
                     "intent-surface",
                     place,
-                    format!("The intent `{intent}` names the surface `{surface}`, which there is not."),
+                    format!("The intent `{intent}` names the undefined surface `{surface}`."),
                 )
                 .help(format!("there are {}; name more in `surfaces`", surfaces.join(", "))),
             );

@@ -42,7 +42,7 @@ impl RenderError {
             inner = source;
         }
         let message = match (inner.kind(), inner.detail()) {
-            (ErrorKind::OutOfFuel, _) => "the template does not come to an end".to_owned(),
+            (ErrorKind::OutOfFuel, _) => "the template does not end".to_owned(),
             (ErrorKind::UndefinedError, _) => match expression(inner) {
                 Some(text) => format!("`{text}` is not defined"),
                 None => "a value that it uses is not defined".to_owned(),
@@ -149,7 +149,7 @@ const FILTERS: [&str; 48] = [
     "undefined",
 ];
 
-/// A filter, test or function that there is not, with the one that may be meant.
+/// An undefined filter, test or function, with the one that may be meant.
 fn unknown(kind: ErrorKind, detail: &str) -> String {
     let name = detail.trim_end_matches(" is unknown").rsplit(' ').next().unwrap_or(detail);
     let (what, known) = match kind {
@@ -184,7 +184,7 @@ pub struct Page<'a> {
     pub alternates: Vec<(String, String)>,
     /// For lists: path and body of every entry.
     pub items: Vec<(String, Json)>,
-    /// Where the site stands, without a slash at the end.
+    /// Where the site is, without a slash at the end.
     pub base: &'a str,
     /// When the entry last changed.
     pub modified: Option<String>,
@@ -374,9 +374,7 @@ impl Templates {
             let file = components.get(&name).and_then(|t| t.get(&surface));
             let file = file.ok_or_else(|| refuse(format!("{name} has no template for {surface}")))?;
             let Some(_deeper) = Deeper::enter() else {
-                return Err(refuse(format!(
-                    "components may lie {DEPTH_MAX} deep in each other; {name} lies deeper"
-                )));
+                return Err(refuse(format!("components may nest {DEPTH_MAX} deep; {name} is nested deeper")));
             };
             render_component(
                 state.env(),
@@ -438,7 +436,7 @@ impl Templates {
         rendered.map_err(|e| RenderError::of(&e))
     }
 
-    /// One component with props, as it stands on a page.
+    /// One component with props, as it appears on a page.
     pub(crate) fn component(&self, drawn: &Drawn) -> Result<String, RenderError> {
         render_component(
             &self.env,

@@ -299,7 +299,7 @@ impl Site {
         })
     }
 
-    /// Whether a file can be given without making it first, or is none of the site's.
+    /// Whether a file can be given without making it first, or is not part of the site.
     pub fn has_asset_at_hand(&self, address: &str) -> bool {
         self.assets.contains_key(address) || self.pictures.has_at_hand(address)
     }

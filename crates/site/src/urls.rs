@@ -13,7 +13,7 @@ use memchr::{memchr, memchr2, memmem};
 
 pub use lint::lint;
 
-/// Stands where an address was that is not allowed.
+/// Replaces an address that is not allowed.
 pub const BLOCKED: &str = "about:invalid#blocked";
 /// Schemes that addresses may have.
 const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
@@ -40,7 +40,7 @@ pub struct Blocked {
 
 /// A part of a document.
 enum Seen<'h> {
-    /// An attribute of a start tag; `quote` is 0 without quotes, `less` says whether `<` can be in its value. `all` holds the
+    /// An attribute of a start tag; `quote` is 0 without quotes, `less` says whether `<` can be in its value. `all` contains the
     /// name too.
     Attribute { tag: &'h str, name: &'h str, value: Range<usize>, quote: u8, less: bool, all: Range<usize> },
     /// The text inside one of [`RAW`].

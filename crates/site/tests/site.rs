@@ -115,7 +115,7 @@ fn templates_that_do_not_end_are_refused() {
     let itself = b"\n{{ section({'intent': 'note', 'text': 'x'}) }}";
     let includes = b"{% include 'components/note.v1/template.html' %}";
     for (template, word) in
-        [(&endless[..], "does not come to an end"), (itself, "deep in each other"), (includes, "recursion")]
+        [(&endless[..], "does not end"), (itself, "is nested deeper"), (includes, "recursion")]
     {
         let said = told(&[("components/note.v1/template.html", template)]);
         assert_eq!(said.len(), 1, "{said:?}");

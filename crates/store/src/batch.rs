@@ -12,7 +12,7 @@ use crate::{
     pack::{self, OBJECT_BYTES_MAX},
 };
 
-/// New objects that are not stored yet. While it lives, no clean-up can take away an object it relies on.
+/// New objects that are not stored yet. While it lives, no clean-up can delete an object it relies on.
 pub struct Batch {
     objects: TenantObjects,
     new: HashMap<Digest, Bytes, BuildHasherDefault<TakeFirst>>,

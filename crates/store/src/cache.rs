@@ -14,14 +14,14 @@ use crate::{
 /// How often uses are noted and sizes are added up.
 const SHRINK_EVERY: Duration = Duration::from_secs(10);
 
-/// What a store may use, and how long it keeps what nothing needs.
+/// What a store may use, and how long it keeps unreferenced objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreLimits {
     /// The most pack files that are open at a time. `ASHLAR_PACKS_OPEN_MAX`; a quarter of the descriptors otherwise.
     pub packs_open_max: usize,
     /// The most bytes of packs that are kept of a remote, for all tenants. `ASHLAR_CACHE_BYTES_MAX`; 16 GiB otherwise.
     pub cache_bytes_max: u64,
-    /// How long a remote keeps a pack that nothing needs. `ASHLAR_GC_GRACE_SECONDS`; an hour otherwise.
+    /// How long a remote keeps an unreferenced pack. `ASHLAR_GC_GRACE_SECONDS`; an hour otherwise.
     pub grace: Duration,
 }
 

@@ -56,7 +56,7 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
-    /// Somebody else holds the store for maintenance.
+    /// Another process has locked the store for maintenance.
     #[error("the store is being cleaned up by another process; try again in a moment")]
     Busy,
     /// The caller broke a rule of this room.
@@ -65,7 +65,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What the file system said, with the disk being full told apart.
+    /// What the file system said, with the disk being full distinguished.
     pub fn io(op: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.display().to_string();
         match source.kind() {

@@ -236,7 +236,7 @@ impl TenantObjects {
     }
 
     /// Notes which packs the remote has. Packs that were merged into others go when all others are `here`; so do packs that
-    /// were condemned and are gone. A pack that vanished otherwise stays for reading.
+    /// were condemned and no longer exist. A pack that disappeared otherwise stays for reading.
     fn compare(&self, listing: &Listing, began: Instant, here: bool) {
         let mut gone = std::collections::HashSet::new();
         for pack in self.packs() {

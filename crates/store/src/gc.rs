@@ -1,4 +1,4 @@
-//! Taking away what nothing needs any more.
+//! Deletes what is no longer referenced.
 //!
 //! A collection lists the packs first and marks afterwards, so what is stored meanwhile is not looked at. Marks lie in the
 //! index: they cost no memory, and a subtree that was marked is not visited again. A pack goes only when every marked object

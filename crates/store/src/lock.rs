@@ -43,7 +43,7 @@ impl TenantObjects {
         open.map_err(|e| StoreError::io("open", &path, e))
     }
 
-    /// Holds off clean-up until it is dropped: for objects that are stored before anything names them.
+    /// Delays clean-up until it is dropped: for objects that are stored before anything names them.
     ///
     /// # Errors
     /// When the lock file cannot be made.
@@ -54,7 +54,7 @@ impl TenantObjects {
         Ok(Hold { looked: Some(self.clone()), _lock: lock })
     }
 
-    /// A lock that keeps others from deleting, taken after which the index names no pack that is gone.
+    /// A lock that keeps others from deleting, taken after which the index names no pack that no longer exists.
     pub(crate) fn share_known(&self) -> Result<File, StoreError> {
         let lock = self.share()?;
         // Since an action of this process looked, nothing was deleted. A directory with a remote loses files at any time.
@@ -64,7 +64,7 @@ impl TenantObjects {
         Ok(lock)
     }
 
-    /// Holds off clean-up while objects that exist are relied upon.
+    /// Delays clean-up while objects that exist are relied upon.
     pub(crate) fn share(&self) -> Result<File, StoreError> {
         let file = self.lock_file()?;
         let taken = |file: &File| match file.try_lock_shared() {

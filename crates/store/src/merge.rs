@@ -186,7 +186,7 @@ impl TenantObjects {
         Ok(due)
     }
 
-    /// How long a remote keeps what nothing needs.
+    /// How long a remote keeps unreferenced objects.
     pub(crate) fn grace_seconds(&self) -> i64 {
         i64::try_from(self.inner.cache.grace.as_secs()).unwrap_or(i64::MAX)
     }

@@ -86,7 +86,7 @@ impl Node {
             Ok(())
         };
         if let Err(error) = write() {
-            tracing::warn!(%tenant, %channel, %error, "who moves a channel cannot be told that it is served");
+            tracing::warn!(%tenant, %channel, %error, "the process that moves a channel cannot see that it is served");
         }
     }
 }
@@ -97,7 +97,7 @@ impl Drop for Node {
     }
 }
 
-/// The files of a process that is gone. What cannot be removed is tried by the next who looks.
+/// The files of a process that no longer exists. What cannot be removed is tried by the next who looks.
 fn forget(lock: &Path, dir: &Path) {
     let _ = fs::remove_dir_all(dir);
     let _ = fs::remove_file(lock);

@@ -23,7 +23,7 @@ use crate::{
     tree::Node,
 };
 
-/// How often a read looks again when the pack it found is gone or damaged.
+/// How often a read looks again when the pack it found is missing or damaged.
 const READ_TRIES: usize = 4;
 
 /// All objects of an installation, by tenant. Cheap to clone.
@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     pub(crate) dir: PathBuf,
     pub(crate) remote: Option<Remote>,
     pub(crate) handles: Arc<Handles>,
-    /// Where objects are looked for that are not in the index: what a bundle that is being read stands on.
+    /// Where objects are looked for that are not in the index: what a bundle that is being read relies on.
     base: Option<TenantObjects>,
     index: RwLock<Index>,
     nodes: Mutex<Nodes>,
@@ -72,7 +72,7 @@ struct Nodes {
 }
 
 impl Nodes {
-    /// Forgets nodes that nobody holds, whenever the table has doubled.
+    /// Forgets nodes that nobody uses, whenever the table has doubled.
     fn sweep(&mut self) {
         if self.by_digest.len() > self.sweep_at {
             self.by_digest.retain(|_, n| n.strong_count() > 0);
@@ -168,12 +168,12 @@ impl Objects {
         &self.inner.dir
     }
 
-    /// Whether a remote stands behind the directory.
+    /// Whether the directory is the cache of a remote.
     pub fn has_remote(&self) -> bool {
         self.inner.remote.is_some()
     }
 
-    /// How long a remote keeps packs that nothing needs.
+    /// How long a remote keeps unreferenced packs.
     pub fn grace(&self) -> Duration {
         self.inner.cache.grace
     }
@@ -472,7 +472,7 @@ impl TenantObjects {
         }
     }
 
-    /// A tree node, shared between all trees of the tenant while any of them holds it.
+    /// A tree node, shared between all trees of the tenant while any of them uses it.
     pub(crate) fn node(&self, digest: &Digest) -> Result<Arc<Node>, StoreError> {
         let mut nodes = self.inner.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(node) = nodes.by_digest.get(digest).and_then(Weak::upgrade) {
@@ -495,7 +495,7 @@ impl TenantObjects {
         Ok(node)
     }
 
-    /// A tree node that some tree holds, without reading it.
+    /// A tree node that some tree contains, without reading it.
     pub(crate) fn held_node(&self, digest: &Digest) -> Option<Arc<Node>> {
         let nodes = self.inner.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         nodes.by_digest.get(digest).and_then(Weak::upgrade)

@@ -146,7 +146,7 @@ impl TenantObjects {
     /// others follow are written by [`TenantObjects::advance_pointer`].
     ///
     /// # Errors
-    /// When it could not be written; the old one stands then.
+    /// When it could not be written; the old one stays then.
     pub async fn put_pointer(&self, name: &str, body: Bytes) -> Result<(), StoreError> {
         let path = self.pointer_path(name)?;
         if let Some(remote) = &self.inner.remote {

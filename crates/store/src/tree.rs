@@ -62,7 +62,7 @@ impl Tree {
         Ok(Self { objects: Some(objects.clone()), root: node, digest: *root })
     }
 
-    /// The same tree without the nodes that were touched: their memory goes when nobody else holds them.
+    /// The same tree without the nodes that were touched: their memory goes when nobody else uses them.
     ///
     /// # Errors
     /// When the root node is missing or is not a tree node.

@@ -18,7 +18,7 @@ pub struct Config {
     pub description: String,
     /// The version of the first release; later ones follow from what changed.
     pub version: String,
-    /// Stands before every custom property.
+    /// The prefix of every custom property.
     pub prefix: String,
     /// What is built, by word; everything when absent.
     pub outputs: Vec<String>,
@@ -30,7 +30,7 @@ pub struct Config {
     pub caps: BTreeMap<String, usize>,
     /// When two base colours are almost the same.
     pub near: Near,
-    /// Pairs of colours that must be told apart, in every combination of contexts.
+    /// Pairs of colours that must be distinguishable, in every combination of contexts.
     pub contrast: Vec<Contrast>,
     /// Sizes that fingers must be able to meet.
     pub target: Vec<Target>,
@@ -43,7 +43,7 @@ pub struct Config {
     pub media: Option<BTreeMap<String, String>>,
     /// How far a value may move in a patch.
     pub tolerance: Tolerance,
-    /// How many overrides are bearable in apps.
+    /// The allowed percentage of overrides in apps.
     pub divergence: Divergence,
 }
 
@@ -178,7 +178,7 @@ pub struct Motion {
 pub enum Severity {
     /// Nothing.
     Off,
-    /// It is told.
+    /// It is reported.
     Warning,
     /// The gate fails.
     Error,
@@ -202,7 +202,7 @@ impl Default for Tolerance {
     }
 }
 
-/// How many overrides are bearable.
+/// The allowed percentage of overrides.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Divergence {
@@ -267,7 +267,7 @@ impl Config {
                 let why = why.lines().last().unwrap_or_default().trim().to_owned();
                 wrong(
                     place("naming"),
-                    format!("`naming` is no regular expression: {why}."),
+                    format!("`naming` is not a regular expression: {why}."),
                     "correct the pattern",
                 )
             })?;
@@ -285,7 +285,7 @@ impl Config {
         if crate::version::Version::parse(&config.version).is_none() {
             return Err(wrong(
                 place("version"),
-                format!("`{}` is no version.", config.version),
+                format!("`{}` is not a version.", config.version),
                 "write \"1.0.0\"",
             ));
         }

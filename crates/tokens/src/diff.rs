@@ -51,7 +51,7 @@ pub fn diff(old: &Resolved, new: &Resolved, tolerance: &Tolerance) -> Diff {
             Some(to) => {
                 add(&token.name, "renamed", Bump::Major, false, format!("`{}` is `{to}` now.", token.name))
             }
-            None => add(&token.name, "removed", Bump::Major, false, format!("`{}` is gone.", token.name)),
+            None => add(&token.name, "removed", Bump::Major, false, format!("`{}` was removed.", token.name)),
         }
     }
     for token in &new.tokens {
@@ -70,7 +70,8 @@ pub fn diff(old: &Resolved, new: &Resolved, tolerance: &Tolerance) -> Diff {
         match (&before.deprecated, &token.deprecated) {
             (None, Some(d)) => {
                 let instead = d.replaced_by.as_ref().map(|r| format!(" Use `{r}`.")).unwrap_or_default();
-                let sunset = d.sunset.as_ref().map(|s| format!(" It goes on {s}.")).unwrap_or_default();
+                let sunset =
+                    d.sunset.as_ref().map(|s| format!(" It will be removed on {s}.")).unwrap_or_default();
                 let message = format!("`{}` is deprecated.{instead}{sunset}", token.name);
                 add(&token.name, "deprecated", Bump::Minor, false, message);
             }
@@ -81,7 +82,7 @@ pub fn diff(old: &Resolved, new: &Resolved, tolerance: &Tolerance) -> Diff {
             _ => {}
         }
         if before.description != token.description {
-            let message = format!("`{}` is described anew.", token.name);
+            let message = format!("The description of `{}` changed.", token.name);
             add(&token.name, "described", Bump::Patch, false, message);
         }
     }
@@ -113,7 +114,7 @@ fn contexts(old: &Resolved, new: &Resolved, add: &mut impl FnMut(&str, &'static 
                 "context-removed",
                 Bump::Major,
                 false,
-                format!("The context {modifier}={context} is gone."),
+                format!("The context {modifier}={context} was removed."),
             );
         }
     }

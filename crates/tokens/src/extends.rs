@@ -139,7 +139,7 @@ impl TokenSet {
                     set.place(*layer, group, "/$extends"),
                     format!("`{group}` extends `{target}`, and there is no such group."),
                 )
-                .help("name a group that holds tokens")
+                .help("name a group that contains tokens")
             });
         }
         if let Some(ty) = self.groups.get(target.as_str()).copied() {

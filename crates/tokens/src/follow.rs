@@ -46,7 +46,7 @@ pub(crate) struct Work<'a> {
     pub(crate) notes: Notes,
     /// The tokens whose values are being followed, for messages.
     trail: Vec<u32>,
-    /// The lists that are being read, with the token that each stands in.
+    /// The lists that are being read, with the token that each is in.
     open: Vec<(*const Json, String)>,
     /// Steps along references that the present value has taken.
     steps: usize,

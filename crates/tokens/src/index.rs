@@ -2,7 +2,7 @@ use std::hash::Hasher;
 
 use rustc_hash::FxHasher;
 
-/// Positions by name, without a copy of the names: who asks says what stands at a position. A part of each hash lies beside
+/// Positions by name, without a copy of the names: who asks says what is at a position. A part of each hash lies beside
 /// its position, so that a search mostly looks at one name, and growing at none: with many names each look is a cache miss.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Index {

@@ -2,7 +2,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Se
 
 use crate::index::Index;
 
-/// A JSON value that keeps the order of members. A member that stands twice is an error, because one of the two
+/// A JSON value that keeps the order of members. A member that appears twice is an error, because one of the two
 /// would be lost without a word.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json {

@@ -1,6 +1,6 @@
 //! Design tokens: read (DTCG 2025.10 with resolver documents), resolve, check, build, compare, package.
 //!
-//! [`TokenSet`] holds every definition as it was read; [`TokenSet::resolve`] follows the references and gives
+//! [`TokenSet`] contains every definition as it was read; [`TokenSet::resolve`] follows the references and gives
 //! [`Resolved`], which everything behind it works on. A token's values are kept for the combinations of contexts that
 //! can change it and no others, so that sixteen modifiers cost nothing where only one matters.
 //!

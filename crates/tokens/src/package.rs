@@ -164,7 +164,7 @@ impl Note {
             _ => return Err(form()),
         };
         if body.trim().is_empty() {
-            return Err("The change note says nothing.".to_owned());
+            return Err("The change note is empty.".to_owned());
         }
         Ok(Self { path: path.to_owned(), bump, text: body.trim().to_owned() })
     }

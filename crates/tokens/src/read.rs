@@ -43,7 +43,7 @@ impl Wrong {
     }
 }
 
-/// What works and is not of the format: told once per file and kind, with how often.
+/// What works and is not of the format: reported once per file and kind, with how often.
 #[derive(Default)]
 pub(crate) struct Notes(BTreeMap<(&'static str, u32), (usize, String)>);
 

@@ -34,7 +34,7 @@ pub struct Resolved {
     pub modifiers: Vec<Modifier>,
     /// The tokens, in the order of their files.
     pub tokens: Vec<Token>,
-    /// Every value that stands in a token, once per definition.
+    /// Every value that is in a token, once per definition.
     pub values: Vec<Value>,
     /// Made when the first name is looked up: building needs none.
     by_name: OnceLock<Index>,
@@ -59,7 +59,7 @@ pub struct Token {
     pub variants: Vec<(Combination, u32)>,
     /// The token it is an alias of in the default contexts.
     pub alias_of: Option<u32>,
-    /// Whether a literal stands anywhere in its definitions, be it in one part of one.
+    /// Whether a literal is anywhere in its definitions, be it in one part of one.
     pub has_literal: bool,
     /// Every token it refers to, in any context.
     pub uses: Vec<u32>,
@@ -68,7 +68,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// The layer it is defined in, and its name there: what stands further down is greater.
+    /// The layer it is defined in, and its name there: a lower layer is greater.
     pub(crate) fn place(&self) -> (u32, &str) {
         (self.place.0, self.place.1.as_deref().unwrap_or(&self.name))
     }
@@ -401,7 +401,7 @@ impl TokenSet {
         (resolved, self, all)
     }
 
-    /// The line and pointer where a token stands.
+    /// The line and pointer where a token is.
     pub fn place_of_token(&self, token: &Token) -> String {
         let (layer, name) = token.place();
         self.place(layer, name, "")

@@ -12,7 +12,7 @@ pub const SOURCES_MAX: usize = 4_096;
 /// The most bytes of token files that are read for one set; a file counts each time it is named.
 pub const READ_BYTES_MAX: usize = 256 << 20;
 
-/// The longest name of a modifier or a context, in bytes: it stands in the outputs once for each combination.
+/// The longest name of a modifier or a context, in bytes: it is in the outputs once for each combination.
 const CONTEXT_BYTES_MAX: usize = 100;
 
 /// Gives the text of a file by its path relative to the resolver document (or the directory); `Err` says why not.

@@ -20,7 +20,7 @@ pub struct Checked {
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// Checks tokens against the rules of their project. `used` holds the custom properties (without dashes) that templates
+/// Checks tokens against the rules of their project. `used` contains the custom properties (without dashes) that templates
 /// and style sheets of the project name; `None` when there are none that could.
 pub fn check(
     set: &TokenSet,
@@ -64,7 +64,7 @@ impl<'a> Checker<'a> {
             .push(Finding::error("token-config", format!("tokens.toml {word}"), message).help(help));
     }
 
-    /// Every token that one of the names means; a name that means none is told.
+    /// Every token that one of the names means; a name that matches none is reported.
     fn named(&mut self, rule: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a Token> {
         let mut found = Vec::new();
         for pattern in names {

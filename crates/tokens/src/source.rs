@@ -26,7 +26,7 @@ pub const NAME_BYTES_MAX: usize = 1_000;
 /// The most definitions of all tokens together, and of one.
 pub const DEFINITIONS_MAX: usize = 1_000_000;
 const DEFINITIONS_OF_ONE_MAX: usize = 1_000;
-/// The most findings that are told.
+/// The maximum number of reported findings.
 pub(crate) const FINDINGS_MAX: usize = 200;
 
 /// One token file: its name for messages, and its text.
@@ -169,7 +169,7 @@ pub struct TokenSet {
     group_extras: FxHashMap<Box<str>, BTreeMap<Word, Json>>,
     has_extras: bool,
     pub(crate) extends: Vec<Extends>,
-    /// How many definitions there are, and whether it was told that there are too many of them or of tokens.
+    /// How many definitions there are, and whether it was reported that there are too many of them or of tokens.
     pub(crate) definitions: usize,
     pub(crate) told_definitions: bool,
     pub(crate) told_tokens: bool,
@@ -193,7 +193,7 @@ impl TokenSet {
         self.by_name.get(name, |at| &self.tokens[at as usize].name)
     }
 
-    /// What stands beside the value of a token by default, and nothing here reads.
+    /// What accompanies the value of a token by default, and nothing here reads.
     pub(crate) fn extras(&self, token: &str) -> &[(Word, Json)] {
         let at = if self.has_extras { self.position(token) } else { None };
         let defs = at.map_or(&[][..], |at| &self.tokens[at as usize].defs);
@@ -494,7 +494,7 @@ impl TokenSet {
                     "token-form",
                     set.place(layer, &name, ""),
                     format!(
-                        "This is a token, because it has a value, and it holds `{member}` as a group would."
+                        "This is a token, because it has a value, but it contains `{member}` like a group."
                     ),
                 )
                 .help("move the value to `$root`, or the others to a group of their own")

@@ -8,63 +8,63 @@ use super::{At, Format};
 
 #[derive(Debug, Subcommand)]
 pub enum ReleaseCommand {
-    /// Makes a release of a candidate and points a channel at it.
+    /// Create a release from a candidate and point a channel at it.
     #[command(after_help = "Example:\n  ashlar release promote c1 --channel production --data ./data")]
     Promote {
         /// The candidate.
         candidate: String,
-        /// The channel; the public one when absent.
+        /// The channel. Default: the public channel.
         #[arg(long)]
         channel: Option<String>,
-        /// Why.
+        /// The reason.
         #[arg(long, default_value = "")]
         note: String,
         #[command(flatten)]
         at: At,
     },
-    /// Points a channel at an earlier release, definitions and all.
+    /// Point a channel at an earlier release, including its definitions.
     #[command(after_help = "Example:\n  ashlar release rollback r1 --channel production --data ./data")]
     Rollback {
         /// The release.
         release: String,
-        /// The channel; the public one when absent.
+        /// The channel. Default: the public channel.
         #[arg(long)]
         channel: Option<String>,
-        /// Why.
+        /// The reason.
         #[arg(long, default_value = "")]
         note: String,
         #[command(flatten)]
         at: At,
     },
-    /// Lists releases.
+    /// List releases.
     List {
         #[command(flatten)]
         at: At,
     },
-    /// Shows a release.
+    /// Show a release.
     Show {
         /// The release.
         release: String,
         #[command(flatten)]
         at: At,
     },
-    /// Shows how two releases differ.
+    /// Compare two releases.
     Diff {
-        /// The older.
+        /// The older release.
         from: String,
-        /// The newer.
+        /// The newer release.
         to: String,
         #[command(flatten)]
         at: At,
     },
-    /// Checks every digest of a release.
+    /// Check every digest of a release.
     Verify {
         /// The release.
         release: String,
         #[command(flatten)]
         at: At,
     },
-    /// Writes a release as one verifiable file.
+    /// Write a release as one verifiable file.
     Export {
         /// The release.
         release: String,
@@ -74,11 +74,11 @@ pub enum ReleaseCommand {
         #[command(flatten)]
         at: At,
     },
-    /// Makes a candidate of an exported release.
+    /// Create a candidate from an exported release.
     Import {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         #[arg(long, default_value = "")]
         note: String,
         #[command(flatten)]
@@ -89,7 +89,7 @@ at_of!(ReleaseCommand: Promote, Rollback, List, Show, Diff, Verify, Export, Impo
 
 #[derive(Debug, Subcommand)]
 pub enum ChannelCommand {
-    /// Lists channels with what they serve.
+    /// List the channels and the release that each one serves.
     List {
         #[command(flatten)]
         at: At,
@@ -98,21 +98,21 @@ pub enum ChannelCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum ContractsCommand {
-    /// Explains how two versions of a contract differ, and what that demands.
+    /// Explain how two versions of a contract differ, and what this requires.
     #[command(after_help = "Example:\n  ashlar contracts diff old/page.v1.json contracts/page.v1.json")]
     Diff {
         /// The older schema.
         old: PathBuf,
         /// The newer schema.
         new: PathBuf,
-        /// Declare that values of an open content model never carried its new optional properties.
+        /// Declare that values of an open content model never used its new optional properties.
         #[arg(long)]
         lenient: bool,
-        /// How to report.
+        /// The output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Writes types of contracts and views for programs, with a client where the language has one.
+    /// Generate types of contracts and views, with a client for TypeScript.
     #[command(after_help = "Example:\n  ashlar contracts types . --lang ts --out src/content.ts")]
     Types {
         /// The project.
@@ -121,46 +121,46 @@ pub enum ContractsCommand {
         /// The language.
         #[arg(long, value_enum)]
         lang: Lang,
-        /// The file that is written; standard output when absent.
+        /// The output file. Default: standard output.
         #[arg(long)]
         out: Option<PathBuf>,
-        /// How to report.
+        /// The output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Lists the persisted GraphQL operations with the ids clients send.
+    /// List the persisted GraphQL operations with the ids that clients send.
     #[command(after_help = "Example:\n  ashlar contracts queries .")]
     Queries {
         /// The project.
         #[arg(default_value = ".")]
         dir: PathBuf,
-        /// How to report.
+        /// The output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Shows what a change of definitions touches: views, operations, consumers, entries; exit 1 when one would break.
+    /// Show which views, operations, consumers and entries a change of definitions affects. Exit code 1 if one would break.
     #[command(after_help = "Example:\n  ashlar contracts impact . --against main")]
     Impact {
         /// The project with the change.
         #[arg(default_value = ".")]
         dir: PathBuf,
-        /// What it is compared with: a git revision, a project directory, or a server's address.
+        /// What to compare with: a git revision, a project directory, or the address of a server.
         #[arg(long, value_name = "REF|DIR|URL")]
         against: String,
-        /// The server's key, with the scope `preview`.
+        /// The API key for a server in --against, with the scope `preview`.
         #[arg(long, env = "ASHLAR_KEY", hide_env_values = true)]
         key: Option<String>,
-        /// How to report.
+        /// The output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Validates a JSON value; exit 1 when it is not valid.
+    /// Validate a JSON value. Exit code 1 if it is not valid.
     Validate {
         /// The schema.
         schema: PathBuf,
         /// The value.
         instance: PathBuf,
-        /// How to report.
+        /// The output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -181,24 +181,24 @@ pub enum Lang {
 
 #[derive(Debug, Subcommand)]
 pub enum MigrateCommand {
-    /// Runs a mapping over every draft of its contract, in one transaction.
+    /// Run a migration over every draft of its contract, in one transaction.
     Run {
-        /// The mapping (TOML).
+        /// The migration file (TOML).
         mapping: PathBuf,
-        /// Only say what would happen.
+        /// Show what would change, but write nothing.
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
         at: At,
     },
-    /// Takes a migration back.
+    /// Revert a migration.
     Revert {
         /// Its number.
         migration: u64,
         #[command(flatten)]
         at: At,
     },
-    /// Lists migrations that were run.
+    /// List the migrations that were run.
     List {
         #[command(flatten)]
         at: At,
@@ -208,14 +208,14 @@ at_of!(MigrateCommand: Run, Revert, List);
 
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Walks the hash chain; exit 1 when it does not hold.
+    /// Verify the hash chain. Exit code 1 if it is broken.
     Verify {
         #[command(flatten)]
         at: At,
     },
-    /// Lists what was done, newest first.
+    /// List the actions, newest first.
     List {
-        /// Where the page starts.
+        /// The cursor of the page.
         #[arg(long)]
         cursor: Option<String>,
         #[command(flatten)]
@@ -225,9 +225,9 @@ pub enum AuditCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum EventCommand {
-    /// Lists events, oldest first.
+    /// List the events, oldest first.
     List {
-        /// Events after this one.
+        /// Only events after this number.
         #[arg(long, default_value_t = 0)]
         after: u64,
         #[command(flatten)]
@@ -237,32 +237,32 @@ pub enum EventCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    /// Makes a key; its secret is shown once.
+    /// Create a key. It is shown once.
     #[command(after_help = "Example:\n  ashlar key create --name web --scope read --data ./data")]
     Create {
-        /// Who or what will use it.
+        /// The person or program that will use it.
         #[arg(long)]
         name: String,
-        /// What it may do: read, preview, write, define, release, approve:NAME, waive, admin.
+        /// A scope: read, preview, write, define, release, approve:NAME, waive or admin.
         #[arg(long = "scope", required = true)]
         scopes: Vec<String>,
-        /// The channel it reads; the public one when absent.
+        /// The channel that the key reads. Default: the public channel.
         #[arg(long)]
         channel: Option<String>,
-        /// When it ends, RFC 3339.
+        /// When the key expires (RFC 3339).
         #[arg(long)]
         expires_at: Option<String>,
         #[command(flatten)]
         at: At,
     },
-    /// Lists keys.
+    /// List keys.
     List {
         #[command(flatten)]
         at: At,
     },
-    /// Ends a key at once.
+    /// Revoke a key immediately.
     Revoke {
-        /// Its public part.
+        /// The id of the key.
         id: String,
         #[command(flatten)]
         at: At,
@@ -272,86 +272,86 @@ at_of!(KeyCommand: Create, List, Revoke);
 
 #[derive(Debug, Subcommand)]
 pub enum WebhookCommand {
-    /// Makes a webhook; its secret is shown once.
+    /// Create a webhook. Its secret is shown once.
     #[command(
         after_help = "Example:\n  ashlar webhook add https://example.com/hooks --event 'entry.*' --type page"
     )]
     Add {
-        /// Where deliveries are sent.
+        /// The address of the receiver.
         url: String,
-        /// A kind of event it gets: `entry.published`, `release.*`, `*`; what is served when absent.
+        /// A kind of event to send: `entry.published`, `release.*`, `*`. Default: changes of what is live.
         #[arg(long = "event")]
         events: Vec<String>,
-        /// A content type of `entry.*`; all when absent.
+        /// A content type for `entry.*`. Default: all types.
         #[arg(long = "type")]
         types: Vec<String>,
-        /// A channel whose moves count; the public one when absent.
+        /// A channel to follow. Default: the public channel.
         #[arg(long = "channel")]
         channels: Vec<String>,
         #[command(flatten)]
         at: At,
     },
-    /// Lists webhooks.
+    /// List webhooks.
     List {
         #[command(flatten)]
         at: At,
     },
-    /// Removes a webhook with its deliveries.
+    /// Delete a webhook and its deliveries.
     Rm {
         /// The webhook.
         id: String,
         #[command(flatten)]
         at: At,
     },
-    /// Switches a webhook on; what happened meanwhile is delivered.
+    /// Enable a webhook. Events from the meantime are delivered.
     On {
         /// The webhook.
         id: String,
         #[command(flatten)]
         at: At,
     },
-    /// Switches a webhook off.
+    /// Disable a webhook.
     Off {
         /// The webhook.
         id: String,
-        /// Why.
+        /// The reason.
         #[arg(long, default_value = "")]
         why: String,
         #[command(flatten)]
         at: At,
     },
-    /// Makes a new secret; the one before signs beside it for 24 hours.
+    /// Create a new secret. Both secrets sign for 24 hours.
     Rotate {
         /// The webhook.
         id: String,
         #[command(flatten)]
         at: At,
     },
-    /// Sends an event of the kind webhook.test.
+    /// Send an event of the kind webhook.test.
     Test {
         /// The webhook.
         id: String,
         #[command(flatten)]
         at: At,
     },
-    /// Shows the delivery log, newest first.
+    /// Show the delivery log, newest first.
     Deliveries {
         /// The webhook.
         id: String,
-        /// pending, done or dead; all when absent.
+        /// Only deliveries in this state: pending, done or dead.
         #[arg(long)]
         state: Option<String>,
-        /// Where the page starts.
+        /// The cursor of the page.
         #[arg(long)]
         cursor: Option<String>,
         #[command(flatten)]
         at: At,
     },
-    /// Sends a delivery again, or all that were given up.
+    /// Send a delivery again, or all deliveries that were given up.
     Replay {
         /// The webhook.
         id: String,
-        /// The delivery; all that were given up when absent.
+        /// The number of the delivery. Default: all that were given up.
         #[arg(long)]
         delivery: Option<u64>,
         #[command(flatten)]
@@ -362,17 +362,17 @@ at_of!(WebhookCommand: Add, List, Rm, On, Off, Rotate, Test, Deliveries, Replay)
 
 #[derive(Debug, Subcommand)]
 pub enum TenantCommand {
-    /// Makes a tenant, or sets its host names.
+    /// Create a tenant, or set its host names.
     Create {
         /// Its name.
         name: String,
-        /// A host name that leads to it.
+        /// A host name of the tenant.
         #[arg(long = "host")]
         hosts: Vec<String>,
         #[command(flatten)]
         at: At,
     },
-    /// Lists tenants.
+    /// List tenants.
     List {
         #[command(flatten)]
         at: At,
@@ -381,19 +381,19 @@ pub enum TenantCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum ScheduleCommand {
-    /// Runs every schedule that is due.
+    /// Run every schedule that is due.
     Run {
         #[command(flatten)]
         at: At,
     },
-    /// Lists schedules; overdue ones say so.
+    /// List schedules, with overdue ones marked.
     List {
         #[command(flatten)]
         at: At,
     },
 }
 
-/// What a node does.
+/// The role of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Role {
     /// Everything.
@@ -401,7 +401,7 @@ pub enum Role {
     All,
     /// The management API.
     Author,
-    /// Delivery, from the object store alone.
+    /// Delivery, using only the object store.
     Edge,
     /// Schedules and upkeep.
     Worker,
@@ -412,28 +412,28 @@ pub struct ServeArgs {
     /// A data directory, or `postgres://…` with --objects.
     #[arg(long, env = "ASHLAR_DATA", value_name = "DIR|URL")]
     pub data: Option<String>,
-    /// The object store: `s3://bucket/prefix` or a directory; all an edge needs.
+    /// The object store: `s3://bucket/prefix` or a directory. An edge needs nothing else.
     #[arg(long, env = "ASHLAR_OBJECTS", value_name = "URL|DIR")]
     pub objects: Option<String>,
-    /// The local directory that caches a remote's objects.
+    /// The local cache directory of an object store.
     #[arg(long, env = "ASHLAR_CACHE", value_name = "DIR")]
     pub cache: Option<PathBuf>,
-    /// Address and port; port 0 chooses a free one.
+    /// Address and port. Port 0 selects a free port.
     #[arg(long, env = "ASHLAR_LISTEN")]
     pub listen: Option<String>,
-    /// What this node does.
+    /// The role of this node.
     #[arg(long, env = "ASHLAR_ROLE", value_enum, default_value_t)]
     pub role: Role,
-    /// A cache in front that is told what each release changed: varnish=URL, http=URL, fastly=URL or cloudflare=URL.
+    /// An upstream cache to purge after each release: varnish=URL, http=URL, fastly=URL or cloudflare=URL.
     #[arg(long, env = "ASHLAR_PURGE", value_name = "KIND=URL", value_delimiter = ',')]
     pub purge: Vec<ashlar_server::PurgeTarget>,
-    /// A proxy in front whose `X-Forwarded-*` and `Forwarded` headers are believed: an address, or a network such as 10.0.0.0/8.
+    /// A proxy whose `X-Forwarded-*` and `Forwarded` headers are trusted: an address, or a network such as 10.0.0.0/8.
     #[arg(long = "trusted-proxy", value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxies: Vec<ashlar_model::Network>,
-    /// Worker threads; one per core when absent.
+    /// The number of worker threads. Default: one per core.
     #[arg(long, env = "ASHLAR_THREADS")]
     pub threads: Option<usize>,
-    /// How to report.
+    /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }

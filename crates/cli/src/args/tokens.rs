@@ -8,7 +8,7 @@ use super::Format;
 
 #[derive(Debug, Subcommand)]
 pub enum TokensCommand {
-    /// Builds tokens into style sheets, data and code.
+    /// Build tokens as style sheets, data and code.
     #[command(
         after_help = "Examples:\n  ashlar tokens build . --out dist\n  ashlar tokens build acme.resolver.json --out dist --outputs css,json,ts"
     )]
@@ -16,62 +16,62 @@ pub enum TokensCommand {
         /// A project, a directory of *.tokens.json, a resolver document, or one token file.
         #[arg(default_value = ".")]
         src: PathBuf,
-        /// The directory that is written.
+        /// The output directory.
         #[arg(long)]
         out: PathBuf,
-        /// What is built: css, json, ts, scss, swift, kotlin, tailwind; what tokens.toml says, or all.
+        /// The outputs: css, json, ts, scss, swift, kotlin, tailwind. Default: those in tokens.toml, or all.
         #[arg(long, value_delimiter = ',')]
         outputs: Vec<String>,
-        /// Stands before every custom property.
+        /// The prefix of every custom property.
         #[arg(long)]
         prefix: Option<String>,
-        /// How to report.
+        /// The output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Checks tokens against the rules in tokens.toml; exit 1 when one is broken.
+    /// Check tokens against the rules in tokens.toml. Exit code 1 if a rule is broken.
     #[command(after_help = "Example:\n  ashlar tokens check .")]
     Check {
         /// A project, a directory of *.tokens.json, a resolver document, or one token file.
         #[arg(default_value = ".")]
         src: PathBuf,
-        /// How to report.
+        /// The output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Says how two token sets differ, and which version that asks for.
+    /// Show how two token sets differ, and which version bump this requires.
     #[command(after_help = "Example:\n  ashlar tokens diff ../released .")]
     Diff {
         /// The older set.
         old: PathBuf,
         /// The newer set.
         new: PathBuf,
-        /// How to report.
+        /// The output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Packs the outputs as an npm tarball.
+    /// Pack the outputs as an npm tarball.
     #[command(after_help = "Example:\n  ashlar tokens pack . --out dist --package-version 1.2.0")]
     Pack {
         /// A project, a directory of *.tokens.json, a resolver document, or one token file.
         #[arg(default_value = ".")]
         src: PathBuf,
-        /// The directory that is written.
+        /// The output directory.
         #[arg(long)]
         out: PathBuf,
-        /// The version; that of tokens.toml when absent. Releases count their own versions.
+        /// The version. Default: the version in tokens.toml. Releases compute their own versions.
         #[arg(long)]
         package_version: Option<String>,
-        /// How to report.
+        /// The output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Finds where apps depart from the tokens, against a budget; exit 1 when an app is over it.
+    /// Find where apps depart from the tokens. Exit code 1 if an app exceeds its budget.
     #[command(
         after_help = "Examples:\n  ashlar tokens diverge apps/web apps/shop --tokens design\n  ashlar tokens diverge apps/web --fix\n  ashlar tokens diverge apps/web --budget 3 --track divergence.ndjson"
     )]
     Diverge(DivergeArgs),
-    /// Records what a change means, in words: the release puts it into the changelog.
+    /// Add a note for the changelog of the tokens.
     #[command(
         after_help = "Example:\n  ashlar tokens change --note \"Links are darker, for contrast on sand.\""
     )]
@@ -79,16 +79,16 @@ pub enum TokensCommand {
         /// The project.
         #[arg(default_value = ".")]
         dir: PathBuf,
-        /// What changes, for those who use the tokens.
+        /// The change, for people who use the tokens.
         #[arg(long)]
         note: String,
-        /// What it asks of them; found out from the difference to --against when absent.
+        /// The version bump. Default: computed from the difference to --against.
         #[arg(long, value_enum)]
         bump: Option<BumpArg>,
-        /// What the tokens are compared with: a git revision or a project directory.
+        /// What to compare with: a git revision or a project directory.
         #[arg(long, value_name = "REF|DIR", default_value = "HEAD")]
         against: String,
-        /// How to report.
+        /// The output format.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -97,25 +97,25 @@ pub enum TokensCommand {
 /// Arguments of `tokens diverge`.
 #[derive(Debug, Args)]
 pub struct DivergeArgs {
-    /// The source of an app: a directory, or one file. Each is an app of its own.
+    /// The source of an app: a directory or one file. Each path is a separate app.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// A project, a directory of *.tokens.json, a resolver document, or one token file.
     #[arg(long, value_name = "SRC", default_value = ".")]
     pub tokens: PathBuf,
-    /// Puts a token in the place of each value that one token alone has for the purpose; the rest are suggestions.
+    /// Replace each value for which exactly one token has the right purpose. All other findings are suggestions.
     #[arg(long)]
     pub fix: bool,
-    /// The allowed overrides, in percent of the styled declarations; by default what tokens.toml says, or 5.
+    /// The allowed percentage of overrides among the styled declarations. Default: the value in tokens.toml, or 5.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub budget: Option<f64>,
-    /// Leaves out files whose path in the app matches, such as "legacy/**" or "**/*.stories.tsx"; beside those of tokens.toml.
+    /// Exclude files whose path in the app matches, such as "legacy/**" or "**/*.stories.tsx", in addition to those in tokens.toml.
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
-    /// Appends the figures of each app to this file, and shows the change since the last time.
+    /// Append the figures of each app to this file, and show the change since the last run.
     #[arg(long, value_name = "FILE")]
     pub track: Option<PathBuf>,
-    /// How to report.
+    /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
@@ -125,14 +125,14 @@ fn percent(text: &str) -> Result<f64, String> {
     percent.ok_or_else(|| "not a percentage from 0 to 100".to_owned())
 }
 
-/// What a change asks.
+/// A version bump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BumpArg {
-    /// Nothing that is seen.
+    /// No visible change.
     Patch,
-    /// New, or looks different.
+    /// New tokens, or a visible change.
     Minor,
-    /// Breaks who uses it.
+    /// A breaking change.
     Major,
 }
 

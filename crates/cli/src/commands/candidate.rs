@@ -15,7 +15,7 @@ use crate::{
     args::{CandidateCommand, Format},
     backend::{Backend, value},
     error::CliError,
-    hints, output,
+    hints, output, words,
 };
 
 /// Findings that are shown of one gate.
@@ -25,10 +25,10 @@ fn show(answer: &Value) {
     let name = output::text(answer, "candidate");
     let snapshot: String = output::text(answer, "snapshot").chars().take(12).collect();
     output::line(format!(
-        "{}  {}  {} entries, {} changed  snapshot {snapshot}",
+        "{}  {}  {}, {} changed  snapshot {snapshot}",
         output::paint(&name, "1"),
         output::text(answer, "status"),
-        output::text(answer, "entries"),
+        words::count_in(answer, "entries", "entry", "entries"),
         output::text(answer, "changed"),
     ));
     let gates = output::gates_of(answer);
@@ -46,7 +46,7 @@ fn show(answer: &Value) {
     }
     match answer["status"].as_str() {
         Some("passed") => {
-            output::line(format!("\nNext:  {}", hints::command(&format!("ashlar release promote {name}"))));
+            output::hint(format!("\nNext:  {}", hints::command(&format!("ashlar release promote {name}"))));
         }
         Some("failed") => {
             // What is only missing an approval stays as it is; anything else needs a new candidate.
@@ -60,7 +60,7 @@ fn show(answer: &Value) {
                     format!("fix what the gates found, then {}", hints::command("ashlar candidate create"))
                 }
             };
-            output::line(format!("\nNext:  {next}"));
+            output::hint(format!("\nNext:  {next}"));
         }
         _ => {}
     }
@@ -107,7 +107,7 @@ pub async fn candidate(command: CandidateCommand) -> Done {
             output::table(
                 items(&answer),
                 &columns,
-                "there are no candidates; `ashlar candidate create` makes one",
+                "there are no candidates; create one with `ashlar candidate create`",
             );
             return done();
         }

@@ -90,7 +90,7 @@ pub async fn changeset(command: ChangesetCommand) -> Done {
                     remote.call(rows::CREATE_CHANGESET.call(), Some(body)).await?
                 }
             };
-            (answer, format!("changeset {name} made; add drafts: `ashlar changeset add {name} TYPE ID`"))
+            (answer, format!("changeset {name} created; add drafts: `ashlar changeset add {name} TYPE ID`"))
         }
         ChangesetCommand::Add { changeset, name, .. } => {
             let key = Named::read(&name)?.key(&backend).await?;
@@ -141,7 +141,7 @@ pub async fn changeset(command: ChangesetCommand) -> Done {
                 Backend::Local(local) => value(local.run(CancelSchedule { name: changeset.clone() }).await?)?,
                 Backend::Remote(remote) => remote.call(rows::CANCEL_SCHEDULE.at([&changeset]), None).await?,
             };
-            (answer, format!("{changeset} is off the schedule"))
+            (answer, format!("{changeset} is no longer scheduled"))
         }
         ChangesetCommand::Show { changeset, .. } => {
             let answer = match &backend {

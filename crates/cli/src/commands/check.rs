@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use ashlar_gates::{CheckOptions, CheckStatus, check_project, junit, sarif};
+use ashlar_gates::{CheckOptions, CheckReport, CheckStatus, check_project, junit, sarif};
 use ashlar_model::Files;
 use serde_json::Value;
 
@@ -13,13 +13,13 @@ use super::{Done, project::write_files};
 use crate::{
     args::{CheckArgs, CheckFormat},
     error::CliError,
-    output,
+    output, words,
 };
 
 /// The project as it was at a git revision, in a temporary directory. Two runs of git, however many files there are.
 fn at_revision(dir: &Path, revision: &str) -> Result<tempfile::TempDir, CliError> {
     if revision.starts_with('-') {
-        let message = format!("`{revision}` is no git revision");
+        let message = format!("`{revision}` is not a git revision");
         return Err(CliError::input(message, "give a branch, tag or commit"));
     }
     let git = |args: &[&str]| -> Result<Vec<u8>, CliError> {
@@ -164,36 +164,40 @@ pub async fn check(args: CheckArgs) -> Done {
     let report = tokio::task::spawn_blocking(move || check_project(&dir, &options))
         .await
         .map_err(|e| CliError::new(3, "internal", e.to_string(), ""))?
-        .map_err(|e| CliError::input(e.to_string(), "`ashlar init DIR` makes a project"))?;
+        .map_err(|e| CliError::input(e.to_string(), "create a project with `ashlar init DIR`"))?;
     match args.format {
         CheckFormat::Json => output::print_json(&report),
         CheckFormat::Sarif => output::line(sarif(&report)),
         CheckFormat::Junit => output::line(junit(&report)),
-        CheckFormat::Human => {
-            output::gates(&report.gates, 50);
-            let warnings: usize = report
-                .gates
-                .iter()
-                .flat_map(|g| &g.findings)
-                .filter(|f| f.level == ashlar_model::Level::Warning)
-                .count();
-            let figure = |name: &str| report.metrics.get(name).copied().unwrap_or(0.0);
-            output::line(format!(
-                "{}  {} contracts, {} entries, {warnings} warnings, {:.0} ms",
-                match report.status {
-                    CheckStatus::Pass => output::paint("pass", "32;1"),
-                    CheckStatus::Fail => output::paint("FAIL", "31;1"),
-                    CheckStatus::Error => output::paint("ERROR", "31;1"),
-                },
-                figure("contracts"),
-                figure("entries"),
-                figure("ms"),
-            ));
-        }
+        CheckFormat::Human => show(&report),
     }
     Ok(ExitCode::from(match report.status {
         CheckStatus::Pass => 0,
         CheckStatus::Fail => 1,
         CheckStatus::Error => 2,
     }))
+}
+
+/// A report for people.
+pub fn show(report: &CheckReport) {
+    output::gates(&report.gates, 50);
+    let warnings: usize = report
+        .gates
+        .iter()
+        .flat_map(|g| &g.findings)
+        .filter(|f| f.level == ashlar_model::Level::Warning)
+        .count();
+    let figure = |name: &str| report.metrics.get(name).copied().unwrap_or(0.0);
+    output::line(format!(
+        "{}  {}, {}, {}, {:.0} ms",
+        match report.status {
+            CheckStatus::Pass => output::paint("pass", "32;1"),
+            CheckStatus::Fail => output::paint("FAIL", "31;1"),
+            CheckStatus::Error => output::paint("ERROR", "31;1"),
+        },
+        words::figure(figure("contracts"), "contract", "contracts"),
+        words::figure(figure("entries"), "entry", "entries"),
+        words::count(warnings, "warning", "warnings"),
+        figure("ms"),
+    ));
 }

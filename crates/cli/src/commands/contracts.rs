@@ -134,7 +134,7 @@ pub async fn contracts(command: &ContractsCommand) -> Done {
         ContractsCommand::Impact { dir, against, key, format } => {
             let base = super::check::against(dir, against, key.as_deref()).await?;
             let found = ashlar_gates::impact(dir, &base.path)
-                .map_err(|e| CliError::input(e.to_string(), "`ashlar init DIR` makes a project"))?;
+                .map_err(|e| CliError::input(e.to_string(), "create a project with `ashlar init DIR`"))?;
             let breaks = found.consumers.iter().any(|c| !c.broken.is_empty())
                 || found.operations.iter().any(|o| !o.broken.is_empty());
             match format {

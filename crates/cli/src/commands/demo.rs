@@ -125,7 +125,7 @@ fn tell(url: &str, data: &Path, keys: &LocalKeys) {
     output::line(format!("  curl -i '{url}/v1/plans/basin?locale=de'"));
     output::line(format!("  curl '{url}/v1/entries/pricing-plan?sort=price_minor'"));
     output::line(format!("  curl '{url}/v1/pages/home'\n"));
-    output::line("Change a price, and see what stands in its way (in another terminal):");
+    output::line("Change a price, and see what blocks its release (in another terminal):");
     output::line(format!("  export ASHLAR_DATA='{data}'"));
     output::line("  ashlar entry get pricing-plan port > port.json");
     output::line("  sed -i 's/39900/42900/' port.json");

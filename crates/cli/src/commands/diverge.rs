@@ -25,7 +25,7 @@ pub fn diverge(args: &DivergeArgs) -> Done {
     let loaded = load_whole(&args.tokens)?;
     let lexicon = Lexicon::of_tokens(&loaded.resolved, &loaded.config);
     if lexicon.is_empty() {
-        let message = format!("{} holds no tokens", args.tokens.display());
+        let message = format!("{} contains no tokens", args.tokens.display());
         return Err(CliError::input(message, "name the project with --tokens"));
     }
     let budget = match args.budget {
@@ -141,7 +141,7 @@ fn tell(lexicon: &Lexicon, app: &App, budget: f64, fix: bool, before: Option<&Li
                 }
                 (None, _) if nearest.exact => "the same value".to_owned(),
                 (None, What::DeprecatedToken) => "takes its place, and has another value".to_owned(),
-                (None, What::UnknownToken) => "is spelt almost so".to_owned(),
+                (None, What::UnknownToken) => "has a similar name".to_owned(),
                 (None, _) if lexicon.known(&nearest.name).is_some_and(|k| k.kind == Kind::Color) => {
                     format!("ΔE {:.2}", nearest.distance)
                 }

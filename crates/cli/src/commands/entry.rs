@@ -7,7 +7,7 @@ use ashlar_release::{DeleteEntry, DraftQuery, PutEntry, SetUnpublished};
 use ashlar_server::endpoints::{Call, Operation, rows};
 use serde_json::{Value, json};
 
-use super::{Done, done};
+use super::{Done, done, edit};
 use crate::{
     args::{EntryCommand, EntryName, Format},
     backend::{Backend, value},
@@ -55,11 +55,12 @@ impl Named {
 }
 
 /// A call that is about one entry.
-fn of(operation: &'static Operation, key: &EntryKey) -> Call {
+pub fn of(operation: &'static Operation, key: &EntryKey) -> Call {
     operation.at([key.type_name.as_str(), key.id.as_str()]).with("locale", &key.locale)
 }
 
-fn read_fields(file: &Path) -> Result<Fields, CliError> {
+/// The fields of an entry in a file; `-` is standard input.
+pub fn read_fields(file: &Path) -> Result<Fields, CliError> {
     let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
     let mut text = Vec::new();
     let limit = ashlar_release::ENTRY_BYTES_MAX as u64 * 2;
@@ -79,7 +80,7 @@ fn read_fields(file: &Path) -> Result<Fields, CliError> {
     match value {
         Value::Object(fields) => Ok(fields),
         _ => Err(CliError::input(
-            format!("{name}:1:1: the fields of an entry are a JSON object"),
+            format!("{name}:1:1: the fields of an entry must be a JSON object"),
             "write `{ \"title\": … }`",
         )),
     }
@@ -87,6 +88,9 @@ fn read_fields(file: &Path) -> Result<Fields, CliError> {
 
 pub async fn entry(command: EntryCommand) -> Done {
     let at = command.at().clone();
+    if let EntryCommand::Edit { entry, id, locale, keep_invalid, .. } = command {
+        return edit::edit(edit::Edit { entry, id, locale, keep_invalid }, &at).await;
+    }
     let backend = match &command {
         EntryCommand::Put { .. } => Backend::open_or_create(&at).await?,
         _ => Backend::open(&at).await?,
@@ -108,10 +112,13 @@ pub async fn entry(command: EntryCommand) -> Done {
                     remote.call(of(&rows::PUT_DRAFT, &key), Some(body)).await?
                 }
             };
-            output::print_json(&json!({
+            match json_out || !output::for_people() {
+                false => written(&answer),
+                true => output::print_json(&json!({
                 "type": answer["type"], "id": answer["id"], "locale": answer["locale"], "version": answer["version"],
                 "contract": answer["contract"], "pending": answer["pending"],
-            }));
+                })),
+            }
             refused(&answer);
         }
         EntryCommand::Get { name, full, .. } => {
@@ -133,11 +140,7 @@ pub async fn entry(command: EntryCommand) -> Done {
                     remote.call(call, None).await?
                 }
             };
-            told(
-                json_out,
-                &answer,
-                &format!("{key} is marked as deleted; it leaves what is served with the next release"),
-            );
+            told(json_out, &answer, &format!("{key} is marked as deleted; the next release removes it"));
         }
         EntryCommand::Unpublish { name, undo, .. } => {
             let key = Named::read(&name)?.key(&backend).await?;
@@ -190,6 +193,7 @@ pub async fn entry(command: EntryCommand) -> Done {
                 output::line(format!("more: --cursor '{cursor}'"));
             }
         }
+        EntryCommand::Edit { .. } => {}
         EntryCommand::History { name, .. } => {
             let key = Named::read(&name)?.key(&backend).await?;
             let answer = match &backend {
@@ -212,6 +216,24 @@ pub async fn entry(command: EntryCommand) -> Done {
         }
     }
     done()
+}
+
+/// What was written, for people.
+pub fn written(answer: &Value) {
+    let member = |name: &str| output::text(answer, name);
+    let state = match answer["pending"] == json!(true) {
+        true => "It differs from what is live.",
+        false => "It is the same as what is live.",
+    };
+    output::line(format!(
+        "Wrote {}/{} ({}), version {}. {state}",
+        member("type"),
+        member("id"),
+        member("locale"),
+        member("version")
+    ));
+    let see = format!("ashlar entry get {} {} --locale {}", member("type"), member("id"), member("locale"));
+    output::hint(format!("See it:  {}", hints::command(&see)));
 }
 
 /// Says on standard error what the contract will refuse in a draft that was written.

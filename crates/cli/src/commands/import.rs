@@ -18,7 +18,7 @@ use crate::{
     args::{At, Format, ImportCommand},
     backend::{Backend, Remote, value},
     error::CliError,
-    output,
+    output, words,
 };
 
 /// Progress on standard error, only for people.
@@ -154,7 +154,8 @@ async fn finish(
         return done();
     }
     output::line(format!(
-        "{count} entries read, {} written, {} unchanged, {} broken",
+        "{} read, {} written, {} unchanged, {} broken",
+        words::count(count, "entry", "entries"),
         output::text(&answer, "written"),
         output::text(&answer, "unchanged"),
         broken.len()

@@ -1,27 +1,32 @@
 //! One module per group of commands.
 
+mod backup;
 mod candidate;
 mod changeset;
 mod check;
 mod contracts;
 mod demo;
+mod dev;
 mod diverge;
+mod doctor;
+mod edit;
 mod entry;
 mod import;
 mod ops;
 mod project;
+mod pull;
 mod release;
 mod serve;
 mod site;
+mod status;
+mod target;
 mod tokens;
 mod webhook;
 
-use std::process::ExitCode;
-
-use clap::CommandFactory;
+use std::{path::Path, process::ExitCode};
 
 use crate::{
-    args::{Cli, Command},
+    args::{self, Cli, Command},
     error::CliError,
     output,
 };
@@ -40,6 +45,13 @@ pub async fn run(cli: Cli) -> Done {
         Command::Init(args) => project::init(&args),
         Command::Check(args) => check::check(args).await,
         Command::Push(args) => project::push(&args).await,
+        Command::Status(args) => status::status(args).await,
+        Command::Use(args) => target::remember(&args),
+        Command::Pull(args) => pull::pull(args).await,
+        Command::Backup(args) => backup::backup(args).await,
+        Command::Restore(args) => backup::restore(args).await,
+        Command::Doctor(args) => doctor::doctor(args).await,
+        Command::Dev(args) => dev::dev(args).await,
         Command::Import { command } => import::import(command).await,
         Command::Entry { command } => entry::entry(command).await,
         Command::Changeset { command } => changeset::changeset(command).await,
@@ -63,9 +75,17 @@ pub async fn run(cli: Cli) -> Done {
         Command::Completions { shell } => {
             // Into memory first: the generator panics when its reader is gone.
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "ashlar", &mut script);
+            clap_complete::generate(shell, &mut args::command(), "ashlar", &mut script);
             output::print(&String::from_utf8_lossy(&script));
             done()
         }
+        Command::Man { dir } => man(&dir),
     }
+}
+
+/// Writes one man page per command.
+fn man(dir: &Path) -> Done {
+    std::fs::create_dir_all(dir).map_err(|e| CliError::file("create", dir, &e))?;
+    clap_mangen::generate_to(args::command(), dir).map_err(|e| CliError::file("write to", dir, &e))?;
+    done()
 }

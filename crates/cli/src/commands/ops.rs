@@ -17,7 +17,7 @@ use crate::{
     },
     backend::{Backend, value},
     error::CliError,
-    output,
+    output, words,
 };
 
 /// JSON for programs, a table for people.
@@ -66,10 +66,10 @@ pub async fn migrate(command: MigrateCommand) -> Done {
                 }
                 let verb = if dry_run { "would be rewritten" } else { "rewritten" };
                 output::line(format!(
-                    "{} entries looked at, {} {verb}, {} findings",
-                    output::text(&answer, "drafts"),
+                    "{} checked, {} {verb}, {}",
+                    words::count_in(&answer, "drafts", "entry", "entries"),
                     output::text(&answer, "rewritten"),
-                    output::text(&answer, "findings_total")
+                    words::count_in(&answer, "findings_total", "finding", "findings")
                 ));
             }
             let refused = answer["findings_total"].as_u64().unwrap_or(0) > 0;
@@ -82,8 +82,8 @@ pub async fn migrate(command: MigrateCommand) -> Done {
             };
             let kept = answer["kept"].as_array().map_or(0, Vec::len);
             let sentence = format!(
-                "{} drafts brought back, {kept} kept because they were edited since",
-                output::text(&answer, "rewritten")
+                "{} reverted, {kept} not changed because they were edited since",
+                words::count_in(&answer, "rewritten", "draft", "drafts")
             );
             told(at.format == Format::Json, &answer, &sentence);
         }
@@ -100,7 +100,7 @@ pub async fn migrate(command: MigrateCommand) -> Done {
                 ("at", "AT"),
                 ("reverted_at", "REVERTED"),
             ];
-            listed(&at, &answer, &columns, "no migration was run");
+            listed(&at, &answer, &columns, "no migrations were run");
         }
     }
     done()
@@ -118,7 +118,7 @@ pub async fn audit(command: AuditCommand) -> Done {
             };
             let holds = answer["holds"] == json!(true);
             let sentence = match holds {
-                true => format!("the chain holds: {} rows", output::text(&answer, "rows")),
+                true => format!("the chain is intact: {}", words::count_in(&answer, "rows", "row", "rows")),
                 false => format!(
                     "the chain breaks at row {}: {}",
                     output::text(&answer, "sequence"),
@@ -142,7 +142,7 @@ pub async fn audit(command: AuditCommand) -> Done {
                 ("action_name", "DID"),
                 ("subject", "TO"),
             ];
-            listed(&at, &answer, &columns, "nothing was done yet");
+            listed(&at, &answer, &columns, "no actions were recorded yet");
             done()
         }
     }
@@ -156,7 +156,7 @@ pub async fn event(command: EventCommand) -> Done {
     };
     let columns =
         [("sequence", "EVENT"), ("at", "AT"), ("kind", "KIND"), ("subject", "SUBJECT"), ("actor", "WHO")];
-    listed(&at, &answer, &columns, "nothing happened yet");
+    listed(&at, &answer, &columns, "no events were recorded yet");
     done()
 }
 
@@ -187,7 +187,7 @@ pub async fn key(command: KeyCommand) -> Done {
                 Format::Human => {
                     output::line(output::text(&answer, "key"));
                     eprintln!(
-                        "Keep it now: it is not shown again. Its public part is {}.",
+                        "Save this key now. It is not shown again. Its id is {}.",
                         output::text(&answer, "id")
                     );
                 }
@@ -290,10 +290,10 @@ pub async fn gc(at: At) -> Done {
         Backend::Remote(remote) => remote.call(rows::COLLECT_GARBAGE.call(), None).await?,
     };
     let mut sentence = format!(
-        "{} objects deleted, {} bytes freed, {} packs left",
-        output::text(&answer, "objects_removed"),
-        output::text(&answer, "bytes_freed"),
-        output::text(&answer, "packs_after")
+        "{} deleted, {} freed, {} left",
+        words::count_in(&answer, "objects_removed", "object", "objects"),
+        words::count_in(&answer, "bytes_freed", "byte", "bytes"),
+        words::count_in(&answer, "packs_after", "pack", "packs")
     );
     if answer["packs_condemned"].as_u64().is_some_and(|count| count > 0) {
         let count = output::text(&answer, "packs_condemned");

@@ -6,6 +6,7 @@ use ashlar_model::{Files, Finding, Level};
 use ashlar_project::{ContentOptions, Project, SeedEntry, content};
 use ashlar_release::{ImportEntries, Imported, IncomingEntry, PushDefinitions};
 use ashlar_server::endpoints::rows;
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::{Done, done};
@@ -13,7 +14,7 @@ use crate::{
     args::{Format, InitArgs, PushArgs},
     backend::{Backend, Local, value},
     error::CliError,
-    hints, output,
+    hints, output, words,
 };
 
 pub fn init(args: &InitArgs) -> Done {
@@ -29,7 +30,7 @@ pub fn init(args: &InitArgs) -> Done {
         return Err(CliError::new(
             1,
             "project-exists",
-            format!("{} is a project already", dir.display()),
+            format!("{} is already a project", dir.display()),
             "choose another directory",
         ));
     }
@@ -46,7 +47,7 @@ pub fn init(args: &InitArgs) -> Done {
     for (path, _) in files.iter() {
         output::line(format!("  {path}"));
     }
-    output::line(format!(
+    output::hint(format!(
         "\nNext:  ashlar check {0}\n       ashlar push {0} --data ./data --content",
         dir.display()
     ));
@@ -68,7 +69,7 @@ pub fn write_files(dir: &Path, files: &Files) -> Result<(), CliError> {
 /// The definition files of a project; findings of level error stop.
 pub fn read(dir: &Path) -> Result<Files, CliError> {
     let (files, findings) = Project::read(dir)
-        .map_err(|e| CliError::input(e.to_string(), "`ashlar init DIR` makes a project"))?;
+        .map_err(|e| CliError::input(e.to_string(), "create a project with `ashlar init DIR`"))?;
     let errors: Vec<Finding> = findings.into_iter().filter(|f| f.level == Level::Error).collect();
     match errors.is_empty() {
         true => Ok(files),
@@ -78,23 +79,8 @@ pub fn read(dir: &Path) -> Result<Files, CliError> {
 
 /// The seed entries under content/.
 pub fn read_content(dir: &Path, files: &Files) -> Result<Vec<SeedEntry>, CliError> {
-    let config = ashlar_project::read_config(files)
-        .map_err(|f| CliError::findings("ashlar.toml cannot be used", f))?;
+    let options = content_options(files)?;
     let (contracts, _) = ashlar_contracts::ContractSet::load(files);
-    let body_fields = contracts
-        .iter()
-        .filter(|c| c.is_type())
-        .filter_map(|c| {
-            let field =
-                c.markdown_fields().iter().find_map(|p| p.strip_prefix('/').filter(|p| !p.contains('/')))?;
-            Some((c.name.name.clone(), field.to_owned()))
-        })
-        .collect();
-    let options = ContentOptions {
-        default_locale: config.locales.default.clone(),
-        body_fields,
-        locales: config.locales.clone(),
-    };
     let (list, mut findings) = content::list(dir);
     let mut entries = Vec::new();
     for file in list {
@@ -114,6 +100,27 @@ pub fn read_content(dir: &Path, files: &Files) -> Result<Vec<SeedEntry>, CliErro
         true => Ok(entries),
         false => Err(CliError::findings("content cannot be read; nothing was written", findings)),
     }
+}
+
+/// What reading content needs to know of a project.
+pub fn content_options(files: &Files) -> Result<ContentOptions, CliError> {
+    let config = ashlar_project::read_config(files)
+        .map_err(|f| CliError::findings("ashlar.toml cannot be used", f))?;
+    let (contracts, _) = ashlar_contracts::ContractSet::load(files);
+    let body_fields = contracts
+        .iter()
+        .filter(|c| c.is_type())
+        .filter_map(|c| {
+            let field =
+                c.markdown_fields().iter().find_map(|p| p.strip_prefix('/').filter(|p| !p.contains('/')))?;
+            Some((c.name.name.clone(), field.to_owned()))
+        })
+        .collect();
+    Ok(ContentOptions {
+        default_locale: config.locales.default.clone(),
+        body_fields,
+        locales: config.locales.clone(),
+    })
 }
 
 /// An entry as the import action takes it.
@@ -172,9 +179,11 @@ pub async fn push(args: &PushArgs) -> Done {
         Backend::Remote(remote) => {
             let mut map = serde_json::Map::new();
             for (path, bytes) in files.iter() {
-                let text = std::str::from_utf8(bytes)
-                    .map_err(|_| CliError::input(format!("{path} is not UTF-8 text"), "save it as UTF-8"))?;
-                map.insert(path.to_owned(), Value::String(text.to_owned()));
+                let content = match std::str::from_utf8(bytes) {
+                    Ok(text) => Value::String(text.to_owned()),
+                    Err(_) => json!({"base64": base64::engine::general_purpose::STANDARD.encode(bytes)}),
+                };
+                map.insert(path.to_owned(), content);
             }
             let mut answer = remote.call(rows::PUSH_DEFINITIONS.call(), Some(json!({"files": map}))).await?;
             if args.content {
@@ -191,14 +200,15 @@ pub async fn push(args: &PushArgs) -> Done {
     }
     let digest: String = output::text(&answer, "definitions").chars().take(12).collect();
     let what = if answer["changed"] == json!(true) { "pushed" } else { "unchanged" };
-    output::line(format!("{} definition files {what} ({digest})", output::text(&answer, "files")));
+    let files = words::count_in(&answer, "files", "definition file", "definition files");
+    output::line(format!("{files} {what} ({digest})"));
     if let Some(content) = answer.get_mut("content") {
         output::line(format!(
-            "{} drafts written, {} unchanged",
-            output::text(content, "written"),
+            "{} written, {} unchanged",
+            words::count_in(content, "written", "draft", "drafts"),
             output::text(content, "unchanged")
         ));
     }
-    output::line(format!("Next:  {}", hints::command("ashlar candidate create")));
+    output::hint(format!("Next:  {}", hints::command("ashlar candidate create")));
     done()
 }

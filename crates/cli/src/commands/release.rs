@@ -10,7 +10,7 @@ use crate::{
     args::{ChannelCommand, Format, ReleaseCommand},
     backend::{Backend, Local, value},
     error::CliError,
-    hints, output,
+    hints, output, words,
 };
 
 fn channel_name(text: Option<&str>) -> Result<Option<ChannelName>, CliError> {
@@ -134,7 +134,12 @@ pub async fn release(command: ReleaseCommand) -> Done {
                 "created_at",
                 "note",
             ] {
-                output::line(format!("{name:12} {}", output::text(&answer, name)));
+                let text = output::text(&answer, name);
+                let when = match name {
+                    "created_at" => format!(" ({})", words::time(&text)),
+                    _ => String::new(),
+                };
+                output::line(format!("{name:12} {text}{when}"));
             }
         }
         ReleaseCommand::Diff { from, to, .. } => {
@@ -156,10 +161,10 @@ pub async fn release(command: ReleaseCommand) -> Done {
                 Backend::Remote(remote) => remote.call(rows::VERIFY_RELEASE.at([release]), None).await?,
             };
             let sentence = format!(
-                "{release} holds: {} entries, {} tree nodes, {} definition files",
-                output::text(&answer, "entries"),
-                output::text(&answer, "nodes"),
-                output::text(&answer, "files")
+                "{release} is intact: {}, {}, {}",
+                words::count_in(&answer, "entries", "entry", "entries"),
+                words::count_in(&answer, "nodes", "tree node", "tree nodes"),
+                words::count_in(&answer, "files", "definition file", "definition files")
             );
             tell(json_out, &answer, &sentence);
         }
@@ -174,7 +179,15 @@ pub async fn release(command: ReleaseCommand) -> Done {
             file.as_file().sync_all().map_err(|e| CliError::file("write", &out, &e))?;
             file.persist(&out).map_err(|e| CliError::file("write", &out, &e.error))?;
             let answer = json!({"release": release, "file": out.display().to_string(), "objects": objects});
-            tell(json_out, &answer, &format!("{release} written to {} ({objects} objects)", out.display()));
+            tell(
+                json_out,
+                &answer,
+                &format!(
+                    "{release} written to {} ({})",
+                    out.display(),
+                    words::count(objects, "object", "objects")
+                ),
+            );
         }
         ReleaseCommand::Import { file, note, .. } => {
             let local = local_only(&backend)?;
@@ -227,7 +240,7 @@ fn show_diff(answer: &Value) {
     }
     let total = answer["entries_total"].as_u64().unwrap_or(0);
     if total > 200 {
-        output::line(format!("and {} more entries", total - 200));
+        output::line(format!("and {} more", total - 200));
     }
     for file in answer["definitions"].as_array().into_iter().flatten() {
         output::line(format!("{} {}", output::text(file, "change"), output::text(file, "path")));

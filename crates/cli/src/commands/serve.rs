@@ -13,9 +13,9 @@ use serde_json::json;
 use super::{Done, done};
 use crate::{
     args::{Format, Role as RoleArg, ServeArgs},
-    backend::location,
+    backend::{location, noted},
     error::CliError,
-    isolation, output,
+    isolation, output, target,
 };
 
 /// The keys that a local installation keeps for the person at this machine.
@@ -225,11 +225,11 @@ pub async fn open(args: &ServeArgs) -> Result<(Engine, Option<LocalKeys>), CliEr
 
 /// The objects an edge follows.
 fn edge_objects(args: &ServeArgs) -> Result<Objects, CliError> {
-    let help = "use `--objects s3://bucket/prefix`, or `--objects DIR`";
+    let help = "an edge needs --objects s3://bucket/prefix or a directory of objects";
     let from = match (&args.objects, &args.data) {
         (Some(objects), _) => objects.clone(),
         (None, Some(data)) if !data.contains("://") => Path::new(data).join("objects").display().to_string(),
-        _ => return Err(CliError::input("no objects given to follow", help)),
+        _ => return Err(CliError::input("no object store given", help)),
     };
     if args.cache.is_none() && !from.contains("://") {
         return Ok(Objects::open(Path::new(&from), None)?);
@@ -247,7 +247,15 @@ fn edge_objects(args: &ServeArgs) -> Result<Objects, CliError> {
     Ok(Objects::open(&cache, Some(Remote::parse(&from)?))?)
 }
 
-pub async fn serve(args: ServeArgs) -> Done {
+pub async fn serve(mut args: ServeArgs) -> Done {
+    if args.data.is_none()
+        && args.objects.is_none()
+        && let Some(found) = target::find()?
+        && found.target.data.is_some()
+    {
+        noted(&found);
+        (args.data, args.objects) = (found.target.data, found.target.objects);
+    }
     let role = match args.role {
         RoleArg::All => Role::All,
         RoleArg::Author => Role::Author,
@@ -283,11 +291,14 @@ pub async fn serve(args: ServeArgs) -> Done {
     done()
 }
 
+/// What a server may need beside its open requests to stop.
+const STOP: Duration = Duration::from_secs(10);
+
 /// Ends when the process is asked to stop. Signals are heard on a thread of their own, so that they arrive whatever the
 /// threads that serve do. When the server is not done in time, or the signal comes a second time, the process ends.
 pub fn stop_signal(config: &ServerConfig) -> impl Future<Output = ()> + Send + use<> {
     let (asked, heard) = tokio::sync::oneshot::channel();
-    let patience = ashlar_server::stop_max(config);
+    let patience = Duration::from_secs(config.shutdown_seconds_max).saturating_add(STOP);
     let listen = move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {

@@ -17,12 +17,12 @@ use serde_json::json;
 use super::{Done, done};
 use crate::{
     args::{At, Format, SiteCommand},
-    backend::{Backend, Local, value},
+    backend::{Backend, Local, remembered, value},
     error::CliError,
-    hints, output,
+    hints, output, words,
 };
 
-/// What was written last, beside the pages: so that what is gone can be deleted and the rest left alone.
+/// What was written last, beside the pages: so that what no longer exists can be deleted and the rest left alone.
 const LIST: &str = ".ashlar-site.json";
 
 /// The address under which this installation is served: that of the server that was started last on it, else `[server] listen`
@@ -41,6 +41,7 @@ async fn served_at(local: &Local, at: &At) -> Result<String, CliError> {
 }
 
 pub async fn preview(what: &str, hours: u32, at: &At) -> Done {
+    let at = &remembered(at)?;
     let backend = Backend::open(at).await?;
     let answer = match &backend {
         Backend::Local(local) => {
@@ -100,9 +101,9 @@ pub async fn site(command: SiteCommand) -> Done {
         return done();
     }
     output::line(format!(
-        "{} pages in {} files: {} written, {} unchanged, {} deleted, {:.0} ms",
-        written.pages,
-        written.files,
+        "{} in {}: {} written, {} unchanged, {} deleted, {:.0} ms",
+        words::count(written.pages, "page", "pages"),
+        words::count(written.files, "file", "files"),
         written.written,
         written.files - written.written,
         written.removed,
@@ -116,10 +117,10 @@ async fn open(local: &Local, of: Option<&str>) -> Result<Arc<ReleaseView>, CliEr
     let (engine, ctx) = (&local.engine, &local.ctx);
     let objects = engine.tenant_objects(&ctx.tenant);
     let none = |what: &str| {
-        CliError::input(format!("nothing is released on {what}"), "make a candidate and promote it")
+        CliError::input(format!("nothing is released on {what}"), "create a candidate and promote it")
     };
     let broken = |e: ashlar_delivery::DeliveryError| {
-        CliError::new(3, "unreadable", e.to_string(), "`ashlar release verify` says what is damaged")
+        CliError::new(3, "unreadable", e.to_string(), "`ashlar release verify` shows what is damaged")
     };
     let what: What = match of {
         Some(of) => of.parse().map_err(|e: String| CliError::input(e, ""))?,
@@ -189,7 +190,7 @@ fn export(view: &Arc<ReleaseView>, dir: &Path) -> Result<Written, CliError> {
     let Some(site) = definitions.site() else {
         return Err(CliError::input(
             "the project has no site",
-            "write site/site.toml; docs/site.md says how",
+            "write site/site.toml; docs/site.md describes it",
         ));
     };
     let failed = |why: String| CliError::new(1, "page-failed", why, "correct the template");
@@ -321,7 +322,7 @@ fn led_on(
     Ok(out)
 }
 
-/// Writes what differs, and takes away what an earlier export wrote and this one does not have.
+/// Writes what differs, and deletes what an earlier export wrote and this one does not have.
 fn write(dir: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) -> Result<(usize, usize), CliError> {
     std::fs::create_dir_all(dir).map_err(|e| CliError::file("make", dir, &e))?;
     let list = dir.join(LIST);

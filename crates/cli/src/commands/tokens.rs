@@ -19,7 +19,7 @@ use super::{Done, check::against, done};
 use crate::{
     args::{BumpArg, Format, TokensCommand},
     error::CliError,
-    output,
+    output, words,
 };
 
 /// Tokens from somewhere, with the rules that lie beside them.
@@ -103,7 +103,7 @@ fn of_directory(dir: &Path) -> Result<TokenSet, CliError> {
     let paths = files_under(&tokens, &|name| name.ends_with(".tokens.json"))?;
     if paths.is_empty() {
         return Err(CliError::input(
-            format!("{} holds no *.tokens.json", tokens.display()),
+            format!("{} contains no *.tokens.json files", tokens.display()),
             "name a directory of token files, a resolver document, or one token file",
         ));
     }
@@ -242,8 +242,10 @@ pub async fn tokens(command: TokensCommand) -> Done {
             }
             let count = loaded.resolved.tokens.len();
             output::line(format!(
-                "{} {count} tokens in {contexts} combinations of contexts",
-                output::paint("built", "32;1")
+                "{} {} in {}",
+                output::paint("built", "32;1"),
+                words::count(count, "token", "tokens"),
+                words::count(contexts, "combination of contexts", "combinations of contexts")
             ));
             // The process ends here: giving back millions of small pieces of memory one by one would take longer than reading them.
             std::mem::forget(loaded);
@@ -276,11 +278,16 @@ pub async fn tokens(command: TokensCommand) -> Done {
                     if errors == 0 { output::paint("pass", "32;1") } else { output::paint("FAIL", "31;1") };
                 let figure = |name: &str| checked.metrics.get(name).copied().unwrap_or_default();
                 output::line(format!(
-                    "{verdict}  {} tokens, {} combinations of contexts, {} contrasts judged, {errors} errors, {} warnings",
-                    figure("tokens"),
-                    figure("combinations"),
-                    figure("contrast_pairs"),
-                    findings.len() - errors
+                    "{verdict}  {}, {}, {} judged, {}, {}",
+                    words::figure(figure("tokens"), "token", "tokens"),
+                    words::figure(
+                        figure("combinations"),
+                        "combination of contexts",
+                        "combinations of contexts"
+                    ),
+                    words::figure(figure("contrast_pairs"), "contrast", "contrasts"),
+                    words::count(errors, "error", "errors"),
+                    words::count(findings.len() - errors, "warning", "warnings")
                 ));
             }
             Ok(ExitCode::from(u8::from(errors > 0)))
@@ -302,7 +309,7 @@ pub async fn tokens(command: TokensCommand) -> Done {
             let loaded = load_whole(&src)?;
             let asked = package_version.as_deref().unwrap_or(&loaded.config.version);
             let version = Version::parse(asked)
-                .ok_or_else(|| CliError::input(format!("`{asked}` is no version"), "write 1.2.0"))?;
+                .ok_or_else(|| CliError::input(format!("`{asked}` is not a version"), "write 1.2.0"))?;
             let (files, clashes) = build(
                 &loaded.resolved,
                 &loaded.set,

@@ -22,7 +22,7 @@ fn secret(json: bool, answer: &Value) {
         false => {
             output::line(output::text(answer, "secret"));
             eprintln!(
-                "This secret of {} signs deliveries. Keep it now: it is not shown again.",
+                "This secret signs the deliveries of {}. Save it now. It is not shown again.",
                 output::text(answer, "id")
             );
         }
@@ -76,7 +76,7 @@ pub async fn webhook(command: WebhookCommand) -> Done {
                 ("dead", "DEAD"),
                 ("why", "WHY OFF"),
             ];
-            listed(&at, &answer, &columns, "there are no webhooks; `ashlar webhook add URL` makes one");
+            listed(&at, &answer, &columns, "there are no webhooks; add one with `ashlar webhook add URL`");
         }
         WebhookCommand::Rm { id, .. } => {
             match &backend {
@@ -102,7 +102,7 @@ pub async fn webhook(command: WebhookCommand) -> Done {
                 Backend::Remote(remote) => remote.call(rows::TEST_WEBHOOK.at([&id]), None).await?,
             };
             let sentence =
-                format!("a test is on its way; `ashlar webhook deliveries {id}` says whether it arrived");
+                format!("a test was sent; `ashlar webhook deliveries {id}` shows whether it arrived");
             told(as_json, &answer, &sentence);
         }
         WebhookCommand::Deliveries { id, state, cursor, .. } => {

@@ -59,7 +59,7 @@ pub struct Query {
     pub variables: Value,
     /// The schema of its `data`.
     pub data: Value,
-    /// The file it stands in.
+    /// The file it is in.
     pub doc: String,
 }
 

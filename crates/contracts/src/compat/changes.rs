@@ -9,7 +9,7 @@ use super::{
     node::{ANNOTATIONS, exact},
 };
 
-/// The most differences that are told.
+/// The maximum number of reported differences.
 const CHANGES_MAX: usize = 500;
 const DEPTH_MAX: usize = 40;
 
@@ -363,7 +363,7 @@ impl Walker {
                         true => (
                             Answer::No,
                             format!(
-                                "`{name}` is gone, and the content model is closed: values that have it are no longer valid."
+                                "`{name}` was removed, and the content model is closed: values that have it are no longer valid."
                             ),
                         ),
                         false => (
@@ -543,7 +543,7 @@ impl Walker {
                 "branch-removed",
                 answers.0,
                 answers.1,
-                format!("{what}: {gone} of the forms under `{word}` are gone."),
+                format!("{what}: {gone} of the forms under `{word}` were removed."),
             );
         }
         if come > 0 {

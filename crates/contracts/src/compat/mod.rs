@@ -33,11 +33,11 @@ pub const PROOF_STEPS_MAX: u64 = 2_000_000;
 /// The most steps of one search for a value that is valid under one schema and not under another.
 pub const SEARCH_STEPS_MAX: u64 = 1_000_000;
 
-/// Whether something holds, as far as can be told.
+/// Whether something is true, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer {
-    /// It holds for every value.
+    /// It is true for every value.
     Yes,
     /// Not known; the reasons are listed.
     Unknown,
@@ -132,7 +132,7 @@ fn substance(docs: &Documents, file: &str) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// Takes annotations away where a schema stands; values under `const`, `enum` and the like stay as they are.
+/// Removes annotations where a schema is; values under `const`, `enum` and the like stay as they are.
 fn strip_annotations(schema: &mut Value) {
     let mut places = Vec::new();
     crate::refs::walk(schema, &mut String::new(), &mut |pointer, _| places.push(pointer.to_owned()));

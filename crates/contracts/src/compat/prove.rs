@@ -520,7 +520,7 @@ fn is_multiple(of: &Value, unit: &Value) -> Option<bool> {
     (b != 0).then(|| a % b == 0)
 }
 
-/// A byte of a JSON pointer as it stands in a URI fragment.
+/// A byte of a JSON pointer as it appears in a URI fragment.
 fn encode(byte: u8) -> String {
     match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b'$' => {

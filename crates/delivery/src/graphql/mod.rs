@@ -54,7 +54,7 @@ pub struct Document {
 /// An operation of a persisted document.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Operation {
-    /// The file it stands in.
+    /// The file it is in.
     pub file: String,
     /// Its name; absent when the document does not name it.
     pub name: Option<String>,

@@ -171,7 +171,7 @@ pub(crate) fn compile(schema: &Schema, text: &str, file: &str) -> Result<Vec<Pla
                 code: "query-invalid",
                 at: e.line_column_range().map(|r| (r.start.line, r.start.column)),
                 message: e.error.to_string().trim().to_owned(),
-                help: "`ashlar contracts types --lang graphql` shows what there is to ask for".to_owned(),
+                help: "`ashlar contracts types --lang graphql` shows the schema".to_owned(),
             })
             .collect();
         out.dedup();
@@ -248,7 +248,7 @@ impl<'d> Compiler<'_, 'd> {
         if introspection && own > 0 {
             return Err(Objection::new(
                 "query-introspection",
-                "introspection stands beside content",
+                "introspection cannot be combined with content",
                 "ask for `__schema` or `__type` in an operation of their own",
             ));
         }

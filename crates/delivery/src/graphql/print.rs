@@ -71,7 +71,7 @@ fn typenames(set: &mut Vec<Selection>) {
     }
 }
 
-/// A text without comments, blank lines and what stands around it, as urql sends texts and what it printed. What is between
+/// A text without comments, blank lines and what surrounds it, as urql sends texts and what it printed. What is between
 /// quotes stays.
 pub(super) fn trimmed(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

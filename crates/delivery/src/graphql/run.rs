@@ -27,7 +27,7 @@ const WRITTEN_MAX: usize = 20_000;
 const QUICK_LOADED_MAX: usize = 200;
 /// Members of an object that are found without memory of their own.
 const FEW: usize = 16;
-/// Errors that are told.
+/// Reported errors.
 const ERRORS_MAX: usize = 50;
 
 /// What came of a run.
@@ -47,7 +47,7 @@ pub(crate) struct Outcome {
 }
 
 struct Loaded<'r> {
-    /// Where its key stands in what was read.
+    /// Where its key is in what was read.
     read: usize,
     /// Where id and locale start in the key.
     id_at: usize,
@@ -154,7 +154,7 @@ impl<'r> Run<'r> {
         self.errors.push(json!({"message": message.into(), "path": path, "extensions": {"code": code}}));
     }
 
-    /// Writes null where that may stand; `false` when it may not, and an error is told.
+    /// Writes null where that is allowed; `false` when it may not, and an error is reported.
     fn null(&mut self, out: &mut Vec<u8>, slot: &Slot, why: &str) -> bool {
         if slot.required {
             self.error("not-there", format!("a value that is always there {why}"));

@@ -16,7 +16,7 @@ use crate::views::Views;
 /// How deep types inside one another are followed.
 const DEPTH_MAX: usize = 40;
 
-/// What stands before every derived schema.
+/// What precedes every derived schema.
 const PRELUDE: &str = r#""Any JSON value."
 scalar JSON
 
@@ -83,7 +83,7 @@ pub(crate) struct Field {
     pub(crate) slot: Slot,
 }
 
-/// What stands in a place of an answer.
+/// What a place of an answer contains.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Slot {
     pub(crate) kind: Kind,
@@ -99,7 +99,7 @@ pub(crate) enum Kind {
     Float,
     Json,
     Object(String),
-    /// Objects that are told apart by a member.
+    /// Objects that are distinguished by a member.
     Union {
         name: String,
         tag: String,

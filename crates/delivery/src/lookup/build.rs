@@ -77,7 +77,7 @@ pub fn build(
 }
 
 /// Brings the look-up tree `old` of the snapshot `before` to `after`; the cost is that of the changed entries. `None`
-/// when `old` was built with other rules: then it has to be built anew.
+/// when `old` was built with other rules: then it has to be rebuilt.
 ///
 /// # Errors
 /// When an entry cannot be read.

@@ -64,7 +64,7 @@ impl<'a> LookupRules<'a> {
         &self.digest
     }
 
-    /// Adds what the look-up tree holds of one entry to `out`. An entry without a contract has nothing.
+    /// Adds what the look-up tree contains of one entry to `out`. An entry without a contract has nothing.
     pub(super) fn keys(&self, entry: &EntryKey, record: &EntryRecord, fields: &Fields, out: &mut Keys) {
         let name = ContractName { name: entry.type_name.clone(), major: record.major };
         let Some(contract) = self.contracts.get(&name) else { return };

@@ -228,7 +228,7 @@ impl Lookup {
         Ok(out)
     }
 
-    /// How the routes differ from those of `newer`: `(route, true)` was added, `(route, false)` vanished. The cost is
+    /// How the routes differ from those of `newer`: `(route, true)` was added, `(route, false)` disappeared. The cost is
     /// that of the changes.
     pub fn route_changes<'a>(
         &'a self,

@@ -75,7 +75,7 @@ pub(super) fn of_list(
     Ok(composed)
 }
 
-/// Pages whose title or summary holds every word. The release's own index answers this once there is one.
+/// Pages whose title or summary contains every word. The release's own index answers this once there is one.
 pub(super) fn of_search(
     view: &ReleaseView,
     site: &Site,

@@ -125,7 +125,7 @@ impl Views {
         self.list.iter().find(|v| v.name == name && v.major == major)
     }
 
-    /// The view that answers a path, its position, and the parameter as it stands in the path (percent-encoded).
+    /// The view that answers a path, its position, and the parameter as it appears in the path (percent-encoded).
     pub fn route<'p>(&self, path: &'p str) -> Option<(usize, &View, &'p str)> {
         self.by_prefix.iter().find_map(|at| {
             let view = &self.list[*at];

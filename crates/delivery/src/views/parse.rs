@@ -61,7 +61,7 @@ impl Views {
                     Finding::error(
                         "view-successor-unknown",
                         path,
-                        format!("replaced_by names `{name}.v{successor}`, which is no view"),
+                        format!("replaced_by names `{name}.v{successor}`, which is not a view"),
                     )
                     .help("name a file of views/ without .toml"),
                 );
@@ -195,7 +195,7 @@ fn read(path: &str, bytes: &[u8], findings: &mut Vec<Finding>) -> Option<View> {
     })
 }
 
-/// Where a view stands in its life.
+/// The place of a view in its life cycle.
 struct Life {
     version: Version,
     deprecated: Option<Date>,
@@ -234,7 +234,7 @@ impl Life {
             None => None,
             Some(text) => {
                 let found = text.rsplit_once(".v").and_then(|(n, m)| Some((n.to_owned(), m.parse().ok()?)));
-                let wrong = || ("view-successor", format!("`{text}` is no view"), "write `pages.v2`");
+                let wrong = || ("view-successor", format!("`{text}` is not a view"), "write `pages.v2`");
                 Some(found.ok_or_else(wrong)?)
             }
         };

@@ -38,7 +38,7 @@ pub(super) fn settled(file: &ContentFile, now_ns: i128) -> bool {
 }
 
 impl Cache {
-    /// Reads the cache of a project; empty when there is none that holds. The report is found without looking at the
+    /// Reads the cache of a project; empty when there is none that is valid. The report is found without looking at the
     /// entries.
     pub(super) fn open(dir: &Path, context: &Digest) -> Self {
         let path = dir.join(FILE);

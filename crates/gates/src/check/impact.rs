@@ -67,7 +67,7 @@ pub struct OperationImpact {
     pub operation: String,
     /// `sha256:…`, as clients send it.
     pub document_id: String,
-    /// The file it stands in today.
+    /// The file it is in today.
     pub file: String,
     /// `added`, `removed`, `invalid`, or `contract` when what it reads has changed.
     pub change: &'static str,

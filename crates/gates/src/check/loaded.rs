@@ -15,7 +15,7 @@ use super::{
     cache::Cache,
     entries::{self, FileFacts, Row},
 };
-use crate::{GATES, GateError, definitions::Definitions, inputs::Inputs};
+use crate::{GateError, definitions::Definitions, inputs::Inputs, judge};
 
 /// Raised when the gates judge or report differently, so that what an earlier version found is not taken over.
 const RULES: u32 = 3;
@@ -58,7 +58,7 @@ impl<'a> Loaded<'a> {
         let mut context = Inputs::new("check");
         // What a report holds depends on the gates there are.
         context
-            .json("gates", &GATES)
+            .json("gates", &judge::names().collect::<Vec<_>>())
             .json("rules", &RULES)
             .json("locales", &options.locales)
             .json("bodies", &options.body_fields);

@@ -2,6 +2,7 @@
 
 mod cache;
 mod codec;
+mod directory;
 mod entries;
 mod impact;
 mod loaded;

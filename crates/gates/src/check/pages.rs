@@ -10,11 +10,7 @@ use ashlar_store::{Objects, Tree};
 use serde_json::Value;
 
 use super::{entries::contract_of, loaded::Loaded, memory::MemorySite};
-use crate::{
-    GateError,
-    candidate::{Candidate, Work},
-    gate::components,
-};
+use crate::{GateError, candidate::Candidate, findings::Findings, world::EachPage};
 
 /// Pages that one check renders. A candidate renders all.
 const PAGES_MAX: usize = 5_000;
@@ -27,11 +23,12 @@ pub(super) fn render(
     project: &Loaded<'_>,
     site: &MemorySite<'_>,
     locales: &[Locale],
-) -> Result<Work, GateError> {
+    judge: &mut EachPage<'_>,
+) -> Result<(Findings, usize), GateError> {
     let rows = &site.by_key;
-    let mut work = Work::default();
+    let (mut findings, mut checked) = (Findings::default(), 0);
     if project.definitions.site.site.is_none() {
-        return Ok(work);
+        return Ok((findings, checked));
     }
     let failed = |e: std::io::Error| GateError::Temporary(e);
     let dir = tempfile::tempdir().map_err(failed)?;
@@ -81,17 +78,17 @@ pub(super) fn render(
         let at = at?;
         let row = at.entry.as_ref().and_then(|key| rows.get(key));
         let place = row.map_or_else(|| at.path.clone(), |row| row.source.clone());
-        let mut own = Work::default();
-        components::page(&view, &at, &place, &mut own);
-        work.checked += own.checked;
+        let mut own = Findings::default();
+        judge(&view, &at, &place, &mut own);
+        checked += 1;
         let told = || match &at.entry {
             Some(key) => site.told_elsewhere(key, locales),
             // A list shows any of its entries.
             None => site.is_unsound(),
         };
-        if own.findings.total() > 0 && !told() {
-            work.findings.merge(own.findings);
+        if own.total() > 0 && !told() {
+            findings.merge(own);
         }
     }
-    Ok(work)
+    Ok((findings, checked))
 }

@@ -5,7 +5,108 @@ use ashlar_project::Governance;
 use ashlar_release::{Approval, DeclaredEnd, RequiredApproval};
 use serde_json::Value;
 
-use crate::{GateError, inputs::Inputs};
+use super::{About, Code, Gate};
+use crate::{
+    GateError,
+    changed::Sensitive,
+    findings::{Findings, count},
+    inputs::Inputs,
+    world::{Change, Looked, Part, Work, World},
+};
+
+const FINDINGS: &[Code] = findings! {
+    "approval-missing": "A change of a sensitive field is not approved." => "Run `ashlar candidate approve CANDIDATE --right RIGHT --as NAME`.";
+    "approval-needed": "A change of a sensitive field will need an approval once it is in a candidate." => "Ask a holder of the right to approve the candidate.";
+    "governance": "governance.toml has a wrong or empty value." => "Correct the line that the message names.";
+    "toml-malformed": "governance.toml has a syntax error or a wrong field." => "Correct the line that the message names.";
+    "encoding": "governance.toml is not UTF-8 text." => "Save it as UTF-8.";
+};
+
+/// The gate `approvals`.
+pub(crate) struct Approvals;
+
+impl Gate for Approvals {
+    fn about(&self) -> &'static About {
+        &About {
+            name: "approvals",
+            judges: "Every change of a sensitive field is approved by somebody who has the right and did not write it.",
+            findings: FINDINGS,
+        }
+    }
+
+    fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
+        inputs.digest("base-contracts", &world.base_contracts());
+        inputs.digest("base", &world.digest(Part::BaseSnapshot));
+        inputs
+            .digest("snapshot", &world.digest(Part::Snapshot))
+            .digest("changes", &world.digest(Part::Changes));
+        inputs.digest("governance", &world.definitions().part("governance.toml"));
+        if let Some(end) = world.end() {
+            inputs.json("end", end);
+        }
+        for a in world.approvals() {
+            inputs.json("approval", &(&a.right, &a.change, &a.by));
+        }
+    }
+
+    fn sees_contracts(&self) -> bool {
+        false
+    }
+
+    fn run(&self, world: &dyn World, _: Option<&Change<'_>>) -> Result<Work, GateError> {
+        let mut findings = Findings::default();
+        findings.extend(world.definitions().governance_findings.iter().cloned());
+        let sensitive = world.sensitive()?;
+        let checked = sensitive.changes.len();
+        let what = if world.takes_approvals() {
+            judge(world, &sensitive, &mut findings)?
+        } else if world.base().is_none() {
+            "no base to compare with".to_owned()
+        } else {
+            foresee(world, &sensitive.changes, &mut findings);
+            count(checked, "sensitive change", "sensitive changes")
+        };
+        Ok(Work { findings, looked: Looked { checked, reused: 0 }, what, ..Work::default() })
+    }
+}
+
+/// Whether approvals were given.
+fn judge(world: &dyn World, sensitive: &Sensitive, findings: &mut Findings) -> Result<String, GateError> {
+    let (governance, given_ones) = (&world.definitions().governance, world.approvals());
+    let authors = |key: &_| world.authors(key);
+    let required = required(&sensitive.changes, &authors)?;
+    for r in &required {
+        if let Err(why) = given(r, given_ones, governance) {
+            findings.extend(missing(r, &sensitive.changes, governance, why.as_deref()));
+        }
+    }
+    let mut needed = required.len();
+    if let Some(end) = world.end() {
+        for r in required_end(end, &sensitive.ending, &authors)? {
+            needed += 1;
+            if let Err(why) = given(&r, given_ones, governance) {
+                findings.push(missing_end(&r, end, governance, why.as_deref()));
+            }
+        }
+    }
+    Ok(count(needed, "approval needed", "approvals needed"))
+}
+
+/// Which approvals a candidate of the files will need.
+fn foresee(world: &dyn World, changes: &[SensitiveChange], findings: &mut Findings) {
+    for (change, locales) in across_locales(changes) {
+        let others = match locales.len() {
+            1 => String::new(),
+            n => format!(" (in {n} locales)"),
+        };
+        let place = format!("{} /{}{others}", world.place(&change.key), change.field);
+        let (field, right) = (&change.field, &change.right);
+        let message = format!("The change of `{field}` will need an approval under the right `{right}`.");
+        findings.push(Finding::warning("approval-needed", place, message).help(format!(
+            "ashlar candidate approve CANDIDATE --right {right} --as NAME, once it is a candidate"
+        )));
+    }
+}
 
 /// Sensitivities whose change needs an approval. Others (`pii`) ask for care, not for approval.
 const APPROVED: [&str; 3] = ["claim", "legal", "pricing"];
@@ -106,7 +207,7 @@ pub(crate) fn required(
 }
 
 /// Changes that are the same in several locales of an entry, such as those of a shared field: each once, with its locales.
-pub(crate) fn across_locales<'c>(
+fn across_locales<'c>(
     changes: impl IntoIterator<Item = &'c SensitiveChange>,
 ) -> Vec<(&'c SensitiveChange, Vec<&'c Locale>)> {
     type Same<'c> = (&'c TypeName, &'c EntryId, &'c str, &'c str, Option<Digest>, Option<Digest>);
@@ -168,7 +269,7 @@ pub(crate) fn required_end(
 }
 
 /// The finding of an end that is not approved.
-pub(crate) fn missing_end(
+fn missing_end(
     required: &RequiredApproval,
     end: &DeclaredEnd,
     governance: &Governance,
@@ -199,7 +300,7 @@ pub(crate) fn given(
         } else if required.authors.contains(&a.by) {
             why = Some(format!("the approval of {} does not count: nobody approves their own change", a.by));
         } else if !governance.holds(&required.right, &a.by) {
-            why = Some(format!("{} does not hold the right `{}`", a.by, required.right));
+            why = Some(format!("{} does not have the right `{}`", a.by, required.right));
         } else {
             return Ok(());
         }
@@ -213,7 +314,8 @@ fn who(required: &RequiredApproval, governance: &Governance) -> String {
         Some(people) => {
             let able: Vec<&str> = people.difference(&required.authors).map(String::as_str).collect();
             match able.is_empty() {
-                true => "every declared holder is an author; name another in governance.toml".to_owned(),
+                true => "everyone who has the right is an author; add another person to governance.toml"
+                    .to_owned(),
                 false => format!("by {}", able.join(" or ")),
             }
         }
@@ -222,7 +324,7 @@ fn who(required: &RequiredApproval, governance: &Governance) -> String {
 }
 
 /// The findings of changes whose approval is missing.
-pub(crate) fn missing(
+fn missing(
     required: &RequiredApproval,
     changes: &[SensitiveChange],
     governance: &Governance,

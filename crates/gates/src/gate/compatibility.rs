@@ -4,10 +4,123 @@ use ashlar_contracts::{Answer, Comparison, Contract, ContractSet, Verdict, Versi
 use ashlar_model::{Compatibility, ContractName, Digest, Finding, GateConfig, TypeName};
 use ashlar_release::{Approval, RequiredApproval};
 
-use super::{approvals, validity::sentence};
-use crate::{definitions::Definitions, inputs::Inputs};
+use super::{About, Code, Gate, approvals, lifecycle, validity::sentence};
+use crate::{
+    GateError,
+    definitions::Definitions,
+    findings::count,
+    inputs::Inputs,
+    world::{Change, Part, Work, World},
+};
 
-/// Changes of one contract that are told in full; the others are counted.
+const FINDINGS: &[Code] = findings! {
+    "config": "ashlar.toml is missing or has a wrong value." => "Correct the field that the message names, or run `ashlar init` for a new file.";
+    "toml-malformed": "A TOML file has a syntax error or a wrong field." => "Correct the line that the message names.";
+    "encoding": "A file is not UTF-8 text." => "Save the file as UTF-8.";
+    "file-name": "A file name is not UTF-8." => "Rename the file.";
+    "symlink": "A symbolic link leads outside the project." => "Replace the link with the file.";
+    "unreadable": "A file cannot be read." => "Check its permissions.";
+    "too-large": "A file, or what it expands to, is too large." => "Split the file.";
+    "too-deep": "A value is nested too deeply." => "Flatten the value.";
+    "duplicate-key": "A key appears twice in the same object." => "Remove one of the two.";
+    "integer-range": "An integer is too large to be stored without losing digits." => "Store it as a string.";
+    "not-read": "A file or folder in the project is not read." => "Use the name or ending that the message suggests.";
+    "definitions": "The definition files are too many or too large, or a path is not allowed." => "Remove or rename files as the message says.";
+    "definitions-untried": "The server is too busy to read the definitions." => "Try again in a moment.";
+    "definitions-too-costly": "Reading the definitions takes too much memory, stack or time." => "Make the named file simpler: fewer nested parts, fewer references to the same part.";
+    "contract-name": "A contract file does not have a name such as page.v1.json." => "Rename the file to `contracts/NAME.vMAJOR.json`.";
+    "contract-too-large": "A contract file is too large." => "Split it with `$ref`.";
+    "contract-encoding": "A contract file is not UTF-8 text." => "Save it as UTF-8.";
+    "contract-json": "A contract file is not valid JSON." => "Fix the JSON at the line and column in the message.";
+    "contract-depth": "A schema is nested too deeply." => "Use `$defs` and `$ref`.";
+    "contract-form": "A contract is not a JSON object." => "Start the file with `{ \"type\": \"object\" }`.";
+    "contract-vocabulary": "A word in `x-ashlar` is unknown or has a wrong value." => "Correct the word, or remove it.";
+    "contract-pattern": "A regular expression in a schema cannot be used." => "Write a simpler pattern.";
+    "contract-ref": "A `$ref` leads nowhere or back to itself." => "Correct the path of the `$ref`.";
+    "contract-version": "A declared version does not fit the file name, or is too low for the changes." => "Set `version` in `x-ashlar` as the message says.";
+    "contract-route": "A route template cannot be read." => "Write it like `/pricing/{slug}`.";
+    "contract-expansion": "A contract becomes too large when all its references are followed." => "Refer to the same part less often, or split the contract.";
+    "contract-schema": "The file is not a valid JSON Schema." => "Compare it with JSON Schema 2020-12.";
+    "contracts-too-many": "The project has too many contracts." => "Remove contracts that no entry follows.";
+    "contract-incompatible": "A change to a contract breaks its readers." => "Create a new major version, or accept the change in governance.toml.";
+    "contract-semantic-change": "A contract now means something else, and its owner has not approved that." => "Ask the owner for an approval, or accept the change in governance.toml.";
+    "contract-compatibility-unknown": "It cannot be proven whether a change is compatible, and the owner has not approved it." => "Ask the owner for an approval, or accept the change in governance.toml.";
+    "contract-removed": "A contract is removed before its sunset." => "Restore it with `\"status\": \"deprecated\"` and a `sunset`, or accept the removal in governance.toml.";
+    "contract-removed-in-use": "A contract is removed, but entries still follow it." => "Migrate its entries first, or restore the file.";
+    "contract-owner": "A contract has no owner." => "Add `\"owner\": \"TEAM\"` to its `x-ashlar`, or set `owner_optional = true` in governance.toml.";
+    "contract-replacement": "A contract is deprecated and does not name its replacement." => "Add `\"replaced_by\": \"NAME.vN\"` to its `x-ashlar`.";
+    "contract-sunset-new": "A new entry follows a contract whose sunset has passed." => "Use the replacement, or set a later `sunset`.";
+    "contract-sunset-near": "A contract ends soon, and entries or views still use it." => "Migrate them to the replacement.";
+    "contract-sunset-past": "The sunset of a contract has passed, and entries or views still use it." => "Migrate them to the replacement, then remove the file.";
+};
+
+/// The gate `schema-compatibility`.
+pub(crate) struct SchemaCompatibility;
+
+impl Gate for SchemaCompatibility {
+    fn about(&self) -> &'static About {
+        &About {
+            name: "schema-compatibility",
+            judges: "Contracts can be read, change only in compatible ways, and end when they declare it.",
+            findings: FINDINGS,
+        }
+    }
+
+    fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
+        let (definitions, today) = (world.definitions(), world.today());
+        inputs.digest("base", &world.base_contracts()).json("config", &world.config().gates);
+        for definitions in world.history() {
+            inputs.digest("history", &definitions.contracts_digest);
+        }
+        inputs.digest("governance", &definitions.part("governance.toml"));
+        inputs.json("authors", world.definition_authors());
+        for a in world.approvals().iter().filter(|a| a.right.starts_with("owner:")) {
+            inputs.json("approval", &(&a.right, &a.change, &a.by));
+        }
+        // Raised when this gate judges differently: 2 looks at owners and sunsets.
+        inputs.add("rules", b"2");
+        if !world.file_findings().is_empty() {
+            inputs.json("files", &world.file_findings());
+        }
+        let removed = world
+            .base()
+            .is_some_and(|b| b.contracts.iter().any(|c| definitions.contracts.get(&c.name).is_none()));
+        if removed || !lifecycle::ending(definitions, today).is_empty() {
+            // Whether entries still follow a removed or ending contract, and whether its sunset has come.
+            inputs.digest("snapshot", &world.digest(Part::Snapshot));
+            inputs.digest("base-snapshot", &world.digest(Part::BaseSnapshot));
+            inputs.digest("views", &definitions.part("views/"));
+            inputs.add("today", today.to_string().as_bytes());
+        }
+    }
+
+    fn sees_contracts(&self) -> bool {
+        false
+    }
+
+    fn run(&self, world: &dyn World, _: Option<&Change<'_>>) -> Result<Work, GateError> {
+        let (definitions, base, today) = (world.definitions(), world.base(), world.today());
+        let compared = Compared::new(&world.config().gates, definitions, base, world.history());
+        let used = world.users(&compared.removed_types())?;
+        let (authors, approvals) = (world.definition_authors(), world.approvals());
+        let mut findings = compared.findings(authors, approvals, &used, &today.to_string());
+        // A contract that cannot be read is not removed as well.
+        let unread = world.unread_contracts();
+        let is_unread = |f: &Finding| unread.iter().any(|file| f.place.starts_with(file.as_str()));
+        findings.retain(|f| f.code != "contract-removed" || !is_unread(f));
+        findings.extend(world.file_findings().iter().cloned());
+        let followers = world.followers(&lifecycle::ending(definitions, today))?;
+        findings.extend(lifecycle::findings(definitions, base, &followers, today));
+        let n = compared.pairs.len();
+        let what = match base {
+            Some(_) => count(n, "changed contract", "changed contracts"),
+            None => count(definitions.contracts.iter().count(), "contract", "contracts"),
+        };
+        Ok(Work::of(findings, n, what))
+    }
+}
+
+/// Changes of one contract that are reported in full; the others are counted.
 const CHANGES_TOLD_MAX: usize = 20;
 
 /// How one contract differs from an earlier one of the same name and major version.
@@ -60,12 +173,8 @@ impl<'a> Compared<'a> {
         Self { config, definitions, pairs, removed }
     }
 
-    pub(crate) fn compared(&self) -> usize {
-        self.pairs.len()
-    }
-
-    /// The types of contracts that are gone.
-    pub(crate) fn removed_types(&self) -> BTreeSet<&'a TypeName> {
+    /// The types of contracts that no longer exist.
+    fn removed_types(&self) -> BTreeSet<&'a TypeName> {
         self.removed.iter().map(|c| &c.name.name).collect()
     }
 
@@ -107,8 +216,8 @@ impl<'a> Compared<'a> {
         pair.comparison.semantic || (unknown && !self.breaks(&pair.comparison))
     }
 
-    /// Everything that stands against the changes. `used` says which removed contracts entries still follow.
-    pub(crate) fn findings(
+    /// Every objection to the changes. `used` says which removed contracts entries still follow.
+    fn findings(
         &self,
         authors: &BTreeSet<String>,
         given: &[Approval],

@@ -5,16 +5,96 @@ use std::collections::BTreeSet;
 
 use ashlar_contracts::{Kind, Verdict, compare};
 use ashlar_delivery::{PageAt, ReleaseView};
-use ashlar_model::{EntryId, EntryKey, Finding, Level, TypeName, did_you_mean};
+use ashlar_model::{Finding, Level, did_you_mean};
 use ashlar_site::Loaded;
 use serde_json::Value;
 
+use super::{About, Code, Gate};
 use crate::{
     GateError,
-    candidate::{Candidate, Work},
     definitions::Definitions,
-    findings::Findings,
+    findings::{Findings, count},
+    inputs::Inputs,
+    world::{Change, Looked, Part, Work, World},
 };
+
+const FINDINGS: &[Code] = findings! {
+    "component-name": "A directory in `components/` does not have a name such as hero.v1." => "Rename it to `NAME.vMAJOR`.";
+    "component-form": "component.toml, a template or an example cannot be read." => "Correct the file at the line in the message.";
+    "component-example": "A state has no example, or an example does not fit the props." => "Add or correct `examples/STATE.json`.";
+    "component-removed": "A component that is live is removed without having been deprecated." => "Keep it with `\"status\": \"deprecated\"` for one release.";
+    "component-breaking": "The props of a component change so that existing content no longer fits." => "Add a new major version of the component.";
+    "contract-*": "The `props.json` of a component is not a valid contract. The gate `schema-compatibility` lists these codes." => "Correct the file as the message says.";
+    "intent-form": "intents.toml cannot be read." => "Correct the line that the message names.";
+    "intent-component": "An intent names a component that does not exist." => "Add the component, or name another.";
+    "intent-surface": "An intent names an unknown surface." => "Name a surface from `surfaces`.";
+    "intent-unmapped": "An intent has no component on a surface." => "Add the intent to intents.toml.";
+    "template": "A template has a syntax error." => "Correct the template at the line in the message.";
+    "template-script": "A template writes a value inside `<script>` or `<style>`, where it is not escaped." => "Pass values as `data-…` attributes, or as JSON-LD with `json_ld()`.";
+    "template-handler": "A template has an attribute that is a script." => "Put the behaviour into a file under `site/`, and pass values as `data-…` attributes.";
+    "template-srcdoc": "A template writes a value inside `srcdoc`, where it becomes markup." => "Put the content into the page itself.";
+    "template-unquoted": "A template writes an attribute without quotes." => "Write `name=\"{{ … }}\"`.";
+    "image": "An image in `assets/` cannot be used." => "Replace the image as the message says.";
+    "content-presentation": "A contract has a field that says how content looks." => "Remove the field, or justify it with `\"presentation\": true` and a `reason`.";
+    "props-misfit": "A block does not fit the props of its component." => "Change the entry, or extend the props.";
+    "page-failed": "A page cannot be rendered." => "Correct the template, or the entry that it shows.";
+    "url-blocked": "An address on a page is not allowed." => "Use a path, a fragment, or an address with `https`, `http`, `mailto` or `tel`.";
+    "site-form": "site/site.toml or a file of the site cannot be read." => "Correct the line that the message names.";
+    "site-layout": "site/site.toml names a layout that does not exist." => "Add the layout, or name another.";
+    "site-view": "site/site.toml names a view that does not exist, or a view of another type." => "Name a view of that type.";
+};
+
+/// The gate `components`.
+pub(crate) struct Components;
+
+impl Gate for Components {
+    fn about(&self) -> &'static About {
+        &About {
+            name: "components",
+            judges: "Every component and every page can be rendered, every intent has a component, and content does not say how it looks.",
+            findings: FINDINGS,
+        }
+    }
+
+    fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
+        let definitions = world.definitions();
+        for part in PARTS_READ.into_iter().chain(["ashlar.toml"]) {
+            inputs.digest(part, &definitions.part(part));
+        }
+        // Raised when this gate judges differently: 2 looks at addresses and at where templates write, 3 leaves out what
+        // only follows from content that is wrong.
+        inputs.add("rules", b"3").json("waived", world.waived());
+        inputs.digest("base", &world.base_part("components/")).json("locales", &world.config().locales);
+        // Without a site nothing that is released matters to this gate.
+        if definitions.site.site.is_some() {
+            inputs.digest("snapshot", &world.digest(Part::Snapshot));
+        }
+    }
+
+    fn follows(&self, world: &dyn World, change: &Change<'_>) -> bool {
+        change.same_lookup && change.base.same(world.definitions(), &PARTS_READ)
+    }
+
+    fn run(&self, world: &dyn World, change: Option<&Change<'_>>) -> Result<Work, GateError> {
+        let definitions = world.definitions();
+        let own = findings(definitions, world.base());
+        // What components lack would show again on every page.
+        let (found, looked) = match own.iter().any(shows_on_pages) {
+            true => (Findings::default(), Looked::default()),
+            false => world.pages(change, &mut page)?,
+        };
+        let n = definitions.site.components.iter().count();
+        let (components, pages) =
+            (count(n, "component", "components"), count(looked.checked, "page", "pages"));
+        let mut work = Work::of(own, 0, format!("{components}, {pages}"));
+        work.findings.merge(found);
+        Ok(Work { looked, ..work })
+    }
+}
+
+/// What pages are made of, beside content.
+const PARTS_READ: [&str; 7] =
+    ["components/", "intents.toml", "site/", "tokens/", "tokens.toml", "views/", "assets/"];
 
 /// Names of fields that say how something looks.
 const LOOKS: [&str; 30] = [
@@ -49,11 +129,11 @@ const LOOKS: [&str; 30] = [
     "size",
     "border",
 ];
-/// Misfits of one page that are told.
+/// Misfits of one page that are reported.
 const MISFITS_MAX: usize = 20;
 
 /// What is wrong with components, intents and site, by the files alone.
-pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>) -> Vec<Finding> {
+fn findings(definitions: &Definitions, base: Option<&Definitions>) -> Vec<Finding> {
     let mut out = definitions.site.findings.clone();
     looks(definitions, &mut out);
     unmapped(definitions, &mut out);
@@ -65,11 +145,11 @@ pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>) ->
 }
 
 /// Whether every page that meets a finding would tell it again.
-pub(crate) fn shows_on_pages(finding: &Finding) -> bool {
+fn shows_on_pages(finding: &Finding) -> bool {
     finding.level == Level::Error && matches!(finding.code.as_str(), "intent-unmapped" | "site-view")
 }
 
-/// Pages of what there is not: types, views.
+/// Pages of undefined types and views.
 fn pages(definitions: &Definitions, out: &mut Vec<Finding>) {
     let Some(site) = &definitions.site.site else { return };
     let view = |name: &str| {
@@ -219,7 +299,7 @@ fn breaking(here: &Loaded, base: &Loaded, out: &mut Vec<Finding>) {
         let Some(after) = here.components.schemas().get(&before.name) else {
             if here.components.get(&before.name).is_none() && before.is_active() {
                 out.push(
-                    Finding::error("component-removed", format!("components/{}", before.name), format!("The component `{}` is gone, and it was not deprecated.", before.name))
+                    Finding::error("component-removed", format!("components/{}", before.name), format!("The component `{}` was removed, but it was not deprecated.", before.name))
                         .help("keep it with \"status\": \"deprecated\" in its props for a release, or bring it back"),
                 );
             }
@@ -251,76 +331,22 @@ fn breaking(here: &Loaded, base: &Loaded, out: &mut Vec<Finding>) {
     }
 }
 
-impl Candidate<'_> {
-    /// Renders every page that a change can have touched, and compares each payload with the props of what shows it.
-    pub(crate) fn pages(&self) -> Result<Work, GateError> {
-        let mut work = Work::default();
-        if self.definitions.site.site.is_none() {
-            return Ok(work);
-        }
-        let view = self.view()?;
-        let same = self.base.as_ref().is_some_and(|b| {
-            ["components/", "intents.toml", "site/", "tokens/", "tokens.toml", "views/", "assets/"]
-                .iter()
-                .all(|p| b.part(p) == self.definitions.part(p))
-                && b.contracts_digest == self.definitions.contracts_digest
-        });
-        let touched: Option<BTreeSet<(TypeName, EntryId)>> = match &self.input.base {
-            Some(base) if same && self.trusted("components").is_some() => Some(self.touched(&base.snapshot)?),
-            _ => None,
-        };
-        match &touched {
-            Some(touched) => {
-                for (type_name, id) in touched {
-                    for item in self.input.snapshot.prefix(&EntryKey::entry_prefix(type_name, id)) {
-                        let key = EntryKey::from_bytes(&item?.0)?;
-                        if let Some(path) = view.path_of(&key)? {
-                            let at = PageAt { path, locale: key.locale.clone(), entry: Some(key) };
-                            self.page(&view, &at, &mut work)?;
-                        }
-                    }
-                }
-                work.reused = self.input.snapshot.len();
-            }
-            None => {
-                for at in view.pages() {
-                    self.page(&view, &at?, &mut work)?;
-                }
-            }
-        }
-        Ok(work)
-    }
-
-    /// Renders one page. What only follows from an entry that is not valid is left out: `content-validity` tells it.
-    fn page(&self, view: &ReleaseView, at: &PageAt, work: &mut Work) -> Result<(), GateError> {
-        let place = at.entry.as_ref().map_or_else(|| at.path.clone(), ToString::to_string);
-        let mut own = Work::default();
-        page(view, at, &place, &mut own);
-        work.checked += own.checked;
-        if own.findings.total() > 0 && !self.told_elsewhere(at.entry.as_ref())? {
-            work.findings.merge(own.findings);
-        }
-        Ok(())
-    }
-}
-
 /// Renders one page, and says what is wrong with it.
-pub(crate) fn page(view: &ReleaseView, at: &PageAt, place: &str, work: &mut Work) {
+fn page(view: &ReleaseView, at: &PageAt, place: &str, findings: &mut Findings) {
     let Some(site) = view.definitions().site() else { return };
-    work.checked += 1;
     let body = match view.page_body(at) {
         Ok(Some(body)) => body,
         Ok(None) => return,
-        Err(why) => return failed(view, place, &why, &mut work.findings),
+        Err(why) => return failed(view, place, &why, findings),
     };
     // A page whose blocks do not fit fails for the same reason.
-    if misfits(site, &body, place, &mut work.findings) > 0 {
+    if misfits(site, &body, place, findings) > 0 {
         return;
     }
     match view.page(at) {
-        Ok(Some(rendered)) => blocked(&rendered.html, &body, place, &mut work.findings),
+        Ok(Some(rendered)) => blocked(&rendered.html, &body, place, findings),
         Ok(None) => {}
-        Err(why) => failed(view, place, &why, &mut work.findings),
+        Err(why) => failed(view, place, &why, findings),
     }
 }
 
@@ -351,7 +377,7 @@ fn blocked(html: &[u8], body: &Value, place: &str, out: &mut Findings) {
         out.push(Finding::error("url-blocked", format!("{place} {pointer}"), message).help(help));
     }
     if wrong.is_empty() {
-        let message = "The page has an address that is not allowed where it stands.";
+        let message = "The page has an address that is not allowed at this place.";
         out.push(Finding::error("url-blocked", place, message).help(help));
     }
 }
@@ -367,7 +393,7 @@ fn failed(view: &ReleaseView, place: &str, why: &str, out: &mut Findings) {
     );
 }
 
-/// Blocks that nothing shows, or whose payload does not fit what shows them; how many were told.
+/// Blocks that nothing shows, or whose payload does not fit what shows them; how many were reported.
 fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findings) -> usize {
     let mut told = 0;
     let blocks = body.get("sections").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);

@@ -11,7 +11,87 @@ use ashlar_delivery::{
 use ashlar_model::{EntryKey, Fields, Finding, Locale, TypeName};
 use serde_json::{Value, json};
 
-use crate::{definitions::Definitions, findings::Findings};
+use super::{About, Code, Gate};
+use crate::{
+    GateError,
+    definitions::Definitions,
+    findings::{Findings, count},
+    inputs::Inputs,
+    world::{Change, Looked, Part, Work, World},
+};
+
+const FINDINGS: &[Code] = findings! {
+    "consumer-form": "A consumer contract cannot be read." => "Correct the field that the message names.";
+    "consumer-duplicate": "Two files describe the same consumer." => "Put both into one file.";
+    "consumer-too-many": "The project has too many consumer contracts." => "Remove contracts of clients that no longer exist.";
+    "consumer-empty": "A Pact file has nothing that can be checked." => "Remove the file, or add what the client reads.";
+    "consumer-provider": "A Pact file is for another provider." => "Name the provider `content-api`, or move the file away.";
+    "consumer-not-judged": "Parts of a Pact file cannot be checked here." => "Check these interactions with Pact's own verifier.";
+    "consumer-endpoint-unknown": "A consumer reads an endpoint that does not exist." => "Keep the view until its consumers have left it.";
+    "consumer-version": "A consumer needs another version of a view." => "Serve that version beside the new one, or change the consumer contract.";
+    "consumer-broken": "The shape of an endpoint no longer has what a consumer relies on." => "Keep the field, or add a new version of the view.";
+    "consumer-unknown": "It cannot be proven that an endpoint keeps what a consumer relies on." => "Say more in the contract; the bodies of each candidate are checked as well.";
+    "consumer-body": "A body does not have what a consumer relies on." => "Add the value to the entry.";
+    "consumer-example": "An example that a consumer names is not answered." => "Restore the entry, or remove the example from the consumer contract.";
+    "too-deep": "A value is nested too deeply." => "Flatten the value.";
+    "too-large": "A consumer contract is too large." => "Split it.";
+    "duplicate-key": "A key appears twice in the same object." => "Remove one of the two.";
+    "integer-range": "An integer is too large to be stored without losing digits." => "Write a smaller number.";
+};
+
+/// The gate `consumers`.
+pub(crate) struct Consumers;
+
+impl Gate for Consumers {
+    fn about(&self) -> &'static About {
+        &About {
+            name: "consumers",
+            judges: "Everything that registered consumers rely on is there, in the shape of their endpoints and in every body.",
+            findings: FINDINGS,
+        }
+    }
+
+    fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
+        let definitions = world.definitions();
+        inputs.digest("views", &definitions.part("views/"));
+        inputs.digest("consumers", &definitions.part("consumers/"));
+        inputs.json("locales", &world.config().locales).digest("base", &world.base_contracts());
+        inputs.json("waived", world.waived());
+        // Without consumers nothing that is released matters to this gate.
+        if !definitions.consumers.is_empty() {
+            inputs.digest("snapshot", &world.digest(Part::Snapshot));
+        }
+    }
+
+    fn follows(&self, world: &dyn World, change: &Change<'_>) -> bool {
+        change.same_lookup && change.base.same(world.definitions(), &["views/", "consumers/"])
+    }
+
+    fn run(&self, world: &dyn World, change: Option<&Change<'_>>) -> Result<Work, GateError> {
+        let definitions = world.definitions();
+        let n = definitions.consumers.len();
+        let what = count(n, "consumer", "consumers");
+        let mut work = Work::of(findings(definitions, world.base()), n, what);
+        let promises = promises(definitions);
+        let view = if promises.is_empty() { None } else { world.bodies()? };
+        if let Some(view) = view {
+            let bodies = Bodies { view: &view, locales: world.config().locales.all() };
+            let mut checked = 0;
+            for promise in promises {
+                let Some(source) = promise.source() else { continue };
+                let found = world.bodies_of(source, change, &mut |key, fields, out| {
+                    checked += promise.body(&bodies, key, fields, out);
+                })?;
+                work.findings.merge(found);
+                promise.examples(&bodies, &mut work.findings);
+            }
+            let reused = change.map_or(0, |_| world.len());
+            work.looked = Looked { checked, reused };
+            work.what = format!("{}, {}", work.what, count(checked, "body", "bodies"));
+        }
+        Ok(work)
+    }
+}
 
 /// Findings of one promise in bodies.
 const BODIES_TOLD_MAX: usize = 50;
@@ -40,9 +120,9 @@ struct Endpoint {
 }
 
 /// A release whose bodies are judged.
-pub(crate) struct Bodies<'a> {
-    pub(crate) view: &'a ReleaseView,
-    pub(crate) locales: Vec<Locale>,
+struct Bodies<'a> {
+    view: &'a ReleaseView,
+    locales: Vec<Locale>,
 }
 
 /// All expectations, each compared with the shape of its endpoint once.
@@ -140,7 +220,7 @@ impl Endpoint {
     }
 }
 
-/// What stands against the consumers' contracts by the definitions alone.
+/// Objections to the consumers' contracts by the definitions alone.
 pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>) -> Vec<Finding> {
     let mut out = definitions.consumer_findings.clone();
     for promise in promises(definitions) {
@@ -163,7 +243,7 @@ fn encode(text: &str) -> String {
 
 impl Promise {
     /// The content type whose bodies are read.
-    pub(crate) fn source(&self) -> Option<&TypeName> {
+    fn source(&self) -> Option<&TypeName> {
         self.endpoint.as_ref().map(|e| &e.source)
     }
 
@@ -212,7 +292,7 @@ impl Promise {
             let place = self.place(Some(&broken.path));
             out.push(match broken.certain {
                 true => Finding::error("consumer-broken", place, message).help(
-                    "keep the field as it was, or put a new version of the view beside this one and let the consumer move; \
+                    "keep the field unchanged, or put a new version of the view beside this one and let the consumer move; \
                      when the consumer does not need it, change its contract",
                 ),
                 false => Finding::warning("consumer-unknown", place, message)
@@ -264,13 +344,7 @@ impl Promise {
     }
 
     /// Judges the bodies of one entry in every locale; returns how many there were.
-    pub(crate) fn body(
-        &self,
-        bodies: &Bodies<'_>,
-        key: &EntryKey,
-        fields: &Value,
-        out: &mut Findings,
-    ) -> usize {
+    fn body(&self, bodies: &Bodies<'_>, key: &EntryKey, fields: &Value, out: &mut Findings) -> usize {
         let Some(endpoint) = &self.endpoint else { return 0 };
         let slug = match &endpoint.lookup {
             None => return 0,
@@ -292,7 +366,7 @@ impl Promise {
         judged
     }
 
-    /// Compares one body with what is expected; `false` when enough was told.
+    /// Compares one body with what is expected; `false` when enough was reported.
     fn judge(&self, body: &Value, place: &str, out: &mut Findings) -> bool {
         for broken in self.expectation.against_body(body) {
             if out.total() >= BODIES_TOLD_MAX * 100 {
@@ -321,7 +395,7 @@ impl Promise {
     }
 
     /// Judges that the named examples are answered, and the first page of a list.
-    pub(crate) fn examples(&self, bodies: &Bodies<'_>, out: &mut Findings) {
+    fn examples(&self, bodies: &Bodies<'_>, out: &mut Findings) {
         let Some(endpoint) = &self.endpoint else { return };
         if endpoint.lookup.is_none() {
             for locale in self.locales(bodies) {

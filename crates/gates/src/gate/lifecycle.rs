@@ -59,7 +59,7 @@ pub(crate) fn ending(definitions: &Definitions, today: Date) -> BTreeSet<Contrac
 
 impl Candidate<'_> {
     /// Entries that follow contracts which end.
-    pub(crate) fn followers(
+    pub(crate) fn followed(
         &self,
         names: &BTreeSet<ContractName>,
     ) -> Result<BTreeMap<ContractName, Followers>, GateError> {

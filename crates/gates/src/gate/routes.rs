@@ -1,12 +1,101 @@
+//! Routes: no two entries share one, none that is served disappears without a redirect, and redirects lead to pages.
+
 use std::collections::BTreeSet;
 
 use ashlar_model::{EntryKey, Finding, Locale};
 use ashlar_project::{Redirects, normal_path};
 
-use crate::{GateError, Site, definitions::Definitions, links::LinkRules};
+use super::{About, Code, Gate, links};
+use crate::{
+    GateError, Site,
+    definitions::Definitions,
+    findings::Findings,
+    inputs::Inputs,
+    links::LinkRules,
+    world::{Change, Part, RouteAt, Work, World, link_rules},
+};
+
+/// The name of the gate.
+pub(super) const NAME: &str = "routes";
+
+const FINDINGS: &[Code] = findings! {
+    "route-duplicate": "Two entries have the same route in the same locale." => "Give one of them another route, for example another slug.";
+    "route-vanished": "A route that is live would answer 404." => "Add a redirect for it, or `status = 410` when nothing replaces it.";
+    "route-without-page": "A type has a route, but the site has no page for it." => "Add a `[[page]]` to site/site.toml, or remove the route from the contract.";
+    "redirect": "An entry of redirects.toml cannot be used." => "Correct the line that the message names.";
+    "redirect-loop": "Redirects lead in a circle." => "Let one of them lead to a page.";
+    "redirect-target": "A redirect leads to a path that nothing answers." => "Correct `to`, or remove the redirect.";
+    "toml-malformed": "redirects.toml has a syntax error." => "Correct the line that the message names.";
+    "encoding": "redirects.toml is not UTF-8 text." => "Save it as UTF-8.";
+};
+
+/// The gate `routes`.
+pub(crate) struct Routes;
+
+impl Gate for Routes {
+    fn about(&self) -> &'static About {
+        &About {
+            name: NAME,
+            judges: "No two entries share a route, no served route disappears without a redirect, and every redirect leads to a page.",
+            findings: FINDINGS,
+        }
+    }
+
+    fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
+        links::paths(world, inputs);
+        // Raised when this gate judges differently: 2 looks for pages.
+        inputs.add("rules", b"2").digest("base", &world.digest(Part::BaseLookup));
+        inputs.digest("snapshot", &world.digest(Part::Snapshot));
+    }
+
+    fn follows(&self, _: &dyn World, change: &Change<'_>) -> bool {
+        change.same_lookup
+    }
+
+    fn run(&self, world: &dyn World, change: Option<&Change<'_>>) -> Result<Work, GateError> {
+        let definitions = world.definitions();
+        let mut findings = Findings::default();
+        findings.extend(definitions.redirect_findings.iter().cloned());
+        findings.extend(without_page(definitions));
+        let rules = link_rules(world.config(), definitions);
+        let change_of_entries = change.filter(|change| same_redirects(world, change));
+        let mut lost: BTreeSet<String> = BTreeSet::new();
+        let looked = world.routes(change, &mut |at| {
+            match at {
+                RouteAt::Shared { route, locale, places } => findings.push(clash(route, locale, places)),
+                RouteAt::Before { entry, route } => {
+                    if change_of_entries.is_some() {
+                        lost.extend(rules.spellings(route));
+                    }
+                    if definitions.redirects.get(route).is_none()
+                        && !rules.has_route(world.site(), &entry.locale, route)?
+                        && let Some(why) = world.vanished(entry)?
+                    {
+                        findings.push(vanished(entry, route, why));
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        let only = change_of_entries.map(|_| &lost);
+        let locales = world.config().locales.all();
+        findings.extend(redirects(world.site(), &rules, &definitions.redirects, &locales, only)?);
+        Ok(Work::looked(findings, looked, change, "route", "routes"))
+    }
+}
+
+/// Whether redirects and ignored prefixes are those of the base.
+pub(super) fn same_redirects(world: &dyn World, change: &Change<'_>) -> bool {
+    change.base.redirects == world.definitions().redirects
+        && change
+            .base
+            .config
+            .as_ref()
+            .is_ok_and(|c| c.gates.links_ignored == world.config().gates.links_ignored)
+}
 
 /// Entries that have the same route. `places` names them, in order.
-pub(crate) fn clash(route: &str, locale: &Locale, places: &[String]) -> Finding {
+fn clash(route: &str, locale: &Locale, places: &[String]) -> Finding {
     let others = places[1..].join(" and ");
     Finding::error(
         "route-duplicate",
@@ -19,7 +108,7 @@ pub(crate) fn clash(route: &str, locale: &Locale, places: &[String]) -> Finding 
 /// Why nothing answers a route any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Vanished {
-    /// Its entry is gone.
+    /// Its entry no longer exists.
     Gone,
     /// Its entry has another route.
     Moved,
@@ -29,7 +118,7 @@ pub(crate) enum Vanished {
 
 /// Types whose entries have a route, and no page in the project's site: visitors find nothing there, although sitemaps and
 /// list pages name the routes.
-pub(crate) fn without_page(definitions: &Definitions) -> Vec<Finding> {
+fn without_page(definitions: &Definitions) -> Vec<Finding> {
     let Some(site) = &definitions.site.site else { return Vec::new() };
     let mut out = Vec::new();
     for (type_name, contracts) in definitions.contracts.types() {
@@ -63,16 +152,16 @@ pub(crate) fn without_page(definitions: &Definitions) -> Vec<Finding> {
 }
 
 /// A route of the base that nothing answers any more.
-pub(crate) fn vanished(entry: &EntryKey, route: &str, why: Vanished) -> Finding {
+fn vanished(entry: &EntryKey, route: &str, why: Vanished) -> Finding {
     let why = match why {
-        Vanished::Gone => "its entry is gone",
+        Vanished::Gone => "its entry was removed",
         Vanished::Moved => "its entry has another route now",
         Vanished::Without => "its entry has no route now, because a field of the route is absent",
     };
     Finding::error(
         "route-vanished",
         entry.to_string(),
-        format!("The route {route} ({}) vanishes: {why}, and no redirect leads from it.", entry.locale),
+        format!("The route {route} ({}) disappears: {why}, and it has no redirect.", entry.locale),
     )
     .about(route)
     .help(format!(
@@ -82,7 +171,7 @@ pub(crate) fn vanished(entry: &EntryKey, route: &str, why: Vanished) -> Finding 
 
 /// What is wrong with the redirects themselves: loops, and targets that nothing answers. `only` narrows the work to
 /// redirects that end at one of these paths.
-pub(crate) fn redirects(
+fn redirects(
     site: &dyn Site,
     rules: &LinkRules<'_>,
     redirects: &Redirects,

@@ -17,7 +17,7 @@ async fn live(api: &Api, caller: &Caller) -> Result<(String, Files), ApiError> {
     caller.engine.permit(&caller.ctx, Right::Preview)?;
     let served = api.app.tenant(&caller.ctx.tenant).and_then(|t| t.public.load_full());
     let view = served.ok_or_else(|| {
-        ApiError::new(404, "no-release", "nothing is released yet", "promote a candidate first")
+        ApiError::new(404, "no-release", "there is no release yet", "promote a candidate first")
     })?;
     let objects = caller.engine.tenant_objects(&caller.ctx.tenant);
     let digest = view.definitions().digest;

@@ -39,12 +39,12 @@ pub async fn audit(caller: Caller, Query(at): Query<Cursor>) -> Answer<Page<Audi
     answer(caller.engine.audit(&caller.ctx, at.cursor.as_deref()).await?)
 }
 
-/// Whether the chain of the audit log holds.
+/// Whether the chain of the audit log is intact.
 #[derive(Serialize, JsonSchema)]
 pub struct AuditVerdict {
-    /// Whether it holds.
+    /// Whether it is intact.
     holds: bool,
-    /// How many rows it has, when it holds.
+    /// How many rows it has, when it is intact.
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<u64>,
     /// The row where it breaks.
@@ -75,13 +75,13 @@ pub struct ComposedFigures {
     hits: u64,
     /// Of these, made under an earlier release and still right.
     kept_over_releases: u64,
-    /// Found, and made anew because something they were made from had changed.
+    /// Found, and rebuilt because something they were made from had changed.
     stale: u64,
     /// Not found.
     misses: u64,
     /// The share of hits; absent before the first read.
     hit_ratio: Option<f64>,
-    /// Stale bodies that came out as they were.
+    /// Stale bodies that came out unchanged.
     overpurged: u64,
     /// Their share of what was stale; absent when nothing was.
     overpurge_ratio: Option<f64>,

@@ -100,7 +100,7 @@ fn fits(value: &Value, schema: &Value) -> bool {
         && schema["enum"].is_null()
 }
 
-/// An example of what a schema describes. `named` is the member it stands in; `schemas` are those with a name.
+/// An example of what a schema describes. `named` is the member it is in; `schemas` are those with a name.
 pub(super) fn sample(schema: &Value, member: &str, schemas: &Map<String, Value>, depth: usize) -> Value {
     if depth > DEPTH_MAX {
         return Value::Null;

@@ -216,10 +216,10 @@ impl Preconditions {
         let unmet = |name: &str, list: &str| {
             let list: String = list.chars().take(80).collect();
             let is = match now {
-                0 => "there is none".to_owned(),
+                0 => "it does not exist".to_owned(),
                 now => format!("it has version {now}"),
             };
-            let detail = format!("`{name}: {list}` does not hold: {is}");
+            let detail = format!("`{name}: {list}` does not match: {is}");
             let mut problem = ApiError::new(
                 412,
                 "precondition-failed",

@@ -199,7 +199,7 @@ async fn sweep(shared: Arc<Shared>, open: Open) {
     }
 }
 
-/// Sets the options of a new connection. One that cannot be set is gone already, or does without.
+/// Sets the options of a new connection. One that cannot be set is closed already, or does without.
 fn prepare(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     // Otherwise the kernel takes megabytes for a client that reads nothing, and says for long that it takes no more from

@@ -136,7 +136,7 @@ fn plain<'b>(request: &Request<'_, 'b>) -> Option<Plain<'b>> {
     Some(out)
 }
 
-/// A header that stands twice is not for the lane.
+/// A header that appears twice is not for the lane.
 fn once<'b>(slot: &mut Option<&'b str>, value: &'b str) -> Option<()> {
     slot.replace(value).is_none().then_some(())
 }

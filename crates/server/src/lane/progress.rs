@@ -22,7 +22,7 @@ const LEAVE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Stay,
-    /// It is idle: HTTP/2 clients are told before it is closed.
+    /// It is idle: HTTP/2 clients are notified before it is closed.
     Leave,
     Close,
 }
@@ -43,7 +43,7 @@ pub(super) struct Progress {
     owed: AtomicU32,
     /// When one of them last got on.
     owed_since: AtomicU64,
-    /// When the client was told to leave.
+    /// When the client was asked to leave.
     leaving_since: AtomicU64,
     /// Bytes of answers that are counted against this connection.
     pub(super) held: AtomicUsize,

@@ -15,7 +15,7 @@ use crate::app::App;
 /// Bodies that are read through a cache after a purge.
 const PROBES: usize = 3;
 
-/// Reads some of what was purged through the cache, and counts what comes out as it was before.
+/// Reads some of what was purged through the cache, and counts what comes out unchanged.
 ///
 /// # Errors
 /// When the cache still serves something that it had stored before the purge.
@@ -56,7 +56,7 @@ pub(super) async fn look(
         app.cache_stats.probed(tenant, &target.to_string(), stale);
         if stale {
             return Err(PurgeError::Cache(format!(
-                "{target} acknowledged a purge and still serves {path} as it was before; compare its VCL with docs/caches.md"
+                "{target} acknowledged a purge and still serves the old {path}; compare its VCL with docs/caches.md"
             )));
         }
     }

@@ -307,7 +307,7 @@ impl Recipe {
         let package: Package =
             pack(&config, of.version, &files, &log(self.parts.iter())).map_err(|e| e.to_string())?;
         if package.integrity() != of.integrity {
-            return Err(format!("{}@{} cannot be made again as it was", of.name, of.version));
+            return Err(format!("{}@{} cannot be rebuilt identically", of.name, of.version));
         }
         Ok(Made { files, tarball: package.tarball })
     }

@@ -13,12 +13,12 @@ use super::{
     ROWS_MAX, Rows, SqlError, int, json, maybe_text, maybe_unsigned, number, parsed, text, to_json, unsigned,
 };
 
-/// Where a candidate stands.
+/// The status of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CandidateStatus {
     /// Every gate lets it through.
     Passed,
-    /// A gate stands against it.
+    /// A gate failed.
     Failed,
     /// It became a release.
     Promoted,
@@ -60,7 +60,7 @@ impl FromStr for CandidateStatus {
 pub struct CandidateRow {
     /// Its number.
     pub id: CandidateId,
-    /// Where it stands.
+    /// Its status.
     pub status: CandidateStatus,
     /// What was frozen.
     pub frozen: NewCandidate,
@@ -85,7 +85,7 @@ pub struct NewCandidate {
     pub channel: ChannelName,
     /// The changeset it consists of; all other pending drafts when there is none.
     pub changeset: Option<String>,
-    /// The newest draft write it holds.
+    /// The newest draft write it contains.
     pub frozen_at_sequence: u64,
     /// Who pushed definitions since the base.
     pub definition_authors: BTreeSet<String>,
@@ -205,7 +205,7 @@ impl Rows<'_> {
     /// A candidate.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn candidate(&mut self, id: CandidateId) -> Result<Option<CandidateRow>, SqlError> {
         let row = sqlx::query("SELECT * FROM candidates WHERE tenant = $1 AND number = $2")
             .bind(self.t())
@@ -218,7 +218,7 @@ impl Rows<'_> {
     /// Candidates below `before`, newest first, at most `limit`.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn candidates(&mut self, before: u32, limit: u32) -> Result<Vec<CandidateRow>, SqlError> {
         let rows = sqlx::query(
             "SELECT * FROM candidates WHERE tenant = $1 AND number < $2 ORDER BY number DESC LIMIT $3",
@@ -234,7 +234,7 @@ impl Rows<'_> {
     /// Candidates that may still be promoted or shown: passed or failed.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn open_candidates(&mut self) -> Result<Vec<CandidateRow>, SqlError> {
         let rows =
             sqlx::query("SELECT * FROM candidates WHERE tenant = $1 AND status IN ('passed', 'failed')")
@@ -244,7 +244,7 @@ impl Rows<'_> {
         rows.iter().map(candidate_of).collect()
     }
 
-    /// Sets where a candidate stands, what was derived from it, and the release it became.
+    /// Sets the status of a candidate, what was derived from it, and the release it became.
     ///
     /// # Errors
     /// When the database refuses.
@@ -322,7 +322,7 @@ impl Rows<'_> {
     /// A candidate's gate reports in their order.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn reports(&mut self, id: CandidateId) -> Result<Vec<GateReport>, SqlError> {
         let rows = sqlx::query(
             "SELECT report FROM gate_reports WHERE tenant = $1 AND candidate = $2 ORDER BY position, gate",
@@ -337,7 +337,7 @@ impl Rows<'_> {
     /// Evidence from after a time with its times, newest first, at most `limit` reports.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn recent_evidence(
         &mut self,
         after: &str,
@@ -395,7 +395,7 @@ impl Rows<'_> {
     /// The newest approvals as (right, change, by, at), at most 10,000.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn approvals(&mut self) -> Result<Vec<(String, Digest, String, String)>, SqlError> {
         let rows = sqlx::query(
             "SELECT right_name, change, by_name, at FROM approvals WHERE tenant = $1 ORDER BY at DESC LIMIT 10000",
@@ -432,7 +432,7 @@ impl Rows<'_> {
     /// A candidate's waivers by gate.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn waivers(&mut self, id: CandidateId) -> Result<Vec<(String, Waiver)>, SqlError> {
         let rows = sqlx::query(
             "SELECT gate, by_name, reason, at FROM waivers WHERE tenant = $1 AND candidate = $2 ORDER BY gate",
@@ -475,7 +475,7 @@ impl Rows<'_> {
     /// Content migrations that were run, newest first, at most 1,000.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn migrations(&mut self) -> Result<Vec<MigrationRow>, SqlError> {
         let rows =
             sqlx::query("SELECT * FROM migrations_run WHERE tenant = $1 ORDER BY number DESC LIMIT 1000")
@@ -502,7 +502,7 @@ impl Rows<'_> {
     /// The drafts that an action wrote, with the version it wrote.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn written_by_action(
         &mut self,
         action: &str,

@@ -119,7 +119,7 @@ impl Rows<'_> {
     /// A release.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn release(&mut self, id: ReleaseId) -> Result<Option<ReleaseRow>, SqlError> {
         let row = sqlx::query("SELECT * FROM releases WHERE tenant = $1 AND number = $2")
             .bind(self.t())
@@ -132,7 +132,7 @@ impl Rows<'_> {
     /// Releases below `before`, newest first, at most `limit`.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn releases(&mut self, before: u32, limit: u32) -> Result<Vec<ReleaseRow>, SqlError> {
         let rows = sqlx::query(
             "SELECT * FROM releases WHERE tenant = $1 AND number < $2 ORDER BY number DESC LIMIT $3",
@@ -148,7 +148,7 @@ impl Rows<'_> {
     /// Where a channel points; `None` before its first release.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn channel(&mut self, channel: &ChannelName) -> Result<Option<ChannelRow>, SqlError> {
         let row = sqlx::query("SELECT * FROM channels WHERE tenant = $1 AND channel = $2")
             .bind(self.t())
@@ -162,7 +162,7 @@ impl Rows<'_> {
     /// `None` when the channel points at one that does not exist.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn head(
         &mut self,
         channel: &ChannelName,
@@ -188,7 +188,7 @@ impl Rows<'_> {
     /// All channels that point somewhere, by name.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn channels(&mut self) -> Result<Vec<ChannelRow>, SqlError> {
         let rows = sqlx::query("SELECT * FROM channels WHERE tenant = $1 ORDER BY channel")
             .bind(self.t())
@@ -237,7 +237,7 @@ impl Rows<'_> {
     /// Moves that are not settled, oldest first.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn unsettled(&mut self) -> Result<Vec<UnsettledRow>, SqlError> {
         let rows = sqlx::query("SELECT * FROM unsettled WHERE tenant = $1 ORDER BY sequence")
             .bind(self.t())

@@ -183,7 +183,7 @@ impl Rows<'_> {
     /// A draft without its fields.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn draft(&mut self, key: &EntryKey) -> Result<Option<DraftRow>, SqlError> {
         let query = sqlx::query(
             "SELECT type, id, locale, version, major, state, digest, pending, clean_version, sequence, changeset, \
@@ -196,7 +196,7 @@ impl Rows<'_> {
     /// All locales of an entry.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn draft_locales(&mut self, key: &EntryKey) -> Result<Vec<DraftRow>, SqlError> {
         let rows = sqlx::query(
             "SELECT type, id, locale, version, major, state, digest, pending, clean_version, sequence, changeset, \
@@ -213,7 +213,7 @@ impl Rows<'_> {
     /// Drafts in key order.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn drafts(&mut self, filter: &DraftFilter) -> Result<Vec<DraftRow>, SqlError> {
         let mut sql = format!("SELECT {COLUMNS} FROM drafts WHERE tenant = $1");
         let mut args = vec![self.t()];
@@ -255,7 +255,7 @@ impl Rows<'_> {
     /// belong to no changeset.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn pending(
         &mut self,
         changeset: Option<&str>,
@@ -299,7 +299,7 @@ impl Rows<'_> {
     /// One version of a draft.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn draft_version(
         &mut self,
         key: &EntryKey,
@@ -316,7 +316,7 @@ impl Rows<'_> {
     /// Versions of a draft, newest first, those below `before`, at most `limit`.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn draft_versions(
         &mut self,
         key: &EntryKey,
@@ -338,7 +338,7 @@ impl Rows<'_> {
     /// Who wrote a draft after version `after`.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn draft_authors(&mut self, key: &EntryKey, after: u64) -> Result<BTreeSet<String>, SqlError> {
         let query = sqlx::query(
             "SELECT DISTINCT author FROM draft_versions \
@@ -398,7 +398,7 @@ impl Rows<'_> {
         Ok(version)
     }
 
-    /// Puts a draft into a changeset, or takes it out of any. It counts as written anew, so that a candidate that was
+    /// Puts a draft into a changeset, or takes it out of any. It counts as a new write, so that a candidate that was
     /// frozen before does not settle it.
     ///
     /// # Errors
@@ -420,7 +420,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Takes every draft out of a changeset. They count as written anew, as with [`Rows::set_draft_changeset`].
+    /// Takes every draft out of a changeset. They count as new writes, as with [`Rows::set_draft_changeset`].
     ///
     /// # Errors
     /// When the database refuses.
@@ -483,7 +483,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Says that a draft which was clean differs from what the public channel serves. It counts as written anew, so
+    /// Says that a draft which was clean differs from what the public channel serves. It counts as a new write, so
     /// that a candidate that was frozen before, and does not hold it, does not settle it.
     ///
     /// # Errors

@@ -80,7 +80,7 @@ impl Db {
     /// All tenants, by name. This and [`Db::key`] are how a tenant is found in the first place.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn tenants(&self) -> Result<Vec<TenantRow>, SqlError> {
         let rows = sqlx::query("SELECT tenant, hosts, created_at FROM tenants ORDER BY tenant")
             .fetch_all(&self.pool)
@@ -99,7 +99,7 @@ impl Db {
     /// The key with this public part, whichever tenant it belongs to.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn key(&self, id: &str) -> Result<Option<KeyRow>, SqlError> {
         let row = sqlx::query(
             "SELECT tenant, id, name, scopes, channel, hash, created_at, created_by, expires_at, revoked_at \
@@ -183,7 +183,7 @@ impl Rows<'_> {
     /// All keys of the tenant, oldest first.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn keys(&mut self) -> Result<Vec<KeyRow>, SqlError> {
         let rows = sqlx::query(
             "SELECT tenant, id, name, scopes, channel, hash, created_at, created_by, expires_at, revoked_at \

@@ -138,7 +138,7 @@ impl Rows<'_> {
     /// Events after `after`, oldest first, at most `limit`.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn events(&mut self, after: u64, limit: u32) -> Result<Vec<EventRow>, SqlError> {
         let rows = sqlx::query(
             "SELECT * FROM events WHERE tenant = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
@@ -185,7 +185,7 @@ impl Rows<'_> {
         row.as_ref().map(|r| text(r, "hash")).transpose()
     }
 
-    /// The hash at the end of the audit chain; `None` when nothing was done yet.
+    /// The hash at the end of the audit chain; `None` when no actions were recorded yet.
     ///
     /// # Errors
     /// When the database refuses.
@@ -197,7 +197,7 @@ impl Rows<'_> {
     /// Audit rows below `before`, newest first, at most `limit`.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn audit(&mut self, before: u64, limit: u32) -> Result<Vec<AuditRow>, SqlError> {
         let rows = sqlx::query(
             "SELECT row_text FROM audit WHERE tenant = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3",

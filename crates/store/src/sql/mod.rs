@@ -53,7 +53,7 @@ pub enum SqlError {
         known: i64,
     },
     /// A stored value does not read back.
-    #[error("the database holds a damaged value in `{column}`: {message}")]
+    #[error("the database contains a damaged value in `{column}`: {message}")]
     Damaged {
         /// The column.
         column: &'static str,
@@ -212,6 +212,19 @@ impl Db {
     /// When the database cannot be reached.
     pub async fn read(&self, tenant: &TenantId) -> Result<ReadConn, SqlError> {
         Ok(ReadConn { conn: self.pool.acquire().await?, tenant: tenant.clone(), names_objects: false })
+    }
+
+    /// Writes a consistent copy of a SQLite database into a new file, while others go on reading and writing.
+    ///
+    /// # Errors
+    /// When it cannot be written, exists, or the database is not SQLite.
+    pub async fn copy_into(&self, file: &std::path::Path) -> Result<(), SqlError> {
+        let path = file.to_str().filter(|_| self.dialect == Dialect::Sqlite);
+        let path = path
+            .ok_or_else(|| SqlError::Engine("only a SQLite database can be copied to a file".to_owned()))?;
+        sqlx::query("VACUUM INTO $1").bind(path.to_owned()).execute(&self.pool).await?;
+        crate::tighten(file);
+        Ok(())
     }
 
     /// Closes all connections; a SQLite write-ahead log is folded into its database.

@@ -147,7 +147,7 @@ impl Db {
     /// Tenants with webhooks that are enabled, each with their ids. Workers find by this what they have to do.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn webhooks_enabled(&self) -> Result<Vec<(TenantId, String)>, SqlError> {
         let rows = sqlx::query("SELECT tenant, id FROM webhooks WHERE enabled = 1 ORDER BY tenant, id")
             .fetch_all(&self.pool)
@@ -160,7 +160,7 @@ impl Db {
     /// The secrets of all webhooks, as they are stored.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn webhook_secrets(&self) -> Result<Vec<StoredSecret>, SqlError> {
         let rows =
             sqlx::query("SELECT tenant, id, secret, previous_secret FROM webhooks ORDER BY tenant, id")
@@ -229,7 +229,7 @@ impl Rows<'_> {
     /// All webhooks, oldest first.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn webhooks(&mut self) -> Result<Vec<WebhookRow>, SqlError> {
         let rows = sqlx::query("SELECT * FROM webhooks WHERE tenant = $1 ORDER BY created_at, id")
             .bind(self.t())
@@ -241,7 +241,7 @@ impl Rows<'_> {
     /// A webhook.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn webhook(&mut self, id: &str) -> Result<Option<WebhookRow>, SqlError> {
         let row = sqlx::query("SELECT * FROM webhooks WHERE tenant = $1 AND id = $2")
             .bind(self.t())
@@ -388,7 +388,7 @@ impl Rows<'_> {
     /// after `latest` got it from a clock that was wrong.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn deliveries_due(
         &mut self,
         webhook: &str,
@@ -439,7 +439,7 @@ impl Rows<'_> {
     /// Deliveries of a webhook before `before`, newest first, at most `limit`; `state` empty for all.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn deliveries(
         &mut self,
         webhook: &str,
@@ -464,7 +464,7 @@ impl Rows<'_> {
     /// How many deliveries of a webhook there are, by state.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn delivery_counts(&mut self, webhook: &str) -> Result<Vec<(String, u64)>, SqlError> {
         let rows = sqlx::query(
             "SELECT state, COUNT(*) AS many FROM deliveries WHERE tenant = $1 AND webhook = $2 GROUP BY state",

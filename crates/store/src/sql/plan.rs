@@ -20,7 +20,7 @@ pub struct DefinitionsRow {
     pub pushed_at: String,
 }
 
-/// Where a changeset stands.
+/// The state of a changeset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangesetState {
     /// Drafts can be added; nothing is planned.
@@ -69,7 +69,7 @@ pub struct ChangesetRow {
     pub name: String,
     /// What it is about.
     pub title: String,
-    /// Where it stands.
+    /// Its status.
     pub state: ChangesetState,
     /// When it is to be published, RFC 3339 in UTC.
     pub publish_at: Option<String>,
@@ -162,7 +162,7 @@ impl Db {
     /// Tenants that have a changeset whose time has come by `now` (RFC 3339 in UTC).
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn tenants_with_due_changesets(&self, now: &str) -> Result<Vec<TenantId>, SqlError> {
         let rows = sqlx::query("SELECT DISTINCT tenant FROM changesets WHERE due_at <= $1 ORDER BY tenant")
             .bind(now.to_owned())
@@ -174,7 +174,7 @@ impl Db {
     /// Counts the schedules of all tenants that wait since before `now`, or that something would refuse.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn schedule_counts(&self, now: &str) -> Result<ScheduleCounts, SqlError> {
         let row = sqlx::query(
             "SELECT COUNT(CASE WHEN due_at < $1 THEN 1 END) AS overdue, MIN(due_at) AS oldest, \
@@ -212,7 +212,7 @@ impl Rows<'_> {
     /// Changesets whose time comes by `until`, the earliest first, at most `limit`.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn due_changesets(&mut self, until: &str, limit: u32) -> Result<Vec<ChangesetRow>, SqlError> {
         let sql = format!(
             "SELECT {CHANGESET} FROM changesets WHERE tenant = $1 AND due_at <= $2 ORDER BY due_at, name LIMIT $3"
@@ -230,7 +230,7 @@ impl Rows<'_> {
     /// when something would have refused them; the earliest first, at most `limit`.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn unchecked_changesets(
         &mut self,
         (now, until): (&str, &str),
@@ -307,7 +307,7 @@ impl Rows<'_> {
     /// it was begun before by processes that neither ended it nor let go of it: they died.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn claim_changeset(
         &mut self,
         claim: &Claim,
@@ -363,7 +363,7 @@ impl Rows<'_> {
     }
 
     /// Gives a claim back, the work done or not; says whether it was still there. Nothing else may be written under a claim
-    /// that is gone.
+    /// that no longer exists.
     ///
     /// # Errors
     /// When the database refuses.
@@ -392,7 +392,7 @@ impl Rows<'_> {
     /// The working definitions.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn definitions(&mut self) -> Result<Option<DefinitionsRow>, SqlError> {
         let row = sqlx::query(
             "SELECT sequence, digest, author, pushed_at FROM definitions WHERE tenant = $1 \
@@ -407,7 +407,7 @@ impl Rows<'_> {
     /// Pushes after the newest push of `base`, newest first, at most 1,000; all of them when `base` was never pushed.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn pushes_since(&mut self, base: Option<&Digest>) -> Result<Vec<DefinitionsRow>, SqlError> {
         let rows = sqlx::query(
             "SELECT sequence, digest, author, pushed_at FROM definitions WHERE tenant = $1 AND sequence > \
@@ -490,7 +490,7 @@ impl Rows<'_> {
     /// A changeset.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn changeset(&mut self, name: &str) -> Result<Option<ChangesetRow>, SqlError> {
         let sql = format!("SELECT {CHANGESET} FROM changesets WHERE tenant = $1 AND name = $2");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -504,7 +504,7 @@ impl Rows<'_> {
     /// All changesets, newest first, at most 1,000.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn changesets(&mut self) -> Result<Vec<ChangesetRow>, SqlError> {
         let sql = format!(
             "SELECT {CHANGESET} FROM changesets WHERE tenant = $1 ORDER BY created_at DESC, name LIMIT 1000"
@@ -516,7 +516,7 @@ impl Rows<'_> {
     /// Changesets that have something to do, the earliest first, and those that failed; at most 1,000.
     ///
     /// # Errors
-    /// When the database refuses or holds damaged values.
+    /// When the database refuses or contains damaged values.
     pub async fn planned_changesets(&mut self) -> Result<Vec<ChangesetRow>, SqlError> {
         let sql = format!(
             "SELECT {CHANGESET} FROM changesets WHERE tenant = $1 AND (due_at IS NOT NULL OR state = 'failed') \

@@ -1,4 +1,4 @@
-//! Editing: level by level, only the nodes that an edit touches are cut anew, and cutting stops where an old boundary is
+//! Editing: level by level, only the nodes that an edit touches are cut again, and cutting stops where an old boundary is
 //! met again.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -99,7 +99,7 @@ impl Tree {
         Ok(Self { objects: self.objects.clone(), root, digest })
     }
 
-    /// The node of `level` that holds the first key not below `key`; the last one when all keys are below; `None` in an
+    /// The node of `level` that contains the first key not below `key`; the last one when all keys are below; `None` in an
     /// empty tree.
     fn node_at(&self, level: u8, key: &[u8]) -> Result<Option<Arc<Node>>, StoreError> {
         let mut node = &self.root;
@@ -172,7 +172,7 @@ struct Level<'a, 'b> {
 }
 
 impl Level<'_, '_> {
-    /// Cuts the touched nodes anew; returns the edits this means for the level above.
+    /// Cuts the touched nodes again; returns the edits this means for the level above.
     fn apply(&mut self, edits: &Edits) -> Result<Edits, StoreError> {
         let mut above: BTreeMap<Bytes, Option<Bytes>> = BTreeMap::new();
         let mut edits = edits.as_slice();

@@ -2,8 +2,8 @@
 //!
 //! An element has one context of each modifier: that of its own attribute, or else the one it inherits. So
 //! - what no modifier changes is declared on the root;
-//! - what one modifier changes is declared wherever that modifier's attribute stands, for every context, the default one too;
-//! - what several modifiers change is declared wherever any of their attributes stands, as a choice between its values
+//! - what one modifier changes is declared wherever that modifier's attribute is, for every context, the default one too;
+//! - what several modifiers change is declared wherever any of their attributes is, as a choice between its values
 //!   that is made there, from switches which each attribute sets and which are inherited.
 //!
 //! A switch is `initial` when it is on and empty when it is off: `var(--theme-is-dark, X)` is `X` or nothing.

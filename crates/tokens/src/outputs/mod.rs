@@ -63,7 +63,7 @@ pub struct OutputFile {
 /// How names and contexts are written.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
-    /// Stands before every name, such as `acme`.
+    /// The prefix of every name, such as `acme`.
     pub prefix: String,
     /// Media queries that choose a context when no attribute does: `theme=dark` → `(prefers-color-scheme: dark)`.
     pub media: BTreeMap<String, String>,

@@ -54,7 +54,7 @@ pub fn find(path: &Path, exclude: &[String]) -> Result<Found, CliError> {
     if meta.is_file() {
         let Some(language) = Language::of_path(&path.to_string_lossy()) else {
             return Err(CliError::input(
-                format!("{} is no source file that is read", path.display()),
+                format!("{} is not a source file that can be scanned", path.display()),
                 "name a directory, a style sheet, a page, or a script",
             ));
         };
@@ -74,7 +74,7 @@ pub fn find(path: &Path, exclude: &[String]) -> Result<Found, CliError> {
         }
     }
     if found.files.is_empty() && found.skipped.is_empty() {
-        let message = format!("{} holds no style sheets, pages or scripts", path.display());
+        let message = format!("{} contains no style sheets, pages or scripts", path.display());
         return Err(CliError::input(message, "name the directory of an app's source"));
     }
     let before = found.files.len();

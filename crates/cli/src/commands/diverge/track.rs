@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{rounded, scan::App};
 use crate::error::CliError;
 
-/// A file with longer history is started anew.
+/// A file with longer history is started again.
 const TRACK_BYTES_MAX: u64 = 64 << 20;
 
 /// The figures of an app at a time.
@@ -32,21 +32,21 @@ pub struct Track {
 }
 
 impl Track {
-    /// Reads what was tracked before. A file that holds anything else is refused, so that nothing is appended to it.
+    /// Reads what was tracked before. A file that contains anything else is refused, so that nothing is appended to it.
     pub fn open(path: &Path) -> Result<Self, CliError> {
         let text = match std::fs::metadata(path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(e) => return Err(CliError::file("read", path, &e)),
             Ok(meta) if meta.len() > TRACK_BYTES_MAX => {
                 let message = format!("{} is larger than {} MiB", path.display(), TRACK_BYTES_MAX >> 20);
-                return Err(CliError::input(message, "move it away, and begin another one"));
+                return Err(CliError::input(message, "move it, and start a new file"));
             }
             Ok(_) => std::fs::read_to_string(path).map_err(|e| CliError::file("read", path, &e))?,
         };
         let mut lines = Vec::new();
         for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
             let line = serde_json::from_str(line).map_err(|e| {
-                let message = format!("{}:{}: no line of figures: {e}", path.display(), number + 1);
+                let message = format!("{}:{}: not a line of figures: {e}", path.display(), number + 1);
                 CliError::input(message, "name a file that --track has made, or one that does not exist")
             })?;
             lines.push(line);
