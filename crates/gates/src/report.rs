@@ -1,4 +1,4 @@
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use ashlar_model::{Finding, GateReport, GateStatus, Level};
 use serde_json::{Value, json};
@@ -16,10 +16,10 @@ fn file_of(place: &str) -> Option<(&str, usize, usize)> {
 
 /// The report as SARIF 2.1.0, which code hosts show beside the changed lines.
 pub fn sarif(report: &CheckReport) -> String {
-    let mut rules: Vec<&str> =
-        report.gates.iter().flat_map(|g| &g.findings).map(|f| f.code.as_str()).collect();
-    rules.sort_unstable();
-    rules.dedup();
+    let found =
+        report.gates.iter().flat_map(|g| g.findings.iter().map(|f| (f.code.as_str(), g.gate.as_str())));
+    let rules: BTreeMap<&str, &str> = found.collect();
+    let rules: Vec<Value> = rules.into_iter().map(|(code, gate)| rule(code, gate)).collect();
     let results: Vec<Value> = report
         .gates
         .iter()
@@ -61,12 +61,24 @@ pub fn sarif(report: &CheckReport) -> String {
             "tool": {"driver": {
                 "name": "ashlar",
                 "version": env!("CARGO_PKG_VERSION"),
-                "rules": rules.iter().map(|id| json!({"id": id})).collect::<Vec<_>>(),
+                "rules": rules,
             }},
             "results": results,
         }],
     });
     format!("{sarif:#}\n")
+}
+
+/// What SARIF says of a kind of finding.
+fn rule(code: &str, gate: &str) -> Value {
+    match crate::gates().find(|about| about.name == gate).and_then(|about| about.code(code)) {
+        Some(known) => json!({
+            "id": code,
+            "shortDescription": {"text": known.wrong},
+            "help": {"text": known.fix},
+        }),
+        None => json!({"id": code}),
+    }
 }
 
 /// The report as JUnit XML: one test suite, one test case per gate.

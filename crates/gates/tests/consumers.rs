@@ -156,7 +156,10 @@ fn files_that_are_no_consumer_contracts_are_told_with_their_place() {
             "consumer: a\nexpects:\n  - endpoint: /v1/pages/{slug}\n    types: {a: colour}\n",
             "`colour` is not a field type",
         ),
-        ("consumer: a\nexpects:\n  - endpoint: /v1/pages/{slug}\n    version: one\n", "`one` is no range"),
+        (
+            "consumer: a\nexpects:\n  - endpoint: /v1/pages/{slug}\n    version: one\n",
+            "`one` is not a version range",
+        ),
         (
             "consumer: a\nexpects:\n  - endpoint: /v1/never/{slug}\n    must_include: [a]\n",
             "consumer-endpoint-unknown",

@@ -33,14 +33,10 @@ const FINDINGS: &[Code] = findings! {
     "consumer-unknown": "It cannot be proven that an endpoint keeps what a consumer relies on." => "Say more in the contract; the bodies of each candidate are checked as well.";
     "consumer-body": "A body does not have what a consumer relies on." => "Add the value to the entry.";
     "consumer-example": "An example that a consumer names is not answered." => "Restore the entry, or remove the example from the consumer contract.";
-    "json-malformed": "A consumer contract has a JSON syntax error." => "Fix the JSON at the line and column in the message.";
-    "yaml-form": "A consumer contract has a YAML syntax error or a wrong field." => "Fix the YAML at the line in the message.";
-    "toml-malformed": "A consumer contract has a TOML syntax error." => "Fix the TOML at the line in the message.";
     "too-deep": "A value is nested too deeply." => "Flatten the value.";
     "too-large": "A consumer contract is too large." => "Split it.";
     "duplicate-key": "A key appears twice in the same object." => "Remove one of the two.";
     "integer-range": "An integer is too large to be stored without losing digits." => "Write a smaller number.";
-    "encoding": "A consumer contract is not UTF-8 text." => "Save it as UTF-8.";
 };
 
 /// The gate `consumers`.

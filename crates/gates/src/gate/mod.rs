@@ -54,12 +54,13 @@ pub struct About {
 }
 
 impl About {
-    /// Whether a finding with this code is among what the gate can find.
-    pub fn lists(&self, code: &str) -> bool {
-        self.findings.iter().any(|known| match known.code.strip_suffix('*') {
+    /// What the gate says of findings with this code; `None` when it cannot find any.
+    pub fn code(&self, code: &str) -> Option<&Code> {
+        let is = |known: &&Code| match known.code.strip_suffix('*') {
             Some(start) => code.starts_with(start),
             None => code == known.code,
-        })
+        };
+        self.findings.iter().find(|known| known.code == code).or_else(|| self.findings.iter().find(is))
     }
 }
 
