@@ -131,3 +131,26 @@ fn the_engine_does_what_the_model_says_on_postgresql() {
     };
     run(8, |n| (location.clone(), TenantId::new(&format!("t{n}")).unwrap(), None));
 }
+
+/// After a rollback, whoever wrote it since what is served again does not approve it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_does_not_make_authors_approvers() {
+    let put = |who, t, legal| Op::Put {
+        key: 0,
+        who,
+        major: None,
+        fields: ops::Written { t, s: None, bad: false, legal },
+        expected: ops::Expected::Any,
+    };
+    let (freeze, promote) = (Op::Freeze { changeset: None }, Op::Promote { candidate: 0, staging: false });
+    let approve = |who| Op::Approve { candidate: 0, who };
+    let mut story = vec![put("bob", 0, None), freeze.clone(), promote.clone()];
+    for t in [1, 2] {
+        story.extend([put("alice", t, Some(1)), freeze.clone(), approve("boss"), promote.clone()]);
+    }
+    story.extend([Op::Rollback { release: 2, staging: false }, freeze, approve("alice"), approve("boss")]);
+    let (dir, seen) = (tempfile::tempdir().unwrap(), Mutex::default());
+    let mut rig = Rig::new(Rig::embedded(dir.path()), TenantId::main()).await;
+    tell(&mut rig, &story, &seen).await.unwrap();
+    assert!(seen.into_inner().unwrap().contains_key("Approve own-change"));
+}
