@@ -4,6 +4,7 @@ mod bench;
 mod cluster;
 mod faults;
 mod hostile;
+mod mutants;
 mod peers;
 mod random;
 mod run;
@@ -53,6 +54,17 @@ enum Command {
     Bench {
         #[command(subcommand)]
         what: Bench,
+    },
+    /// Puts known bugs into the engine, one at a time, and checks that its tests find each. Each takes a build.
+    Mutants {
+        /// Only bugs whose name or file contains this.
+        filter: Option<String>,
+        /// What runs `test -p ashlar-release`.
+        #[arg(long, default_value = "cargo")]
+        cargo: String,
+        /// Only lists them.
+        #[arg(long)]
+        list: bool,
     },
     /// Checks the rules of style that no compiler knows.
     Tidy,
@@ -176,6 +188,7 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Publish { entries, keep } } => {
             bench::publish::run(entries, keep.as_deref())
         }
+        Command::Mutants { filter, cargo, list } => mutants::mutants(filter.as_deref(), &cargo, list),
         Command::Tidy => tidy::tidy(),
     };
     match done {

@@ -46,9 +46,17 @@ fn span(duration: SignedDuration) -> Option<String> {
 
 /// A time in RFC 3339 as people read it; other text stays as it is.
 pub fn time(text: &str) -> String {
+    time_from(text, Timestamp::now())
+}
+
+/// What is to happen also has its exact time, because people plan with it.
+fn time_from(text: &str, now: Timestamp) -> String {
     let looks = text.len() >= 20 && text.as_bytes().get(10) == Some(&b'T');
     match text.parse::<Timestamp>() {
-        Ok(time) if looks => relative(time, Timestamp::now()),
+        Ok(time) if looks && time.duration_since(now).as_secs() >= 5 => {
+            format!("{} ({})", relative(time, now), time.strftime("%Y-%m-%d %H:%MZ"))
+        }
+        Ok(time) if looks => relative(time, now),
         _ => text.to_owned(),
     }
 }
@@ -73,6 +81,8 @@ mod tests {
             assert_eq!(at.parse().map(|t| relative(t, now)).unwrap_or_default(), said, "{at}");
         }
         assert_eq!(time("r1"), "r1");
+        assert_eq!(time_from("2027-03-01T11:57:00Z", now), "3 minutes ago");
+        assert_eq!(time_from("2027-03-04T12:00:00Z", now), "in 3 days (2027-03-04 12:00Z)");
         assert_eq!(count(1_u64, "entry", "entries"), "1 entry");
         assert_eq!(count(0_usize, "entry", "entries"), "0 entries");
     }

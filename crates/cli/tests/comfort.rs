@@ -70,6 +70,15 @@ fn status_names_what_is_pending_blocked_and_live() {
     assert_eq!(status["live"][0]["moved_by"], "ines");
     let human = ok(&rig.run(&["status"]));
     assert!(human.contains("production  r1, ") && human.contains(" by ines"), "{human}");
+    // A planned changeset that a gate would refuse is named with both.
+    rig.put("pro", &plan("pro", 1900), "ines");
+    ok(&rig.run(&["changeset", "add", "spring", "plan", "pro", "--locale", "en"]));
+    ok(&rig.run(&["changeset", "schedule", "spring", "--publish-at", "2099-03-01T09:00:00Z"]));
+    let human = ok(&rig.run(&["status"]));
+    let refused = "publishing would be refused: approvals";
+    for part in ["spring, scheduled, goes live in", "(2099-03-01 09:00Z)", refused] {
+        assert!(human.contains(part), "{part}: {human}");
+    }
 }
 
 #[test]

@@ -266,7 +266,11 @@ impl Action for CancelSchedule {
             ChangesetState::Scheduled | ChangesetState::Failed => {
                 (row.state, row.publish_at, row.unpublish_at) = (ChangesetState::Open, None, None);
             }
-            ChangesetState::Published if row.unpublish_at.is_some() => row.unpublish_at = None,
+            ChangesetState::Published if row.unpublish_at.is_some() => {
+                row.unpublish_at = None;
+                // Its drafts stayed in it only to be taken down.
+                rows.clear_changeset(&row.name).await?;
+            }
             _ => {
                 let message = format!("`{}` is not scheduled; it is {}", row.name, row.state);
                 return Err(ReleaseError::refused("not-scheduled", message, ""));

@@ -287,8 +287,11 @@ pub(crate) async fn write_entry(
         shared_with.push(sibling.key);
     }
     Ok(match (result, before) {
-        (None, Some(_)) => Written::Unchanged,
-        (version, _) => Written::Version { version: version.unwrap_or(1), major, changed, shared_with },
+        (None, Some(_)) if shared_with.is_empty() => Written::Unchanged,
+        (version, before) => {
+            let version = version.or(before.map(|b| b.version)).unwrap_or(1);
+            Written::Version { version, major, changed, shared_with }
+        }
     })
 }
 
@@ -396,6 +399,32 @@ pub(crate) fn missing(key: &EntryKey) -> ReleaseError {
     ReleaseError::not_found("draft", key, format!("`ashlar entry list {}` lists the drafts", key.type_name))
 }
 
+/// The fields of a deleted draft that comes back: what locales share is what its other locales have now.
+async fn shared_again(
+    rows: &mut Rows<'_>,
+    ground: &Ground,
+    draft: &DraftRow,
+    fields: &Fields,
+) -> Result<Fields, ReleaseError> {
+    let mut fields = fields.clone();
+    let shared = match ground.rules.of(&draft.key.type_name, draft.major) {
+        Some(rules) if !rules.shared.is_empty() => rules.shared.clone(),
+        _ => return Ok(fields),
+    };
+    let locales = rows.draft_locales(&draft.key).await?;
+    let Some(sibling) = locales.iter().find(|d| d.key != draft.key && d.state != DraftState::Deleted) else {
+        return Ok(fields);
+    };
+    let mut theirs = fields_of(rows, sibling).await?;
+    for name in shared {
+        match theirs.remove(&name) {
+            Some(value) => fields.insert(name, value),
+            None => fields.remove(&name),
+        };
+    }
+    Ok(fields)
+}
+
 async fn change_state(
     scope: &Scope<'_>,
     key: EntryKey,
@@ -414,8 +443,12 @@ async fn change_state(
     if before.state == state {
         return Ok(DraftView::of(before, Some(fields)));
     }
-    let version =
-        put_state(&mut rows, &ground, &before, state, &fields, &BTreeSet::new(), &scope.author()).await?;
+    let shared = match before.state {
+        DraftState::Deleted => shared_again(&mut rows, &ground, &before, &fields).await?,
+        DraftState::Live | DraftState::Unpublished => fields.clone(),
+    };
+    let changed = differing(&fields, &shared);
+    let version = put_state(&mut rows, &ground, &before, state, &shared, &changed, &scope.author()).await?;
     let view = draft_view(&mut rows, &key).await?;
     scope
         .commit(

@@ -120,17 +120,28 @@ impl Walker<'_, '_> {
     async fn walk(&mut self) -> Result<(), ReleaseError> {
         let (known, mut before) = (self.newest, u32::MAX);
         loop {
-            let page = {
+            let (new, page) = {
                 let mut conn = self.scope.engine.db().read(&self.scope.ctx.tenant).await?;
-                conn.rows().releases(before, PAGE).await?
+                let mut rows = conn.rows();
+                let (mut new, page) = (Vec::new(), rows.releases(before, PAGE).await?);
+                for release in page.iter().filter(|r| r.id.0 > known) {
+                    // A staged release is judged again, by its changes, when it goes public.
+                    let candidate = rows.candidate(release.candidate).await?;
+                    new.push((release.manifest, candidate.map(|c| c.frozen.changes)));
+                }
+                (new, page)
             };
-            let new: Vec<Digest> = page.iter().filter(|r| r.id.0 > known).map(|r| r.manifest).collect();
             self.newest = page.first().map_or(self.newest, |r| self.newest.max(r.id.0));
             let more = new.len() == PAGE as usize;
             before = page.last().map_or(0, |r| r.id.0);
             let objects = self.scope.objects();
             self.blocking(move |collection| {
-                for digest in new {
+                for (digest, changes) in new {
+                    match changes.map(|root| collection.keep_tree(&root, Walk::PLAIN)) {
+                        // An earlier version did not keep them.
+                        None | Some(Ok(()) | Err(StoreError::Missing { .. })) => {}
+                        Some(Err(error)) => return Err(error.into()),
+                    }
                     let manifest = manifest::read(&objects, &digest)?;
                     collection.keep(&digest)?;
                     collection.keep(&manifest.evidence)?;

@@ -283,17 +283,29 @@ impl Promote {
         };
         let mut settled = true;
         if public {
-            let from_drafts = row.frozen.frozen_at_sequence > 0 || row.frozen.changed == 0;
+            let frozen_at = row.frozen.frozen_at_sequence;
+            let changeset = row.frozen.changeset.as_deref();
+            let from_drafts = frozen_at > 0 || row.frozen.changed == 0;
+            let mut publishes = changeset.filter(|_| from_drafts);
             if from_drafts && row.release.is_none() {
-                let changeset = row.frozen.changeset.as_deref();
-                rows.settle_published(changeset, row.frozen.frozen_at_sequence).await?;
-                // A step of a schedule says itself how the changeset ends.
-                if let Some(name) = changeset.filter(|_| step.is_none()) {
-                    publish_changeset(&mut rows, name).await?;
-                }
+                // A draft that was written since may be what was served before, and so differ again.
+                settled = row.frozen.changed == 0 || rows.counter("drafts").await? == frozen_at;
+                rows.settle_published(changeset, frozen_at).await?;
             } else {
-                unsettle(&mut rows, head.as_ref(), &release, !from_drafts).await?;
                 settled = false;
+                // A changeset that was staged first still waits; one that was published before does not.
+                if let Some(name) = publishes
+                    && !rows.has_drafts_until(name, frozen_at).await?
+                {
+                    publishes = None;
+                }
+            }
+            if !settled {
+                unsettle(&mut rows, head.as_ref(), &release, !from_drafts).await?;
+            }
+            // A step of a schedule says itself how the changeset ends.
+            if let Some(name) = publishes.filter(|_| step.is_none()) {
+                publish_changeset(&mut rows, name).await?;
             }
             adopt_definitions(scope, &mut rows, &row, working, head.as_ref()).await?;
         }

@@ -86,8 +86,16 @@ async fn settle_one(engine: &Engine, rows: &mut Rows<'_>, row: &UnsettledRow) ->
             };
             rows.put_version(&version, draft.as_ref(), false).await?;
             rows.set_clean(&key).await?;
-        } else if draft.is_some() && !edited {
-            rows.set_pending(&key).await?;
+        } else if draft.is_some() {
+            if !edited {
+                rows.set_pending(&key).await?;
+            }
+            // Who wrote it since what is served now has changed it, and does not approve that.
+            let served =
+                served.map(|s| Ok::<_, StoreError>((s.major, objects.get(&s.digest)?))).transpose()?;
+            let served = served.as_ref().map(|(major, text)| (*major, String::from_utf8_lossy(text)));
+            rows.set_clean_version(&key, served.as_ref().map(|(major, text)| (*major, text.as_ref())))
+                .await?;
         }
     }
     Ok(())

@@ -203,7 +203,7 @@ fn show_pending(pending: &Value) -> bool {
             format!("changeset {}, {}", output::text(set, "changeset"), output::text(set, "state"));
         for (member, what) in [("publish_at", "goes live"), ("unpublish_at", "is taken down")] {
             if let Some(at) = set[member].as_str() {
-                text.push_str(&format!(", {what} {} ({at})", time(at)));
+                text.push_str(&format!(", {what} {}", time(at)));
             }
         }
         line(text);

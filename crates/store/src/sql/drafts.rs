@@ -498,6 +498,48 @@ impl Rows<'_> {
         Ok(())
     }
 
+    /// Sets the newest version of a draft that did not differ from what the public channel serves: the newest with this
+    /// major version and canonical JSON, or without one the newest that is not served.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn set_clean_version(
+        &mut self,
+        key: &EntryKey,
+        served: Option<(u32, &str)>,
+    ) -> Result<(), SqlError> {
+        let (major, fields) = served.unwrap_or_default();
+        let query = sqlx::query(
+            "UPDATE drafts SET clean_version = COALESCE((SELECT MAX(v.version) FROM draft_versions v \
+             WHERE v.tenant = $1 AND v.type = $2 AND v.id = $3 AND v.locale = $4 AND \
+             (($5 = 1 AND v.state = 'live' AND v.major = $6 AND v.fields = $7) OR ($5 = 0 AND v.state <> 'live'))), 0) \
+             WHERE tenant = $1 AND type = $2 AND id = $3 AND locale = $4",
+        );
+        bind_key!(self, query, key)
+            .bind(i64::from(served.is_some()))
+            .bind(i64::from(major))
+            .bind(fields.to_owned())
+            .execute(&mut *self.conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether a changeset has a draft that was not written, added or removed after `sequence`.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn has_drafts_until(&mut self, changeset: &str, sequence: u64) -> Result<bool, SqlError> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS drafts FROM drafts WHERE tenant = $1 AND changeset = $2 AND sequence <= $3",
+        )
+        .bind(self.t())
+        .bind(changeset.to_owned())
+        .bind(int(sequence))
+        .fetch_one(&mut *self.conn)
+        .await?;
+        Ok(unsigned(&row, "drafts")? > 0)
+    }
+
     /// How many drafts there are, how many of them are pending, and how many of those are in a changeset.
     ///
     /// # Errors
