@@ -1,5 +1,7 @@
 //! `docs/gates.md` says what the gates say of themselves, and every finding that the sources can produce is in it.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
 const INTRO: &str = "# Gates
