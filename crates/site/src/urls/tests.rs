@@ -110,6 +110,13 @@ fn templates_are_read_for_what_escaping_does_not_help() {
     }
 }
 
+#[test]
+fn what_was_blocked_is_not_blocked_again() {
+    let (once, blocked) = checked("<a href=javascript:x>".to_owned());
+    assert_eq!(blocked.len(), 1);
+    assert_eq!(checked(once.clone()), (once, Vec::new()));
+}
+
 proptest! {
     /// What was checked once is not changed again, and nothing that is not allowed is left.
     #[test]
