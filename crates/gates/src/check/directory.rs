@@ -215,7 +215,8 @@ impl World for Directory<'_> {
         for row in &self.site.rows {
             for r in &row.refs {
                 checked += 1;
-                let place = || -> Result<String, GateError> { Ok(self.field(&mut places, row, &r.pointer, 1)) };
+                let place =
+                    || -> Result<String, GateError> { Ok(self.field(&mut places, row, &r.pointer, 1)) };
                 let mut place = std::iter::once_with(place);
                 each(&r.type_name, &r.id, &mut place)?;
             }
