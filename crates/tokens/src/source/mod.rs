@@ -1,3 +1,6 @@
+pub(crate) mod extends;
+pub(crate) mod resolver;
+
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
@@ -8,9 +11,9 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     Type,
-    extends::Extends,
     index::Index,
     json::{Json, Word},
+    source::extends::Extends,
 };
 
 /// The largest token file, in bytes.

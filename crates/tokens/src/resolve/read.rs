@@ -4,9 +4,9 @@ use ashlar_model::Finding;
 
 use crate::{
     Border, Color, Dimension, Shadow, Space, Stop, StrokeStyle, Transition, Type, Typography, Unit, Value,
-    follow::Work,
     json::Json,
     resolve::Combination,
+    resolve::follow::Work,
     source::{Def, TokenSet},
 };
 

@@ -1,3 +1,5 @@
+pub(crate) mod trial;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -10,9 +12,9 @@ use ashlar_project::{Governance, Redirects, read_config};
 use ashlar_site::{Loaded, Site};
 
 use crate::{
+    definitions::trial::Trials,
     gate::{consumers, tokens::Tokens},
     inputs::Inputs,
-    trial::Trials,
 };
 
 /// Definition files that gates read.

@@ -1,6 +1,6 @@
 //! What is said about references that lead nowhere or in a circle.
 
-use crate::{read::Wrong, resolve::HOPS_MAX};
+use crate::{resolve::HOPS_MAX, resolve::read::Wrong};
 
 /// References that lead back to where they began, or that do not end.
 pub(crate) fn circle(names: &[&str]) -> Wrong {

@@ -1,3 +1,7 @@
+pub(crate) mod causes;
+pub(crate) mod changed;
+pub(crate) mod checker;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -21,12 +25,12 @@ use serde_json::Value;
 
 use crate::{
     GateError, Site,
-    changed::Sensitive,
+    candidate::changed::Sensitive,
     definitions::Definitions,
     findings::Findings,
     gate::{Gate, lifecycle::Followers, routes::Vanished, validity},
     judge,
-    site::CandidateSite,
+    world::site::CandidateSite,
     world::{
         Change, EachBody, EachEntry, EachLink, EachPage, EachReference, EachRoute, EntryAt, Looked, Part,
         RouteAt, World, link_rules,

@@ -2,7 +2,7 @@
 
 use cssparser::{Parser, Token};
 
-use crate::paint::Paint;
+use crate::lexicon::paint::Paint;
 
 /// How deep functions and blocks may nest in a value.
 pub(crate) const DEPTH_MAX: u8 = 32;

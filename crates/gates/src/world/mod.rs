@@ -1,5 +1,8 @@
 //! What gates judge: definitions and content, whether they are a candidate or a directory on disk.
 
+pub(crate) mod links;
+pub(crate) mod site;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -15,11 +18,11 @@ use serde_json::Value;
 
 use crate::{
     GateError, Site,
-    changed::Sensitive,
+    candidate::changed::Sensitive,
     definitions::Definitions,
     findings::{Findings, count},
     gate::{Gate, lifecycle::Followers, routes::Vanished},
-    links::LinkRules,
+    world::links::LinkRules,
 };
 
 static NONE: BTreeSet<String> = BTreeSet::new();

@@ -10,7 +10,7 @@ use oxc_parser::Parser;
 use oxc_span::{GetSpan, SourceType};
 
 use crate::scanner::Scanner;
-use crate::{style_object, tailwind, template};
+use crate::{languages::style_object, languages::tailwind, languages::template};
 
 /// Functions whose string arguments are class lists.
 const CLASS_FUNCTIONS: [&str; 9] =

@@ -8,8 +8,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::{
     Combination, EXPANDED_BYTES_MAX, HOPS_MAX, Modifier, Type, VARIANTS_MAX, Value,
     json::Json,
-    messages::circle,
-    read::{Notes, Wrong, read},
+    resolve::messages::circle,
+    resolve::read::{Notes, Wrong, read},
     resolve::{restrict, variants},
     source::{Def, Link, Ref, TokenSet, reference, references},
 };

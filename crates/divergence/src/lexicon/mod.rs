@@ -1,13 +1,18 @@
+pub(crate) mod canon;
+pub(crate) mod paint;
+pub(crate) mod property;
+pub(crate) mod scale;
+
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::paint::{Paint, PaintKey};
-use crate::property::{Domain, Role, Spec, Takes};
-use crate::scale::{Close, Scale};
+use crate::lexicon::paint::{Paint, PaintKey};
+use crate::lexicon::property::{Domain, Role, Spec, Takes};
+use crate::lexicon::scale::{Close, Scale};
 use ashlar_tokens::delta_e_2000;
 
-use crate::{Kind, Known, Nearest, Options, canon};
+use crate::{Kind, Known, Nearest, Options};
 
 /// How many answers about colours and names are kept; enough for the distinct values of a large app.
 const MEMO_ENTRIES_MAX: usize = 1 << 16;

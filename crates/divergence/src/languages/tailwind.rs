@@ -1,9 +1,9 @@
 //! Tailwind's utility classes.
 
 use crate::What;
+use crate::languages::palette::palette;
 use crate::lexicon::Match;
-use crate::palette::palette;
-use crate::property::{Domain, Role, Spec, Takes, color, length};
+use crate::lexicon::property::{Domain, Role, Spec, Takes, color, length};
 use crate::scanner::{Declaration, Scanner};
 use crate::value::Value;
 

@@ -1,4 +1,7 @@
-use crate::color::Color;
+pub(crate) mod color;
+pub(crate) mod css_value;
+
+use crate::value::color::Color;
 
 /// The type of a token: those of the format, and two that tools write beside them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -13,10 +13,10 @@ use serde_json::Value;
 use crate::{
     GateError,
     candidate::Candidate,
+    definitions::trial::Trials,
     definitions::{Definitions, DefinitionsCache},
     gate::{Gate, approvals, compatibility::Compared, references::References, validity},
     judge,
-    trial::Trials,
     world::World,
 };
 

@@ -4,9 +4,9 @@ use oxc_ast::ast::*;
 use oxc_span::{GetSpan, Span};
 
 use crate::lexicon::Match;
-use crate::property::{Domain, Spec, Takes, is_unitless};
+use crate::lexicon::property::{Domain, Spec, Takes, is_unitless};
 use crate::scanner::{Declaration, Scanner};
-use crate::{What, template};
+use crate::{What, languages::template};
 
 /// Scans the style objects that an expression may be.
 pub(crate) fn styles(scanner: &mut Scanner<'_>, expression: &Expression<'_>) {

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
+use crate::languages::tailwind;
 use crate::scanner::{Declaration, Scanner};
-use crate::tailwind;
 
 /// At-rules whose declarations describe something and style nothing.
 const DESCRIBING: [&str; 6] = [

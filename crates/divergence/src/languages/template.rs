@@ -1,6 +1,6 @@
 use oxc_ast::ast::TemplateLiteral;
 
-use crate::css;
+use crate::languages::css;
 use crate::scanner::Scanner;
 use crate::value::HOLE;
 

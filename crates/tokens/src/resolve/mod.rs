@@ -1,3 +1,7 @@
+pub(crate) mod follow;
+pub(crate) mod messages;
+pub(crate) mod read;
+
 use std::sync::OnceLock;
 
 use ashlar_model::{Finding, Level};
@@ -5,9 +9,9 @@ use rustc_hash::FxHashSet;
 
 use crate::{
     Type, Value,
-    follow::Work,
     index::Index,
     json::Json,
+    resolve::follow::Work,
     source::{Def, Deprecation, Link, Modifier, Ref, TokenSet, reference, references},
 };
 
