@@ -23,7 +23,7 @@ use super::{
     parse::{Parsed, Plain, parse},
     progress::{Progress, Verdict},
 };
-use crate::address::Address;
+use crate::front::Address;
 
 /// Buffers larger than this are given back when they are empty again.
 const BUFFER_KEPT_MAX: usize = 64 << 10;

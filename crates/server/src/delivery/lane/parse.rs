@@ -6,7 +6,7 @@ use httparse::{Request, Status};
 
 use super::Caller;
 use crate::{
-    auth::secret,
+    access::secret,
     front::{hides_letters, split},
 };
 

@@ -15,8 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::{
     api::Api,
     endpoints::{Operation, Scope},
-    front::host_of,
-    problem::{ApiError, TRACE},
+    front::{ApiError, TRACE, host_of},
 };
 
 /// An authenticated caller of the management API.

@@ -25,7 +25,7 @@ use super::{
     connection::{self, Shared, Slot},
     count,
 };
-use crate::address::Address;
+use crate::front::Address;
 
 /// How often deadlines are looked at and the date is renewed.
 const TICK: Duration = Duration::from_millis(200);

@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::problem::ApiError;
+use crate::front::ApiError;
 
 /// What scripts may read of an answer.
 const EXPOSED: &str = "ETag, Link, Location, Deprecation, Sunset, Retry-After, Content-Range, Accept-Ranges, traceparent, Ashlar-Release, Ashlar-Contract";

@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::problem::ApiError;
+use crate::front::ApiError;
 
 /// The longest host with its port: a DNS name with a dot at its end, a colon and five digits.
 const AUTHORITY_BYTES_MAX: usize = 254 + 6;

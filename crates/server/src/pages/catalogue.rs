@@ -13,7 +13,11 @@ use axum::{
     routing::get,
 };
 
-use crate::{app::App, front::host_of, pages::escape, problem::ApiError};
+use crate::{
+    app::App,
+    front::{ApiError, host_of},
+    pages::escape,
+};
 
 /// Pages that are looked at to count what is used.
 const COUNTED_MAX: usize = 2_000;

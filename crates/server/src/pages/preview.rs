@@ -22,11 +22,10 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::{
     app::App,
+    delivery::source::Releases,
     endpoints::{rows, table::Table},
-    front::host_of,
+    front::{ApiError, host_of},
     pages::escape,
-    problem::ApiError,
-    source::Releases,
 };
 
 /// Changed entries that are listed.

@@ -20,7 +20,11 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use crate::{address::client_address, app::App, auth::bearer, front::host_of, problem::ApiError};
+use crate::{
+    access::bearer,
+    app::App,
+    front::{ApiError, client_address, host_of},
+};
 
 /// Moves of a channel that a client may have missed.
 const RECENT_MAX: usize = 256;

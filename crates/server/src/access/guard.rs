@@ -10,11 +10,10 @@ use axum::{
 };
 
 use crate::{
-    address::{Address, Limits, client_address},
+    access::bearer,
     app::App,
-    auth::bearer,
-    lane::count,
-    problem::ApiError,
+    delivery::lane::count,
+    front::{Address, ApiError, Limits, client_address},
 };
 
 /// The limits of addresses.

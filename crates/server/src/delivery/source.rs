@@ -10,8 +10,8 @@ use async_trait::async_trait;
 
 use crate::{
     app::{App, KeyFailure, roots},
-    lane::{Caller, Resolved, Source},
-    problem::MISDIRECTED,
+    delivery::lane::{Caller, Resolved, Source},
+    front::MISDIRECTED,
 };
 
 /// The lane's view of the application.
@@ -38,7 +38,7 @@ fn unknown_key() -> Problem {
 }
 
 fn failed(error: &ReleaseError) -> Problem {
-    let (status, code) = crate::problem::status_of(error);
+    let (status, code) = crate::front::status_of(error);
     if status >= 500 {
         tracing::error!(%error, code, "a request could not be answered");
     }

@@ -1,10 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::Figures;
-use crate::{
-    address::{Address, Limits},
-    front::Proxies,
-};
+use crate::front::{Address, Limits, Proxies};
 
 /// Bounds of the lane.
 #[derive(Debug, Clone)]

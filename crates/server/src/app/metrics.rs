@@ -11,7 +11,7 @@ use std::{
 
 use ashlar_delivery::CacheCounts;
 
-use crate::{cache_stats::Totals, lane::Figures};
+use crate::{app::cache_stats::Totals, delivery::lane::Figures};
 
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];

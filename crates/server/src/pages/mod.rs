@@ -1,5 +1,8 @@
 //! The pages for people and for operators: `/`, `/studio`, `/healthz`, `/readyz`, `/metrics`.
 
+pub mod catalogue;
+pub mod preview;
+
 use std::{
     fmt::Write as _,
     sync::{Arc, PoisonError},
@@ -17,13 +20,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    app::App,
+    app::{App, metrics::Stored},
+    delivery::source::Releases,
     description::object,
     endpoints::{rows, table::Table},
-    front::host_of,
-    metrics::Stored,
-    problem::ApiError,
-    source::Releases,
+    front::{ApiError, host_of},
 };
 
 const CSP: &str = "default-src 'none'; style-src 'sha256-";
@@ -41,7 +42,7 @@ code{font:0.9em ui-monospace,monospace}pre{overflow-x:auto;padding:.9rem 1rem;bo
 pub fn table() -> Table<Arc<App>> {
     Table::new()
         .on_and(&rows::GET_DELIVERY_OPENAPI, described, |about, _| object(about, "The document."))
-        .on_and(&rows::FOLLOW_CHANGES, crate::changes::changes, |about, _| {
+        .on_and(&rows::FOLLOW_CHANGES, crate::delivery::changes::changes, |about, _| {
             about.headers.push(("Last-Event-ID", "The last event that the client has."));
             about.text("Events, as they happen.", "text/event-stream");
         })
@@ -162,7 +163,7 @@ async fn ready(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
         body.tenants_unavailable = Some(unavailable);
         body.releases_unreadable =
             Some(broken.iter().map(|(_, _, c)| c.len()).sum::<usize>() + stranded.len());
-        let access = match crate::auth::bearer(&headers) {
+        let access = match crate::access::bearer(&headers) {
             Some(key) => app.reading_key(key).await.ok().flatten(),
             None => None,
         };
@@ -244,7 +245,7 @@ async fn home(State(app): State<Arc<App>>, request: Request) -> Response {
     let tenant = app.tenant_of_host(host_of(&parts.headers));
     let live = app.tenant(&tenant).and_then(|t| t.public.load_full());
     if live.is_some_and(|view| view.definitions().site().is_some()) {
-        return crate::lane::deliver(&Releases(app), &parts, None).await;
+        return crate::delivery::lane::deliver(&Releases(app), &parts, None).await;
     }
     let mut body = String::new();
     let state = app.tenant(&tenant);

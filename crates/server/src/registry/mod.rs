@@ -22,8 +22,7 @@ use crate::{
     app::App,
     description::object,
     endpoints::{rows, table::Table},
-    front::{Asked, VARY_BY_PROXY, host_of},
-    problem::ApiError,
+    front::{ApiError, Asked, VARY_BY_PROXY, host_of},
 };
 
 mod history;

@@ -1,5 +1,8 @@
 //! What all parts of a running server share.
 
+pub mod cache_stats;
+pub mod metrics;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
@@ -21,14 +24,11 @@ use axum::http::HeaderMap;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    address::Limits,
-    auth::bearer,
-    cache_stats::CacheStats,
-    changes::{Feed, Listeners},
-    front::{host_of, normal},
-    metrics::Metrics,
-    problem::ApiError,
-    tokens::TokenVersions,
+    access::bearer,
+    app::{cache_stats::CacheStats, metrics::Metrics},
+    delivery::changes::{Feed, Listeners},
+    front::{ApiError, Limits, host_of, normal},
+    registry::TokenVersions,
 };
 
 /// Drafts, candidates and releases that stay open for previews.

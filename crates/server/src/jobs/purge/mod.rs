@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, cache_stats::Purged};
+use crate::app::{App, cache_stats::Purged};
 
 mod probe;
 
