@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     DeliveryError,
-    graphql::pick::pick,
+    read::members::pick,
     views::{Selection, View},
 };
 

@@ -15,7 +15,7 @@ use std::{
 
 use rustc_hash::FxHasher;
 
-use crate::{Encoding, ReleaseView, RequestParts, Traceparent, Written, message::Out};
+use crate::{Encoding, ReleaseView, RequestParts, Traceparent, Written, http::message::Out};
 
 /// Answers per set.
 const WAYS: usize = 4;

@@ -1,22 +1,27 @@
 //! GraphQL over HTTP: persisted documents by `documentId`, with GET and POST; documents as text for developers.
 
+mod run;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use apollo_compiler::{introspection, request::coerce_variable_values, response::JsonMap};
 use ashlar_model::Locale;
 use serde_json::{Map, Value, json};
 
-use super::{
-    Graph, document_id,
-    plan::{self, Objection, Plan},
-    run,
-};
 use crate::{
     Problem, ReleaseView, RequestParts,
-    compose::Composed,
-    message::{Content, Out},
-    query,
-    respond::{Failure, Head, Written, content, cut, wanted},
+    graphql::{
+        Graph, document_id,
+        plan::{self, Objection, Plan},
+    },
+    http::{
+        message::{Content, Out},
+        query,
+    },
+    read::{
+        compose::Composed,
+        entry::{Failure, Head, Written, content, cut, wanted},
+    },
     views::CACHE_CONTROL,
 };
 

@@ -3,11 +3,14 @@
 use bytes::Bytes;
 
 use crate::{
-    Answer, GRAPHQL, Problem, Quick, ReleaseView, RequestParts, Written, graphql,
-    message::{Out, Pace},
-    pages,
-    ready::Look,
-    respond::{Failure, entries, entry, method, problem, shaped},
+    Answer, GRAPHQL, Problem, Quick, ReleaseView, RequestParts, Written,
+    cache::ready::Look,
+    crawl,
+    http::message::{Out, Pace},
+    read::{
+        entry::{Failure, entries, entry, method, problem, shaped},
+        graphql,
+    },
     site,
 };
 
@@ -70,11 +73,11 @@ fn answer_into(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Out<'_>) 
             }
             None => {
                 lasts = false;
-                let answered = match pages::answer(view, parts, out) {
+                let answered = match site::answer(view, parts, out) {
                     Some(answered) => answered,
-                    None => match site::answer(view, parts, out) {
+                    None => match crawl::answer(view, parts, out) {
                         Some(answered) => answered,
-                        None => match pages::missing(view, parts, out) {
+                        None => match site::missing(view, parts, out) {
                             Ok(Some(written)) => Ok(written),
                             Ok(None) => return Quick::Nothing,
                             Err(failure) => Err(failure),

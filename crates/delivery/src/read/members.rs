@@ -61,7 +61,7 @@ pub(crate) fn pick<'a>(raw: &'a str, members: &[String], found: &mut [Option<&'a
 }
 
 /// A JSON string as text; most have nothing that is escaped.
-pub(super) fn text(raw: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
     match raw.strip_prefix('"').and_then(|r| r.strip_suffix('"')) {
         Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
         _ => serde_json::from_str(raw).ok().map(Cow::Owned),

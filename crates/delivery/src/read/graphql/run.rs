@@ -8,17 +8,19 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json, value::RawValue};
 
-use super::{
-    pick::{pick, text},
-    plan::{Argument, Below, Conditions, FIRST, FIRST_MAX, Plan, Selected, Show},
-    schema::{Kind, Root, Schema, Slot},
-};
 use crate::{
     Problem, ReleaseView,
-    compose::{self, BODY_BYTES_MAX, ENTRIES_MAX, Key, Looked},
-    list,
-    message::Pace,
-    respond::{Failure, cut},
+    graphql::{
+        plan::{Argument, Below, Conditions, FIRST, FIRST_MAX, Plan, Selected, Show},
+        schema::{Kind, Root, Schema, Slot},
+    },
+    http::message::Pace,
+    read::{
+        compose::{self, BODY_BYTES_MAX, ENTRIES_MAX, Key, Looked},
+        entry::{Failure, cut},
+        list,
+        members::{pick, text},
+    },
 };
 
 /// The most entries that are written into one answer; one that is referred to often counts each time.

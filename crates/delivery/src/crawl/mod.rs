@@ -15,11 +15,15 @@ use serde_json::{Value, json};
 
 use crate::{
     DeliveryError, Problem, ReleaseView, RequestParts,
-    compose::Composed,
-    list,
-    message::{Content, Out, Pace},
-    query,
-    respond::{Failure, Head, Written, content, cut, wanted},
+    http::{
+        message::{Content, Out, Pace},
+        query,
+    },
+    read::{
+        compose::Composed,
+        entry::{Failure, Head, Written, content, cut, wanted},
+        list,
+    },
     views::CACHE_CONTROL,
 };
 

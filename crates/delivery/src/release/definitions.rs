@@ -11,7 +11,7 @@ use ashlar_project::{Redirects, read_config};
 use ashlar_site::Site;
 use ashlar_store::{TenantObjects, Tree};
 
-use crate::{DeliveryError, graphql::Graph, locales::Locales, views::Views};
+use crate::{DeliveryError, graphql::Graph, release::locales::Locales, views::Views};
 
 /// Everything delivery needs of a project's definitions. Immutable; shared by all releases with the same definitions.
 pub struct Definitions {

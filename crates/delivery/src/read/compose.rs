@@ -20,9 +20,9 @@ use serde_json::{Value, json};
 
 use crate::{
     DeliveryError, Problem, ReleaseView,
-    purge::lookup_key,
-    respond::{Failure, SURROGATE_BYTES_MAX, surrogate},
-    value::IndexKey,
+    lookup::IndexKey,
+    read::entry::{Failure, SURROGATE_BYTES_MAX, surrogate},
+    release::purge::lookup_key,
     views::{LookupBy, Selection, View},
 };
 

@@ -6,13 +6,13 @@ use rustc_hash::FxHashSet;
 
 use crate::{
     DeliveryError, Encoding, Problem, ReleaseView, Traceparent,
-    body::COMPRESS_BYTES_MIN,
-    compose, graphql, list,
-    locales::Wanted,
-    message::{Content, Out, decimal, hex, matches_etag},
-    pick,
-    purge::lookup_key,
-    query,
+    cache::COMPRESS_BYTES_MIN,
+    http::{
+        message::{Content, Out, decimal, hex, matches_etag},
+        query,
+    },
+    read::{compose, graphql, list, pick},
+    release::{locales::Wanted, purge::lookup_key},
     views::{CACHE_CONTROL, LookupBy, View},
 };
 

@@ -14,10 +14,14 @@ use serde_json::Value;
 
 use crate::{
     DeliveryError, Problem, ReleaseView, RequestParts,
-    compose::{self, Composed, Key, Looked},
-    message::{Content, Out, Pace},
-    query,
-    respond::{Failure, Head, Written, content},
+    http::{
+        message::{Content, Out, Pace},
+        query,
+    },
+    read::{
+        compose::{self, Composed, Key, Looked},
+        entry::{Failure, Head, Written, content},
+    },
     views::{CACHE_CONTROL, INCLUDE_DEPTH_MAX, View},
 };
 use lists::{of_list, of_search};
@@ -416,7 +420,7 @@ fn view_named<'v>(view: &'v ReleaseView, name: &str) -> Option<(usize, &'v View)
     view.definitions.views.iter().enumerate().find(|(_, v)| std::ptr::eq(*v, wanted))
 }
 
-fn chain<'v>(view: &'v ReleaseView, locale: &Locale) -> crate::locales::Wanted<'v> {
+fn chain<'v>(view: &'v ReleaseView, locale: &Locale) -> crate::release::locales::Wanted<'v> {
     view.definitions
         .locales
         .named(locale.as_str())

@@ -9,10 +9,12 @@ use serde_json::Value;
 use super::{Sources, chain, data, failed, memo, read, unrendered, view_named};
 use crate::{
     DeliveryError, ReleaseView,
-    compose::{self, Composed},
-    list,
-    message::Pace,
-    respond::Failure,
+    http::message::Pace,
+    read::{
+        compose::{self, Composed},
+        entry::Failure,
+        list,
+    },
 };
 
 /// Entries of a list page.

@@ -1,5 +1,7 @@
 //! Bodies: compressed variants and the caches of what was composed.
 
+pub(crate) mod ready;
+
 use std::{
     io::Write,
     sync::{
@@ -14,12 +16,10 @@ use bytes::Bytes;
 use moka::sync::Cache;
 
 use crate::{
-    DeliveryError, ReleaseView, RequestParts, Written,
-    compose::Composed,
-    locales::quality,
-    message::Out,
-    ready::{Look, Ready},
+    DeliveryError, ReleaseView, RequestParts, Written, http::message::Out, read::compose::Composed,
+    release::locales::quality,
 };
+use ready::{Look, Ready};
 
 /// The smallest body that is compressed, in bytes.
 pub(crate) const COMPRESS_BYTES_MIN: usize = 1024;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::{
     ReleaseView, RequestParts,
-    respond::{CACHE_CONTROL_PRIVATE, EVERY_ORIGIN, Failure, Written},
+    read::entry::{CACHE_CONTROL_PRIVATE, EVERY_ORIGIN, Failure, Written},
     views::CACHE_CONTROL,
 };
 

@@ -11,11 +11,9 @@ use bytes::Bytes;
 
 use crate::{
     DeliveryError, FieldKind, Problem, ReleaseView,
-    lookup::{field_prefix, read_id},
-    message::Pace,
-    query,
-    respond::{Failure, cut},
-    value::IndexKey,
+    http::{message::Pace, query},
+    lookup::{IndexKey, field_prefix, read_id},
+    read::entry::{Failure, cut},
 };
 
 /// Items of a page when the request does not say.
