@@ -14,12 +14,12 @@ use ashlar_store::{
 use crate::{
     CandidateView, ChangesetView, ChannelState, ChannelView, Ctx, DefinitionChange, DraftView, Engine,
     KeyView, MigrationView, Page, ReleaseDiff, ReleaseError, ReleaseInfo, Verification, VersionView,
-    candidates::candidate,
-    changesets::changeset,
-    definitions::file_digests,
-    drafts::{differing, draft_view, missing, parse_fields},
-    manifest,
-    promote::state_of,
+    artifacts::definitions::file_digests,
+    artifacts::manifest,
+    candidates::freeze::candidate,
+    changesets::edit::changeset,
+    channels::promote::state_of,
+    drafts::write::{differing, draft_view, missing, parse_fields},
 };
 
 /// The most items of one page.
@@ -133,7 +133,7 @@ impl Engine {
     /// When they cannot be read.
     pub async fn drafts(&self, ctx: &Ctx, query: &DraftQuery) -> Result<Page<DraftView>, ReleaseError> {
         self.permit(ctx, Right::Preview)?;
-        crate::settle::settle(self, &ctx.tenant).await?;
+        crate::drafts::settle::settle(self, &ctx.tenant).await?;
         let limit = page_size(query.limit);
         let after = query
             .cursor

@@ -10,7 +10,9 @@ use ashlar_model::{CandidateId, ChannelName, Digest, GateReport, GateStatus, Rel
 use sqlx::any::AnyRow;
 
 use super::{
-    ROWS_MAX, Rows, SqlError, int, json, maybe_text, maybe_unsigned, number, parsed, text, to_json, unsigned,
+    db::Rows,
+    error::SqlError,
+    values::{ROWS_MAX, int, json, maybe_text, maybe_unsigned, number, parsed, text, to_json, unsigned},
 };
 
 /// The status of a candidate.

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use ashlar_model::{CandidateId, ChannelName, Digest, ReleaseId};
 use sqlx::any::AnyRow;
 
-use super::{Rows, SqlError, int, json, maybe_unsigned, number, parsed, text, to_json, unsigned};
+use super::{
+    db::Rows,
+    error::SqlError,
+    values::{int, json, maybe_unsigned, number, parsed, text, to_json, unsigned},
+};
 
 /// A release.
 #[derive(Debug, Clone, PartialEq, Eq)]

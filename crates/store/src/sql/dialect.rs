@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 
-use super::SqlError;
+use super::error::SqlError;
 
 /// Migrations in order; the version is the position from 1. A released migration is never edited.
 const MIGRATIONS: &[&str] = &[

@@ -5,7 +5,11 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use ashlar_model::{Digest, EntryKey, TypeName};
 use sqlx::any::AnyRow;
 
-use super::{Rows, SqlError, int, json, maybe_text, number, parsed, text, to_json, unsigned};
+use super::{
+    db::Rows,
+    error::SqlError,
+    values::{int, json, maybe_text, number, parsed, text, to_json, unsigned},
+};
 
 /// What a draft is meant to become in the next release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

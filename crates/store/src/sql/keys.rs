@@ -3,7 +3,11 @@
 use ashlar_model::TenantId;
 use sqlx::any::AnyRow;
 
-use super::{Db, Rows, SqlError, json, maybe_text, parsed, text, to_json};
+use super::{
+    db::{Db, Rows},
+    error::SqlError,
+    values::{json, maybe_text, parsed, text, to_json},
+};
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
-use super::{ROWS_MAX, Rows, SqlError, int, json, parsed, text, to_json, unsigned};
+use super::{
+    db::Rows,
+    error::SqlError,
+    values::{ROWS_MAX, int, json, parsed, text, to_json, unsigned},
+};
 
 /// Something that happened, for whoever follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

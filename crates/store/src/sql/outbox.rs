@@ -3,7 +3,11 @@
 use ashlar_model::TenantId;
 use sqlx::any::AnyRow;
 
-use super::{Db, Rows, SqlError, int, maybe_text, number, parsed, text, unsigned};
+use super::{
+    db::{Db, Rows},
+    error::SqlError,
+    values::{int, maybe_text, number, parsed, text, unsigned},
+};
 
 /// A receiver of events.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,11 @@ use std::{fmt, str::FromStr};
 use ashlar_model::{ChannelName, Digest, TenantId};
 use sqlx::any::AnyRow;
 
-use super::{Db, Rows, SqlError, int, maybe_text, parsed, text, unsigned};
+use super::{
+    db::{Db, Rows},
+    error::SqlError,
+    values::{int, maybe_text, parsed, text, unsigned},
+};
 
 /// One push of definitions.
 #[derive(Debug, Clone, PartialEq, Eq)]

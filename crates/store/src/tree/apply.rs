@@ -8,8 +8,8 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Node, Tree,
-    node::{CHILD_LEN, height},
+    map::Tree,
+    node::{CHILD_LEN, Node, height},
 };
 use crate::{Batch, StoreError};
 

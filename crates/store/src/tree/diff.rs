@@ -5,7 +5,7 @@ use std::{cmp::Ordering, sync::Arc};
 use ashlar_model::Digest;
 use bytes::Bytes;
 
-use super::{Node, Tree};
+use super::{map::Tree, node::Node};
 use crate::StoreError;
 
 /// A key whose value differs.

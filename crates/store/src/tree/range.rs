@@ -4,7 +4,7 @@ use std::{ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Node, Tree};
+use super::{map::Tree, node::Node};
 use crate::StoreError;
 
 /// Entries between two bounds. After an error it ends.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use ashlar_model::Digest;
 
-use super::{Node, Tree, node::height};
+use super::{
+    map::Tree,
+    node::{Node, height},
+};
 use crate::{StoreError, TenantObjects};
 
 /// What a verification looked at.

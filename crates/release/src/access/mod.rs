@@ -1,0 +1,4 @@
+//! Who may do what: API keys, tenants, and secrets that are stored.
+
+pub(crate) mod keys;
+pub(crate) mod secrets;

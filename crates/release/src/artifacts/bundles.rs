@@ -1,0 +1,241 @@
+//! Export and import of a release as one verifiable file.
+
+use std::io::{Read, Write};
+
+use ashlar_model::{Actor, CandidateId, Digest, EntryKey, EntryRecord, ReleaseId, Right, canonical_json};
+use ashlar_store::{
+    StoreError, TenantObjects, Tree,
+    bundle::{self, Staged},
+    sql::{CandidateRow, NewCandidate},
+};
+use async_trait::async_trait;
+use serde_json::json;
+
+use crate::{
+    Action, CandidateView, ChangeRecord, CollectGarbage, Ctx, Engine, Manifest, ReleaseError, Scope,
+    artifacts::definitions::{file_digests, read_files},
+    artifacts::manifest,
+    candidates::freeze::{docket, head_of, verdict},
+    engine::installation::Record,
+};
+
+/// Reads an exported release and makes it a candidate here: it goes through this installation's gates like any other, and
+/// changes nothing else before it is promoted. Definitions that are new here need the right to push.
+pub struct ImportBundle {
+    /// The file.
+    pub source: Box<dyn Read + Send>,
+    /// Why.
+    pub note: String,
+}
+
+/// Every object that a manifest needs, besides itself.
+pub(crate) fn reachable(objects: &TenantObjects, manifest: &Manifest) -> Result<Vec<Digest>, ReleaseError> {
+    let mut all = vec![manifest.evidence];
+    let mut seen = std::collections::HashSet::new();
+    let mut add = |all: &mut Vec<Digest>, digest: Digest| {
+        let new = seen.insert(digest);
+        if new {
+            all.push(digest);
+        }
+        new
+    };
+    let snapshot = Tree::open(objects, &manifest.snapshot)?;
+    for root in [manifest.definitions].iter().chain(manifest.derived.values()) {
+        Tree::open(objects, root)?.reachable(&mut |d| add(&mut all, d))?;
+    }
+    snapshot.reachable(&mut |d| add(&mut all, d))?;
+    for item in snapshot.prefix(b"") {
+        let (_, value) = item?;
+        add(&mut all, EntryRecord::from_bytes(&value)?.digest);
+    }
+    for digest in file_digests(objects, &manifest.definitions)?.into_values() {
+        add(&mut all, digest);
+    }
+    Ok(all)
+}
+
+impl Engine {
+    /// Writes a release as one verifiable file; returns how many objects it has.
+    ///
+    /// # Errors
+    /// When the release does not exist, an object is missing, or the file cannot be written.
+    pub async fn export(
+        &self,
+        ctx: &Ctx,
+        id: ReleaseId,
+        mut out: impl Write + Send + 'static,
+    ) -> Result<u64, ReleaseError> {
+        self.permit(ctx, Right::Preview)?;
+        let row = self.release_row(ctx, id).await?;
+        let objects = self.tenant_objects(&ctx.tenant);
+        let work = move || {
+            let manifest = manifest::read(&objects, &row.manifest)?;
+            let all = reachable(&objects, &manifest)?;
+            Ok(bundle::write(&objects, &row.manifest, all.into_iter(), &mut out)?)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|e| ReleaseError::Task(e.to_string()))?
+    }
+}
+
+#[async_trait]
+impl Action for ImportBundle {
+    type Output = CandidateView;
+    const NAME: &'static str = "release.import";
+
+    fn right(&self) -> Right {
+        Right::Release
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<CandidateView, ReleaseError> {
+        let objects = scope.objects();
+        let hold = scope.rely().await?;
+        let (source, judge) = (self.source, scope.engine.judge().clone());
+        let into = objects.clone();
+        let read = move || {
+            let staged = bundle::stage(&into, source)?;
+            check(&staged, judge.as_ref())?;
+            Ok(staged)
+        };
+        let staged = scope.heavy(read).await?;
+        may_define(scope, &manifest::read(staged.with_stored(), &staged.manifest())?.definitions).await?;
+        let (digest, fresh) = (staged.manifest(), staged.fresh());
+        staged.keep().await?;
+        let made = make_candidate(scope, digest, self.note).await;
+        if made.is_err() && fresh > 0 {
+            // Nothing names what the bundle brought. Others may rely on it by now, so only a clean-up knows what may go.
+            drop(hold);
+            let ctx = Ctx::new(scope.ctx.tenant.clone(), Actor::local("upkeep"))?;
+            if let Err(error) = scope.engine.run(&ctx, CollectGarbage).await {
+                tracing::warn!(%error, "what a failed import left behind goes with the next clean-up");
+            }
+        }
+        // What the gates cannot read came with the file.
+        made.map_err(|error| match error {
+            ReleaseError::Corrupt { .. } if fresh > 0 => StoreError::Bundle(error.public()).into(),
+            other => other,
+        })
+    }
+}
+
+/// Definitions that are neither the working ones nor served come with a push at other times, so whoever imports them needs the
+/// right to push.
+async fn may_define(scope: &Scope<'_>, definitions: &Digest) -> Result<(), ReleaseError> {
+    let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
+    let mut rows = conn.rows();
+    if rows.definitions().await?.is_some_and(|working| working.digest == *definitions) {
+        return Ok(());
+    }
+    for at in rows.channels().await? {
+        if rows.release(at.release).await?.is_some_and(|r| r.definitions == *definitions) {
+            return Ok(());
+        }
+    }
+    scope.engine.permit(scope.ctx, Right::Define)
+}
+
+/// Checks that a bundle has everything its manifest names, in a form that can be used. Otherwise the file is to blame.
+fn check(staged: &Staged, judge: &dyn crate::Judge) -> Result<(), ReleaseError> {
+    let objects = staged.with_stored();
+    let complete = || {
+        let manifest = manifest::read(objects, &staged.manifest())?;
+        for digest in reachable(objects, &manifest)? {
+            objects.len_of(&digest)?;
+        }
+        for item in Tree::open(objects, &manifest.snapshot)?.prefix(b"") {
+            EntryKey::from_bytes(&item?.0)?;
+        }
+        read_files(objects, &manifest.definitions)
+    };
+    let files = complete().map_err(|error| match error {
+        ReleaseError::Corrupt { .. }
+        | ReleaseError::Store(StoreError::Missing { .. } | StoreError::Corrupt { .. }) => {
+            StoreError::Bundle(error.public()).into()
+        }
+        other => other,
+    })?;
+    judge.rules(&files).map(drop).map_err(|findings| ReleaseError::Invalid {
+        message: "the definitions in the bundle cannot be used".to_owned(),
+        findings,
+        help: "fix them where the release was exported, and export it again".to_owned(),
+    })
+}
+
+/// Makes a candidate of a release whose objects are stored.
+async fn make_candidate(
+    scope: &Scope<'_>,
+    digest: Digest,
+    note: String,
+) -> Result<CandidateView, ReleaseError> {
+    let (engine, objects) = (scope.engine, scope.objects());
+    let manifest = manifest::read(&objects, &digest)?;
+    let rules = engine.rules(&scope.ctx.tenant, &manifest.definitions).await?;
+    let head = {
+        let mut conn = engine.db().read(&scope.ctx.tenant).await?;
+        head_of(&mut conn.rows(), &rules.config.channels.public).await?
+    };
+    let base = match &head {
+        Some(head) => Tree::open(&objects, &head.snapshot)?,
+        None => Tree::empty(),
+    };
+    let snapshot = Tree::open(&objects, &manifest.snapshot)?;
+    let author = scope.actor().to_owned();
+    let (changes, batch, changed, entries) = {
+        let objects = objects.clone();
+        scope
+            .blocking(move || {
+                let mut batch = objects.batch();
+                let record = canonical_json(&ChangeRecord { authors: [author].into() })
+                    .map_err(|e| ReleaseError::Task(e.to_string()))?;
+                let mut edits = Vec::new();
+                for change in base.diff(&snapshot) {
+                    let key = change?.key.to_vec();
+                    EntryKey::from_bytes(&key)?;
+                    edits.push((key, Some(record.clone())));
+                }
+                let changes = Tree::empty().apply(&edits, &mut batch)?;
+                Ok((changes.root(), batch, edits.len() as u64, snapshot.len()))
+            })
+            .await?
+    };
+    objects.commit(batch).await?;
+    let mut frozen = NewCandidate {
+        snapshot: manifest.snapshot,
+        definitions: manifest.definitions,
+        changes,
+        derived: manifest.derived,
+        base: head.as_ref().map(|h| h.id),
+        channel: rules.config.channels.public.clone(),
+        changeset: None,
+        frozen_at_sequence: 0,
+        definition_authors: [scope.actor().to_owned()].into(),
+        entries,
+        changed,
+        note: match note.is_empty() {
+            true => format!("imported release {}", digest.short()),
+            false => note,
+        },
+        created_at: scope.at.clone(),
+        created_by: scope.actor().to_owned(),
+    };
+    let docket = {
+        let mut conn = engine.db().read(&scope.ctx.tenant).await?;
+        docket(engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
+    };
+    let judgement = scope.heavy(move || docket.judge()).await?;
+    objects.commit(judgement.objects).await?;
+    // The bundle says when its entries were changed; what judging derives is made here.
+    frozen.derived.retain(|name, _| name == ashlar_model::MODIFIED);
+    frozen.derived.extend(judgement.derived);
+    let status = verdict(&judgement.gates);
+
+    let mut tx = scope.begin().await?;
+    let mut rows = tx.rows();
+    let number = rows.next("candidates").await?;
+    let id =
+        CandidateId(u32::try_from(number).map_err(|_| ReleaseError::Task("too many candidates".to_owned()))?);
+    rows.insert_candidate(id, status, &frozen).await?;
+    rows.put_reports(id, &judgement.gates, &scope.at).await?;
+    let data = json!({"manifest": digest, "snapshot": frozen.snapshot, "status": status.to_string(), "changed": changed});
+    scope.commit(tx, Record::one("release.imported", id.to_string(), data)).await?;
+    Ok(CandidateView::of(CandidateRow { id, status, frozen, release: None }, judgement.gates))
+}

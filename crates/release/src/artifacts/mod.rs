@@ -1,0 +1,7 @@
+//! The objects of a release: what binds them, checks them, carries them and deletes them.
+
+pub(crate) mod bundles;
+pub(crate) mod collect;
+pub(crate) mod definitions;
+pub(crate) mod manifest;
+pub(crate) mod modified;

@@ -1,0 +1,203 @@
+//! Keeping the pointer objects of channels in step with the database.
+//!
+//! The database decides. A pointer is written after the transaction that moved its channel, so it is never ahead of the
+//! database by itself. One that is ahead comes from another history: an older database was restored beside newer objects.
+//! Readers refuse to go back to a lower sequence, so what the database says gets a sequence above that of the pointer.
+//! Late writes of the other history stay below it.
+
+use std::time::Duration;
+
+use ashlar_model::{Actor, ChannelName, Right, TenantId};
+use ashlar_store::{
+    StoreError, TenantObjects, Tree,
+    sql::{ChannelRow, ReleaseRow, Rows},
+};
+use async_trait::async_trait;
+use serde_json::json;
+
+use crate::{
+    Action, ChannelState, Ctx, Engine, ReleaseError, Scope,
+    artifacts::manifest,
+    channels::promote::{state_of, write_pointer},
+    engine::installation::Record,
+};
+
+/// When pointers that could not be written are tried again, one after the other. Upkeep goes on after that.
+const TRY_AGAIN: [Duration; 5] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
+/// How long a move of a channel waits for the pointer object to be read.
+const READ_MAX: Duration = Duration::from_secs(2);
+
+/// What the pointer object of a channel says; `None` when there is none or it is not one.
+async fn read_pointer(
+    objects: &TenantObjects,
+    channel: &ChannelName,
+) -> Result<Option<ChannelState>, ReleaseError> {
+    match objects.get_pointer(&ChannelState::pointer(channel), None).await {
+        Ok(read) => Ok(read.body().and_then(|b| serde_json::from_slice(b).ok())),
+        Err(StoreError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn counter(channel: &ChannelName) -> String {
+    format!("channel/{channel}")
+}
+
+/// The sequence of the next move of a channel: above that of the last one, and above that of the pointer object. Runs in
+/// the transaction that moves the channel, so nobody else can write the pointer of a later move meanwhile.
+pub(crate) async fn next_sequence(
+    scope: &Scope<'_>,
+    rows: &mut Rows<'_>,
+    channel: &ChannelName,
+) -> Result<u64, ReleaseError> {
+    let next = rows.next(&counter(channel)).await?;
+    let objects = scope.objects();
+    // When the object store does not answer, the next round of upkeep compares.
+    let Ok(Ok(Some(pointer))) = tokio::time::timeout(READ_MAX, read_pointer(&objects, channel)).await else {
+        return Ok(next);
+    };
+    if pointer.sequence < next {
+        return Ok(next);
+    }
+    tell(scope.engine, &scope.ctx.tenant, channel, &pointer, next);
+    Ok(rows.advance(&counter(channel), pointer.sequence + 1 - next).await?)
+}
+
+fn tell(engine: &Engine, tenant: &TenantId, channel: &ChannelName, pointer: &ChannelState, database: u64) {
+    engine.health().fenced();
+    tracing::warn!(%tenant, %channel, pointer = pointer.sequence, pointer_release = %pointer.release, database,
+        "a channel pointer is ahead of the database, as after a restore of an older database; the database wins");
+}
+
+/// Gives a channel a sequence above that of a pointer object from another history.
+struct Fence {
+    channel: ChannelName,
+    pointer: ChannelState,
+}
+
+#[async_trait]
+impl Action for Fence {
+    type Output = Option<ChannelRow>;
+    const NAME: &'static str = "channel.fence";
+
+    fn right(&self) -> Right {
+        Right::Release
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<Option<ChannelRow>, ReleaseError> {
+        let mut tx = scope.begin().await?;
+        let mut rows = tx.rows();
+        let Some(mut row) = rows.channel(&self.channel).await? else { return Ok(None) };
+        // Another node may have done it, or the channel has moved on.
+        if row.sequence > self.pointer.sequence {
+            return Ok(None);
+        }
+        let counted = rows.counter(&counter(&self.channel)).await?;
+        tell(scope.engine, &scope.ctx.tenant, &self.channel, &self.pointer, row.sequence);
+        let by = self.pointer.sequence.saturating_sub(counted) + 1;
+        row.sequence = rows.advance(&counter(&self.channel), by).await?;
+        rows.move_channel(&row).await?;
+        let data = json!({
+            "release": row.release, "sequence": row.sequence, "pointer_sequence": self.pointer.sequence,
+            "pointer_release": self.pointer.release,
+        });
+        // What is served does not change for anybody who followed the database: an audit row, and no event.
+        let record = Record { subject: self.channel.to_string(), data, events: Vec::new() };
+        scope.commit(tx, record).await?;
+        Ok(Some(row))
+    }
+}
+
+/// Whether what delivery opens first is there.
+fn can_be_opened(objects: &TenantObjects, release: &ReleaseRow) -> Result<(), ReleaseError> {
+    manifest::read(objects, &release.manifest)?;
+    for root in [&release.snapshot, &release.definitions].into_iter().chain(release.derived.values()) {
+        Tree::open(objects, root)?;
+    }
+    Ok(())
+}
+
+impl Engine {
+    /// Repairs the pointers of a tenant in the background, a few times until it succeeds: a node that only takes requests has
+    /// no upkeep of its own.
+    pub(crate) fn mend_soon(&self, tenant: &TenantId) {
+        if !self.mending().insert(tenant.clone()) {
+            return;
+        }
+        let (engine, tenant) = (self.clone(), tenant.clone());
+        tokio::spawn(async move {
+            for wait in TRY_AGAIN {
+                tokio::time::sleep(wait).await;
+                match engine.repair_pointers(&tenant).await {
+                    Ok(_) => break,
+                    Err(error) => tracing::warn!(%tenant, %error, "pointers cannot be repaired yet"),
+                }
+            }
+            engine.mending().remove(&tenant);
+        });
+    }
+
+    /// Writes the pointer objects of a tenant that differ from the database. One that is ahead of it is overruled. One
+    /// whose release has objects that are missing stays: what it names can still be served.
+    ///
+    /// # Errors
+    /// When the database or the objects cannot be read.
+    pub async fn repair_pointers(&self, tenant: &TenantId) -> Result<usize, ReleaseError> {
+        let objects = self.tenant_objects(tenant);
+        let mut repaired = 0;
+        let channels = self.db().read(tenant).await?.rows().channels().await?;
+        for ChannelRow { channel, .. } in channels {
+            // The pointer first: moves that happen between the two reads make the database newer, never the pointer.
+            let written = read_pointer(&objects, &channel).await?;
+            let (mut row, release) = {
+                let mut conn = self.db().read(tenant).await?;
+                let mut rows = conn.rows();
+                let Some(row) = rows.channel(&channel).await? else { continue };
+                let Some(release) = rows.release(row.release).await? else { continue };
+                (row, release)
+            };
+            let same = |w: &ChannelState| w.sequence == row.sequence && w.manifest == release.manifest;
+            if written.as_ref().is_some_and(same) {
+                self.health().strand(tenant, &channel, None);
+                continue;
+            }
+            if let Some(written) = &written {
+                let opened = match can_be_opened(&objects, &release) {
+                    Ok(()) => Ok(()),
+                    Err(_) => objects
+                        .refresh()
+                        .await
+                        .map_err(ReleaseError::from)
+                        .and_then(|_| can_be_opened(&objects, &release)),
+                };
+                if let Err(error) = opened {
+                    tracing::error!(%tenant, %channel, release = %release.id, served = %written.release, %error,
+                        "the objects of a release are missing, as after a restore of older objects; what was served stays");
+                    self.health().strand(tenant, &channel, Some(release.id));
+                    continue;
+                }
+            }
+            self.health().strand(tenant, &channel, None);
+            if let Some(written) = written.filter(|w| w.sequence >= row.sequence) {
+                let ctx = Ctx::new(tenant.clone(), Actor::local("upkeep"))?;
+                let fence = Fence { channel: channel.clone(), pointer: written };
+                match self.run(&ctx, fence).await? {
+                    Some(fenced) => row = fenced,
+                    None => continue,
+                }
+            }
+            let state = state_of(&channel, &release, row.sequence, &row.moved_at);
+            write_pointer(&objects, &state).await?;
+            self.announce(tenant, state);
+            repaired += 1;
+        }
+        Ok(repaired + usize::from(self.repair_keys(tenant).await?))
+    }
+}

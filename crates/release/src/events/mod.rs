@@ -1,0 +1,5 @@
+//! What follows from the event log: deliveries to webhooks.
+
+pub(crate) mod outbox;
+pub mod receivers;
+pub(crate) mod webhooks;
