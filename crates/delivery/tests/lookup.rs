@@ -3,7 +3,7 @@
 
 mod common;
 
-use ashlar_delivery::{lookup, lookup::Lookup, value::IndexKey};
+use ashlar_delivery::lookup::{self, IndexKey, Lookup};
 use ashlar_model::{EntryId, EntryKey, Locale, TypeName};
 use ashlar_store::Tree;
 use common::{Fixture, key};

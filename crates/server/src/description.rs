@@ -12,7 +12,8 @@ use crate::{
         signature::{About, Reply, Schemas},
         table::{Row, told},
     },
-    pages, preview, tokens,
+    pages::{self, preview},
+    registry,
 };
 
 /// The fields of an entry.
@@ -230,7 +231,7 @@ fn delivery() -> Vec<Row> {
 pub(crate) fn rows() -> Vec<Row> {
     let mut all = api::table().rows;
     all.extend(pages::table().rows);
-    all.extend(tokens::table().rows);
+    all.extend(registry::table().rows);
     all.extend(preview::table().rows);
     all.extend(delivery());
     all.sort_by_key(|row| rows::ALL.iter().position(|known| known.id == row.operation.id));

@@ -21,22 +21,22 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    address::Limits,
+    access::{Guard, Places, guard},
     api::{self, Api},
     app::App,
-    catalogue, cors,
-    descriptors::connections_within,
-    follow,
-    front::{self, Proxies},
-    guard::{Guard, guard},
-    lane::{self, LaneConfig},
-    pages,
-    places::Places,
-    preview,
-    purge::{self, PurgeTarget},
-    scrub::Scrub,
-    source::Releases,
-    tokens, webhooks,
+    delivery::{
+        follow,
+        lane::{self, LaneConfig, connections_within},
+        source::Releases,
+    },
+    front::{self, Limits, Proxies, cors},
+    jobs::{
+        purge::{self, PurgeTarget},
+        scrub::Scrub,
+        webhooks,
+    },
+    pages::{self, catalogue, preview},
+    registry,
 };
 
 /// How often schedules are looked at.
@@ -147,7 +147,7 @@ pub async fn serve(
     }
     let source = Arc::new(Releases(app.clone()));
     let mut router: Router = pages::router(app.clone())
-        .merge(tokens::router(app.clone()))
+        .merge(registry::router(app.clone()))
         .merge(preview::router(app.clone()))
         .merge(catalogue::router(app.clone()));
     if matches!(options.role, Role::All | Role::Author) {

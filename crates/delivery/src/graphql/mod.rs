@@ -1,12 +1,9 @@
 //! GraphQL over a release: the schema is derived from contracts and views, the public endpoint runs persisted documents
 //! alone, and every document is compiled into a plan before anybody sends it.
 
-pub(crate) mod pick;
-mod plan;
+pub(crate) mod plan;
 mod print;
-mod request;
-mod run;
-mod schema;
+pub(crate) mod schema;
 mod types;
 
 use std::{collections::BTreeMap, sync::OnceLock};
@@ -17,9 +14,8 @@ use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 
 pub use plan::{COST_MAX, DEPTH_MAX};
-pub(crate) use request::{answer_get, answer_post, content_type, problem_body};
 
-use crate::views::Views;
+use crate::{read::graphql as request, views::Views};
 use plan::{Objection, Plan};
 use schema::Schema;
 
@@ -32,7 +28,7 @@ const SUNSETS: &str = "queries/sunsets.toml";
 /// The schema of a project with its persisted documents.
 #[derive(Default)]
 pub struct Graph {
-    schema: Option<Schema>,
+    pub(crate) schema: Option<Schema>,
     documents: BTreeMap<String, Document>,
     /// The hashes of what clients make of a document → its id, and whether `__typename` is added to it.
     forms: BTreeMap<String, (String, bool)>,
@@ -48,7 +44,7 @@ pub struct Document {
     pub sunset: Option<Date>,
     plans: Vec<Plan>,
     /// The same with `__typename` in every selection set, for clients that add it; compiled when one asks first.
-    with_typenames: OnceLock<Result<Vec<Plan>, Vec<Objection>>>,
+    pub(crate) with_typenames: OnceLock<Result<Vec<Plan>, Vec<Objection>>>,
 }
 
 /// An operation of a persisted document.
@@ -196,7 +192,7 @@ impl Graph {
 
     /// A persisted document by the SHA-256 of its text or of what a client makes of it, and whether the client adds
     /// `__typename`.
-    fn named(&self, hash: &str) -> Option<(&Document, bool)> {
+    pub(crate) fn named(&self, hash: &str) -> Option<(&Document, bool)> {
         if let Some(document) = self.documents.get(hash) {
             return Some((document, false));
         }
@@ -205,7 +201,11 @@ impl Graph {
     }
 
     /// The operations of a persisted document, with `__typename` in every selection set when that is wanted.
-    fn plans<'d>(&self, document: &'d Document, typenames: bool) -> Result<&'d [Plan], &'d [Objection]> {
+    pub(crate) fn plans<'d>(
+        &self,
+        document: &'d Document,
+        typenames: bool,
+    ) -> Result<&'d [Plan], &'d [Objection]> {
         let (true, Some(schema), Some(first)) = (typenames, &self.schema, document.plans.first()) else {
             return Ok(&document.plans);
         };

@@ -14,14 +14,16 @@
 
 mod build;
 mod facts;
+mod value;
 
 use ashlar_model::{Digest, EntryId, EntryKey, Locale, TypeName};
 use ashlar_store::{TenantObjects, Tree};
 
 pub use build::{build, derive, update};
 pub use facts::LookupRules;
+pub use value::{IndexKey, STRING_BYTES_MAX, VALUES_MAX};
 
-use crate::{DeliveryError, value::IndexKey};
+use crate::DeliveryError;
 
 pub(crate) const FIELD: u8 = b'f';
 const REFERENCE: u8 = b'r';

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     GateError, Site,
-    changed::Sensitive,
+    candidate::changed::Sensitive,
     definitions::Definitions,
     findings::Findings,
     gate::{approvals, lifecycle::Followers, routes::Vanished, shared, validity::NAME as CONTENT_VALIDITY},

@@ -11,12 +11,12 @@ use serde::Deserialize;
 
 use super::{Answer, Api, Body, Path, Query, answer};
 use crate::{
-    auth::Caller,
+    access::Caller,
     endpoints::{
         rows,
         signature::{Created, MaybeCreated},
     },
-    problem::ApiError,
+    front::ApiError,
 };
 
 #[derive(Deserialize, JsonSchema)]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Answer, Api, Body, answer};
-use crate::{auth::Caller, problem::ApiError};
+use crate::{access::Caller, front::ApiError};
 
 /// The definitions that the public channel serves, and the release they are of.
 async fn live(api: &Api, caller: &Caller) -> Result<(String, Files), ApiError> {

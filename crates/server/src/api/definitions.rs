@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Answer, Api, Body, Query, answer};
-use crate::{auth::Caller, problem::ApiError};
+use crate::{access::Caller, front::ApiError};
 
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "DefinitionsInput")]

@@ -28,14 +28,12 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::{
-    address::Limits,
+    access::{Places, around},
     app::App,
-    auth::around,
+    delivery::lane::stalled,
     description,
     endpoints::{self, rows, table::Table},
-    lane::stalled,
-    places::Places,
-    problem::ApiError,
+    front::{ApiError, Limits},
 };
 
 /// What the endpoints share.

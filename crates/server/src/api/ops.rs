@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Answer, Api, Body, Path, Query, answer, candidates::Cursor};
 use crate::{
-    auth::Caller,
-    cache_stats::TargetFigures,
+    access::Caller,
+    app::cache_stats::TargetFigures,
+    delivery::follow::read_ring,
     endpoints::{
         rows,
         signature::{Created, MaybeCreated},
     },
-    follow::read_ring,
-    problem::ApiError,
+    front::ApiError,
 };
 
 #[derive(Deserialize, JsonSchema)]

@@ -19,7 +19,7 @@ use super::{
     Answer, Api, Body, Path, Query, answer,
     candidates::{Cursor, MoveBody, created, serve_now},
 };
-use crate::{auth::Caller, endpoints::signature::Created, problem::ApiError};
+use crate::{access::Caller, endpoints::signature::Created, front::ApiError};
 
 pub async fn list(caller: Caller, Query(at): Query<Cursor>) -> Answer<Page<ReleaseInfo>> {
     answer(caller.engine.releases(&caller.ctx, at.cursor.as_deref()).await?)

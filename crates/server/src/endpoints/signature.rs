@@ -14,9 +14,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
+    access::Caller,
     api::{Body, Path, Query},
-    auth::Caller,
-    problem::ApiError,
+    front::ApiError,
 };
 
 /// Where schemas with a name stand in the document.

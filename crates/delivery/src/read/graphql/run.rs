@@ -1,0 +1,637 @@
+//! Runs a plan on a release. Entries are read as the bytes they are stored in: what is selected is copied, everything
+//! else is passed over, and no value is built.
+
+use std::{borrow::Cow, collections::BTreeSet};
+
+use ashlar_model::{EntryId, EntryKey, EntryRecord, Locale, TypeName};
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+use serde_json::{Map, Value, json, value::RawValue};
+
+use crate::{
+    Problem, ReleaseView,
+    graphql::{
+        plan::{Argument, Below, Conditions, FIRST, FIRST_MAX, Plan, Selected, Show},
+        schema::{Kind, Root, Schema, Slot},
+    },
+    http::message::Pace,
+    read::{
+        compose::{self, BODY_BYTES_MAX, ENTRIES_MAX, Key, Looked},
+        entry::{Failure, cut},
+        list,
+        members::{pick, text},
+    },
+};
+
+/// The most entries that are written into one answer; one that is referred to often counts each time.
+const WRITTEN_MAX: usize = 20_000;
+/// The most entries that are loaded where nothing may take long.
+const QUICK_LOADED_MAX: usize = 200;
+/// Members of an object that are found without memory of their own.
+const FEW: usize = 16;
+/// Reported errors.
+const ERRORS_MAX: usize = 50;
+
+/// What came of a run.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) body: Vec<u8>,
+    /// Everything that was looked for: what was there, and what was not.
+    pub(crate) read: Vec<(Key, Option<EntryRecord>)>,
+    /// What was looked for by a field.
+    pub(crate) looked: Vec<Looked>,
+    /// Types of which lists were read.
+    pub(crate) lists: BTreeSet<TypeName>,
+    /// The locale that a field asked for first.
+    pub(crate) locale: Option<Locale>,
+    /// Whether something went wrong; then the answer is for nobody else.
+    pub(crate) failed: bool,
+}
+
+struct Loaded<'r> {
+    /// Where its key is in what was read.
+    read: usize,
+    /// Where id and locale start in the key.
+    id_at: usize,
+    locale_at: usize,
+    /// Its object type, when its contract is there.
+    object: Option<&'r str>,
+    bytes: Bytes,
+}
+
+enum Step<'p> {
+    Key(&'p str),
+    At(usize),
+}
+
+/// Locales to try, and what was found in them: the same id is another entry in another language.
+struct Chain<'r> {
+    locales: &'r [Locale],
+    /// Type and id with a NUL byte between → position in `loaded`.
+    known: FxHashMap<Key, Option<usize>>,
+}
+
+impl<'r> Chain<'r> {
+    fn new(locales: &'r [Locale]) -> Self {
+        Self { locales, known: FxHashMap::default() }
+    }
+}
+
+struct Run<'r> {
+    view: &'r ReleaseView,
+    pace: Pace,
+    schema: &'r Schema,
+    variables: &'r Map<String, Value>,
+    /// The chains of locales that fields ask for, that of the request first.
+    chains: Vec<Chain<'r>>,
+    /// The chain of the field that is answered.
+    chain: usize,
+    loaded: Vec<Loaded<'r>>,
+    /// The key that is looked for.
+    key: Vec<u8>,
+    written: usize,
+    path: Vec<Step<'r>>,
+    errors: Vec<Value>,
+    outcome: Outcome,
+}
+
+/// Runs an operation with variables that fit it.
+pub(crate) fn run(
+    view: &ReleaseView,
+    schema: &Schema,
+    plan: &Plan,
+    locales: &[Locale],
+    variables: &Map<String, Value>,
+    pace: Pace,
+) -> Result<Outcome, Failure> {
+    let mut run = Run {
+        view,
+        pace,
+        schema,
+        variables,
+        chains: vec![Chain::new(locales)],
+        chain: 0,
+        loaded: Vec::new(),
+        key: Vec::new(),
+        written: 0,
+        path: Vec::new(),
+        errors: Vec::new(),
+        outcome: Outcome::default(),
+    };
+    let mut data = Vec::with_capacity(4 << 10);
+    if !run.query(&mut data, &plan.fields)? {
+        data.clear();
+        data.extend_from_slice(b"null");
+    }
+    let mut out = run.outcome;
+    out.body.reserve(data.len() + 16);
+    if run.errors.is_empty() {
+        out.body.extend_from_slice(b"{\"data\":");
+    } else {
+        out.failed = true;
+        out.body.extend_from_slice(format!("{{\"errors\":{},\"data\":", Value::Array(run.errors)).as_bytes());
+    }
+    out.body.extend_from_slice(&data);
+    out.body.push(b'}');
+    Ok(out)
+}
+
+fn holds(when: &[Conditions], variables: &Map<String, Value>) -> bool {
+    when.iter().any(|all| all.iter().all(|(name, wanted)| variables.get(name) == Some(&Value::Bool(*wanted))))
+}
+
+impl<'r> Run<'r> {
+    fn error(&mut self, code: &str, message: impl Into<String>) {
+        if self.errors.len() >= ERRORS_MAX {
+            return;
+        }
+        let path: Vec<Value> = self
+            .path
+            .iter()
+            .map(|step| match step {
+                Step::Key(key) => json!(key),
+                Step::At(n) => json!(n),
+            })
+            .collect();
+        self.errors.push(json!({"message": message.into(), "path": path, "extensions": {"code": code}}));
+    }
+
+    /// Writes null where that is allowed; `false` when it may not, and an error is reported.
+    fn null(&mut self, out: &mut Vec<u8>, slot: &Slot, why: &str) -> bool {
+        if slot.required {
+            self.error("not-there", format!("a value that is always there {why}"));
+            return false;
+        }
+        out.extend_from_slice(b"null");
+        true
+    }
+
+    fn query(&mut self, out: &mut Vec<u8>, selected: &'r Selected) -> Result<bool, Failure> {
+        out.push(b'{');
+        let mut first = true;
+        for field in &selected.fields {
+            if !holds(&field.when, self.variables) {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&field.written);
+            // What a field before this one left behind, however it ended, is not for this one.
+            self.chain = 0;
+            self.path.clear();
+            self.path.push(Step::Key(&field.key));
+            let mark = out.len();
+            let fine = match &field.show {
+                Show::Root(root, arguments) => match self.root(out, root, arguments, &field.below) {
+                    // What is wrong with an argument is an error of the field.
+                    Err(Failure::Problem(problem)) if problem.status < 500 => {
+                        self.error(problem.code, format!("{}; {}", problem.detail, problem.help));
+                        out.truncate(mark);
+                        matches!(root, Root::One { .. }) && {
+                            out.extend_from_slice(b"null");
+                            true
+                        }
+                    }
+                    other => other?,
+                },
+                _ => {
+                    out.extend_from_slice(b"\"Query\"");
+                    true
+                }
+            };
+            if !fine {
+                return Ok(false);
+            }
+        }
+        out.push(b'}');
+        Ok(true)
+    }
+
+    /// Makes a chain of locales that of the field that is answered.
+    fn follow(&mut self, locales: &'r [Locale]) {
+        let at = self.chains.iter().position(|c| c.locales == locales);
+        self.chain = at.unwrap_or_else(|| {
+            self.chains.push(Chain::new(locales));
+            self.chains.len() - 1
+        });
+    }
+
+    fn root(
+        &mut self,
+        out: &mut Vec<u8>,
+        root: &'r Root,
+        arguments: &'r std::collections::BTreeMap<String, Argument>,
+        below: &'r Below,
+    ) -> Result<bool, Failure> {
+        let given =
+            |name: &str| arguments.get(name).and_then(|a| a.value(self.variables)).filter(|v| !v.is_null());
+        let bad =
+            |detail: String, help: &str| Problem::new(400, "bad-argument", "Bad argument", detail).help(help);
+        if let Some(locale) = given("locale") {
+            let named = locale.as_str().unwrap_or_default();
+            let view = self.view;
+            let Some(wanted) = view.definitions.locales.chain(named) else {
+                let all: Vec<&str> = view.definitions.locales.all().iter().map(Locale::as_str).collect();
+                return Err(bad(
+                    format!("there is no locale `{}`", cut(named)),
+                    &format!("this project has {}", all.join(", ")),
+                )
+                .into());
+            };
+            if self.outcome.locale.is_none() {
+                self.outcome.locale = wanted.first().cloned();
+            }
+            self.follow(wanted);
+        }
+        let locales = self.chains[self.chain].locales;
+        match root {
+            Root::One { source, by } => {
+                let asked = by.iter().find_map(|(argument, field)| Some((field, given(argument)?)));
+                let Some((field, value)) = asked else {
+                    return Err(bad(
+                        "no value says which entry is meant".to_owned(),
+                        "give the variable of the look-up a value",
+                    )
+                    .into());
+                };
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let id = match field {
+                    None => EntryId::new(&text).ok(),
+                    Some(field) => {
+                        let id = compose::by_field(self.view, source, field, &text, locales)?;
+                        self.outcome.looked.push(Looked {
+                            source: source.clone(),
+                            field: field.clone(),
+                            value: text,
+                            locales: locales.to_vec(),
+                            found: id.clone(),
+                        });
+                        id
+                    }
+                };
+                let loaded = match id {
+                    Some(id) => self.load(source, id.as_str())?,
+                    None => None,
+                };
+                let slot = Slot { kind: Kind::Json, required: false };
+                let mark = out.len();
+                match loaded {
+                    Some(loaded) if self.entry(out, loaded, below)? => Ok(true),
+                    _ => {
+                        out.truncate(mark);
+                        Ok(self.null(out, &slot, ""))
+                    }
+                }
+            }
+            Root::List { source, fields } => {
+                let mut pairs: Vec<(String, String)> = Vec::new();
+                let first = match given("first") {
+                    None => FIRST,
+                    Some(n) => match n.as_u64().map(|n| n as usize) {
+                        Some(n) if (1..=FIRST_MAX).contains(&n) => n,
+                        _ => {
+                            return Err(bad(
+                                format!("`first` is {n}"),
+                                &format!("ask for 1 to {FIRST_MAX} items"),
+                            )
+                            .into());
+                        }
+                    },
+                };
+                pairs.push(("limit".to_owned(), first.to_string()));
+                if let Some(Value::String(after)) = given("after") {
+                    pairs.push(("cursor".to_owned(), after));
+                }
+                if let Some(Value::String(sort)) = given("sort") {
+                    let (name, minus) = match sort.strip_suffix("_DESC") {
+                        Some(name) => (name, "-"),
+                        None => (sort.trim_end_matches("_ASC"), ""),
+                    };
+                    let field = fields.get(name).map_or(name, String::as_str);
+                    pairs.push(("sort".to_owned(), format!("{minus}{field}")));
+                }
+                if let Some(Value::Object(conditions)) = given("where") {
+                    for (name, all) in &conditions {
+                        let field = fields.get(name).unwrap_or(name);
+                        for (op, value) in all.as_object().into_iter().flatten().filter(|(_, v)| !v.is_null())
+                        {
+                            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                            pairs.push((format!("{field}[{op}]"), text));
+                        }
+                    }
+                }
+                let pairs = pairs.into_iter().map(|(n, v)| (Cow::Owned(n), Cow::Owned(v)));
+                let page = list::select(self.view, source, locales, pairs, self.pace)?;
+                self.outcome.lists.insert(source.clone());
+                self.page(out, &page, below)
+            }
+        }
+    }
+
+    fn page(&mut self, out: &mut Vec<u8>, page: &list::Selected, below: &'r Below) -> Result<bool, Failure> {
+        let Some(selected) = below.values().next() else { return Ok(false) };
+        out.push(b'{');
+        let mut first = true;
+        for field in &selected.fields {
+            if !holds(&field.when, self.variables) {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&field.written);
+            self.path.push(Step::Key(&field.key));
+            match &field.show {
+                Show::Items => {
+                    out.push(b'[');
+                    for (n, (key, record)) in page.items.iter().enumerate() {
+                        if n > 0 {
+                            out.push(b',');
+                        }
+                        self.path.push(Step::At(n));
+                        let loaded = self.listed(key, record)?;
+                        if !self.entry(out, loaded, &field.below)? {
+                            return Ok(false);
+                        }
+                        self.path.pop();
+                    }
+                    out.push(b']');
+                }
+                Show::NextCursor => match &page.next_cursor {
+                    Some(cursor) => out.extend_from_slice(json!(cursor).to_string().as_bytes()),
+                    None => out.extend_from_slice(b"null"),
+                },
+                _ => {
+                    out.push(b'"');
+                    out.extend_from_slice(selected.type_name.as_bytes());
+                    out.push(b'"');
+                }
+            }
+            self.path.pop();
+        }
+        out.push(b'}');
+        Ok(true)
+    }
+
+    /// An entry in the first wanted locale that has it; each is read once.
+    fn load(&mut self, type_name: &TypeName, id: &str) -> Result<Option<usize>, Failure> {
+        self.key.clear();
+        self.key.extend_from_slice(type_name.as_str().as_bytes());
+        self.key.push(0);
+        self.key.extend_from_slice(id.as_bytes());
+        if let Some(known) = self.chains[self.chain].known.get(self.key.as_slice()) {
+            return Ok(*known);
+        }
+        if !EntryId::is_valid(id) {
+            return Ok(None);
+        }
+        let name: Key = self.key.as_slice().into();
+        let mut found = None;
+        for n in 0..self.chains[self.chain].locales.len() {
+            self.key.truncate(name.len());
+            self.key.push(0);
+            self.key.extend_from_slice(self.chains[self.chain].locales[n].as_str().as_bytes());
+            let record = self.view.record_at(&self.key)?;
+            self.outcome.read.push((self.key.as_slice().into(), record));
+            if let Some(record) = record {
+                found = Some(self.add(type_name, name.len(), &record)?);
+                break;
+            }
+        }
+        self.chains[self.chain].known.insert(name, found);
+        Ok(found)
+    }
+
+    /// An entry that a list found.
+    fn listed(&mut self, key: &EntryKey, record: &EntryRecord) -> Result<usize, Failure> {
+        let bytes = key.to_bytes();
+        let name_len = bytes.len() - key.locale.as_str().len() - 1;
+        let name: Key = bytes[..name_len].into();
+        if let Some(Some(known)) = self.chains[self.chain].known.get(&name) {
+            return Ok(*known);
+        }
+        self.outcome.read.push((bytes.into(), Some(*record)));
+        let at = self.add(&key.type_name, name_len, record)?;
+        self.chains[self.chain].known.insert(name, Some(at));
+        Ok(at)
+    }
+
+    /// Loads what was read last.
+    fn add(&mut self, type_name: &TypeName, name_len: usize, record: &EntryRecord) -> Result<usize, Failure> {
+        if self.loaded.len() >= QUICK_LOADED_MAX {
+            self.pace.heavy()?;
+        }
+        if self.outcome.read.len() > ENTRIES_MAX * self.chains[self.chain].locales.len().max(1) {
+            return Err(too_large());
+        }
+        let of_type = self.schema.entries.get(type_name).and_then(|m| m.get(&record.major));
+        self.loaded.push(Loaded {
+            read: self.outcome.read.len() - 1,
+            id_at: type_name.as_str().len() + 1,
+            locale_at: name_len + 1,
+            object: of_type.map(String::as_str),
+            bytes: self.view.caches.entry(&self.view.objects, &record.digest)?,
+        });
+        Ok(self.loaded.len() - 1)
+    }
+
+    fn entry(&mut self, out: &mut Vec<u8>, loaded: usize, below: &'r Below) -> Result<bool, Failure> {
+        self.written += 1;
+        if self.written > WRITTEN_MAX || out.len() > BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        let Loaded { object, bytes, .. } = &self.loaded[loaded];
+        let Some(selected) = object.and_then(|t| below.get(t)) else {
+            self.error("unknown-contract", "an entry follows a contract that is not there");
+            return Ok(false);
+        };
+        let bytes = bytes.clone();
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => self.object(out, text, selected, Some(loaded)),
+            Err(_) => {
+                self.error("unreadable", "an entry is not text");
+                Ok(false)
+            }
+        }
+    }
+
+    fn object(
+        &mut self,
+        out: &mut Vec<u8>,
+        raw: &str,
+        selected: &'r Selected,
+        entry: Option<usize>,
+    ) -> Result<bool, Failure> {
+        // Most objects show few members; they need no memory of their own.
+        let (mut few, mut many) = ([None; FEW], Vec::new());
+        let found: &mut [Option<&RawValue>] = match selected.members.len() {
+            n if n <= FEW => &mut few[..n],
+            n => {
+                many.resize(n, None);
+                &mut many
+            }
+        };
+        if pick(raw, &selected.members, found).is_none() {
+            self.error("not-an-object", "the stored value is no object");
+            return Ok(false);
+        }
+        out.push(b'{');
+        let mut first = true;
+        for field in &selected.fields {
+            if !holds(&field.when, self.variables) {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&field.written);
+            let of_key = |from: fn(&Loaded<'_>, &[u8]) -> std::ops::Range<usize>| {
+                let loaded = &self.loaded[entry?];
+                let key = &self.outcome.read.get(loaded.read)?.0;
+                key.get(from(loaded, key))
+            };
+            let plain = match &field.show {
+                Show::Id => of_key(|l, _| l.id_at..l.locale_at - 1),
+                Show::Type => of_key(|l, _| 0..l.id_at - 1),
+                Show::Locale => of_key(|l, key| l.locale_at..key.len()),
+                Show::Member(slot) => {
+                    let value = found.get(field.member).copied().flatten().map(RawValue::get);
+                    self.path.push(Step::Key(&field.key));
+                    let fine = self.complete(out, slot, value, &field.below)?;
+                    self.path.pop();
+                    if !fine {
+                        return Ok(false);
+                    }
+                    continue;
+                }
+                _ => Some(selected.type_name.as_bytes()),
+            };
+            // Names, ids and locales need no escapes.
+            out.push(b'"');
+            out.extend_from_slice(plain.unwrap_or_default());
+            out.push(b'"');
+        }
+        out.push(b'}');
+        Ok(true)
+    }
+
+    /// Writes the value of a place; `false` when null has to stand further up.
+    fn complete(
+        &mut self,
+        out: &mut Vec<u8>,
+        slot: &Slot,
+        raw: Option<&str>,
+        below: &'r Below,
+    ) -> Result<bool, Failure> {
+        let Some(raw) = raw.filter(|r| *r != "null") else { return Ok(self.null(out, slot, "is absent")) };
+        let first = raw.as_bytes().first().copied().unwrap_or_default();
+        let mark = out.len();
+        let fits = match &slot.kind {
+            Kind::Text => first == b'"',
+            Kind::Bool => matches!(raw, "true" | "false"),
+            Kind::Float => first == b'-' || first.is_ascii_digit(),
+            Kind::Int => raw.parse::<i32>().is_ok(),
+            Kind::Json => true,
+            Kind::Object(name) => {
+                let Some(selected) = below.get(name) else {
+                    return Ok(self.null(out, slot, "is not selected"));
+                };
+                if first == b'{' && self.object(out, raw, selected, None)? {
+                    return Ok(true);
+                }
+                false
+            }
+            Kind::Union { tag, types, .. } => {
+                let mut value = [None];
+                let read = pick(raw, std::slice::from_ref(tag), &mut value).and(value[0]);
+                let value = read.and_then(|v| text(v.get()));
+                let selected = value.and_then(|v| types.get(v.as_ref())).and_then(|t| below.get(t));
+                match selected {
+                    Some(selected) => {
+                        if self.object(out, raw, selected, None)? {
+                            return Ok(true);
+                        }
+                        false
+                    }
+                    None => false,
+                }
+            }
+            Kind::Reference(types) => {
+                return match self.referred(raw, types)? {
+                    Some(loaded) if self.entry(out, loaded, below)? => Ok(true),
+                    _ => {
+                        out.truncate(mark);
+                        Ok(self.null(out, slot, "leads nowhere"))
+                    }
+                };
+            }
+            Kind::List(item) => {
+                if first == b'[' && self.list(out, item, raw, below)? {
+                    return Ok(true);
+                }
+                false
+            }
+        };
+        if fits {
+            out.extend_from_slice(raw.as_bytes());
+            return Ok(true);
+        }
+        out.truncate(mark);
+        Ok(self.null(out, slot, "does not have its type"))
+    }
+
+    fn list(&mut self, out: &mut Vec<u8>, item: &Slot, raw: &str, below: &'r Below) -> Result<bool, Failure> {
+        let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(raw) else { return Ok(false) };
+        out.push(b'[');
+        let start = out.len();
+        for (n, value) in items.into_iter().enumerate() {
+            let mark = out.len();
+            if mark > start {
+                out.push(b',');
+            }
+            self.path.push(Step::At(n));
+            let fine = match &item.kind {
+                Kind::Reference(types) => match self.referred(value.get(), types)? {
+                    Some(loaded) => self.entry(out, loaded, below)?,
+                    // What is not there is left out.
+                    None => {
+                        out.truncate(mark);
+                        true
+                    }
+                },
+                _ => self.complete(
+                    out,
+                    &Slot { required: true, kind: item.kind.clone() },
+                    Some(value.get()),
+                    below,
+                )?,
+            };
+            self.path.pop();
+            if !fine {
+                return Ok(false);
+            }
+        }
+        out.push(b']');
+        Ok(true)
+    }
+
+    fn referred(&mut self, raw: &str, types: &[TypeName]) -> Result<Option<usize>, Failure> {
+        let Some(text) = text(raw) else { return Ok(None) };
+        match ashlar_contracts::split_ref(&text, types) {
+            Some((type_name, id)) => self.load(type_name, id),
+            None => Ok(None),
+        }
+    }
+}
+
+fn too_large() -> Failure {
+    Problem::new(
+        500,
+        "answer-too-large",
+        "Answer too large",
+        format!("the operation reads more than {ENTRIES_MAX} entries or {BODY_BYTES_MAX} bytes"),
+    )
+    .help("ask for fewer items, or follow fewer references")
+    .into()
+}
