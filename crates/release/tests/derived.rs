@@ -222,7 +222,7 @@ async fn what_is_derived_later_is_ready_later() {
     assert_eq!(engine.derive(&by("ops"), first).await.unwrap(), ["search"]);
     assert!(engine.derive(&by("ops"), first).await.unwrap().is_empty());
     assert_eq!(segment(&engine, &SEARCH, "home").await.unwrap(), r#"search {"T":"HOME"}"#);
-    assert_eq!(engine.derived_ready(&by("ops"), first).await.unwrap()["search"], true);
+    assert!(engine.derived_ready(&by("ops"), first).await.unwrap()["search"]);
 
     // The release after it has none yet, and is built from what differs.
     put(&engine, "about", json!({"t": "Us"})).await;
