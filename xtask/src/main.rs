@@ -9,7 +9,6 @@ mod peers;
 mod random;
 mod run;
 mod tidy;
-mod words;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -67,7 +66,11 @@ enum Command {
         list: bool,
     },
     /// Checks the rules of style that no compiler knows.
-    Tidy,
+    Tidy {
+        /// Without the exceptions that are still allowed.
+        #[arg(long)]
+        strict: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -189,7 +192,7 @@ fn main() -> ExitCode {
             bench::publish::run(entries, keep.as_deref())
         }
         Command::Mutants { filter, cargo, list } => mutants::mutants(filter.as_deref(), &cargo, list),
-        Command::Tidy => tidy::tidy(),
+        Command::Tidy { strict } => tidy::tidy(strict),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -112,7 +112,7 @@ pub fn dist_binary() -> Result<PathBuf> {
 
 /// Runs every test.
 pub fn test(filter: Option<&str>) -> Result<()> {
-    tidy::tidy()?;
+    tidy::tidy(false)?;
     peers::programs();
     let postgres = or_absent("PostgreSQL", peers::postgres())?;
     let s3 = or_absent("S3", peers::s3(&cache()))?;
