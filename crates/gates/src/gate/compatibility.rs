@@ -4,7 +4,12 @@ use ashlar_contracts::{Answer, Comparison, Contract, ContractSet, Verdict, Versi
 use ashlar_model::{Compatibility, ContractName, Digest, Finding, GateConfig, TypeName};
 use ashlar_release::{Approval, RequiredApproval};
 
-use super::{About, Code, Gate, approvals, lifecycle, validity::sentence};
+use super::{
+    approvals,
+    interface::{About, Code, Gate},
+    lifecycle,
+    validity::sentence,
+};
 use crate::{
     GateError,
     definitions::Definitions,

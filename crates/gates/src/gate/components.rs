@@ -9,7 +9,7 @@ use ashlar_model::{Finding, Level, did_you_mean};
 use ashlar_site::Loaded;
 use serde_json::Value;
 
-use super::{About, Code, Gate};
+use super::interface::{About, Code, Gate};
 use crate::{
     GateError,
     definitions::Definitions,
