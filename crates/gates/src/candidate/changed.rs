@@ -29,7 +29,7 @@ impl Candidate<'_> {
         for (is_old, definitions) in [(false, Some(&*self.definitions)), (true, self.base())] {
             let Some(definitions) = definitions else { continue };
             for contract in definitions.contracts.iter().filter(|c| c.is_type()) {
-                let fields = crate::definitions::sensitive(contract);
+                let fields = contract.sensitive_fields();
                 if !fields.is_empty() {
                     types.insert(contract.name.name.to_string());
                     sensitive.insert((is_old, contract.name.clone()), fields);
@@ -91,7 +91,7 @@ impl Candidate<'_> {
             let Some(record) = self.input.snapshot.get(&key.to_bytes())? else { continue };
             let record = EntryRecord::from_bytes(&record)?;
             let Some(contract) = self.definitions.contract(&key.type_name, record.major) else { continue };
-            let marks = crate::definitions::sensitive(contract);
+            let marks = contract.sensitive_fields();
             if marks.is_empty() {
                 continue;
             }

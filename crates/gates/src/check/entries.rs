@@ -6,7 +6,7 @@ use ashlar_project::{ContentOptions, SeedEntry, content, markdown};
 use serde_json::Value;
 
 use crate::{
-    definitions::{Definitions, sensitive},
+    definitions::Definitions,
     gate::{shared, validity},
     world::sensitive::sensitive_values,
 };
@@ -142,7 +142,7 @@ fn row(entry: SeedEntry, bytes: &[u8], options: &ContentOptions, definitions: &D
     }
     out.route = facts.route;
     out.shared = shared::values(contract, fields);
-    out.sensitive = sensitive_values(sensitive(contract), fields);
+    out.sensitive = sensitive_values(contract.sensitive_fields(), fields);
     out
 }
 

@@ -125,7 +125,7 @@ fn contracts(new: &Definitions, old: &Definitions) -> Vec<ContractImpact> {
         if was.map(|c| &c.schema) == is.map(|c| &c.schema) {
             continue;
         }
-        let compared = was.zip(is).map(|(was, is)| compare(was, &old.contracts, is, &new.contracts, false));
+        let compared = was.zip(is).map(|(was, is)| compare(was, is, false));
         out.push(ContractImpact {
             contract: name.clone(),
             change: match (was, is) {

@@ -4,7 +4,7 @@ pub(crate) mod tokens;
 pub(crate) mod trial;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, OnceLock},
 };
 
@@ -213,10 +213,10 @@ impl Definitions {
         for contract in self.contracts.iter().filter(|c| c.is_type()) {
             types.entry(contract.name.name.clone()).or_default().push(TypeRules {
                 contract: contract.name.clone(),
-                active: is_active(contract),
+                active: contract.is_active(),
                 shared: contract.shared_fields().iter().cloned().collect(),
                 taxonomy: contract.taxonomy,
-                sensitive: sensitive(contract).clone(),
+                sensitive: contract.sensitive_fields().clone(),
             });
         }
         for versions in types.values_mut() {
@@ -226,20 +226,11 @@ impl Definitions {
     }
 }
 
-/// Whether new entries may follow the contract.
-pub(crate) fn is_active(contract: &Contract) -> bool {
-    contract.is_active()
-}
-
-/// Top-level field → sensitivities that need an approval or at least care.
-pub(crate) fn sensitive(contract: &Contract) -> &BTreeMap<String, BTreeSet<String>> {
-    contract.sensitive_fields()
-}
-
+/// The contract that entries of a type follow when they name none: the newest active one, else the newest.
 pub(crate) fn newest<'a>(contracts: &'a ContractSet, type_name: &TypeName) -> Option<&'a Contract> {
     let versions = || contracts.iter().filter(|c| c.is_type() && c.name.name == *type_name);
     versions()
-        .filter(|c| is_active(c))
+        .filter(|c| c.is_active())
         .max_by_key(|c| c.name.major)
         .or_else(|| versions().max_by_key(|c| c.name.major))
 }

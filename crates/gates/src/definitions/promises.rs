@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ashlar_contracts::{
     ContractSet,
-    consumers::{Broken, Consumer, Expectation, Shape},
+    consumers::{Broken, Consumer, EXPECTATION_STEPS_MAX, Expectation, Shape, Steps},
 };
 use ashlar_delivery::views::{LookupBy, View, Views};
 use ashlar_model::TypeName;
@@ -37,7 +37,7 @@ pub(crate) struct Endpoint {
 impl Promise {
     /// All expectations, each compared with the shape of its endpoint once.
     pub(super) fn all(consumers: &[Consumer], views: &Views, contracts: &ContractSet) -> Vec<Self> {
-        let mut shapes: BTreeMap<String, Shape> = BTreeMap::new();
+        let (mut shapes, steps) = (BTreeMap::new(), Steps::new(EXPECTATION_STEPS_MAX));
         let each = consumers.iter().flat_map(|c| c.expects.iter().map(move |e| (c, e)));
         each.map(|(consumer, expectation)| {
             let (consumer, expectation) = (consumer.clone(), expectation.clone());
@@ -45,7 +45,7 @@ impl Promise {
                 return Self { consumer, expectation, endpoint: None, example: None, broken: Vec::new() };
             };
             let shape = shapes.entry(endpoint.prefix.clone());
-            let shape = shape.or_insert_with(|| Shape::new(contracts, schema));
+            let shape = shape.or_insert_with(|| Shape::new(contracts, schema, &steps));
             let broken = expectation.against_shape(shape);
             Self { consumer, expectation, endpoint: Some(endpoint), example, broken }
         })

@@ -198,7 +198,7 @@ impl Promise {
             else {
                 continue;
             };
-            let comparison = compare(before, &base.contracts, contract, &here.contracts, false);
+            let comparison = compare(before, contract, false);
             for change in comparison.changes {
                 // A field that is no longer required is a change that only readers notice.
                 let noticed = change.backward != Answer::Yes || change.forward != Answer::Yes;

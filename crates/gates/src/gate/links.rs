@@ -34,9 +34,7 @@ impl Gate for Links {
     }
 
     fn follows(&self, world: &dyn World, change: &Change<'_>) -> bool {
-        change.same_lookup
-            && routes::same_redirects(world, change)
-            && change.base.part("site/") == world.definitions().part("site/")
+        change.same_lookup && routes::same_paths(world, change)
     }
 
     fn run(&self, world: &dyn World, change: Option<&Change<'_>>) -> Result<Work, GateError> {

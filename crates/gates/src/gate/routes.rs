@@ -57,7 +57,7 @@ impl Gate for Routes {
         findings.extend(definitions.redirect_findings.iter().cloned());
         findings.extend(without_page(definitions));
         let rules = link_rules(world.config(), definitions);
-        let change_of_entries = change.filter(|change| same_redirects(world, change));
+        let change_of_entries = change.filter(|change| same_paths(world, change));
         let mut lost: BTreeSet<String> = BTreeSet::new();
         let looked = world.routes(change, &mut |at| {
             match at {
@@ -96,9 +96,10 @@ pub(super) fn reads_paths(world: &dyn World, inputs: &mut Inputs) {
     inputs.digest("served", &world.digest(Part::BaseLookup));
 }
 
-/// Whether redirects and ignored prefixes are those of the base.
-pub(super) fn same_redirects(world: &dyn World, change: &Change<'_>) -> bool {
+/// Whether redirects, ignored prefixes and pages that show no entry are those of the base.
+pub(super) fn same_paths(world: &dyn World, change: &Change<'_>) -> bool {
     change.base.redirects == world.definitions().redirects
+        && change.base.part("site/") == world.definitions().part("site/")
         && change
             .base
             .config
