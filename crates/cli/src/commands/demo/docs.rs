@@ -237,7 +237,7 @@ fn linked(text: &str, path: &str, pages: &BTreeMap<String, Page<'_>>) -> String 
         let link = after.split_once("](").and_then(|(label, r)| Some((label, r.split_once(')')?)));
         let in_code = out.matches('`').count() + before.matches('`').count();
         let Some((label, (target, next))) =
-            link.filter(|(label, _)| in_code % 2 == 0 && !label.contains('['))
+            link.filter(|(label, _)| in_code.is_multiple_of(2) && !label.contains('['))
         else {
             out.push_str(before);
             out.push('[');
