@@ -95,7 +95,7 @@ const MUTANTS: [Mutant; 23] = [
         "a discarded candidate can be promoted",
         "channels/promote.rs",
         "CandidateStatus::Discarded | CandidateStatus::Superseded => {\n                let message",
-        "CandidateStatus::Superseded => {\n                let message",
+        "CandidateStatus::Discarded => {}\n            CandidateStatus::Superseded => {\n                let message",
     ),
     mutant(
         "a candidate contains drafts of changesets",
