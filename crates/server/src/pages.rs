@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
+pub(crate) use ashlar_model::escaped as escape;
 use ashlar_model::{Right, TenantId};
 use axum::{
     Json, Router,
@@ -206,10 +207,6 @@ fn moment(at: &str) -> String {
         Some((day, time)) if time.len() >= 5 => format!("{day} {} UTC", &time[..5]),
         _ => at.to_owned(),
     }
-}
-
-pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn page(title: &str, body: &str) -> Response {

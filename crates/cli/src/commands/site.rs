@@ -217,20 +217,7 @@ fn export(view: &Arc<ReleaseView>, dir: &Path) -> Result<Written, CliError> {
     }
     let ask = |path: &str| {
         let traceparent = Traceparent::follow(None);
-        let parts = RequestParts {
-            method: "GET",
-            path,
-            query: None,
-            accept_language: None,
-            accept_encoding: None,
-            accept: None,
-            if_none_match: None,
-            traceparent: &traceparent,
-            private: false,
-            developer: false,
-            extra_head: b"",
-        };
-        answer(view, &parts)
+        answer(view, &RequestParts::get(path, &traceparent))
     };
     let fetch = |path: &str| ask(path).filter(|a| a.status == 200).map(|a| a.body.to_vec());
     for (path, html) in led_on(view, &files, &ask)? {
@@ -308,7 +295,7 @@ fn led_on(
             let Some(file) = file_of(&path).filter(|f| !files.contains_key(f)) else { continue };
             let Some(answer) = ask(&path).filter(|a| a.status == 302) else { continue };
             let Some((_, to)) = answer.headers.iter().find(|(n, _)| n == "location") else { continue };
-            let to = to.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+            let to = ashlar_model::escaped(to);
             let html = format!(
                 "<!doctype html>\n<html lang=\"{lang}\">\n<meta charset=\"utf-8\">\n<title>{to}</title>\n\
                  <link rel=\"canonical\" href=\"{base}{to}\">\n<meta http-equiv=\"refresh\" content=\"0;url={to}\">\n\
