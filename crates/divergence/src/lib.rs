@@ -12,22 +12,12 @@
 //! - `text[offset..offset + len] == divergence.text` is true for every divergence of a text.
 //! - Applying a fix and scanning again does not report the same place again.
 
-mod canon;
-mod css;
-mod html;
-mod jsx;
+mod languages;
 mod lexicon;
 mod options;
-mod paint;
-mod palette;
 mod position;
-mod property;
-mod scale;
 mod scanner;
-mod style_object;
 mod system;
-mod tailwind;
-mod template;
 mod value;
 
 pub use lexicon::Lexicon;
@@ -207,10 +197,10 @@ pub fn scan(lexicon: &Lexicon, language: Language, text: &str) -> Report {
     }
     let mut scanner = scanner::Scanner::new(lexicon, text);
     match language {
-        Language::Css => css::sheet(&mut scanner, text, 0),
-        Language::Scss => css::scss(&mut scanner, text, 0),
-        Language::Html => html::page(&mut scanner, text),
-        Language::Jsx => jsx::module(&mut scanner, text),
+        Language::Css => languages::css::sheet(&mut scanner, text, 0),
+        Language::Scss => languages::css::scss(&mut scanner, text, 0),
+        Language::Html => languages::html::page(&mut scanner, text),
+        Language::Jsx => languages::jsx::module(&mut scanner, text),
     }
     scanner.finish()
 }

@@ -1,7 +1,7 @@
 use std::{borrow::Cow, collections::HashSet, ops::Range};
 
+use crate::lexicon::property::{Spec, Takes};
 use crate::lexicon::{Lexicon, Match};
-use crate::property::{Spec, Takes};
 use crate::value::{Value, Verdict};
 use crate::{Divergence, Nearest, Report, What, position};
 

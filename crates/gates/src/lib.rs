@@ -10,34 +10,28 @@
 
 mod brokerage;
 mod candidate;
-mod causes;
-mod changed;
 pub mod check;
-mod checker;
 mod definitions;
 mod error;
 mod findings;
 mod gate;
 mod inputs;
 mod judge;
-mod links;
 mod report;
-mod site;
-mod trial;
 mod world;
 
 pub use brokerage::{ConsumerStatus, consumers_of};
+pub use candidate::checker::Checker;
 pub use check::{
     CheckOptions, CheckReport, CheckStatus, ConsumerImpact, ContractImpact, Impact, OperationImpact,
     ViewImpact, check_project, impact,
 };
-pub use checker::Checker;
+pub use definitions::trial::{Trial, TrialFailure, Trials, attempt};
 pub use error::GateError;
 pub use gate::shared::shared_findings;
 pub use gate::{About, Code};
 pub use report::{junit, sarif, text};
-pub use site::Site;
-pub use trial::{Trial, TrialFailure, Trials, attempt};
+pub use world::site::Site;
 
 /// What the gates say of themselves, in the order in which they report.
 pub fn gates() -> impl ExactSizeIterator<Item = &'static About> {

@@ -3,34 +3,19 @@
 //! Invariants: delivery touches no SQL; every handler of the management API is a thin door on one action or read; a release
 //! that cannot be opened leaves the one before it in place.
 
-mod address;
+mod access;
 mod api;
 mod app;
-mod auth;
-mod cache_stats;
-mod catalogue;
-mod changes;
-mod cors;
-mod description;
-mod descriptors;
+mod delivery;
 pub mod endpoints;
-mod follow;
 mod front;
-mod guard;
-pub mod lane;
-mod metrics;
+mod jobs;
 mod pages;
-mod places;
-mod preview;
-mod problem;
-mod purge;
-mod scrub;
+mod registry;
 mod serve;
-mod source;
-mod tokens;
-mod webhooks;
+mod surface;
 
-pub use descriptors::raise_open_files;
+pub use delivery::lane::raise_open_files;
 pub use front::{Asked, Proxies};
-pub use purge::{PurgeTarget, PurgeTargetError};
+pub use jobs::purge::{PurgeTarget, PurgeTargetError};
 pub use serve::{Role, ServeOptions, ServerError, serve, stop_max};

@@ -282,7 +282,7 @@ impl Config {
                 ));
             }
         }
-        if crate::version::Version::parse(&config.version).is_none() {
+        if crate::versions::version::Version::parse(&config.version).is_none() {
             return Err(wrong(
                 place("version"),
                 format!("`{}` is not a version.", config.version),

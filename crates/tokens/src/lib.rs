@@ -6,43 +6,34 @@
 //!
 //! Invariant: this crate does no I/O; files come in as text, and what is built goes out as text.
 
-mod color;
 mod config;
-mod css_value;
-mod diff;
-mod extends;
-mod follow;
 mod index;
 mod json;
-mod messages;
 mod outputs;
-mod package;
-mod read;
 mod resolve;
-mod resolver;
 mod rules;
 mod source;
 mod value;
 mod variables;
-mod version;
+mod versions;
 
-pub use color::{Color, Space, apca, contrast_ratio, delta_e_2000};
 pub use config::{
     CONFIG, Config, Contrast, Divergence, Layers, Motion, Names, Near, Severity, Target, Tolerance,
 };
-pub use diff::{Change, Diff, diff};
-pub use extends::EXTENDS_MAX;
 pub use outputs::{
     Build, BuildOptions, OUTPUT_BYTES_MAX, Output, OutputFile, Sink, attribute, build, css_name,
 };
-pub use package::{Note, Package, changelog, pack};
 pub use resolve::{Combination, EXPANDED_BYTES_MAX, HOPS_MAX, Resolved, Token, VALUES_MAX, VARIANTS_MAX};
-pub use resolver::{Fetch, READ_BYTES_MAX, SOURCES_MAX};
 pub use rules::{Checked, check};
+pub use source::extends::EXTENDS_MAX;
+pub use source::resolver::{Fetch, READ_BYTES_MAX, SOURCES_MAX};
 pub use source::{
     DEFINITIONS_MAX, Deprecation, FILE_BYTES_MAX, MODIFIERS_MAX, Modifier, NAME_BYTES_MAX, SourceFile,
     TOKENS_MAX, TokenSet,
 };
+pub use value::color::{Color, Space, apca, contrast_ratio, delta_e_2000};
 pub use value::{Border, Dimension, Shadow, Stop, StrokeStyle, Transition, Type, Typography, Unit, Value};
 pub use variables::variables;
-pub use version::{Bump, Version};
+pub use versions::diff::{Change, Diff, diff};
+pub use versions::package::{Note, Package, changelog, pack};
+pub use versions::version::{Bump, Version};

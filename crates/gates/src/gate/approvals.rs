@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{About, Code, Gate};
 use crate::{
     GateError,
-    changed::Sensitive,
+    candidate::changed::Sensitive,
     findings::{Findings, count},
     inputs::Inputs,
     world::{Change, Looked, Part, Work, World},

@@ -7,7 +7,7 @@ use crate::{
     GateError,
     findings::Findings,
     inputs::Inputs,
-    site::Near,
+    world::site::Near,
     world::{Change, Part, Work, World, link_rules},
 };
 

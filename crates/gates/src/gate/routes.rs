@@ -11,7 +11,7 @@ use crate::{
     definitions::Definitions,
     findings::Findings,
     inputs::Inputs,
-    links::LinkRules,
+    world::links::LinkRules,
     world::{Change, Part, RouteAt, Work, World, link_rules},
 };
 

@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::{Answer, Body, Path, answer};
 use crate::{
-    auth::Caller,
+    access::Caller,
     endpoints::{rows, signature::Created},
-    problem::ApiError,
+    front::ApiError,
 };
 
 #[derive(Deserialize, JsonSchema)]

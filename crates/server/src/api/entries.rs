@@ -8,12 +8,12 @@ use serde::Deserialize;
 
 use super::{Answer, Body, Path, Query, answer};
 use crate::{
-    auth::Caller,
+    access::Caller,
     endpoints::{
         rows,
         signature::{Preconditions, Read, Versioned, Written},
     },
-    problem::ApiError,
+    front::ApiError,
 };
 
 /// What names an entry in a path.

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Answer, Body, Path, Query, answer};
 use crate::{
-    auth::Caller,
+    access::Caller,
     endpoints::{rows, signature::Created},
-    problem::ApiError,
+    front::ApiError,
 };
 
 pub async fn schema() -> Response {

@@ -10,7 +10,7 @@ use super::{
     signature::{About, Reply, SCHEMAS, Schemas},
     table::Row,
 };
-use crate::problem::Problem;
+use crate::front::Problem;
 
 /// The document at `/api/openapi.json`.
 pub(crate) fn document(rows: &[Row]) -> Value {

@@ -11,7 +11,7 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use super::{BuildOptions, Out, Plan, comment, push};
-use crate::{Modifier, Token, Type, Value, css_value};
+use crate::{Modifier, Token, Type, Value, value::css_value};
 
 /// `theme` → `data-theme`; what cannot stand in an attribute's name becomes a dash.
 pub fn attribute(modifier: &str) -> String {

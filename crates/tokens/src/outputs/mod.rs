@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use ashlar_model::Finding;
 use rustc_hash::FxHashSet;
 
-use crate::{Combination, Resolved, TokenSet, Value, css_value, index::Index};
+use crate::{Combination, Resolved, TokenSet, Value, index::Index, value::css_value};
 
 /// A form in which tokens are given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,11 @@
+//! Who asks: keys and tenants; and how much they may ask.
+
+mod caller;
+mod guard;
+mod keys;
+mod places;
+
+pub use caller::{Caller, Doors, around};
+pub use guard::{Guard, guard};
+pub use keys::{KeyFailure, Keys};
+pub use places::Places;

@@ -1,0 +1,313 @@
+//! Figures for operators, in the Prometheus text format. Counting on the read path is one atomic addition.
+//!
+//! [`declared`] names every metric; `docs/metrics.md` is written from it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+};
+
+use ashlar_delivery::CacheCounts;
+use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+
+use super::{cache_stats::Totals, declared};
+use crate::delivery::lane::Figures;
+
+/// Upper bounds of the latency histogram, in seconds.
+const BUCKETS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+/// Combinations of view and key that are counted apart.
+const READS_MAX: usize = 10_000;
+
+/// What others know and `/metrics` shows, gathered when it is asked for.
+#[derive(Default)]
+pub struct Gathered {
+    pub damaged: u64,
+    pub packs_damaged: u64,
+    pub healed: u64,
+    pub packs_open: u64,
+    pub unavailable: u64,
+    pub stranded: u64,
+    pub fences: u64,
+    pub composed: CacheCounts,
+    pub upstream: Totals,
+    /// Tenant, channel, release number, sequence.
+    pub channels: Vec<(String, String, u64, u64)>,
+}
+
+/// Counters of one process.
+pub struct Metrics {
+    registry: Registry,
+    /// By class of the status: `2xx` to `5xx`.
+    delivery: [IntCounter; 4],
+    api: [IntCounter; 4],
+    api_seconds: Histogram,
+    delivery_bytes: IntCounter,
+    view_failures: IntCounter,
+    purge_failures: IntCounter,
+    webhooks_delivered: IntCounter,
+    webhook_failures: IntCounter,
+    objects_scrubbed: IntCounter,
+    scrub_bytes: IntCounter,
+    ticks: IntCounter,
+    tick_failures: IntCounter,
+    quarantined: IntCounter,
+    at_risk: IntGauge,
+    overdue: IntGauge,
+    overdue_seconds_max: IntGauge,
+    reads: Mutex<Reads>,
+    /// Connections.
+    pub lane: Arc<Figures>,
+}
+
+/// Tenant → view → key → answers; nested, so that counting makes no text.
+#[derive(Default)]
+struct Reads {
+    counts: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
+    /// How many combinations there are.
+    known: usize,
+}
+
+fn of_class(counters: &[IntCounter; 4], status: u16) -> &IntCounter {
+    &counters[usize::from(status / 100).clamp(2, 5) - 2]
+}
+
+fn gauge(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let registry = Registry::new();
+        let classes = ["2xx", "3xx", "4xx", "5xx"];
+        Self {
+            delivery: declared::DELIVERY_RESPONSES.by_label(&registry, classes),
+            api: declared::API_RESPONSES.by_label(&registry, classes),
+            api_seconds: declared::API_SECONDS.histogram(&registry, &BUCKETS),
+            delivery_bytes: declared::DELIVERY_BYTES.counter(&registry),
+            view_failures: declared::VIEW_FAILURES.counter(&registry),
+            purge_failures: declared::PURGE_FAILURES.counter(&registry),
+            webhooks_delivered: declared::WEBHOOKS_DELIVERED.counter(&registry),
+            webhook_failures: declared::WEBHOOK_FAILURES.counter(&registry),
+            objects_scrubbed: declared::OBJECTS_SCRUBBED.counter(&registry),
+            scrub_bytes: declared::SCRUB_BYTES.counter(&registry),
+            ticks: declared::TICKS.counter(&registry),
+            tick_failures: declared::TICK_FAILURES.counter(&registry),
+            quarantined: declared::SCHEDULES_QUARANTINED.counter(&registry),
+            at_risk: declared::SCHEDULES_AT_RISK.gauge(&registry),
+            overdue: declared::SCHEDULES_OVERDUE.gauge(&registry),
+            overdue_seconds_max: declared::SCHEDULE_OVERDUE_SECONDS_MAX.gauge(&registry),
+            reads: Mutex::default(),
+            lane: Arc::default(),
+            registry,
+        }
+    }
+}
+
+impl Metrics {
+    /// An answer of delivery.
+    pub fn delivered(&self, status: u16, bytes: usize) {
+        of_class(&self.delivery, status).inc();
+        self.delivery_bytes.inc_by(bytes as u64);
+    }
+
+    /// An answer of the management API.
+    pub fn answered(&self, status: u16, seconds: f64) {
+        of_class(&self.api, status).inc();
+        self.api_seconds.observe(seconds);
+    }
+
+    /// A release that could not be opened.
+    pub fn view_failed(&self) {
+        self.view_failures.inc();
+    }
+
+    /// An answer to a caller with a key: owners see who still reads which version of a view.
+    pub fn read(&self, tenant: &str, view: &str, key: &str) {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = reads.counts.get_mut(tenant).and_then(|t| t.get_mut(view)?.get_mut(key));
+        if let Some(count) = known {
+            *count += 1;
+        } else if reads.known < READS_MAX {
+            reads.known += 1;
+            let of_tenant = reads.counts.entry(tenant.to_owned()).or_default();
+            of_tenant.entry(view.to_owned()).or_default().insert(key.to_owned(), 1);
+        }
+    }
+
+    /// A failed purge of an upstream cache.
+    pub fn purge_failed(&self) {
+        self.purge_failures.inc();
+    }
+
+    /// Tries of deliveries to webhooks.
+    pub fn webhooks_sent(&self, arrived: u64, failed: u64) {
+        self.webhooks_delivered.inc_by(arrived);
+        self.webhook_failures.inc_by(failed);
+    }
+
+    /// Scheduled changesets that were quarantined.
+    pub fn quarantined(&self, more: u64) {
+        self.quarantined.inc_by(more);
+    }
+
+    /// Schedules that something would refuse.
+    pub fn schedules_at_risk(&self, now: u64) {
+        self.at_risk.set(gauge(now));
+    }
+
+    /// Objects that were compared with their digests in the background.
+    pub fn scrubbed(&self, objects: u64, bytes: u64) {
+        self.objects_scrubbed.inc_by(objects);
+        self.scrub_bytes.inc_by(bytes);
+    }
+
+    /// A round of upkeep.
+    pub fn ticked(&self, failed: bool, overdue: u64, overdue_seconds_max: u64) {
+        self.ticks.inc();
+        self.tick_failures.inc_by(u64::from(failed));
+        self.overdue.set(gauge(overdue));
+        self.overdue_seconds_max.set(gauge(overdue_seconds_max));
+    }
+
+    /// Everything, as text. `shown`: the tenants whose reads are shown.
+    pub fn render(&self, gathered: &Gathered, shown: &dyn Fn(&str) -> bool) -> String {
+        let mut families = self.registry.gather();
+        let now = Registry::new();
+        self.show_lane(&now);
+        gathered.show(&now);
+        let reads = declared::VIEW_READS.counters(&now);
+        let counted = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        for (tenant, views) in counted.counts.iter().filter(|(tenant, _)| shown(tenant)) {
+            for (view, keys) in views {
+                for (key, count) in keys {
+                    reads.with_label_values(&[tenant, view, key]).inc_by(*count);
+                }
+            }
+        }
+        drop(counted);
+        families.extend(now.gather());
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        TextEncoder::new().encode_to_string(&families).unwrap_or_else(|error| {
+            tracing::error!(%error, "metrics cannot be written");
+            String::new()
+        })
+    }
+
+    fn show_lane(&self, now: &Registry) {
+        for (metric, counted) in [
+            (&declared::CONNECTIONS, &self.lane.open),
+            (&declared::CONNECTIONS_REFUSED, &self.lane.refused),
+            (&declared::CONNECTIONS_LATE, &self.lane.late),
+            (&declared::CONNECTIONS_DISPLACED, &self.lane.displaced),
+            (&declared::ANSWERS_REFUSED, &self.lane.answers_refused),
+            (&declared::REQUESTS_LIMITED, &self.lane.limited),
+        ] {
+            metric.show(now, counted.load(Ordering::Relaxed));
+        }
+    }
+}
+
+impl Gathered {
+    fn show(&self, now: &Registry) {
+        for (metric, value) in [
+            (&declared::CACHE_HITS, self.composed.hits),
+            (&declared::CACHE_KEPT, self.composed.kept),
+            (&declared::CACHE_MISSES, self.composed.misses),
+            (&declared::CACHE_STALE, self.composed.stale),
+            (&declared::CACHE_OVERPURGED, self.composed.same),
+            (&declared::CACHE_BYTES, self.composed.bytes),
+            (&declared::PURGES, self.upstream.purges),
+            (&declared::PURGE_PROBES, self.upstream.probes),
+            (&declared::PURGE_STALE, self.upstream.stale),
+            (&declared::OBJECTS_DAMAGED, self.damaged),
+            (&declared::PACKS_DAMAGED, self.packs_damaged),
+            (&declared::OBJECTS_HEALED, self.healed),
+            (&declared::PACKS_OPEN, self.packs_open),
+            (&declared::TENANTS_UNAVAILABLE, self.unavailable),
+            (&declared::CHANNELS_STRANDED, self.stranded),
+            (&declared::POINTER_FENCES, self.fences),
+        ] {
+            metric.show(now, value);
+        }
+        let (releases, moves) =
+            (declared::CHANNEL_RELEASE.gauges(now), declared::CHANNEL_MOVES.counters(now));
+        for (tenant, channel, release, sequence) in &self.channels {
+            releases.with_label_values(&[tenant, channel]).set(gauge(*release));
+            moves.with_label_values(&[tenant, channel]).inc_by(*sequence);
+        }
+        declared::BUILD_INFO.gauges(now).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fmt::Write as _, path::Path};
+
+    use super::*;
+
+    /// Everything, with a sample of what has labels.
+    fn rendered() -> String {
+        let metrics = Metrics::default();
+        metrics.delivered(200, 10);
+        metrics.answered(404, 0.02);
+        metrics.read("main", "pages.v1", "a \"quoted\" key");
+        metrics.read("other", "pages.v1", "hidden");
+        let channels = vec![("main".to_owned(), "production".to_owned(), 4, 7)];
+        metrics.render(&Gathered { channels, ..Gathered::default() }, &|tenant| tenant == "main")
+    }
+
+    #[test]
+    fn metrics_are_written_as_prometheus_reads_them() {
+        let text = rendered();
+        for line in [
+            "# TYPE ashlar_delivery_responses_total counter",
+            "ashlar_delivery_responses_total{class=\"2xx\"} 1",
+            "ashlar_delivery_responses_total{class=\"5xx\"} 0",
+            "ashlar_delivery_bytes_total 10",
+            "ashlar_api_seconds_bucket{le=\"0.01\"} 0",
+            "ashlar_api_seconds_bucket{le=\"0.05\"} 1",
+            "ashlar_api_seconds_bucket{le=\"+Inf\"} 1",
+            "ashlar_api_seconds_count 1",
+            "ashlar_channel_release{channel=\"production\",tenant=\"main\"} 4",
+            "ashlar_channel_moves{channel=\"production\",tenant=\"main\"} 7",
+            "ashlar_view_reads_total{key=\"a \\\"quoted\\\" key\",tenant=\"main\",view=\"pages.v1\"} 1",
+            "# HELP ashlar_schedules_overdue Overdue schedules.",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+        assert!(!text.contains("hidden"), "{text}");
+    }
+
+    #[test]
+    fn every_metric_is_declared_and_written() {
+        let text = rendered();
+        let written: BTreeSet<&str> =
+            text.lines().filter_map(|l| l.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let declared: BTreeSet<&str> = declared::ALL.iter().map(|m| m.name).collect();
+        assert_eq!(written, declared);
+    }
+
+    /// `ASHLAR_WRITE_DOCS=1 cargo test -p ashlar-server metrics` writes the page.
+    #[test]
+    fn the_documentation_lists_every_metric() {
+        let mut page = "# Metrics\n\n`GET /metrics` returns these metrics in the Prometheus text format. Metrics with the label `tenant` need a key with the scope `admin`, \
+            and show the tenant of that key.\nA key of the tenant `main` shows all tenants. [Operations](operations.md) describes which metrics to set alarms on.\n\n\
+            | metric | type | labels | meaning |\n| --- | --- | --- | --- |\n"
+            .to_owned();
+        for metric in declared::ALL {
+            let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            let kind = format!("{:?}", metric.kind).to_lowercase();
+            writeln!(page, "| `{}` | {kind} | {} | {} |", metric.name, labels.join(", "), metric.help)
+                .unwrap();
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
+        if std::env::var_os("ASHLAR_WRITE_DOCS").is_some() {
+            std::fs::write(&path, &page).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            written == page,
+            "docs/metrics.md is out of date. Run ASHLAR_WRITE_DOCS=1 cargo test -p ashlar-server metrics"
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! What a node is made of. Each part of the server takes from it what it needs, where its router or job is made.
+
+pub mod cache_stats;
+mod declared;
+pub mod feed;
+pub mod metrics;
+pub mod tenants;
+
+use std::sync::Arc;
+
+use ashlar_gates::Trials;
+use ashlar_isolate::Workers;
+use ashlar_release::Engine;
+use ashlar_store::Objects;
+use tokio_util::sync::CancellationToken;
+
+use self::{cache_stats::CacheStats, metrics::Metrics, tenants::Tenants};
+use crate::{access::Keys, delivery::serving::Serving, front::Hosts};
+
+/// The parts of a node.
+#[derive(Clone)]
+pub struct App {
+    /// The engine; an edge has none.
+    pub engine: Option<Engine>,
+    pub objects: Objects,
+    /// Where CPU-heavy work is done; tenants take turns.
+    pub workers: Workers,
+    pub hosts: Arc<Hosts>,
+    pub keys: Arc<Keys>,
+    pub tenants: Arc<Tenants>,
+    pub serving: Arc<Serving>,
+    pub metrics: Arc<Metrics>,
+    /// Figures of upstream caches.
+    pub cache_stats: Arc<CacheStats>,
+    /// Cancelled when the server is asked to stop: streams end, and nothing new is begun.
+    pub stopping: CancellationToken,
+}
+
+impl App {
+    /// `trials`: definitions are read only after they passed one.
+    pub fn new(engine: Option<Engine>, objects: Objects, workers: Workers, trials: Option<Trials>) -> Self {
+        let (hosts, tenants, metrics) =
+            (Arc::<Hosts>::default(), Arc::<Tenants>::default(), Arc::<Metrics>::default());
+        let serving =
+            Serving::new(tenants.clone(), objects.clone(), workers.clone(), trials, metrics.clone());
+        Self {
+            keys: Arc::new(Keys::new(engine.clone(), hosts.clone())),
+            engine,
+            objects,
+            workers,
+            hosts,
+            tenants,
+            serving: Arc::new(serving),
+            metrics,
+            cache_stats: Arc::default(),
+            stopping: CancellationToken::new(),
+        }
+    }
+}
