@@ -1,6 +1,7 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
-use ashlar_model::{ContractName, EntryKey, EntryRecord, FeedConfig, Fields};
+use ashlar_contracts::ContractSet;
+use ashlar_model::{ContractName, EntryKey, EntryRecord, FeedConfig, Fields, ProjectConfig};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -9,7 +10,8 @@ use crate::{
     error::{DeliveryError, Failure},
     http::pace::Pace,
     read::list,
-    release::{definitions::Definitions, release_view::ReleaseView},
+    release::{definitions::indexed, release_view::ReleaseView},
+    views::Views,
 };
 
 /// Entries of a feed.
@@ -127,10 +129,15 @@ fn moment(text: &str) -> Option<String> {
 }
 
 /// What is wrong with the feeds of a project: types and fields that are not there.
-pub fn feed_findings(definitions: &Definitions) -> Vec<(String, String)> {
+pub fn feed_findings(
+    config: &ProjectConfig,
+    contracts: &ContractSet,
+    views: &Views,
+) -> Vec<(String, String)> {
+    let indexed = indexed(contracts, views);
     let mut out = Vec::new();
     let mut seen = BTreeSet::new();
-    for FeedConfig { name, type_name, date, summary, .. } in &definitions.config.site.feeds {
+    for FeedConfig { name, type_name, date, summary, .. } in &config.site.feeds {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || name.len() > 60 || !name.chars().all(plain) || !seen.insert(name) {
             out.push((
@@ -138,7 +145,7 @@ pub fn feed_findings(definitions: &Definitions) -> Vec<(String, String)> {
                 "use lower-case letters, digits and `-`".to_owned(),
             ));
         }
-        let Some(fields) = definitions.indexed.get(type_name) else {
+        let Some(fields) = indexed.get(type_name) else {
             out.push((
                 format!("the feed `{name}` is of `{type_name}`, which is not a content type"),
                 "name a content type".to_owned(),
@@ -153,7 +160,7 @@ pub fn feed_findings(definitions: &Definitions) -> Vec<(String, String)> {
                 "mark the field with `indexed` in its x-ashlar".to_owned(),
             ));
         }
-        let of_type = || definitions.contracts.iter().filter(|c| c.is_type() && c.name.name == *type_name);
+        let of_type = || contracts.iter().filter(|c| c.is_type() && c.name.name == *type_name);
         if of_type().all(|c| c.route.is_none()) {
             out.push((
                 format!("the feed `{name}` is of `{type_name}`, whose entries have no route"),

@@ -105,7 +105,7 @@ pub(super) fn value_of(composed: &Composed) -> Result<Value, Failure> {
 }
 
 /// The bodies that every page gets.
-fn data(
+pub(super) fn data(
     view: &ReleaseView,
     site: &Site,
     locale: &Locale,
