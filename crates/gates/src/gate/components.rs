@@ -9,7 +9,7 @@ use ashlar_model::{Finding, Level, did_you_mean};
 use ashlar_site::Loaded;
 use serde_json::Value;
 
-use super::{About, Code, Gate};
+use super::interface::{About, Code, Gate};
 use crate::{
     GateError,
     definitions::Definitions,
@@ -308,7 +308,7 @@ fn breaking(here: &Loaded, base: &Loaded, out: &mut Vec<Finding>) {
         if before.digest == after.digest {
             continue;
         }
-        let comparison = compare(before, base.components.schemas(), after, here.components.schemas(), true);
+        let comparison = compare(before, after, true);
         if comparison.verdict == Verdict::Major {
             let change = comparison.changes.iter().max_by_key(|c| c.verdict);
             let what = change.map(|c| format!(" {}: {}", c.path, c.message)).unwrap_or_default();
