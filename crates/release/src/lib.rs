@@ -49,8 +49,8 @@ pub use events::kinds::EventFilter;
 pub use events::outbox::{FOLLOWER as WEBHOOKS, Outgoing, Round, Sent, TRIES_MAX};
 pub use events::receivers;
 pub use events::webhooks::{
-    CreateWebhook, DeleteWebhook, DeliveryView, EVENT_SCHEMA, ReplayDeliveries, RotateSecret,
-    SecretShown, TestWebhook, UpdateWebhook, WEBHOOKS_MAX, WebhookView,
+    CreateWebhook, DeleteWebhook, DeliveryView, EVENT_SCHEMA, ReplayDeliveries, RotateSecret, SecretShown,
+    TestWebhook, UpdateWebhook, WEBHOOKS_MAX, WebhookView,
 };
 pub use reads::{AT_FORMS, At, DraftQuery};
 pub use view::{

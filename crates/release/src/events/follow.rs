@@ -236,7 +236,9 @@ impl Runner {
             return Ok(());
         }
         if !self.follower.is_leased() {
-            return self.follower.work(target, &self.stop).await;
+            self.follower.work(target, &self.stop).await?;
+            self.figures.set(target, None);
+            return Ok(());
         }
         let name = place_name(self.follower.name(), &target.name);
         if !self.engine.lease(&target.tenant, &name, &self.owner).await? {
@@ -244,7 +246,10 @@ impl Runner {
         }
         let worked = AssertUnwindSafe(self.leased(target, &name)).catch_unwind().await;
         self.engine.unlease(&target.tenant, &name, &self.owner).await?;
-        worked.unwrap_or_else(|_| Err(panicked()))
+        worked.unwrap_or_else(|_| Err(panicked()))?;
+        // Whether something is left is seen at the next look.
+        self.figures.set(target, None);
+        Ok(())
     }
 
     /// Works while the lease is renewed.
@@ -333,12 +338,7 @@ pub async fn follow(
             let runner = runner.clone();
             running.spawn(async move {
                 let worked = AssertUnwindSafe(runner.turn(&target)).catch_unwind().await;
-                let worked = worked.unwrap_or_else(|_| Err(panicked()));
-                if worked.is_ok() {
-                    // Whether something is left is seen at the next look.
-                    runner.figures.set(&target, None);
-                }
-                (target, worked)
+                (target, worked.unwrap_or_else(|_| Err(panicked())))
             });
         }
     }

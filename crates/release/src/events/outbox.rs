@@ -16,11 +16,7 @@ use super::{
     follow::place_name,
     kinds::{EventFilter, passes},
 };
-use crate::{
-    Engine, ReleaseError,
-    drafts::write::differing,
-    reads::diff_definitions,
-};
+use crate::{Engine, ReleaseError, drafts::write::differing, reads::diff_definitions};
 
 /// Events of the log that are looked at in one step.
 const EVENTS_MAX: u32 = 200;

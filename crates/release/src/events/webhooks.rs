@@ -4,7 +4,7 @@ use ashlar_model::Right;
 use ashlar_store::sql::{DeliveryRow, NewDelivery, Place, WebhookRow, stamp};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -9,7 +9,8 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Body, Path, Query, answer};
+use super::state::{Answer, answer};
+use crate::endpoints::extract::{Body, Path, Query};
 use crate::{
     access::Caller,
     delivery::serving::Serving,
