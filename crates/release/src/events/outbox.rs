@@ -393,6 +393,16 @@ impl Move<'_> {
         if let Some((entry, touched)) = open {
             self.entry(&entry, &touched, out);
         }
+        self.finish(taxonomies, out)?;
+        Ok(None)
+    }
+
+    /// What is sent about the move as a whole. `taxonomies`: those that changed, with their changed entries.
+    fn finish(
+        &self,
+        taxonomies: BTreeMap<String, BTreeSet<String>>,
+        out: &mut Vec<NewDelivery>,
+    ) -> Result<(), ReleaseError> {
         for (name, ids) in taxonomies {
             if self.filter.wants("taxonomy.changed") {
                 let named: Vec<&String> = ids.iter().take(NAMED_MAX).collect();
@@ -415,7 +425,7 @@ impl Move<'_> {
             let digest = json!({"digest": self.new.manifest, "entries": self.new.entries});
             self.push(out, &self.event.kind, "", &format!("channel/{}", self.channel), digest);
         }
-        Ok(None)
+        Ok(())
     }
 
     fn entry(&self, key: &EntryKey, touched: &Touched, out: &mut Vec<NewDelivery>) {
