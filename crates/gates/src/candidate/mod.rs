@@ -243,6 +243,20 @@ impl<'a> Candidate<'a> {
         ))
     }
 
+    /// Whether a body that every page gets differs from that of the base, which has the same definitions.
+    fn differs_everywhere(&self, view: &ReleaseView) -> bool {
+        let (Some(base), Some(lookup)) = (&self.input.base, self.base_lookup) else { return true };
+        let before = ReleaseView::new(
+            self.input.objects.clone(),
+            "base".to_owned(),
+            base.snapshot.clone(),
+            lookup.clone(),
+            view.definitions().clone(),
+            Caches::default(),
+        );
+        self.config.locales.all().iter().any(|locale| view.data(locale) != before.data(locale))
+    }
+
     /// Renders one page. What only follows from an entry that is not valid is left out: `content-validity` tells it.
     fn page(
         &self,
@@ -556,14 +570,20 @@ impl World for Candidate<'_> {
             return Ok((findings, looked));
         }
         let view = self.view()?;
-        if change.is_none() {
+        if change.is_none() || self.differs_everywhere(&view) {
             for at in view.pages() {
                 looked.checked += 1;
                 self.page(&view, &at?, judge, &mut findings)?;
             }
             return Ok((findings, looked));
         }
-        for (type_name, id) in self.touched()? {
+        let touched = self.touched()?;
+        let types: BTreeSet<&TypeName> = touched.iter().map(|(of, _)| of).collect();
+        for (_, list) in view.lists().filter(|(of, _)| types.contains(of)) {
+            looked.checked += 1;
+            self.page(&view, &list, judge, &mut findings)?;
+        }
+        for (type_name, id) in touched {
             for item in self.input.snapshot.prefix(&EntryKey::entry_prefix(type_name, id)) {
                 let key = EntryKey::from_bytes(&item?.0)?;
                 if let Some(path) = view.path_of(&key)? {

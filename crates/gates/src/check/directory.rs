@@ -297,7 +297,7 @@ impl World for Directory<'_> {
             let followers = out.entry(name.clone()).or_default();
             followers.add(&row.source);
             if old.as_ref().is_some_and(|old| !old.contains(&row.key)) {
-                followers.new.push(row.source.clone());
+                followers.add_new(&row.source);
             }
         }
         Ok(out)

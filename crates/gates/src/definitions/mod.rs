@@ -91,17 +91,11 @@ impl Definitions {
         let config = read_config(files);
         let (contracts, contract_findings) = ContractSet::load(files);
         note("views/");
-        let (views, view_findings) = Views::parse(files, &contracts);
-        let mut view_findings = view_findings;
-        let delivered = OnceLock::new();
-        // Configuration that cannot be read is a finding of the part it belongs to.
-        if config.as_ref().is_ok_and(|c| !c.site.feeds.is_empty())
-            && let Ok(parsed) = ashlar_delivery::Definitions::parse(files_digest(files), files)
-        {
-            let feeds = ashlar_delivery::feed_findings(&parsed).into_iter();
+        let (views, mut view_findings) = Views::parse(files, &contracts);
+        if let Ok(config) = &config {
+            let feeds = ashlar_delivery::feed_findings(config, &contracts, &views).into_iter();
             view_findings
                 .extend(feeds.map(|(what, help)| Finding::error("feed", "ashlar.toml", what).help(help)));
-            let _ = delivered.set(Arc::new(parsed));
         }
         note("queries/");
         let (graph, query_findings) = Graph::judged(files, &contracts, &views);
@@ -146,7 +140,7 @@ impl Definitions {
             consumers,
             consumer_findings,
             promises: OnceLock::new(),
-            delivered,
+            delivered: OnceLock::new(),
             tokens,
             site,
             governance,

@@ -62,8 +62,8 @@ impl Gate for Components {
             inputs.digest(part, &definitions.part(part));
         }
         // Raised when this gate judges differently: 2 looks at addresses and at where templates write, 3 leaves out what
-        // only follows from content that is wrong.
-        inputs.add("rules", b"3").json("waived", world.waived());
+        // only follows from content that is wrong, 4 renders lists.
+        inputs.add("rules", b"4").json("waived", world.waived());
         inputs.digest("base", &world.base_part("components/")).json("locales", &world.config().locales);
         // Without a site nothing that is released matters to this gate.
         if definitions.site.site.is_some() {
@@ -336,7 +336,9 @@ fn page(view: &ReleaseView, at: &PageAt, place: &str, findings: &mut Findings) {
     let Some(site) = view.definitions().site() else { return };
     let body = match view.page_body(at) {
         Ok(Some(body)) => body,
-        Ok(None) => return,
+        Ok(None) if at.entry.is_some() => return,
+        // A list has no body of its own.
+        Ok(None) => Value::Null,
         Err(why) => return failed(view, place, &why, findings),
     };
     // A page whose blocks do not fit fails for the same reason.

@@ -56,6 +56,9 @@ impl Gate for Consumers {
         inputs.digest("views", &definitions.part("views/"));
         inputs.digest("consumers", &definitions.part("consumers/"));
         inputs.json("locales", &world.config().locales).digest("base", &world.base_contracts());
+        for part in ["views/", "consumers/"] {
+            inputs.digest("base", &world.base_part(part));
+        }
         inputs.json("waived", world.waived());
         // Without consumers nothing that is released matters to this gate.
         if !definitions.consumers.is_empty() {

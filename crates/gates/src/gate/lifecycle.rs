@@ -24,8 +24,10 @@ pub(crate) struct Followers {
     pub(crate) more: bool,
     /// The first of them.
     pub(crate) first: Vec<String>,
-    /// Those that the base does not have.
-    pub(crate) new: Vec<String>,
+    /// How many of them the base does not have.
+    pub(crate) new: usize,
+    /// The first of those.
+    pub(crate) first_new: Option<String>,
 }
 
 impl Followers {
@@ -35,6 +37,12 @@ impl Followers {
         if self.first.len() < NAMED_MAX {
             self.first.push(place.into());
         }
+    }
+
+    /// Notes an entry that the base does not have.
+    pub(crate) fn add_new(&mut self, place: impl Into<String>) {
+        self.new += 1;
+        self.first_new.get_or_insert_with(|| place.into());
     }
 
     fn told(&self) -> String {
@@ -92,7 +100,7 @@ impl Candidate<'_> {
                 let change = change?;
                 let (None, Some(record)) = (&change.old, &change.new) else { continue };
                 if let Some((key, name)) = followed(&change.key, record)? {
-                    out.entry(name).or_default().new.push(key.to_string());
+                    out.entry(name).or_default().add_new(key.to_string());
                 }
             }
         }
@@ -169,10 +177,10 @@ fn ended(
     let place = format!("contracts/{}.json", contract.name);
     let mut out = Vec::new();
     let past = sunset <= today;
-    if past && let [first, rest @ ..] = followers.new.as_slice() {
-        let others = match rest.len() {
-            0 => String::new(),
-            n => format!(", and so do {}", count(n, "other new entry", "other new entries")),
+    if past && let Some(first) = &followers.first_new {
+        let others = match followers.new {
+            0 | 1 => String::new(),
+            n => format!(", and so do {}", count(n - 1, "other new entry", "other new entries")),
         };
         let message = format!("The new entry follows {}, whose sunset was {sunset}{others}.", contract.name);
         out.push(
