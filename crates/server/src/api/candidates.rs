@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ashlar_model::{CandidateId, ChannelName, Right};
+use ashlar_model::{CandidateId, ChannelName};
 use ashlar_release::{
     ApprovalGiven, Approve, CandidateView, CreateCandidate, DiscardCandidate, Page, Promote, Promoted,
     Rejudge, Waive,
