@@ -459,6 +459,17 @@ fn a_change_is_judged_on_every_page_that_shows_it() {
 }
 
 #[test]
+fn a_redirect_to_a_list_that_goes_is_missed() {
+    let redirects = ("redirects.toml", "[[redirect]]\nfrom = '/old'\nto = '/en/plans'\n");
+    let mut world = world_with_site(&[redirects]);
+    world.release();
+    let site = SITE[0].1.replace("route = '/{locale}/plans'", "route = '/{locale}/prices'");
+    world.definitions = world_with_site(&[redirects, ("site/site.toml", &site)]).definitions;
+    let gates = world.judge().gates;
+    assert_eq!(gate(&gates, "routes").findings[0].code, "redirect-target");
+}
+
+#[test]
 fn a_feed_is_judged_when_the_site_cannot_be_read() {
     let config = format!("{CONFIG}[[site.feeds]]\nname = 'news'\ntype = 'nothing'\ndate = 'slug'\n");
     let mut world = world_with_site(&[("ashlar.toml", &config)]);

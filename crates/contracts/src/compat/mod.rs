@@ -25,7 +25,7 @@ use prove::Prover;
 use serde_json::Value;
 
 use crate::{
-    Contract, ContractSet,
+    Contract,
     cost::Cost,
     refs::{Documents, closure},
     validate,
@@ -39,13 +39,7 @@ pub const PROOF_STEPS_MAX: u64 = 2_000_000;
 pub const SEARCH_STEPS_MAX: u64 = 1_000_000;
 
 /// Compares two versions of a contract. `lenient`: an optional property may be added to an open content model.
-pub fn compare(
-    old: &Contract,
-    _old_set: &ContractSet,
-    new: &Contract,
-    _new_set: &ContractSet,
-    lenient: bool,
-) -> Comparison {
+pub fn compare(old: &Contract, new: &Contract, lenient: bool) -> Comparison {
     compare_files((&old.documents, &old.file()), (&new.documents, &new.file()), lenient)
 }
 

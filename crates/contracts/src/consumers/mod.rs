@@ -15,7 +15,7 @@ use ashlar_model::{Files, Finding};
 pub use expectation::{Consumer, Expectation, VersionRange};
 pub use kind::{FieldType, Pattern};
 pub use path::FieldPath;
-pub use shape::{Broken, SHAPE_STEPS_MAX, Shape};
+pub use shape::{Broken, EXPECTATION_STEPS_MAX, Shape, Steps};
 
 /// The most consumer contracts of a project.
 const CONSUMERS_MAX: usize = 1_000;

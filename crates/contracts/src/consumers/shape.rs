@@ -5,35 +5,53 @@ use std::sync::{Arc, atomic::AtomicU64};
 use serde_json::{Value, json};
 
 use super::{expectation::Expectation, path::FieldPath};
-use crate::{Answer, ContractSet, compat, refs::Documents};
+use crate::{
+    Answer, ContractSet, compat,
+    refs::{Documents, referenced},
+};
 
-/// The most steps for all expectations of one response shape. Beyond it, whether it keeps them is unknown.
-pub const SHAPE_STEPS_MAX: u64 = 200_000_000;
+/// The most steps for all expectations of a project. Beyond them it is unknown whether response shapes keep the others.
+pub const EXPECTATION_STEPS_MAX: u64 = 500_000_000;
 /// The name of the response shape among the documents.
 const SHAPE: &str = "response-shape.json";
+
+/// Steps that may still be taken to compare expectations with shapes; shapes share them.
+#[derive(Debug, Clone)]
+pub struct Steps(Arc<AtomicU64>);
+
+impl Steps {
+    /// So many steps.
+    pub fn new(steps: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(steps)))
+    }
+}
 
 /// A response shape with the schemas it refers to, ready to be compared with what is expected of it.
 pub struct Shape {
     documents: Arc<Documents>,
-    /// Steps that may still be taken for all questions about it.
-    left: AtomicU64,
+    steps: Steps,
 }
 
 impl Shape {
     /// `schema` may refer to the contracts by file name.
-    pub fn new(contracts: &ContractSet, schema: Value) -> Self {
-        let mut documents = match contracts.iter().next() {
-            Some(any) => Documents::clone(&any.documents),
-            None => Documents::new(),
-        };
-        documents.insert(SHAPE.to_owned(), schema);
-        Self { documents: Arc::new(documents), left: AtomicU64::new(SHAPE_STEPS_MAX) }
+    pub fn new(contracts: &ContractSet, schema: Value, steps: &Steps) -> Self {
+        let mut waiting = Vec::from_iter(referenced(&schema, SHAPE));
+        let mut documents = Documents::from([(SHAPE.to_owned(), schema)]);
+        let all = contracts.iter().next().map(|any| &any.documents);
+        while let Some(file) = waiting.pop() {
+            if let Some(found) = all.and_then(|all| all.get(&file)).filter(|_| !documents.contains_key(&file))
+            {
+                waiting.extend(referenced(found, &file));
+                documents.insert(file, found.clone());
+            }
+        }
+        Self { documents: Arc::new(documents), steps: steps.clone() }
     }
 
     /// Whether every body of this shape fits `wanted`, and why not.
     fn implies(&self, wanted: &Value) -> (Answer, Vec<String>) {
         let other = Arc::new(Documents::from([(SHAPE.to_owned(), wanted.clone())]));
-        compat::every((&self.documents, SHAPE), (&other, SHAPE), &self.left)
+        compat::every((&self.documents, SHAPE), (&other, SHAPE), &self.steps.0)
     }
 }
 

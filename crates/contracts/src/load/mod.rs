@@ -24,7 +24,7 @@ use crate::{
 };
 use file::{FINDINGS_MAX, File, check_core_words, check_property_words, read_file};
 use patterns::Patterns;
-use reach::{Links, digest_of, is_circular};
+use reach::{Links, is_circular};
 
 /// The most contracts of a project.
 const CONTRACTS_MAX: usize = 5_000;
@@ -136,7 +136,7 @@ impl Loader {
             title_field: words.title_field,
             taxonomy: words.taxonomy,
             digest: match is_usable {
-                true => digest_of(&documents, &file.file_name),
+                true => self.links.digest(&documents, &file.file_name),
                 false => Digest::of(file.text.as_bytes()),
             },
             schema: schema.clone(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     cost::SCHEMA_CHAIN_MAX,
-    refs::{Documents, Place, closure, look_up, referenced, target},
+    refs::{Documents, Place, look_up, referenced, target},
 };
 
 /// The most bytes that the contracts of a project reach through `$ref`s, each counted for every contract that reaches it.
@@ -54,15 +54,19 @@ impl Links {
         }
         true
     }
-}
 
-/// The digest of a schema and of every schema that it refers to.
-pub(super) fn digest_of(documents: &Documents, file: &str) -> Digest {
-    let parts: BTreeMap<String, &Value> = closure(documents, file)
-        .into_iter()
-        .filter_map(|f| documents.get(&f).map(|s| (f.clone(), s)))
-        .collect();
-    Digest::of(&canonical_json(&(file, parts)).unwrap_or_default())
+    /// The digest of a schema and of every schema that it refers to.
+    pub(super) fn digest(&self, documents: &Documents, file: &str) -> Digest {
+        let (mut parts, mut waiting) = (BTreeMap::new(), vec![file]);
+        while let Some(file) = waiting.pop() {
+            if let (Some(schema), Some((_, next))) = (documents.get(file), self.files.get(file))
+                && parts.insert(file, schema).is_none()
+            {
+                waiting.extend(next.iter().map(String::as_str));
+            }
+        }
+        Digest::of(&canonical_json(&(file, parts)).unwrap_or_default())
+    }
 }
 
 /// A chain of `$ref`s that leads back to itself without a step into the value.

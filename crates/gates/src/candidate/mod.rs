@@ -1,6 +1,7 @@
-pub(crate) mod causes;
-pub(crate) mod changed;
+mod causes;
+mod changed;
 pub(crate) mod checker;
+mod site;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,17 +26,17 @@ use serde_json::Value;
 
 use crate::{
     GateError, Site,
-    candidate::changed::Sensitive,
     definitions::Definitions,
     findings::Findings,
-    gate::{Gate, lifecycle::Followers, routes::Vanished, validity},
+    gate::validity,
     judge,
-    world::site::CandidateSite,
     world::{
         Change, EachBody, EachEntry, EachLink, EachPage, EachReference, EachRoute, EntryAt, Looked, Part,
-        RouteAt, World, link_rules,
+        RouteAt, Vanished, World, followers::Followers, link_rules, sensitive::Sensitive,
     },
 };
+
+use site::CandidateSite;
 
 /// Entries that a worker takes at a time.
 const CHUNK: usize = 256;
@@ -225,20 +226,13 @@ impl<'a> Candidate<'a> {
 
     /// The candidate as it would be read.
     fn view(&self) -> Result<ReleaseView, GateError> {
-        let delivered = match self.definitions.delivered.get() {
-            Some(known) => known,
-            None => {
-                let (digest, files) = (self.input.definitions_digest, self.input.definitions);
-                let parsed = Arc::new(ashlar_delivery::Definitions::parse(digest, files)?);
-                self.definitions.delivered.get_or_init(|| parsed)
-            }
-        };
+        let delivered = self.definitions.delivered(self.input.definitions_digest, self.input.definitions)?;
         Ok(ReleaseView::new(
             self.input.objects.clone(),
             "candidate".to_owned(),
             self.input.snapshot.clone(),
             self.lookup.clone(),
-            delivered.clone(),
+            delivered,
             Caches::default(),
         ))
     }
@@ -405,10 +399,8 @@ impl World for Candidate<'_> {
         (same_locales && passed).then_some(Change { base, same_lookup: self.same_rules })
     }
 
-    fn note(&self, gate: &dyn Gate, report: &GateReport) {
-        if gate.judges_content() && report.status == GateStatus::Fail {
-            self.unsound.store(true, Ordering::Relaxed);
-        }
+    fn note_unsound(&self) {
+        self.unsound.store(true, Ordering::Relaxed);
     }
 
     fn entries(

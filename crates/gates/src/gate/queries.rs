@@ -3,7 +3,7 @@
 use ashlar_model::Finding;
 use jiff::civil::Date;
 
-use super::{About, Code, Gate};
+use super::interface::{About, Code, Gate};
 use crate::{
     GateError,
     definitions::Definitions,
