@@ -354,7 +354,12 @@ fn page(view: &ReleaseView, at: &PageAt, place: &str, findings: &mut Findings) {
 
 /// Addresses that the page lost because they are not allowed where they stand, with the field that has one.
 fn blocked(html: &[u8], body: &Value, place: &str, out: &mut Findings) {
-    if memchr::memmem::find(html, ashlar_site::BLOCKED.as_bytes()).is_none() {
+    // A text may mention the address; what was replaced is the value of an attribute.
+    let replaced = |at: usize| {
+        let before = html[..at].strip_suffix(b"\"").or_else(|| html[..at].strip_suffix(b"'"));
+        before.is_some_and(|before| before.trim_ascii_end().ends_with(b"="))
+    };
+    if !memchr::memmem::find_iter(html, ashlar_site::BLOCKED.as_bytes()).any(replaced) {
         return;
     }
     let mut wrong = Vec::new();
