@@ -21,13 +21,12 @@ use serde_json::json;
 pub use ashlar_store::Collected;
 
 use crate::{
-    Action, ReleaseError, Scope,
+    ReleaseError,
     artifacts::{
         derived::{self, Names},
-        late::DERIVED,
         manifest,
     },
-    engine::installation::Record,
+    engine::action::{Action, Record, Scope},
 };
 
 /// Evidence older than this is forgotten; a gate that is asked again runs again.
@@ -39,6 +38,8 @@ const TRIES: u32 = 100;
 /// How long to wait for those who write.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// The counter of additions to releases; a collection walks them again when it moves.
+pub(crate) const DERIVED: &str = "derived";
 const ROUND: &str = "gc/round";
 const PUBLISHED: &str = "gc/published";
 const DELETED: &str = "gc/deleted";

@@ -1,7 +1,7 @@
 //! Building what is derived from a release after it was made: kinds that a follower builds, and kinds that are new or have
 //! a new format.
 
-use std::{collections::BTreeMap, iter::once};
+use std::collections::BTreeMap;
 
 use ashlar_model::{Digest, ReleaseId, Right};
 use ashlar_store::{
@@ -11,24 +11,22 @@ use ashlar_store::{
 use async_trait::async_trait;
 use serde_json::json;
 
+use super::{
+    collect::DERIVED,
+    derived::{self, Derive, DeriveInput, Earlier},
+    kinds::kinds,
+};
 use crate::{
-    Action, Ctx, Engine, Judge, ReleaseError, Scope,
-    artifacts::{
-        derived::{self, Derive, DeriveInput, Earlier},
-        modified::Modified,
+    ReleaseError,
+    channels::moves::counter,
+    engine::{
+        action::{Action, Ctx, Record, Scope},
+        installation::Engine,
     },
-    engine::installation::Record,
 };
 
-/// The counter of additions to releases; a collection walks them again when it moves.
-pub(crate) const DERIVED: &str = "derived";
 /// How many releases back a tree to go on from is looked for.
 const EARLIER_MAX: usize = 32;
-
-/// Every kind of tree that is derived from releases.
-pub(crate) fn kinds(judge: &dyn Judge) -> impl Iterator<Item = &dyn Derive> {
-    once(&Modified as &dyn Derive).chain(judge.derives())
-}
 
 /// Adds what a release lacks of what can be derived from it.
 struct DeriveRelease {
@@ -168,7 +166,7 @@ impl Action for DeriveRelease {
         rows.set_derived(row.id, &row.derived).await?;
         rows.next(DERIVED).await?;
         for mut channel in rows.channels().await?.into_iter().filter(|c| c.release == row.id) {
-            channel.sequence = rows.next(&crate::channels::pointers::counter(&channel.channel)).await?;
+            channel.sequence = rows.next(&counter(&channel.channel)).await?;
             rows.move_channel(&channel).await?;
         }
         // What is served stays the same: an audit row, and no event.

@@ -8,10 +8,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::{
+    ground::Ground,
+    write::{CountsByType, Write, Written, write_entry},
+};
 use crate::{
-    Action, ReleaseError, Scope,
-    drafts::write::{CountsByType, Ground, Write, Written, write_entry},
-    engine::installation::Record,
+    ReleaseError,
+    engine::action::{Action, Record, Scope},
 };
 
 /// The most entries of one batch.

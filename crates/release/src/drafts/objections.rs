@@ -3,9 +3,18 @@
 use ashlar_model::{ContractName, EntryKey, Fields, Finding, Level};
 use ashlar_store::sql::DraftState;
 
+use super::{
+    fields::fields_of,
+    ground::{Ground, no_definitions},
+    view::DraftView,
+    write::PutEntry,
+};
 use crate::{
-    Action, Ctx, DraftView, Engine, PutEntry, ReleaseError,
-    drafts::write::{Ground, fields_of},
+    ReleaseError,
+    engine::{
+        action::{Action, Ctx},
+        installation::Engine,
+    },
 };
 
 impl Engine {
@@ -60,7 +69,7 @@ impl Engine {
                 }
             }
         }
-        let working = rows.definitions().await?.ok_or_else(crate::drafts::write::no_definitions)?;
+        let working = rows.definitions().await?.ok_or_else(no_definitions)?;
         drop(conn);
         let (engine, tenant) = (self.clone(), ctx.tenant.clone());
         let contract = ContractName { name: key.type_name.clone(), major };

@@ -4,11 +4,7 @@
 
 use std::{
     collections::hash_map::Entry,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::Ordering,
-        mpsc,
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::Ordering, mpsc},
     time::{Duration, Instant},
 };
 
