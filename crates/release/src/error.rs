@@ -1,7 +1,7 @@
 use ashlar_model::{CandidateId, ChannelName, EntryKey, Finding, FindingGroup, ReleaseId, Right, grouped};
 use ashlar_store::{StoreError, sql::SqlError};
 
-use crate::drafts::view::DraftView;
+use crate::DraftView;
 
 /// Why an action or a read did not succeed.
 #[derive(Debug, thiserror::Error)]

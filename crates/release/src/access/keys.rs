@@ -14,14 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use subtle::ConstantTimeEq;
 
-use crate::{
-    ReleaseError,
-    channels::at::At,
-    engine::{
-        action::{Action, Ctx, Record, Scope},
-        installation::{Engine, new_id},
-    },
-};
+use crate::{Action, At, Ctx, Engine, ReleaseError, Scope, engine::action::Record, new_id};
 
 const PREFIX: &str = "ash";
 

@@ -3,7 +3,7 @@
 use ashlar_model::TenantId;
 
 use super::secrets::{SEALED, Secrets, is_sealed, missing};
-use crate::{ReleaseError, engine::installation::Engine};
+use crate::{Engine, ReleaseError};
 
 impl Engine {
     /// Seals a secret of a webhook for the database. Makes a key when there is none and nothing was sealed before.

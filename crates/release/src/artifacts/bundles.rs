@@ -14,24 +14,16 @@ use ashlar_store::{
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::{
-    collect::CollectGarbage,
-    derived,
-    manifest::{self, Manifest},
-};
+use super::manifest::{self};
 use crate::{
-    ReleaseError,
+    Action, CandidateView, ChangeRecord, CollectGarbage, Ctx, Engine, Judge, Manifest, ReleaseError, Scope,
     candidates::{
         docket::{Docket, Facts, head_of},
         freeze::store,
-        view::CandidateView,
     },
     definitions::files::{file_digests, read_files},
-    engine::{
-        action::{Action, Ctx, Record, Scope},
-        installation::Engine,
-        judge::{ChangeRecord, Judge},
-    },
+    derived,
+    engine::action::Record,
 };
 
 /// Reads an exported release and makes it a candidate here: it goes through this installation's gates like any other, and
@@ -143,7 +135,7 @@ impl Action for ImportBundle {
 async fn may_define(scope: &Scope<'_>, definitions: &Digest) -> Result<(), ReleaseError> {
     let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
     let mut rows = conn.rows();
-    if rows.definitions().await?.is_some_and(|working| working.digest == *definitions) {
+    if rows.working_definitions().await?.is_some_and(|working| working.digest == *definitions) {
         return Ok(());
     }
     for at in rows.channels().await? {

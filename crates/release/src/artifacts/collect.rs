@@ -21,12 +21,12 @@ use serde_json::json;
 pub use ashlar_store::Collected;
 
 use crate::{
-    ReleaseError,
+    Action, ReleaseError, Scope,
     artifacts::{
         derived::{self, Names},
         manifest,
     },
-    engine::action::{Action, Record, Scope},
+    engine::action::Record,
 };
 
 /// Evidence older than this is forgotten; a gate that is asked again runs again.
@@ -140,7 +140,7 @@ async fn named(rows: &mut Rows<'_>) -> Result<Vec<Needed>, ReleaseError> {
         let roots = row.old_snapshot.into_iter().chain([row.new_snapshot]);
         trees.extend(roots.map(|root| Needed::Tree(root, ENTRIES)));
     }
-    trees.extend(rows.definitions().await?.map(|d| Needed::Tree(d.digest, FILES)));
+    trees.extend(rows.working_definitions().await?.map(|d| Needed::Tree(d.digest, FILES)));
     Ok(trees)
 }
 

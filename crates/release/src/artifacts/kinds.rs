@@ -3,7 +3,7 @@
 use std::iter::once;
 
 use super::{derived::Derive, modified::Modified};
-use crate::engine::judge::Judge;
+use crate::Judge;
 
 /// Every kind of tree that is derived from releases.
 pub(crate) fn kinds(judge: &dyn Judge) -> impl Iterator<Item = &dyn Derive> {

@@ -7,12 +7,8 @@ use ashlar_store::{StoreError, TenantObjects, Tree, sql::ReleaseRow};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{derived, manifest};
-use crate::{
-    ReleaseError,
-    definitions::files::file_digests,
-    engine::{action::Ctx, installation::Engine},
-};
+use super::manifest;
+use crate::{Ctx, Engine, ReleaseError, definitions::files::file_digests, derived};
 
 /// What `release verify` looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -10,12 +10,8 @@ use serde_json::json;
 use super::{
     docket::{candidate, docket, head_of, judge_again, judge_staged},
     judge::check_open,
-    view::CandidateView,
 };
-use crate::{
-    ReleaseError,
-    engine::action::{Action, Record, Scope},
-};
+use crate::{Action, CandidateView, ReleaseError, Scope, engine::action::Record};
 
 /// Approves the changes of a candidate that need a right. The approval is tied to the digest of exactly these changes:
 /// it is valid for every candidate that contains the same, and for none that contains others.

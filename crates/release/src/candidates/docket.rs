@@ -13,17 +13,12 @@ use ashlar_store::{
 
 use super::evidence::Reports;
 use crate::{
-    ReleaseError,
+    Approval, Base, DeclaredEnd, Engine, Judge, JudgeInput, Judgement, ReleaseError, RequiredApproval, Scope,
     artifacts::{
         derived::{self, DeriveInput, Earlier},
         kinds::kinds,
     },
     changesets::find::declared_end,
-    engine::{
-        action::Scope,
-        installation::Engine,
-        judge::{Approval, Base, DeclaredEnd, Judge, JudgeInput, Judgement, RequiredApproval},
-    },
 };
 
 /// What a verdict may depend on besides the frozen candidate, read once.

@@ -10,18 +10,12 @@ use ashlar_store::{
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::{
-    docket::{Docket, Facts, head_of, verdict},
-    view::CandidateView,
-};
+use super::docket::{Docket, Facts, head_of, verdict};
 use crate::{
-    ReleaseError,
+    Action, CandidateView, ChangeRecord, ReleaseError, Scope,
     changesets::find::find,
     drafts::{ground::no_definitions, settle::settle},
-    engine::{
-        action::{Action, Record, Scope},
-        judge::ChangeRecord,
-    },
+    engine::action::Record,
 };
 
 /// New objects are written out whenever this many bytes have gathered.
@@ -146,7 +140,7 @@ impl CreateCandidate {
         if let Some(name) = changeset {
             find(&mut rows, name).await?;
         }
-        let working = rows.definitions().await?.ok_or_else(no_definitions)?.digest;
+        let working = rows.working_definitions().await?.ok_or_else(no_definitions)?.digest;
         let rules = engine.rules(&scope.ctx.tenant, &working).await?;
         let channel = rules.config.channels.public.clone();
         let head = head_of(&mut rows, &channel).await?;

@@ -5,14 +5,8 @@ use ashlar_store::sql::{CandidateRow, CandidateStatus};
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::{
-    docket::{candidate, head_of, judge_again},
-    view::CandidateView,
-};
-use crate::{
-    ReleaseError,
-    engine::action::{Action, Record, Scope},
-};
+use super::docket::{candidate, head_of, judge_again};
+use crate::{Action, CandidateView, ReleaseError, Scope, engine::action::Record};
 
 /// Gives a candidate up.
 #[derive(Debug, Clone)]

@@ -8,16 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     docket::candidate,
-    freeze::{CreateCandidate, Frozen, With},
+    freeze::{Frozen, With},
 };
 use crate::{
-    ReleaseError,
-    artifacts::manifest::{self, Manifest},
+    Action, CreateCandidate, Ctx, Engine, Manifest, ReleaseError, Scope,
+    artifacts::manifest::{self},
     drafts::settle::settle,
-    engine::{
-        action::{Action, Ctx, Scope},
-        installation::Engine,
-    },
 };
 
 /// Freezes pending drafts on top of what the public channel serves, for reading only: nothing in SQL changes, and the
@@ -103,7 +99,7 @@ impl Engine {
         ctx: &Ctx,
     ) -> Result<Option<(Digest, std::sync::Arc<ashlar_model::Files>)>, ReleaseError> {
         self.permit(ctx, Right::Preview)?;
-        let row = self.db().read(&ctx.tenant).await?.rows().definitions().await?;
+        let row = self.db().read(&ctx.tenant).await?.rows().working_definitions().await?;
         row.map(|r| Ok((r.digest, self.files(&ctx.tenant, &r.digest)?))).transpose()
     }
 }

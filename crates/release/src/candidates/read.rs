@@ -2,11 +2,10 @@
 
 use ashlar_model::{CandidateId, Right};
 
-use super::{docket::candidate, view::CandidateView};
+use super::docket::candidate;
 use crate::{
-    ReleaseError,
-    engine::{action::Ctx, installation::Engine},
-    page::{Page, cursor_number, paged},
+    CandidateView, Ctx, Engine, Page, ReleaseError,
+    page::{cursor_number, paged},
 };
 
 impl Engine {

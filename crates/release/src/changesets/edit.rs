@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde_json::json;
 
-use super::{find::find, forecast, view::ChangesetView};
+use super::{find::find, forecast};
 use crate::{
-    ReleaseError,
+    Action, ChangesetView, ReleaseError, Scope,
     drafts::{ground::Ground, write::missing},
-    engine::action::{Action, Record, Scope},
+    engine::action::Record,
 };
 
 /// Makes an empty changeset.

@@ -3,7 +3,7 @@
 use ashlar_model::EntryKey;
 use ashlar_store::sql::{ChangesetRow, ChangesetState, DraftFilter, DraftState, Rows};
 
-use crate::{ReleaseError, engine::judge::DeclaredEnd};
+use crate::{DeclaredEnd, ReleaseError};
 
 /// The most drafts of a changeset.
 const DRAFTS_MAX: u32 = 100_000;

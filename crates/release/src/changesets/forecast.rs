@@ -13,20 +13,15 @@ use ashlar_store::{
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::{
-    find::find,
-    view::{Forecast, Outlook},
-};
+use super::find::find;
 use crate::{
-    ReleaseError,
+    Action, Base, ChangeRecord, CreateCandidate, DeclaredEnd, Forecast, Judgement, Outlook, ReleaseError,
+    Scope,
     candidates::{
         docket::{Docket, Facts},
-        freeze::{CreateCandidate, Frozen, With},
+        freeze::{Frozen, With},
     },
-    engine::{
-        action::{Action, Record, Scope},
-        judge::{Base, ChangeRecord, DeclaredEnd, Judgement},
-    },
+    engine::action::Record,
 };
 
 /// Tries a scheduled changeset and stores the outcome; `None` when it has nothing to do any more.

@@ -3,12 +3,8 @@
 use ashlar_model::Right;
 use ashlar_store::sql::DraftFilter;
 
-use super::{find::find, view::ChangesetView};
-use crate::{
-    ReleaseError,
-    drafts::view::DraftView,
-    engine::{action::Ctx, installation::Engine},
-};
+use super::find::find;
+use crate::{ChangesetView, Ctx, DraftView, Engine, ReleaseError};
 
 impl Engine {
     /// All changesets, newest first.

@@ -16,17 +16,8 @@ use super::{
     step::{Step, TAKEN, ran},
 };
 use crate::{
-    ReleaseError,
-    candidates::{
-        freeze::{CreateCandidate, With},
-        view::CandidateView,
-    },
-    channels::promote::{Promote, PromoteStep},
-    drafts::{settle::settle, write::SetUnpublished},
-    engine::{
-        action::{Action, Ctx, Record, Scope},
-        installation::Engine,
-    },
+    Action, CandidateView, CreateCandidate, Ctx, Engine, Promote, ReleaseError, Scope, SetUnpublished,
+    candidates::freeze::With, channels::promote::PromoteStep, drafts::settle::settle, engine::action::Record,
 };
 
 /// A job is quarantined when the process died this often while it worked on it.

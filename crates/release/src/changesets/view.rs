@@ -5,7 +5,7 @@ use ashlar_store::sql::ChangesetRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::drafts::view::DraftView;
+use crate::DraftView;
 
 /// Findings that are kept of each step.
 const FINDINGS_MAX: usize = 20;

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use ashlar_model::{Digest, EntryChange, EntryChangeKind, EntryKey, EntryRecord, Fields};
 use ashlar_store::{TenantObjects, Tree};
 
-use super::view::DefinitionChange;
-use crate::{ReleaseError, definitions::files::file_digests, drafts::fields::differing};
+use crate::{DefinitionChange, ReleaseError, definitions::files::file_digests, drafts::fields::differing};
 
 /// The most entries a diff lists.
 const DIFF_MAX: usize = 10_000;

@@ -8,11 +8,10 @@ use ashlar_store::{
     sql::{ChannelRow, ReleaseRow, Rows, UnsettledRow},
 };
 
-use super::state::{ChannelState, read_pointer, state_of, write_pointer};
+use super::state::{read_pointer, state_of, write_pointer};
 use crate::{
-    ReleaseError,
+    ChannelState, Engine, ReleaseError, Scope,
     drafts::{ground::no_definitions, settle::settle},
-    engine::{action::Scope, installation::Engine},
 };
 
 /// How long a move of a channel waits for its pointer object to be written.

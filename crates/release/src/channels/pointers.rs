@@ -12,15 +12,11 @@ use serde_json::json;
 
 use super::{
     moves::{counter, tell},
-    state::{ChannelState, read_pointer, state_of, write_pointer},
+    state::{read_pointer, state_of, write_pointer},
 };
 use crate::{
-    ReleaseError,
-    artifacts::manifest,
-    engine::{
-        action::{Action, Ctx, Record, Scope},
-        installation::{ChannelMoved, Engine},
-    },
+    Action, ChannelMoved, ChannelState, Ctx, Engine, ReleaseError, Scope, artifacts::manifest,
+    engine::action::Record,
 };
 
 /// When pointers that could not be written are tried again, one after the other. Upkeep goes on after that.

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::moves::{move_to, public_channel, publish_pointer, settle_now, unsettle};
 use crate::{
-    ReleaseError,
+    Action, ReleaseError, Scope,
     artifacts::manifest,
     candidates::{
         docket::{candidate, head_of, judge_staged, judge_stored},
@@ -20,7 +20,7 @@ use crate::{
     },
     changesets::step::Step,
     drafts::settle::settle_in,
-    engine::action::{Action, Record, Scope},
+    engine::action::Record,
 };
 
 /// How many changes that reached the channel after the candidate's base would be undone by it.
@@ -134,7 +134,7 @@ impl Going {
     /// Reads it, and refuses a candidate that cannot go to the channel at all.
     async fn read(scope: &Scope<'_>, rows: &mut Rows<'_>, promote: &Promote) -> Result<Self, ReleaseError> {
         let row = candidate(rows, promote.candidate).await?;
-        let working = rows.definitions().await?.map(|d| d.digest);
+        let working = rows.working_definitions().await?.map(|d| d.digest);
         let imported = Some(row.frozen.definitions);
         let (channel, public) = public_channel(scope, promote.channel.clone(), working, imported).await?;
         if matches!(row.status, CandidateStatus::Discarded | CandidateStatus::Superseded) {

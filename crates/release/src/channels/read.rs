@@ -5,13 +5,11 @@ use ashlar_store::sql::ReleaseRow;
 
 use super::{
     diff::{diff_definitions, diff_entries},
-    state::{ChannelState, state_of},
-    view::{ChannelView, ReleaseDiff, ReleaseInfo},
+    state::state_of,
 };
 use crate::{
-    ReleaseError,
-    engine::{action::Ctx, installation::Engine},
-    page::{Page, cursor_number, paged},
+    ChannelState, ChannelView, Ctx, Engine, Page, ReleaseDiff, ReleaseError, ReleaseInfo,
+    page::{cursor_number, paged},
 };
 
 impl Engine {

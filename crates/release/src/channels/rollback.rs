@@ -10,10 +10,7 @@ use serde_json::json;
 
 use super::moves::{move_to, public_channel, publish_pointer, settle_now, unsettle};
 use crate::{
-    ReleaseError,
-    artifacts::manifest,
-    candidates::docket::head_of,
-    engine::action::{Action, Record, Scope},
+    Action, ReleaseError, Scope, artifacts::manifest, candidates::docket::head_of, engine::action::Record,
 };
 
 /// Points a channel at an earlier release, definitions and all.
@@ -54,7 +51,7 @@ impl Action for Rollback {
         let objects = scope.objects();
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
-        let working = rows.definitions().await?.map(|d| d.digest);
+        let working = rows.working_definitions().await?.map(|d| d.digest);
         let (channel, public) = public_channel(scope, self.channel, working, None).await?;
         let release = rows.release(self.release).await?.ok_or_else(|| {
             ReleaseError::not_found("release", self.release, "`ashlar release list` shows all releases")

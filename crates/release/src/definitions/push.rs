@@ -8,10 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::files::write_files;
-use crate::{
-    ReleaseError,
-    engine::action::{Action, Record, Scope},
-};
+use crate::{Action, ReleaseError, Scope, engine::action::Record};
 
 /// Makes `files` the working definitions.
 pub struct PushDefinitions {
@@ -57,7 +54,7 @@ impl Action for PushDefinitions {
         scope.objects().commit(batch).await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
-        let before = rows.definitions().await?;
+        let before = rows.working_definitions().await?;
         if before.is_some_and(|b| b.digest == root) {
             return Ok(Pushed { definitions: root, changed: false, files });
         }

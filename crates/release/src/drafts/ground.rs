@@ -8,7 +8,7 @@ use ashlar_store::{
     sql::{DraftState, Rows},
 };
 
-use crate::{ReleaseError, engine::installation::Engine};
+use crate::{Engine, ReleaseError};
 
 /// The rules drafts are written under, and what is served now.
 pub(crate) struct Ground {
@@ -19,7 +19,7 @@ pub(crate) struct Ground {
 impl Ground {
     pub(crate) async fn read(engine: &Engine, rows: &mut Rows<'_>) -> Result<Self, ReleaseError> {
         let tenant = rows.tenant().clone();
-        let definitions = rows.definitions().await?.ok_or_else(no_definitions)?;
+        let definitions = rows.working_definitions().await?.ok_or_else(no_definitions)?;
         let rules = engine.rules(&tenant, &definitions.digest).await?;
         let objects = engine.tenant_objects(&tenant);
         let live = match rows.channel(&rules.config.channels.public).await? {

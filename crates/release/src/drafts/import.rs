@@ -12,10 +12,7 @@ use super::{
     ground::Ground,
     write::{CountsByType, Write, Written, write_entry},
 };
-use crate::{
-    ReleaseError,
-    engine::action::{Action, Record, Scope},
-};
+use crate::{Action, ReleaseError, Scope, engine::action::Record};
 
 /// The most entries of one batch.
 pub const BATCH_MAX: usize = 5_000;

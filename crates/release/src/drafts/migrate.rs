@@ -15,13 +15,7 @@ use super::{
     ground::{Ground, no_definitions},
     write::{Author, Next, put_version},
 };
-use crate::{
-    ReleaseError,
-    engine::{
-        action::{Action, Record, Scope},
-        judge::Judge,
-    },
-};
+use crate::{Action, Judge, ReleaseError, Scope, engine::action::Record};
 
 const PAGE: u32 = 1_000;
 /// The most findings that are listed.
@@ -370,7 +364,7 @@ impl Action for MigrateContent {
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let ground = Ground::read(scope.engine, &mut rows).await?;
-        let definitions = rows.definitions().await?.ok_or_else(no_definitions)?;
+        let definitions = rows.working_definitions().await?.ok_or_else(no_definitions)?;
         let files = scope.engine.files(&scope.ctx.tenant, &definitions.digest)?;
         for contract in [&mapping.from, &mapping.to] {
             if ground.rules.of(&contract.name, contract.major).is_none() {

@@ -6,16 +6,8 @@ use ashlar_store::sql::DraftState;
 use super::{
     fields::fields_of,
     ground::{Ground, no_definitions},
-    view::DraftView,
-    write::PutEntry,
 };
-use crate::{
-    ReleaseError,
-    engine::{
-        action::{Action, Ctx},
-        installation::Engine,
-    },
-};
+use crate::{Action, Ctx, DraftView, Engine, PutEntry, ReleaseError};
 
 impl Engine {
     /// Writes a draft and says what its contract will refuse. When `strict`, nothing is written that the contract refuses.
@@ -69,7 +61,7 @@ impl Engine {
                 }
             }
         }
-        let working = rows.definitions().await?.ok_or_else(no_definitions)?;
+        let working = rows.working_definitions().await?.ok_or_else(no_definitions)?;
         drop(conn);
         let (engine, tenant) = (self.clone(), ctx.tenant.clone());
         let contract = ContractName { name: key.type_name.clone(), major };

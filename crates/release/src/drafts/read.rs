@@ -6,13 +6,11 @@ use ashlar_store::sql::DraftFilter;
 use super::{
     fields::parse_fields,
     settle::settle,
-    view::{DraftView, MigrationView, VersionView},
     write::{draft_view, missing},
 };
 use crate::{
-    ReleaseError,
-    engine::{action::Ctx, installation::Engine},
-    page::{Page, cursor_number, page_size, paged},
+    Ctx, DraftView, Engine, MigrationView, Page, ReleaseError, VersionView,
+    page::{cursor_number, page_size, paged},
 };
 
 /// Which drafts to list.

@@ -9,10 +9,7 @@ use ashlar_store::{
 };
 
 use super::fields::parse_fields;
-use crate::{
-    ReleaseError,
-    engine::installation::{Engine, new_id},
-};
+use crate::{Engine, ReleaseError, new_id};
 
 /// Settles every move that is not settled yet. Costs O(changes of those moves); nothing when there are none.
 pub(crate) async fn settle(engine: &Engine, tenant: &TenantId) -> Result<(), ReleaseError> {

@@ -10,12 +10,8 @@ use serde_json::json;
 use super::{
     fields::{differing, fields_of, freeze_fields},
     ground::{Ground, no_definitions},
-    view::DraftView,
 };
-use crate::{
-    ReleaseError,
-    engine::action::{Action, Record, Scope},
-};
+use crate::{Action, DraftView, ReleaseError, Scope, engine::action::Record};
 
 /// Writes the fields of a draft, making it when there is none.
 #[derive(Debug, Clone)]

@@ -12,8 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tracing::Instrument;
 
-use super::installation::{Engine, new_id};
-use crate::{ReleaseError, events::kinds::is_kind};
+use crate::{Engine, ReleaseError, events::kinds::is_kind, new_id};
 
 tokio::task_local! {
     /// Set inside an action: what it runs itself ends with it.

@@ -24,9 +24,9 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{health::Health, judge::Judge};
+use super::health::Health;
 use crate::{
-    ReleaseError, access::secrets::Secrets, candidates::evidence::Evidence, channels::state::ChannelState,
+    ChannelState, Judge, ReleaseError, access::secrets::Secrets, candidates::evidence::Evidence,
     definitions::files::read_files,
 };
 
@@ -87,7 +87,8 @@ pub(super) struct Inner {
     objects: Objects,
     judge: Arc<dyn Judge>,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
-    definitions: Mutex<Vec<(Digest, Arc<Files>, Option<Arc<Rules>>)>>,
+    /// Definitions that were read: the root, the files, and the rules once they were asked for.
+    known_definitions: Mutex<Vec<(Digest, Arc<Files>, Option<Arc<Rules>>)>>,
     moves: broadcast::Sender<ChannelMoved>,
     /// The last move of each channel that this process made.
     moved: Mutex<HashMap<(TenantId, ChannelName), ChannelState>>,
@@ -147,7 +148,7 @@ impl Engine {
             objects,
             judge,
             clock: Box::new(clock),
-            definitions: Mutex::new(Vec::new()),
+            known_definitions: Mutex::new(Vec::new()),
             moves,
             moved: Mutex::default(),
             torn: AtomicBool::new(false),
@@ -336,7 +337,7 @@ impl Engine {
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Vec<(Digest, Arc<Files>, Option<Arc<Rules>>)>> {
-        self.inner.definitions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.known_definitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for actions that run, and closes the database.

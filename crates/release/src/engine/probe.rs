@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use ashlar_model::{ChannelName, ReleaseId, TenantId};
 use ashlar_store::sql::SqlError;
 
-use super::installation::Engine;
-use crate::ReleaseError;
+use crate::{Engine, ReleaseError};
 
 /// The outcome of a probe is believed for this long.
 const BELIEVED: Duration = Duration::from_secs(1);

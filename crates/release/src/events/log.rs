@@ -4,9 +4,8 @@ use ashlar_model::Right;
 use ashlar_store::sql::{AuditBreak, AuditRow, EventRow};
 
 use crate::{
-    ReleaseError,
-    engine::{action::Ctx, installation::Engine},
-    page::{Page, cursor_number, page_size, paged},
+    Ctx, Engine, Page, ReleaseError,
+    page::{cursor_number, page_size, paged},
 };
 
 impl Engine {

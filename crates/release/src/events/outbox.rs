@@ -12,13 +12,8 @@ use ashlar_store::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{
-    kinds::{EventFilter, passes},
-    webhooks::secrets,
-};
-use crate::{
-    ReleaseError, channels::diff::diff_definitions, drafts::fields::differing, engine::installation::Engine,
-};
+use super::{kinds::passes, webhooks::secrets};
+use crate::{Engine, EventFilter, ReleaseError, channels::diff::diff_definitions, drafts::fields::differing};
 
 /// Events of the log that are looked at in one step.
 const EVENTS_MAX: u32 = 200;

@@ -9,14 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{kinds::EventFilter, receivers::refused};
+use super::receivers::refused;
 use crate::{
-    ReleaseError,
-    engine::{
-        action::{Action, Ctx, Record, Scope},
-        installation::{Engine, new_id},
-    },
-    page::{Page, cursor_number, paged},
+    Action, Ctx, Engine, EventFilter, Page, ReleaseError, Scope,
+    engine::action::Record,
+    new_id,
+    page::{cursor_number, paged},
 };
 
 /// The contract of what webhooks are sent, `event.v1`: JSON Schema with the vocabulary of contracts.
