@@ -8,6 +8,7 @@ mod mutants;
 mod peers;
 mod random;
 mod run;
+mod test;
 mod tidy;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -160,12 +161,12 @@ enum Bench {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Test { filter } => run::test(filter.as_deref()),
+        Command::Test { filter } => test::test(filter.as_deref()),
         Command::Faults { rounds, seed, cluster: true, seconds, binary } => {
             let round = std::time::Duration::from_secs_f64(seconds.clamp(0.1, 3_600.0));
-            run::cluster(binary, cluster::Options { rounds, seed, round })
+            test::cluster(binary, cluster::Options { rounds, seed, round })
         }
-        Command::Faults { rounds, seed, .. } => run::faults(rounds, seed),
+        Command::Faults { rounds, seed, .. } => test::faults(rounds, seed),
         Command::Hostile(options) => hostile::run(&options),
         Command::Bench { what: Bench::Delivery { entries, seconds, rounds, keep } } => {
             let (entries, keep) = (&entries, keep.as_deref());

@@ -56,6 +56,7 @@ fn definitions(page: &Value, plan: &Value, more: &[(&str, &str)]) -> Arc<Files> 
     files.insert("contracts/page.v1.json", page.to_string().into_bytes()).unwrap();
     files.insert("contracts/plan.v1.json", plan.to_string().into_bytes()).unwrap();
     for (path, content) in more {
+        // The last one counts.
         files.insert(path, content.as_bytes().to_vec()).unwrap();
     }
     Arc::new(files)
@@ -398,6 +399,101 @@ fn evidence_answers_and_waivers_do_not_stick_to_it() {
     let plain = world.judge().gates;
     assert_eq!(gate(&plain, "content-validity").status, GateStatus::Fail);
     assert!(!gate(&plain, "content-validity").summary.contains("waived"));
+}
+
+/// A site that shows pages and lists plans; a plan named `bad` breaks the pages that show it.
+const SITE: [(&str, &str); 5] = [
+    (
+        "site/site.toml",
+        "title = 'S'\nhome = '/home'\n[[page]]\ntype = 'page'\nview = 'pages.v1'\nlayout = 'page.html'\n[[list]]\nroute = '/{locale}/plans'\ntype = 'plan'\nview = 'plans.v1'\nsort = 'slug'\nlayout = 'list.html'\n[data]\ntop = { view = 'plans.v1', key = 'top' }\n",
+    ),
+    ("site/layouts/page.html", "<p>{% if data.top.name == 'bad' %}{{ nothing() }}{% endif %}</p>"),
+    (
+        "site/layouts/list.html",
+        "{% for item in items %}{% if item.body.name == 'bad' %}{{ nothing() }}{% endif %}{% endfor %}",
+    ),
+    ("views/pages.v1.toml", "source = 'page'\nlookup = 'id'\npath = '/v1/pages/{id}'\n"),
+    ("views/plans.v1.toml", "source = 'plan'\nlookup = 'id'\npath = '/v1/plans/{id}'\n"),
+];
+
+fn world_with_site(more: &[(&str, &str)]) -> World {
+    let mut world = World::new();
+    let mut plan = plan_contract();
+    plan["x-ashlar"]["route"] = json!("/plans/{slug}");
+    plan["properties"]["slug"] = json!({"type": "string"});
+    world.definitions = definitions(&page_contract(), &plan, &[&SITE[..], more].concat());
+    world.put("page", "home", "en", json!({"title": "Home", "slug": "home"}));
+    world.put("page", "about", "en", json!({"title": "About", "slug": "about"}));
+    world.put("plan", "top", "en", json!({"name": "Top", "slug": "top"}));
+    world.put("plan", "pro", "en", json!({"name": "Pro", "slug": "pro"}));
+    world
+}
+
+fn failed_pages(gates: &[GateReport]) -> Vec<&str> {
+    let found = gate(gates, "components").findings.iter().filter(|f| f.code == "page-failed");
+    found.map(|f| f.place.as_str()).collect()
+}
+
+#[test]
+fn lists_are_rendered_as_well() {
+    let mut world = world_with_site(&[]);
+    world.put("plan", "pro", "en", json!({"name": "bad", "slug": "pro"}));
+    assert_eq!(failed_pages(&world.judge().gates), ["/de/plans", "/en/plans"]);
+}
+
+#[test]
+fn a_change_is_judged_on_every_page_that_shows_it() {
+    let mut world = world_with_site(&[]);
+    world.release();
+    world.put("plan", "pro", "en", json!({"name": "Professional", "slug": "pro"}));
+    let gates = world.judge().gates;
+    assert_eq!(failed_pages(&gates), [""; 0]);
+    assert_eq!(gate(&gates, "components").metrics["checked"], 2.0);
+    world.put("plan", "pro", "en", json!({"name": "bad", "slug": "pro"}));
+    assert_eq!(failed_pages(&world.judge().gates), ["/de/plans", "/en/plans"]);
+    world.put("plan", "pro", "en", json!({"name": "Pro", "slug": "pro"}));
+    // Every page gets this one.
+    world.put("plan", "top", "en", json!({"name": "bad", "slug": "top"}));
+    let everywhere = ["/de/plans", "/en/plans", "page/about (en)", "page/home (en)"];
+    assert_eq!(failed_pages(&world.judge().gates), everywhere);
+}
+
+#[test]
+fn a_redirect_to_a_list_that_goes_is_missed() {
+    let redirects = ("redirects.toml", "[[redirect]]\nfrom = '/old'\nto = '/en/plans'\n");
+    let mut world = world_with_site(&[redirects]);
+    world.release();
+    let site = SITE[0].1.replace("route = '/{locale}/plans'", "route = '/{locale}/prices'");
+    world.definitions = world_with_site(&[redirects, ("site/site.toml", &site)]).definitions;
+    let gates = world.judge().gates;
+    assert_eq!(gate(&gates, "routes").findings[0].code, "redirect-target");
+}
+
+#[test]
+fn a_feed_is_judged_when_the_site_cannot_be_read() {
+    let config = format!("{CONFIG}[[site.feeds]]\nname = 'news'\ntype = 'nothing'\ndate = 'slug'\n");
+    let mut world = world_with_site(&[("ashlar.toml", &config)]);
+    let whole = world.definitions.clone();
+    let broken = [("ashlar.toml", config.as_str()), ("site/site.toml", "title = ")];
+    world.definitions = world_with_site(&broken).definitions;
+    world.keep_evidence(&world.judge().gates);
+    world.definitions = whole;
+    assert_eq!(gate(&world.judge().gates, "views").status, GateStatus::Fail);
+}
+
+#[test]
+fn evidence_covers_what_a_gate_reads_of_the_base() {
+    let mut world = world_with_site(&[]);
+    let whole = world.definitions.clone();
+    world.release();
+    let before = world.judge().gates;
+    let base = world.base.as_mut().unwrap();
+    base.definitions = world_with_site(&[("views/plans.v1.toml", SITE[3].1)]).definitions;
+    world.definitions = whole;
+    let after = world.judge().gates;
+    for name in ["consumers", "persisted-queries"] {
+        assert_ne!(gate(&before, name).inputs, gate(&after, name).inputs, "{name}");
+    }
 }
 
 #[test]

@@ -94,7 +94,7 @@ pub async fn contracts(command: &ContractsCommand) -> Done {
 fn diff(old: &Path, new: &Path, lenient: bool, format: Format) -> Done {
     let ((old_set, old_name), (new_set, new_name)) = (load(old)?, load(new)?);
     let (old, new) = (get(&old_set, &old_name)?, get(&new_set, &new_name)?);
-    let comparison = compare(old, &old_set, new, &new_set, lenient);
+    let comparison = compare(old, new, lenient);
     match format {
         Format::Json => output::print_json(&comparison),
         Format::Human => print_comparison(&comparison),

@@ -8,7 +8,8 @@ use std::{
     sync::Arc,
 };
 
-use ashlar_model::{EntryKey, FeedConfig, Fields, Locale, TypeName, read_modified};
+use ashlar_contracts::ContractSet;
+use ashlar_model::{EntryKey, FeedConfig, Fields, Locale, ProjectConfig, TypeName, read_modified};
 use ashlar_project::{Redirect, normal_path};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -24,7 +25,8 @@ use crate::{
         entry::{Failure, Head, Written, content, cut, wanted},
         list,
     },
-    views::CACHE_CONTROL,
+    release::definitions::indexed,
+    views::{CACHE_CONTROL, Views},
 };
 
 /// Addresses of one sitemap; the protocol allows 50,000.
@@ -353,10 +355,15 @@ fn moment(text: &str) -> Option<String> {
 }
 
 /// What is wrong with the feeds of a project: types and fields that are not there.
-pub fn feed_findings(definitions: &crate::Definitions) -> Vec<(String, String)> {
+pub fn feed_findings(
+    config: &ProjectConfig,
+    contracts: &ContractSet,
+    views: &Views,
+) -> Vec<(String, String)> {
+    let indexed = indexed(contracts, views);
     let mut out = Vec::new();
     let mut seen = BTreeSet::new();
-    for FeedConfig { name, type_name, date, summary, .. } in &definitions.config.site.feeds {
+    for FeedConfig { name, type_name, date, summary, .. } in &config.site.feeds {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || name.len() > 60 || !name.chars().all(plain) || !seen.insert(name) {
             out.push((
@@ -364,7 +371,7 @@ pub fn feed_findings(definitions: &crate::Definitions) -> Vec<(String, String)> 
                 "use lower-case letters, digits and `-`".to_owned(),
             ));
         }
-        let Some(fields) = definitions.indexed.get(type_name) else {
+        let Some(fields) = indexed.get(type_name) else {
             out.push((
                 format!("the feed `{name}` is of `{type_name}`, which is not a content type"),
                 "name a content type".to_owned(),
@@ -379,7 +386,7 @@ pub fn feed_findings(definitions: &crate::Definitions) -> Vec<(String, String)> 
                 "mark the field with `indexed` in its x-ashlar".to_owned(),
             ));
         }
-        let of_type = || definitions.contracts.iter().filter(|c| c.is_type() && c.name.name == *type_name);
+        let of_type = || contracts.iter().filter(|c| c.is_type() && c.name.name == *type_name);
         if of_type().all(|c| c.route.is_none()) {
             out.push((
                 format!("the feed `{name}` is of `{type_name}`, whose entries have no route"),

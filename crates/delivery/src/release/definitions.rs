@@ -132,7 +132,11 @@ impl Definitions {
     }
 }
 
-fn indexed(contracts: &ContractSet, views: &Views) -> BTreeMap<TypeName, BTreeMap<String, FieldKind>> {
+/// What entries of each type can be filtered and sorted by.
+pub(crate) fn indexed(
+    contracts: &ContractSet,
+    views: &Views,
+) -> BTreeMap<TypeName, BTreeMap<String, FieldKind>> {
     let mut out: BTreeMap<TypeName, BTreeMap<String, FieldKind>> = BTreeMap::new();
     for contract in contracts.iter().filter(|c| c.is_type()) {
         let fields = out.entry(contract.name.name.clone()).or_default();

@@ -91,19 +91,27 @@ impl ReleaseView {
                 }
             })
         });
-        let lists = site.into_iter().flat_map(|site| {
-            let locales = self.definitions.locales.all();
-            site.file.lists.iter().flat_map(move |list| {
-                locales.iter().map(|locale| {
-                    Ok(PageAt {
-                        path: list.route.replace("{locale}", locale.as_str()),
-                        locale: locale.clone(),
-                        entry: None,
-                    })
-                })
+        routed.chain(self.lists().map(|(_, list)| Ok(list)))
+    }
+
+    /// The lists of the site in every language, each with the type of its entries.
+    pub fn lists(&self) -> impl Iterator<Item = (&TypeName, PageAt)> + '_ {
+        let lists = self.definitions.site().into_iter().flat_map(|site| &site.file.lists);
+        lists.flat_map(|list| {
+            self.definitions.locales.all().iter().map(|locale| {
+                let path = list.route.replace("{locale}", locale.as_str());
+                (&list.type_name, PageAt { path, locale: locale.clone(), entry: None })
             })
-        });
-        routed.chain(lists)
+        })
+    }
+
+    /// The bodies that every page in a language gets, by name.
+    ///
+    /// # Errors
+    /// When the store cannot answer; the message says why.
+    pub fn data(&self, locale: &Locale) -> Result<BTreeMap<String, Value>, String> {
+        let Some(site) = self.definitions.site() else { return Ok(BTreeMap::new()) };
+        data(self, site, locale, &mut Sources::default()).map_err(told)
     }
 
     /// The pages that can differ from those of `before`: of what changed, of what refers to it, and lists of its type. All
@@ -153,12 +161,7 @@ impl ReleaseView {
                 }
             }
         }
-        for list in site.file.lists.iter().filter(|l| types.contains(&l.type_name)) {
-            for locale in self.definitions.locales.all() {
-                let path = list.route.replace("{locale}", locale.as_str());
-                pages.push(PageAt { path, locale: locale.clone(), entry: None });
-            }
-        }
+        pages.extend(self.lists().filter(|(of, _)| types.contains(*of)).map(|(_, list)| list));
         Ok(pages)
     }
 
