@@ -31,7 +31,7 @@ pub use artifacts::{
     manifest::Manifest,
     verify::Verification,
 };
-pub use ashlar_store::sql::{AuditBreak, AuditRow, EventRow};
+pub use ashlar_store::sql::{AuditBreak, AuditRow, EventRow, Place};
 pub use candidates::{
     approve::{ApprovalGiven, Approve, Waive},
     freeze::CreateCandidate,
@@ -69,8 +69,9 @@ pub use engine::{
 };
 pub use error::ReleaseError;
 pub use events::{
+    follow::{Failure, Figures as FollowerFigures, Follower, Target, follow, place_name},
     kinds::EventFilter,
-    outbox::{LEASE, Outgoing, Round, Sent, TRIES_MAX},
+    outbox::{FOLLOWER as WEBHOOKS, Outgoing, Round, Sent, TRIES_MAX},
     receivers,
     webhooks::{
         CreateWebhook, DeleteWebhook, DeliveryView, EVENT_SCHEMA, ReplayDeliveries, RotateSecret,

@@ -1,5 +1,6 @@
-//! The event log, and what follows from it: deliveries to webhooks.
+//! The event log, and what follows from it: followers, and deliveries to webhooks.
 
+pub(crate) mod follow;
 pub(crate) mod kinds;
 mod log;
 pub(crate) mod outbox;

@@ -1,17 +1,17 @@
 //! Webhooks: who gets events, what signs it, and what became of it.
 
-use ashlar_model::{Right, TenantId};
-use ashlar_store::sql::{DeliveryRow, NewDelivery, WebhookRow, stamp};
+use ashlar_model::Right;
+use ashlar_store::sql::{DeliveryRow, NewDelivery, Place, WebhookRow, stamp};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::receivers::refused;
+use super::{follow::place_name, kinds::EventFilter, outbox::FOLLOWER, receivers::refused};
 use crate::{
-    Action, Ctx, Engine, EventFilter, Page, ReleaseError, Scope,
+    Action, Ctx, Engine, Page, ReleaseError, Scope,
     engine::action::Record,
     new_id,
     page::{cursor_number, paged},
@@ -244,13 +244,13 @@ impl Action for CreateWebhook {
             previous: None,
             enabled: true,
             why: String::new(),
-            // It is told of what happens from now on; its own making is not news to it.
-            expanded: rows.counter("events").await? + 1,
-            expanded_key: String::new(),
             created_at: scope.at.clone(),
             created_by: scope.actor().to_owned(),
         };
         rows.insert_webhook(&row).await?;
+        // It gets what happens from now on, without its own creation.
+        let now = Place { done: rows.counter("events").await? + 1, inside: String::new() };
+        rows.insert_follower(&place_name(FOLLOWER, &row.id), &now).await?;
         let data = json!({"url": row.url, "filter": self.filter});
         scope.commit(tx, Record::one("webhook.created", &row.id, data)).await?;
         Ok(SecretShown { secret, view: view(&row, &[]) })
@@ -309,6 +309,7 @@ impl Action for DeleteWebhook {
         let mut rows = tx.rows();
         let row = rows.webhook(&self.id).await?.ok_or_else(|| unknown(&self.id))?;
         rows.delete_webhook(&row.id).await?;
+        rows.delete_follower(&place_name(FOLLOWER, &row.id)).await?;
         scope.commit(tx, Record::one("webhook.deleted", &row.id, json!({"url": row.url}))).await
     }
 }
@@ -459,26 +460,4 @@ impl Engine {
         let rows: Vec<DeliveryView> = rows.into_iter().map(DeliveryView::from).collect();
         Ok(paged(rows, 100, |d| d.delivery.to_string()))
     }
-}
-
-/// What signs deliveries of a webhook at a time: its secret, and the one before while that still counts.
-pub(crate) fn secrets(
-    engine: &Engine,
-    tenant: &TenantId,
-    row: &WebhookRow,
-    now: Timestamp,
-) -> Result<Vec<String>, ReleaseError> {
-    let open = |stored: &str| engine.secrets().open(tenant, &row.id, stored);
-    let mut out = vec![open(&row.secret)?];
-    if let Some((previous, until)) = &row.previous
-        && until.parse::<Timestamp>().is_ok_and(|until| until > now)
-    {
-        match open(previous) {
-            Ok(previous) => out.push(previous),
-            Err(error) => {
-                tracing::warn!(webhook = row.id, %error, "the secret before the rotation cannot be used")
-            }
-        }
-    }
-    Ok(out)
 }
