@@ -3,6 +3,7 @@
 mod answers;
 mod hosts;
 mod origins;
+mod purges;
 mod scopes;
 
 use std::sync::Arc;
