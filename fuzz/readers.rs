@@ -77,5 +77,5 @@ pub fn graphql(bytes: &[u8]) {
     let contract = br#"{"type": "object", "x-ashlar": {"kind": "type"}, "properties": {"a": {"type": "string"}, "b": {"type": "array", "items": {"type": "string", "x-ashlar": {"ref": ["a"]}}}}}"#;
     let _ = files.insert("contracts/a.v1.json", contract.to_vec());
     let (contracts, _) = ContractSet::load(&files);
-    Graph::read(&files, &contracts, &Views::default());
+    Graph::compile(&files, &contracts, &Views::default());
 }

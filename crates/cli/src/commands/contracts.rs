@@ -239,7 +239,7 @@ fn defined(dir: &Path) -> Result<Defined, CliError> {
     let (contracts, mut findings) = ContractSet::load(&files);
     let (views, more) = ashlar_delivery::views::Views::parse(&files, &contracts);
     findings.extend(more);
-    let (graph, more) = Graph::read(&files, &contracts, &views);
+    let (graph, more) = Graph::compile(&files, &contracts, &views);
     findings.extend(more);
     findings.retain(|f| f.level == Level::Error);
     if !findings.is_empty() {

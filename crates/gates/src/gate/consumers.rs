@@ -308,19 +308,8 @@ impl Bodies<'_> {
     fn get(&self, prefix: &str, slug: &str, locale: &Locale) -> Option<Value> {
         let (path, query) = (format!("{prefix}{}", encode(slug)), format!("locale={locale}"));
         let traceparent = Traceparent::follow(None);
-        let parts = RequestParts {
-            method: "GET",
-            path: &path,
-            query: Some(&query),
-            accept_language: None,
-            accept_encoding: None,
-            accept: None,
-            if_none_match: None,
-            traceparent: &traceparent,
-            private: true,
-            developer: false,
-            extra_head: b"",
-        };
+        let parts =
+            RequestParts { query: Some(&query), private: true, ..RequestParts::get(&path, &traceparent) };
         let found = answer(self.view, &parts).filter(|a| a.status == 200)?;
         serde_json::from_slice(&found.body).ok()
     }

@@ -99,19 +99,7 @@ fn expected(view: &ReleaseView, purge: &Purge, objects: &TenantObjects) -> Vec<(
     let tagged = paths.into_iter().filter_map(|path| {
         let (plain, query) = path.split_once('?').map_or((path.as_str(), None), |(p, q)| (p, Some(q)));
         let trace = Traceparent::follow(None);
-        let parts = RequestParts {
-            method: "GET",
-            path: plain,
-            query,
-            accept_language: None,
-            accept_encoding: None,
-            accept: None,
-            if_none_match: None,
-            traceparent: &trace,
-            private: false,
-            developer: false,
-            extra_head: b"",
-        };
+        let parts = RequestParts { query, ..RequestParts::get(plain, &trace) };
         let answer = answer(view, &parts).filter(|a| a.status == 200)?;
         let (_, etag) = answer.headers.into_iter().find(|(name, _)| name == "etag")?;
         // A cache may make it weak, or compress the body.
