@@ -153,7 +153,8 @@ impl Webhooks {
             gone |= sent.iter().any(|s| s.status == 410);
             self.engine.sent(&of.tenant, &sent).await?;
             let failed = sent.iter().filter(|s| !s.error.is_empty()).count();
-            self.metrics.webhooks_sent((sent.len() - failed) as u64, failed as u64);
+            self.metrics.counted.webhooks_delivered.inc_by((sent.len() - failed) as u64);
+            self.metrics.counted.webhook_failures.inc_by(failed as u64);
         }
         if gone {
             let ctx = Ctx::new(of.tenant.clone(), Actor::local("webhooks"))?;
