@@ -38,7 +38,8 @@ pub struct Found {
 /// The patterns of files to exclude: `*` and `?` match within a name, `**` any number of directories. A pattern without `/`
 /// matches the name of a file or a directory anywhere.
 fn patterns(exclude: &[String]) -> Result<Globs, CliError> {
-    let anchored = exclude.iter().map(|pattern| match pattern.contains('/') {
+    let given = exclude.iter().filter(|pattern| !pattern.is_empty());
+    let anchored = given.map(|pattern| match pattern.contains('/') {
         true => pattern.trim_matches('/').to_owned(),
         false => format!("**/{pattern}"),
     });
