@@ -82,7 +82,7 @@ fn routed(
     parts: &RequestParts<'_>,
     out: &mut Out<'_>,
 ) -> Option<(Result<Written, Failure>, Lasts)> {
-    let only_reads = || parts.only_reads().map_err(Failure::from);
+    let only_reads = || Problem::unless_read(parts).map_err(Failure::from);
     if let Some(rest) = parts.path.strip_prefix("/v1/entries/") {
         let answered = only_reads().and_then(|()| match rest.split_once('/') {
             Some((type_name, id)) => entry::answer(view, parts, type_name, id, out),

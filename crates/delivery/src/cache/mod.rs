@@ -4,5 +4,6 @@ mod caches;
 pub(crate) mod composed;
 pub(crate) mod keys;
 pub(crate) mod ready;
+pub(crate) mod sources;
 
 pub use caches::{CacheCounts, Caches};

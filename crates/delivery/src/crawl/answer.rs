@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::{document::Made, feed, routes, sitemap};
 use crate::{
-    cache::composed::{Composed, Sources},
+    cache::{composed::Composed, sources::Sources},
     error::Failure,
     http::{
         message::{Out, Written},

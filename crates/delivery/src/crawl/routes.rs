@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::document::{default_locale, routed_types};
 use crate::{
-    cache::composed::{Composed, Sources},
+    cache::{composed::Composed, sources::Sources},
     error::Failure,
     http::{
         pace::Pace,

@@ -8,7 +8,7 @@ use super::{
     page::{chain, data, of_entry, of_nothing, value_of, view_named},
 };
 use crate::{
-    cache::composed::Sources,
+    cache::sources::Sources,
     error::{DeliveryError, Failure},
     http::{pace::Pace, problem::busy},
     read::compose,

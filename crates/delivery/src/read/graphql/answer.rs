@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::run;
 use crate::{
-    cache::composed::{Composed, Sources},
+    cache::{composed::Composed, sources::Sources},
     error::Failure,
     graphql::{
         Graph, document_id,

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
-    cache::composed::{Key, Looked, Sources},
+    cache::sources::{Key, Looked, Sources},
     error::Failure,
     graphql::{
         plan::{Arguments, Below, Conditions, FIRST, FIRST_MAX, Plan, Selected, Show},
