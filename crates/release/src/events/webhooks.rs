@@ -10,7 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{follow::place_name, kinds::EventFilter, outbox::FOLLOWER, receivers::refused};
-use crate::{Action, Ctx, Engine, Page, ReleaseError, Scope, engine::installation::Record, new_id};
+use crate::{
+    Action, Ctx, Engine, Page, ReleaseError, Scope,
+    engine::action::Record,
+    new_id,
+    page::{cursor_number, paged},
+};
 
 /// The contract of what webhooks are sent, `event.v1`: JSON Schema with the vocabulary of contracts.
 pub const EVENT_SCHEMA: &str = include_str!("../../schemas/event.v1.json");
@@ -448,11 +453,11 @@ impl Engine {
                 "states are pending, done and dead",
             ));
         }
-        let before = crate::reads::cursor_number(cursor)?;
+        let before = cursor_number(cursor)?;
         let mut conn = self.db().read(&ctx.tenant).await?;
         conn.rows().webhook(id).await?.ok_or_else(|| unknown(id))?;
         let rows = conn.rows().deliveries(id, state, before, 101).await?;
         let rows: Vec<DeliveryView> = rows.into_iter().map(DeliveryView::from).collect();
-        Ok(crate::reads::paged(rows, 100, |d| d.delivery.to_string()))
+        Ok(paged(rows, 100, |d| d.delivery.to_string()))
     }
 }
