@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::page::{chain, failed, memo, page, rendered, value_of, view_named};
 use crate::{
-    cache::{composed::Composed, sources::Sources},
+    cache::{Composed, Sources},
     error::{DeliveryError, Failure},
-    http::pace::Pace,
+    http::Pace,
     read::{compose, list},
-    release::release_view::ReleaseView,
+    release::ReleaseView,
 };
 
 /// Entries of a list page.

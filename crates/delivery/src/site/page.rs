@@ -5,14 +5,11 @@ use ashlar_site::{Page, Site};
 use serde_json::Value;
 
 use crate::{
-    cache::{composed::Composed, sources::Sources},
+    cache::{Composed, Sources},
     error::{DeliveryError, Failure},
-    http::{
-        pace::Pace,
-        problem::{Problem, busy},
-    },
+    http::{Pace, Problem, busy},
     read::compose,
-    release::{locales::Wanted, release_view::ReleaseView},
+    release::{ReleaseView, Wanted},
     views::View,
 };
 
