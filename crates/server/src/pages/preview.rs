@@ -13,7 +13,7 @@ use ashlar_site::{prefixed, prefixed_style};
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{FromRef, Path, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
@@ -25,7 +25,7 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 use super::escape;
 use crate::{
     access::Keys,
-    app::{App, tenants::Tenants},
+    app::{App, takes, tenants::Tenants},
     delivery::source::Releases,
     endpoints::{rows, table::Table},
     front::{ApiError, Hosts, host_of},
@@ -42,14 +42,15 @@ const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; f
 
 const STYLE: &str = include_str!("preview.css");
 
-/// What preview links need.
-#[derive(Clone)]
-pub struct Previews {
-    workers: Workers,
-    keys: Arc<Keys>,
-    hosts: Arc<Hosts>,
-    tenants: Arc<Tenants>,
-    releases: Releases,
+takes! {
+    /// What preview links need.
+    Previews {
+        workers: Workers,
+        keys: Arc<Keys>,
+        hosts: Arc<Hosts>,
+        tenants: Arc<Tenants>,
+        releases: Releases,
+    }
 }
 
 /// What programs may know of preview links.
@@ -71,13 +72,6 @@ pub fn table() -> Table<Previews> {
 
 /// The routes of preview links.
 pub fn router(app: &App) -> Router {
-    let previews = Previews {
-        workers: app.workers.clone(),
-        keys: app.keys.clone(),
-        hosts: app.hosts.clone(),
-        tenants: app.tenants.clone(),
-        releases: Releases::new(app),
-    };
     table()
         .router
         .route(
@@ -95,7 +89,7 @@ pub fn router(app: &App) -> Router {
         )
         .layer(axum::middleware::from_fn(in_time))
         .layer(axum::middleware::map_response(|response: Response| async { guard(response) }))
-        .with_state(previews)
+        .with_state(Previews::from_ref(app))
 }
 
 /// How long a preview may take: what it shows is frozen, judged and rendered for whoever looks at it.
