@@ -77,126 +77,54 @@ struct Acknowledged {
     live: Option<String>,
 }
 
+/// A database of its own on the PostgreSQL server at `address`.
+fn new_database(address: &str, seed: u64) -> Result<String> {
+    let name = format!("faults_{}_{seed}", std::process::id());
+    let made = Command::new("psql").args([address, "-c", &format!("CREATE DATABASE {name}")]).output()?;
+    match made.status.success() {
+        true => Ok(address
+            .replace("/postgres", &format!("/{name}"))
+            .replace(&format!("{name}://"), "postgres://")),
+        false => Err(format!("psql: {}", String::from_utf8_lossy(&made.stderr)).into()),
+    }
+}
+
 /// Runs `rounds` rounds on SQLite, or on the PostgreSQL server at `postgres`.
 pub fn faults(binary: &Path, postgres: Option<&str>, rounds: u32, seed: u64) -> Result<()> {
     let temp = tempfile::Builder::new().prefix("ashlar-faults-").tempdir()?;
     let engine = if postgres.is_some() { "PostgreSQL" } else { "SQLite" };
-    let data = match postgres {
-        Some(address) => {
-            let name = format!("faults_{}_{seed}", std::process::id());
-            let made =
-                Command::new("psql").args([address, "-c", &format!("CREATE DATABASE {name}")]).output()?;
-            if !made.status.success() {
-                return Err(format!("psql: {}", String::from_utf8_lossy(&made.stderr)).into());
-            }
-            address.replace("/postgres", &format!("/{name}")).replace(&format!("{name}://"), "postgres://")
-        }
-        None => "data".to_owned(),
-    };
+    let data = postgres.map_or(Ok("data".to_owned()), |address| new_database(address, seed))?;
     let rig = Rig { binary, dir: temp.path(), data };
     let project = Command::new(binary).args(["init", "site"]).current_dir(temp.path()).output()?;
     if !project.status.success() {
         return Err("init failed".into());
     }
     rig.must(&["push", "site", "--content", "--format", "json"])?;
-    let channel = |rig: &Rig<'_>| -> Result<Option<String>> {
-        let channels = rig.must(&["channel", "list", "--format", "json"])?;
-        let now = channels.as_array().into_iter().flatten().find(|c| c["channel"] == "production");
-        Ok(now.and_then(|c| c["release"].as_str()).map(str::to_owned))
-    };
     let mut random = Random(seed);
     let mut known = Acknowledged::default();
     let (mut kills, mut ended) = (0, 0);
     for round in 0..rounds {
-        let mut after = Duration::from_micros(random.below(60_000));
-        let what = random.below(5);
-        // Freezing and promoting take longer; about half of them are to end.
-        if (2..=3).contains(&what) {
-            after *= 3;
-        }
-        let done = match what {
-            0 => {
-                let (id, value) = (random.below(20), random.below(1_000_000));
-                let file = temp.path().join("put.json");
-                std::fs::write(&file, format!("{{\"slug\":\"p{id}\",\"title\":\"v{value}\"}}"))?;
-                let name = format!("p{id}");
-                let done = rig.killed(&["entry", "put", "page", &name, "--file", "put.json"], after)?;
-                if done.is_some() {
-                    known.values.insert(id, value);
-                } else if let Ok(now) = rig.must(&["entry", "get", "page", &name]) {
-                    // Not acknowledged: it is wholly there or not at all.
-                    let title = now["title"].as_str().unwrap_or_default();
-                    let before = known.values.get(&id).map(|v| format!("v{v}"));
-                    if title == format!("v{value}") {
-                        known.values.insert(id, value);
-                    } else if Some(title.to_owned()) != before {
-                        return Err(
-                            format!("round {round}: {name} is `{title}`, which nobody wrote last").into()
-                        );
-                    }
-                }
-                done
+        let after = Duration::from_micros(random.below(60_000));
+        let action = random.below(5);
+        let done = match action {
+            0 => rig.put(&mut known, &mut random, after),
+            1 => rig.import(round, after * 4),
+            // Freezing and promoting take longer; about half of them are to end.
+            2 => {
+                rig.killed(&["candidate", "create", "--format", "json"], after * 3).map(|d| Some(d.is_some()))
             }
-            1 => {
-                after *= 4;
-                let lines: String = (0..400)
-                    .map(|i| format!("{{\"type\":\"page\",\"id\":\"i{round}-{i}\",\"locale\":\"en\",\"fields\":{{\"slug\":\"i{round}-{i}\",\"title\":\"t\"}}}}\n"))
-                    .collect();
-                std::fs::write(temp.path().join("import.ndjson"), lines)?;
-                let done = rig.killed(&["import", "json", "import.ndjson", "--format", "json"], after)?;
-                if done.is_some() {
-                    let last = format!("i{round}-399");
-                    rig.must(&["entry", "get", "page", &last])?;
-                }
-                done
-            }
-            2 => rig.killed(&["candidate", "create", "--format", "json"], after)?,
-            3 => {
-                let before = channel(&rig)?;
-                let candidate = rig.must(&["candidate", "create", "--format", "json"])?;
-                let name = candidate["candidate"].as_str().unwrap_or_default().to_owned();
-                let done = rig.killed(&["release", "promote", &name, "--format", "json"], after)?;
-                match &done {
-                    Some(answer) => {
-                        let release = answer["release"].as_str().unwrap_or_default().to_owned();
-                        known.releases.push(release.clone());
-                        known.live = Some(release);
-                    }
-                    // Not acknowledged: the release exists and is served, or neither.
-                    None => {
-                        let now = channel(&rig)?;
-                        let made = rig.must(&["candidate", "show", &name, "--format", "json"])?;
-                        let expected = made["release"].as_str().map(str::to_owned).or(before);
-                        if now != expected {
-                            return Err(
-                                format!("round {round}: {name} is half promoted: {now:?}, {made}").into()
-                            );
-                        }
-                        known.releases.extend(made["release"].as_str().map(str::to_owned));
-                        known.live = now;
-                    }
-                }
-                done
-            }
-            _ => {
-                let Some(release) = known.releases.first().cloned() else { continue };
-                let before = channel(&rig)?;
-                let done = rig.killed(&["release", "rollback", &release, "--format", "json"], after)?;
-                let now = channel(&rig)?;
-                if now.as_ref() != Some(&release) && (done.is_some() || now != before) {
-                    return Err(format!("round {round}: after a rollback to {release} it is {now:?}").into());
-                }
-                known.live = now;
-                done
-            }
+            3 => rig.promote(&mut known, after * 3),
+            _ => rig.roll_back(&mut known, after),
         };
-        if done.is_some() {
-            ended += 1
-        } else {
-            kills += 1
-        }
-        check(&rig, &mut known)
-            .map_err(|e| format!("{engine}, seed {seed}, round {round}, action {what}: {e}"))?;
+        let checked = done.and_then(|done| {
+            match done {
+                Some(true) => ended += 1,
+                Some(false) => kills += 1,
+                None => return Ok(()),
+            }
+            check(&rig, &mut known)
+        });
+        checked.map_err(|e| format!("{engine}, seed {seed}, round {round}, action {action}: {e}"))?;
     }
     if let Some(live) = &known.live {
         served(&rig, live)?;
@@ -206,6 +134,85 @@ pub fn faults(binary: &Path, postgres: Option<&str>, rounds: u32, seed: u64) -> 
         known.releases.len()
     );
     Ok(())
+}
+
+/// The actions of a round. Each returns whether it was acknowledged before it was killed; `None` when it had nothing to do.
+impl Rig<'_> {
+    fn live(&self) -> Result<Option<String>> {
+        let channels = self.must(&["channel", "list", "--format", "json"])?;
+        let now = channels.as_array().into_iter().flatten().find(|c| c["channel"] == "production");
+        Ok(now.and_then(|c| c["release"].as_str()).map(str::to_owned))
+    }
+
+    fn put(&self, known: &mut Acknowledged, random: &mut Random, after: Duration) -> Result<Option<bool>> {
+        let (id, value) = (random.below(20), random.below(1_000_000));
+        let (name, wanted) = (format!("p{id}"), format!("v{value}"));
+        let file = self.dir.join("put.json");
+        std::fs::write(&file, format!("{{\"slug\":\"{name}\",\"title\":\"{wanted}\"}}"))?;
+        let done = self.killed(&["entry", "put", "page", &name, "--file", "put.json"], after)?;
+        if done.is_some() {
+            known.values.insert(id, value);
+        } else if let Ok(now) = self.must(&["entry", "get", "page", &name]) {
+            // Not acknowledged: it is wholly there or not at all.
+            let title = now["title"].as_str().unwrap_or_default();
+            let before = known.values.get(&id).map(|v| format!("v{v}"));
+            if title == wanted {
+                known.values.insert(id, value);
+            } else if Some(title.to_owned()) != before {
+                return Err(format!("{name} is `{title}`, which nobody wrote last").into());
+            }
+        }
+        Ok(Some(done.is_some()))
+    }
+
+    fn import(&self, round: u32, after: Duration) -> Result<Option<bool>> {
+        let line = |i: u32| {
+            format!(
+                "{{\"type\":\"page\",\"id\":\"i{round}-{i}\",\"locale\":\"en\",\"fields\":{{\"slug\":\"i{round}-{i}\",\"title\":\"t\"}}}}\n"
+            )
+        };
+        std::fs::write(self.dir.join("import.ndjson"), (0..400).map(line).collect::<String>())?;
+        let done = self.killed(&["import", "json", "import.ndjson", "--format", "json"], after)?;
+        if done.is_some() {
+            self.must(&["entry", "get", "page", &format!("i{round}-399")])?;
+        }
+        Ok(Some(done.is_some()))
+    }
+
+    fn promote(&self, known: &mut Acknowledged, after: Duration) -> Result<Option<bool>> {
+        let before = self.live()?;
+        let candidate = self.must(&["candidate", "create", "--format", "json"])?;
+        let name = candidate["candidate"].as_str().unwrap_or_default();
+        let done = self.killed(&["release", "promote", name, "--format", "json"], after)?;
+        if let Some(answer) = &done {
+            let release = answer["release"].as_str().unwrap_or_default().to_owned();
+            known.releases.push(release.clone());
+            known.live = Some(release);
+            return Ok(Some(true));
+        }
+        // Not acknowledged: the release exists and is served, or neither.
+        let now = self.live()?;
+        let made = self.must(&["candidate", "show", name, "--format", "json"])?;
+        let release = made["release"].as_str().map(str::to_owned);
+        if now != release.clone().or(before) {
+            return Err(format!("{name} is half promoted: {now:?}, {made}").into());
+        }
+        known.releases.extend(release);
+        known.live = now;
+        Ok(Some(false))
+    }
+
+    fn roll_back(&self, known: &mut Acknowledged, after: Duration) -> Result<Option<bool>> {
+        let Some(release) = known.releases.first() else { return Ok(None) };
+        let before = self.live()?;
+        let done = self.killed(&["release", "rollback", release, "--format", "json"], after)?;
+        let now = self.live()?;
+        if now.as_ref() != Some(release) && (done.is_some() || now != before) {
+            return Err(format!("after a rollback to {release} it is {now:?}").into());
+        }
+        known.live = now;
+        Ok(Some(done.is_some()))
+    }
 }
 
 /// Starts a server after all the killing: it serves the release that the database says.

@@ -8,8 +8,8 @@ mod mutants;
 mod peers;
 mod random;
 mod run;
+mod test;
 mod tidy;
-mod words;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -67,7 +67,11 @@ enum Command {
         list: bool,
     },
     /// Checks the rules of style that no compiler knows.
-    Tidy,
+    Tidy {
+        /// Without the exceptions that are still allowed.
+        #[arg(long)]
+        strict: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -157,12 +161,12 @@ enum Bench {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Test { filter } => run::test(filter.as_deref()),
+        Command::Test { filter } => test::test(filter.as_deref()),
         Command::Faults { rounds, seed, cluster: true, seconds, binary } => {
             let round = std::time::Duration::from_secs_f64(seconds.clamp(0.1, 3_600.0));
-            run::cluster(binary, cluster::Options { rounds, seed, round })
+            test::cluster(binary, cluster::Options { rounds, seed, round })
         }
-        Command::Faults { rounds, seed, .. } => run::faults(rounds, seed),
+        Command::Faults { rounds, seed, .. } => test::faults(rounds, seed),
         Command::Hostile(options) => hostile::run(&options),
         Command::Bench { what: Bench::Delivery { entries, seconds, rounds, keep } } => {
             let (entries, keep) = (&entries, keep.as_deref());
@@ -189,7 +193,7 @@ fn main() -> ExitCode {
             bench::publish::run(entries, keep.as_deref())
         }
         Command::Mutants { filter, cargo, list } => mutants::mutants(filter.as_deref(), &cargo, list),
-        Command::Tidy => tidy::tidy(),
+        Command::Tidy { strict } => tidy::tidy(strict),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -148,14 +148,14 @@ const MUTANTS: [Mutant; 23] = [
     mutant(
         "a collection forgets what is derived",
         "artifacts/collect.rs",
-        "                    for root in manifest.derived.values() {\n                        collection.keep_tree(root, Walk::PLAIN)?;\n                    }",
+        "                        Needed::Derived(*root).keep(collection, &objects)?;",
         "",
     ),
     mutant(
         "a collection deletes the changes of staged releases",
         "artifacts/collect.rs",
-        "new.push((release.manifest, candidate.map(|c| c.frozen.changes)));",
-        "new.push((release.manifest, candidate.map(|c| c.frozen.changes).filter(|_| false)));",
+        "new.push((release.clone(), candidate.map(|c| c.frozen.changes)));",
+        "new.push((release.clone(), candidate.map(|c| c.frozen.changes).filter(|_| false)));",
     ),
     mutant(
         "a migration writes half when it is refused",

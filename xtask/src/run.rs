@@ -1,23 +1,12 @@
-//! Running tests with their peers.
+//! Programs, among them the one under test.
 
 use std::{
     error::Error,
     path::{Path, PathBuf},
     process::{Child, Command, Output},
-    time::Duration,
 };
 
-use crate::{cluster, faults, hostile, peers, tidy};
-
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-/// Kill rounds per engine that belong to every test run.
-const ROUNDS: u32 = 15;
-
-/// Rounds of a cluster that belong to every test run.
-const CLUSTER_ROUNDS: u32 = 4;
-/// How long clients act in each of them.
-const CLUSTER_ROUND: Duration = Duration::from_secs(3);
 
 /// The workspace.
 pub fn root() -> PathBuf {
@@ -29,33 +18,8 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-fn cache() -> PathBuf {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(target) => Path::new(&target).parent().map(Path::to_owned).unwrap_or_default(),
-        None => target(),
-    }
-}
-
-fn require_all() -> bool {
-    std::env::var("ASHLAR_REQUIRE_ALL").is_ok_and(|v| v == "1")
-}
-
-/// A peer, or a plain word about its absence; absence fails when everything is required.
-fn or_absent(name: &str, peer: Result<peers::Peer>) -> Result<Option<peers::Peer>> {
-    match peer {
-        Ok(peer) => {
-            println!("{name}: {}", peer.address);
-            Ok(Some(peer))
-        }
-        Err(error) if require_all() => Err(format!("{name} is required and absent: {error}").into()),
-        Err(error) => {
-            println!("{name}: absent ({error}); its tests say so and pass");
-            Ok(None)
-        }
-    }
-}
-
-fn run(command: &mut Command) -> Result<()> {
+/// Runs a program that has to succeed.
+pub fn run(command: &mut Command) -> Result<()> {
     let status = command.status().map_err(|e| unstarted(command, &e))?;
     match status.success() {
         true => Ok(()),
@@ -108,60 +72,4 @@ pub fn dist_binary() -> Result<PathBuf> {
     let args = ["build", "--profile", "dist", "--quiet", "--package", "ashlar"];
     run(Command::new("cargo").args(args).current_dir(root()))?;
     Ok(target().join("dist").join("ashlar"))
-}
-
-/// Runs every test.
-pub fn test(filter: Option<&str>) -> Result<()> {
-    tidy::tidy()?;
-    peers::programs();
-    let postgres = or_absent("PostgreSQL", peers::postgres())?;
-    let s3 = or_absent("S3", peers::s3(&cache()))?;
-    let mut cargo = Command::new("cargo");
-    cargo.args(["test", "--workspace"]).args(filter).current_dir(root());
-    if let Some(peer) = &postgres {
-        cargo.env("ASHLAR_TEST_POSTGRES", &peer.address);
-    }
-    if let Some(peer) = &s3 {
-        cargo.env("ASHLAR_TEST_S3", &peer.address);
-    }
-    match peers::clients(&cache()) {
-        Ok(dir) => drop(cargo.env("ASHLAR_TEST_CLIENTS", dir)),
-        Err(error) if require_all() => {
-            return Err(format!("generators of clients are required and absent: {error}").into());
-        }
-        Err(error) => println!("generators of clients: absent ({error}); their tests say so and pass"),
-    }
-    let data = root().join("../shared/data");
-    if data.is_dir() && std::env::var_os("ASHLAR_TEST_DATA").is_none() {
-        cargo.env("ASHLAR_TEST_DATA", data.canonicalize()?);
-    }
-    if filter.is_none() {
-        let binary = binary()?;
-        faults::faults(&binary, None, ROUNDS, 1)?;
-        if let Some(peer) = &postgres {
-            faults::faults(&binary, Some(&peer.address), ROUNDS, 1)?;
-        }
-        if postgres.is_some() && s3.is_some() {
-            let options = cluster::Options { rounds: CLUSTER_ROUNDS, seed: 1, round: CLUSTER_ROUND };
-            cluster::run(&binary, &peers::s3_program(&cache())?, options)?;
-        }
-        hostile::short(binary)?;
-    }
-    run(&mut cargo)
-}
-
-/// Runs kill rounds on both engines.
-pub fn faults(rounds: u32, seed: u64) -> Result<()> {
-    let binary = binary()?;
-    faults::faults(&binary, None, rounds, seed)?;
-    if let Some(peer) = or_absent("PostgreSQL", peers::postgres())? {
-        faults::faults(&binary, Some(&peer.address), rounds, seed)?;
-    }
-    Ok(())
-}
-
-/// Runs rounds of a cluster whose parts fail.
-pub fn cluster(binary: Option<PathBuf>, options: cluster::Options) -> Result<()> {
-    let binary = binary.map_or_else(self::binary, Ok)?;
-    cluster::run(&std::path::absolute(binary)?, &peers::s3_program(&cache())?, options)
 }

@@ -1,8 +1,28 @@
 //! The commands and their arguments.
 
+mod at;
+mod content;
+mod contracts;
+mod daily;
+mod examples;
+mod operate;
+mod release;
+mod tokens;
+
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+
+pub use self::{
+    at::{At, CheckFormat, Color, Format},
+    content::*,
+    contracts::*,
+    daily::*,
+    examples::{command, parse},
+    operate::*,
+    release::*,
+    tokens::{BumpArg, DivergeArgs, TokensCommand},
+};
 
 /// Version control, contracts, tests, releases and rollback for content and design.
 #[derive(Debug, Parser)]
@@ -115,59 +135,6 @@ impl Cli {
             }
         }
     }
-}
-
-/// How a command reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Human,
-    /// For programs. Stable.
-    Json,
-}
-
-/// How `check` reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum CheckFormat {
-    /// For people.
-    #[default]
-    Human,
-    /// For programs. Stable.
-    Json,
-    /// SARIF 2.1.0, for code hosts.
-    Sarif,
-    /// JUnit XML, for CI.
-    Junit,
-}
-
-/// The target of a command, and who acts.
-#[derive(Debug, Clone, Args)]
-pub struct At {
-    /// A data directory, or `postgres://…` with --objects.
-    #[arg(long, env = "ASHLAR_DATA", value_name = "DIR|URL", help_heading = "Target")]
-    pub data: Option<String>,
-    /// The object store of a PostgreSQL installation: `s3://bucket/prefix` or a directory.
-    #[arg(long, env = "ASHLAR_OBJECTS", value_name = "URL|DIR", help_heading = "Target")]
-    pub objects: Option<String>,
-    /// The local cache directory of an object store.
-    #[arg(long, env = "ASHLAR_CACHE", value_name = "DIR", help_heading = "Target")]
-    pub cache: Option<PathBuf>,
-    /// The address of a server, instead of --data. Options override variables.
-    #[arg(long, env = "ASHLAR_SERVER", value_name = "URL", help_heading = "Target")]
-    pub server: Option<String>,
-    /// The API key for --server.
-    #[arg(long, env = "ASHLAR_KEY", value_name = "KEY", hide_env_values = true, help_heading = "Target")]
-    pub key: Option<String>,
-    /// The tenant. With --server, the key determines it.
-    #[arg(long, env = "ASHLAR_TENANT", default_value = "main", help_heading = "Target")]
-    pub tenant: String,
-    /// Your name for the history and the audit log. With --server, the key determines it.
-    #[arg(long = "as", env = "ASHLAR_USER", value_name = "NAME", help_heading = "Target")]
-    pub actor: Option<String>,
-    /// The output format.
-    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
-    pub format: Format,
 }
 
 #[derive(Debug, Subcommand)]
@@ -365,181 +332,3 @@ pub struct PushArgs {
     #[command(flatten)]
     pub at: At,
 }
-
-macro_rules! at_of {
-    ($name:ident: $($variant:ident),+) => {
-        impl $name {
-            /// Where it works, and as whom.
-            pub fn at(&self) -> &At {
-                match self {
-                    $(Self::$variant { at, .. })|+ => at,
-                }
-            }
-        }
-    };
-}
-
-#[derive(Debug, Subcommand)]
-pub enum SiteCommand {
-    /// Render every page of a channel into a directory.
-    #[command(after_help = "Example:\n  ashlar site export ./public --data ./data")]
-    Export {
-        /// The directory. Files of an earlier export that are no longer part of the site are deleted.
-        dir: PathBuf,
-        /// What to render: a channel, `draft`, a candidate or a release. Default: the public channel.
-        #[arg(long, value_name = "WHAT")]
-        of: Option<String>,
-        #[command(flatten)]
-        at: At,
-    },
-}
-at_of!(SiteCommand: Export);
-
-#[derive(Debug, Subcommand)]
-pub enum ChangesetCommand {
-    /// Create an empty changeset.
-    Create {
-        /// Its name.
-        name: String,
-        /// A title.
-        #[arg(long, default_value = "")]
-        title: String,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Add a draft to a changeset.
-    Add {
-        /// The changeset.
-        changeset: String,
-        #[command(flatten)]
-        name: EntryName,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Remove a draft from a changeset.
-    Remove {
-        /// The changeset.
-        changeset: String,
-        #[command(flatten)]
-        name: EntryName,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Show a changeset and its drafts.
-    Show {
-        /// The changeset.
-        changeset: String,
-        #[command(flatten)]
-        at: At,
-    },
-    /// List changesets.
-    List {
-        #[command(flatten)]
-        at: At,
-    },
-    /// Schedule a changeset.
-    #[command(
-        after_help = "Example:\n  ashlar changeset schedule spring --publish-at 2027-03-01T09:00 --zone Europe/Berlin --data ./data"
-    )]
-    Schedule {
-        /// The changeset.
-        changeset: String,
-        /// When to publish it: a local time in --zone, or an RFC 3339 time.
-        #[arg(long)]
-        publish_at: String,
-        /// When to take its entries down again.
-        #[arg(long)]
-        unpublish_at: Option<String>,
-        /// An IANA time zone.
-        #[arg(long)]
-        zone: Option<String>,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Remove a changeset from the schedule.
-    Cancel {
-        /// The changeset.
-        changeset: String,
-        #[command(flatten)]
-        at: At,
-    },
-}
-at_of!(ChangesetCommand: Create, Add, Remove, Show, List, Schedule, Cancel);
-
-#[derive(Debug, Subcommand)]
-pub enum CandidateCommand {
-    /// Freeze pending drafts and the working definitions, and run the gates.
-    Create {
-        /// Only the drafts of this changeset.
-        #[arg(long)]
-        changeset: Option<String>,
-        /// The reason.
-        #[arg(long, default_value = "")]
-        note: String,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Show a candidate.
-    Show {
-        /// The candidate, such as `c1`.
-        candidate: String,
-        #[command(flatten)]
-        at: At,
-    },
-    /// List candidates.
-    List {
-        #[command(flatten)]
-        at: At,
-    },
-    /// Run the gates again and show every finding. Exit code 1 if a gate fails.
-    Gates {
-        /// The candidate.
-        candidate: String,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Approve the changes of a candidate under a right.
-    #[command(after_help = "Example:\n  ashlar candidate approve c2 --right pricing --as ines --data ./data")]
-    Approve {
-        /// The candidate.
-        candidate: String,
-        /// The right: `pricing`, `legal`, `claim`, `owner:NAME`.
-        #[arg(long)]
-        right: String,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Let a failed gate through, with a reason.
-    Waive {
-        /// The candidate.
-        candidate: String,
-        /// The gate.
-        #[arg(long)]
-        gate: String,
-        /// The reason.
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Discard a candidate.
-    Discard {
-        /// The candidate.
-        candidate: String,
-        #[command(flatten)]
-        at: At,
-    },
-}
-at_of!(CandidateCommand: Create, Show, List, Gates, Approve, Waive, Discard);
-
-mod comfort;
-mod entries;
-mod examples;
-mod operations;
-mod tokens;
-
-pub use comfort::*;
-pub use entries::*;
-pub use examples::{command, parse};
-pub use operations::*;
-pub use tokens::{BumpArg, DivergeArgs, TokensCommand};

@@ -12,6 +12,14 @@ use crate::{args::Format, hints, output};
 /// Causes of one error that are shown.
 const CAUSES_SHOWN: usize = 50;
 
+/// The outcome of a command.
+pub type Done = Result<ExitCode, CliError>;
+
+/// The outcome of a command that succeeded.
+pub fn done() -> Done {
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Why a command did not succeed.
 #[derive(Debug, Clone)]
 pub struct CliError {
@@ -55,7 +63,7 @@ impl CliError {
     /// Text that is not JSON, with its place.
     pub fn json(name: &str, text: &[u8], error: &serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
-        // The place is told by ourselves, once.
+        // The message names the place itself.
         let said = error.to_string();
         let why = said.split(" at line ").next().unwrap_or(&said).to_owned();
         let place = format!("{name}:{line}:{column}");
@@ -93,7 +101,7 @@ impl CliError {
         Self { findings, ..Self::input(message, "") }
     }
 
-    /// Tells the person or program what went wrong.
+    /// Reports what went wrong to a person or a program.
     pub fn report(&self, format: Format) -> ExitCode {
         match format {
             Format::Json => {

@@ -1,5 +1,6 @@
 //! The command line `ashlar`: commands, progress, reports. Every command is a thin door on an action or a read.
 
+mod against;
 mod args;
 mod backend;
 mod commands;
@@ -8,8 +9,11 @@ mod hints;
 mod isolation;
 mod memory;
 mod output;
+mod project;
+mod session;
 mod target;
 mod words;
+mod writing;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -73,7 +77,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    // The stream may be gone; there is nobody to tell then.
+    // The stream may be closed. Nothing can be reported then.
     let _ = error.print();
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ashlar_model::{FindingGroup, GateReport, GateStatus, Level};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
@@ -89,6 +90,19 @@ pub fn public(address: &str) -> String {
     format!("{scheme}://{shown}{path}")
 }
 
+/// Progress on standard error, only for people.
+pub fn progress(len: u64, what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(len);
+    if !std::io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template("{msg:10} {bar:40} {pos}/{len}  {per_sec}  {eta}") {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    bar
+}
+
 /// Columns for messages.
 pub fn width() -> usize {
     std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100).clamp(40, 200)
@@ -119,6 +133,19 @@ pub fn print_json(value: &impl Serialize) {
 
 pub fn paint(text: &str, code: &str) -> String {
     if coloured() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// Prints JSON for programs, or a sentence for people.
+pub fn report(json: bool, answer: &Value, sentence: &str) {
+    match json {
+        true => print_json(answer),
+        false => line(hints::text(sentence)),
+    }
+}
+
+/// The items of a page of results.
+pub fn items(page: &Value) -> &[Value] {
+    page.get("items").or(Some(page)).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// Text of a member of a JSON object, for tables.
@@ -181,9 +208,9 @@ pub fn gates(gates: &[GateReport], causes_max: usize) {
 
 fn gate_lines(gates: &[GateReport], causes_max: usize) -> Vec<String> {
     let mut out = Vec::new();
-    let told = |g: &&GateReport| !g.groups.is_empty() || g.waiver.is_some();
-    let width = gates.iter().filter(told).map(|g| g.gate.len()).max().unwrap_or(0);
-    for gate in gates.iter().filter(told) {
+    let has_details = |g: &&GateReport| !g.groups.is_empty() || g.waiver.is_some();
+    let width = gates.iter().filter(has_details).map(|g| g.gate.len()).max().unwrap_or(0);
+    for gate in gates.iter().filter(has_details) {
         let status = match gate.status {
             GateStatus::Pass => paint("warn  ", "33"),
             GateStatus::Waived => paint("waived", "33"),
@@ -201,7 +228,7 @@ fn gate_lines(gates: &[GateReport], causes_max: usize) -> Vec<String> {
     }
     // Gates that did not run for the same reason, and those that passed, are one line each.
     let mut rest: Vec<(GateStatus, &str, Vec<&str>)> = Vec::new();
-    for gate in gates.iter().filter(|g| !told(g)) {
+    for gate in gates.iter().filter(|g| !has_details(g)) {
         let why = if gate.status == GateStatus::Pass { "" } else { gate.summary.as_str() };
         match rest.iter_mut().find(|(status, known, _)| (*status, *known) == (gate.status, why)) {
             Some((_, _, names)) => names.push(&gate.gate),

@@ -172,7 +172,7 @@ fn a_draft_is_edited_in_the_editor() {
     assert_eq!(rig.json(0, &["entry", "get", "plan", "basic"])["price"], 1200);
     // Closing the editor without a change writes nothing.
     let out = edit(&rig, "true", &["plan", "basic"]);
-    assert!(ok(&out).contains("nothing was written"), "{}", text(&out.stdout));
+    assert!(ok(&out).contains("Nothing was written"), "{}", text(&out.stdout));
     // What the contract refuses, what is not JSON, and a failed editor write nothing; the text is kept.
     for (editor, exit, part) in [
         ("sed -i 's/1200/\"much\"/' \"$1\"", 1, "price"),

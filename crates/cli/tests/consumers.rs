@@ -230,7 +230,7 @@ fn a_second_version_beside_the_first_is_the_safe_way() {
     }
     let (_, _, metrics) = http(url, "GET", "/metrics", admin, "");
     assert!(
-        metrics.contains("ashlar_view_reads_total{tenant=\"main\",view=\"pages.v1\",key=\"old app\"} 3"),
+        metrics.contains("ashlar_view_reads_total{key=\"old app\",tenant=\"main\",view=\"pages.v1\"} 3"),
         "{metrics}"
     );
     assert!(!http(url, "GET", "/metrics", "", "").2.contains("old app"));

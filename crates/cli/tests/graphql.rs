@@ -82,7 +82,7 @@ fn persisted_operations_are_run_for_everybody_and_others_for_developers() {
     let (_, _, metrics) = http(url, "GET", "/metrics", admin, "");
     for key in ["(no key)", "read"] {
         let line = format!(
-            "ashlar_view_reads_total{{tenant=\"main\",view=\"queries/offer.graphql\",key=\"{key}\"}} 1"
+            "ashlar_view_reads_total{{key=\"{key}\",tenant=\"main\",view=\"queries/offer.graphql\"}} 1"
         );
         assert!(metrics.contains(&line), "{line}: {metrics}");
     }

@@ -263,7 +263,7 @@ fn the_demo_serves_the_story_over_http() {
     }
     let (_, _, metrics) = http(url, "GET", "/metrics", admin, "");
     assert!(
-        metrics.contains("ashlar_channel_release{tenant=\"main\",channel=\"production\"} 4"),
+        metrics.contains("ashlar_channel_release{channel=\"production\",tenant=\"main\"} 4"),
         "{metrics}"
     );
     let (status, problem) = api("POST", "/candidates", admin, Value::String("x".repeat(17 << 20)));

@@ -26,6 +26,7 @@ pub use access::keys::{
 pub use artifacts::bundles::ImportBundle;
 pub use artifacts::collect::{CollectGarbage, Collected};
 pub use artifacts::definitions::{PushDefinitions, Pushed};
+pub use artifacts::derived;
 pub use ashlar_store::sql::{AuditBreak, AuditRow, EventRow};
 pub use candidates::freeze::{ApprovalGiven, Approve, CreateCandidate, DiscardCandidate, Rejudge, Waive};
 pub use candidates::preview::{Preview, PreviewDrafts};

@@ -1,6 +1,6 @@
 //! Reads: what screens, reports and checks ask for. Each checks its right and is bound to the tenant of its context.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use ashlar_model::{
     CandidateId, ChannelName, Digest, EntryChange, EntryChangeKind, EntryKey, EntryRecord, Fields, ReleaseId,
@@ -14,8 +14,7 @@ use ashlar_store::{
 use crate::{
     CandidateView, ChangesetView, ChannelState, ChannelView, Ctx, DefinitionChange, DraftView, Engine,
     KeyView, MigrationView, Page, ReleaseDiff, ReleaseError, ReleaseInfo, Verification, VersionView,
-    artifacts::definitions::file_digests,
-    artifacts::manifest,
+    artifacts::{definitions::file_digests, derived, manifest},
     candidates::freeze::candidate,
     changesets::edit::changeset,
     channels::promote::state_of,
@@ -440,7 +439,7 @@ pub(crate) fn diff_definitions(
         return Ok(Vec::new());
     }
     let (old, new) = (file_digests(objects, old)?, file_digests(objects, new)?);
-    let paths: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     Ok(paths
         .into_iter()
         .filter_map(|path| {
@@ -461,10 +460,18 @@ pub(crate) fn verify_release(
 ) -> Result<Verification, ReleaseError> {
     let manifest = manifest::read(objects, &row.manifest)?;
     let what = || format!("{} ({})", row.id, row.manifest.short());
-    if manifest.snapshot != row.snapshot
-        || manifest.definitions != row.definitions
-        || manifest.derived != row.derived
-    {
+    // What was derived later, or again in a newer format, is in the database only.
+    let replaced = |(name, root): (&String, &Digest)| -> Result<bool, ReleaseError> {
+        let form = |root: &Digest| derived::form_of(&Tree::open(objects, root)?);
+        match row.derived.get(name) {
+            Some(now) if now == root => Ok(true),
+            Some(now) => Ok(form(now)? != form(root)?),
+            None => Ok(false),
+        }
+    };
+    let agree =
+        manifest.derived.iter().try_fold(true, |all, one| Ok::<_, ReleaseError>(all && replaced(one)?))?;
+    if manifest.snapshot != row.snapshot || manifest.definitions != row.definitions || !agree {
         return Err(ReleaseError::Corrupt {
             what: what(),
             why: "the database and the manifest disagree".to_owned(),
@@ -516,8 +523,13 @@ pub(crate) fn verify_release(
         whole(digest, &|| format!("definition file `{path}`"))?;
     }
     whole(&manifest.evidence, &|| "the gate evidence".to_owned())?;
-    for root in manifest.derived.values() {
-        nodes += Tree::open(objects, root)?.verify(&mut |_, _| Ok(()))?.nodes;
+    let derived: BTreeSet<_> = manifest.derived.iter().chain(&row.derived).collect();
+    for (name, root) in derived {
+        let tree = Tree::open(objects, root)?;
+        nodes += tree.verify(&mut |_, _| Ok(()))?.nodes;
+        derived::each_named(&tree, &mut |digest| {
+            whole(&digest, &|| format!("an object of the derived tree `{name}`"))
+        })?;
     }
     Ok(Verification { release: row.id, digest: row.manifest, nodes, entries, files: files.len() as u64 })
 }

@@ -7,13 +7,13 @@ mod access;
 mod api;
 mod app;
 mod delivery;
-mod description;
 pub mod endpoints;
 mod front;
 mod jobs;
 mod pages;
 mod registry;
 mod serve;
+mod surface;
 
 pub use delivery::lane::raise_open_files;
 pub use front::{Asked, Proxies};

@@ -123,39 +123,13 @@ fn load(server: &Server, load: &Load, dir: &std::path::Path) -> Result<Figures> 
     })
 }
 
-/// Runs the benchmark.
-///
-/// # Errors
-/// When wrk or taskset is missing, or an answer is not what it should be.
-pub fn run(seconds: u32) -> Result<()> {
-    let site = site()?;
-    site.warm()?;
-    let server = site.serve(Some("0"))?;
-    let dir = tempfile::tempdir()?;
-    let queries = site.ashlar(&["contracts", "queries", "site", "--format", "json"])?;
-    let id = queries["operations"][0]["document_id"].as_str().ok_or("no operation")?.to_owned();
-    let graphql =
-        |from: &str| format!("'/graphql?documentId={id}&variables=%7B%22from%22%3A' .. {from} .. '%7D'");
-    let found = server.done(
-        "GET",
-        &format!("/graphql?documentId={id}&variables=%7B%22from%22%3A5%7D"),
-        &Value::Null,
-    )?;
-    let items = found["data"]["planList"]["items"].as_array().map_or(0, Vec::len);
-    if items != 20 || !found["data"]["planList"]["items"][19]["features"][2]["shelf"]["name"].is_string() {
-        return Err(format!("the operation answers something else: {found}").into());
-    }
-    let deep = server.done("GET", "/v1/deep/p5", &Value::Null)?;
-    if !deep["plans"][2]["features"][2]["shelf"]["name"].is_string() {
-        return Err(format!("the view answers something else: {deep}").into());
-    }
-    println!("{PAGES} pages with 3 plans with 3 features with a shelf; one core for the server");
-    println!(
-        "{:<44}{:>12}{:>16}{:>10}{:>10}{:>10}",
-        "what", "requests/s", "CPU us/request", "p50 ms", "p99 ms", "/ by key"
-    );
+/// What is read, with the paths as expressions of wrk's script.
+fn loads(operation: &str, seconds: u32) -> [Load; 7] {
+    let graphql = |from: &str| {
+        format!("'/graphql?documentId={operation}&variables=%7B%22from%22%3A' .. {from} .. '%7D'")
+    };
     let random = |below: usize| format!("math.random(0, {})", below - 1);
-    let loads = [
+    [
         Load {
             name: "entry by key",
             path: format!("'/v1/entries/page/p' .. {}", random(PAGES)),
@@ -194,7 +168,39 @@ pub fn run(seconds: u32) -> Result<()> {
             connections: 1,
             seconds,
         },
-    ];
+    ]
+}
+
+/// Runs the benchmark.
+///
+/// # Errors
+/// When wrk or taskset is missing, or an answer is not what it should be.
+pub fn run(seconds: u32) -> Result<()> {
+    let site = site()?;
+    site.warm()?;
+    let server = site.serve(Some("0"))?;
+    let dir = tempfile::tempdir()?;
+    let queries = site.ashlar(&["contracts", "queries", "site", "--format", "json"])?;
+    let id = queries["operations"][0]["document_id"].as_str().ok_or("no operation")?.to_owned();
+    let found = server.done(
+        "GET",
+        &format!("/graphql?documentId={id}&variables=%7B%22from%22%3A5%7D"),
+        &Value::Null,
+    )?;
+    let items = found["data"]["planList"]["items"].as_array().map_or(0, Vec::len);
+    if items != 20 || !found["data"]["planList"]["items"][19]["features"][2]["shelf"]["name"].is_string() {
+        return Err(format!("the operation answers something else: {found}").into());
+    }
+    let deep = server.done("GET", "/v1/deep/p5", &Value::Null)?;
+    if !deep["plans"][2]["features"][2]["shelf"]["name"].is_string() {
+        return Err(format!("the view answers something else: {deep}").into());
+    }
+    println!("{PAGES} pages with 3 plans with 3 features with a shelf; one core for the server");
+    println!(
+        "{:<44}{:>12}{:>16}{:>10}{:>10}{:>10}",
+        "what", "requests/s", "CPU us/request", "p50 ms", "p99 ms", "/ by key"
+    );
+    let loads = loads(&id, seconds);
     load(&server, &loads[1], dir.path())?;
     let mut by_key = 0.0;
     for one in &loads {

@@ -113,6 +113,19 @@ pub fn run(options: &Options<'_>) -> Result<()> {
             }
         }
     }
+    print(&peers, options);
+    for (site, server) in &servers {
+        println!(
+            "{:<28}{:>12.0} MB resident",
+            site.dir.file_name().unwrap_or_default().display(),
+            server.memory_mb()
+        );
+    }
+    Ok(())
+}
+
+/// A row per peer, beside nginx and the floor.
+fn print(peers: &[Peer], options: &Options<'_>) {
     let median = |peer: &Peer, of: fn(&(f64, f64, f64)) -> f64| {
         let mut all: Vec<f64> = peer.results.iter().map(of).collect();
         all.sort_by(f64::total_cmp);
@@ -138,14 +151,6 @@ pub fn run(options: &Options<'_>) -> Result<()> {
             rate / floor
         );
     }
-    for (site, server) in &servers {
-        println!(
-            "{:<28}{:>12.0} MB resident",
-            site.dir.file_name().unwrap_or_default().display(),
-            server.memory_mb()
-        );
-    }
-    Ok(())
 }
 
 /// All peers must send the same bytes.

@@ -13,7 +13,8 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    corpus::{self, Case, Load},
+    cases::cases,
+    corpus::{Case, Load},
     guard::{self, Target},
     http::{self, Client, Outcome},
     process,
@@ -89,7 +90,7 @@ fn shots(rig: &Rig, seed: u64) -> Vec<Shot> {
         };
         Some(Shot { name: case.to_string(), first, then })
     };
-    let all = corpus::cases(seed, &[0, 1, 2, 3]);
+    let all = cases(seed, &[0, 1, 2, 3]);
     all.iter().filter(|c| c.is_worst()).filter_map(one).collect()
 }
 

@@ -12,12 +12,13 @@ use std::{
 };
 
 use super::{
-    Plan,
     attack::{self, Attacker},
     cache::Cache,
+    cases::generators,
     connections,
     corpus::Case,
     guard::{self, Target, Watch},
+    plan::Plan,
     process,
     rig::{self, Result, Rig, Server},
 };
@@ -228,57 +229,52 @@ impl Trail {
     }
 }
 
-/// Everything at once until the time is over.
-pub fn soak(plan: &Plan) -> Result<()> {
-    let started = Instant::now();
-    let mut stage = Stage::new(plan)?;
-    println!(
-        "hostile: seed {}, {} generators, {} connections of {} for {:.0} s; {} reads its own content",
-        plan.seed,
-        super::corpus::generators().count(),
-        plan.attackers,
-        rig::HOSTILE,
-        secs(plan.time),
-        rig::QUIET
-    );
-    let (watch, trail) = (Watch::default(), Trail::default());
-    let (stop, pid) = (AtomicBool::new(false), stage.server.pid());
-    let next = Mutex::new((0_u64, VecDeque::<Case>::new()));
-    let take = || {
-        let mut next = lock(&next);
+/// What is left to do of a run, one round of cases after the other.
+struct Queue<'a> {
+    plan: &'a Plan,
+    next: Mutex<(u64, VecDeque<Case>)>,
+}
+
+impl Queue<'_> {
+    fn take(&self) -> Option<Case> {
+        let mut next = lock(&self.next);
         if next.1.is_empty() {
-            let round = next.0;
-            next.1 = plan.cases(round).into();
+            next.1 = self.plan.cases(next.0).into();
             next.0 += 1;
         }
         next.1.pop_front()
-    };
-    let mut held = Vec::new();
-    let mut suspects = Vec::new();
-    let mut stopped = None;
+    }
+}
+
+/// How an attack ended.
+struct Outcome {
+    /// How long the server took to stop; `None` when it had to be killed.
+    stopped: Option<Duration>,
+    /// How long connections of each kind were held.
+    held: Vec<(&'static str, Duration)>,
+    suspects: Vec<Case>,
+}
+
+/// Everything at once until the time is over or something is wrong, and then the stop signal.
+fn attack(plan: &Plan, stage: &mut Stage, watch: &Watch, trail: &Trail) -> Outcome {
+    let queue = Queue { plan, next: Mutex::default() };
+    let (stop, pid) = (AtomicBool::new(false), stage.server.pid());
     let address = stage.server.address.clone();
+    let Stage { rig, server, targets, preview, cache } = stage;
+    let (rig, targets, preview, cache) = (&*rig, &*targets, preview.as_str(), &*cache);
+    let deadline = Duration::from_secs(plan.limits.request_seconds + 10);
     std::thread::scope(|scope| {
-        let (rig, cache, targets) = (&stage.rig, &stage.cache, &stage.targets);
-        let attackers: Vec<Attacker<'_>> = (0..plan.attackers)
-            .map(|number| Attacker {
-                rig,
-                address: &address,
-                cache,
-                number,
-                deadline: Duration::from_secs(plan.limits.request_seconds + 10),
-                preview: &stage.preview,
-            })
-            .collect();
-        for attacker in attackers {
-            let (watch, trail, stop, take) = (&watch, &trail, &stop, &take);
+        for number in 0..plan.attackers {
+            let attacker = Attacker { rig, address: &address, cache, number, deadline, preview };
+            let (stop, queue) = (&stop, &queue);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
-                    let Some(case) = take() else { return };
-                    trail.start(attacker.number, case);
+                    let Some(case) = queue.take() else { return };
+                    trail.start(number, case);
                     for wrong in attacker.send(&case).wrong {
                         watch.wrong(format!("{case}: {wrong}"));
                     }
-                    trail.end(attacker.number);
+                    trail.end(number);
                 }
             });
         }
@@ -287,10 +283,11 @@ pub fn soak(plan: &Plan) -> Result<()> {
         scope.spawn(|| watch.check_health(&address, &plan.bounds));
         scope.spawn(|| watch.steal(rig, &address, cache));
         scope.spawn(|| watch.sample(rig, pid, &plan.bounds));
+        let mut suspects = Vec::new();
         let begun = Instant::now();
-        while begun.elapsed() < plan.time {
+        while begun.elapsed() < plan.time && suspects.is_empty() {
             std::thread::sleep(Duration::from_millis(100));
-            if let Some(status) = stage.server.ended() {
+            if let Some(status) = server.ended() {
                 lock(&watch.wrong).insert(0, epitaph(rig, status));
             }
             if !watch.found().is_empty() {
@@ -300,26 +297,33 @@ pub fn soak(plan: &Plan) -> Result<()> {
         }
         // The stop signal comes in the middle of the attack; whatever is at work may not hold it up.
         watch.stop.store(true, Ordering::Relaxed);
-        let wait = Duration::from_secs(plan.limits.shutdown_seconds + 15);
         let children = process::tree(pid).children;
-        stopped = stage.server.stop(wait);
+        let stopped = server.stop(Duration::from_secs(plan.limits.shutdown_seconds + 15));
         stop.store(true, Ordering::Relaxed);
         if stopped.is_none() {
             let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
         }
-        held = holder.join().unwrap_or_default();
-        // Children look for their parent several times a second, with a low priority.
-        let until = Instant::now() + Duration::from_secs(3);
-        let left = || children.iter().filter(|c| process::alive(**c)).count();
-        while left() > 0 && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let left = left();
-        if left > 0 {
-            lock(&watch.wrong).push(format!("{left} processes are left behind after the server ended"));
-        }
-    });
-    let mut wrong = watch.found();
+        let held = holder.join().unwrap_or_default();
+        check_children(&children, watch);
+        Outcome { stopped, held, suspects }
+    })
+}
+
+/// Children of the server end with it. They look for their parent several times a second, with a low priority.
+fn check_children(children: &[u32], watch: &Watch) {
+    let until = Instant::now() + Duration::from_secs(3);
+    let left = || children.iter().filter(|c| process::alive(**c)).count();
+    while left() > 0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let left = left();
+    if left > 0 {
+        lock(&watch.wrong).push(format!("{left} processes are left behind after the server ended"));
+    }
+}
+
+/// Prints the figures of an attack; returns the p99 of the quiet tenant's reads in milliseconds.
+fn print(plan: &Plan, watch: &Watch, trail: &Trail, outcome: &Outcome) -> f64 {
     let peaks = watch.peaks();
     let (reads, p50, p99, max) = watch.reads.summary();
     let (checks, health50, health99, health_max) = watch.health.summary();
@@ -336,21 +340,41 @@ pub fn soak(plan: &Plan) -> Result<()> {
     );
     println!("children, descriptors     {:>10}, {}", peaks.children, peaks.descriptors);
     println!("disk                      {:>7} MB", peaks.disk_bytes >> 20);
-    for (kind, time) in &held {
+    for (kind, time) in &outcome.held {
         println!("longest held, {kind:<16} {:>5.0} s", secs(*time));
     }
-    if f64::from(p99) > secs(plan.bounds.read_p99) * 1000.0 {
+    if let Some(time) = outcome.stopped {
+        println!("stopped after             {:>8.1} s", secs(time));
+    }
+    f64::from(p99)
+}
+
+/// Everything at once until the time is over.
+pub fn soak(plan: &Plan) -> Result<()> {
+    let started = Instant::now();
+    let mut stage = Stage::new(plan)?;
+    println!(
+        "hostile: seed {}, {} generators, {} connections of {} for {:.0} s; {} reads its own content",
+        plan.seed,
+        generators().count(),
+        plan.attackers,
+        rig::HOSTILE,
+        secs(plan.time),
+        rig::QUIET
+    );
+    let (watch, trail) = (Watch::default(), Trail::default());
+    let outcome = attack(plan, &mut stage, &watch, &trail);
+    let p99 = print(plan, &watch, &trail, &outcome);
+    let mut wrong = watch.found();
+    if p99 > secs(plan.bounds.read_p99) * 1000.0 {
         wrong.push(format!(
             "the p99 of {} is {p99:.0} ms; the bound is {:?}",
             rig::QUIET,
             plan.bounds.read_p99
         ));
     }
-    match stopped {
-        Some(time) => println!("stopped after             {:>8.1} s", secs(time)),
-        None => {
-            wrong.push(format!("it does not stop within {} s of SIGTERM", plan.limits.shutdown_seconds + 15))
-        }
+    if outcome.stopped.is_none() {
+        wrong.push(format!("it does not stop within {} s of SIGTERM", plan.limits.shutdown_seconds + 15));
     }
     if wrong.is_empty() {
         wrong.extend(again(&mut stage)?);
@@ -359,7 +383,7 @@ pub fn soak(plan: &Plan) -> Result<()> {
         println!("hostile: nothing broke in {:.0} s", secs(started.elapsed()));
         return Ok(());
     }
-    blame(plan, &wrong, &suspects)
+    blame(plan, &wrong, &outcome.suspects)
 }
 
 /// Starts the server again: it must come up and answer the quiet tenant as before.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Format;
+use super::at::Format;
 
 #[derive(Debug, Subcommand)]
 pub enum TokensCommand {

@@ -18,11 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use self::archive::{Item, Sink, unpack};
-use super::{Done, done, entry::told};
 use crate::{
     args::{At, BackupArgs, Format, RestoreArgs},
     backend::{Backend, Local, remembered},
-    error::CliError,
+    error::{CliError, Done, done},
     output,
     words::count,
 };
@@ -221,7 +220,7 @@ pub async fn backup(args: BackupArgs) -> Done {
     engine.close().await;
     let (files, bytes) = total;
     let shown = file.display().to_string();
-    told(
+    output::report(
         at.format == Format::Json,
         &json!({"backup": shown, "files": files, "bytes": bytes}),
         &format!(
@@ -374,6 +373,6 @@ pub async fn restore(args: RestoreArgs) -> Done {
         count(checked.entries, "entry", "entries"),
         count(checked.audit_rows, "row of the audit log", "rows of the audit log"),
     );
-    told(at.format == Format::Json, &answer, &sentence);
+    output::report(at.format == Format::Json, &answer, &sentence);
     done()
 }

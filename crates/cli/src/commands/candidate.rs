@@ -7,21 +7,29 @@ use ashlar_release::{Approve, CreateCandidate, DiscardCandidate, Rejudge, Waive}
 use ashlar_server::endpoints::rows;
 use serde_json::{Value, json};
 
-use super::{
-    Done, done,
-    entry::{items, told},
-};
 use crate::{
-    args::{CandidateCommand, Format},
-    backend::{Backend, value},
-    error::CliError,
-    hints, output, words,
+    args::CandidateCommand,
+    backend::{Local, value},
+    error::{CliError, Done, done},
+    hints, output,
+    session::Session,
+    words,
 };
 
 /// Findings that are shown of one gate.
 const FINDINGS_SHOWN: usize = 20;
 
-fn show(answer: &Value) {
+const COLUMNS: [(&str, &str); 7] = [
+    ("candidate", "CANDIDATE"),
+    ("status", "STATUS"),
+    ("release", "RELEASE"),
+    ("changed", "CHANGED"),
+    ("created_by", "BY"),
+    ("created_at", "AT"),
+    ("note", "NOTE"),
+];
+
+fn print(answer: &Value) {
     let name = output::text(answer, "candidate");
     let snapshot: String = output::text(answer, "snapshot").chars().take(12).collect();
     output::line(format!(
@@ -70,110 +78,89 @@ fn id(text: &str) -> Result<CandidateId, CliError> {
     Ok(text.parse::<CandidateId>()?)
 }
 
-pub async fn candidate(command: CandidateCommand) -> Done {
-    let at = command.at().clone();
-    let backend = Backend::open(&at).await?;
-    let json_out = at.format == Format::Json;
-    let answer = match command {
-        CandidateCommand::Create { changeset, note, .. } => match &backend {
-            Backend::Local(local) => value(local.run(CreateCandidate { changeset, note }).await?)?,
-            Backend::Remote(remote) => {
-                let body = json!({"changeset": changeset, "note": note});
-                remote.call(rows::CREATE_CANDIDATE.call(), Some(body)).await?
-            }
-        },
-        CandidateCommand::Show { candidate, .. } => match &backend {
-            Backend::Local(local) => value(local.engine.candidate(&local.ctx, id(&candidate)?).await?)?,
-            Backend::Remote(remote) => remote.call(rows::GET_CANDIDATE.at([id(&candidate)?]), None).await?,
-        },
-        CandidateCommand::List { .. } => {
-            let answer = match &backend {
-                Backend::Local(local) => value(local.engine.candidates(&local.ctx, None).await?)?,
-                Backend::Remote(remote) => remote.call(rows::LIST_CANDIDATES.call(), None).await?,
-            };
-            if json_out {
-                output::print_json(&answer);
-                return done();
-            }
-            let columns = [
-                ("candidate", "CANDIDATE"),
-                ("status", "STATUS"),
-                ("release", "RELEASE"),
-                ("changed", "CHANGED"),
-                ("created_by", "BY"),
-                ("created_at", "AT"),
-                ("note", "NOTE"),
-            ];
-            output::table(
-                items(&answer),
-                &columns,
-                "there are no candidates; create one with `ashlar candidate create`",
-            );
-            return done();
-        }
-        CandidateCommand::Gates { candidate, .. } => {
-            let candidate = id(&candidate)?;
-            let answer = match &backend {
-                Backend::Local(local) => {
-                    let now = local.engine.candidate(&local.ctx, candidate).await?;
-                    match now.status.as_str() {
-                        "passed" | "failed" => value(local.run(Rejudge { candidate }).await?)?,
-                        _ => value(now)?,
-                    }
-                }
-                Backend::Remote(remote) => remote.call(rows::RUN_GATES.at([candidate]), None).await?,
-            };
-            match json_out {
-                true => output::print_json(&answer),
-                false => show(&answer),
-            }
-            return Ok(ExitCode::from(u8::from(answer["status"] == "failed")));
-        }
-        CandidateCommand::Approve { candidate, right, .. } => {
-            let candidate = id(&candidate)?;
-            let answer = match &backend {
-                Backend::Local(local) => value(local.run(Approve { candidate, right }).await?)?,
-                Backend::Remote(remote) => {
-                    let body = json!({"right": right});
-                    remote.call(rows::APPROVE_CANDIDATE.at([candidate]), Some(body)).await?
-                }
-            };
-            if !json_out {
-                output::line(format!(
-                    "{} approved {} under `{}`:",
-                    output::text(&answer, "by"),
-                    candidate,
-                    output::text(&answer, "right")
-                ));
-                for subject in answer["subjects"].as_array().into_iter().flatten().take(FINDINGS_SHOWN) {
-                    output::line(format!("  {}", subject.as_str().unwrap_or_default()));
-                }
-            }
-            answer
-        }
-        CandidateCommand::Waive { candidate, gate, reason, .. } => {
-            let candidate = id(&candidate)?;
-            match &backend {
-                Backend::Local(local) => value(local.run(Waive { candidate, gate, reason }).await?)?,
-                Backend::Remote(remote) => {
-                    let body = json!({"gate": gate, "reason": reason});
-                    remote.call(rows::WAIVE_GATE.at([candidate]), Some(body)).await?
-                }
-            }
-        }
-        CandidateCommand::Discard { candidate, .. } => {
-            let candidate = id(&candidate)?;
-            let answer = match &backend {
-                Backend::Local(local) => value(local.run(DiscardCandidate { candidate }).await?)?,
-                Backend::Remote(remote) => remote.call(rows::DISCARD_CANDIDATE.at([candidate]), None).await?,
-            };
-            told(json_out, &answer, &format!("{candidate} is discarded"));
-            return done();
-        }
-    };
-    match json_out {
-        true => output::print_json(&answer),
-        false => show(&answer),
+/// Prints a candidate as JSON, or for people.
+fn report(session: &Session, answer: &Value) -> Done {
+    match session.json {
+        true => output::print_json(answer),
+        false => print(answer),
     }
     done()
+}
+
+pub async fn candidate(command: CandidateCommand) -> Done {
+    let session = &Session::open(command.at()).await?;
+    match command {
+        CandidateCommand::Create { changeset, note, .. } => create(session, changeset, note).await,
+        CandidateCommand::Show { candidate, .. } => show(session, id(&candidate)?).await,
+        CandidateCommand::List { .. } => list(session).await,
+        CandidateCommand::Gates { candidate, .. } => gates(session, id(&candidate)?).await,
+        CandidateCommand::Approve { candidate, right, .. } => approve(session, id(&candidate)?, right).await,
+        CandidateCommand::Waive { candidate, gate, reason, .. } => {
+            waive(session, id(&candidate)?, gate, reason).await
+        }
+        CandidateCommand::Discard { candidate, .. } => discard(session, id(&candidate)?).await,
+    }
+}
+
+async fn create(session: &Session, changeset: Option<String>, note: String) -> Done {
+    let body = json!({"changeset": changeset, "note": note});
+    let action = CreateCandidate { changeset, note };
+    let answer = session.run(action, rows::CREATE_CANDIDATE.call(), Some(body)).await?;
+    report(session, &answer)
+}
+
+async fn show(session: &Session, candidate: CandidateId) -> Done {
+    let call = rows::GET_CANDIDATE.at([candidate]);
+    let answer =
+        session.read(async |local| local.engine.candidate(&local.ctx, candidate).await, call).await?;
+    report(session, &answer)
+}
+
+async fn list(session: &Session) -> Done {
+    let call = rows::LIST_CANDIDATES.call();
+    let answer = session.read(async |local| local.engine.candidates(&local.ctx, None).await, call).await?;
+    session.list(&answer, &COLUMNS, "There are no candidates. Create one with `ashlar candidate create`.")
+}
+
+/// Runs the gates again. A candidate that is no longer open keeps its reports.
+async fn gates(session: &Session, candidate: CandidateId) -> Done {
+    let again = async |local: &Local| -> Result<Value, CliError> {
+        let now = local.engine.candidate(&local.ctx, candidate).await?;
+        match now.status.as_str() {
+            "passed" | "failed" => value(local.run(Rejudge { candidate }).await?),
+            _ => value(now),
+        }
+    };
+    let answer = session.read(again, rows::RUN_GATES.at([candidate])).await?;
+    report(session, &answer)?;
+    Ok(ExitCode::from(u8::from(answer["status"] == "failed")))
+}
+
+async fn approve(session: &Session, candidate: CandidateId, right: String) -> Done {
+    let (call, body) = (rows::APPROVE_CANDIDATE.at([candidate]), json!({"right": right}));
+    let answer = session.run(Approve { candidate, right }, call, Some(body)).await?;
+    if !session.json {
+        output::line(format!(
+            "{} approved {} under `{}`:",
+            output::text(&answer, "by"),
+            candidate,
+            output::text(&answer, "right")
+        ));
+        for subject in answer["subjects"].as_array().into_iter().flatten().take(FINDINGS_SHOWN) {
+            output::line(format!("  {}", subject.as_str().unwrap_or_default()));
+        }
+    }
+    report(session, &answer)
+}
+
+async fn waive(session: &Session, candidate: CandidateId, gate: String, reason: String) -> Done {
+    let (call, body) = (rows::WAIVE_GATE.at([candidate]), json!({"gate": gate, "reason": reason}));
+    let answer = session.run(Waive { candidate, gate, reason }, call, Some(body)).await?;
+    report(session, &answer)
+}
+
+async fn discard(session: &Session, candidate: CandidateId) -> Done {
+    let call = rows::DISCARD_CANDIDATE.at([candidate]);
+    let answer = session.run(DiscardCandidate { candidate }, call, None).await?;
+    session.report(&answer, &format!("Discarded {candidate}."))
 }

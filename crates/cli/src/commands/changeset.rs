@@ -6,15 +6,12 @@ use ashlar_release::{
 use ashlar_server::endpoints::rows;
 use serde_json::{Value, json};
 
-use super::{
-    Done, done,
-    entry::{Named, items, told},
-};
+use super::entry::Named;
 use crate::{
-    args::{ChangesetCommand, Format},
-    backend::{Backend, value},
-    error::CliError,
+    args::{ChangesetCommand, EntryName},
+    error::{CliError, Done, done},
     output,
+    session::Session,
 };
 
 const COLUMNS: [(&str, &str); 7] = [
@@ -27,22 +24,12 @@ const COLUMNS: [(&str, &str); 7] = [
     ("message", "MESSAGE"),
 ];
 
-pub async fn list(backend: &Backend) -> Result<Value, CliError> {
-    match backend {
-        Backend::Local(local) => value(local.engine.changesets(&local.ctx).await?),
-        Backend::Remote(remote) => remote.call(rows::LIST_CHANGESETS.call(), None).await,
-    }
+/// All changesets.
+pub async fn all(session: &Session) -> Result<Value, CliError> {
+    session.read(async |local| local.engine.changesets(&local.ctx).await, rows::LIST_CHANGESETS.call()).await
 }
 
-/// Changesets that have something to do, and those that failed.
-pub async fn planned(backend: &Backend) -> Result<Value, CliError> {
-    match backend {
-        Backend::Local(local) => value(local.engine.planned_changesets(&local.ctx).await?),
-        Backend::Remote(remote) => remote.call(rows::LIST_SCHEDULES.call(), None).await,
-    }
-}
-
-/// What would refuse a schedule now, for people; empty when nothing would.
+/// What would refuse a schedule now, for people. Empty if nothing would.
 fn refusals(forecast: &Value) -> String {
     let mut said = String::new();
     for (step, what) in [("publish", "Publishing"), ("take_down", "Taking down")] {
@@ -71,107 +58,81 @@ fn refusals(forecast: &Value) -> String {
     said
 }
 
-pub fn show_list(answer: &Value) {
-    output::table(items(answer), &COLUMNS, "there are no changesets");
+/// Prints changesets.
+pub fn list(session: &Session, answer: &Value) -> Done {
+    session.list(answer, &COLUMNS, "There are no changesets.")
 }
 
 pub async fn changeset(command: ChangesetCommand) -> Done {
-    let at = command.at().clone();
-    let backend = Backend::open(&at).await?;
-    let json_out = at.format == Format::Json;
-    let (answer, sentence) = match command {
-        ChangesetCommand::Create { name, title, .. } => {
-            let answer = match &backend {
-                Backend::Local(local) => {
-                    value(local.run(CreateChangeset { name: name.clone(), title }).await?)?
-                }
-                Backend::Remote(remote) => {
-                    let body = json!({"name": name, "title": title});
-                    remote.call(rows::CREATE_CHANGESET.call(), Some(body)).await?
-                }
-            };
-            (answer, format!("changeset {name} created; add drafts: `ashlar changeset add {name} TYPE ID`"))
-        }
-        ChangesetCommand::Add { changeset, name, .. } => {
-            let key = Named::read(&name)?.key(&backend).await?;
-            let answer = match &backend {
-                Backend::Local(local) => value(
-                    local.run(AddToChangeset { name: changeset.clone(), keys: vec![key.clone()] }).await?,
-                )?,
-                Backend::Remote(remote) => {
-                    let body = json!({"drafts": [key]});
-                    remote.call(rows::ADD_TO_CHANGESET.at([&changeset]), Some(body)).await?
-                }
-            };
-            (answer, format!("{key} ships with {changeset}"))
-        }
-        ChangesetCommand::Remove { changeset, name, .. } => {
-            let key = Named::read(&name)?.key(&backend).await?;
-            let answer = match &backend {
-                Backend::Local(local) => value(
-                    local
-                        .run(RemoveFromChangeset { name: changeset.clone(), keys: vec![key.clone()] })
-                        .await?,
-                )?,
-                Backend::Remote(remote) => {
-                    let body = json!({"drafts": [key]});
-                    remote.call(rows::REMOVE_FROM_CHANGESET.at([&changeset]), Some(body)).await?
-                }
-            };
-            (answer, format!("{key} no longer ships with {changeset}"))
-        }
+    let session = &Session::open(command.at()).await?;
+    match command {
+        ChangesetCommand::Create { name, title, .. } => create(session, name, title).await,
+        ChangesetCommand::Add { changeset, name, .. } => add(session, changeset, &name).await,
+        ChangesetCommand::Remove { changeset, name, .. } => remove(session, changeset, &name).await,
         ChangesetCommand::Schedule { changeset, publish_at, unpublish_at, zone, .. } => {
-            let answer = match &backend {
-                Backend::Local(local) => {
-                    let action =
-                        ScheduleChangeset { name: changeset.clone(), publish_at, unpublish_at, zone };
-                    value(local.run(action).await?)?
-                }
-                Backend::Remote(remote) => {
-                    let body = json!({"publish_at": publish_at, "unpublish_at": unpublish_at, "zone": zone});
-                    remote.call(rows::SCHEDULE_CHANGESET.at([&changeset]), Some(body)).await?
-                }
-            };
-            let at = output::text(&answer, "publish_at");
-            let sentence = format!("{changeset} is published at {at}{}", refusals(&answer["forecast"]));
-            (answer, sentence)
+            let action = ScheduleChangeset { name: changeset, publish_at, unpublish_at, zone };
+            schedule(session, action).await
         }
-        ChangesetCommand::Cancel { changeset, .. } => {
-            let answer = match &backend {
-                Backend::Local(local) => value(local.run(CancelSchedule { name: changeset.clone() }).await?)?,
-                Backend::Remote(remote) => remote.call(rows::CANCEL_SCHEDULE.at([&changeset]), None).await?,
-            };
-            (answer, format!("{changeset} is no longer scheduled"))
-        }
-        ChangesetCommand::Show { changeset, .. } => {
-            let answer = match &backend {
-                Backend::Local(local) => value(local.engine.changeset(&local.ctx, &changeset).await?)?,
-                Backend::Remote(remote) => remote.call(rows::GET_CHANGESET.at([&changeset]), None).await?,
-            };
-            if !json_out {
-                output::table(std::slice::from_ref(&answer), &COLUMNS, "");
-                let drafts = answer["drafts"].as_array().map_or(&[][..], Vec::as_slice);
-                let columns = [
-                    ("type", "TYPE"),
-                    ("id", "ID"),
-                    ("locale", "LOCALE"),
-                    ("state", "STATE"),
-                    ("pending", "PENDING"),
-                ];
-                output::table(drafts, &columns, "it has no drafts");
-                return done();
-            }
-            (answer, String::new())
-        }
-        ChangesetCommand::List { .. } => {
-            let answer = list(&backend).await?;
-            if !json_out {
-                show_list(&answer);
-                return done();
-            }
-            (answer, String::new())
-        }
-    };
-    told(json_out, &answer, &sentence);
+        ChangesetCommand::Cancel { changeset, .. } => cancel(session, changeset).await,
+        ChangesetCommand::Show { changeset, .. } => show(session, &changeset).await,
+        ChangesetCommand::List { .. } => list(session, &all(session).await?),
+    }
+}
+
+async fn create(session: &Session, name: String, title: String) -> Done {
+    let sentence =
+        format!("Created changeset {name}. Add drafts with `ashlar changeset add {name} TYPE ID`.");
+    let body = json!({"name": name, "title": title});
+    let action = CreateChangeset { name, title };
+    let answer = session.run(action, rows::CREATE_CHANGESET.call(), Some(body)).await?;
+    session.report(&answer, &sentence)
+}
+
+async fn add(session: &Session, name: String, entry: &EntryName) -> Done {
+    let key = Named::read(entry)?.key(&session.backend).await?;
+    let (call, sentence) = (rows::ADD_TO_CHANGESET.at([&name]), format!("Added {key} to changeset {name}."));
+    let body = json!({"drafts": [key]});
+    let answer = session.run(AddToChangeset { name, keys: vec![key] }, call, Some(body)).await?;
+    session.report(&answer, &sentence)
+}
+
+async fn remove(session: &Session, name: String, entry: &EntryName) -> Done {
+    let key = Named::read(entry)?.key(&session.backend).await?;
+    let call = rows::REMOVE_FROM_CHANGESET.at([&name]);
+    let (body, sentence) = (json!({"drafts": [key]}), format!("Removed {key} from changeset {name}."));
+    let answer = session.run(RemoveFromChangeset { name, keys: vec![key] }, call, Some(body)).await?;
+    session.report(&answer, &sentence)
+}
+
+async fn schedule(session: &Session, action: ScheduleChangeset) -> Done {
+    let ScheduleChangeset { name, publish_at, unpublish_at, zone } = &action;
+    let body = json!({"publish_at": publish_at, "unpublish_at": unpublish_at, "zone": zone});
+    let (name, call) = (name.clone(), rows::SCHEDULE_CHANGESET.at([name]));
+    let answer = session.run(action, call, Some(body)).await?;
+    let at = output::text(&answer, "publish_at");
+    session.report(
+        &answer,
+        &format!("Changeset {name} will be published at {at}.{}", refusals(&answer["forecast"])),
+    )
+}
+
+async fn cancel(session: &Session, name: String) -> Done {
+    let (call, sentence) =
+        (rows::CANCEL_SCHEDULE.at([&name]), format!("Changeset {name} is no longer scheduled."));
+    let answer = session.run(CancelSchedule { name }, call, None).await?;
+    session.report(&answer, &sentence)
+}
+
+async fn show(session: &Session, name: &str) -> Done {
+    let call = rows::GET_CHANGESET.at([name]);
+    let answer = session.read(async |local| local.engine.changeset(&local.ctx, name).await, call).await?;
+    if session.json {
+        output::print_json(&answer);
+        return done();
+    }
+    output::table(std::slice::from_ref(&answer), &COLUMNS, "");
+    let columns =
+        [("type", "TYPE"), ("id", "ID"), ("locale", "LOCALE"), ("state", "STATE"), ("pending", "PENDING")];
+    output::table(answer["drafts"].as_array().map_or(&[], Vec::as_slice), &columns, "It has no drafts.");
     done()
 }

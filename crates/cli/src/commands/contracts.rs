@@ -3,7 +3,7 @@
 use std::{path::Path, process::ExitCode};
 
 use ashlar_contracts::{
-    Answer, Contract, ContractSet,
+    Answer, Comparison, Contract, ContractSet,
     codegen::{Language, Operation, Query, generate},
     compare,
 };
@@ -11,11 +11,11 @@ use ashlar_delivery::graphql::{COST_MAX, DEPTH_MAX, Graph};
 use ashlar_model::{ContractName, Files, Finding, Level};
 use serde_json::{Value, json};
 
-use super::Done;
 use crate::{
+    against::against,
     args::{ContractsCommand, Format, Lang},
-    error::CliError,
-    output,
+    error::{CliError, Done, done},
+    output, project,
 };
 
 /// The largest value that is validated, in bytes.
@@ -79,109 +79,105 @@ fn get<'a>(set: &'a ContractSet, name: &ContractName) -> Result<&'a Contract, Cl
 
 pub async fn contracts(command: &ContractsCommand) -> Done {
     match command {
-        ContractsCommand::Diff { old, new, lenient, format } => {
-            let ((old_set, old_name), (new_set, new_name)) = (load(old)?, load(new)?);
-            let (old, new) = (get(&old_set, &old_name)?, get(&new_set, &new_name)?);
-            let comparison = compare(old, &old_set, new, &new_set, *lenient);
-            if *format == Format::Json {
-                output::print_json(&comparison);
-                return Ok(ExitCode::SUCCESS);
-            }
-            let answer = |a: Answer| match a {
-                Answer::Yes => output::paint("yes", "32"),
-                Answer::No => output::paint("no", "31;1"),
-                Answer::Unknown => output::paint("unknown", "33"),
-            };
-            for change in &comparison.changes {
-                let path = if change.path.is_empty() { "/" } else { &change.path };
-                output::line(format!("{:6} {path}", change.verdict.to_string()));
-                output::line(format!("       {}", change.message));
-            }
-            for reason in &comparison.reasons {
-                output::line(format!("       because {reason}"));
-            }
-            output::line(format!(
-                "verdict   {}{}",
-                comparison.verdict,
-                if comparison.semantic { ", semantic: its owner has to agree" } else { "" }
-            ));
-            output::line(format!(
-                "backward  {} (values that are valid today stay valid)",
-                answer(comparison.backward)
-            ));
-            output::line(format!(
-                "forward   {} (values that become valid were valid before)",
-                answer(comparison.forward)
-            ));
-            output::line(format!("change    {}", comparison.digest));
-            Ok(ExitCode::SUCCESS)
-        }
+        ContractsCommand::Diff { old, new, lenient, format } => diff(old, new, *lenient, *format),
         ContractsCommand::Types { dir, lang, out, format } => {
-            let text = types(dir, *lang)?;
-            match out {
-                None => output::print(&text),
-                Some(out) => {
-                    std::fs::write(out, &text).map_err(|e| CliError::file("write", out, &e))?;
-                    match format {
-                        Format::Json => output::print_json(&json!({"written": out, "bytes": text.len()})),
-                        Format::Human => output::line(format!("{} is written", out.display())),
-                    }
-                }
-            }
-            Ok(ExitCode::SUCCESS)
+            write_types(dir, *lang, out.as_deref(), *format)
         }
         ContractsCommand::Queries { dir, format } => queries(dir, *format),
         ContractsCommand::Impact { dir, against, key, format } => {
-            let base = super::check::against(dir, against, key.as_deref()).await?;
-            let found = ashlar_gates::impact(dir, &base.path)
-                .map_err(|e| CliError::input(e.to_string(), "create a project with `ashlar init DIR`"))?;
-            let breaks = found.consumers.iter().any(|c| !c.broken.is_empty())
-                || found.operations.iter().any(|o| !o.broken.is_empty());
-            match format {
-                Format::Json => output::print_json(&found),
-                Format::Human => tell_impact(&found),
-            }
-            Ok(ExitCode::from(u8::from(breaks)))
+            impact(dir, against, key.as_deref(), *format).await
         }
-        ContractsCommand::Validate { schema, instance, format } => {
-            let (set, name) = load(schema)?;
-            let bytes = read(instance)?;
-            let text = std::str::from_utf8(&bytes).map_err(|_| {
-                CliError::input(format!("{} is not UTF-8 text", instance.display()), "save it as UTF-8")
-            })?;
-            let value: Value = serde_json::from_str(text)
-                .map_err(|e| CliError::json(&instance.display().to_string(), text.as_bytes(), &e))?;
-            let findings: Vec<Finding> = get(&set, &name)?
-                .validate(&value)
-                .into_iter()
-                .map(|v| {
-                    let line = ashlar_model::line_of(text, &v.path);
-                    let shown = if v.path.is_empty() { "/" } else { &v.path };
-                    let place = format!("{}:{line} {shown}", instance.display());
-                    Finding::error(&format!("invalid-{}", v.keyword), place, v.message).help(v.help)
-                })
-                .collect();
-            let valid = findings.is_empty();
-            match format {
-                Format::Json => output::print_json(&json!({"valid": valid, "findings": findings})),
-                Format::Human if valid => output::line(format!("{} is valid", instance.display())),
-                Format::Human => {
-                    for finding in &findings {
-                        output::line(format!(
-                            "{}\n  {}\n  → {}",
-                            finding.place, finding.message, finding.help
-                        ));
-                    }
-                }
-            }
-            Ok(ExitCode::from(u8::from(!valid)))
-        }
+        ContractsCommand::Validate { schema, instance, format } => validate(schema, instance, *format),
     }
 }
 
-fn tell_impact(impact: &ashlar_gates::Impact) {
+fn diff(old: &Path, new: &Path, lenient: bool, format: Format) -> Done {
+    let ((old_set, old_name), (new_set, new_name)) = (load(old)?, load(new)?);
+    let (old, new) = (get(&old_set, &old_name)?, get(&new_set, &new_name)?);
+    let comparison = compare(old, &old_set, new, &new_set, lenient);
+    match format {
+        Format::Json => output::print_json(&comparison),
+        Format::Human => print_comparison(&comparison),
+    }
+    done()
+}
+
+fn print_comparison(comparison: &Comparison) {
+    let answer = |a: Answer| match a {
+        Answer::Yes => output::paint("yes", "32"),
+        Answer::No => output::paint("no", "31;1"),
+        Answer::Unknown => output::paint("unknown", "33"),
+    };
+    for change in &comparison.changes {
+        let path = if change.path.is_empty() { "/" } else { &change.path };
+        output::line(format!("{:6} {path}", change.verdict.to_string()));
+        output::line(format!("       {}", change.message));
+    }
+    for reason in &comparison.reasons {
+        output::line(format!("       because {reason}"));
+    }
+    let semantic = if comparison.semantic { ", semantic: its owner has to agree" } else { "" };
+    output::line(format!("verdict   {}{semantic}", comparison.verdict));
+    let (backward, forward) = (answer(comparison.backward), answer(comparison.forward));
+    output::line(format!("backward  {backward} (values that are valid today stay valid)"));
+    output::line(format!("forward   {forward} (values that become valid were valid before)"));
+    output::line(format!("change    {}", comparison.digest));
+}
+
+fn write_types(dir: &Path, lang: Lang, out: Option<&Path>, format: Format) -> Done {
+    let text = types(dir, lang)?;
+    let Some(out) = out else {
+        output::print(&text);
+        return done();
+    };
+    std::fs::write(out, &text).map_err(|e| CliError::file("write", out, &e))?;
+    let answer = json!({"written": out, "bytes": text.len()});
+    output::report(format == Format::Json, &answer, &format!("Wrote {}.", out.display()));
+    done()
+}
+
+async fn impact(dir: &Path, named: &str, key: Option<&str>, format: Format) -> Done {
+    let base = against(dir, named, key).await?;
+    let found = ashlar_gates::impact(dir, &base.path)
+        .map_err(|e| CliError::input(e.to_string(), "create a project with `ashlar init DIR`"))?;
+    let breaks = found.consumers.iter().any(|c| !c.broken.is_empty())
+        || found.operations.iter().any(|o| !o.broken.is_empty());
+    match format {
+        Format::Json => output::print_json(&found),
+        Format::Human => print_impact(&found),
+    }
+    Ok(ExitCode::from(u8::from(breaks)))
+}
+
+fn validate(schema: &Path, instance: &Path, format: Format) -> Done {
+    let (set, name) = load(schema)?;
+    let bytes = read(instance)?;
+    let shown = instance.display().to_string();
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| CliError::input(format!("{shown} is not UTF-8 text"), "save it as UTF-8"))?;
+    let value: Value = serde_json::from_str(text).map_err(|e| CliError::json(&shown, text.as_bytes(), &e))?;
+    let finding = |v: ashlar_contracts::Violation| {
+        let line = ashlar_model::line_of(text, &v.path);
+        let place = format!("{shown}:{line} {}", if v.path.is_empty() { "/" } else { &v.path });
+        Finding::error(&format!("invalid-{}", v.keyword), place, v.message).help(v.help)
+    };
+    let findings: Vec<Finding> = get(&set, &name)?.validate(&value).into_iter().map(finding).collect();
+    let valid = findings.is_empty();
+    match format {
+        Format::Json => output::print_json(&json!({"valid": valid, "findings": findings})),
+        Format::Human if valid => output::line(format!("{shown} is valid")),
+        Format::Human => {
+            for finding in &findings {
+                output::line(format!("{}\n  {}\n  → {}", finding.place, finding.message, finding.help));
+            }
+        }
+    }
+    Ok(ExitCode::from(u8::from(!valid)))
+}
+
+fn print_impact(impact: &ashlar_gates::Impact) {
     if impact.contracts.is_empty() && impact.views.is_empty() {
-        output::line("nothing that clients could notice has changed");
+        output::line("No change that clients could notice.");
     }
     for c in &impact.contracts {
         let verdict = c.verdict.map_or(String::new(), |v| format!(", {v}"));
@@ -197,8 +193,8 @@ fn tell_impact(impact: &ashlar_gates::Impact) {
     for o in &impact.operations {
         let state = match (o.change, o.broken.is_empty()) {
             ("added", _) => "added".to_owned(),
-            ("removed", true) => "removed after its end".to_owned(),
-            (_, true) => "reads what has changed, and stays valid".to_owned(),
+            ("removed", true) => "removed after its sunset".to_owned(),
+            (_, true) => "reads what changed, and stays valid".to_owned(),
             (_, false) => output::paint("WOULD BREAK", "31;1"),
         };
         output::line(format!("operation {}  {}  {state}", o.operation, o.file));
@@ -228,8 +224,7 @@ fn tell_impact(impact: &ashlar_gates::Impact) {
     }
 }
 
-/// The types of a project's contracts and views.
-/// What a project's definitions make.
+/// The definitions of a project that types come from.
 struct Defined {
     config: ashlar_model::ProjectConfig,
     contracts: ContractSet,
@@ -238,7 +233,7 @@ struct Defined {
 }
 
 fn defined(dir: &Path) -> Result<Defined, CliError> {
-    let files = super::project::read(dir)?;
+    let files = project::read(dir)?;
     let config = ashlar_project::read_config(&files)
         .map_err(|findings| CliError::findings("ashlar.toml cannot be used", findings))?;
     let (contracts, mut findings) = ContractSet::load(&files);
@@ -273,9 +268,10 @@ fn queries(dir: &Path, format: Format) -> Done {
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    done()
 }
 
+/// The types of a project's contracts and views.
 fn types(dir: &Path, lang: Lang) -> Result<String, CliError> {
     let Defined { config, contracts, views, graph } = defined(dir)?;
     let language = match lang {

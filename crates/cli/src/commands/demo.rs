@@ -8,15 +8,12 @@ use ashlar_server::Role;
 use include_dir::{Dir, DirEntry, include_dir};
 use serde::Deserialize;
 
-use super::{
-    Done, done, project,
-    serve::{LocalKeys, open, ready_line, remember, run, stop_signal},
-};
+use super::serve::{LocalKeys, open, ready_line, remember, run, stop_signal};
 use crate::{
     args::{DemoArgs, Format},
     backend::Local,
-    error::CliError,
-    output,
+    error::{CliError, Done, done},
+    output, project, writing,
 };
 
 static DEMO: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../examples/demo");
@@ -91,8 +88,8 @@ async fn seed(engine: &Engine) -> Result<(), CliError> {
         let step: Step = toml::from_str(text).map_err(|e| broken(format!("{path}: {e}")))?;
         let author = act(&step.author)?;
         if let Some(entries) = entries.take_if(|_| step.all) {
-            let entries = entries.into_iter().map(project::incoming).collect();
-            project::import_local(&author, "examples/demo", entries, &mut |_| {}).await?;
+            let entries = entries.into_iter().map(writing::incoming).collect();
+            writing::import_local(&author, "examples/demo", entries, &mut |_| {}).await?;
         }
         for put in step.put {
             let mut fields = engine.draft(&author.ctx, &put.key).await?.fields.unwrap_or_default();
@@ -109,7 +106,7 @@ async fn seed(engine: &Engine) -> Result<(), CliError> {
     Ok(())
 }
 
-fn tell(url: &str, data: &Path, keys: &LocalKeys) {
+fn print(url: &str, data: &Path, keys: &LocalKeys) {
     let data = data.display();
     output::line(format!("{}  {url}", output::paint("Mooring, the demo project, is served on", "1")));
     output::line(format!("its data is in {data}\n"));
@@ -168,7 +165,7 @@ pub async fn demo(args: DemoArgs) -> Done {
         remember(args.data.as_deref(), &url);
         match args.format {
             Format::Json => ready_line(&url, Some(&keys)),
-            Format::Human => tell(&url, &data, &keys),
+            Format::Human => print(&url, &data, &keys),
         }
     };
     let objects = engine.objects().clone();

@@ -15,13 +15,14 @@ use ashlar_release::{
 use ashlar_server::Role;
 use serde_json::json;
 
-use super::{Done, check, done, project, serve};
+use super::{check, serve};
 use crate::{
     args::{DevArgs, Format},
     backend::Local,
-    error::CliError,
-    isolation, output,
+    error::{CliError, Done, done},
+    isolation, output, project,
     words::count,
+    writing,
 };
 
 /// How often files are looked at.
@@ -82,8 +83,8 @@ async fn load(local: &Local, dir: &Path) -> Result<(), CliError> {
     .map_err(|e| CliError::new(3, "internal", e.to_string(), ""))??;
     local.run(PushDefinitions { files }).await?;
     let here: BTreeSet<EntryKey> = entries.iter().map(|e| e.key.clone()).collect();
-    let entries = entries.into_iter().map(project::incoming).collect();
-    project::import_local(local, "content/", entries, &mut |_| {}).await?;
+    let entries = entries.into_iter().map(writing::incoming).collect();
+    writing::import_local(local, "content/", entries, &mut |_| {}).await?;
     let mut cursor = None;
     loop {
         let query = DraftQuery { cursor, limit: Some(500), ..DraftQuery::default() };

@@ -14,11 +14,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::Done;
 use crate::{
     args::{At, DoctorArgs, Format},
     backend::{Backend, Remote, location, remembered},
-    error::CliError,
+    error::{CliError, Done},
     hints, output,
     words::{count, figure},
 };
@@ -285,7 +284,7 @@ async fn remote(report: &mut Report, server: &Remote) {
         Err(error) => report.failed("key", &error),
     }
     if let Ok(schedules) = server.call(rows::LIST_SCHEDULES.call(), None).await {
-        let late = super::entry::items(&schedules).iter().filter(|s| s["overdue_seconds"].is_u64()).count();
+        let late = output::items(&schedules).iter().filter(|s| s["overdue_seconds"].is_u64()).count();
         match late {
             0 => report.ok("schedules", "none is overdue"),
             n => report.warn(

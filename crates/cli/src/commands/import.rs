@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    io::IsTerminal,
     path::Path,
 };
 
@@ -10,29 +9,14 @@ use ashlar_model::{EntryKey, Finding, Locale, LocaleConfig, TypeName, did_you_me
 use ashlar_project::{LocaleSource, Mapping, SeedEntry, import};
 use ashlar_release::IncomingEntry;
 use ashlar_server::endpoints::rows;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{Done, done, project};
 use crate::{
     args::{At, Format, ImportCommand},
-    backend::{Backend, Remote, value},
-    error::CliError,
-    output, words,
+    backend::{Backend, value},
+    error::{CliError, Done, done},
+    output, words, writing,
 };
-
-/// Progress on standard error, only for people.
-pub fn progress(len: u64, what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(len);
-    if !std::io::stderr().is_terminal() {
-        bar.set_draw_target(ProgressDrawTarget::hidden());
-    }
-    if let Ok(style) = ProgressStyle::with_template("{msg:10} {bar:40} {pos}/{len}  {per_sec}  {eta}") {
-        bar.set_style(style);
-    }
-    bar.set_message(what);
-    bar
-}
 
 pub async fn import(command: ImportCommand) -> Done {
     let default_locale = |locale: Option<&String>| match locale {
@@ -60,7 +44,7 @@ pub async fn import(command: ImportCommand) -> Done {
             };
             let (files, mut broken) =
                 import::markdown_files(&dir, &mapping).map_err(|e| CliError::file("read", &dir, &e))?;
-            let bar = progress(files.len() as u64, "reading");
+            let bar = output::progress(files.len() as u64, "reading");
             let mut entries = Vec::new();
             for item in import::MarkdownImport::new(&dir, files, &mapping) {
                 bar.inc(1);
@@ -127,11 +111,11 @@ async fn finish(
         return Err(error);
     }
     let count = entries.len() as u64;
-    let entries: Vec<IncomingEntry> = entries.into_iter().map(project::incoming).collect();
+    let entries: Vec<IncomingEntry> = entries.into_iter().map(writing::incoming).collect();
     let mut answer = match backend.filter(|_| !dry_run) {
         None => json!({"written": 0, "unchanged": 0, "would_write": count}),
         Some(backend) => {
-            let bar = progress(count, "writing");
+            let bar = output::progress(count, "writing");
             let mut done = 0;
             let mut each = |n| {
                 done += n;
@@ -139,9 +123,9 @@ async fn finish(
             };
             let answer = match &backend {
                 Backend::Local(local) => {
-                    project::import_local(local, source, entries, &mut each).await.and_then(value)
+                    writing::import_local(local, source, entries, &mut each).await.and_then(value)
                 }
-                Backend::Remote(remote) => import_remote(remote, source, entries, &mut each).await,
+                Backend::Remote(remote) => writing::import_remote(remote, source, entries, &mut each).await,
             };
             bar.finish_and_clear();
             answer.map_err(|error| partly(error, done, count))?
@@ -256,22 +240,4 @@ impl Known {
         let help = did_you_mean(entry.key.locale.as_str(), all.iter().map(String::as_str), otherwise);
         Some(Finding::error("locale-unknown", &entry.source, message).help(help))
     }
-}
-
-/// Sends entries to a server in batches.
-pub async fn import_remote(
-    remote: &Remote,
-    source: &str,
-    entries: Vec<IncomingEntry>,
-    each: &mut dyn FnMut(u64),
-) -> Result<Value, CliError> {
-    let (mut written, mut unchanged) = (0, 0);
-    for batch in project::batches(entries) {
-        let body = json!({"source": source, "entries": batch});
-        let answer = remote.call(rows::IMPORT_DRAFTS.call(), Some(body)).await?;
-        written += answer["written"].as_u64().unwrap_or(0);
-        unchanged += answer["unchanged"].as_u64().unwrap_or(0);
-        each(batch.len() as u64);
-    }
-    Ok(json!({"written": written, "unchanged": unchanged}))
 }

@@ -1,5 +1,7 @@
 //! One module per group of commands.
 
+mod access;
+mod audit;
 mod backup;
 mod candidate;
 mod changeset;
@@ -7,44 +9,37 @@ mod check;
 mod contracts;
 mod demo;
 mod dev;
-mod diverge;
 mod doctor;
-mod edit;
 mod entry;
 mod import;
-mod ops;
-mod project;
+mod init;
+mod migrate;
+mod preview;
 mod pull;
+mod push;
 mod release;
 mod serve;
 mod site;
 mod status;
 mod target;
 mod tokens;
+mod upkeep;
 mod webhook;
 
-use std::{path::Path, process::ExitCode};
+use std::path::Path;
 
 use crate::{
     args::{self, Cli, Command},
-    error::CliError,
+    error::{CliError, Done, done},
     output,
 };
-
-/// The outcome of a command that ran.
-pub type Done = Result<ExitCode, CliError>;
-
-/// Everything went as asked.
-pub fn done() -> Done {
-    Ok(ExitCode::SUCCESS)
-}
 
 /// Runs a command.
 pub async fn run(cli: Cli) -> Done {
     match cli.command {
-        Command::Init(args) => project::init(&args),
+        Command::Init(args) => init::init(&args),
         Command::Check(args) => check::check(args).await,
-        Command::Push(args) => project::push(&args).await,
+        Command::Push(args) => push::push(&args).await,
         Command::Status(args) => status::status(args).await,
         Command::Use(args) => target::remember(&args),
         Command::Pull(args) => pull::pull(args).await,
@@ -60,16 +55,16 @@ pub async fn run(cli: Cli) -> Done {
         Command::Channel { command } => release::channel(command).await,
         Command::Contracts { command } => contracts::contracts(&command).await,
         Command::Tokens { command } => tokens::tokens(command).await,
-        Command::Preview { what, hours, at } => site::preview(&what, hours, &at).await,
+        Command::Preview { what, hours, at } => preview::preview(&what, hours, &at).await,
         Command::Site { command } => site::site(command).await,
-        Command::Migrate { command } => ops::migrate(command).await,
-        Command::Audit { command } => ops::audit(command).await,
-        Command::Event { command } => ops::event(command).await,
-        Command::Key { command } => ops::key(command).await,
+        Command::Migrate { command } => migrate::migrate(command).await,
+        Command::Audit { command } => audit::audit(command).await,
+        Command::Event { command } => audit::event(command).await,
+        Command::Key { command } => access::key(command).await,
         Command::Webhook { command } => webhook::webhook(command).await,
-        Command::Tenant { command } => ops::tenant(command).await,
-        Command::Schedule { command } => ops::schedule(command).await,
-        Command::Gc { at } => ops::gc(at).await,
+        Command::Tenant { command } => access::tenant(command).await,
+        Command::Schedule { command } => upkeep::schedule(command).await,
+        Command::Gc { at } => upkeep::gc(at).await,
         Command::Serve(args) => serve::serve(args).await,
         Command::Demo(args) => demo::demo(args).await,
         Command::Completions { shell } => {

@@ -12,16 +12,14 @@ use ashlar_release::DraftQuery;
 use ashlar_server::endpoints::rows;
 use serde_json::{Value, json};
 
-use super::{
-    Done, done,
-    entry::{items, of},
-    project,
-};
+use super::entry::of;
 use crate::{
     args::{Format, PullArgs},
     backend::{Backend, value},
-    error::CliError,
-    hints, output,
+    error::{CliError, Done, done},
+    hints,
+    output::{self, items},
+    project,
     words::count,
 };
 

@@ -10,11 +10,10 @@ use ashlar_store::{Objects, Remote, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Done, done};
 use crate::{
     args::{Format, Role as RoleArg, ServeArgs},
     backend::{location, noted},
-    error::CliError,
+    error::{CliError, Done, done},
     isolation, output, target,
 };
 

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use ashlar_model::CandidateId;
+use ashlar_model::{CandidateId, GateReport, Level, ReleaseId};
 use ashlar_release::DraftQuery;
 use ashlar_server::endpoints::rows;
 use serde_json::{Value, json};
 
-use super::{Done, changeset, done, entry::items};
+use super::changeset;
 use crate::{
-    args::{Format, StatusArgs},
-    backend::{Backend, value},
-    error::CliError,
-    hints, output,
+    args::StatusArgs,
+    backend::Backend,
+    error::{CliError, Done, done},
+    hints,
+    output::{self, items},
+    session::Session,
     words::{count, time},
 };
 
@@ -24,20 +26,14 @@ const PAGES_MAX: usize = 200;
 const CANDIDATES_MAX: usize = 10;
 
 /// Pending drafts by type, and whether there are more than were counted.
-async fn pending(backend: &Backend) -> Result<(BTreeMap<String, u64>, bool), CliError> {
+async fn pending(session: &Session) -> Result<(BTreeMap<String, u64>, bool), CliError> {
     let mut by_type = BTreeMap::new();
     let mut cursor: Option<String> = None;
     for _ in 0..PAGES_MAX {
-        let page = match backend {
-            Backend::Local(local) => {
-                let query = DraftQuery { pending: true, cursor, limit: Some(PAGE), ..DraftQuery::default() };
-                value(local.engine.drafts(&local.ctx, &query).await?)?
-            }
-            Backend::Remote(remote) => {
-                let call = rows::LIST_DRAFTS.call().with("limit", PAGE).with("pending", true);
-                remote.call(call.with_any("cursor", cursor.as_ref()), None).await?
-            }
-        };
+        let call = rows::LIST_DRAFTS.call().with("limit", PAGE).with("pending", true);
+        let call = call.with_any("cursor", cursor.as_ref());
+        let query = DraftQuery { pending: true, cursor, limit: Some(PAGE), ..DraftQuery::default() };
+        let page = session.read(async |local| local.engine.drafts(&local.ctx, &query).await, call).await?;
         for draft in items(&page) {
             *by_type.entry(output::text(draft, "type")).or_insert(0) += 1;
         }
@@ -49,28 +45,26 @@ async fn pending(backend: &Backend) -> Result<(BTreeMap<String, u64>, bool), Cli
     Ok((by_type, true))
 }
 
-/// The newest candidate of all drafts and of each changeset, when it is open.
+/// The newest candidate of all drafts and of each changeset, if it is open.
 fn newest_open(candidates: &[Value]) -> Vec<&Value> {
     let mut seen = std::collections::BTreeSet::new();
     let newest = candidates.iter().filter(|c| seen.insert(output::text(c, "changeset")));
     newest.filter(|c| matches!(c["status"].as_str(), Some("passed" | "failed"))).collect()
 }
 
-async fn candidate(backend: &Backend, id: &str) -> Result<Value, CliError> {
+async fn candidate(session: &Session, id: &str) -> Result<Value, CliError> {
     let id = id.parse::<CandidateId>()?;
-    match backend {
-        Backend::Local(local) => value(local.engine.candidate(&local.ctx, id).await?),
-        Backend::Remote(remote) => remote.call(rows::GET_CANDIDATE.at([id]), None).await,
-    }
+    let call = rows::GET_CANDIDATE.at([id]);
+    session.read(async |local| local.engine.candidate(&local.ctx, id).await, call).await
 }
 
 /// Whether the working definitions differ from those that the public channel serves; `None` before the first push.
 async fn definitions_pending(
-    backend: &Backend,
+    session: &Session,
     channels: &[Value],
     candidates: &[Value],
 ) -> Result<Option<bool>, CliError> {
-    let working = match backend {
+    let working = match &session.backend {
         Backend::Local(local) => {
             local.engine.working_definitions(&local.ctx).await?.map(|(digest, _)| digest.to_string())
         }
@@ -85,15 +79,13 @@ async fn definitions_pending(
     let Some(live) = channels.iter().find(|c| c["channel"].as_str() == public.as_deref()) else {
         return Ok(Some(true));
     };
-    let release = output::text(live, "release");
-    let served = match backend {
-        Backend::Local(local) => value(local.engine.release(&local.ctx, release.parse()?).await?)?,
-        Backend::Remote(remote) => remote.call(rows::GET_RELEASE.at([release]), None).await?,
-    };
+    let release = output::text(live, "release").parse::<ReleaseId>()?;
+    let call = rows::GET_RELEASE.at([release]);
+    let served = session.read(async |local| local.engine.release(&local.ctx, release).await, call).await?;
     Ok(Some(served["definitions"] != working.as_str()))
 }
 
-/// Why a changeset may not be published or taken down in time; empty when nothing is known to be in the way.
+/// Why a changeset may not be published or taken down in time. Empty if no reason is known.
 fn risks(changeset: &Value) -> Vec<String> {
     let mut risks = Vec::new();
     if let Some(seconds) = changeset["overdue_seconds"].as_u64() {
@@ -114,49 +106,44 @@ fn risks(changeset: &Value) -> Vec<String> {
     risks
 }
 
-async fn gather(backend: &Backend) -> Result<Value, CliError> {
-    let (by_type, more) = pending(backend).await?;
-    let channels = match backend {
-        Backend::Local(local) => value(local.engine.channels(&local.ctx).await?)?,
-        Backend::Remote(remote) => remote.call(rows::LIST_CHANNELS.call(), None).await?,
-    };
-    let channels = items(&channels).to_vec();
-    let candidates = match backend {
-        Backend::Local(local) => value(local.engine.candidates(&local.ctx, None).await?)?,
-        Backend::Remote(remote) => remote.call(rows::LIST_CANDIDATES.call(), None).await?,
-    };
+/// Open candidates: those that passed, and those that failed with their gates.
+async fn open_candidates(session: &Session, all: &[Value]) -> Result<(Vec<Value>, Vec<Value>), CliError> {
     let (mut ready, mut blocked) = (Vec::new(), Vec::new());
-    for open in newest_open(items(&candidates)) {
-        let short = json!({
+    for open in newest_open(all) {
+        let mut short = json!({
             "candidate": open["candidate"], "status": open["status"], "changeset": open["changeset"], "changed": open["changed"],
             "created_at": open["created_at"], "created_by": open["created_by"], "note": open["note"],
         });
         if open["status"] == "passed" {
             ready.push(short);
         } else if blocked.len() < CANDIDATES_MAX {
-            let mut short = short;
-            let full = candidate(backend, &output::text(open, "candidate")).await?;
+            let full = candidate(session, &output::text(open, "candidate")).await?;
             let gates = output::gates_of(&full).into_iter().filter(|g| !g.status.lets_through());
-            short["gates"] = gates
-                .map(|g| {
-                    let first = g.groups.iter().find(|f| f.level == ashlar_model::Level::Error);
-                    json!({
-                        "gate": g.gate, "status": g.status, "summary": g.summary,
-                        "message": first.map(|f| f.message.clone()), "help": first.map(|f| f.help.clone()),
-                    })
-                })
-                .collect();
+            short["gates"] = gates.map(|g| short_gate(&g)).collect();
             blocked.push(short);
         }
     }
-    let all = changeset::list(backend).await?;
-    let (mut changesets, mut at_risk) = (Vec::new(), Vec::new());
-    for set in items(&all) {
-        let planned = matches!(set["state"].as_str(), Some("open" | "scheduled" | "failed"));
+    Ok((ready, blocked))
+}
+
+/// A gate with its first error.
+fn short_gate(gate: &GateReport) -> Value {
+    let first = gate.groups.iter().find(|f| f.level == Level::Error);
+    json!({
+        "gate": gate.gate, "status": gate.status, "summary": gate.summary,
+        "message": first.map(|f| &f.message), "help": first.map(|f| &f.help),
+    })
+}
+
+/// Changesets that are planned or at risk, and the reasons of the latter.
+fn changesets(all: &[Value]) -> (Vec<Value>, Vec<Value>) {
+    let (mut planned, mut at_risk) = (Vec::new(), Vec::new());
+    for set in all {
+        let open = matches!(set["state"].as_str(), Some("open" | "scheduled" | "failed"));
         let ends = set["state"] == "published" && set["unpublish_at"].is_string();
         let risks = risks(set);
-        if planned || ends || !risks.is_empty() {
-            changesets.push(json!({
+        if open || ends || !risks.is_empty() {
+            planned.push(json!({
                 "changeset": set["changeset"], "title": set["title"], "state": set["state"],
                 "publish_at": set["publish_at"], "unpublish_at": set["unpublish_at"],
             }));
@@ -165,11 +152,25 @@ async fn gather(backend: &Backend) -> Result<Value, CliError> {
             at_risk.push(json!({"changeset": set["changeset"], "reasons": risks}));
         }
     }
+    (planned, at_risk)
+}
+
+async fn gather(session: &Session) -> Result<Value, CliError> {
+    let (by_type, more) = pending(session).await?;
+    let call = rows::LIST_CHANNELS.call();
+    let channels = session.read(async |local| local.engine.channels(&local.ctx).await, call).await?;
+    let channels = items(&channels);
+    let call = rows::LIST_CANDIDATES.call();
+    let candidates =
+        session.read(async |local| local.engine.candidates(&local.ctx, None).await, call).await?;
+    let candidates = items(&candidates);
+    let (ready, blocked) = open_candidates(session, candidates).await?;
+    let (changesets, at_risk) = changesets(items(&changeset::all(session).await?));
     let total: u64 = by_type.values().sum();
     Ok(json!({
         "pending": {
             "drafts": total, "drafts_more": more, "by_type": by_type,
-            "definitions": definitions_pending(backend, &channels, items(&candidates)).await?, "changesets": changesets,
+            "definitions": definitions_pending(session, channels, candidates).await?, "changesets": changesets,
         },
         "ready": ready,
         "blocked": {"candidates": blocked, "schedules": at_risk},
@@ -196,7 +197,7 @@ fn show_pending(pending: &Value) -> bool {
         line(format!("{least}{drafts}: {}", by_type.join(", ")));
     }
     if pending["definitions"] == json!(true) {
-        line("definitions: they differ from those that are live, or are not released yet".to_owned());
+        line("definitions: changed since the live release, or not released yet".to_owned());
     }
     for set in pending["changesets"].as_array().into_iter().flatten() {
         let mut text =
@@ -284,11 +285,11 @@ fn show(status: &Value) {
 }
 
 pub async fn status(args: StatusArgs) -> Done {
-    let backend = Backend::open(&args.at).await?;
-    let status = gather(&backend).await?;
-    match args.at.format {
-        Format::Json => output::print_json(&status),
-        Format::Human => show(&status),
+    let session = Session::open(&args.at).await?;
+    let status = gather(&session).await?;
+    match session.json {
+        true => output::print_json(&status),
+        false => show(&status),
     }
     done()
 }

@@ -4,10 +4,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Done, done};
 use crate::{
     args::{Format, UseArgs},
-    error::CliError,
+    error::{CliError, Done, done},
     output,
     target::{self, Target},
 };

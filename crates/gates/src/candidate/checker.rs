@@ -6,7 +6,10 @@ use std::{
 
 use ashlar_delivery::lookup::{self, Lookup};
 use ashlar_model::{ContractName, Digest, EntryId, EntryKey, Fields, Files, Finding, ProjectConfig, Rules};
-use ashlar_release::{Judge, JudgeInput, Judgement, ReleaseError, RequiredApproval};
+use ashlar_release::{
+    Judge, JudgeInput, Judgement, ReleaseError, RequiredApproval,
+    derived::{self, Built, Derive, DeriveInput, Derived, Form, Names},
+};
 use ashlar_store::{Batch, TenantObjects, Tree};
 use serde_json::Value;
 
@@ -20,8 +23,13 @@ use crate::{
     world::World,
 };
 
-/// The name of the look-up tree among what is derived from a candidate.
-const LOOKUP: &str = "lookup";
+/// The look-up tree of delivery. Gates read it, so judging builds it.
+const LOOKUP: Derived = Derived {
+    name: "lookup",
+    form: Form { format: 1, names: Names::Nothing },
+    built: Built::WithCandidate,
+    imported: false,
+};
 
 /// Look-up trees that are remembered: those of open candidates and of what channels serve.
 const LOOKUPS_KEPT_MAX: usize = 64;
@@ -63,29 +71,36 @@ impl Checker {
     /// The candidate's look-up tree, made from that of the base where that can be done.
     fn lookup(
         &self,
-        input: &JudgeInput<'_>,
+        (objects, snapshot): (&TenantObjects, &Tree),
         definitions: &Definitions,
         base: Option<(&Lookup, &Tree)>,
         batch: &mut Batch,
     ) -> Result<Lookup, GateError> {
         let rules = Candidate::lookup_rules(definitions);
-        let (snapshot, digest) = (input.snapshot.root(), *rules.digest());
-        if let Some(root) = self.remembered(input.objects, &snapshot, &digest) {
-            return Ok(Lookup::open(input.objects, &root)?);
+        if let Some(root) = self.remembered(objects, &snapshot.root(), rules.digest()) {
+            return Ok(Lookup::open(objects, &root)?);
         }
-        let removals = input.objects.removals();
-        let lookup = lookup::derive(base, &rules, input.objects, input.snapshot, batch)?;
-        self.remember(snapshot, digest, lookup.tree().root(), removals);
+        let removals = objects.removals();
+        let lookup = lookup::derive(base, &rules, objects, snapshot, batch)?;
+        self.remember(snapshot.root(), *rules.digest(), lookup.tree().root(), removals);
         Ok(lookup)
-    }
-
-    fn base_lookup(input: &JudgeInput<'_>) -> Result<Option<Lookup>, GateError> {
-        let root = input.base.as_ref().and_then(|b| b.derived.get(LOOKUP));
-        Ok(root.map(|root| Lookup::open(input.objects, root)).transpose()?)
     }
 
     fn history(&self, input: &JudgeInput<'_>) -> Vec<Arc<Definitions>> {
         input.history.iter().map(|files| self.definitions.get(files)).collect()
+    }
+}
+
+impl Derive for Checker {
+    fn about(&self) -> Derived {
+        LOOKUP
+    }
+
+    fn build(&self, input: &DeriveInput<'_>, batch: &mut Batch) -> Result<Tree, ReleaseError> {
+        let before = input.before(&LOOKUP)?.map(Lookup::new);
+        let base = before.as_ref().zip(input.earlier.map(|earlier| earlier.snapshot));
+        let definitions = self.definitions.get(input.definitions);
+        Ok(self.lookup((input.objects, input.snapshot), &definitions, base, batch)?.tree().clone())
     }
 }
 
@@ -135,10 +150,11 @@ impl Judge for Checker {
             }
         };
         let base = input.base.as_ref().map(|b| self.definitions.get(&b.definitions));
-        let base_lookup = Self::base_lookup(input)?;
+        let before = input.base.as_ref().map(|base| derived::open(input.objects, &base.derived, &LOOKUP));
+        let base_lookup = before.transpose()?.flatten().map(Lookup::new);
         let started = Instant::now();
         let earlier = base_lookup.as_ref().zip(input.base.as_ref().map(|b| &b.snapshot));
-        let lookup = self.lookup(input, &definitions, earlier, &mut batch)?;
+        let lookup = self.lookup((input.objects, input.snapshot), &definitions, earlier, &mut batch)?;
         let lookup_ms = started.elapsed().as_secs_f64() * 1e3;
         let history = self.history(input);
         let candidate =
@@ -149,7 +165,7 @@ impl Judge for Checker {
         {
             references.metrics.insert("lookup_ms".to_owned(), lookup_ms);
         }
-        let derived = BTreeMap::from([(LOOKUP.to_owned(), lookup.tree().root())]);
+        let derived = BTreeMap::from([(LOOKUP.name.to_owned(), lookup.tree().root())]);
         Ok(Judgement { gates, derived, objects: batch })
     }
 
@@ -169,5 +185,9 @@ impl Judge for Checker {
         let compared = Compared::new(&config.gates, &definitions, candidate.base(), candidate.history());
         required.extend(compared.required(input.definition_authors));
         Ok(required)
+    }
+
+    fn derives(&self) -> Vec<&dyn Derive> {
+        vec![self]
     }
 }

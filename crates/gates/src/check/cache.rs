@@ -38,8 +38,8 @@ pub(super) fn settled(file: &ContentFile, now_ns: i128) -> bool {
 }
 
 impl Cache {
-    /// Reads the cache of a project; empty when there is none that is valid. The report is found without looking at the
-    /// entries.
+    /// Reads the cache of a project. Without a valid cache file the result is empty. The report is found without looking
+    /// at the entries.
     pub(super) fn open(dir: &Path, context: &Digest) -> Self {
         let path = dir.join(FILE);
         let fits = fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() <= CACHE_BYTES_MAX);

@@ -75,9 +75,9 @@ impl<'a> Directory<'a> {
     }
 
     /// Where a field of an entry is; exact for the first ones only.
-    fn field(&self, told: &mut usize, row: &Row, pointer: &str, line: usize) -> String {
-        *told += 1;
-        match *told > PLACES_MAX {
+    fn field(&self, places: &mut usize, row: &Row, pointer: &str, line: usize) -> String {
+        *places += 1;
+        match *places > PLACES_MAX {
             true => format!("{} {pointer}", row.source),
             false => entries::place(self.project.dir, row, pointer, line, &self.project.options),
         }
@@ -164,11 +164,11 @@ impl World for Directory<'_> {
         }));
         let all = self.site.rows.iter().filter(|r| !r.shared.is_empty());
         let all = all.map(|row| (&row.key.type_name, &row.key.id, &row.shared, *row));
-        let mut told = 0;
+        let mut places = 0;
         for (one, other, field) in shared::conflicts(all) {
             let pointer = format!("/{field}");
-            let place = self.field(&mut told, other, &pointer, 1);
-            let first = self.field(&mut told, one, &pointer, 1);
+            let place = self.field(&mut places, other, &pointer, 1);
+            let first = self.field(&mut places, one, &pointer, 1);
             findings.push(shared::differs(place, &first, field, &one.key.type_name));
         }
         findings
@@ -211,11 +211,12 @@ impl World for Directory<'_> {
         _: Option<&Change<'_>>,
         each: &mut EachReference<'_>,
     ) -> Result<(Looked, [&'static str; 2]), GateError> {
-        let (mut checked, mut told) = (0, 0);
+        let (mut checked, mut places) = (0, 0);
         for row in &self.site.rows {
             for r in &row.refs {
                 checked += 1;
-                let place = || -> Result<String, GateError> { Ok(self.field(&mut told, row, &r.pointer, 1)) };
+                let place =
+                    || -> Result<String, GateError> { Ok(self.field(&mut places, row, &r.pointer, 1)) };
                 let mut place = std::iter::once_with(place);
                 each(&r.type_name, &r.id, &mut place)?;
             }
@@ -224,12 +225,12 @@ impl World for Directory<'_> {
     }
 
     fn links(&self, _: Option<&Change<'_>>, each: &mut EachLink<'_>) -> Result<Looked, GateError> {
-        let (mut checked, mut told) = (0, 0);
+        let (mut checked, mut places) = (0, 0);
         for row in &self.site.rows {
             for link in &row.links {
                 checked += 1;
                 let place = || -> Result<String, GateError> {
-                    Ok(self.field(&mut told, row, &link.pointer, link.line))
+                    Ok(self.field(&mut places, row, &link.pointer, link.line))
                 };
                 each(&row.key.locale, &link.target, &mut std::iter::once_with(place))?;
             }
@@ -257,8 +258,8 @@ impl World for Directory<'_> {
     }
 
     fn vanished(&self, key: &EntryKey) -> Result<Option<Vanished>, GateError> {
-        let told = !self.waived.contains(CONTENT_VALIDITY);
-        Ok(self.site.vanished(key).or((!told).then_some(Vanished::Without)))
+        let waived = self.waived.contains(CONTENT_VALIDITY);
+        Ok(self.site.vanished(key).or(waived.then_some(Vanished::Without)))
     }
 
     fn pages(

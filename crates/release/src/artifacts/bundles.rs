@@ -13,8 +13,11 @@ use serde_json::json;
 
 use crate::{
     Action, CandidateView, ChangeRecord, CollectGarbage, Ctx, Engine, Manifest, ReleaseError, Scope,
-    artifacts::definitions::{file_digests, read_files},
     artifacts::manifest,
+    artifacts::{
+        definitions::{file_digests, read_files},
+        derived,
+    },
     candidates::freeze::{docket, head_of, verdict},
     engine::installation::Record,
 };
@@ -40,8 +43,14 @@ pub(crate) fn reachable(objects: &TenantObjects, manifest: &Manifest) -> Result<
         new
     };
     let snapshot = Tree::open(objects, &manifest.snapshot)?;
-    for root in [manifest.definitions].iter().chain(manifest.derived.values()) {
-        Tree::open(objects, root)?.reachable(&mut |d| add(&mut all, d))?;
+    Tree::open(objects, &manifest.definitions)?.reachable(&mut |d| add(&mut all, d))?;
+    for root in manifest.derived.values() {
+        let tree = Tree::open(objects, root)?;
+        tree.reachable(&mut |d| add(&mut all, d))?;
+        derived::each_named(&tree, &mut |digest| {
+            add(&mut all, digest);
+            Ok(())
+        })?;
     }
     snapshot.reachable(&mut |d| add(&mut all, d))?;
     for item in snapshot.prefix(b"") {
@@ -221,11 +230,10 @@ async fn make_candidate(
         let mut conn = engine.db().read(&scope.ctx.tenant).await?;
         docket(engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
     };
-    let judgement = scope.heavy(move || docket.judge()).await?;
+    let imported = std::mem::take(&mut frozen.derived);
+    let judgement = scope.heavy(move || docket.judge_new(imported)).await?;
     objects.commit(judgement.objects).await?;
-    // The bundle says when its entries were changed; what judging derives is made here.
-    frozen.derived.retain(|name, _| name == ashlar_model::MODIFIED);
-    frozen.derived.extend(judgement.derived);
+    frozen.derived = judgement.derived;
     let status = verdict(&judgement.gates);
 
     let mut tx = scope.begin().await?;

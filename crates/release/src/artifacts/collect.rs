@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use ashlar_model::{Digest, EntryRecord, Right};
 use ashlar_store::{
-    Collection, Doomed, Hold, StoreError, Walk,
+    Collection, Doomed, Hold, StoreError, TenantObjects, Tree, Walk,
     sql::{Rows, WriteTx, stamp},
 };
 use async_trait::async_trait;
@@ -20,7 +20,15 @@ use serde_json::json;
 
 pub use ashlar_store::Collected;
 
-use crate::{Action, ReleaseError, Scope, artifacts::manifest, engine::installation::Record};
+use crate::{
+    Action, ReleaseError, Scope,
+    artifacts::{
+        derived::{self, Names},
+        late::DERIVED,
+        manifest,
+    },
+    engine::installation::Record,
+};
 
 /// Evidence older than this is forgotten; a gate that is asked again runs again.
 const EVIDENCE_DAYS: i64 = 90;
@@ -35,8 +43,15 @@ const ROUND: &str = "gc/round";
 const PUBLISHED: &str = "gc/published";
 const DELETED: &str = "gc/deleted";
 
-const ENTRIES: Walk = Walk::naming(1, |value| EntryRecord::from_bytes(value).ok().map(|r| r.digest));
-const FILES: Walk = Walk::naming(2, |value| <[u8; 32]>::try_from(value).ok().map(Digest::from_bytes));
+const ENTRIES: Walk = Walk::naming(1, |_, value| match EntryRecord::from_bytes(value) {
+    Ok(record) => Ok(Some(record.digest)),
+    Err(_) => Err("a value is no record of an entry"),
+});
+const FILES: Walk = Walk::naming(2, |_, value| match <[u8; 32]>::try_from(value) {
+    Ok(digest) => Ok(Some(Digest::from_bytes(digest))),
+    Err(_) => Err("a value is no digest of a file"),
+});
+const NAMING: Walk = Walk::naming(3, derived::named);
 
 /// Deletes every unreferenced object. Releases and open candidates keep all of theirs. With an object store, packs are
 /// condemned first and deleted by a collection after the grace period.
@@ -79,22 +94,52 @@ impl Scope<'_> {
     }
 }
 
+/// A tree that is needed.
+#[derive(Clone, Copy)]
+enum Needed {
+    Tree(Digest, Walk),
+    /// A derived tree, which says itself what it names.
+    Derived(Digest),
+}
+
+impl Needed {
+    fn keep(self, collection: &Collection, objects: &TenantObjects) -> Result<(), ReleaseError> {
+        let (root, walk) = match self {
+            _ if self.is_kept(collection) => return Ok(()),
+            Self::Tree(root, walk) => (root, walk),
+            Self::Derived(root) => match derived::form_of(&Tree::open(objects, &root)?)?.names {
+                Names::Nothing => (root, Walk::PLAIN),
+                Names::Objects => (root, NAMING),
+            },
+        };
+        Ok(collection.keep_tree(&root, walk)?)
+    }
+
+    fn is_kept(self, collection: &Collection) -> bool {
+        match self {
+            Self::Tree(root, walk) => collection.has_tree(&root, walk),
+            Self::Derived(root) => [Walk::PLAIN, NAMING].iter().any(|walk| collection.has_tree(&root, *walk)),
+        }
+    }
+}
+
 /// The trees that SQL names besides those of releases.
-async fn named(rows: &mut Rows<'_>) -> Result<Vec<(Digest, Walk)>, ReleaseError> {
+async fn named(rows: &mut Rows<'_>) -> Result<Vec<Needed>, ReleaseError> {
     let mut trees = Vec::new();
     for candidate in rows.open_candidates().await? {
         let frozen = candidate.frozen;
         trees.extend([
-            (frozen.snapshot, ENTRIES),
-            (frozen.definitions, FILES),
-            (frozen.changes, Walk::PLAIN),
+            Needed::Tree(frozen.snapshot, ENTRIES),
+            Needed::Tree(frozen.definitions, FILES),
+            Needed::Tree(frozen.changes, Walk::PLAIN),
         ]);
-        trees.extend(frozen.derived.into_values().map(|root| (root, Walk::PLAIN)));
+        trees.extend(frozen.derived.into_values().map(Needed::Derived));
     }
     for row in rows.unsettled().await? {
-        trees.extend(row.old_snapshot.into_iter().chain([row.new_snapshot]).map(|root| (root, ENTRIES)));
+        let roots = row.old_snapshot.into_iter().chain([row.new_snapshot]);
+        trees.extend(roots.map(|root| Needed::Tree(root, ENTRIES)));
     }
-    trees.extend(rows.definitions().await?.map(|d| (d.digest, FILES)));
+    trees.extend(rows.definitions().await?.map(|d| Needed::Tree(d.digest, FILES)));
     Ok(trees)
 }
 
@@ -104,6 +149,8 @@ struct Walker<'a, 'b> {
     collection: Arc<Collection>,
     /// The newest release that was walked; numbers follow the order of commits.
     newest: u32,
+    /// How often something had been derived later from a release when releases were walked.
+    derived: u64,
     round: u64,
 }
 
@@ -118,6 +165,11 @@ impl Walker<'_, '_> {
 
     /// Walks what SQL names and was not walked.
     async fn walk(&mut self) -> Result<(), ReleaseError> {
+        let derived =
+            self.scope.engine.db().read(&self.scope.ctx.tenant).await?.rows().counter(DERIVED).await?;
+        if derived != self.derived {
+            (self.newest, self.derived) = (0, derived);
+        }
         let (known, mut before) = (self.newest, u32::MAX);
         loop {
             let (new, page) = {
@@ -127,7 +179,7 @@ impl Walker<'_, '_> {
                 for release in page.iter().filter(|r| r.id.0 > known) {
                     // A staged release is judged again, by its changes, when it goes public.
                     let candidate = rows.candidate(release.candidate).await?;
-                    new.push((release.manifest, candidate.map(|c| c.frozen.changes)));
+                    new.push((release.clone(), candidate.map(|c| c.frozen.changes)));
                 }
                 (new, page)
             };
@@ -136,19 +188,19 @@ impl Walker<'_, '_> {
             before = page.last().map_or(0, |r| r.id.0);
             let objects = self.scope.objects();
             self.blocking(move |collection| {
-                for (digest, changes) in new {
+                for (release, changes) in new {
                     match changes.map(|root| collection.keep_tree(&root, Walk::PLAIN)) {
                         // An earlier version did not keep them.
                         None | Some(Ok(()) | Err(StoreError::Missing { .. })) => {}
                         Some(Err(error)) => return Err(error.into()),
                     }
-                    let manifest = manifest::read(&objects, &digest)?;
-                    collection.keep(&digest)?;
+                    let manifest = manifest::read(&objects, &release.manifest)?;
+                    collection.keep(&release.manifest)?;
                     collection.keep(&manifest.evidence)?;
                     collection.keep_tree(&manifest.snapshot, ENTRIES)?;
                     collection.keep_tree(&manifest.definitions, FILES)?;
-                    for root in manifest.derived.values() {
-                        collection.keep_tree(root, Walk::PLAIN)?;
+                    for root in manifest.derived.values().chain(release.derived.values()) {
+                        Needed::Derived(*root).keep(collection, &objects)?;
                     }
                 }
                 Ok(())
@@ -162,10 +214,9 @@ impl Walker<'_, '_> {
             let mut conn = self.scope.engine.db().read(&self.scope.ctx.tenant).await?;
             named(&mut conn.rows()).await?
         };
-        self.blocking(move |collection| {
-            trees.iter().try_for_each(|(root, walk)| Ok(collection.keep_tree(root, *walk)?))
-        })
-        .await
+        let objects = self.scope.objects();
+        self.blocking(move |collection| trees.iter().try_for_each(|tree| tree.keep(collection, &objects)))
+            .await
     }
 
     /// Begins a transaction in which everything that SQL names was walked.
@@ -176,7 +227,11 @@ impl Walker<'_, '_> {
             self.check_newest(&mut rows).await?;
             let top = rows.releases(u32::MAX, 1).await?.first().map_or(0, |r| r.id.0);
             let trees = named(&mut rows).await?;
-            if top <= self.newest && trees.iter().all(|(root, walk)| self.collection.has_tree(root, *walk)) {
+            let derived = rows.counter(DERIVED).await?;
+            if top <= self.newest
+                && derived == self.derived
+                && trees.iter().all(|tree| tree.is_kept(&self.collection))
+            {
                 return Ok(tx);
             }
             drop(tx);
@@ -278,7 +333,7 @@ impl Action for CollectGarbage {
             }
         }
         tx.commit().await?;
-        let mut walker = Walker { scope, collection: collection.clone(), newest: 0, round };
+        let mut walker = Walker { scope, collection: collection.clone(), newest: 0, derived: 0, round };
         walker.walk().await?;
         let (tx, collected) = match scope.engine.objects().has_remote() {
             false => walker.delete_here().await?,

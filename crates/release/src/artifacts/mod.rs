@@ -3,5 +3,7 @@
 pub(crate) mod bundles;
 pub(crate) mod collect;
 pub(crate) mod definitions;
+pub mod derived;
+pub(crate) mod late;
 pub(crate) mod manifest;
 pub(crate) mod modified;

@@ -1,37 +1,44 @@
 //! When each entry was last changed, as a tree beside the snapshot: a sitemap says so without walking the history.
 
-use ashlar_model::{Digest, MODIFIED, OTHERS, modified_value};
-use ashlar_store::{Batch, TenantObjects, Tree, sql::ReleaseRow};
-use jiff::Timestamp;
+use ashlar_model::{MODIFIED, OTHERS, modified_value};
+use ashlar_store::{Batch, Tree};
 
-use crate::ReleaseError;
+use crate::{
+    ReleaseError,
+    artifacts::derived::{Built, Derive, DeriveInput, Derived, Form, Names},
+};
 
-/// Writes the tree of a snapshot that follows `base` and is frozen at `now`. Its cost is that of what differs.
-pub(crate) fn update(
-    objects: &TenantObjects,
-    base: Option<&ReleaseRow>,
-    snapshot: &Digest,
-    now: Timestamp,
-    batch: &mut Batch,
-) -> Result<Digest, ReleaseError> {
-    let Some(base) = base else {
-        let tree = Tree::empty().apply(&[(OTHERS.to_vec(), Some(modified_value(now.as_second())))], batch)?;
-        return Ok(tree.root());
-    };
-    let mut edits = Vec::new();
-    let before = match base.derived.get(MODIFIED) {
-        Some(root) => Tree::open(objects, root)?,
-        None => {
-            let at: Timestamp = base.created_at.parse().unwrap_or(now);
-            edits.push((OTHERS.to_vec(), Some(modified_value(at.as_second()))));
-            Tree::empty()
-        }
-    };
-    let (old, new) = (Tree::open(objects, &base.snapshot)?, Tree::open(objects, snapshot)?);
-    for change in old.diff(&new) {
-        let change = change?;
-        edits.push((change.key.to_vec(), change.new.is_some().then(|| modified_value(now.as_second()))));
+/// The tree of times. Its cost is that of what differs from the earlier release.
+pub(crate) struct Modified;
+
+const ABOUT: Derived = Derived {
+    name: MODIFIED,
+    form: Form { format: 1, names: Names::Nothing },
+    built: Built::WithCandidate,
+    // Only the file knows when its entries were changed.
+    imported: true,
+};
+
+impl Derive for Modified {
+    fn about(&self) -> Derived {
+        ABOUT
     }
-    let tree = before.apply(&edits, batch)?;
-    Ok(tree.root())
+
+    fn build(&self, input: &DeriveInput<'_>, batch: &mut Batch) -> Result<Tree, ReleaseError> {
+        let at = |seconds: i64| Some(modified_value(seconds));
+        let now = input.at.as_second();
+        let Some(earlier) = input.earlier else {
+            return Ok(Tree::empty().apply(&[(OTHERS.to_vec(), at(now))], batch)?);
+        };
+        let mut edits = Vec::new();
+        let before = input.before(&ABOUT)?.unwrap_or_else(|| {
+            edits.push((OTHERS.to_vec(), at(earlier.released_at.as_second())));
+            Tree::empty()
+        });
+        for change in earlier.snapshot.diff(input.snapshot) {
+            let change = change?;
+            edits.push((change.key.to_vec(), change.new.and_then(|_| at(now))));
+        }
+        Ok(before.apply(&edits, batch)?)
+    }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use ashlar_model::{
-    CandidateId, Digest, EntryRecord, Files, GateReport, MODIFIED, ReleaseId, Right, Waiver, canonical_json,
+    CandidateId, Digest, EntryRecord, Files, GateReport, ReleaseId, Right, Waiver, canonical_json,
 };
 use ashlar_store::{
     Tree,
@@ -19,8 +19,15 @@ use serde_json::json;
 
 use crate::{
     Action, Approval, Base, CandidateView, ChangeRecord, Engine, Judge, JudgeInput, Judgement, ReleaseError,
-    RequiredApproval, Scope, artifacts::modified, candidates::evidence::Reports,
-    changesets::forecast::declared_end, drafts::write::no_definitions, engine::installation::Record,
+    RequiredApproval, Scope,
+    artifacts::{
+        derived::{self, DeriveInput, Earlier},
+        late,
+    },
+    candidates::evidence::Reports,
+    changesets::forecast::declared_end,
+    drafts::write::no_definitions,
+    engine::installation::Record,
     engine::judge::DeclaredEnd,
 };
 
@@ -99,6 +106,8 @@ pub(crate) struct Docket {
     pub definitions_digest: Digest,
     pub snapshot: Tree,
     pub base: Option<Base>,
+    /// When the base was released.
+    pub released_at: jiff::Timestamp,
     pub history: Vec<Arc<Files>>,
     pub changes: Tree,
     pub definition_authors: BTreeSet<String>,
@@ -146,6 +155,28 @@ impl Docket {
         {
             *report = GateReport::could_not_run(&report.gate, report.inputs, why);
         }
+        Ok(judgement)
+    }
+
+    /// Judges a candidate that is new, and builds what is derived from it. `imported`: what a bundle brought.
+    pub(crate) fn judge_new(&self, imported: BTreeMap<String, Digest>) -> Result<Judgement, ReleaseError> {
+        let mut judgement = self.judge()?;
+        let earlier = self.base.as_ref().map(|base| Earlier {
+            definitions: &base.definitions,
+            snapshot: &base.snapshot,
+            released_at: self.released_at,
+            derived: &base.derived,
+        });
+        let (objects, at) = (&self.objects, self.now);
+        let input =
+            DeriveInput { objects, definitions: &self.definitions, snapshot: &self.snapshot, earlier, at };
+        for kind in late::kinds(self.judge.as_ref()).map(|kind| kind.about()).filter(|kind| kind.imported) {
+            if derived::open(objects, &imported, &kind)?.is_some() {
+                judgement.derived.insert(kind.name.to_owned(), imported[kind.name]);
+            }
+        }
+        let kinds = late::kinds(self.judge.as_ref());
+        derived::build_missing(kinds, &input, &mut judgement.derived, &mut judgement.objects)?;
         Ok(judgement)
     }
 
@@ -247,6 +278,7 @@ pub(crate) async fn docket(
         definitions_digest: frozen.definitions,
         snapshot: Tree::open(&objects, &frozen.snapshot)?,
         base: base_of(engine, rows, head).await?,
+        released_at: head.and_then(|h| h.created_at.parse().ok()).unwrap_or(now),
         history,
         changes: Tree::open(&objects, &frozen.changes)?,
         definition_authors: frozen.definition_authors.clone(),
@@ -417,17 +449,9 @@ impl CreateCandidate {
         };
         let nothing_to_release =
             head.as_ref().is_some_and(|h| h.definitions == frozen.definitions && frozen.changed == 0);
-        let (snapshot, now) = (frozen.snapshot, scope.now);
-        let judge = move || {
-            let mut judgement = docket.judge()?;
-            let batch = &mut judgement.objects;
-            let modified = modified::update(&docket.objects, head.as_ref(), &snapshot, now, batch)?;
-            Ok((judgement, modified))
-        };
-        let (judgement, modified) = scope.heavy(judge).await?;
+        let judgement = scope.heavy(move || docket.judge_new(BTreeMap::new())).await?;
         scope.objects().commit(judgement.objects).await?;
         frozen.derived = judgement.derived;
-        frozen.derived.insert(MODIFIED.to_owned(), modified);
         let status = verdict(&judgement.gates);
 
         let mut tx = scope.begin().await?;

@@ -236,6 +236,7 @@ async fn judge_end(
         definitions_digest: base.definitions_digest,
         snapshot: Tree::open(&objects, &snapshot)?,
         base: Some(base),
+        released_at: docket.released_at,
         history: docket.history.clone(),
         changes: Tree::open(&objects, &changes)?,
         definition_authors: BTreeSet::new(),

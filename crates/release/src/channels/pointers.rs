@@ -46,7 +46,7 @@ async fn read_pointer(
     }
 }
 
-fn counter(channel: &ChannelName) -> String {
+pub(crate) fn counter(channel: &ChannelName) -> String {
     format!("channel/{channel}")
 }
 

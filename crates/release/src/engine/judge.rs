@@ -12,7 +12,7 @@ use ashlar_store::{Batch, TenantObjects, Tree};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ReleaseError;
+use crate::{ReleaseError, artifacts::derived::Derive};
 
 /// Reads definitions and judges candidates. The `gates` room implements it.
 ///
@@ -46,6 +46,11 @@ pub trait Judge: Send + Sync {
     /// # Errors
     /// When the candidate cannot be read.
     fn required_approvals(&self, input: &JudgeInput<'_>) -> Result<Vec<RequiredApproval>, ReleaseError>;
+
+    /// The kinds of trees that are derived from releases. What [`Judge::judge`] returns of them is not built again.
+    fn derives(&self) -> Vec<&dyn Derive> {
+        Vec::new()
+    }
 }
 
 /// A frozen candidate and everything its verdict may depend on.

@@ -1,22 +1,48 @@
 //! Who asks: keys, tenants, traces; and how much they may ask.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use ashlar_model::TraceId;
+use ashlar_model::{ServerConfig, TraceId};
 use ashlar_release::{Ctx, Engine, ReleaseError, new_id};
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRef, FromRequestParts, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::{Keys, Places};
 use crate::{
-    api::Api,
-    endpoints::{Operation, Scope},
-    front::{ApiError, TRACE, host_of},
+    app::metrics::Metrics,
+    endpoints::{
+        Operation, Scope,
+        signature::{About, Schemas, Takes},
+    },
+    front::{ApiError, Hosts, Limits, TRACE, bearer, host_of},
 };
+
+/// Requests of the management API that are worked on at a time; more of them wait.
+const REQUESTS_MAX: usize = 256;
+
+/// What lets requests of the management API in, and how many.
+pub struct Doors {
+    engine: Option<Engine>,
+    keys: Arc<Keys>,
+    hosts: Arc<Hosts>,
+    metrics: Arc<Metrics>,
+    limits: Limits<String>,
+    request_max: Duration,
+    /// The most bytes of a request's body.
+    body_bytes_max: usize,
+    /// Requests that are worked on at a time.
+    places: Arc<Semaphore>,
+    /// What each tenant uses of them.
+    shares: Places,
+}
 
 /// An authenticated caller of the management API.
 pub struct Caller {
@@ -31,38 +57,31 @@ pub struct Caller {
 #[derive(Clone)]
 struct Turn(Arc<OwnedSemaphorePermit>);
 
-/// The key of a request.
-pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    secret(headers.get(header::AUTHORIZATION)?.to_str().ok()?)
-}
-
-/// The secret of an `Authorization` with the scheme `Bearer`, in upper or lower case.
-pub fn secret(value: &str) -> Option<&str> {
-    let (scheme, secret) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
-}
-
 /// The trace of a request: that of its `traceparent`, or a new one.
 fn trace_of(headers: &HeaderMap) -> Option<TraceId> {
     let given = headers.get("traceparent").and_then(|v| v.to_str().ok()).and_then(|v| v.split('-').nth(1));
     given.and_then(|t| TraceId::new(t).ok()).or_else(|| TraceId::new(&new_id().ok()?).ok())
 }
 
-impl FromRequestParts<Arc<Api>> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    Arc<Doors>: FromRef<S>,
+{
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
-        let engine = api.app.engine.clone().ok_or_else(|| {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let doors = Arc::<Doors>::from_ref(state);
+        let engine = doors.engine.clone().ok_or_else(|| {
             ApiError::new(404, "not-found", "this node has no management API", "ask an author node")
         })?;
         let key =
             bearer(&parts.headers).ok_or_else(|| ApiError::unauthorized("the management API needs a key"))?;
-        let access = api.app.check_key(key).await?;
+        let access = doors.keys.check(key).await?;
         let access = access.ok_or_else(ApiError::bad_key)?;
-        if !api.app.serves(host_of(&parts.headers), &access.tenant) {
+        if !doors.hosts.serves(host_of(&parts.headers), &access.tenant) {
             return Err(ApiError::misdirected());
         }
-        api.limited(&access.key_id)?;
+        doors.limited(&access.key_id)?;
         let row = parts.extensions.get::<&'static Operation>();
         if let Some(Scope::Needs(right)) = row.map(|row| &row.scope)
             && !access.actor.may(right)
@@ -71,7 +90,7 @@ impl FromRequestParts<Arc<Api>> for Caller {
                 ReleaseError::Forbidden { actor: access.actor.name.clone(), right: right.clone() }.into()
             );
         }
-        let place = api.shares.take(&access.tenant, body_bytes(parts, api.body_bytes_max));
+        let place = doors.shares.take(&access.tenant, body_bytes(parts, doors.body_bytes_max));
         let place = place.ok_or_else(|| ApiError::from(ashlar_isolate::Busy::Full))?;
         // For what reads the body.
         parts.extensions.insert(access.tenant.clone());
@@ -97,7 +116,30 @@ fn body_bytes(parts: &Parts, most: usize) -> usize {
     length.unwrap_or(most).min(most)
 }
 
-impl Api {
+impl Takes for Caller {
+    fn about(_: &mut About, _: &mut Schemas) {}
+}
+
+impl Doors {
+    pub fn new(
+        engine: Option<Engine>,
+        (keys, hosts): (Arc<Keys>, Arc<Hosts>),
+        metrics: Arc<Metrics>,
+        config: &ServerConfig,
+    ) -> Self {
+        Self {
+            engine,
+            keys,
+            hosts,
+            metrics,
+            limits: Limits::new(config.requests_per_second_max),
+            request_max: Duration::from_secs(config.request_seconds_max.max(1)),
+            body_bytes_max: config.body_bytes_max,
+            places: Arc::new(Semaphore::new(REQUESTS_MAX)),
+            shares: Places::default(),
+        }
+    }
+
     fn limited(&self, key: &str) -> Result<(), ApiError> {
         if self.limits.take(key.to_owned()) {
             return Ok(());
@@ -109,7 +151,7 @@ impl Api {
 }
 
 /// Around every request of the management API: trace, limits of time, security headers, figures.
-pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+pub async fn around(State(doors): State<Arc<Doors>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let trace = trace_of(request.headers());
     if let Some(trace) = &trace {
@@ -118,19 +160,19 @@ pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Nex
     let answered = async {
         // A request that finds no place within its time is told so like one that takes too long.
         // An action that outlives its request keeps the place.
-        let turn = api.places.clone().acquire_owned().await.ok().map(|turn| Turn(Arc::new(turn)));
+        let turn = doors.places.clone().acquire_owned().await.ok().map(|turn| Turn(Arc::new(turn)));
         if let Some(turn) = &turn {
             request.extensions_mut().insert(turn.clone());
         }
         next.run(request).await
     };
     let answered = async {
-        match tokio::time::timeout(api.request_max, answered).await {
+        match tokio::time::timeout(doors.request_max, answered).await {
             Ok(response) => response,
             Err(_) => ApiError::new(
                 408,
                 "timeout",
-                format!("the request took longer than {:?}", api.request_max),
+                format!("the request took longer than {:?}", doors.request_max),
                 "send less at a time, or try again when the server has less to do",
             )
             .into_response(),
@@ -151,6 +193,6 @@ pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Nex
             headers.insert(HeaderName::from_static("traceparent"), value);
         }
     }
-    api.app.metrics.answered(response.status().as_u16(), started.elapsed().as_secs_f64());
+    doors.metrics.answered(response.status().as_u16(), started.elapsed().as_secs_f64());
     response
 }

@@ -9,16 +9,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use super::Keys;
 use crate::{
-    access::bearer,
-    app::App,
-    delivery::lane::count,
-    front::{Address, ApiError, Limits, client_address},
+    delivery::lane::{Figures, count},
+    front::{Address, ApiError, Limits, bearer, client_address},
 };
 
 /// The limits of addresses.
 pub struct Guard {
-    pub app: Arc<App>,
+    pub keys: Arc<Keys>,
+    /// Where refused requests are counted.
+    pub figures: Arc<Figures>,
     /// Requests without a key to doors that cost something.
     pub keyless: Limits<Address>,
     /// Requests with a key that is not known.
@@ -53,7 +54,7 @@ fn door(request: &Request) -> Door<'_> {
 
 fn too_many(guard: &Guard, address: Address, per_second: f64, what: &str, setting: &str) -> Response {
     let detail = format!("more than {per_second} {what} per second from {address}");
-    count(&guard.app.metrics.lane.limited, 1);
+    count(&guard.figures.limited, 1);
     let help = format!("wait a moment, send a known key, or raise {setting}");
     ApiError::new(429, "too-many-requests", detail, help).into_response()
 }
@@ -63,7 +64,7 @@ pub async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next
     let address = client_address(request.extensions());
     match door(&request) {
         // The common case: no other tenant of the same address can use it up.
-        Door::Key(key) if guard.app.ring_key(key).is_some() => next.run(request).await,
+        Door::Key(key) if guard.keys.by_ring(key).is_some() => next.run(request).await,
         Door::Key(_) => {
             let spent = || {
                 let setting = "server.failed_keys_per_second_max";

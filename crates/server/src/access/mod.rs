@@ -2,8 +2,10 @@
 
 mod caller;
 mod guard;
+mod keys;
 mod places;
 
-pub use caller::{Caller, around, bearer, secret};
+pub use caller::{Caller, Doors, around};
 pub use guard::{Guard, guard};
+pub use keys::{KeyFailure, Keys};
 pub use places::Places;

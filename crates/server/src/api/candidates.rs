@@ -9,9 +9,10 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Api, Body, Path, Query, answer};
+use super::{Answer, Body, Path, Query, answer};
 use crate::{
     access::Caller,
+    delivery::serving::Serving,
     endpoints::{
         rows,
         signature::{Created, MaybeCreated},
@@ -112,28 +113,32 @@ pub struct MoveBody {
 }
 
 /// Puts in place what a channel serves now, so that the next read sees it.
-pub async fn serve_now(api: &Arc<Api>, caller: &Caller, channel: &ChannelName) -> Result<(), ApiError> {
+pub async fn serve_now(
+    serving: Arc<Serving>,
+    caller: &Caller,
+    channel: &ChannelName,
+) -> Result<(), ApiError> {
     let (engine, tenant) = (&caller.engine, &caller.ctx.tenant);
     let state = match engine.moved(tenant, channel) {
         Some(state) => Some(state),
         None => engine.channel_state(tenant, channel).await?,
     };
-    let Some(state) = state.filter(|state| !api.app.serves_move(tenant, state)) else { return Ok(()) };
-    let (app, tenant) = (api.app.clone(), tenant.clone());
-    let applied = tokio::task::spawn_blocking(move || app.apply(&tenant, state)).await;
+    let Some(state) = state.filter(|state| !serving.serves_move(tenant, state)) else { return Ok(()) };
+    let tenant = tenant.clone();
+    let applied = tokio::task::spawn_blocking(move || serving.apply(&tenant, state)).await;
     applied.map_err(|e| ApiError::new(500, "internal", e.to_string(), ""))?;
     Ok(())
 }
 
 pub async fn promote(
-    State(api): State<Arc<Api>>,
+    State(serving): State<Arc<Serving>>,
     caller: Caller,
     Path(candidate): Path<CandidateId>,
     Body(body): Body<MoveBody>,
 ) -> Result<MaybeCreated<Promoted>, ApiError> {
     let promote = Promote { candidate, channel: body.channel, note: body.note };
     let promoted = caller.engine.run(&caller.ctx, promote).await?;
-    serve_now(&api, &caller, &promoted.channel).await?;
+    serve_now(serving, &caller, &promoted.channel).await?;
     let location = promoted.created.then(|| rows::GET_RELEASE.at([promoted.release]).target);
     Ok(MaybeCreated { location, value: promoted })
 }

@@ -3,27 +3,26 @@
 use std::sync::Arc;
 
 use ashlar_gates::{ConsumerStatus, consumers_of};
+use ashlar_isolate::Workers;
 use ashlar_model::{Files, Right};
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Answer, Api, Body, answer};
-use crate::{access::Caller, front::ApiError};
+use super::{Answer, Body, answer};
+use crate::{access::Caller, app::tenants::Tenants, front::ApiError};
 
 /// The definitions that the public channel serves, and the release they are of.
-async fn live(api: &Api, caller: &Caller) -> Result<(String, Files), ApiError> {
+async fn live(tenants: &Tenants, workers: &Workers, caller: &Caller) -> Result<(String, Files), ApiError> {
     caller.engine.permit(&caller.ctx, Right::Preview)?;
-    let served = api.app.tenant(&caller.ctx.tenant).and_then(|t| t.public.load_full());
+    let served = tenants.public(&caller.ctx.tenant);
     let view = served.ok_or_else(|| {
         ApiError::new(404, "no-release", "there is no release yet", "promote a candidate first")
     })?;
     let objects = caller.engine.tenant_objects(&caller.ctx.tenant);
     let digest = view.definitions().digest;
-    let files = api
-        .app
-        .workers
+    let files = workers
         .run(&caller.ctx.tenant, move || ashlar_delivery::read_files(&objects, &digest))
         .await?
         .map_err(|e| ApiError::new(503, "storage", e.public(), "try again"))?;
@@ -39,10 +38,14 @@ pub struct Consumers {
     items: Vec<ConsumerStatus>,
 }
 
-pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Answer<Consumers> {
-    let (release, files) = live(&api, &caller).await?;
+pub async fn list(
+    State(tenants): State<Arc<Tenants>>,
+    State(workers): State<Workers>,
+    caller: Caller,
+) -> Answer<Consumers> {
+    let (release, files) = live(&tenants, &workers, &caller).await?;
     let work = move || consumers_of(&files, None);
-    let (items, _) = api.app.workers.run(&caller.ctx.tenant, work).await?;
+    let (items, _) = workers.run(&caller.ctx.tenant, work).await?;
     answer(Consumers { release, items })
 }
 
@@ -65,17 +68,18 @@ pub struct Offered {
 }
 
 pub async fn verify(
-    State(api): State<Arc<Api>>,
+    State(tenants): State<Arc<Tenants>>,
+    State(workers): State<Workers>,
     caller: Caller,
     Body(offered): Body<Offered>,
 ) -> Answer<Verdict> {
-    let (release, files) = live(&api, &caller).await?;
+    let (release, files) = live(&tenants, &workers, &caller).await?;
     let is_json = offered.contract.trim_start().starts_with('{');
     let name =
         offered.name.unwrap_or_else(|| if is_json { "consumer.json" } else { "consumer.yaml" }.to_owned());
     let path = format!("consumers/{name}");
     let work = move || consumers_of(&files, Some((&name, offered.contract.as_bytes())));
-    let (items, findings) = api.app.workers.run(&caller.ctx.tenant, work).await?;
+    let (items, findings) = workers.run(&caller.ctx.tenant, work).await?;
     let found = items.into_iter().find(|c| c.file == path);
     match found {
         Some(status) => answer(Verdict { status, release }),

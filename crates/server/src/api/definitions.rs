@@ -1,5 +1,4 @@
-use std::sync::Arc;
-
+use ashlar_isolate::Workers;
 use ashlar_model::{Digest, Files, LocaleConfig, TypeName};
 use ashlar_release::{PushDefinitions, Pushed};
 use axum::{Json, extract::State};
@@ -8,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Answer, Api, Body, Query, answer};
+use super::{Answer, Body, Query, answer};
 use crate::{access::Caller, front::ApiError};
 
 #[derive(Deserialize, JsonSchema)]
@@ -19,8 +18,12 @@ pub struct PushBody {
 }
 
 /// A push: path → text, or `{"base64": …}` for other bytes.
-pub async fn push(State(api): State<Arc<Api>>, caller: Caller, Body(body): Body<PushBody>) -> Answer<Pushed> {
-    let files = api.app.workers.run(&caller.ctx.tenant, move || sent(body)).await??;
+pub async fn push(
+    State(workers): State<Workers>,
+    caller: Caller,
+    Body(body): Body<PushBody>,
+) -> Answer<Pushed> {
+    let files = workers.run(&caller.ctx.tenant, move || sent(body)).await??;
     answer(caller.engine.run(&caller.ctx, PushDefinitions { files }).await?)
 }
 
@@ -78,7 +81,7 @@ pub struct Working {
 
 /// The working definitions.
 pub async fn show(
-    State(api): State<Arc<Api>>,
+    State(workers): State<Workers>,
     caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Answer<Working> {
@@ -97,7 +100,7 @@ pub async fn show(
     let files = match wanted.files {
         false => None,
         // There may be many megabytes of them.
-        true => Some(api.app.workers.run(&caller.ctx.tenant, move || contents(&files)).await?),
+        true => Some(workers.run(&caller.ctx.tenant, move || contents(&files)).await?),
     };
     answer(Working {
         definitions: Some(digest),

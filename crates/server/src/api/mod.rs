@@ -9,127 +9,72 @@ mod ops;
 mod releases;
 mod webhooks;
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::sync::Arc;
 
-use ashlar_model::TenantId;
+use ashlar_isolate::Workers;
+use ashlar_model::ServerConfig;
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, FromRequest, Request},
-    http::{StatusCode, header},
+    extract::{DefaultBodyLimit, FromRef, State},
+    http::header,
     middleware,
     response::{IntoResponse, Response},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_json::json;
-use tokio::sync::Semaphore;
 
+pub use crate::endpoints::extract::{Body, Path, Query};
 use crate::{
-    access::{Places, around},
-    app::App,
-    delivery::lane::stalled,
-    description,
-    endpoints::{self, rows, table::Table},
-    front::{ApiError, Limits},
+    access::{Doors, Keys, around},
+    app::{App, cache_stats::CacheStats, tenants::Tenants},
+    delivery::serving::Serving,
+    endpoints::{rows, table::Table},
+    front::{ApiError, Hosts},
 };
 
-/// What the endpoints share.
+/// What the endpoints share. A handler takes the part of it that it needs.
+#[derive(Clone)]
 pub struct Api {
-    pub app: Arc<App>,
-    pub limits: Limits<String>,
-    pub request_max: Duration,
+    doors: Arc<Doors>,
+    app: App,
     /// The most bytes of an uploaded release.
-    pub upload_bytes_max: u64,
-    /// The most bytes of a request's body.
-    pub body_bytes_max: usize,
-    /// Requests that are worked on at a time.
-    pub places: Arc<Semaphore>,
-    /// What each tenant uses of them.
-    pub shares: Places,
+    upload_bytes_max: u64,
+    /// The description of everything.
+    document: fn() -> Bytes,
+}
+
+impl Api {
+    pub fn new(app: &App, config: &ServerConfig, document: fn() -> Bytes) -> Self {
+        let callers = (app.keys.clone(), app.hosts.clone());
+        let doors = Doors::new(app.engine.clone(), callers, app.metrics.clone(), config);
+        Self { doors: Arc::new(doors), app: app.clone(), upload_bytes_max: config.upload_bytes_max, document }
+    }
+}
+
+macro_rules! part {
+    ($($part:ty: $of:expr;)*) => {$(
+        impl FromRef<Api> for $part {
+            fn from_ref(api: &Api) -> Self {
+                let of: fn(&Api) -> &Self = $of;
+                of(api).clone()
+            }
+        }
+    )*};
+}
+
+part! {
+    Arc<Doors>: |api| &api.doors;
+    Workers: |api| &api.app.workers;
+    Arc<Keys>: |api| &api.app.keys;
+    Arc<Hosts>: |api| &api.app.hosts;
+    Arc<Tenants>: |api| &api.app.tenants;
+    Arc<Serving>: |api| &api.app.serving;
+    Arc<CacheStats>: |api| &api.app.cache_stats;
 }
 
 /// The outcome of an endpoint.
 pub type Answer<T> = Result<Json<T>, ApiError>;
-
-/// A JSON body, with problems that say line and column.
-pub struct Body<T>(pub T);
-
-/// Bodies from this length on are read away from threads that serve, in bytes.
-const QUICK_BODY_BYTES: usize = 64 << 10;
-/// The most values of a body: each takes more memory than its text.
-const VALUES_MAX: usize = 2_000_000;
-
-impl<T: DeserializeOwned + Send + 'static> FromRequest<Arc<Api>> for Body<T> {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
-        let tenant = request.extensions().get::<TenantId>().cloned();
-        let bytes = Bytes::from_request(request, api).await.map_err(|rejection| {
-            if stalled(&rejection) {
-                let detail = "the body of the request stalled";
-                return ApiError::new(408, "timeout", detail, "send it again, without pauses");
-            }
-            match rejection.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
-                    413,
-                    "too-large",
-                    "the body is too large",
-                    "send less at a time, or raise server.body_bytes_max",
-                ),
-                _ => ApiError::invalid("the body could not be read", "send it again"),
-            }
-        })?;
-        match tenant {
-            Some(tenant) if bytes.len() > QUICK_BODY_BYTES => {
-                api.app.workers.run(&tenant, move || read(&bytes)).await?.map(Self)
-            }
-            _ => read(&bytes).map(Self),
-        }
-    }
-}
-
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let text: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
-    // Every value but the first has a comma or a bracket before it.
-    if text.len() > VALUES_MAX && text.iter().filter(|b| matches!(b, b',' | b'[' | b'{')).count() > VALUES_MAX
-    {
-        let detail = format!("the body has more than {VALUES_MAX} values");
-        return Err(ApiError::new(413, "too-large", detail, "send less at a time"));
-    }
-    serde_json::from_slice(text).map_err(|e| {
-        ApiError::invalid(
-            format!("the body, line {} column {}: {e}", e.line(), e.column()),
-            "fix the JSON at this place",
-        )
-    })
-}
-
-/// Query parameters, with problems.
-pub struct Query<T>(pub T);
-
-impl<T: DeserializeOwned, S: Send + Sync> axum::extract::FromRequestParts<S> for Query<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, ApiError> {
-        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
-        query.map(|q| Self(q.0)).map_err(|e| ApiError::invalid(e.body_text(), "see /api/openapi.json"))
-    }
-}
-
-/// Path parameters, with problems.
-pub struct Path<T>(pub T);
-
-impl<T: DeserializeOwned + Send, S: Send + Sync> axum::extract::FromRequestParts<S> for Path<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, ApiError> {
-        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|p| Self(p.0)).map_err(|e| ApiError::invalid(e.body_text(), "see /api/openapi.json"))
-    }
-}
 
 /// Any value as the answer.
 pub fn answer<T: Serialize>(value: T) -> Answer<T> {
@@ -150,8 +95,8 @@ pub async fn wrong_method() -> ApiError {
     )
 }
 
-/// The operations under `/api`.
-pub fn table() -> Table<Arc<Api>> {
+/// The operations under `/api`: one line for each row.
+pub fn table() -> Table<Api> {
     Table::new()
         .on(&rows::GET_DEFINITIONS, definitions::show)
         .on(&rows::PUSH_DEFINITIONS, definitions::push)
@@ -232,15 +177,12 @@ pub fn table() -> Table<Arc<Api>> {
         })
 }
 
-/// The description of everything, made when it is first asked for.
-async fn document() -> Response {
-    static DOCUMENT: LazyLock<Bytes> =
-        LazyLock::new(|| endpoints::document(&description::rows()).to_string().into());
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
+async fn document(State(api): State<Api>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], (api.document)()).into_response()
 }
 
 /// The routes under `/api`.
-pub fn router(api: Arc<Api>, body_bytes_max: usize) -> Router {
+pub fn router(api: Api, body_bytes_max: usize) -> Router {
     table()
         .router
         .route("/api/{*rest}", axum::routing::any(nothing_here))
@@ -257,6 +199,6 @@ pub fn router(api: Arc<Api>, body_bytes_max: usize) -> Router {
                 .into_response()
             },
         ))
-        .layer(middleware::from_fn_with_state(api.clone(), around))
+        .layer(middleware::from_fn_with_state(api.doors.clone(), around))
         .with_state(api)
 }

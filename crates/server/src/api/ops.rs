@@ -10,16 +10,16 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Api, Body, Path, Query, answer, candidates::Cursor};
+use super::{Answer, Body, Path, Query, answer, candidates::Cursor};
 use crate::{
-    access::Caller,
-    app::cache_stats::TargetFigures,
-    delivery::follow::read_ring,
+    access::{Caller, Keys},
+    app::cache_stats::{CacheStats, TargetFigures},
+    delivery::{follow::read_ring, serving::Serving},
     endpoints::{
         rows,
         signature::{Created, MaybeCreated},
     },
-    front::ApiError,
+    front::{ApiError, Hosts},
 };
 
 #[derive(Deserialize, JsonSchema)]
@@ -98,9 +98,13 @@ pub struct CacheFigures {
     fronts: Vec<TargetFigures>,
 }
 
-pub async fn cache(State(api): State<Arc<Api>>, caller: Caller) -> Answer<CacheFigures> {
+pub async fn cache(
+    State(serving): State<Arc<Serving>>,
+    State(stats): State<Arc<CacheStats>>,
+    caller: Caller,
+) -> Answer<CacheFigures> {
     caller.engine.permit(&caller.ctx, Right::Preview)?;
-    let counts = api.app.caches.counts();
+    let counts = serving.cache_counts();
     let part = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
     let composed = ComposedFigures {
         hits: counts.hits,
@@ -113,7 +117,7 @@ pub async fn cache(State(api): State<Arc<Api>>, caller: Caller) -> Answer<CacheF
         bodies: counts.entries,
         bytes: counts.bytes,
     };
-    answer(CacheFigures { composed, fronts: api.app.cache_stats.report(&caller.ctx.tenant) })
+    answer(CacheFigures { composed, fronts: stats.report(&caller.ctx.tenant) })
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -130,13 +134,13 @@ pub struct KeyBody {
 }
 
 pub async fn create_key(
-    State(api): State<Arc<Api>>,
+    State(keys): State<Arc<Keys>>,
     caller: Caller,
     Body(b): Body<KeyBody>,
 ) -> Result<Created<CreatedKey>, ApiError> {
     let create = CreateKey { name: b.name, scopes: b.scopes, channel: b.channel, expires_at: b.expires_at };
     let created = caller.engine.run(&caller.ctx, create).await?;
-    read_ring(&api.app, &caller.ctx.tenant).await;
+    read_ring(&caller.engine, &keys, &caller.ctx.tenant).await;
     Ok(Created { location: rows::REVOKE_KEY.at([&created.view.id]).target, value: created })
 }
 
@@ -170,7 +174,7 @@ pub struct PreviewLink {
 }
 
 pub async fn create_preview(
-    State(api): State<Arc<Api>>,
+    State(keys): State<Arc<Keys>>,
     caller: Caller,
     Body(b): Body<PreviewBody>,
 ) -> Result<Created<PreviewLink>, ApiError> {
@@ -178,7 +182,7 @@ pub async fn create_preview(
         b.at.parse()
             .map_err(|e: String| ApiError::invalid(e, "name `draft`, `changeset:NAME` or a candidate"))?;
     let created = caller.engine.run(&caller.ctx, CreatePreview { at, hours: b.hours }).await?;
-    read_ring(&api.app, &caller.ctx.tenant).await;
+    read_ring(&caller.engine, &keys, &caller.ctx.tenant).await;
     let path = rows::SHOW_PREVIEW.at([&created.key]).target;
     let link = PreviewLink {
         path: path.clone(),
@@ -200,13 +204,13 @@ pub struct Revoked {
 }
 
 pub async fn revoke_key(
-    State(api): State<Arc<Api>>,
+    State(keys): State<Arc<Keys>>,
     caller: Caller,
     Path(id): Path<String>,
 ) -> Answer<Revoked> {
     caller.engine.run(&caller.ctx, RevokeKey { id: id.clone() }).await?;
-    read_ring(&api.app, &caller.ctx.tenant).await;
-    api.app.forget_key(&id);
+    read_ring(&caller.engine, &keys, &caller.ctx.tenant).await;
+    keys.forget(&id);
     answer(Revoked { id, revoked: true })
 }
 
@@ -259,7 +263,8 @@ pub struct TenantBody {
 }
 
 pub async fn create_tenant(
-    State(api): State<Arc<Api>>,
+    State(keys): State<Arc<Keys>>,
+    State(hosts): State<Arc<Hosts>>,
     caller: Caller,
     Body(b): Body<TenantBody>,
 ) -> Result<MaybeCreated<TenantMade>, ApiError> {
@@ -268,13 +273,13 @@ pub async fn create_tenant(
     let mut made = TenantMade { tenant: b.tenant.clone(), hosts: b.hosts.clone(), key: None };
     let create = CreateTenant { tenant: b.tenant.clone(), hosts: b.hosts.clone() };
     caller.engine.run(&caller.ctx, create).await?;
-    api.app.set_hosts(&b.tenant, &b.hosts);
+    hosts.set(&b.tenant, &b.hosts);
     if let Some(name) = b.admin {
         let ctx = Ctx { tenant: b.tenant.clone(), ..caller.ctx.clone() };
         let create = CreateKey { name, scopes: vec![Right::Admin], channel: None, expires_at: None };
         made.key = Some(caller.engine.run(&ctx, create).await?);
     }
-    read_ring(&api.app, &b.tenant).await;
+    read_ring(&caller.engine, &keys, &b.tenant).await;
     Ok(MaybeCreated { location: new.then(|| rows::LIST_TENANTS.call().target), value: made })
 }
 

@@ -19,7 +19,7 @@ use super::{
     Answer, Api, Body, Path, Query, answer,
     candidates::{Cursor, MoveBody, created, serve_now},
 };
-use crate::{access::Caller, endpoints::signature::Created, front::ApiError};
+use crate::{access::Caller, delivery::serving::Serving, endpoints::signature::Created, front::ApiError};
 
 pub async fn list(caller: Caller, Query(at): Query<Cursor>) -> Answer<Page<ReleaseInfo>> {
     answer(caller.engine.releases(&caller.ctx, at.cursor.as_deref()).await?)
@@ -34,14 +34,14 @@ pub async fn channels(caller: Caller) -> Answer<Vec<ChannelView>> {
 }
 
 pub async fn rollback(
-    State(api): State<Arc<Api>>,
+    State(serving): State<Arc<Serving>>,
     caller: Caller,
     Path(release): Path<ReleaseId>,
     Body(body): Body<MoveBody>,
 ) -> Answer<RolledBack> {
     let rollback = Rollback { release, channel: body.channel, note: body.note };
     let done = caller.engine.run(&caller.ctx, rollback).await?;
-    serve_now(&api, &caller, &done.channel).await?;
+    serve_now(serving, &caller, &done.channel).await?;
     answer(done)
 }
 
@@ -88,7 +88,7 @@ pub async fn export(caller: Caller, Path(release): Path<ReleaseId>) -> Result<Re
 
 /// Makes a candidate of an exported release; the body is the file.
 pub async fn import(
-    State(api): State<Arc<Api>>,
+    State(api): State<Api>,
     caller: Caller,
     body: HttpBody,
 ) -> Result<Created<CandidateView>, ApiError> {

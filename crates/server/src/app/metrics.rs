@@ -1,24 +1,26 @@
 //! Figures for operators, in the Prometheus text format. Counting on the read path is one atomic addition.
+//!
+//! [`declared`] names every metric; `docs/metrics.md` is written from it.
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
 use ashlar_delivery::CacheCounts;
+use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
-use crate::{app::cache_stats::Totals, delivery::lane::Figures};
+use super::{cache_stats::Totals, declared};
+use crate::delivery::lane::Figures;
 
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+/// Combinations of view and key that are counted apart.
+const READS_MAX: usize = 10_000;
 
-/// Figures of objects and channels, gathered when they are asked for.
-#[derive(Default, Clone, Copy)]
-pub struct Stored {
+/// What others know and `/metrics` shows, gathered when it is asked for.
+#[derive(Default)]
+pub struct Gathered {
     pub damaged: u64,
     pub packs_damaged: u64,
     pub healed: u64,
@@ -26,26 +28,32 @@ pub struct Stored {
     pub unavailable: u64,
     pub stranded: u64,
     pub fences: u64,
+    pub composed: CacheCounts,
+    pub upstream: Totals,
+    /// Tenant, channel, release number, sequence.
+    pub channels: Vec<(String, String, u64, u64)>,
 }
 
 /// Counters of one process.
-#[derive(Default)]
 pub struct Metrics {
-    delivery: [AtomicU64; 6],
-    delivery_bytes: AtomicU64,
-    api: [AtomicU64; 6],
-    api_buckets: [AtomicU64; 10],
-    api_micros: AtomicU64,
-    view_failures: AtomicU64,
-    ticks: AtomicU64,
-    tick_failures: AtomicU64,
-    overdue: AtomicU64,
-    quarantined: AtomicU64,
-    at_risk: AtomicU64,
-    overdue_seconds_max: AtomicU64,
-    purge_failures: AtomicU64,
-    webhooks: [AtomicU64; 2],
-    scrubbed: [AtomicU64; 2],
+    registry: Registry,
+    /// By class of the status: `2xx` to `5xx`.
+    delivery: [IntCounter; 4],
+    api: [IntCounter; 4],
+    api_seconds: Histogram,
+    delivery_bytes: IntCounter,
+    view_failures: IntCounter,
+    purge_failures: IntCounter,
+    webhooks_delivered: IntCounter,
+    webhook_failures: IntCounter,
+    objects_scrubbed: IntCounter,
+    scrub_bytes: IntCounter,
+    ticks: IntCounter,
+    tick_failures: IntCounter,
+    quarantined: IntCounter,
+    at_risk: IntGauge,
+    overdue: IntGauge,
+    overdue_seconds_max: IntGauge,
     reads: Mutex<Reads>,
     /// Connections.
     pub lane: Arc<Figures>,
@@ -59,31 +67,58 @@ struct Reads {
     known: usize,
 }
 
-/// Combinations of view and key that are counted apart.
-const READS_MAX: usize = 10_000;
+fn of_class(counters: &[IntCounter; 4], status: u16) -> &IntCounter {
+    &counters[usize::from(status / 100).clamp(2, 5) - 2]
+}
 
-fn add(counter: &AtomicU64, by: u64) {
-    counter.fetch_add(by, Ordering::Relaxed);
+fn gauge(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let registry = Registry::new();
+        let classes = ["2xx", "3xx", "4xx", "5xx"];
+        Self {
+            delivery: declared::DELIVERY_RESPONSES.by_label(&registry, classes),
+            api: declared::API_RESPONSES.by_label(&registry, classes),
+            api_seconds: declared::API_SECONDS.histogram(&registry, &BUCKETS),
+            delivery_bytes: declared::DELIVERY_BYTES.counter(&registry),
+            view_failures: declared::VIEW_FAILURES.counter(&registry),
+            purge_failures: declared::PURGE_FAILURES.counter(&registry),
+            webhooks_delivered: declared::WEBHOOKS_DELIVERED.counter(&registry),
+            webhook_failures: declared::WEBHOOK_FAILURES.counter(&registry),
+            objects_scrubbed: declared::OBJECTS_SCRUBBED.counter(&registry),
+            scrub_bytes: declared::SCRUB_BYTES.counter(&registry),
+            ticks: declared::TICKS.counter(&registry),
+            tick_failures: declared::TICK_FAILURES.counter(&registry),
+            quarantined: declared::SCHEDULES_QUARANTINED.counter(&registry),
+            at_risk: declared::SCHEDULES_AT_RISK.gauge(&registry),
+            overdue: declared::SCHEDULES_OVERDUE.gauge(&registry),
+            overdue_seconds_max: declared::SCHEDULE_OVERDUE_SECONDS_MAX.gauge(&registry),
+            reads: Mutex::default(),
+            lane: Arc::default(),
+            registry,
+        }
+    }
 }
 
 impl Metrics {
     /// An answer of delivery.
     pub fn delivered(&self, status: u16, bytes: usize) {
-        add(&self.delivery[usize::from(status / 100).min(5)], 1);
-        add(&self.delivery_bytes, bytes as u64);
+        of_class(&self.delivery, status).inc();
+        self.delivery_bytes.inc_by(bytes as u64);
     }
 
     /// An answer of the management API.
     pub fn answered(&self, status: u16, seconds: f64) {
-        add(&self.api[usize::from(status / 100).min(5)], 1);
-        let bucket = BUCKETS.iter().position(|b| seconds <= *b).unwrap_or(BUCKETS.len());
-        add(&self.api_buckets[bucket], 1);
-        add(&self.api_micros, (seconds * 1e6) as u64);
+        of_class(&self.api, status).inc();
+        self.api_seconds.observe(seconds);
     }
 
     /// A release that could not be opened.
     pub fn view_failed(&self) {
-        add(&self.view_failures, 1);
+        self.view_failures.inc();
     }
 
     /// An answer to a caller with a key: owners see who still reads which version of a view.
@@ -101,239 +136,178 @@ impl Metrics {
 
     /// A failed purge of an upstream cache.
     pub fn purge_failed(&self) {
-        add(&self.purge_failures, 1);
+        self.purge_failures.inc();
     }
 
     /// Tries of deliveries to webhooks.
     pub fn webhooks_sent(&self, arrived: u64, failed: u64) {
-        add(&self.webhooks[0], arrived);
-        add(&self.webhooks[1], failed);
+        self.webhooks_delivered.inc_by(arrived);
+        self.webhook_failures.inc_by(failed);
     }
 
     /// Scheduled changesets that were quarantined.
     pub fn quarantined(&self, more: u64) {
-        self.quarantined.fetch_add(more, Ordering::Relaxed);
+        self.quarantined.inc_by(more);
     }
 
     /// Schedules that something would refuse.
     pub fn schedules_at_risk(&self, now: u64) {
-        self.at_risk.store(now, Ordering::Relaxed);
+        self.at_risk.set(gauge(now));
     }
 
     /// Objects that were compared with their digests in the background.
     pub fn scrubbed(&self, objects: u64, bytes: u64) {
-        add(&self.scrubbed[0], objects);
-        add(&self.scrubbed[1], bytes);
+        self.objects_scrubbed.inc_by(objects);
+        self.scrub_bytes.inc_by(bytes);
     }
 
     /// A round of upkeep.
     pub fn ticked(&self, failed: bool, overdue: u64, overdue_seconds_max: u64) {
-        add(&self.ticks, 1);
-        add(&self.tick_failures, u64::from(failed));
-        self.overdue.store(overdue, Ordering::Relaxed);
-        self.overdue_seconds_max.store(overdue_seconds_max, Ordering::Relaxed);
+        self.ticks.inc();
+        self.tick_failures.inc_by(u64::from(failed));
+        self.overdue.set(gauge(overdue));
+        self.overdue_seconds_max.set(gauge(overdue_seconds_max));
     }
 
-    /// Everything, as text. `channels`: tenant, channel, release number, sequence. `shown`: whose reads are shown.
-    pub fn render(
-        &self,
-        channels: &[(String, String, u64, u64)],
-        (composed, fronts, stored): (CacheCounts, Totals, Stored),
-        shown: &dyn Fn(&str) -> bool,
-    ) -> String {
-        let mut out = String::new();
-        let read = |c: &AtomicU64| c.load(Ordering::Relaxed);
-        let head = |name: &str, kind: &str, help: &str, out: &mut String| {
-            let _ = writeln!(out, "# HELP ashlar_{name} {help}\n# TYPE ashlar_{name} {kind}");
-        };
-        for (name, help, counters) in [
-            ("delivery_responses_total", "Answers of delivery by status class.", &self.delivery),
-            ("api_responses_total", "Answers of the management API by status class.", &self.api),
-        ] {
-            head(name, "counter", help, &mut out);
-            for (class, counter) in counters.iter().enumerate().skip(2) {
-                let _ = writeln!(out, "ashlar_{name}{{class=\"{class}xx\"}} {}", read(counter));
+    /// Everything, as text. `shown`: the tenants whose reads are shown.
+    pub fn render(&self, gathered: &Gathered, shown: &dyn Fn(&str) -> bool) -> String {
+        let mut families = self.registry.gather();
+        let now = Registry::new();
+        self.show_lane(&now);
+        gathered.show(&now);
+        let reads = declared::VIEW_READS.counters(&now);
+        let counted = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        for (tenant, views) in counted.counts.iter().filter(|(tenant, _)| shown(tenant)) {
+            for (view, keys) in views {
+                for (key, count) in keys {
+                    reads.with_label_values(&[tenant, view, key]).inc_by(*count);
+                }
             }
         }
-        head("api_seconds", "histogram", "How long answers of the management API took.", &mut out);
-        let mut sum = 0;
-        for (i, counter) in self.api_buckets.iter().enumerate() {
-            sum += read(counter);
-            let bound = BUCKETS.get(i).map_or("+Inf".to_owned(), ToString::to_string);
-            let _ = writeln!(out, "ashlar_api_seconds_bucket{{le=\"{bound}\"}} {sum}");
+        drop(counted);
+        families.extend(now.gather());
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        TextEncoder::new().encode_to_string(&families).unwrap_or_else(|error| {
+            tracing::error!(%error, "metrics cannot be written");
+            String::new()
+        })
+    }
+
+    fn show_lane(&self, now: &Registry) {
+        for (metric, counted) in [
+            (&declared::CONNECTIONS, &self.lane.open),
+            (&declared::CONNECTIONS_REFUSED, &self.lane.refused),
+            (&declared::CONNECTIONS_LATE, &self.lane.late),
+            (&declared::CONNECTIONS_DISPLACED, &self.lane.displaced),
+            (&declared::ANSWERS_REFUSED, &self.lane.answers_refused),
+            (&declared::REQUESTS_LIMITED, &self.lane.limited),
+        ] {
+            metric.show(now, counted.load(Ordering::Relaxed));
         }
-        let _ = writeln!(
-            out,
-            "ashlar_api_seconds_sum {}\nashlar_api_seconds_count {sum}",
-            read(&self.api_micros) as f64 / 1e6
+    }
+}
+
+impl Gathered {
+    fn show(&self, now: &Registry) {
+        for (metric, value) in [
+            (&declared::CACHE_HITS, self.composed.hits),
+            (&declared::CACHE_KEPT, self.composed.kept),
+            (&declared::CACHE_MISSES, self.composed.misses),
+            (&declared::CACHE_STALE, self.composed.stale),
+            (&declared::CACHE_OVERPURGED, self.composed.same),
+            (&declared::CACHE_BYTES, self.composed.bytes),
+            (&declared::PURGES, self.upstream.purges),
+            (&declared::PURGE_PROBES, self.upstream.probes),
+            (&declared::PURGE_STALE, self.upstream.stale),
+            (&declared::OBJECTS_DAMAGED, self.damaged),
+            (&declared::PACKS_DAMAGED, self.packs_damaged),
+            (&declared::OBJECTS_HEALED, self.healed),
+            (&declared::PACKS_OPEN, self.packs_open),
+            (&declared::TENANTS_UNAVAILABLE, self.unavailable),
+            (&declared::CHANNELS_STRANDED, self.stranded),
+            (&declared::POINTER_FENCES, self.fences),
+        ] {
+            metric.show(now, value);
+        }
+        let (releases, moves) =
+            (declared::CHANNEL_RELEASE.gauges(now), declared::CHANNEL_MOVES.counters(now));
+        for (tenant, channel, release, sequence) in &self.channels {
+            releases.with_label_values(&[tenant, channel]).set(gauge(*release));
+            moves.with_label_values(&[tenant, channel]).inc_by(*sequence);
+        }
+        declared::BUILD_INFO.gauges(now).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fmt::Write as _, path::Path};
+
+    use super::*;
+
+    /// Everything, with a sample of what has labels.
+    fn rendered() -> String {
+        let metrics = Metrics::default();
+        metrics.delivered(200, 10);
+        metrics.answered(404, 0.02);
+        metrics.read("main", "pages.v1", "a \"quoted\" key");
+        metrics.read("other", "pages.v1", "hidden");
+        let channels = vec![("main".to_owned(), "production".to_owned(), 4, 7)];
+        metrics.render(&Gathered { channels, ..Gathered::default() }, &|tenant| tenant == "main")
+    }
+
+    #[test]
+    fn metrics_are_written_as_prometheus_reads_them() {
+        let text = rendered();
+        for line in [
+            "# TYPE ashlar_delivery_responses_total counter",
+            "ashlar_delivery_responses_total{class=\"2xx\"} 1",
+            "ashlar_delivery_responses_total{class=\"5xx\"} 0",
+            "ashlar_delivery_bytes_total 10",
+            "ashlar_api_seconds_bucket{le=\"0.01\"} 0",
+            "ashlar_api_seconds_bucket{le=\"0.05\"} 1",
+            "ashlar_api_seconds_bucket{le=\"+Inf\"} 1",
+            "ashlar_api_seconds_count 1",
+            "ashlar_channel_release{channel=\"production\",tenant=\"main\"} 4",
+            "ashlar_channel_moves{channel=\"production\",tenant=\"main\"} 7",
+            "ashlar_view_reads_total{key=\"a \\\"quoted\\\" key\",tenant=\"main\",view=\"pages.v1\"} 1",
+            "# HELP ashlar_schedules_overdue Overdue schedules.",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+        assert!(!text.contains("hidden"), "{text}");
+    }
+
+    #[test]
+    fn every_metric_is_declared_and_written() {
+        let text = rendered();
+        let written: BTreeSet<&str> =
+            text.lines().filter_map(|l| l.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let declared: BTreeSet<&str> = declared::ALL.iter().map(|m| m.name).collect();
+        assert_eq!(written, declared);
+    }
+
+    /// `ASHLAR_WRITE_DOCS=1 cargo test -p ashlar-server metrics` writes the page.
+    #[test]
+    fn the_documentation_lists_every_metric() {
+        let mut page = "# Metrics\n\n`GET /metrics` returns these metrics in the Prometheus text format. Metrics with the label `tenant` need a key with the scope `admin`, \
+            and show the tenant of that key.\nA key of the tenant `main` shows all tenants. [Operations](operations.md) describes which metrics to set alarms on.\n\n\
+            | metric | type | labels | meaning |\n| --- | --- | --- | --- |\n"
+            .to_owned();
+        for metric in declared::ALL {
+            let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            let kind = format!("{:?}", metric.kind).to_lowercase();
+            writeln!(page, "| `{}` | {kind} | {} | {} |", metric.name, labels.join(", "), metric.help)
+                .unwrap();
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
+        if std::env::var_os("ASHLAR_WRITE_DOCS").is_some() {
+            std::fs::write(&path, &page).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            written == page,
+            "docs/metrics.md is out of date. Run ASHLAR_WRITE_DOCS=1 cargo test -p ashlar-server metrics"
         );
-        for (name, kind, help, value) in [
-            ("delivery_bytes_total", "counter", "Bytes sent by delivery.", read(&self.delivery_bytes)),
-            (
-                "view_failures_total",
-                "counter",
-                "Releases that could not be opened.",
-                read(&self.view_failures),
-            ),
-            (
-                "purge_failures_total",
-                "counter",
-                "Failed purges of upstream caches.",
-                read(&self.purge_failures),
-            ),
-            ("cache_hits_total", "counter", "Composed responses served from the cache.", composed.hits),
-            (
-                "cache_kept_total",
-                "counter",
-                "Of these, responses of an earlier release that were still valid.",
-                composed.kept,
-            ),
-            (
-                "cache_misses_total",
-                "counter",
-                "Composed responses that were not in the cache.",
-                composed.misses,
-            ),
-            (
-                "cache_stale_total",
-                "counter",
-                "Composed responses that were rebuilt after a release.",
-                composed.stale,
-            ),
-            (
-                "cache_overpurged_total",
-                "counter",
-                "Of these, responses that came out unchanged.",
-                composed.same,
-            ),
-            ("cache_bytes", "gauge", "Bytes of cached composed responses.", composed.bytes),
-            ("purges_total", "counter", "Purges that upstream caches acknowledged.", fronts.purges),
-            (
-                "purge_probes_total",
-                "counter",
-                "Reads through an upstream cache after a purge.",
-                fronts.probes,
-            ),
-            ("purge_stale_total", "counter", "Of these, reads that returned stale content.", fronts.stale),
-            (
-                "webhooks_delivered_total",
-                "counter",
-                "Deliveries that arrived at their webhook.",
-                read(&self.webhooks[0]),
-            ),
-            (
-                "webhook_failures_total",
-                "counter",
-                "Tries of deliveries that failed.",
-                read(&self.webhooks[1]),
-            ),
-            ("connections", "gauge", "Open connections.", read(&self.lane.open)),
-            (
-                "connections_refused_total",
-                "counter",
-                "Connections refused because their address had too many.",
-                read(&self.lane.refused),
-            ),
-            (
-                "connections_late_total",
-                "counter",
-                "Connections closed because a deadline had passed.",
-                read(&self.lane.late),
-            ),
-            (
-                "connections_displaced_total",
-                "counter",
-                "Idle connections closed to make room for new ones.",
-                read(&self.lane.displaced),
-            ),
-            (
-                "answers_refused_total",
-                "counter",
-                "Answers refused because too many waited to be read.",
-                read(&self.lane.answers_refused),
-            ),
-            (
-                "requests_limited_total",
-                "counter",
-                "Requests refused because their address had asked too often.",
-                read(&self.lane.limited),
-            ),
-            ("objects_damaged", "gauge", "Objects that are known to be damaged.", stored.damaged),
-            ("packs_damaged", "gauge", "Packs that cannot be opened.", stored.packs_damaged),
-            ("objects_healed_total", "counter", "Damaged objects that were repaired.", stored.healed),
-            (
-                "objects_scrubbed_total",
-                "counter",
-                "Objects that were checked in the background.",
-                read(&self.scrubbed[0]),
-            ),
-            (
-                "scrub_bytes_total",
-                "counter",
-                "Bytes that were checked in the background.",
-                read(&self.scrubbed[1]),
-            ),
-            ("packs_open", "gauge", "Packs with an open file.", stored.packs_open),
-            ("tenants_unavailable", "gauge", "Tenants whose release cannot be opened.", stored.unavailable),
-            (
-                "channels_stranded",
-                "gauge",
-                "Channels whose release has objects that are missing here.",
-                stored.stranded,
-            ),
-            (
-                "pointer_fences_total",
-                "counter",
-                "Times a channel pointer was ahead of the database and was overruled.",
-                stored.fences,
-            ),
-            ("ticks_total", "counter", "Rounds of schedules and upkeep.", read(&self.ticks)),
-            ("tick_failures_total", "counter", "Rounds that failed.", read(&self.tick_failures)),
-            (
-                "schedules_quarantined_total",
-                "counter",
-                "Scheduled changesets that were given up because the server died while it worked on them.",
-                read(&self.quarantined),
-            ),
-            ("schedules_at_risk", "gauge", "Tested schedules that gates would refuse.", read(&self.at_risk)),
-            ("schedules_overdue", "gauge", "Overdue schedules.", read(&self.overdue)),
-            (
-                "schedule_overdue_seconds_max",
-                "gauge",
-                "The delay of the most overdue schedule.",
-                read(&self.overdue_seconds_max),
-            ),
-        ] {
-            head(name, kind, help, &mut out);
-            let _ = writeln!(out, "ashlar_{name} {value}");
-        }
-        head("channel_release", "gauge", "The release a channel serves.", &mut out);
-        for (tenant, channel, release, _) in channels {
-            let _ = writeln!(
-                out,
-                "ashlar_channel_release{{tenant=\"{tenant}\",channel=\"{channel}\"}} {release}"
-            );
-        }
-        head("channel_moves", "counter", "How often a channel has moved.", &mut out);
-        for (tenant, channel, _, sequence) in channels {
-            let _ =
-                writeln!(out, "ashlar_channel_moves{{tenant=\"{tenant}\",channel=\"{channel}\"}} {sequence}");
-        }
-        head("view_reads_total", "counter", "Answers to callers with a key, by view and key.", &mut out);
-        let label = |text: &str| text.replace(['\\', '"', '\n'], "_");
-        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        for (tenant, views) in reads.counts.iter().filter(|(tenant, _)| shown(tenant)) {
-            let each = views.iter().flat_map(|(view, keys)| keys.iter().map(move |(key, n)| (view, key, n)));
-            for (view, key, count) in each {
-                let _ = writeln!(
-                    out,
-                    "ashlar_view_reads_total{{tenant=\"{tenant}\",view=\"{}\",key=\"{}\"}} {count}",
-                    label(view),
-                    label(key)
-                );
-            }
-        }
-        let _ = writeln!(out, "ashlar_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
-        out
     }
 }

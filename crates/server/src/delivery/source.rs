@@ -5,17 +5,30 @@ use std::sync::Arc;
 use ashlar_delivery::{GRAPHQL, Problem, ReleaseView};
 use ashlar_isolate::Workers;
 use ashlar_model::{Right, TenantId};
-use ashlar_release::{Access, At, Ctx, PreviewDrafts, ReleaseError};
+use ashlar_release::{Access, At, Ctx, Engine, PreviewDrafts, ReleaseError};
 use async_trait::async_trait;
 
+use super::{
+    lane::{Caller, Resolved, Source},
+    serving::{Serving, roots},
+};
 use crate::{
-    app::{App, KeyFailure, roots},
-    delivery::lane::{Caller, Resolved, Source},
-    front::MISDIRECTED,
+    access::{KeyFailure, Keys},
+    app::{App, metrics::Metrics, tenants::Tenants},
+    front::{Hosts, MISDIRECTED},
 };
 
-/// The lane's view of the application.
-pub struct Releases(pub Arc<App>);
+/// The releases of a node, for its doors.
+#[derive(Clone)]
+pub struct Releases {
+    engine: Option<Engine>,
+    workers: Workers,
+    hosts: Arc<Hosts>,
+    keys: Arc<Keys>,
+    tenants: Arc<Tenants>,
+    serving: Arc<Serving>,
+    metrics: Arc<Metrics>,
+}
 
 fn no_release(tenant: &TenantId) -> Problem {
     Problem::new(
@@ -46,9 +59,21 @@ fn failed(error: &ReleaseError) -> Problem {
 }
 
 impl Releases {
+    pub fn new(app: &App) -> Self {
+        Self {
+            engine: app.engine.clone(),
+            workers: app.workers.clone(),
+            hosts: app.hosts.clone(),
+            keys: app.keys.clone(),
+            tenants: app.tenants.clone(),
+            serving: app.serving.clone(),
+            metrics: app.metrics.clone(),
+        }
+    }
+
     /// Why a tenant has nothing to read.
     fn nothing(&self, tenant: &TenantId) -> Problem {
-        match self.0.tenant(tenant).is_some_and(|t| t.unavailable()) {
+        match self.tenants.get(tenant).is_some_and(|t| t.unavailable()) {
             true => unreadable(),
             false => no_release(tenant),
         }
@@ -57,7 +82,7 @@ impl Releases {
     /// The release of the channel that a key reads. The answer is the caller's own: a shared cache that kept it would give
     /// it to those who send no key, and who may read another tenant or channel here.
     fn of_access(&self, access: &Access) -> Option<Resolved> {
-        let tenant = self.0.tenant(&access.tenant)?;
+        let tenant = self.tenants.get(&access.tenant)?;
         let developer = access.actor.may(&Right::Define);
         match &access.channel {
             Some(channel) => {
@@ -65,7 +90,7 @@ impl Releases {
                 if !access.actor.may(&Right::Preview) && !access.actor.may(&Right::Read) {
                     return None;
                 }
-                let live = tenant.channels.load().get(channel).map(|l| l.view.clone())?;
+                let live = tenant.view(channel)?;
                 Some(Resolved { release: live, public: false, developer })
             }
             None => Some(Resolved { release: tenant.public.load_full()?, public: false, developer }),
@@ -74,7 +99,7 @@ impl Releases {
 
     /// Opens what is read instead of a channel.
     pub async fn open_at(&self, access: &Access, at: &At) -> Result<Arc<ReleaseView>, Problem> {
-        let Some(engine) = &self.0.engine else {
+        let Some(engine) = &self.engine else {
             return Err(Problem::new(404, "not-found", "Not found", "an edge serves channels only")
                 .help("read drafts, candidates and releases from an author node"));
         };
@@ -82,9 +107,8 @@ impl Releases {
         let mut name = format!("{}/{at}", access.tenant);
         let found = match at {
             At::Channel(channel) => {
-                let tenant = self.0.tenant(&access.tenant).ok_or_else(|| no_release(&access.tenant))?;
-                let live = tenant.channels.load().get(channel).map(|l| l.view.clone());
-                return live.ok_or_else(|| {
+                let tenant = self.tenants.get(&access.tenant).ok_or_else(|| no_release(&access.tenant))?;
+                return tenant.view(channel).ok_or_else(|| {
                     Problem::new(
                         404,
                         "not-found",
@@ -94,14 +118,14 @@ impl Releases {
                 });
             }
             At::Release(id) => {
-                if let Some(view) = self.0.preview(&name) {
+                if let Some(view) = self.serving.preview(&name) {
                     return Ok(view);
                 }
                 let manifest = engine.manifest(&ctx, *id).await.map_err(|e| failed(&e))?;
                 roots(&at.to_string(), &manifest.snapshot, &manifest.definitions, &manifest.derived)
             }
             At::Candidate(id) => {
-                if let Some(view) = self.0.preview(&name) {
+                if let Some(view) = self.serving.preview(&name) {
                     return Ok(view);
                 }
                 let frozen = engine.candidate_roots(&ctx, *id).await.map_err(|e| failed(&e))?;
@@ -110,7 +134,7 @@ impl Releases {
             At::Draft | At::Changeset(_) => {
                 // As long as nothing has happened, drafts are what they were.
                 name = format!("{name}@{}", engine.state_token(&ctx).await.map_err(|e| failed(&e))?);
-                if let Some(view) = self.0.preview(&name) {
+                if let Some(view) = self.serving.preview(&name) {
                     return Ok(view);
                 }
                 let changeset = match at {
@@ -122,27 +146,10 @@ impl Releases {
             }
         };
         let roots = found.ok_or_else(|| no_release(&access.tenant))?;
-        let (app, tenant) = (self.0.clone(), access.tenant.clone());
-        let opened = self.0.workers.run(&access.tenant, move || {
-            let objects = app.objects.tenant(&tenant);
-            let known = app.tenant(&tenant).and_then(|state| {
-                let channels = state.channels.load();
-                let same =
-                    channels.values().map(|l| l.view.definitions()).find(|d| d.digest == roots.definitions);
-                same.cloned()
-            });
-            let definitions = match known {
-                Some(known) => known,
-                None => app.definitions(&objects, &roots.definitions)?,
-            };
-            ReleaseView::open(&objects, &roots, Some(&definitions), &app.caches).map_err(|e| e.public())
-        });
-        let view = opened
-            .await
-            .map_err(|_| ashlar_delivery::busy())?
-            .map_err(|e| Problem::new(503, "storage", "Not available", e))?;
-        self.0.keep_preview(name, view.clone());
-        Ok(view)
+        let (serving, tenant) = (self.serving.clone(), access.tenant.clone());
+        let opened = self.workers.run(&access.tenant, move || serving.open(&tenant, name, &roots));
+        let opened = opened.await.map_err(|_| ashlar_delivery::busy())?;
+        opened.map_err(|e| Problem::new(503, "storage", "Not available", e))
     }
 }
 
@@ -151,11 +158,11 @@ impl Source for Releases {
     fn resolve(&self, caller: &Caller<'_>) -> Option<Resolved> {
         match caller.key {
             Some(key) => {
-                let access = self.0.ring_key(key)?;
-                self.0.serves(caller.host, &access.tenant).then(|| self.of_access(&access))?
+                let access = self.keys.by_ring(key)?;
+                self.hosts.serves(caller.host, &access.tenant).then(|| self.of_access(&access))?
             }
             None => {
-                let tenant = self.0.tenant(&self.0.tenant_of_host(caller.host))?;
+                let tenant = self.tenants.get(&self.hosts.tenant_of(caller.host))?;
                 Some(Resolved { release: tenant.public.load_full()?, public: true, developer: false })
             }
         }
@@ -164,7 +171,7 @@ impl Source for Releases {
     async fn explain(&self, caller: &Caller<'_>, at: Option<&str>) -> Result<Resolved, Problem> {
         let access = match caller.key {
             Some(key) => {
-                let checked = self.0.reading_key(key).await.map_err(|failure| match failure {
+                let checked = self.keys.reading(key).await.map_err(|failure| match failure {
                     KeyFailure::Engine(error) => failed(&error),
                     KeyFailure::TooMany => {
                         Problem::new(429, "too-many-requests", "Too many requests", failure.to_string())
@@ -172,7 +179,7 @@ impl Source for Releases {
                     }
                 })?;
                 let access = checked.ok_or_else(unknown_key)?;
-                if !self.0.serves(caller.host, &access.tenant) {
+                if !self.hosts.serves(caller.host, &access.tenant) {
                     let (detail, help) = MISDIRECTED;
                     return Err(Problem::new(421, "misdirected", "Misdirected request", detail).help(help));
                 }
@@ -211,8 +218,8 @@ impl Source for Releases {
                 self.of_access(&access).ok_or_else(|| self.nothing(&access.tenant))
             }
             None => {
-                let tenant = self.0.tenant_of_host(caller.host);
-                let state = self.0.tenant(&tenant).ok_or_else(|| no_release(&tenant))?;
+                let tenant = self.hosts.tenant_of(caller.host);
+                let state = self.tenants.get(&tenant).ok_or_else(|| no_release(&tenant))?;
                 let release = state.public.load_full().ok_or_else(|| self.nothing(&tenant))?;
                 Ok(Resolved { release, public: true, developer: false })
             }
@@ -220,29 +227,29 @@ impl Source for Releases {
     }
 
     fn read_by(&self, caller: &Caller<'_>, release: &ReleaseView, path: &str, query: Option<&str>) {
-        let access = caller.key.and_then(|key| self.0.ring_key(key));
+        let access = caller.key.and_then(|key| self.keys.by_ring(key));
         if path == GRAPHQL {
             // Whether an old document may go is asked of everybody who sends it, with a key or without.
             let Some(file) = query.and_then(|q| release.definitions().graph().file_asked(q)) else { return };
             let (tenant, who) = match &access {
                 Some(access) => (access.tenant.clone(), access.actor.name.as_str()),
-                None => (self.0.tenant_of_host(caller.host), "(no key)"),
+                None => (self.hosts.tenant_of(caller.host), "(no key)"),
             };
-            return self.0.metrics.read(tenant.as_str(), file, who);
+            return self.metrics.read(tenant.as_str(), file, who);
         }
         let Some(access) = access else { return };
         let what = match release.definitions().views.route(path) {
             Some((_, view, _)) => format!("{}.v{}", view.name, view.major),
             None => path.split('/').take(4).collect::<Vec<_>>().join("/"),
         };
-        self.0.metrics.read(access.tenant.as_str(), &what, &access.actor.name);
+        self.metrics.read(access.tenant.as_str(), &what, &access.actor.name);
     }
 
     fn workers(&self) -> &Workers {
-        &self.0.workers
+        &self.workers
     }
 
     fn served(&self, status: u16, bytes: usize) {
-        self.0.metrics.delivered(status, bytes);
+        self.metrics.delivered(status, bytes);
     }
 }

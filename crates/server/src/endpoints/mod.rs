@@ -4,6 +4,7 @@
 //! answers, so what is described is what is served. Callers make a [`Call`] of the same row.
 
 mod document;
+pub(crate) mod extract;
 mod operation;
 pub mod rows;
 mod sample;

@@ -13,11 +13,8 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{
-    access::Caller,
-    api::{Body, Path, Query},
-    front::ApiError,
-};
+use super::extract::{Body, Path, Query};
+use crate::front::ApiError;
 
 /// Where schemas with a name stand in the document.
 pub(crate) const SCHEMAS: &str = "/components/schemas";
@@ -102,6 +99,11 @@ impl About {
         self.reply(200, says, media, json!({"type": "string"}))
     }
 
+    /// An answer of a JSON object that is described in words alone.
+    pub(crate) fn object(&mut self, says: &'static str) {
+        self.reply(200, says, "application/json", json!({"type": "object", "additionalProperties": true}));
+    }
+
     /// An answer without a body.
     pub(crate) fn empty(&mut self, status: u16, says: &'static str) {
         self.replies.push(Reply { status, says, headers: Vec::new(), content: Vec::new() });
@@ -125,7 +127,7 @@ macro_rules! takes_nothing {
     )*};
 }
 
-takes_nothing!(Caller, HeaderMap, Extensions, Request);
+takes_nothing!(HeaderMap, Extensions, Request);
 
 impl<S> Takes for State<S> {
     fn about(_: &mut About, _: &mut Schemas) {}

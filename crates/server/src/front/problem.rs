@@ -12,8 +12,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::app::KeyFailure;
-
 /// What is wrong when the key belongs to another tenant than the host name, and what to do.
 pub const MISDIRECTED: (&str, &str) = (
     "this host name serves another tenant than that of the key",
@@ -100,20 +98,6 @@ impl From<ReleaseError> for ApiError {
 impl From<ashlar_isolate::Busy> for ApiError {
     fn from(busy: ashlar_isolate::Busy) -> Self {
         ReleaseError::from(busy).into()
-    }
-}
-
-impl From<KeyFailure> for ApiError {
-    fn from(failure: KeyFailure) -> Self {
-        match failure {
-            KeyFailure::Engine(error) => error.into(),
-            KeyFailure::TooMany => Self::new(
-                429,
-                "too-many-requests",
-                failure.to_string(),
-                "check the key, and wait a moment before trying again",
-            ),
-        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! What works behind the requests: webhooks, purges of upstream caches, checks of stored objects.
+//! What works behind the requests: upkeep, webhooks, purges of upstream caches, checks of stored objects.
 
 pub mod purge;
-pub mod scrub;
+mod scrub;
+pub mod upkeep;
 pub mod webhooks;

@@ -1,14 +1,11 @@
 //! Reading all objects again, slowly, so that damage is found before a reader finds it.
 
-use std::{
-    sync::{Arc, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use ashlar_model::TenantId;
-use ashlar_store::ScrubPlace;
+use ashlar_store::{Objects, ScrubPlace};
 
-use crate::app::App;
+use crate::app::{metrics::Metrics, tenants::Tenants};
 
 /// How long a node rests after it has read everything.
 const REST: Duration = Duration::from_secs(24 * 3600);
@@ -23,21 +20,24 @@ pub struct Scrub {
 
 impl Scrub {
     /// Reads about `bytes_max` bytes more.
-    pub async fn step(&mut self, app: &Arc<App>, bytes_max: u64) {
+    pub async fn step(
+        &mut self,
+        (tenants, objects, metrics): (&Tenants, &Objects, &Metrics),
+        bytes_max: u64,
+    ) {
         if bytes_max == 0 || self.rest_until.is_some_and(|until| Instant::now() < until) {
             return;
         }
         let Some(tenant) = self.waiting.last().cloned() else {
-            self.waiting =
-                app.tenants.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+            self.waiting = tenants.names();
             return;
         };
-        let (objects, mut place) = (app.objects.tenant(&tenant), self.place.clone());
+        let (objects, mut place) = (objects.tenant(&tenant), self.place.clone());
         let read = tokio::task::spawn_blocking(move || (objects.scrub(&mut place, bytes_max), place)).await;
         let done = match read {
             Ok((Ok(done), place)) => {
                 self.place = place;
-                app.metrics.scrubbed(done.objects, done.bytes);
+                metrics.scrubbed(done.objects, done.bytes);
                 done.done
             }
             Ok((Err(error), _)) => {

@@ -22,7 +22,7 @@ use sha2::Sha256;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::app::metrics::Metrics;
 
 /// How often due deliveries are looked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -67,7 +67,7 @@ pub fn signature(secrets: &[String], id: &str, timestamp: i64, body: &str) -> St
 }
 
 /// Sends until `stop`. `private`: receivers may be inside the server's own networks.
-pub async fn run(app: Arc<App>, engine: Engine, private: bool, stop: CancellationToken) {
+pub async fn run(metrics: Arc<Metrics>, engine: Engine, private: bool, stop: CancellationToken) {
     let builder = reqwest::Client::builder()
         .timeout(ANSWER_MAX)
         .connect_timeout(Duration::from_secs(5))
@@ -111,7 +111,7 @@ pub async fn run(app: Arc<App>, engine: Engine, private: bool, stop: Cancellatio
         for (tenant, webhook) in webhooks {
             running.entry((tenant.clone(), webhook.clone())).or_insert_with(|| {
                 let work = Work {
-                    app: app.clone(),
+                    metrics: metrics.clone(),
                     engine: engine.clone(),
                     client: client.clone(),
                     owner: owner.clone(),
@@ -135,7 +135,7 @@ pub async fn run(app: Arc<App>, engine: Engine, private: bool, stop: Cancellatio
 }
 
 struct Work {
-    app: Arc<App>,
+    metrics: Arc<Metrics>,
     engine: Engine,
     client: reqwest::Client,
     owner: String,
@@ -200,7 +200,7 @@ impl Work {
                     gone |= sent.iter().any(|s| s.status == 410);
                     self.engine.sent(&self.tenant, &sent).await?;
                     let failed = sent.iter().filter(|s| !s.error.is_empty()).count();
-                    self.app.metrics.webhooks_sent((sent.len() - failed) as u64, failed as u64);
+                    self.metrics.webhooks_sent((sent.len() - failed) as u64, failed as u64);
                 }
                 _ = renew.tick() => {
                     if !self.engine.lease(&self.tenant, &self.webhook, &self.owner).await? {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use ashlar_delivery::ReleaseView;
+use ashlar_isolate::Workers;
 use ashlar_model::ContractName;
 use ashlar_site::{Component, Site};
 use axum::{
@@ -13,10 +14,10 @@ use axum::{
     routing::get,
 };
 
+use super::escape;
 use crate::{
-    app::App,
-    front::{ApiError, host_of},
-    pages::escape,
+    app::{App, tenants::Tenants},
+    front::{ApiError, Hosts, host_of},
 };
 
 /// Pages that are looked at to count what is used.
@@ -24,8 +25,16 @@ const COUNTED_MAX: usize = 2_000;
 const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
 const STYLE: &str = include_str!("catalogue.css");
 
+/// What the catalogue shows.
+#[derive(Clone)]
+struct Catalogue {
+    workers: Workers,
+    hosts: Arc<Hosts>,
+    tenants: Arc<Tenants>,
+}
+
 /// The routes of the catalogue.
-pub fn router(app: Arc<App>) -> Router {
+pub fn router(app: &App) -> Router {
     Router::new()
         .route("/studio/components", get(all))
         .route(
@@ -33,11 +42,15 @@ pub fn router(app: Arc<App>) -> Router {
             get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }),
         )
         .route("/studio/components/{component}/{state}", get(one))
-        .with_state(app)
+        .with_state(Catalogue {
+            workers: app.workers.clone(),
+            hosts: app.hosts.clone(),
+            tenants: app.tenants.clone(),
+        })
 }
 
-fn live(app: &App, headers: &HeaderMap) -> Result<Arc<ReleaseView>, ApiError> {
-    let view = app.tenant(&app.tenant_of_host(host_of(headers))).and_then(|t| t.public.load_full());
+fn live(of: &Catalogue, headers: &HeaderMap) -> Result<Arc<ReleaseView>, ApiError> {
+    let view = of.tenants.public(&of.hosts.tenant_of(host_of(headers)));
     view.filter(|v| v.definitions().site().is_some()).ok_or_else(|| {
         ApiError::new(
             404,
@@ -79,10 +92,10 @@ fn usage(view: &ReleaseView, site: &Site) -> (BTreeMap<ContractName, usize>, usi
     (used, looked)
 }
 
-async fn all(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let view = live(&app, &headers)?;
+async fn all(State(of): State<Catalogue>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let view = live(&of, &headers)?;
     let tenant = view.tenant().clone();
-    Ok(html(app.workers.run(&tenant, move || page(&view)).await?))
+    Ok(html(of.workers.run(&tenant, move || page(&view)).await?))
 }
 
 fn page(view: &ReleaseView) -> String {
@@ -162,15 +175,15 @@ fn stages(body: &mut String, component: &Component, (modifier, contexts): &(Stri
 
 /// One component in one state; the query chooses contexts, such as `?theme=dark&density=compact`.
 async fn one(
-    State(app): State<Arc<App>>,
+    State(of): State<Catalogue>,
     Path((component, state)): Path<(String, String)>,
     Query(chosen): Query<BTreeMap<String, String>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let view = live(&app, &headers)?;
+    let view = live(&of, &headers)?;
     let tenant = view.tenant().clone();
     // Templates run in another process, and a thread waits for it.
-    Ok(html(app.workers.run(&tenant, move || frame(&view, &component, &state, &chosen)).await??))
+    Ok(html(of.workers.run(&tenant, move || frame(&view, &component, &state, &chosen)).await??))
 }
 
 fn frame(

@@ -6,6 +6,7 @@
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc, time::Duration};
 
 use ashlar_delivery::{ReleaseView, RequestParts, Traceparent};
+use ashlar_isolate::Workers;
 use ashlar_model::{Actor, EntryKey, Right};
 use ashlar_release::{Access, At, split_key};
 use axum::{
@@ -20,12 +21,13 @@ use axum::{
 
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
+use super::escape;
 use crate::{
-    app::App,
+    access::Keys,
+    app::{App, tenants::Tenants},
     delivery::source::Releases,
     endpoints::{rows, table::Table},
-    front::{ApiError, host_of},
-    pages::escape,
+    front::{ApiError, Hosts, host_of},
 };
 
 /// Changed entries that are listed.
@@ -39,8 +41,18 @@ const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; f
 
 const STYLE: &str = include_str!("preview.css");
 
+/// What preview links need.
+#[derive(Clone)]
+pub struct Previews {
+    workers: Workers,
+    keys: Arc<Keys>,
+    hosts: Arc<Hosts>,
+    tenants: Arc<Tenants>,
+    releases: Releases,
+}
+
 /// What programs may know of preview links.
-pub fn table() -> Table<Arc<App>> {
+pub fn table() -> Table<Previews> {
     const HTML: &str = "text/html";
     Table::new()
         .on_and(&rows::SHOW_PREVIEW, overview, |about, _| {
@@ -57,7 +69,14 @@ pub fn table() -> Table<Arc<App>> {
 }
 
 /// The routes of preview links.
-pub fn router(app: Arc<App>) -> Router {
+pub fn router(app: &App) -> Router {
+    let previews = Previews {
+        workers: app.workers.clone(),
+        keys: app.keys.clone(),
+        hosts: app.hosts.clone(),
+        tenants: app.tenants.clone(),
+        releases: Releases::new(app),
+    };
     table()
         .router
         .route(
@@ -75,7 +94,7 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .layer(axum::middleware::from_fn(in_time))
         .layer(axum::middleware::map_response(|response: Response| async { guard(response) }))
-        .with_state(app)
+        .with_state(previews)
 }
 
 /// How long a preview may take: what it shows is frozen, judged and rendered for whoever looks at it.
@@ -105,21 +124,21 @@ fn is_key(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && split_key(text).is_some()
 }
 
-async fn shown(app: &Arc<App>, key: &str, headers: &HeaderMap) -> Result<Arc<Shown>, ApiError> {
+async fn shown(of: &Previews, key: &str, headers: &HeaderMap) -> Result<Arc<Shown>, ApiError> {
     if !is_key(key) {
         return Err(no_preview());
     }
-    let access = app.reading_key(key).await?.ok_or_else(no_preview)?;
+    let access = of.keys.reading(key).await?.ok_or_else(no_preview)?;
     let at: At = access.actor.shows().and_then(|at| at.parse().ok()).ok_or_else(no_preview)?;
-    if !app.serves(host_of(headers), &access.tenant) {
+    if !of.hosts.serves(host_of(headers), &access.tenant) {
         return Err(ApiError::misdirected());
     }
     // The link may look at this one thing, and opening it is all that is done with the right to look.
     let reader =
         Access { actor: Actor::new(access.actor.name.clone(), [Right::Preview]), ..(*access).clone() };
-    let view = Releases(app.clone()).open_at(&reader, &at).await;
+    let view = of.releases.open_at(&reader, &at).await;
     let view = view.map_err(|p| ApiError::new(p.status, p.code, p.detail, p.help))?;
-    let live = app.tenant(&access.tenant).and_then(|t| t.public.load_full());
+    let live = of.tenants.public(&access.tenant);
     Ok(Arc::new(Shown { at, view, live, prefix: format!("/preview/{key}") }))
 }
 
@@ -127,11 +146,11 @@ impl Shown {
     /// Does work on what is shown when it is the tenant's turn: pages of drafts are not rendered before.
     async fn work<T: Send + 'static>(
         self: &Arc<Self>,
-        app: &App,
+        of: &Previews,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let shown = self.clone();
-        Ok(app.workers.run(self.view.tenant(), move || work(&shown)).await?)
+        Ok(of.workers.run(self.view.tenant(), move || work(&shown)).await?)
     }
 }
 
@@ -208,14 +227,14 @@ fn guard(mut response: Response) -> Response {
 }
 
 async fn page(
-    State(app): State<Arc<App>>,
+    State(of): State<Previews>,
     Path((key, path)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let shown = shown(&app, &key, request.headers()).await?;
+    let shown = shown(&of, &key, request.headers()).await?;
     let path = format!("/{path}");
     let (asked, query) = (path.clone(), request.uri().query().map(str::to_owned));
-    let answer = shown.work(&app, move |s| answered(&s.view, &asked, query.as_deref())).await?;
+    let answer = shown.work(&of, move |s| answered(&s.view, &asked, query.as_deref())).await?;
     let Some(answer) = answer else {
         return Err(ApiError::new(
             404,
@@ -323,14 +342,14 @@ fn changed_words(shown: &Shown, path: &str) -> String {
 }
 
 async fn compare(
-    State(app): State<Arc<App>>,
+    State(of): State<Previews>,
     Path((key, path)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let shown = shown(&app, &key, &headers).await?;
+    let shown = shown(&of, &key, &headers).await?;
     let path = format!("/{path}");
     let asked = path.clone();
-    let lines = shown.work(&app, move |shown| changed_words(shown, &asked)).await?;
+    let lines = shown.work(&of, move |shown| changed_words(shown, &asked)).await?;
     let said = match lines.is_empty() {
         true => "<p>No text on this page changes.</p>".to_owned(),
         false => format!("<ul class=\"words\">{lines}</ul>"),
@@ -403,11 +422,11 @@ fn changes(shown: &Shown) -> Result<(String, usize), ApiError> {
 
 /// What changes, with the pages it can be seen on.
 async fn overview(
-    State(app): State<Arc<App>>,
+    State(of): State<Previews>,
     Path(key): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let shown = shown(&app, &key, &headers).await?;
+    let shown = shown(&of, &key, &headers).await?;
     let Some(live) = &shown.live else {
         let home = shown.view.pages().next().and_then(Result::ok).map(|p| p.path);
         return Ok(match home {
@@ -423,7 +442,7 @@ async fn overview(
             ),
         });
     };
-    let (rows, count) = shown.work(&app, changes).await??;
+    let (rows, count) = shown.work(&of, changes).await??;
     let definitions = live.definitions().digest != shown.view.definitions().digest;
     let mut body = format!("<h1>Preview of {}</h1>", escape(&shown.at.to_string()));
     if definitions {

@@ -5,8 +5,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use ashlar_isolate::Workers;
 use ashlar_model::{Actor, ChannelName, Digest, ReleaseId, Right, TenantId};
 use ashlar_release::{Ctx, Engine};
+use ashlar_store::Objects;
 use ashlar_tokens::Version;
 use axum::{
     Json, Router,
@@ -19,16 +21,15 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::App,
-    description::object,
+    access::Keys,
+    app::{App, tenants::Tenants},
     endpoints::{rows, table::Table},
-    front::{ApiError, Asked, VARY_BY_PROXY, host_of},
+    front::{ApiError, Asked, Hosts, VARY_BY_PROXY, host_of},
 };
 
 mod history;
 
-pub use history::TokenVersions;
-use history::{Incoming, Made, OfTenant, TokenRelease, is_of_tokens};
+use history::{Incoming, Made, OfTenant, TokenRelease, TokenVersions, is_of_tokens};
 
 /// Releases that are taken in at a time.
 const RELEASES_PER_PIECE: usize = 100;
@@ -37,8 +38,20 @@ const VERSIONS_MAX: usize = 500;
 /// The most releases that are looked at.
 const RELEASES_MAX: usize = 20_000;
 
+/// What artifacts and packages are made from.
+#[derive(Clone)]
+pub struct Registry {
+    engine: Option<Engine>,
+    objects: Objects,
+    workers: Workers,
+    keys: Arc<Keys>,
+    hosts: Arc<Hosts>,
+    tenants: Arc<Tenants>,
+    versions: Arc<TokenVersions>,
+}
+
 /// Token artifacts and the registry.
-pub fn table() -> Table<Arc<App>> {
+pub fn table() -> Table<Registry> {
     Table::new()
         .on_and(&rows::LIST_TOKEN_SETS, sets, |about, schemas| {
             about.json::<TokenSets>(200, "Done.", schemas);
@@ -52,7 +65,7 @@ pub fn table() -> Table<Arc<App>> {
             );
             about.empty(304, "Not modified.");
         })
-        .on_and(&rows::PING_REGISTRY, ping, |about, _| object(about, "The registry is there."))
+        .on_and(&rows::PING_REGISTRY, ping, |about, _| about.object("The registry is there."))
         .on_and(&rows::WHO_AM_I, whoami, |about, schemas| {
             about.json::<WhoAmI>(200, "Done.", schemas);
         })
@@ -71,8 +84,16 @@ const KNOWN: (&str, &str) =
     ("If-None-Match", "The ETag of a copy; answered with 304 when it is still right.");
 
 /// The routes of token artifacts and of the registry.
-pub fn router(app: Arc<App>) -> Router {
-    table().router.with_state(app)
+pub fn router(app: &App) -> Router {
+    table().router.with_state(Registry {
+        engine: app.engine.clone(),
+        objects: app.objects.clone(),
+        workers: app.workers.clone(),
+        keys: app.keys.clone(),
+        hosts: app.hosts.clone(),
+        tenants: app.tenants.clone(),
+        versions: Arc::default(),
+    })
 }
 
 /// Sets of design tokens.
@@ -118,9 +139,9 @@ async fn ping() -> Response {
 }
 
 /// Who asks: their tenant, and whether they may see what no public channel serves.
-async fn caller(app: &App, headers: &HeaderMap) -> Result<(TenantId, bool, String), ApiError> {
-    let Some(access) = app.caller(headers).await? else {
-        return Ok((app.tenant_of_host(host_of(headers)), false, "anonymous".to_owned()));
+async fn caller(of: &Registry, headers: &HeaderMap) -> Result<(TenantId, bool, String), ApiError> {
+    let Some(access) = of.keys.caller(headers).await? else {
+        return Ok((of.hosts.tenant_of(host_of(headers)), false, "anonymous".to_owned()));
     };
     if !access.actor.may(&Right::Read) && !access.actor.may(&Right::Preview) {
         return Err(ApiError::new(
@@ -162,7 +183,7 @@ fn none() -> ApiError {
 }
 
 /// Takes the releases into a history that are not in it yet.
-async fn take_in(app: &App, engine: &Engine, ctx: &Ctx, history: &Arc<OfTenant>) -> Result<(), ApiError> {
+async fn take_in(of: &Registry, engine: &Engine, ctx: &Ctx, history: &Arc<OfTenant>) -> Result<(), ApiError> {
     let upto = history.seen().upto();
     let mut newer = Vec::new();
     let mut cursor: Option<String> = None;
@@ -192,24 +213,24 @@ async fn take_in(app: &App, engine: &Engine, ctx: &Ctx, history: &Arc<OfTenant>)
                 inputs,
             });
         }
-        let (history, objects) = (history.clone(), app.objects.tenant(&ctx.tenant));
+        let (history, objects) = (history.clone(), of.objects.tenant(&ctx.tenant));
         let work = move || {
             let read =
                 |digest: &Digest| objects.get(digest).map(|bytes| bytes.to_vec()).map_err(|e| e.public());
             history.extend(incoming, &read)
         };
-        let done = app.workers.run(&ctx.tenant, work).await?;
+        let done = of.workers.run(&ctx.tenant, work).await?;
         done.map_err(|why| ApiError::new(503, "storage", why, "try again"))?;
     }
     if !newer.is_empty() {
-        app.token_versions.sweep(&ctx.tenant);
+        of.versions.sweep(&ctx.tenant);
     }
     Ok(())
 }
 
-async fn seen(app: &App, headers: &HeaderMap) -> Result<Seen, ApiError> {
-    let (tenant, sees_all, _) = caller(app, headers).await?;
-    let Some(engine) = &app.engine else {
+async fn seen(of: &Registry, headers: &HeaderMap) -> Result<Seen, ApiError> {
+    let (tenant, sees_all, _) = caller(of, headers).await?;
+    let Some(engine) = &of.engine else {
         return Err(ApiError::new(
             404,
             "not-found",
@@ -217,15 +238,15 @@ async fn seen(app: &App, headers: &HeaderMap) -> Result<Seen, ApiError> {
             "ask a node that has the database",
         ));
     };
-    let history = app.token_versions.of(&tenant);
+    let history = of.versions.of(&tenant);
     let ctx = Ctx::new(tenant.clone(), Actor::local("tokens"))?;
     let newest = engine.releases(&ctx, None).await?.items.first().map_or(0, |r| r.release.0);
     if newest > history.seen().upto() {
         // Whoever asks meanwhile waits here and finds what this request took in.
         let _turn = history.turn.lock().await;
-        take_in(app, engine, &ctx, &history).await?;
+        take_in(of, engine, &ctx, &history).await?;
     }
-    let state = app.tenant(&tenant);
+    let state = of.tenants.get(&tenant);
     let channels = state.as_ref().map(|s| s.channels.load_full());
     let public: ChannelName = state
         .as_ref()
@@ -265,24 +286,24 @@ async fn seen(app: &App, headers: &HeaderMap) -> Result<Seen, ApiError> {
 }
 
 /// The bytes of a version: at hand, or made again.
-async fn made(app: &App, seen: &Seen, version: &Arc<TokenRelease>) -> Result<Arc<Made>, ApiError> {
-    if let Some(made) = app.token_versions.at_hand(version) {
+async fn made(of: &Registry, seen: &Seen, version: &Arc<TokenRelease>) -> Result<Arc<Made>, ApiError> {
+    if let Some(made) = of.versions.at_hand(version) {
         return Ok(made);
     }
-    let history = app.token_versions.of(&seen.tenant);
+    let history = of.versions.of(&seen.tenant);
     let recipe = history.seen().recipe(version);
-    let objects = app.objects.tenant(&seen.tenant);
+    let objects = of.objects.tenant(&seen.tenant);
     let work = move || {
         recipe.make(&|digest| objects.get(digest).map(|bytes| bytes.to_vec()).map_err(|e| e.public()))
     };
-    let made = app.workers.run(&seen.tenant, work).await?;
+    let made = of.workers.run(&seen.tenant, work).await?;
     let made = Arc::new(made.map_err(|why| ApiError::new(503, "storage", why, "try again"))?);
-    app.token_versions.keep(version, &made);
+    of.versions.keep(version, &made);
     Ok(made)
 }
 
-async fn sets(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let seen = seen(&app, &headers).await?;
+async fn sets(State(of): State<Registry>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let seen = seen(&of, &headers).await?;
     let Some(latest) = seen.latest().or(seen.versions.last()) else {
         return Ok(Json(TokenSets { sets: Vec::new() }).into_response());
     };
@@ -302,7 +323,7 @@ async fn sets(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respons
 
 /// `{set}@{version}/{file}`; the set may have a scope, and the version may be a tag.
 async fn artifact(
-    State(app): State<Arc<App>>,
+    State(of): State<Registry>,
     Path(rest): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -314,7 +335,7 @@ async fn artifact(
     };
     let (set, file) = rest.rsplit_once('/').ok_or_else(form)?;
     let (name, version) = set.rsplit_once('@').filter(|(name, _)| !name.is_empty()).ok_or_else(form)?;
-    let seen = seen(&app, &headers).await?;
+    let seen = seen(&of, &headers).await?;
     let found = seen.get(version).filter(|v| v.name == name);
     let found = found.ok_or_else(|| {
         ApiError::new(
@@ -335,7 +356,7 @@ async fn artifact(
     if !found.files.contains(&file) {
         return Err(unknown());
     }
-    let made = made(&app, &seen, found).await?;
+    let made = made(&of, &seen, found).await?;
     let file = made.files.iter().find(|f| f.path == file).ok_or_else(unknown)?;
     let exact = Version::parse(version).is_some();
     let media = match file.path.rsplit('.').next() {
@@ -382,8 +403,8 @@ fn sent(
     (head, body.to_vec()).into_response()
 }
 
-async fn whoami(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let (_, _, name) = caller(&app, &headers).await?;
+async fn whoami(State(of): State<Registry>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let (_, _, name) = caller(&of, &headers).await?;
     if !headers.contains_key(header::AUTHORIZATION) {
         return Err(ApiError::unauthorized("no key was sent"));
     }
@@ -392,11 +413,11 @@ async fn whoami(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respo
 
 /// `{name}/dist-tags`
 async fn dist_tags(
-    State(app): State<Arc<App>>,
+    State(of): State<Registry>,
     Path(rest): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let seen = seen(&app, &headers).await?;
+    let seen = seen(&of, &headers).await?;
     let latest = seen.latest().or(seen.versions.last()).ok_or_else(none)?;
     if rest.strip_suffix("/dist-tags") != Some(latest.name.as_str()) {
         return Err(missing(&rest, latest));
@@ -417,19 +438,19 @@ fn missing(name: &str, latest: &TokenRelease) -> ApiError {
 
 /// A package's document, one version of it, or a tarball.
 async fn registry(
-    State(app): State<Arc<App>>,
+    State(of): State<Registry>,
     Path(rest): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
     let (headers, asked) = (&parts.headers, Asked::of(&parts));
-    let seen = seen(&app, headers).await?;
+    let seen = seen(&of, headers).await?;
     let latest = seen.latest().or(seen.versions.last()).ok_or_else(none)?;
     let name = latest.name.as_str();
     if let Some((package, file)) = rest.split_once("/-/") {
         let found = seen.versions.iter().find(|v| v.name == package && v.file_name == file);
         let found = found.ok_or_else(|| missing(package, latest))?;
-        let made = made(&app, &seen, found).await?;
+        let made = made(&of, &seen, found).await?;
         return Ok(sent(headers, "application/octet-stream", &made.tarball, true, None));
     }
     let base = format!("{}/npm", asked.origin());

@@ -49,17 +49,17 @@ pub struct Collected {
 #[derive(Clone, Copy)]
 pub struct Walk {
     mark: u8,
-    value: Option<fn(&[u8]) -> Option<Digest>>,
+    entry: Option<fn(&[u8], &[u8]) -> Result<Option<Digest>, &'static str>>,
 }
 
 impl Walk {
     /// Values name nothing.
-    pub const PLAIN: Self = Self { mark: 1, value: None };
+    pub const PLAIN: Self = Self { mark: 1, entry: None };
 
-    /// Each value names an object. `mark` is from 1 to 6, another one for each function; `None` from `value` ends the
-    /// collection.
-    pub const fn naming(mark: u8, value: fn(&[u8]) -> Option<Digest>) -> Self {
-        Self { mark: 1 << mark, value: Some(value) }
+    /// Entries name objects. `entry` reads a key and a value; what it refuses ends the collection. `mark` is from 1 to 6,
+    /// another one for each function.
+    pub const fn naming(mark: u8, entry: fn(&[u8], &[u8]) -> Result<Option<Digest>, &'static str>) -> Self {
+        Self { mark: 1 << mark, entry: Some(entry) }
     }
 }
 
@@ -180,7 +180,7 @@ impl Collection {
             return Ok(());
         }
         let damaged = |why: &str| StoreError::corrupt(format!("tree node {}", digest.short()), why);
-        if level != Some(0) || walk.value.is_some() {
+        if level != Some(0) || walk.entry.is_some() {
             let node = Node::parse(self.objects.get(digest)?).map_err(damaged)?;
             if level.is_some_and(|level| level != node.level()) {
                 return Err(damaged("it is not the child its parent says"));
@@ -188,8 +188,9 @@ impl Collection {
             for i in 0..node.count() {
                 if let Some(below) = node.level().checked_sub(1) {
                     self.keep_node(&node.child_digest(i), Some(below), walk)?;
-                } else if let Some(value) = walk.value {
-                    let named = value(node.value(i)).ok_or_else(|| damaged("a value names no object"))?;
+                } else if let Some(entry) = walk.entry
+                    && let Some(named) = entry(node.key(i), node.value(i)).map_err(damaged)?
+                {
                     self.keep(&named)?;
                 }
             }

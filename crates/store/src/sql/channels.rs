@@ -120,6 +120,25 @@ impl Rows<'_> {
         Ok(())
     }
 
+    /// Adds what was derived from a release after it was made.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn set_derived(
+        &mut self,
+        id: ReleaseId,
+        derived: &BTreeMap<String, Digest>,
+    ) -> Result<(), SqlError> {
+        *self.names_objects = true;
+        sqlx::query("UPDATE releases SET derived = $3 WHERE tenant = $1 AND number = $2")
+            .bind(self.t())
+            .bind(i64::from(id.0))
+            .bind(to_json(derived)?)
+            .execute(&mut *self.conn)
+            .await?;
+        Ok(())
+    }
+
     /// A release.
     ///
     /// # Errors

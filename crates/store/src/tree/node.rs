@@ -199,7 +199,7 @@ impl Node {
         (base + start, base + read_word(&self.bytes, table + index * 4))
     }
 
-    pub(super) fn key(&self, index: usize) -> &[u8] {
+    pub(crate) fn key(&self, index: usize) -> &[u8] {
         let (start, end) = self.span(HEADER, self.keys, index);
         &self.bytes[start..end]
     }

@@ -166,14 +166,14 @@ pub const ALL: &[Generator] = &[
     }),
     generator!("large-object", BYTES, |_, n| import(bundle(&[manifest(""), vec![b'a'; n]]))),
     generator!("manifest-depth", [10, 128, 10_000, 5_000_000], |_, n| {
-        import(bundle(&[super::nested("[", "", "]", n).into_bytes()]))
+        import(bundle(&[super::text::nested("[", "", "]", n).into_bytes()]))
     }),
     generator!("manifest-text", BYTES, |_, n| import(bundle(&[manifest(&format!(
         ",\"note\":\"{}\"",
         "a".repeat(n)
     ))]))),
     generator!("manifest-keys", [10, 1_000, 100_000, 1_000_000], |_, n| {
-        import(bundle(&[manifest(&super::pieces(n, "", |i| format!(",\"k{i}\":0")))]))
+        import(bundle(&[manifest(&super::text::pieces(n, "", |i| format!(",\"k{i}\":0")))]))
     }),
     generator!("manifest-not-json", BYTES, |r, n| import(bundle(&[noise(r, n)]))),
     generator!("nothing", [0, 1, 2, 3], |_, n| import(vec![b'A'; n])),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::nested;
+use super::text::nested;
 use crate::{
     hostile::corpus::{Generator, Load},
     random::Random,
@@ -109,7 +109,7 @@ pub const ALL: &[Generator] = &[
             r,
             &format!(
                 "[{}]",
-                super::pieces(n, ",", |i| interaction(&format!("/v1/pages/p{i}"), "{\"title\":\"t\"}"))
+                super::text::pieces(n, ",", |i| interaction(&format!("/v1/pages/p{i}"), "{\"title\":\"t\"}"))
             ),
         )
     }),
@@ -128,7 +128,7 @@ pub const ALL: &[Generator] = &[
                 "[{}]",
                 interaction(
                     "/v1/pages/home",
-                    &format!("{{{}}}", super::pieces(n, ",", |i| format!("\"k{i}\":1")))
+                    &format!("{{{}}}", super::text::pieces(n, ",", |i| format!("\"k{i}\":1")))
                 )
             ),
         )
@@ -140,7 +140,10 @@ pub const ALL: &[Generator] = &[
                 "[{}]",
                 interaction(
                     "/v1/pages/home",
-                    &format!("{{\"sections\":[{}]}}", super::pieces(n, ",", |i| format!("{{\"k{i}\":1}}")))
+                    &format!(
+                        "{{\"sections\":[{}]}}",
+                        super::text::pieces(n, ",", |i| format!("{{\"k{i}\":1}}"))
+                    )
                 )
             ),
         )

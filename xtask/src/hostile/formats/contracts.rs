@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::nested;
+use super::text::nested;
 use crate::{
     hostile::corpus::{Generator, Load},
     random::Random,
@@ -189,7 +189,7 @@ pub const ALL: &[Generator] = &[
     )),
     generator!("pattern-depth", DEEP, |r, n| pattern(r, &nested("(", "a", ")", n))),
     generator!("pattern-stars", DEEP, |r, n| pattern(r, &format!("{}b", nested("(", "a", ")*", n)))),
-    generator!("pattern-choices", MANY, |r, n| pattern(r, &super::pieces(n, "|", |i| format!("w{i}")))),
+    generator!("pattern-choices", MANY, |r, n| pattern(r, &super::text::pieces(n, "|", |i| format!("w{i}")))),
     generator!("pattern-classes", MANY, |r, n| pattern(r, &"[^\\d\\s\\w]".repeat(n))),
     generator!("pattern-backtracking", [5, 20, 100, 1_000], |r, n| pattern(
         r,

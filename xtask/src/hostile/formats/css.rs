@@ -1,6 +1,6 @@
 //! Style sheets of components and of the site.
 
-use super::{nested, pieces};
+use super::text::{nested, pieces};
 use crate::{
     hostile::corpus::{Generator, Load},
     random::Random,

@@ -1,6 +1,6 @@
 //! GraphQL: documents sent as text with the scope `define`, and files of a project.
 
-use super::{nested, pieces};
+use super::text::{nested, pieces};
 use crate::{
     hostile::corpus::{Generator, Load},
     random::Random,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{nested, pieces};
+use super::text::{nested, pieces};
 use crate::{
     hostile::corpus::{Generator, Load},
     random::Random,

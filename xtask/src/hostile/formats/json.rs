@@ -1,6 +1,6 @@
 //! JSON: request bodies, fields of entries, definition files.
 
-use super::{nested, pieces};
+use super::text::{nested, pieces};
 use crate::{
     hostile::corpus::{Generator, Load},
     random::Random,

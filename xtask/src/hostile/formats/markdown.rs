@@ -1,6 +1,6 @@
 //! Markdown in an entry's body: depth, unclosed marks, tables, footnotes, raw HTML.
 
-use super::{nested, pieces};
+use super::text::{nested, pieces};
 use crate::hostile::corpus::{Generator, Load};
 
 const DEEP: [usize; 4] = [20, 500, 50_000, 400_000];

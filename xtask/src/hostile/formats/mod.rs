@@ -11,6 +11,7 @@ mod markdown;
 mod redirects;
 mod requests;
 mod templates;
+mod text;
 mod tokens;
 mod toml;
 mod yaml;
@@ -34,13 +35,3 @@ pub const ALL: [&[Generator]; 14] = [
     consumers::ALL,
     requests::ALL,
 ];
-
-/// `open` n times, something, `close` n times.
-fn nested(open: &str, inner: &str, close: &str, n: usize) -> String {
-    format!("{}{inner}{}", open.repeat(n), close.repeat(n))
-}
-
-/// `n` pieces that know their number, joined.
-fn pieces(n: usize, separator: &str, piece: impl Fn(usize) -> String) -> String {
-    (0..n).map(piece).collect::<Vec<_>>().join(separator)
-}

@@ -1,6 +1,6 @@
 //! Redirects: chains, cycles, many.
 
-use super::pieces;
+use super::text::pieces;
 use crate::hostile::corpus::{Generator, Load};
 
 fn redirects(n: usize, from: impl Fn(usize) -> String, to: impl Fn(usize) -> String) -> Load {

@@ -1,6 +1,6 @@
 //! Requests: lists, filters, search, locales, headers, paths, framing.
 
-use super::{nested, pieces};
+use super::text::{nested, pieces};
 use crate::{
     hostile::corpus::{Generator, Load},
     random::Random,

@@ -1,6 +1,6 @@
 //! Templates: deep and long syntax, recursion, and values that grow.
 
-use super::{nested, pieces};
+use super::text::{nested, pieces};
 use crate::{
     hostile::corpus::{Generator, Load},
     random::Random,

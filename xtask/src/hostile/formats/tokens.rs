@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::nested;
+use super::text::nested;
 use crate::hostile::corpus::{Generator, Load};
 
 const FILE: &str = "tokens/hostile.tokens.json";

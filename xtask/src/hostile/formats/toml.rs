@@ -1,6 +1,6 @@
 //! TOML: every definition file that is written in it, and migrations.
 
-use super::{nested, pieces};
+use super::text::{nested, pieces};
 use crate::{
     hostile::corpus::{Generator, Load},
     random::Random,

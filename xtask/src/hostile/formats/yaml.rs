@@ -1,6 +1,6 @@
 //! YAML: consumer contracts over HTTP and in a project, front matter of Markdown files.
 
-use super::{nested, pieces};
+use super::text::{nested, pieces};
 use crate::{
     hostile::corpus::{Generator, Load},
     random::Random,

@@ -21,7 +21,7 @@ use hyper::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{Caller, Resolved, Source, ranges, stalled};
-use crate::access::bearer;
+use crate::front::bearer;
 
 /// A router that answers every request from the releases of `source`, and 404 where delivery has nothing.
 pub fn router(source: Arc<dyn Source>) -> Router {

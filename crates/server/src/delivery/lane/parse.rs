@@ -5,10 +5,7 @@ use std::mem::MaybeUninit;
 use httparse::{Request, Status};
 
 use super::Caller;
-use crate::{
-    access::secret,
-    front::{hides_letters, split},
-};
+use crate::front::{hides_letters, secret, split};
 
 /// The most header lines of a request the lane reads; hyper allows as many.
 const HEADERS_MAX: usize = 100;

@@ -9,7 +9,6 @@ use std::{
     collections::HashMap,
     fmt,
     str::FromStr,
-    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -124,7 +123,7 @@ impl PurgeError {
 }
 
 /// Keeps one cache true until `stop`.
-pub async fn run(app: Arc<App>, engine: Engine, target: PurgeTarget, stop: CancellationToken) {
+pub async fn run(app: App, engine: Engine, target: PurgeTarget, stop: CancellationToken) {
     let client = match reqwest::Client::builder()
         .timeout(ANSWER_MAX)
         .redirect(reqwest::redirect::Policy::none())
@@ -147,9 +146,7 @@ pub async fn run(app: Arc<App>, engine: Engine, target: PurgeTarget, stop: Cance
             // A move of this process is told at once.
             moved = moves.recv() => heard = moved.ok(),
         }
-        let tenants: Vec<TenantId> =
-            app.tenants.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
-        for tenant in tenants {
+        for tenant in app.tenants.names() {
             if stop.is_cancelled() {
                 return;
             }
@@ -204,7 +201,7 @@ async fn tell(
         Some(before) if before.definitions != now.definitions => Purge::Everything,
         Some(before) => {
             let (objects, state) = (objects.clone(), now.clone());
-            let known = app.tenant(tenant).and_then(|t| t.channels.load().get(&now.channel).cloned());
+            let known = app.tenants.get(tenant).and_then(|t| t.live(&now.channel));
             let modified = modified(&now);
             tokio::task::spawn_blocking(move || match known {
                 Some(live) => {
@@ -285,8 +282,8 @@ fn batches(keys: &[String]) -> impl Iterator<Item = &[String]> {
 async fn served(app: &App, tenant: &TenantId, now: &ChannelState) -> Result<(), PurgeError> {
     let until = Instant::now() + Duration::from_secs(5);
     let here = || {
-        let live = app.tenant(tenant).map(|t| t.channels.load_full());
-        live.and_then(|l| l.get(&now.channel).map(|l| l.state.sequence)).is_some_and(|s| s >= now.sequence)
+        let live = app.tenants.get(tenant).and_then(|t| t.live(&now.channel));
+        live.is_some_and(|live| live.state.sequence >= now.sequence)
     };
     while !here() {
         if Instant::now() > until {

@@ -28,11 +28,10 @@ pub(super) async fn look(
     purge: &Purge,
     purged_at: Instant,
 ) -> Result<(), PurgeError> {
-    let Some(state) = app.tenant(tenant) else { return Ok(()) };
-    let current =
-        || state.channels.load().get(&now.channel).filter(|l| l.state.sequence == now.sequence).cloned();
+    let Some(state) = app.tenants.get(tenant) else { return Ok(()) };
+    let current = || state.live(&now.channel).filter(|l| l.state.sequence == now.sequence);
     let Some(live) = current() else { return Ok(()) };
-    let host = state.ring.load().hosts.first().cloned();
+    let host = app.keys.ring(tenant).and_then(|ring| ring.hosts.first().cloned());
     let (view, purge, objects) = (live.view.clone(), purge.clone(), app.objects.tenant(tenant));
     // Pages may have to be rendered.
     let expected = tokio::task::spawn_blocking(move || expected(&view, &purge, &objects))

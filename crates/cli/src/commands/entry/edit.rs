@@ -10,15 +10,13 @@ use ashlar_release::PutEntry;
 use ashlar_server::endpoints::rows;
 use serde_json::{Value, json};
 
-use super::{
-    Done, done,
-    entry::{Named, of, read_fields, told, written},
-};
+use super::draft::{Named, of, read_fields, written};
 use crate::{
     args::{At, EntryName, Format},
-    backend::{Backend, value},
-    error::CliError,
+    backend::{Backend, remembered, value},
+    error::{CliError, Done, done},
     hints, output,
+    session::Session,
 };
 
 /// What `entry edit` was asked for.
@@ -63,7 +61,7 @@ fn run_editor(editor: &str, file: &Path) -> Result<(), CliError> {
     match run {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => {
-            let message = format!("the editor `{editor}` ended with {status}; nothing was written");
+            let message = format!("the editor `{editor}` failed ({status}); nothing was written");
             Err(CliError::new(3, "editor", message, "set VISUAL or EDITOR to a working editor"))
         }
         Err(e) => Err(CliError::new(3, "editor", format!("the editor `{editor}` could not be run: {e}"), "")),
@@ -87,13 +85,11 @@ fn again(error: &CliError) -> bool {
 
 /// The draft as it is now.
 async fn read(at: &At, name: &EntryName) -> Result<(EntryKey, Value), CliError> {
-    let backend = Backend::open(at).await?;
-    let key = Named::read(name)?.key(&backend).await?;
-    let draft = match &backend {
-        Backend::Local(local) => value(local.engine.draft(&local.ctx, &key).await?)?,
-        Backend::Remote(remote) => remote.call(of(&rows::GET_DRAFT, &key), None).await?,
-    };
-    backend.close().await;
+    let session = Session::open(at).await?;
+    let key = Named::read(name)?.key(&session.backend).await?;
+    let call = of(&rows::GET_DRAFT, &key);
+    let draft = session.read(async |local| local.engine.draft(&local.ctx, &key).await, call).await?;
+    session.backend.close().await;
     Ok((key, draft))
 }
 
@@ -104,7 +100,6 @@ async fn write(
     version: u64,
     strict: bool,
 ) -> Result<Value, CliError> {
-    // The target was named when the draft was read.
     let backend = Backend::open(at).await?;
     let answer = match &backend {
         Backend::Local(local) => {
@@ -125,7 +120,7 @@ async fn write(
 }
 
 pub async fn edit(edit: Edit, at: &At) -> Done {
-    let at = &crate::backend::remembered(at)?;
+    let at = &remembered(at)?;
     let editor = editor()?;
     let (key, draft) = read(at, &name_of(&edit)?).await?;
     let version = draft["version"].as_u64().unwrap_or(0);
@@ -141,10 +136,10 @@ pub async fn edit(edit: Edit, at: &At) -> Done {
         run_editor(&editor, &file)?;
         let outcome = match read_fields(&file) {
             Ok(fields) if fields == before => {
-                told(
+                output::report(
                     at.format == Format::Json,
                     &json!({"type": key.type_name, "id": key.id, "locale": key.locale, "version": version, "changed": false}),
-                    &format!("{key} was not changed; nothing was written"),
+                    &format!("{key} was not changed. Nothing was written."),
                 );
                 return done();
             }
@@ -164,7 +159,7 @@ pub async fn edit(edit: Edit, at: &At) -> Done {
         if again(&error) {
             continue;
         }
-        // What was typed must not be lost with the temporary directory.
+        // The text must not be lost with the temporary directory.
         let kept = dir.keep().join(file.file_name().unwrap_or_default());
         let command = format!(
             "ashlar entry put {} {} --locale {} --file '{}'",
@@ -173,8 +168,11 @@ pub async fn edit(edit: Edit, at: &At) -> Done {
             key.locale,
             kept.display()
         );
-        let stays =
-            format!("your text is in {}; write it with `{}`", kept.display(), hints::command(&command));
+        let stays = format!(
+            "your text is saved in {}; fix it and write it with `{}`",
+            kept.display(),
+            hints::command(&command)
+        );
         error.help = if error.help.is_empty() { stays } else { format!("{}; {stays}", error.help) };
         return Err(error);
     }

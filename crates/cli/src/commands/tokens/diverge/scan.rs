@@ -11,7 +11,7 @@ use ashlar_divergence::{
 };
 
 use super::files::{Found, Skipped, Source, shown};
-use crate::{commands::import::progress, error::CliError};
+use crate::{error::CliError, output::progress};
 
 /// How much of a text is shown.
 const SHOWN_CHARS_MAX: usize = 160;

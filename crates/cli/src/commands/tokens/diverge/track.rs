@@ -7,11 +7,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{rounded, scan::App};
+use super::scan::App;
 use crate::error::CliError;
 
 /// A file with longer history is started again.
 const TRACK_BYTES_MAX: u64 = 64 << 20;
+
+/// A percentage with two decimal places.
+pub fn rounded(percent: f64) -> f64 {
+    (percent * 100.0).round() / 100.0
+}
 
 /// The figures of an app at a time.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,19 +1,14 @@
-//! Every row with its description: of the tables of this server, and of what delivery answers without a router.
+//! What delivery answers without a router, described by hand.
 
 use ashlar_model::{EntryId, Locale, TypeName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::{
-    api,
-    endpoints::{
-        rows,
-        signature::{About, Reply, Schemas},
-        table::{Row, told},
-    },
-    pages::{self, preview},
-    registry,
+use crate::endpoints::{
+    rows,
+    signature::{About, Reply, Schemas},
+    table::{Row, told},
 };
 
 /// The fields of an entry.
@@ -196,7 +191,7 @@ fn graph(about: &mut About, schemas: &mut Schemas) {
 }
 
 /// What delivery answers.
-fn delivery() -> Vec<Row> {
+pub fn rows() -> Vec<Row> {
     vec![
         told(&rows::GET_ENTRY, |about, schemas| {
             about.path = Some(EntryAt::json_schema(&mut schemas.sent).to_value());
@@ -225,20 +220,4 @@ fn delivery() -> Vec<Row> {
             graph(about, schemas);
         }),
     ]
-}
-
-/// Every row, in the order of the document.
-pub(crate) fn rows() -> Vec<Row> {
-    let mut all = api::table().rows;
-    all.extend(pages::table().rows);
-    all.extend(registry::table().rows);
-    all.extend(preview::table().rows);
-    all.extend(delivery());
-    all.sort_by_key(|row| rows::ALL.iter().position(|known| known.id == row.operation.id));
-    all
-}
-
-/// An answer of a JSON object that is described in words alone.
-pub(crate) fn object(about: &mut About, says: &'static str) {
-    about.reply(200, says, "application/json", json!({"type": "object", "additionalProperties": true}));
 }

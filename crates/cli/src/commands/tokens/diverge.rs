@@ -9,14 +9,14 @@ use std::{path::Path, process::ExitCode};
 use ashlar_divergence::{Kind, Lexicon, What};
 use serde_json::{Value, json};
 
-use super::{Done, tokens::load_whole};
+use super::source::load_whole;
 use crate::{
     args::{DivergeArgs, Format},
-    error::CliError,
-    output,
+    error::{CliError, Done},
+    output, words,
 };
 use scan::{App, Place};
-use track::{Line, Track};
+use track::{Line, Track, rounded};
 
 /// How many findings are listed, over all apps.
 const FINDINGS_MAX: usize = 10_000;
@@ -66,7 +66,7 @@ pub fn diverge(args: &DivergeArgs) -> Done {
         }
         Format::Human => {
             for (app, before) in apps.iter().zip(&before) {
-                tell(&lexicon, app, budget, args.fix, before.as_ref());
+                print(&lexicon, app, budget, args.fix, before.as_ref());
             }
         }
     }
@@ -88,11 +88,6 @@ fn name(path: &Path) -> String {
     let tidied: std::path::PathBuf = path.components().collect();
     let tidied = tidied.strip_prefix(".").unwrap_or(&tidied);
     if tidied.as_os_str().is_empty() { ".".to_owned() } else { tidied.display().to_string() }
-}
-
-/// With two digits behind the point.
-fn rounded(percent: f64) -> f64 {
-    (percent * 100.0).round() / 100.0
 }
 
 fn word(what: What) -> &'static str {
@@ -128,7 +123,7 @@ fn shown(app: &App, budget: f64, before: Option<Option<&Line>>) -> Value {
     shown
 }
 
-fn tell(lexicon: &Lexicon, app: &App, budget: f64, fix: bool, before: Option<&Line>) {
+fn print(lexicon: &Lexicon, app: &App, budget: f64, fix: bool, before: Option<&Line>) {
     for skipped in &app.skipped {
         output::line(format!("{}  {}  {}", output::paint("note", "33"), skipped.path, skipped.why));
     }
@@ -164,7 +159,11 @@ fn tell(lexicon: &Lexicon, app: &App, budget: f64, fix: bool, before: Option<&Li
     }
     if fix {
         let fixed = output::paint("fixed", "32;1");
-        output::line(format!("{fixed} {} in {}", many(app.fixed, "place"), many(app.fixed_files, "file")));
+        output::line(format!(
+            "{fixed} {} in {}",
+            words::count(app.fixed, "place", "places"),
+            words::count(app.fixed_files, "file", "files")
+        ));
     }
     let verdict =
         if fails(app, budget) { output::paint("FAIL", "31;1") } else { output::paint("pass", "32;1") };
@@ -181,15 +180,15 @@ fn tell(lexicon: &Lexicon, app: &App, budget: f64, fix: bool, before: Option<&Li
         left.push_str(&format!(", {} excluded", app.excluded));
     }
     if app.suppressed > 0 {
-        left.push_str(&format!("; {} accepted by comments", many(app.suppressed, "place")));
+        left.push_str(&format!("; {} accepted by comments", words::count(app.suppressed, "place", "places")));
     }
     output::line(format!(
         "{verdict}  {}: {} / {} = {:.2}% (budget {budget}%){change}; {}{left}",
         app.path,
-        many(app.overrides, "override"),
-        many(app.declarations, "styled declaration"),
+        words::count(app.overrides, "override", "overrides"),
+        words::count(app.declarations, "styled declaration", "styled declarations"),
         app.percent(),
-        many(app.files, "file"),
+        words::count(app.files, "file", "files"),
     ));
     if uses_none(app) {
         output::line(format!(
@@ -197,8 +196,4 @@ fn tell(lexicon: &Lexicon, app: &App, budget: f64, fix: bool, before: Option<&Li
             app.path
         ));
     }
-}
-
-fn many(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

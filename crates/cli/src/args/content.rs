@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::At;
+use super::at::{At, at_of};
 
 #[derive(Debug, Subcommand)]
 pub enum ImportCommand {

@@ -1,0 +1,179 @@
+//! Building what is derived from a release after it was made: kinds that a follower builds, and kinds that are new or have
+//! a new format.
+
+use std::{collections::BTreeMap, iter::once};
+
+use ashlar_model::{Digest, ReleaseId, Right};
+use ashlar_store::{
+    Tree,
+    sql::{ReleaseRow, Rows},
+};
+use async_trait::async_trait;
+use serde_json::json;
+
+use crate::{
+    Action, Ctx, Engine, Judge, ReleaseError, Scope,
+    artifacts::{
+        derived::{self, Derive, DeriveInput, Earlier},
+        modified::Modified,
+    },
+    engine::installation::Record,
+};
+
+/// The counter of additions to releases; a collection walks them again when it moves.
+pub(crate) const DERIVED: &str = "derived";
+/// How many releases back a tree to go on from is looked for.
+const EARLIER_MAX: usize = 32;
+
+/// Every kind of tree that is derived from releases.
+pub(crate) fn kinds(judge: &dyn Judge) -> impl Iterator<Item = &dyn Derive> {
+    once(&Modified as &dyn Derive).chain(judge.derives())
+}
+
+/// Adds what a release lacks of what can be derived from it.
+struct DeriveRelease {
+    release: ReleaseId,
+}
+
+/// A release and one that it can go on from, with their definitions roots, as they are read once.
+struct Sources {
+    row: ReleaseRow,
+    earlier: Option<ReleaseRow>,
+}
+
+impl Sources {
+    async fn read(
+        rows: &mut Rows<'_>,
+        id: ReleaseId,
+        missing: &[&'static str],
+    ) -> Result<Self, ReleaseError> {
+        let row = release(rows, id).await?;
+        let mut parent = row.parent;
+        let mut earlier = None;
+        for _ in 0..EARLIER_MAX {
+            let Some(id) = parent else { break };
+            let Some(found) = rows.release(id).await? else { break };
+            parent = found.parent;
+            if missing.iter().any(|name| found.derived.contains_key(*name)) {
+                earlier = Some(found);
+                break;
+            }
+        }
+        Ok(Self { row, earlier })
+    }
+}
+
+async fn release(rows: &mut Rows<'_>, id: ReleaseId) -> Result<ReleaseRow, ReleaseError> {
+    rows.release(id)
+        .await?
+        .ok_or_else(|| ReleaseError::not_found("release", id, "`ashlar release list` shows all releases"))
+}
+
+impl Engine {
+    /// Which kinds of derived trees a release has in their present format, by name. A kind that is not ready is built by
+    /// [`Engine::derive`].
+    ///
+    /// # Errors
+    /// When the release does not exist or cannot be read.
+    pub async fn derived_ready(
+        &self,
+        ctx: &Ctx,
+        id: ReleaseId,
+    ) -> Result<BTreeMap<&'static str, bool>, ReleaseError> {
+        self.permit(ctx, Right::Preview)?;
+        let row = release(&mut self.db().read(&ctx.tenant).await?.rows(), id).await?;
+        let objects = self.tenant_objects(&ctx.tenant);
+        let ready = |kind: &dyn Derive| {
+            let kind = kind.about();
+            Ok((kind.name, derived::open(&objects, &row.derived, &kind)?.is_some()))
+        };
+        kinds(self.judge().as_ref()).map(ready).collect()
+    }
+
+    /// Builds the derived trees that a release lacks, and lets channels that serve it name them. Returns which were built;
+    /// none when all are ready. For a follower of the event log: interrupted or repeated, it does no harm.
+    ///
+    /// # Errors
+    /// When the release does not exist or cannot be read.
+    pub async fn derive(&self, ctx: &Ctx, id: ReleaseId) -> Result<Vec<String>, ReleaseError> {
+        let ready = self.derived_ready(ctx, id).await?;
+        if ready.values().all(|ready| *ready) {
+            return Ok(Vec::new());
+        }
+        let built = self.run(ctx, DeriveRelease { release: id }).await?;
+        // The database has moved on, so the pointers of these channels are behind it.
+        self.repair_pointers(&ctx.tenant).await?;
+        Ok(built)
+    }
+}
+
+#[async_trait]
+impl Action for DeriveRelease {
+    type Output = Vec<String>;
+    const NAME: &'static str = "release.derive";
+
+    fn right(&self) -> Right {
+        Right::Release
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<Vec<String>, ReleaseError> {
+        let (engine, tenant) = (scope.engine, &scope.ctx.tenant);
+        let _hold = scope.rely().await?;
+        let ready = engine.derived_ready(scope.ctx, self.release).await?;
+        let missing: Vec<_> = ready.into_iter().filter(|(_, ready)| !ready).map(|(name, _)| name).collect();
+        let sources =
+            Sources::read(&mut engine.db().read(tenant).await?.rows(), self.release, &missing).await?;
+        let (judge, objects, now) = (engine.judge().clone(), scope.objects(), scope.now);
+        let (engine_, tenant_) = (engine.clone(), tenant.clone());
+        let (built, batch) =
+            scope
+                .heavy(move || {
+                    let Sources { row, earlier } = sources;
+                    let definitions = engine_.files(&tenant_, &row.definitions)?;
+                    let snapshot = Tree::open(&objects, &row.snapshot)?;
+                    let earlier = match &earlier {
+                        Some(e) => Some((
+                            engine_.files(&tenant_, &e.definitions)?,
+                            Tree::open(&objects, &e.snapshot)?,
+                            &e.derived,
+                            e.created_at.parse().unwrap_or(now),
+                        )),
+                        None => None,
+                    };
+                    let earlier = earlier.as_ref().map(|(definitions, snapshot, derived, released_at)| {
+                        Earlier { definitions, snapshot, derived, released_at: *released_at }
+                    });
+                    let input = DeriveInput {
+                        objects: &objects,
+                        definitions: &definitions,
+                        snapshot: &snapshot,
+                        earlier,
+                        at: row.created_at.parse().unwrap_or(now),
+                    };
+                    let mut batch = objects.batch();
+                    let built: BTreeMap<String, Digest> = kinds(judge.as_ref())
+                        .filter(|kind| missing.contains(&kind.about().name))
+                        .map(|kind| derived::build(kind, &input, &mut batch))
+                        .collect::<Result<_, _>>()?;
+                    Ok((built, batch))
+                })
+                .await?;
+        scope.objects().commit(batch).await?;
+
+        let mut tx = scope.begin().await?;
+        let mut rows = tx.rows();
+        let mut row = release(&mut rows, self.release).await?;
+        let names: Vec<String> = built.keys().cloned().collect();
+        row.derived.extend(built);
+        rows.set_derived(row.id, &row.derived).await?;
+        rows.next(DERIVED).await?;
+        for mut channel in rows.channels().await?.into_iter().filter(|c| c.release == row.id) {
+            channel.sequence = rows.next(&crate::channels::pointers::counter(&channel.channel)).await?;
+            rows.move_channel(&channel).await?;
+        }
+        // What is served stays the same: an audit row, and no event.
+        let data = json!({"derived": names});
+        scope.commit(tx, Record { subject: row.id.to_string(), data, events: Vec::new() }).await?;
+        Ok(names)
+    }
+}

@@ -1,0 +1,131 @@
+//! Every metric by name: what it counts, and by which labels.
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    core::Collector,
+};
+
+/// How a metric moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows while the process runs.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// It counts in buckets.
+    Histogram,
+}
+
+/// A metric.
+#[derive(Debug)]
+pub struct Declared {
+    pub kind: Kind,
+    pub name: &'static str,
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($id:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(pub static $id: Declared =
+            Declared { kind: Kind::$kind, name: $name, labels: &[$($label),*], help: $help };)*
+
+        /// All of them, in the order of the documentation.
+        #[cfg(test)]
+        pub static ALL: &[&Declared] = &[$(&$id),*];
+    };
+}
+
+metrics! {
+    DELIVERY_RESPONSES = Counter "ashlar_delivery_responses_total" ["class"] "Answers of delivery by status class.";
+    DELIVERY_BYTES = Counter "ashlar_delivery_bytes_total" [] "Bytes sent by delivery.";
+    API_RESPONSES = Counter "ashlar_api_responses_total" ["class"] "Answers of the management API by status class.";
+    API_SECONDS = Histogram "ashlar_api_seconds" [] "How long answers of the management API took.";
+    VIEW_READS = Counter "ashlar_view_reads_total" ["tenant", "view", "key"] "Answers to callers with a key, by view and key.";
+    VIEW_FAILURES = Counter "ashlar_view_failures_total" [] "Releases that could not be opened.";
+    CHANNEL_RELEASE = Gauge "ashlar_channel_release" ["tenant", "channel"] "The release a channel serves.";
+    CHANNEL_MOVES = Counter "ashlar_channel_moves" ["tenant", "channel"] "How often a channel has moved.";
+    CHANNELS_STRANDED = Gauge "ashlar_channels_stranded" [] "Channels whose release has objects that are missing here.";
+    TENANTS_UNAVAILABLE = Gauge "ashlar_tenants_unavailable" [] "Tenants whose release cannot be opened.";
+    POINTER_FENCES = Counter "ashlar_pointer_fences_total" [] "Times a channel pointer was ahead of the database and was overruled.";
+    CACHE_HITS = Counter "ashlar_cache_hits_total" [] "Composed responses served from the cache.";
+    CACHE_KEPT = Counter "ashlar_cache_kept_total" [] "Of these, responses of an earlier release that were still valid.";
+    CACHE_MISSES = Counter "ashlar_cache_misses_total" [] "Composed responses that were not in the cache.";
+    CACHE_STALE = Counter "ashlar_cache_stale_total" [] "Composed responses that were rebuilt after a release.";
+    CACHE_OVERPURGED = Counter "ashlar_cache_overpurged_total" [] "Of these, responses that came out unchanged.";
+    CACHE_BYTES = Gauge "ashlar_cache_bytes" [] "Bytes of cached composed responses.";
+    PURGES = Counter "ashlar_purges_total" [] "Purges that upstream caches acknowledged.";
+    PURGE_FAILURES = Counter "ashlar_purge_failures_total" [] "Failed purges of upstream caches.";
+    PURGE_PROBES = Counter "ashlar_purge_probes_total" [] "Reads through an upstream cache after a purge.";
+    PURGE_STALE = Counter "ashlar_purge_stale_total" [] "Of these, reads that returned stale content.";
+    WEBHOOKS_DELIVERED = Counter "ashlar_webhooks_delivered_total" [] "Deliveries that arrived at their webhook.";
+    WEBHOOK_FAILURES = Counter "ashlar_webhook_failures_total" [] "Tries of deliveries that failed.";
+    CONNECTIONS = Gauge "ashlar_connections" [] "Open connections.";
+    CONNECTIONS_REFUSED = Counter "ashlar_connections_refused_total" [] "Connections refused because their address had too many.";
+    CONNECTIONS_LATE = Counter "ashlar_connections_late_total" [] "Connections closed because a deadline had passed.";
+    CONNECTIONS_DISPLACED = Counter "ashlar_connections_displaced_total" [] "Idle connections closed to make room for new ones.";
+    ANSWERS_REFUSED = Counter "ashlar_answers_refused_total" [] "Answers refused because too many waited to be read.";
+    REQUESTS_LIMITED = Counter "ashlar_requests_limited_total" [] "Requests refused because their address had asked too often.";
+    OBJECTS_DAMAGED = Gauge "ashlar_objects_damaged" [] "Objects that are known to be damaged.";
+    PACKS_DAMAGED = Gauge "ashlar_packs_damaged" [] "Packs that cannot be opened.";
+    OBJECTS_HEALED = Counter "ashlar_objects_healed_total" [] "Damaged objects that were repaired.";
+    OBJECTS_SCRUBBED = Counter "ashlar_objects_scrubbed_total" [] "Objects that were checked in the background.";
+    SCRUB_BYTES = Counter "ashlar_scrub_bytes_total" [] "Bytes that were checked in the background.";
+    PACKS_OPEN = Gauge "ashlar_packs_open" [] "Packs with an open file.";
+    TICKS = Counter "ashlar_ticks_total" [] "Rounds of schedules and upkeep.";
+    TICK_FAILURES = Counter "ashlar_tick_failures_total" [] "Rounds that failed.";
+    SCHEDULES_QUARANTINED = Counter "ashlar_schedules_quarantined_total" [] "Scheduled changesets that were given up because the server died while it worked on them.";
+    SCHEDULES_AT_RISK = Gauge "ashlar_schedules_at_risk" [] "Tested schedules that gates would refuse.";
+    SCHEDULES_OVERDUE = Gauge "ashlar_schedules_overdue" [] "Overdue schedules.";
+    SCHEDULE_OVERDUE_SECONDS_MAX = Gauge "ashlar_schedule_overdue_seconds_max" [] "The delay of the most overdue schedule.";
+    BUILD_INFO = Gauge "ashlar_build_info" ["version"] "The version of the server. The value is always 1.";
+}
+
+/// Registers a metric that its row describes.
+#[allow(clippy::expect_used, reason = "constants: `every_metric_can_be_registered` makes all of them")]
+fn made<M: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {
+    let metric = made.expect("a well-formed name and labels");
+    registry.register(Box::new(metric.clone())).expect("a name of its own");
+    metric
+}
+
+impl Declared {
+    fn opts(&self) -> Opts {
+        Opts::new(self.name, self.help)
+    }
+
+    pub fn counter(&self, registry: &Registry) -> IntCounter {
+        made(registry, IntCounter::with_opts(self.opts()))
+    }
+
+    pub fn counters(&self, registry: &Registry) -> IntCounterVec {
+        made(registry, IntCounterVec::new(self.opts(), self.labels))
+    }
+
+    /// A counter for each value of the only label.
+    pub fn by_label<const N: usize>(&self, registry: &Registry, values: [&str; N]) -> [IntCounter; N] {
+        let counters = self.counters(registry);
+        values.map(|value| counters.with_label_values(&[value]))
+    }
+
+    pub fn gauge(&self, registry: &Registry) -> IntGauge {
+        made(registry, IntGauge::with_opts(self.opts()))
+    }
+
+    pub fn gauges(&self, registry: &Registry) -> IntGaugeVec {
+        made(registry, IntGaugeVec::new(self.opts(), self.labels))
+    }
+
+    pub fn histogram(&self, registry: &Registry, buckets: &[f64]) -> Histogram {
+        let opts = HistogramOpts::new(self.name, self.help).buckets(buckets.to_vec());
+        made(registry, Histogram::with_opts(opts))
+    }
+
+    /// Shows a value that is known elsewhere.
+    pub fn show(&self, registry: &Registry, value: u64) {
+        match self.kind {
+            Kind::Gauge => self.gauge(registry).set(i64::try_from(value).unwrap_or(i64::MAX)),
+            _ => self.counter(registry).inc_by(value),
+        }
+    }
+}
