@@ -203,8 +203,8 @@ impl Scaler {
         let stored = if is_turned(self.orientation) { (height, width) } else { (width, height) };
         let mut picture = self.scaled(stored).map_err(failed)?;
         picture.apply_orientation(self.orientation);
-        let (format, bytes) = encode(&picture, kind, self.profile.as_deref())
-            .map_err(|error| failed(error.to_string()))?;
+        let (format, bytes) =
+            encode(&picture, kind, self.profile.as_deref()).map_err(|error| failed(error.to_string()))?;
         Ok(Rendition { width, height, format, bytes })
     }
 

@@ -275,9 +275,11 @@ impl Engine {
         acting: Pin<Box<dyn Future<Output = ()> + Send>>,
     ) -> Result<(), ReleaseError> {
         let acting = WITHIN.scope((), acting);
-        self.inner.running.spawn(acting.in_current_span()).await.or_else(|ended| match ended.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(ended) => Err(ReleaseError::Task(ended.to_string())),
+        self.inner.running.spawn(acting.in_current_span()).await.or_else(|ended| {
+            match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(ended) => Err(ReleaseError::Task(ended.to_string())),
+            }
         })
     }
 
