@@ -286,7 +286,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  ashlar dev my-site")]
     Dev(DevArgs),
     /// Create and serve the demo project.
-    #[command(after_help = "Example:\n  ashlar demo")]
+    #[command(after_help = "Examples:\n  ashlar demo\n  ashlar demo --docs")]
     Demo(DemoArgs),
     /// Print shell completions.
     Completions {

@@ -5,14 +5,15 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use ashlar_model::{ContractName, Digest, EntryKey, Fields, Files, Finding, TypeName};
+use ashlar_model::{ContractName, Digest, TypeName};
 use jiff::civil::Date;
 use serde_json::Value;
 
 use crate::{
-    Facts, IndexedField, Kind, RefField, RouteTemplate, Status, Version, Violation, facts,
+    IndexedField, Kind, RefField, RouteTemplate, Status, Version, Violation,
     plan::Plan,
     refs::Documents,
+    summary::Summary,
     validate::{self, Checker},
 };
 
@@ -46,7 +47,7 @@ pub struct Contract {
     /// The schema, with `$ref`s written in one way.
     pub schema: Value,
     pub(crate) plan: Plan,
-    pub(crate) summary: facts::Summary,
+    pub(crate) summary: Summary,
     /// Whether its plan has anything to say of an entry.
     pub(crate) speaks: bool,
     pub(crate) documents: Arc<Documents>,
@@ -60,11 +61,6 @@ pub struct ContractSet {
 }
 
 impl ContractSet {
-    /// Reads `contracts/*.json`. A file that cannot be used is a finding; the others are loaded all the same.
-    pub fn load(files: &Files) -> (Self, Vec<Finding>) {
-        crate::load::load(files)
-    }
-
     /// A contract.
     pub fn get(&self, name: &ContractName) -> Option<&Contract> {
         self.contracts.get(name)
@@ -126,11 +122,6 @@ impl Contract {
                 help: "fix the contract".to_owned(),
             }],
         }
-    }
-
-    /// What an entry says about others.
-    pub fn facts<'a>(&self, key: &EntryKey, fields: &'a Fields) -> Facts<'a> {
-        facts::of(self, key, fields)
     }
 
     /// Top-level fields whose value all locales of an entry share; empty when no property is marked as localized.

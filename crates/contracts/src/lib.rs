@@ -14,14 +14,16 @@ mod plan;
 mod refs;
 mod route;
 mod settle;
+mod summary;
 mod validate;
 mod vocabulary;
 
 pub use compat::{Answer, Change, Comparison, Verdict, compare, compare_documents};
 pub use contract::{Contract, ContractSet};
 pub use cost::{SCHEMA_CHAIN_MAX, SCHEMA_PLACES_MAX, SCHEMA_STEPS_MAX, VALIDATION_STEPS_MAX};
-pub use facts::{BadRef, Facts, IndexKind, IndexedField, RefFact, RefField, split_ref};
+pub use facts::{BadRef, Facts, RefFact, split_ref};
 pub use refs::rewrite_refs;
 pub use route::{RouteTemplate, RouteTemplateError};
+pub use summary::{IndexKind, IndexedField, RefField};
 pub use validate::Violation;
 pub use vocabulary::{Kind, Status, Version, VersionError};

@@ -131,7 +131,7 @@ impl Compiler {
 
     fn read(&mut self, schema: &serde_json::Map<String, Value>, place: &Place) -> Node {
         let mut node = Node {
-            words: schema.get("x-ashlar").map(|w| OnProperty::read(w).0).unwrap_or_default(),
+            words: schema.get("x-ashlar").map(|w| OnProperty::parse(w).0).unwrap_or_default(),
             markdown: schema.get("contentMediaType").and_then(Value::as_str) == Some("text/markdown"),
             kind: schema.get("type").and_then(kind_of),
             has_enum: schema.contains_key("enum") || schema.contains_key("const"),

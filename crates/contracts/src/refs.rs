@@ -1,6 +1,6 @@
 //! Where a `$ref` leads: a place in a loaded file, or nowhere. Nothing is fetched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -134,4 +134,28 @@ pub(crate) fn walk(schema: &Value, pointer: &mut String, each: &mut dyn FnMut(&s
             _ => {}
         }
     }
+}
+
+/// The files that a schema in `file` refers to directly.
+pub(crate) fn referenced(schema: &Value, file: &str) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    walk(schema, &mut String::new(), &mut |_, s| {
+        if let Some(reference) = s.get("$ref").and_then(Value::as_str) {
+            out.insert(target(file, reference).file);
+        }
+    });
+    out
+}
+
+/// The files a file refers to, itself included.
+pub(crate) fn closure(documents: &Documents, file: &str) -> BTreeSet<String> {
+    let (mut out, mut waiting) = (BTreeSet::new(), vec![file.to_owned()]);
+    while let Some(file) = waiting.pop() {
+        let Some(schema) = documents.get(&file) else { continue };
+        if !out.contains(&file) {
+            waiting.extend(referenced(schema, &file));
+            out.insert(file);
+        }
+    }
+    out
 }

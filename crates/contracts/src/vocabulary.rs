@@ -156,7 +156,7 @@ fn flag(word: &str, value: &Value) -> Result<bool, Wrong> {
 }
 
 impl OnSchema {
-    pub fn read(value: &Value) -> (Self, Vec<Wrong>) {
+    pub fn parse(value: &Value) -> (Self, Vec<Wrong>) {
         let (mut out, mut wrong) = (Self::default(), Vec::new());
         let Some(map) = value.as_object() else {
             return (out, vec![(String::new(), "x-ashlar must be an object".to_owned(), String::new())]);
@@ -204,7 +204,7 @@ impl OnSchema {
 }
 
 impl OnProperty {
-    pub fn read(value: &Value) -> (Self, Vec<Wrong>) {
+    pub fn parse(value: &Value) -> (Self, Vec<Wrong>) {
         let (mut out, mut wrong) = (Self::default(), Vec::new());
         let Some(map) = value.as_object() else {
             return (out, vec![(String::new(), "x-ashlar must be an object".to_owned(), String::new())]);

@@ -1,6 +1,8 @@
 use ashlar_model::{Digest, RecordError};
 use ashlar_store::StoreError;
 
+use crate::http::{pace::Heavy, problem::Problem};
+
 /// Why a release cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
@@ -43,5 +45,43 @@ impl DeliveryError {
             Self::Store(error) => error.public(),
             other => other.to_string(),
         }
+    }
+}
+
+/// Why something is not answered with content.
+pub(crate) enum Failure {
+    Problem(Box<Problem>),
+    Broken(DeliveryError),
+    /// It takes more work than may be done here.
+    Heavy,
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+}
+
+impl From<DeliveryError> for Failure {
+    fn from(error: DeliveryError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+impl From<Heavy> for Failure {
+    fn from(_: Heavy) -> Self {
+        Self::Heavy
     }
 }

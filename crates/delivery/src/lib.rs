@@ -15,18 +15,24 @@ mod router;
 mod site;
 pub mod views;
 
-pub use cache::{CacheCounts, Caches, Encoding};
+pub use cache::{CacheCounts, Caches};
 pub use crawl::feed_findings;
 pub use error::DeliveryError;
-pub use http::{problem::Problem, trace::Traceparent};
-pub use read::entry::{Answer, GRAPHQL, Quick, RequestParts, Written};
+pub use http::{
+    answer::{Answer, Quick},
+    encoding::Encoding,
+    message::Written,
+    problem::{Problem, busy},
+    request::{GRAPHQL, RequestParts},
+    trace::Traceparent,
+};
 pub use release::{
     definitions::{Definitions, FieldKind, read_files},
     openapi::openapi,
     purge::{Purge, purge_between, purge_dates},
-    view::{ReleaseRoots, ReleaseView},
+    release_view::{ReleaseRoots, ReleaseView},
 };
 pub use router::{
-    answer, busy, share_answer, share_graphql, write_answer, write_graphql, write_problem, write_quick,
+    answer, share_answer, share_graphql, write_answer, write_graphql, write_problem, write_quick,
 };
 pub use site::{PAGE_POLICY, PageAt, Rendered};

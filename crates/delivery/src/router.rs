@@ -3,14 +3,18 @@
 use bytes::Bytes;
 
 use crate::{
-    Answer, GRAPHQL, Problem, Quick, ReleaseView, RequestParts, Written,
     cache::ready::Look,
     crawl,
-    http::message::{Out, Pace},
-    read::{
-        entry::{Failure, entries, entry, method, problem, shaped},
-        graphql,
+    error::Failure,
+    http::{
+        answer::{Answer, Quick},
+        message::{Out, Written},
+        pace::Pace,
+        problem::{Problem, busy},
+        request::{GRAPHQL, RequestParts},
     },
+    read::{entry, graphql, list, view},
+    release::release_view::ReleaseView,
     site,
 };
 
@@ -25,7 +29,7 @@ pub fn write_answer(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<
 
 /// As [`write_answer`], for threads that serve: what takes long is left to others.
 pub fn write_quick(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<u8>) -> Quick {
-    write_at(view, parts, Pace::Quick, out)
+    write_at(view, parts, Pace::of(false), out)
 }
 
 fn write_at(view: &ReleaseView, parts: &RequestParts<'_>, pace: Pace, out: &mut Vec<u8>) -> Quick {
@@ -43,60 +47,62 @@ pub fn share_answer(
     shared: &mut Option<Bytes>,
 ) -> Quick {
     let start = out.len();
-    let pace = if patient { Pace::Any } else { Pace::Quick };
+    let pace = Pace::of(patient);
     answer_into(view, parts, &mut Out { buf: out, start, pace, shared: Some(shared) })
 }
 
 fn answer_into(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Out<'_>) -> Quick {
-    let look = view.caches.look(view, parts, out);
+    let look = view.caches.look(view.number, parts, out);
     if let Look::Written(written, _) = look {
         return Quick::Written(written);
     }
-    // Whether the same request has the same answer for as long as the release is served, and whether it is composed.
-    let (mut lasts, mut composed) = (true, false);
-    let result = match parts.path.strip_prefix("/v1/entries/") {
-        Some(rest) => match method(parts) {
-            Err(e) => Err(e),
-            Ok(()) => match rest.split_once('/') {
-                Some((type_name, id)) => entry(view, parts, type_name, id, out),
-                None => entries(view, parts, rest, out),
-            },
-        },
-        None if parts.path == GRAPHQL => {
-            lasts = false;
-            method(parts).and_then(|()| graphql::answer_get(view, parts, out))
-        }
-        None => match view.definitions.views.route(parts.path) {
-            Some((at, shape, slug)) => {
-                composed = !shape.is_whole_entry();
-                method(parts).and_then(|()| shaped(view, parts, at, shape, slug, out))
-            }
-            None => {
-                lasts = false;
-                let answered = match site::answer(view, parts, out) {
-                    Some(answered) => answered,
-                    None => match crawl::answer(view, parts, out) {
-                        Some(answered) => answered,
-                        None => match site::missing(view, parts, out) {
-                            Ok(Some(written)) => Ok(written),
-                            Ok(None) => return Quick::Nothing,
-                            Err(failure) => Err(failure),
-                        },
-                    },
-                };
-                method(parts).and(answered)
-            }
-        },
-    };
+    let Some((result, lasts)) = routed(view, parts, out) else { return Quick::Nothing };
     if matches!(result, Err(Failure::Heavy)) {
         out.buf.truncate(out.start);
         return Quick::Heavy;
     }
     let written = finish(view, parts, result, out);
-    if let (Look::Wanted(hash), true) = (look, lasts) {
-        view.caches.keep_ready(hash, view, parts, (&*out, &written, composed));
+    if let (Look::Wanted(hash), Lasts::Release { composed }) = (look, lasts) {
+        view.caches.keep_ready(hash, view.number, parts, (&*out, &written, composed));
     }
     Quick::Written(written)
+}
+
+/// How long the same request has the same answer.
+enum Lasts {
+    /// For as long as the release is served. Whether the body is composed.
+    Release { composed: bool },
+    /// It is found or kept elsewhere.
+    Unknown,
+}
+
+/// Answers what a path names; `None`, and nothing written, when that is nothing.
+fn routed(
+    view: &ReleaseView,
+    parts: &RequestParts<'_>,
+    out: &mut Out<'_>,
+) -> Option<(Result<Written, Failure>, Lasts)> {
+    let only_reads = || parts.only_reads().map_err(Failure::from);
+    if let Some(rest) = parts.path.strip_prefix("/v1/entries/") {
+        let answered = only_reads().and_then(|()| match rest.split_once('/') {
+            Some((type_name, id)) => entry::answer(view, parts, type_name, id, out),
+            None => list::answer(view, parts, rest, out),
+        });
+        return Some((answered, Lasts::Release { composed: false }));
+    }
+    if parts.path == GRAPHQL {
+        let answered = only_reads().and_then(|()| graphql::answer::answer_get(view, parts, out));
+        return Some((answered, Lasts::Unknown));
+    }
+    if let Some((at, shape, slug)) = view.definitions.views.route(parts.path) {
+        let answered = only_reads().and_then(|()| view::answer(view, parts, at, shape, slug, out));
+        return Some((answered, Lasts::Release { composed: !shape.is_whole_entry() }));
+    }
+    let answered = match site::answer(view, parts, out).or_else(|| crawl::answer(view, parts, out)) {
+        Some(answered) => answered,
+        None => site::missing(view, parts, out).transpose()?,
+    };
+    Some((only_reads().and(answered), Lasts::Unknown))
 }
 
 /// Answers `POST /graphql` with this body, like [`share_answer`].
@@ -109,7 +115,7 @@ pub fn write_graphql(
 ) -> Written {
     let start = out.len();
     let mut out = Out { buf: out, start, pace: Pace::Any, shared: Some(shared) };
-    let result = graphql::answer_post(view, parts, body, &mut out);
+    let result = graphql::answer::answer_post(view, parts, body, &mut out);
     finish(view, parts, result, &mut out)
 }
 
@@ -123,9 +129,9 @@ pub fn share_graphql(
     shared: &mut Option<Bytes>,
 ) -> Quick {
     let start = out.len();
-    let pace = if patient { Pace::Any } else { Pace::Quick };
+    let pace = Pace::of(patient);
     let mut out = Out { buf: out, start, pace, shared: Some(shared) };
-    match graphql::answer_post(view, parts, body, &mut out) {
+    match graphql::answer::answer_post(view, parts, body, &mut out) {
         Err(Failure::Heavy) => {
             out.buf.truncate(start);
             Quick::Heavy
@@ -142,28 +148,22 @@ fn finish(
 ) -> Written {
     match result {
         Ok(written) => written,
-        Err(Failure::Problem(p)) => problem(&p, Some(view.label()), parts, out),
+        Err(Failure::Problem(problem)) => problem.write(Some(view.label()), parts, out),
         Err(Failure::Broken(e)) => {
             tracing::error!(release = view.label, path = parts.path, error = %e, "a release cannot be read");
             // Damaged or missing on this node: another one, or this one once it is whole again, can answer.
             let p = Problem::new(503, "unreadable", "Cannot be read", "a part of the release is damaged or missing")
                 .help("try again later; `ashlar release verify` shows what is damaged, and `ashlar release import` restores it");
-            problem(&p, Some(view.label()), parts, out)
+            p.write(Some(view.label()), parts, out)
         }
-        Err(Failure::Heavy) => problem(&busy(), Some(view.label()), parts, out),
+        Err(Failure::Heavy) => busy().write(Some(view.label()), parts, out),
     }
 }
 
-/// What is said when there is no room for more work.
-pub fn busy() -> Problem {
-    Problem::new(503, "busy", "Too much to do", "the server has too much to do to make this answer now")
-        .help("send the request again in a moment")
-}
-
 /// Writes a problem as an HTTP/1.1 message at the end of `out`.
-pub fn write_problem(problem_: &Problem, parts: &RequestParts<'_>, out: &mut Vec<u8>) -> Written {
+pub fn write_problem(problem: &Problem, parts: &RequestParts<'_>, out: &mut Vec<u8>) -> Written {
     let start = out.len();
-    problem(problem_, None, parts, &mut Out { buf: out, start, pace: Pace::Any, shared: None })
+    problem.write(None, parts, &mut Out { buf: out, start, pace: Pace::Any, shared: None })
 }
 
 /// [`write_answer`] taken apart, for doors that do not speak HTTP/1.1 themselves.
@@ -172,21 +172,4 @@ pub fn answer(view: &ReleaseView, parts: &RequestParts<'_>) -> Option<Answer> {
     let mut shared = None;
     let Quick::Written(written) = share_answer(view, parts, true, &mut out, &mut shared) else { return None };
     Some(Answer::read(out, written, shared))
-}
-
-impl Answer {
-    /// Takes apart what [`share_answer`] or [`write_problem`] wrote into an empty buffer, and the body beside it.
-    pub fn read(message: Vec<u8>, written: Written, shared: Option<Bytes>) -> Self {
-        let message = Bytes::from(message);
-        let head_len = written.head_len.min(message.len());
-        let body = shared.unwrap_or_else(|| message.slice(head_len..));
-        let head = String::from_utf8_lossy(&message[..head_len]);
-        let headers = head
-            .lines()
-            .skip(1)
-            .filter_map(|line| line.split_once(": "))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        Self { status: written.status, headers, body }
-    }
 }

@@ -169,7 +169,7 @@ fn findings(edits: &[(&str, &str)]) -> Vec<String> {
     let (contracts, found) = ContractSet::load(&files);
     assert!(found.is_empty(), "{found:?}");
     let (views, _) = Views::parse(&files, &contracts);
-    let (_, found) = Graph::read(&files, &contracts, &views);
+    let (_, found) = Graph::compile(&files, &contracts, &views);
     found.into_iter().map(|f| format!("{} {}: {}", f.code, f.place, f.message)).collect()
 }
 

@@ -100,19 +100,6 @@ fn more_answers_than_fit_push_each_other_out() {
     let traceparent = Traceparent::follow(None);
     for n in 0..3000_usize {
         let path = format!("/v1/entries/plan/p{}", (n / 3 * 7 + n % 5) % 60);
-        let parts = RequestParts {
-            method: "GET",
-            path: &path,
-            query: None,
-            accept_language: None,
-            accept_encoding: None,
-            accept: None,
-            if_none_match: None,
-            traceparent: &traceparent,
-            private: false,
-            developer: false,
-            extra_head: b"",
-        };
-        both(&cached, &fresh, &parts);
+        both(&cached, &fresh, &RequestParts::get(&path, &traceparent));
     }
 }

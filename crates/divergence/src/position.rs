@@ -1,4 +1,4 @@
-use crate::Divergence;
+use crate::report::Divergence;
 
 /// Gives divergences in the order of their offsets a line and a column, in one pass over the text.
 pub(crate) fn place(text: &str, divergences: &mut [Divergence]) {
@@ -20,7 +20,7 @@ pub(crate) fn place(text: &str, divergences: &mut [Divergence]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::What;
+    use crate::report::What;
 
     #[test]
     fn lines_and_columns_in_characters() {

@@ -1,9 +1,9 @@
 use cssparser::{Parser, Token};
 
-use crate::What;
 use crate::lexicon::Match;
 use crate::lexicon::canon::{self, DEPTH_MAX};
 use crate::lexicon::property::{Domain, Spec, Takes};
+use crate::report::What;
 use crate::scanner::Scanner;
 
 /// What replaces, in a template, a `${…}`, as often as it is long: an identifier that means nothing.

@@ -47,7 +47,9 @@ fn judge(gate: &dyn Gate, world: &dyn World) -> GateReport {
         report.waiver = Some(waiver);
     }
     check_codes(gate.about(), &report);
-    world.note(gate, &report);
+    if gate.judges_content() && report.status == GateStatus::Fail {
+        world.note_unsound();
+    }
     report
 }
 

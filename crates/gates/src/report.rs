@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use ashlar_model::{Finding, GateReport, GateStatus, Level};
 use serde_json::{Value, json};
 
-use crate::CheckReport;
+use crate::{check::CheckReport, gate::GATES};
 
 /// File, line and column of a place such as `contracts/page.v1.json:12:3 /title`; no file for places in a candidate.
 fn file_of(place: &str) -> Option<(&str, usize, usize)> {
@@ -71,7 +71,12 @@ pub fn sarif(report: &CheckReport) -> String {
 
 /// What SARIF says of a kind of finding.
 fn rule(code: &str, gate: &str) -> Value {
-    match crate::gates().find(|about| about.name == gate).and_then(|about| about.code(code)) {
+    match GATES
+        .iter()
+        .map(|gate| gate.about())
+        .find(|about| about.name == gate)
+        .and_then(|about| about.code(code))
+    {
         Some(known) => json!({
             "id": code,
             "shortDescription": {"text": known.wrong},

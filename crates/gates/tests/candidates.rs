@@ -56,6 +56,7 @@ fn definitions(page: &Value, plan: &Value, more: &[(&str, &str)]) -> Arc<Files> 
     files.insert("contracts/page.v1.json", page.to_string().into_bytes()).unwrap();
     files.insert("contracts/plan.v1.json", plan.to_string().into_bytes()).unwrap();
     for (path, content) in more {
+        // The last one counts.
         files.insert(path, content.as_bytes().to_vec()).unwrap();
     }
     Arc::new(files)
@@ -400,6 +401,102 @@ fn evidence_answers_and_waivers_do_not_stick_to_it() {
     assert!(!gate(&plain, "content-validity").summary.contains("waived"));
 }
 
+/// A site that shows pages and lists plans; a plan named `bad` breaks the pages that show it.
+const SITE: [(&str, &str); 6] = [
+    (
+        "site/site.toml",
+        "title = 'S'\nhome = '/home'\n[[page]]\ntype = 'page'\nview = 'pages.v1'\nlayout = 'page.html'\n[[page]]\ntype = 'plan'\nview = 'plans.v1'\nlayout = 'plan.html'\n[[list]]\nroute = '/{locale}/plans'\ntype = 'plan'\nview = 'plans.v1'\nsort = 'slug'\nlayout = 'list.html'\n[data]\ntop = { view = 'plans.v1', key = 'top' }\n",
+    ),
+    ("site/layouts/page.html", "<p>{% if data.top.name == 'bad' %}{{ nothing() }}{% endif %}</p>"),
+    (
+        "site/layouts/list.html",
+        "{% for item in items %}{% if item.body.name == 'bad' %}{{ nothing() }}{% endif %}{% endfor %}",
+    ),
+    ("site/layouts/plan.html", "<p></p>"),
+    ("views/pages.v1.toml", "source = 'page'\nlookup = 'id'\npath = '/v1/pages/{id}'\n"),
+    ("views/plans.v1.toml", "source = 'plan'\nlookup = 'id'\npath = '/v1/plans/{id}'\n"),
+];
+
+fn world_with_site(more: &[(&str, &str)]) -> World {
+    let mut world = World::new();
+    let mut plan = plan_contract();
+    plan["x-ashlar"]["route"] = json!("/plans/{slug}");
+    plan["properties"]["slug"] = json!({"type": "string"});
+    world.definitions = definitions(&page_contract(), &plan, &[&SITE[..], more].concat());
+    world.put("page", "home", "en", json!({"title": "Home", "slug": "home"}));
+    world.put("page", "about", "en", json!({"title": "About", "slug": "about"}));
+    world.put("plan", "top", "en", json!({"name": "Top", "slug": "top"}));
+    world.put("plan", "pro", "en", json!({"name": "Pro", "slug": "pro"}));
+    world
+}
+
+fn failed_pages(gates: &[GateReport]) -> Vec<&str> {
+    let found = gate(gates, "components").findings.iter().filter(|f| f.code == "page-failed");
+    found.map(|f| f.place.as_str()).collect()
+}
+
+#[test]
+fn lists_are_rendered_as_well() {
+    let mut world = world_with_site(&[]);
+    world.put("plan", "pro", "en", json!({"name": "bad", "slug": "pro"}));
+    assert_eq!(failed_pages(&world.judge().gates), ["/de/plans", "/en/plans"]);
+}
+
+#[test]
+fn a_change_is_judged_on_every_page_that_shows_it() {
+    let mut world = world_with_site(&[]);
+    world.release();
+    world.put("plan", "pro", "en", json!({"name": "Professional", "slug": "pro"}));
+    let gates = world.judge().gates;
+    assert_eq!(failed_pages(&gates), [""; 0]);
+    assert_eq!(gate(&gates, "components").metrics["checked"], 3.0);
+    world.put("plan", "pro", "en", json!({"name": "bad", "slug": "pro"}));
+    assert_eq!(failed_pages(&world.judge().gates), ["/de/plans", "/en/plans"]);
+    world.put("plan", "pro", "en", json!({"name": "Pro", "slug": "pro"}));
+    // Every page gets this one.
+    world.put("plan", "top", "en", json!({"name": "bad", "slug": "top"}));
+    let everywhere = ["/de/plans", "/en/plans", "page/about (en)", "page/home (en)"];
+    assert_eq!(failed_pages(&world.judge().gates), everywhere);
+}
+
+#[test]
+fn a_redirect_to_a_list_that_goes_is_missed() {
+    let redirects = ("redirects.toml", "[[redirect]]\nfrom = '/old'\nto = '/en/plans'\n");
+    let mut world = world_with_site(&[redirects]);
+    assert_eq!(gate(&world.release(), "routes").status, GateStatus::Pass);
+    let site = SITE[0].1.replace("route = '/{locale}/plans'", "route = '/{locale}/prices'");
+    world.definitions = world_with_site(&[redirects, ("site/site.toml", &site)]).definitions;
+    let gates = world.judge().gates;
+    assert_eq!(gate(&gates, "routes").findings[0].code, "redirect-target");
+}
+
+#[test]
+fn a_feed_is_judged_when_the_site_cannot_be_read() {
+    let config = format!("{CONFIG}[[site.feeds]]\nname = 'news'\ntype = 'nothing'\ndate = 'slug'\n");
+    let mut world = world_with_site(&[("ashlar.toml", &config)]);
+    let whole = world.definitions.clone();
+    let broken = [("ashlar.toml", config.as_str()), ("site/site.toml", "title = ")];
+    world.definitions = world_with_site(&broken).definitions;
+    world.keep_evidence(&world.judge().gates);
+    world.definitions = whole;
+    assert_eq!(gate(&world.judge().gates, "views").status, GateStatus::Fail);
+}
+
+#[test]
+fn evidence_covers_what_a_gate_reads_of_the_base() {
+    let mut world = world_with_site(&[]);
+    let whole = world.definitions.clone();
+    world.release();
+    let before = world.judge().gates;
+    let base = world.base.as_mut().unwrap();
+    base.definitions = world_with_site(&[("views/plans.v1.toml", SITE[4].1)]).definitions;
+    world.definitions = whole;
+    let after = world.judge().gates;
+    for name in ["consumers", "persisted-queries"] {
+        assert_ne!(gate(&before, name).inputs, gate(&after, name).inputs, "{name}");
+    }
+}
+
 #[test]
 fn unusable_definitions_let_nothing_through() {
     let mut world = World::new();
@@ -437,7 +534,15 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-fn apply(world: &mut World, redirects: &mut BTreeMap<u8, u8>, strict: &mut bool, edit: &Edit) {
+/// What edits of definitions have made of them.
+#[derive(Default)]
+struct Defined {
+    redirects: BTreeMap<u8, u8>,
+    strict: bool,
+    site: bool,
+}
+
+fn apply(world: &mut World, defined: &mut Defined, edit: &Edit) {
     let locale = |de: bool| if de { "de" } else { "en" };
     match edit {
         Edit::Page { id, de, slug, plans, links, title } => {
@@ -457,24 +562,63 @@ fn apply(world: &mut World, redirects: &mut BTreeMap<u8, u8>, strict: &mut bool,
             world.put("page", &format!("p{id}"), locale(*de), fields);
         }
         Edit::Plan { id, price } => {
-            world.put("plan", &format!("n{id}"), "en", json!({"name": "n", "price": price}));
+            let name = if *price == 2 { "bad" } else { "n" };
+            let fields = json!({"name": name, "price": price, "slug": format!("n{id}")});
+            world.put("plan", &format!("n{id}"), "en", fields);
         }
         Edit::Remove { page: true, id, de } => world.remove("page", &format!("p{id}"), locale(*de)),
         Edit::Remove { page: false, id, .. } => world.remove("plan", &format!("n{}", id % 3), "en"),
         Edit::Redirect { from, to } => {
-            redirects.insert(*from, *to);
+            defined.redirects.insert(*from, *to);
         }
-        Edit::NoRedirects => redirects.clear(),
-        Edit::TitleMax(on) => *strict = *on,
+        Edit::NoRedirects => defined.redirects.clear(),
+        Edit::TitleMax(on) => defined.strict = *on,
         Edit::Release => {}
     }
-    let text: String =
-        redirects.iter().map(|(f, t)| format!("[[redirect]]\nfrom = '/s{f}'\nto = '/s{t}'\n")).collect();
-    let mut page = page_contract();
-    if *strict {
+    let redirects = defined.redirects.iter();
+    let mut text: String =
+        redirects.map(|(f, t)| format!("[[redirect]]\nfrom = '/s{f}'\nto = '/s{t}'\n")).collect();
+    let (mut page, mut plan) = (page_contract(), plan_contract());
+    plan["properties"]["slug"] = json!({"type": "string"});
+    if defined.strict {
         page["properties"]["title"]["maxLength"] = json!(3);
     }
-    world.definitions = definitions(&page, &plan_contract(), &[("redirects.toml", &text)]);
+    if !defined.site {
+        world.definitions = definitions(&page, &plan, &[("redirects.toml", &text)]);
+        return;
+    }
+    plan["x-ashlar"]["route"] = json!("/plans/{slug}");
+    text.push_str("[[redirect]]\nfrom = '/old'\nto = '/en/plans'\n");
+    let list = if defined.strict { "/{locale}/prices" } else { "/{locale}/plans" };
+    let site = SITE[0].1.replace("/{locale}/plans", list).replace("'top'", "'n0'");
+    let more = [("redirects.toml", text.as_str()), ("site/site.toml", &site)];
+    world.definitions = definitions(&page, &plan, &[&SITE[..], &more].concat());
+}
+
+fn judged_alike(edits: &[Edit], site: bool) -> Result<(), TestCaseError> {
+    let mut world = World::new();
+    let mut defined = Defined { site, ..Defined::default() };
+    for edit in edits {
+        apply(&mut world, &mut defined, edit);
+        if !matches!(edit, Edit::Release) {
+            continue;
+        }
+        let incremental = world.judge();
+        // Nothing of this base can be relied on, so that everything is judged.
+        let base = world.base.clone().map(|b| Base { gates: Vec::new(), ..b });
+        let full = world.judge_on(&Checker::new(), base);
+        prop_assert_eq!(&incremental.derived, &full.derived);
+        for (a, b) in incremental.gates.iter().zip(&full.gates) {
+            prop_assert_eq!(
+                (&a.gate, a.status, &a.findings, a.inputs),
+                (&b.gate, b.status, &b.findings, b.inputs)
+            );
+        }
+        let built = world.judge_on(&Checker::new(), None);
+        prop_assert_eq!(&incremental.derived, &built.derived);
+        world.release_with_waivers();
+    }
+    Ok(())
 }
 
 proptest! {
@@ -482,24 +626,15 @@ proptest! {
 
     #[test]
     fn judging_the_changes_is_judging_everything(edits in prop::collection::vec(edit(), 1..24)) {
-        let mut world = World::new();
-        let (mut redirects, mut strict) = (BTreeMap::new(), false);
-        for edit in &edits {
-            apply(&mut world, &mut redirects, &mut strict, edit);
-            if !matches!(edit, Edit::Release) {
-                continue;
-            }
-            let incremental = world.judge();
-            // Nothing of this base can be relied on, so that everything is judged.
-            let base = world.base.clone().map(|b| Base { gates: Vec::new(), ..b });
-            let full = world.judge_on(&Checker::new(), base);
-            prop_assert_eq!(&incremental.derived, &full.derived);
-            for (a, b) in incremental.gates.iter().zip(&full.gates) {
-                prop_assert_eq!((&a.gate, a.status, &a.findings, a.inputs), (&b.gate, b.status, &b.findings, b.inputs));
-            }
-            let built = world.judge_on(&Checker::new(), None);
-            prop_assert_eq!(&incremental.derived, &built.derived);
-            world.release_with_waivers();
-        }
+        judged_alike(&edits, false)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_is_the_same_with_a_site(edits in prop::collection::vec(edit(), 1..16)) {
+        judged_alike(&edits, true)?;
     }
 }

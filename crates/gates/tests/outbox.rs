@@ -11,7 +11,7 @@ use ashlar_gates::Checker;
 use ashlar_model::{Actor, EntryId, EntryKey, Files, Locale, TenantId, TypeName};
 use ashlar_release::{
     CreateCandidate, CreateWebhook, Ctx, Engine, EventFilter, Location, Promote, PushDefinitions, PutEntry,
-    ReplayDeliveries, Round, Sent, TRIES_MAX,
+    ReplayDeliveries, Round, Sent, TRIES_MAX, WEBHOOKS, place_name,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -136,15 +136,16 @@ async fn a_delivery_is_given_up_and_can_be_sent_again() {
 #[tokio::test]
 async fn a_lease_is_one_worker_s_until_it_ends() {
     let w = World::new().await;
-    let lease = |owner: &'static str| w.engine.lease(&w.ctx.tenant, &w.webhook, owner);
+    let name = place_name(WEBHOOKS, &w.webhook);
+    let lease = |owner: &'static str| w.engine.lease(&w.ctx.tenant, &name, owner);
     assert!(lease("one").await.unwrap());
     assert!(lease("one").await.unwrap(), "renewed");
     assert!(!lease("two").await.unwrap());
     w.pass(16);
     assert!(lease("two").await.unwrap(), "the first one died");
-    w.engine.unlease(&w.ctx.tenant, &w.webhook, "one").await.unwrap();
+    w.engine.unlease(&w.ctx.tenant, &name, "one").await.unwrap();
     assert!(!lease("one").await.unwrap(), "only its holder gives it back");
-    w.engine.unlease(&w.ctx.tenant, &w.webhook, "two").await.unwrap();
+    w.engine.unlease(&w.ctx.tenant, &name, "two").await.unwrap();
     assert!(lease("one").await.unwrap());
     // The clock goes back by a day: a lease from the future is none.
     w.pass(-24 * 3600);

@@ -9,7 +9,10 @@ use image::{
     },
 };
 
-use crate::{Format, JPEG_QUALITY};
+use crate::format::Format;
+
+/// The quality of JPEG renditions, of 100.
+pub const JPEG_QUALITY: u8 = 80;
 
 /// A picture of more colours than this is taken for a photo.
 const FEW_COLOURS: usize = 256;

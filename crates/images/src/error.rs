@@ -1,5 +1,6 @@
 use crate::{
-    DECODED_BYTES_MAX, MAX_PIXELS, MAX_SIDE, SVG_BYTES_MAX, SVG_NODES_MAX, WIDTHS_MAX, format::Format,
+    format::Format,
+    limits::{DECODED_BYTES_MAX, MAX_PIXELS, MAX_SIDE, SVG_BYTES_MAX, SVG_NODES_MAX, WIDTHS_MAX},
 };
 
 /// Why an image cannot be used.

@@ -3,14 +3,10 @@ use image::metadata::Orientation;
 use crate::{
     error::ImageError,
     format::{Format, ending_of},
-    head, svg,
+    head::{self, Head},
+    limits::{MAX_PIXELS, MAX_SIDE},
+    svg,
 };
-
-/// The most pixels an image may have from left to right, or from top to bottom.
-pub const MAX_SIDE: u32 = 16_384;
-
-/// The most pixels an image may have in all.
-pub const MAX_PIXELS: u64 = 100_000_000;
 
 /// What is known of an image without decoding it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,23 +23,7 @@ pub struct Facts {
     pub opaque: bool,
 }
 
-/// What the head of a file says, before its size was judged.
-pub(crate) struct Head {
-    /// Pixels from left to right as stored.
-    pub width: u64,
-    /// Pixels from top to bottom as stored.
-    pub height: u64,
-    pub animated: bool,
-    pub opaque: bool,
-    pub orientation: Orientation,
-}
-
 impl Head {
-    /// Whether showing it swaps width and height.
-    pub fn is_turned(&self) -> bool {
-        is_turned(self.orientation)
-    }
-
     fn facts(&self, format: Format) -> Result<Facts, ImageError> {
         let (width, height) =
             if self.is_turned() { (self.height, self.width) } else { (self.width, self.height) };
@@ -58,12 +38,6 @@ impl Head {
             _ => Err(ImageError::TooLarge { width, height }),
         }
     }
-}
-
-/// Whether an orientation swaps width and height.
-pub(crate) fn is_turned(orientation: Orientation) -> bool {
-    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
-    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
 /// What an image really is and how large, read from its head; of an SVG, from the whole drawing.

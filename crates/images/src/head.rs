@@ -3,7 +3,7 @@
 
 use image::metadata::Orientation;
 
-use crate::{error::ImageError, facts::Head, format::Format, format::brands};
+use crate::{error::ImageError, format::Format, format::brands};
 
 /// The most segments or chunks walked before the pixels begin.
 const SEGMENTS_MAX: usize = 4096;
@@ -13,6 +13,30 @@ const GIF_BLOCKS_MAX: usize = 1 << 20;
 
 /// How far into an AVIF its transparency is looked for.
 const AVIF_LOOK_BYTES: usize = 64 * 1024;
+
+/// What the head of a file says, before its size was judged.
+pub(crate) struct Head {
+    /// Pixels from left to right as stored.
+    pub width: u64,
+    /// Pixels from top to bottom as stored.
+    pub height: u64,
+    pub animated: bool,
+    pub opaque: bool,
+    pub orientation: Orientation,
+}
+
+impl Head {
+    /// Whether showing it swaps width and height.
+    pub fn is_turned(&self) -> bool {
+        is_turned(self.orientation)
+    }
+}
+
+/// Whether an orientation swaps width and height.
+pub(crate) fn is_turned(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+}
 
 /// Reads forward and never past the end; running out of bytes is an error of its own.
 struct Walk<'a> {

@@ -14,11 +14,16 @@ mod error;
 mod facts;
 mod format;
 mod head;
+mod limits;
 mod renditions;
 mod svg;
 
+pub use encode::JPEG_QUALITY;
 pub use error::ImageError;
-pub use facts::{Facts, MAX_PIXELS, MAX_SIDE, facts, facts_of};
+pub use facts::{Facts, facts, facts_of};
 pub use format::Format;
-pub use renditions::{DECODED_BYTES_MAX, JPEG_QUALITY, Rendition, WIDTHS_MAX, renditions};
-pub use svg::{SVG_ATTRIBUTES_MAX, SVG_BYTES_MAX, SVG_NAMESPACES_MAX, SVG_NODES_MAX};
+pub use limits::{
+    DECODED_BYTES_MAX, MAX_PIXELS, MAX_SIDE, SVG_ATTRIBUTES_MAX, SVG_BYTES_MAX, SVG_NAMESPACES_MAX,
+    SVG_NODES_MAX, WIDTHS_MAX,
+};
+pub use renditions::{Rendition, renditions};

@@ -13,21 +13,13 @@ use image::{
 };
 
 use crate::{
-    Facts, Format, ImageError, MAX_SIDE,
+    Facts, Format, ImageError,
     colour::profile_to_keep,
     encode::{Kind, encode},
-    facts::{facts_and_orientation, is_turned},
-    head::jpeg_is_whole,
+    facts::facts_and_orientation,
+    head::{is_turned, jpeg_is_whole},
+    limits::{DECODED_BYTES_MAX, MAX_SIDE, WIDTHS_MAX},
 };
-
-/// The quality of JPEG renditions, of 100.
-pub const JPEG_QUALITY: u8 = 80;
-
-/// The most widths that can be asked for at once.
-pub const WIDTHS_MAX: usize = 32;
-
-/// The most memory a decoder may take for one image.
-pub const DECODED_BYTES_MAX: u64 = 512 << 20;
 
 /// A smaller image made of another.
 #[derive(Clone, Debug, PartialEq, Eq)]

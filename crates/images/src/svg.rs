@@ -3,19 +3,12 @@
 use image::metadata::Orientation;
 use roxmltree::{Document, Error as XmlError, Node, ParsingOptions};
 
-use crate::{error::ImageError, facts::Head, format::Format};
-
-/// The most bytes an SVG may have.
-pub const SVG_BYTES_MAX: usize = 4 << 20;
-
-/// The most attributes of one element of an SVG. Its parser compares each with every other.
-pub const SVG_ATTRIBUTES_MAX: usize = 2_000;
-
-/// The most definitions of namespaces in an SVG. Its parser looks through all of them for every element.
-pub const SVG_NAMESPACES_MAX: usize = 500;
-
-/// The most elements, texts and comments an SVG may have.
-pub const SVG_NODES_MAX: u32 = 100_000;
+use crate::{
+    error::ImageError,
+    format::Format,
+    head::Head,
+    limits::{SVG_ATTRIBUTES_MAX, SVG_BYTES_MAX, SVG_NAMESPACES_MAX, SVG_NODES_MAX},
+};
 
 const SVG_NAMESPACE: &str = "http://www.w3.org/2000/svg";
 const HTML_NAMESPACE: &str = "http://www.w3.org/1999/xhtml";

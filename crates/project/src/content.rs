@@ -13,7 +13,11 @@ use ashlar_model::{
 };
 use serde_json::Value;
 
-use crate::{front_matter, text::decode};
+use crate::{
+    disk::{link_stays_inside, outside, read_bounded, unreadable},
+    front_matter,
+    text::decode,
+};
 
 /// The folder of seed content.
 pub const FOLDER: &str = "content";
@@ -147,19 +151,19 @@ fn list_folder(
     folders: &mut Vec<(PathBuf, String, usize)>,
     findings: &mut Vec<Finding>,
 ) {
-    let unreadable = |place: &str, e: &std::io::Error| {
+    let unlisted = |place: &str, e: &std::io::Error| {
         Finding::error("unreadable", place, format!("It cannot be read: {e}.")).help("check its permissions")
     };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && depth == 0 => return,
-        Err(e) => return findings.push(unreadable(&name, &e)),
+        Err(e) => return findings.push(unlisted(&name, &e)),
     };
     for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
             Err(e) => {
-                findings.push(unreadable(&name, &e));
+                findings.push(unlisted(&name, &e));
                 continue;
             }
         };
@@ -195,8 +199,8 @@ fn list_folder(
             findings.extend(like_content(&path));
             continue;
         }
-        if kind.is_symlink() && !crate::read::link_stays_inside(dir, &entry.path()) {
-            findings.push(crate::read::outside(&path));
+        if kind.is_symlink() && !link_stays_inside(dir, &entry.path()) {
+            findings.push(outside(&path));
             continue;
         }
         match fs::metadata(entry.path()) {
@@ -208,7 +212,7 @@ fn list_folder(
                 inode: meta.ino(),
             }),
             Ok(_) => {}
-            Err(e) => findings.push(unreadable(&path, &e)),
+            Err(e) => findings.push(unlisted(&path, &e)),
         }
     }
 }
@@ -219,7 +223,7 @@ fn list_folder(
 /// A finding when it cannot be read or is too large.
 pub fn read(dir: &Path, path: &str) -> Result<Vec<u8>, Finding> {
     let max = if is_lines(path) { LINES_BYTES_MAX } else { ENTRY_BYTES_MAX };
-    crate::read::read_bounded(&dir.join(path), max).map_err(|e| crate::read::unreadable(path, &e, max))
+    read_bounded(&dir.join(path), max).map_err(|e| unreadable(path, &e, max))
 }
 
 /// Whether a content file contains one entry per line.

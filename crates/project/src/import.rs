@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use crate::{
     content::{ENTRY_BYTES_MAX, SeedEntry, envelope},
+    disk::{link_stays_inside, outside, read_bounded, unreadable},
     front_matter,
     mapping::{Mapping, put},
-    read::{link_stays_inside, outside, read_bounded, unreadable},
     text::decode,
 };
 

@@ -4,6 +4,7 @@
 //! out. Nothing here knows contracts, SQL or HTTP.
 
 pub mod content;
+mod disk;
 mod front_matter;
 mod glob;
 pub mod governance;

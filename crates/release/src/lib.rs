@@ -27,7 +27,7 @@ pub use artifacts::bundles::ImportBundle;
 pub use artifacts::collect::{CollectGarbage, Collected};
 pub use artifacts::definitions::{PushDefinitions, Pushed};
 pub use artifacts::derived;
-pub use ashlar_store::sql::{AuditBreak, AuditRow, EventRow};
+pub use ashlar_store::sql::{AuditBreak, AuditRow, EventRow, Place};
 pub use candidates::freeze::{ApprovalGiven, Approve, CreateCandidate, DiscardCandidate, Rejudge, Waive};
 pub use candidates::preview::{Preview, PreviewDrafts};
 pub use changesets::edit::{
@@ -44,11 +44,13 @@ pub use engine::judge::{
     Approval, Base, Change, ChangeRecord, DeclaredEnd, Judge, JudgeInput, Judgement, RequiredApproval,
 };
 pub use error::ReleaseError;
-pub use events::outbox::{LEASE, Outgoing, Round, Sent, TRIES_MAX};
+pub use events::follow::{Failure, Figures as FollowerFigures, Follower, Target, follow, place_name};
+pub use events::kinds::EventFilter;
+pub use events::outbox::{FOLLOWER as WEBHOOKS, Outgoing, Round, Sent, TRIES_MAX};
 pub use events::receivers;
 pub use events::webhooks::{
-    CreateWebhook, DeleteWebhook, DeliveryView, EVENT_SCHEMA, EventFilter, ReplayDeliveries, RotateSecret,
-    SecretShown, TestWebhook, UpdateWebhook, WEBHOOKS_MAX, WebhookView,
+    CreateWebhook, DeleteWebhook, DeliveryView, EVENT_SCHEMA, ReplayDeliveries, RotateSecret, SecretShown,
+    TestWebhook, UpdateWebhook, WEBHOOKS_MAX, WebhookView,
 };
 pub use reads::{AT_FORMS, At, DraftQuery};
 pub use view::{

@@ -19,3 +19,6 @@ pub use delivery::lane::raise_open_files;
 pub use front::{Asked, Proxies};
 pub use jobs::purge::{PurgeTarget, PurgeTargetError};
 pub use serve::{Role, ServeOptions, ServerError, serve, stop_max};
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use std::{
 use ashlar_gates::Trials;
 use ashlar_isolate::Workers;
 use ashlar_model::ServerConfig;
-use ashlar_release::Engine;
+use ashlar_release::{Engine, follow};
 use ashlar_store::Objects;
 use tokio::{
     net::TcpListener,
@@ -27,11 +27,7 @@ use crate::{
         source::Releases,
     },
     front::{Limits, Proxies},
-    jobs::{
-        purge::{self, PurgeTarget},
-        upkeep::Upkeep,
-        webhooks,
-    },
+    jobs::{self, purge::PurgeTarget, upkeep::Upkeep},
     surface,
 };
 
@@ -146,18 +142,21 @@ pub async fn serve(
 
 /// Begins what works behind the requests of a node.
 async fn begin(app: &App, options: &ServeOptions, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
-    let follow = Follow::start(app).await;
-    let mut tasks = vec![tokio::spawn(follow.run(options.remote_interval, stop.clone()))];
+    let following = Follow::start(app).await;
+    let mut tasks = vec![tokio::spawn(following.run(options.remote_interval, stop.clone()))];
     let Some(engine) = &options.engine else { return tasks };
-    if matches!(options.role, Role::All | Role::Worker) {
+    let works = matches!(options.role, Role::All | Role::Worker);
+    if works {
         let upkeep = Upkeep::new(app, engine, options.config.scrub_bytes_per_second);
         tasks.push(tokio::spawn(upkeep.run(app.stopping.clone())));
-        let private = options.config.webhooks_to_private;
-        let metrics = app.metrics.clone();
-        tasks.push(tokio::spawn(webhooks::run(metrics, engine.clone(), private, app.stopping.clone())));
     }
-    for target in &options.purge {
-        tasks.push(tokio::spawn(purge::run(app.clone(), engine.clone(), target.clone(), stop.clone())));
+    let private = options.config.webhooks_to_private;
+    let followers = jobs::followers(app, engine, works.then_some(private), options.purge.clone());
+    for follower in followers {
+        let figures = app.metrics.follower(follower.name());
+        // Another node takes over what is leased. The rest goes on while open requests may still move channels.
+        let stop = if follower.is_leased() { app.stopping.clone() } else { stop.clone() };
+        tasks.push(tokio::spawn(follow(engine.clone(), follower, figures, stop)));
     }
     tasks
 }

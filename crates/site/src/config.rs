@@ -1,8 +1,13 @@
 use std::collections::BTreeMap;
 
-use ashlar_model::TypeName;
+use ashlar_model::{Files, Finding, TypeName};
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::components::toml_error;
+
+/// Where it says which pages there are.
+pub(crate) const SITE_FILE: &str = "site/site.toml";
 
 /// `site/site.toml`: which pages there are, and what they are made with.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,6 +40,35 @@ pub struct SiteFile {
 
 fn home() -> String {
     "/{locale}".to_owned()
+}
+
+impl Default for SiteFile {
+    /// That of a project without pages.
+    fn default() -> Self {
+        Self {
+            title: String::new(),
+            home: home(),
+            pages: Vec::new(),
+            lists: Vec::new(),
+            data: BTreeMap::new(),
+            not_found: None,
+            search: None,
+            texts: BTreeMap::new(),
+        }
+    }
+}
+
+impl SiteFile {
+    /// Reads it; `None` when the project has none.
+    pub(crate) fn read(files: &Files) -> Result<Option<Self>, Finding> {
+        match files.text(SITE_FILE) {
+            Ok(None) => Ok(None),
+            Ok(Some(text)) => {
+                toml::from_str(text).map(Some).map_err(|e| toml_error("site-form", SITE_FILE, text, &e))
+            }
+            Err(e) => Err(Finding::error("site-form", SITE_FILE, e.to_string())),
+        }
+    }
 }
 
 /// How entries of a type are shown.

@@ -7,6 +7,7 @@
 //! Invariant: this crate does no I/O and knows no release. What a page shows is given to it; what it gives back follows
 //! from that and from the definitions alone.
 
+mod assets;
 mod components;
 mod config;
 mod intents;
@@ -18,11 +19,12 @@ mod style;
 mod text;
 mod urls;
 
+pub use assets::Asset;
 pub use components::{Component, Components, Example};
 pub use config::{DataRule, ListRule, PageRule, SearchRule, SiteFile};
 pub use intents::{Choice, Intents, Surface};
 pub use render::{Page, RenderError};
-pub use site::{Asset, Loaded, Site};
+pub use site::{Loaded, Site};
 pub use stage::{Ask, Note, Refusal, Renderer, Stagehand, note_with, render_with};
 pub use text::markdown;
 pub use urls::{BLOCKED, Blocked, url_allowed};

@@ -6,17 +6,40 @@ use std::{
 };
 
 use ashlar_images::{Facts, Format, Rendition, facts_of, renditions};
-use ashlar_model::{Digest, Files, Finding};
+use ashlar_model::{Digest, Files, Finding, escaped};
 use bytes::Bytes;
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
+
+use crate::assets::Asset;
 
 /// Widths of renditions, in pixels: telephones, tablets, desks, and twice of these.
 const WIDTHS: [u32; 6] = [400, 640, 960, 1280, 1920, 2560];
 /// How many bytes of renditions are kept in memory, over all releases.
 const KEPT_BYTES: u64 = 192 << 20;
 
-type Made = Arc<Vec<Rendition>>;
+/// A rendition that was made.
+struct Kept {
+    width: u32,
+    format: Format,
+    bytes: Bytes,
+    digest: Digest,
+}
+
+type Made = Arc<Vec<Kept>>;
+
+impl From<Rendition> for Kept {
+    fn from(made: Rendition) -> Self {
+        let Rendition { width, format, bytes, .. } = made;
+        Self { width, format, digest: Digest::of(&bytes), bytes: Bytes::from(bytes) }
+    }
+}
+
+impl Kept {
+    fn asset(&self) -> Asset {
+        Asset { bytes: self.bytes.clone(), digest: self.digest, media_type: self.format.media_type() }
+    }
+}
 
 /// Renditions by the digest of their image: releases come and go, and images mostly stay.
 static KEPT: LazyLock<Cache<Digest, Made>> = LazyLock::new(|| {
@@ -101,14 +124,14 @@ impl Pictures {
         if !srcset.is_empty() {
             let _ = write!(srcset, ", {} {}w", picture.address, picture.facts.width);
         }
-        let mut out = format!("<img src=\"{}\"", escape(&picture.address));
+        let mut out = format!("<img src=\"{}\"", escaped(&picture.address));
         if !srcset.is_empty() {
-            let _ = write!(out, " srcset=\"{}\" sizes=\"{}\"", escape(&srcset), escape(sizes));
+            let _ = write!(out, " srcset=\"{}\" sizes=\"{}\"", escaped(&srcset), escaped(sizes));
         }
         let Facts { width, height, .. } = picture.facts;
-        let _ = write!(out, " width=\"{width}\" height=\"{height}\" alt=\"{}\"", escape(alt));
+        let _ = write!(out, " width=\"{width}\" height=\"{height}\" alt=\"{}\"", escaped(alt));
         if !class.is_empty() {
-            let _ = write!(out, " class=\"{}\"", escape(class));
+            let _ = write!(out, " class=\"{}\"", escaped(class));
         }
         out.push_str(if *eager {
             " fetchpriority=\"high\">"
@@ -126,22 +149,20 @@ impl Pictures {
     }
 
     /// The rendition at an address.
-    pub(crate) fn rendition(&self, address: &str) -> Option<(Bytes, &'static str)> {
+    pub(crate) fn rendition(&self, address: &str) -> Option<Asset> {
         let (dir, _) = address.rsplit_once('/')?;
         let picture = self.0.values().find(|p| p.base.0 == dir)?;
         let made = picture.made();
         let found = made.iter().find(|r| picture.address_of(r) == address)?;
-        Some((Bytes::copy_from_slice(&found.bytes), found.format.media_type()))
+        Some(found.asset())
     }
 
     /// Every rendition that a page has offered so far.
-    pub(crate) fn offered(&self) -> Vec<(String, Bytes, &'static str)> {
+    pub(crate) fn offered(&self) -> Vec<(String, Asset)> {
         let used = self.0.values().filter(|p| p.used.get().is_some());
         used.flat_map(|p| {
             let made = p.made();
-            made.iter()
-                .map(|r| (p.address_of(r), Bytes::copy_from_slice(&r.bytes), r.format.media_type()))
-                .collect::<Vec<_>>()
+            made.iter().map(|r| (p.address_of(r), r.asset())).collect::<Vec<_>>()
         })
         .collect()
     }
@@ -156,15 +177,11 @@ impl Picture {
             let mut made = renditions(&self.bytes, &WIDTHS).unwrap_or_default();
             made.retain(|r| r.bytes.len() < self.bytes.len());
             made.sort_by_key(|r| r.width);
-            Arc::new(made)
+            Arc::new(made.into_iter().map(Kept::from).collect())
         })
     }
 
-    fn address_of(&self, rendition: &Rendition) -> String {
+    fn address_of(&self, rendition: &Kept) -> String {
         format!("{}/{}-{}.{}", self.base.0, self.base.1, rendition.width, rendition.format.ending())
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

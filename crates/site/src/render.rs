@@ -1,14 +1,15 @@
 use std::{cell::Cell, collections::BTreeMap, sync::Arc};
 
-use ashlar_model::Finding;
+use ashlar_model::{Finding, escaped};
 use minijinja::{
-    AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, context, escape_formatter,
+    AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, context, escape_formatter,
     value::{Kwargs, Value},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
+    intents::Intents,
     pictures::ImageCall,
     stage::{Drawn, Note, Stage},
     text::{date, markdown, money},
@@ -270,123 +271,121 @@ fn text(state: &State<'_, '_>, name: &str) -> String {
     state.lookup(name).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-/// Text inside HTML or an attribute in quotes.
-fn escape(out: &mut Output<'_>, text: &str) -> Result<(), Error> {
-    let mut rest = text;
-    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
-        let written = match rest.as_bytes()[at] {
-            b'&' => "&amp;",
-            b'<' => "&lt;",
-            b'>' => "&gt;",
-            b'"' => "&quot;",
-            _ => "&#39;",
-        };
-        out.write_str(&rest[..at])?;
-        out.write_str(written)?;
-        rest = &rest[at + 1..];
-    }
-    Ok(out.write_str(rest)?)
-}
-
 fn refuse(message: String) -> Error {
     Error::new(ErrorKind::InvalidOperation, message)
+}
+
+/// The language of templates, with its limits.
+fn environment() -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_fuel(Some(FUEL));
+    env.set_recursion_limit(100);
+    // So that an error names the expression. It costs nothing before there is one.
+    env.set_debug(true);
+    env.set_trim_blocks(true);
+    env.set_lstrip_blocks(true);
+    // A name that is misspelt is an error, and an absent field of content is nothing.
+    env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    env.set_auto_escape_callback(|name| {
+        if name.ends_with(".html") || name.ends_with(".svg") { AutoEscape::Html } else { AutoEscape::None }
+    });
+    env.set_formatter(|out, state, value| match (state.auto_escape(), value.as_str()) {
+        (AutoEscape::Html, Some(text)) if !value.is_safe() => Ok(out.write_str(&escaped(text))?),
+        _ => escape_formatter(out, state, value),
+    });
+    env
+}
+
+/// Functions that write values as people of a locale do, and as programs do.
+fn add_texts(env: &mut Environment<'static>, words: BTreeMap<String, Json>) {
+    env.add_filter("markdown", |text: &str| Value::from_safe_string(markdown(text)));
+    env.add_function("money", |state: &State<'_, '_>, minor: i64, currency: &str| {
+        money(minor, currency, &text(state, "locale"))
+    });
+    env.add_function("day", move |state: &State<'_, '_>, day: &str| {
+        date(day, words.get(&text(state, "locale")).unwrap_or(&Json::Null))
+    });
+    env.add_function("json_ld", |value: Value| {
+        let json = serde_json::to_string(&value).map_err(|e| refuse(e.to_string()))?;
+        let json = json.replace('<', "\\u003c");
+        Ok::<_, Error>(Value::from_safe_string(format!(
+            "<script type=\"application/ld+json\">{json}</script>"
+        )))
+    });
+}
+
+/// Functions that refer to files of the project.
+fn add_files(
+    env: &mut Environment<'static>,
+    icons: BTreeMap<String, String>,
+    addresses: BTreeMap<String, String>,
+    images: Images,
+) {
+    env.add_function("icon", move |name: &str| match icons.get(name) {
+        Some(svg) => Ok(Value::from_safe_string(svg.clone())),
+        None => Err(refuse(format!("there is no site/icons/{name}.svg"))),
+    });
+    env.add_function("asset", move |path: &str| {
+        addresses.get(path).cloned().ok_or_else(|| refuse(format!("there is no file {path}")))
+    });
+    env.add_function("image", move |path: &str, alt: &str, kwargs: Kwargs| {
+        let sizes: Option<String> = kwargs.get("sizes")?;
+        let class: Option<String> = kwargs.get("class")?;
+        let eager: Option<bool> = kwargs.get("eager")?;
+        kwargs.assert_all_used()?;
+        let element = images(&ImageCall {
+            path: path.into(),
+            alt: alt.into(),
+            sizes: sizes.unwrap_or_else(|| "100vw".to_owned()).into(),
+            class: class.unwrap_or_default().into(),
+            eager: eager.unwrap_or(false),
+        });
+        element.map(Value::from_safe_string).ok_or_else(|| refuse(format!("there is no image {path}")))
+    });
+}
+
+/// `section(block)` renders a block through the component that its intent is mapped to. `components` has the template of
+/// each by surface.
+fn add_section(
+    env: &mut Environment<'static>,
+    components: BTreeMap<String, BTreeMap<String, String>>,
+    intents: Intents,
+) {
+    env.add_function("section", move |state: &State<'_, '_>, block: Value, kwargs: Kwargs| {
+        let surface = text(state, "surface");
+        let intent =
+            block.get_attr("intent").ok().and_then(|i| i.as_str().map(str::to_owned)).unwrap_or_default();
+        let first: bool = kwargs.get::<Option<bool>>("first")?.unwrap_or(false);
+        kwargs.assert_all_used()?;
+        // Only variants look into the payload.
+        let payload = match intents.has_variants(&intent) {
+            true => serde_json::to_value(&block).unwrap_or(Json::Null),
+            false => Json::Null,
+        };
+        let Some(component) = intents.choose(&intent, &surface, &payload) else {
+            return Err(refuse(format!("the intent `{intent}` has no component on the surface `{surface}`")));
+        };
+        let name = component.to_string();
+        let file = components.get(&name).and_then(|t| t.get(&surface));
+        let file = file.ok_or_else(|| refuse(format!("{name} has no template for {surface}")))?;
+        let Some(_deeper) = Deeper::enter() else {
+            return Err(refuse(format!("components may nest {DEPTH_MAX} deep; {name} is nested deeper")));
+        };
+        let (locale, texts) = (state.lookup("locale"), state.lookup("t"));
+        render_component(state.env(), file, &block, locale, texts, &surface, first)
+            .map(Value::from_safe_string)
+    });
 }
 
 impl Templates {
     /// Reads templates; what is wrong with their syntax comes beside those that can be used.
     pub(crate) fn new(stage: Stage, images: Images, note: Note) -> (Self, Vec<RenderError>) {
         let Stage { templates, components, intents, icons, addresses, words, title } = stage;
-        let mut env = Environment::new();
-        env.set_fuel(Some(FUEL));
-        env.set_recursion_limit(100);
-        // So that an error names the expression. It costs nothing before there is one.
-        env.set_debug(true);
-        env.set_trim_blocks(true);
-        env.set_lstrip_blocks(true);
-        // A name that is misspelt is an error, and an absent field of content is nothing.
-        env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        env.set_auto_escape_callback(|name| {
-            if name.ends_with(".html") || name.ends_with(".svg") {
-                AutoEscape::Html
-            } else {
-                AutoEscape::None
-            }
-        });
-        env.set_formatter(|out, state, value| match (state.auto_escape(), value.as_str()) {
-            (AutoEscape::Html, Some(text)) if !value.is_safe() => escape(out, text),
-            _ => escape_formatter(out, state, value),
-        });
-        env.add_filter("markdown", |text: &str| Value::from_safe_string(markdown(text)));
-        env.add_function("money", |state: &State<'_, '_>, minor: i64, currency: &str| {
-            money(minor, currency, &text(state, "locale"))
-        });
+        let mut env = environment();
         let texts = words.iter().map(|(l, t)| (l.clone(), Value::from_serialize(t))).collect();
-        env.add_function("day", move |state: &State<'_, '_>, day: &str| {
-            date(day, words.get(&text(state, "locale")).unwrap_or(&Json::Null))
-        });
-        env.add_function("icon", move |name: &str| match icons.get(name) {
-            Some(svg) => Ok(Value::from_safe_string(svg.clone())),
-            None => Err(refuse(format!("there is no site/icons/{name}.svg"))),
-        });
-        env.add_function("asset", move |path: &str| {
-            addresses.get(path).cloned().ok_or_else(|| refuse(format!("there is no file {path}")))
-        });
-        env.add_function("image", move |path: &str, alt: &str, kwargs: Kwargs| {
-            let sizes: Option<String> = kwargs.get("sizes")?;
-            let class: Option<String> = kwargs.get("class")?;
-            let eager: Option<bool> = kwargs.get("eager")?;
-            kwargs.assert_all_used()?;
-            let (sizes, class) = (sizes.unwrap_or_else(|| "100vw".to_owned()), class.unwrap_or_default());
-            let eager = eager.unwrap_or(false);
-            let element = images(&ImageCall {
-                path: path.into(),
-                alt: alt.into(),
-                sizes: sizes.into(),
-                class: class.into(),
-                eager,
-            });
-            element.map(Value::from_safe_string).ok_or_else(|| refuse(format!("there is no image {path}")))
-        });
-        env.add_function("json_ld", |value: Value| {
-            let json = serde_json::to_string(&value).map_err(|e| refuse(e.to_string()))?;
-            let json = json.replace('<', "\\u003c");
-            Ok::<_, Error>(Value::from_safe_string(format!(
-                "<script type=\"application/ld+json\">{json}</script>"
-            )))
-        });
-        env.add_function("section", move |state: &State<'_, '_>, block: Value, kwargs: Kwargs| {
-            let surface = text(state, "surface");
-            let intent =
-                block.get_attr("intent").ok().and_then(|i| i.as_str().map(str::to_owned)).unwrap_or_default();
-            let first: bool = kwargs.get::<Option<bool>>("first")?.unwrap_or(false);
-            kwargs.assert_all_used()?;
-            // Only variants look into the payload.
-            let payload = match intents.has_variants(&intent) {
-                true => serde_json::to_value(&block).unwrap_or(Json::Null),
-                false => Json::Null,
-            };
-            let Some(component) = intents.choose(&intent, &surface, &payload) else {
-                return Err(refuse(format!(
-                    "the intent `{intent}` has no component on the surface `{surface}`"
-                )));
-            };
-            let name = component.to_string();
-            let file = components.get(&name).and_then(|t| t.get(&surface));
-            let file = file.ok_or_else(|| refuse(format!("{name} has no template for {surface}")))?;
-            let Some(_deeper) = Deeper::enter() else {
-                return Err(refuse(format!("components may nest {DEPTH_MAX} deep; {name} is nested deeper")));
-            };
-            render_component(
-                state.env(),
-                file,
-                &block,
-                state.lookup("locale"),
-                state.lookup("t"),
-                &surface,
-                first,
-            )
-            .map(Value::from_safe_string)
-        });
+        add_texts(&mut env, words);
+        add_files(&mut env, icons, addresses, images);
+        add_section(&mut env, components, intents);
         let mut wrong = Vec::new();
         for (path, source) in templates {
             note(&path);

@@ -3,33 +3,22 @@ use std::{
     sync::Arc,
 };
 
-use ashlar_model::{ContractName, Digest, Files, Finding, TypeName};
-use bytes::Bytes;
+use ashlar_model::{ContractName, Files, Finding, TypeName};
 use serde_json::{Value as Json, json};
 
 use crate::{
-    components::{Components, has_errors, toml_error},
-    config::{ListRule, PageRule, SiteFile},
+    assets::{Asset, Assets},
+    components::{Components, has_errors},
+    config::{ListRule, PageRule, SITE_FILE, SiteFile},
     intents::Intents,
     pictures::Pictures,
     render::{Page, RenderError},
     stage::{Drawn, Scene, Stage},
-    style::style,
     urls,
 };
 
-const FILE: &str = "site/site.toml";
 /// The largest template, in bytes.
 const TEMPLATE_BYTES_MAX: usize = 512 << 10;
-
-/// A file that pages refer to. Its address changes with its content, so that it may be kept forever.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asset {
-    /// The bytes.
-    pub bytes: Bytes,
-    /// The media type.
-    pub media_type: &'static str,
-}
 
 /// Everything a page is made of, beside what it shows.
 pub struct Site {
@@ -40,28 +29,8 @@ pub struct Site {
     scene: Scene,
     intents: Intents,
     pictures: Arc<Pictures>,
-    style_address: Option<String>,
-    assets: BTreeMap<String, Asset>,
+    assets: Assets,
     modifiers: Vec<(String, Vec<String>)>,
-}
-
-fn media_type(path: &str) -> &'static str {
-    match path.rsplit('.').next().unwrap_or_default() {
-        "css" => "text/css; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "webp" => "image/webp",
-        "avif" => "image/avif",
-        "gif" => "image/gif",
-        "ico" => "image/x-icon",
-        "woff2" => "font/woff2",
-        "pdf" => "application/pdf",
-        "txt" => "text/plain; charset=utf-8",
-        "json" | "webmanifest" => "application/json",
-        _ => "application/octet-stream",
-    }
 }
 
 /// What a project's files say of components, intents and pages, and what is wrong with it.
@@ -82,13 +51,7 @@ impl Site {
     /// # Errors
     /// What is wrong, with its place.
     pub fn configured(files: &Files) -> Result<(), Finding> {
-        match files.text(FILE) {
-            Ok(None) => {}
-            Ok(Some(text)) => {
-                toml::from_str::<SiteFile>(text).map_err(|e| toml_error("site-form", FILE, text, &e))?;
-            }
-            Err(e) => return Err(Finding::error("site-form", FILE, e.to_string())),
-        }
+        SiteFile::read(files)?;
         ashlar_tokens::Config::of_project(files).map(drop)
     }
 
@@ -97,94 +60,40 @@ impl Site {
         let (components, mut findings) = Components::load(files);
         let (intents, wrong) = Intents::load(files, &components);
         findings.extend(wrong);
-        let file = match files.text(FILE) {
-            Ok(Some(text)) => match toml::from_str::<SiteFile>(text) {
-                Ok(file) => Some(file),
-                Err(e) => {
-                    findings.push(toml_error("site-form", FILE, text, &e));
-                    None
-                }
-            },
-            Ok(None) => None,
-            Err(e) => {
-                findings.push(Finding::error("site-form", FILE, e.to_string()));
-                None
-            }
-        };
-        let without_pages = file.is_none();
-        let file = file.unwrap_or_else(|| SiteFile {
-            title: String::new(),
-            home: "/{locale}".to_owned(),
-            pages: Vec::new(),
-            lists: Vec::new(),
-            data: BTreeMap::new(),
-            not_found: None,
-            search: None,
-            texts: BTreeMap::new(),
+        let read = SiteFile::read(files).unwrap_or_else(|wrong| {
+            findings.push(wrong);
+            None
         });
-        let (assets, addresses, modifiers) = assets(files, &components);
-        let (pictures, wrong) = Pictures::load(files, &addresses);
+        let has_pages = read.is_some();
+        let file = read.unwrap_or_default();
+        let (assets, modifiers) = Assets::load(files, &components);
+        let (pictures, wrong) = Pictures::load(files, assets.addresses());
         findings.extend(wrong);
-        let icons = files
-            .iter()
-            .filter_map(|(path, bytes)| {
-                let name = path.strip_prefix("site/icons/")?.strip_suffix(".svg")?;
-                Some((name.to_owned(), String::from_utf8_lossy(bytes).trim().to_owned()))
-            })
-            .collect();
-        let mut templates = BTreeMap::new();
-        for (path, bytes) in files.iter() {
-            let of_site = path.starts_with("site/layouts/");
-            let of_component = path.starts_with("components/")
-                && path.rsplit('/').next().is_some_and(|f| f.starts_with("template."));
-            if !of_site && !of_component {
-                continue;
-            }
-            if bytes.len() > TEMPLATE_BYTES_MAX {
-                findings.push(
-                    Finding::error(
-                        "template",
-                        path,
-                        format!(
-                            "The template has {} bytes; at most {TEMPLATE_BYTES_MAX} are read.",
-                            bytes.len()
-                        ),
-                    )
-                    .help("divide it into several templates, and include them"),
-                );
-                continue;
-            }
-            templates.insert(path.to_owned(), String::from_utf8_lossy(bytes).into_owned());
-        }
-        let style_address = addresses.get("site.css").cloned();
+        let (components, pictures) = (Arc::new(components), Arc::new(pictures));
         let stage = Stage {
-            templates,
+            templates: templates(files, &mut findings),
             components: components.iter().map(|c| (c.name.to_string(), c.templates.clone())).collect(),
             intents: intents.clone(),
-            icons,
-            addresses,
+            icons: icons(files),
+            addresses: assets.addresses().clone(),
             words: file.texts.clone(),
             title: file.title.clone(),
         };
-        let pictures = Arc::new(pictures);
-        let scene = Scene::new(stage, pictures.clone());
-        let components = Arc::new(components);
         let site = Self {
             file,
             components: components.clone(),
-            scene,
+            scene: Scene::new(stage, pictures.clone()),
             intents: intents.clone(),
             pictures,
-            style_address,
             assets,
-            modifiers,
+            modifiers: modifiers.into_iter().map(|m| (m.name, m.contexts)).collect(),
         };
-        if !without_pages {
+        if has_pages {
             site.check_layouts(files, &mut findings);
         }
         // An error in a template shows before a page needs it.
         findings.extend(site.scene.check(site.examples()).iter().map(|e| e.finding("template")));
-        let usable = !without_pages && !has_errors(&findings);
+        let usable = has_pages && !has_errors(&findings);
         // What a page would get is checked again when it is rendered: a site that is live stays usable.
         site.check_urls(files, !has_errors(&findings), &mut findings);
         Loaded { components, intents, site: usable.then_some(site), findings }
@@ -198,7 +107,7 @@ impl Site {
         for layout in file.pages.iter().map(|p| p.layout.as_str()).chain(lists).chain(others) {
             if files.get(&format!("site/layouts/{layout}")).is_none() {
                 findings.push(
-                    Finding::error("site-layout", FILE, format!("There is no layout `{layout}`."))
+                    Finding::error("site-layout", SITE_FILE, format!("There is no layout `{layout}`."))
                         .help(ashlar_model::did_you_mean(
                             layout,
                             files.iter().filter_map(|(path, _)| path.strip_prefix("site/layouts/")),
@@ -232,10 +141,7 @@ impl Site {
     /// Templates that write where escaping does not help, and examples whose addresses are not allowed.
     fn check_urls(&self, files: &Files, templates_work: bool, findings: &mut Vec<Finding>) {
         for (path, bytes) in files.iter() {
-            let of_site = path.starts_with("site/layouts/");
-            let of_component = path.starts_with("components/")
-                && path.rsplit('/').next().is_some_and(|f| f.starts_with("template."));
-            if (of_site || of_component) && path.ends_with(".html") {
+            if is_template(path) && path.ends_with(".html") {
                 findings.extend(urls::lint(path, &String::from_utf8_lossy(bytes)));
             }
         }
@@ -279,7 +185,7 @@ impl Site {
 
     /// The address of the style sheet.
     pub fn style_address(&self) -> Option<&str> {
-        self.style_address.as_deref()
+        self.assets.style_address()
     }
 
     /// How entries of a type are shown.
@@ -301,22 +207,18 @@ impl Site {
 
     /// Whether a file can be given without making it first, or is not part of the site.
     pub fn has_asset_at_hand(&self, address: &str) -> bool {
-        self.assets.contains_key(address) || self.pictures.has_at_hand(address)
+        self.assets.get(address).is_some() || self.pictures.has_at_hand(address)
     }
 
     /// The file at an address under `/assets/`.
     pub fn asset(&self, address: &str) -> Option<Asset> {
-        self.assets.get(address).cloned().or_else(|| {
-            let (bytes, media_type) = self.pictures.rendition(address)?;
-            Some(Asset { bytes, media_type })
-        })
+        self.assets.get(address).cloned().or_else(|| self.pictures.rendition(address))
     }
 
     /// Every file with its address, and the renditions that rendered pages offer.
     pub fn assets(&self) -> Vec<(String, Asset)> {
-        let offered = self.pictures.offered().into_iter();
-        let offered = offered.map(|(address, bytes, media_type)| (address, Asset { bytes, media_type }));
-        self.assets.iter().map(|(address, asset)| (address.clone(), asset.clone())).chain(offered).collect()
+        let own = self.assets.iter().map(|(address, asset)| (address.clone(), asset.clone()));
+        own.chain(self.pictures.offered()).collect()
     }
 
     /// Renders a page. Addresses that are not allowed where they stand are replaced by [`BLOCKED`](crate::BLOCKED).
@@ -373,46 +275,34 @@ impl Site {
     }
 }
 
-/// Files with their addresses, address by path, and the modifiers of the tokens.
-type Assets = (BTreeMap<String, Asset>, BTreeMap<String, String>, Vec<(String, Vec<String>)>);
-
-/// Files with their addresses, and address by path.
-fn assets(files: &Files, components: &Components) -> Assets {
-    let mut assets = BTreeMap::new();
-    let mut addresses = BTreeMap::new();
-    for (path, bytes) in files.iter() {
-        let name = match path.strip_prefix("assets/") {
-            Some(name) => name,
-            None => match path.strip_prefix("site/") {
-                Some(name) if name.ends_with(".js") => name,
-                _ => continue,
-            },
-        };
-        insert(&mut assets, &mut addresses, path, name, bytes.to_vec());
-    }
-    // Style sheets name files as the project has them; readers get their addresses.
-    let (mut css, modifiers) = style(files, components);
-    for (path, address) in &addresses {
-        for quote in ['"', '\''] {
-            css =
-                css.replace(&format!("url({quote}{path}{quote})"), &format!("url({quote}{address}{quote})"));
-        }
-    }
-    insert(&mut assets, &mut addresses, "site.css", "site.css", css.into_bytes());
-    let modifiers = modifiers.into_iter().map(|m| (m.name, m.contexts)).collect();
-    (assets, addresses, modifiers)
+fn is_template(path: &str) -> bool {
+    let of_component = || {
+        path.starts_with("components/") && path.rsplit('/').next().is_some_and(|f| f.starts_with("template."))
+    };
+    path.starts_with("site/layouts/") || of_component()
 }
 
-fn insert(
-    assets: &mut BTreeMap<String, Asset>,
-    addresses: &mut BTreeMap<String, String>,
-    path: &str,
-    name: &str,
-    bytes: Vec<u8>,
-) {
-    let digest = Digest::of(&bytes).to_string();
-    let short: String = digest.rsplit(':').next().unwrap_or_default().chars().take(12).collect();
-    let address = format!("/assets/{short}/{name}");
-    addresses.insert(path.to_owned(), address.clone());
-    assets.insert(address, Asset { bytes: Bytes::from(bytes), media_type: media_type(name) });
+/// The templates of a project, by path.
+fn templates(files: &Files, findings: &mut Vec<Finding>) -> BTreeMap<String, String> {
+    let mut templates = BTreeMap::new();
+    for (path, bytes) in files.iter().filter(|(path, _)| is_template(path)) {
+        if bytes.len() > TEMPLATE_BYTES_MAX {
+            let message =
+                format!("The template has {} bytes; at most {TEMPLATE_BYTES_MAX} are read.", bytes.len());
+            let help = "divide it into several templates, and include them";
+            findings.push(Finding::error("template", path, message).help(help));
+            continue;
+        }
+        templates.insert(path.to_owned(), String::from_utf8_lossy(bytes).into_owned());
+    }
+    templates
+}
+
+/// The icons of a project, by name.
+fn icons(files: &Files) -> BTreeMap<String, String> {
+    let icons = files.iter().filter_map(|(path, bytes)| {
+        let name = path.strip_prefix("site/icons/")?.strip_suffix(".svg")?;
+        Some((name.to_owned(), String::from_utf8_lossy(bytes).trim().to_owned()))
+    });
+    icons.collect()
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 /// take too long to parse (see [`ashlar_model::check_markdown`]) is shown as it was written.
 pub fn markdown(text: &str) -> String {
     if ashlar_model::check_markdown(text).is_err() {
-        return as_written(text);
+        return format!("<pre>{}</pre>", ashlar_model::escaped(text));
     }
     let mut options = Options::default();
     options.extension.table = true;
@@ -20,22 +20,6 @@ pub fn markdown(text: &str) -> String {
         .url_schemes(["http", "https", "mailto", "tel"].into())
         .clean(&html)
         .to_string()
-}
-
-/// A text with its line breaks and nothing else.
-fn as_written(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    out.push_str("<pre>");
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            c => out.push(c),
-        }
-    }
-    out.push_str("</pre>");
-    out
 }
 
 /// An amount in minor units, as people of a locale write it; without cents when there are none.

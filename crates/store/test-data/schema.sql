@@ -196,6 +196,16 @@ CREATE TABLE evidence (
 
 CREATE INDEX evidence_at ON evidence (tenant, at);
 
+CREATE TABLE followers (
+    tenant       TEXT   NOT NULL,
+    name         TEXT   NOT NULL,
+    done         BIGINT NOT NULL,
+    inside       TEXT   NOT NULL,
+    owner        TEXT   NOT NULL,
+    leased_until TEXT   NOT NULL,
+    PRIMARY KEY (tenant, name)
+);
+
 CREATE TABLE gate_reports (
     tenant    TEXT   NOT NULL,
     candidate BIGINT NOT NULL,
@@ -271,10 +281,6 @@ CREATE TABLE webhooks (
     previous_until  TEXT,
     enabled         BIGINT NOT NULL,
     why             TEXT   NOT NULL,
-    expanded        BIGINT NOT NULL,
-    expanded_key    TEXT   NOT NULL,
-    owner           TEXT   NOT NULL,
-    leased_until    TEXT   NOT NULL,
     created_at      TEXT   NOT NULL,
     created_by      TEXT   NOT NULL,
     PRIMARY KEY (tenant, id)

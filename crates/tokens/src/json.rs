@@ -147,7 +147,7 @@ impl Json {
             Self::Null => out.push_str("null"),
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Number(number) => out.push_str(&if number.is_finite() { *number } else { 0.0 }.to_string()),
-            Self::Text(text) => crate::outputs::quote(out, text),
+            Self::Text(text) => quote(out, text),
             Self::List(items) => {
                 out.push('[');
                 for (at, item) in items.iter().enumerate() {
@@ -172,7 +172,7 @@ impl Json {
             if at > 0 {
                 out.push(',');
             }
-            crate::outputs::quote(out, name);
+            quote(out, name);
             out.push(':');
             value.write(out);
         }
@@ -188,6 +188,25 @@ impl Json {
             Self::List(_) => "a list",
             Self::Object(_) => "an object",
         }
+    }
+}
+
+/// A JSON string.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    quote(&mut out, text);
+    out
+}
+
+/// Writes a JSON string.
+pub(crate) fn quote(out: &mut String, text: &str) {
+    // Most texts hold nothing that has to be escaped. All bytes are looked at, because that takes many at once.
+    if text.bytes().fold(false, |found, b| found | (b < b' ') | (b == b'"') | (b == b'\\')) {
+        out.push_str(&serde_json::to_string(text).unwrap_or_default());
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
     }
 }
 

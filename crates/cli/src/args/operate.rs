@@ -267,6 +267,9 @@ pub struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {
+    /// Serve the documentation of Ashlar instead of the demo project.
+    #[arg(long)]
+    pub docs: bool,
     #[command(flatten)]
     pub serve: ServeArgs,
 }

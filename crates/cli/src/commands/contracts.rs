@@ -94,7 +94,7 @@ pub async fn contracts(command: &ContractsCommand) -> Done {
 fn diff(old: &Path, new: &Path, lenient: bool, format: Format) -> Done {
     let ((old_set, old_name), (new_set, new_name)) = (load(old)?, load(new)?);
     let (old, new) = (get(&old_set, &old_name)?, get(&new_set, &new_name)?);
-    let comparison = compare(old, &old_set, new, &new_set, lenient);
+    let comparison = compare(old, new, lenient);
     match format {
         Format::Json => output::print_json(&comparison),
         Format::Human => print_comparison(&comparison),
@@ -239,7 +239,7 @@ fn defined(dir: &Path) -> Result<Defined, CliError> {
     let (contracts, mut findings) = ContractSet::load(&files);
     let (views, more) = ashlar_delivery::views::Views::parse(&files, &contracts);
     findings.extend(more);
-    let (graph, more) = Graph::read(&files, &contracts, &views);
+    let (graph, more) = Graph::compile(&files, &contracts, &views);
     findings.extend(more);
     findings.retain(|f| f.level == Level::Error);
     if !findings.is_empty() {

@@ -1,13 +1,17 @@
 //! `demo`: a seeded project, served.
 
-use std::{collections::BTreeMap, path::Path};
+mod docs;
+mod embedded;
+
+use std::path::Path;
 
 use ashlar_model::{Actor, EntryKey, Fields, Files, ServerConfig, TenantId};
 use ashlar_release::{Approve, CreateCandidate, Ctx, Engine, Promote, PushDefinitions, PutEntry};
 use ashlar_server::Role;
-use include_dir::{Dir, DirEntry, include_dir};
+use include_dir::{Dir, include_dir};
 use serde::Deserialize;
 
+use self::embedded::{broken, files_of};
 use super::serve::{LocalKeys, open, ready_line, remember, run, stop_signal};
 use crate::{
     args::{DemoArgs, Format},
@@ -49,33 +53,10 @@ struct StepPut {
     set: Fields,
 }
 
-fn files_of<'a>(dir: &'a Dir<'a>, out: &mut BTreeMap<String, &'a [u8]>) {
-    for entry in dir.entries() {
-        match entry {
-            DirEntry::Dir(dir) => files_of(dir, out),
-            DirEntry::File(file) => {
-                out.insert(file.path().to_string_lossy().replace('\\', "/"), file.contents());
-            }
-        }
-    }
-}
-
-fn broken(what: impl std::fmt::Display) -> CliError {
-    CliError::new(3, "demo", format!("the demo project is broken: {what}"), "this is a fault of the build")
-}
-
-/// Makes the demo's releases in an empty installation.
-async fn seed(engine: &Engine) -> Result<(), CliError> {
-    let mut all = BTreeMap::new();
-    files_of(&DEMO, &mut all);
-    let mut files = Files::new();
-    // A cache that a check left in the project is not part of it.
-    all.retain(|path, _| !path.starts_with(".ashlar/"));
-    for (path, bytes) in &all {
-        files.insert(path, bytes.to_vec()).map_err(broken)?;
-    }
+/// Makes the releases of a project in an empty installation.
+async fn seed(engine: &Engine, files: &Files) -> Result<(), CliError> {
     let temp = tempfile::tempdir().map_err(|e| CliError::file("make", &std::env::temp_dir(), &e))?;
-    project::write_files(temp.path(), &files)?;
+    project::write_files(temp.path(), files)?;
     let definitions = project::read(temp.path())?;
     let entries = project::read_content(temp.path(), &definitions)?;
     let act = |name: &str| -> Result<Local, CliError> {
@@ -83,13 +64,13 @@ async fn seed(engine: &Engine) -> Result<(), CliError> {
     };
     act("platform")?.run(PushDefinitions { files: definitions }).await?;
     let mut entries = Some(entries);
-    for (path, bytes) in all.iter().filter(|(p, _)| p.starts_with("history/") && p.ends_with(".toml")) {
+    for (path, bytes) in files.iter().filter(|(p, _)| p.starts_with("history/") && p.ends_with(".toml")) {
         let text = std::str::from_utf8(bytes).map_err(|e| broken(format!("{path}: {e}")))?;
         let step: Step = toml::from_str(text).map_err(|e| broken(format!("{path}: {e}")))?;
         let author = act(&step.author)?;
         if let Some(entries) = entries.take_if(|_| step.all) {
             let entries = entries.into_iter().map(writing::incoming).collect();
-            writing::import_local(&author, "examples/demo", entries, &mut |_| {}).await?;
+            writing::import_local(&author, "content/", entries, &mut |_| {}).await?;
         }
         for put in step.put {
             let mut fields = engine.draft(&author.ctx, &put.key).await?.fields.unwrap_or_default();
@@ -139,8 +120,13 @@ fn print(url: &str, data: &Path, keys: &LocalKeys) {
     output::line("`ashlar` is the binary that `cargo install --path crates/cli` installs. Stop with Ctrl-C.");
 }
 
+fn print_docs(url: &str) {
+    output::line(format!("{}  {url}/docs", output::paint("Documentation:", "1")));
+    output::line("Stop with Ctrl-C.");
+}
+
 pub async fn demo(args: DemoArgs) -> Done {
-    let mut args = args.serve;
+    let DemoArgs { docs, serve: mut args } = args;
     let mut temp = None;
     if args.data.is_none() {
         let dir = tempfile::Builder::new()
@@ -155,7 +141,8 @@ pub async fn demo(args: DemoArgs) -> Done {
     };
     let ctx = Ctx::new(TenantId::main(), Actor::local("demo"))?;
     if engine.releases(&ctx, None).await?.items.is_empty() {
-        seed(&engine).await?;
+        let files = if docs { docs::files()? } else { files_of(&DEMO)? };
+        seed(&engine, &files).await?;
     }
     let listen = args.listen.clone().unwrap_or_else(|| "127.0.0.1:0".to_owned());
     let config =
@@ -165,6 +152,7 @@ pub async fn demo(args: DemoArgs) -> Done {
         remember(args.data.as_deref(), &url);
         match args.format {
             Format::Json => ready_line(&url, Some(&keys)),
+            Format::Human if docs => print_docs(&url),
             Format::Human => print(&url, &data, &keys),
         }
     };

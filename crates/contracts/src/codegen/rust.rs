@@ -5,7 +5,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Definition, Member, Type, pascal};
+use super::shapes::{Definition, Member, Type, pascal, union};
 
 const KEYWORDS: [&str; 38] = [
     "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum", "extern", "false",
@@ -136,7 +136,7 @@ impl Writer {
         let snake = unique(snake, names);
         let (optional, kind) = match &member.kind {
             Type::Union(list) if list.contains(&Type::Null) => {
-                (true, super::union(list.iter().filter(|k| **k != Type::Null).cloned().collect()))
+                (true, union(list.iter().filter(|k| **k != Type::Null).cloned().collect()))
             }
             kind => (!member.required, kind.clone()),
         };

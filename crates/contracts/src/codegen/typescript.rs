@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Definition, Operation, Query, Type, body_name, pascal};
+use super::shapes::{Definition, Operation, Query, Type, body_name, pascal};
 use crate::ContractSet;
 
 const CLIENT: &str = r#"

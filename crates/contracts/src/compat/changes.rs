@@ -1,12 +1,12 @@
 //! What differs, place by place, in sentences an editor understands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use super::{
-    Answer, Change, Verdict,
-    node::{ANNOTATIONS, exact},
+    answer::{Answer, Change, Verdict},
+    node::{ALL, ANNOTATIONS, exact, types_allowed},
 };
 
 /// The maximum number of reported differences.
@@ -31,6 +31,25 @@ fn short(value: &Value) -> String {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text,
     }
+}
+
+fn shown(value: Option<&Value>) -> String {
+    value.map_or("nothing".to_owned(), short)
+}
+
+/// The members of two objects by name, in order.
+fn pairs<'v>(
+    old: Option<&'v Value>,
+    new: Option<&'v Value>,
+) -> BTreeMap<&'v str, (Option<&'v Value>, Option<&'v Value>)> {
+    let mut out: BTreeMap<&str, (Option<&Value>, Option<&Value>)> = BTreeMap::new();
+    for (name, value) in old.and_then(Value::as_object).into_iter().flatten() {
+        out.entry(name).or_default().0 = Some(value);
+    }
+    for (name, value) in new.and_then(Value::as_object).into_iter().flatten() {
+        out.entry(name).or_default().1 = Some(value);
+    }
+    out
 }
 
 fn list(value: &Value) -> Vec<&Value> {
@@ -113,16 +132,21 @@ impl Walker {
             self.push(path, "schema-changed", backward, forward, message);
             return;
         };
-        let words: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-        for word in words {
-            let (old, new) = (a.get(word), b.get(word));
+        for (word, (old, new)) in pairs(Some(old), Some(new)) {
             if old != new {
-                self.word(path, word, old, new, (a, b), depth);
+                self.compare_word(path, word, old, new, (a, b), depth);
             }
         }
     }
 
-    fn child(&mut self, path: &str, word: &str, old: Option<&Value>, new: Option<&Value>, depth: usize) {
+    fn compare_child(
+        &mut self,
+        path: &str,
+        word: &str,
+        old: Option<&Value>,
+        new: Option<&Value>,
+        depth: usize,
+    ) {
         let at = format!("{path}/{word}");
         match (old, new) {
             (Some(o), Some(n)) => self.walk(&at, o, n, depth + 1),
@@ -138,7 +162,8 @@ impl Walker {
         }
     }
 
-    fn word(
+    /// Dispatches by the word: each line says what a change of that word means.
+    fn compare_word(
         &mut self,
         path: &str,
         word: &str,
@@ -150,15 +175,10 @@ impl Walker {
         let at = format!("{path}/{word}");
         let what = subject(path);
         match word {
-            "x-ashlar" => self.vocabulary(&at, &what, old, new),
+            "x-ashlar" => self.compare_vocabulary(&at, &what, old, new),
             "$defs" | "definitions" => {
-                let empty = Map::new();
-                let (a, b) = (
-                    old.and_then(Value::as_object).unwrap_or(&empty),
-                    new.and_then(Value::as_object).unwrap_or(&empty),
-                );
-                for name in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
-                    if let (Some(o), Some(n)) = (a.get(name), b.get(name)) {
+                for (name, pair) in pairs(old, new) {
+                    if let (Some(o), Some(n)) = pair {
                         self.walk(&format!("{at}/{name}"), o, n, depth + 1);
                     }
                 }
@@ -170,10 +190,10 @@ impl Walker {
                     format!("The {word} of {what} has changed; no value is affected."),
                 );
             }
-            "properties" => self.properties(path, old, new, whole, depth),
-            "required" => self.required(path, &names(old), &names(new), whole),
-            "type" => self.types(&at, &what, old, new),
-            "enum" => self.values(&at, &what, old, new),
+            "properties" => self.compare_properties(path, old, new, whole, depth),
+            "required" => self.compare_required(path, &names(old), &names(new), whole),
+            "type" => self.compare_types(&at, &what, old, new),
+            "enum" => self.compare_values(&at, &what, old, new),
             "const" => {
                 let message = format!(
                     "{what} must be {} now; before: {}.",
@@ -184,16 +204,15 @@ impl Walker {
                 self.push(&at, "const-changed", backward, forward, message);
             }
             "additionalProperties" | "unevaluatedProperties" => {
-                self.openness(&at, &what, word, old, new, depth)
+                self.compare_openness(&at, &what, word, old, new, depth)
             }
             "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties" | "minContains" => {
-                self.bound(&at, &what, word, old, new, true)
+                self.compare_bound(&at, &what, word, old, new, true)
             }
             "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties" | "maxContains" => {
-                self.bound(&at, &what, word, old, new, false)
+                self.compare_bound(&at, &what, word, old, new, false)
             }
             "pattern" | "format" | "multipleOf" | "uniqueItems" | "dependentRequired" | "$ref" => {
-                let shown = |v: Option<&Value>| v.map_or("nothing".to_owned(), short);
                 let message = format!("{what}: `{word}` was {} and is {}.", shown(old), shown(new));
                 let (backward, forward) = match word {
                     "uniqueItems" if new == Some(&Value::Bool(true)) => (Answer::No, Answer::Yes),
@@ -207,19 +226,14 @@ impl Walker {
                 };
                 self.push(&at, &kind, backward, forward, message);
             }
-            "allOf" | "anyOf" | "oneOf" | "prefixItems" => self.branches(path, word, old, new, depth),
+            "allOf" | "anyOf" | "oneOf" | "prefixItems" => self.compare_branches(path, word, old, new, depth),
             "patternProperties" | "dependentSchemas" => {
-                let empty = Map::new();
-                let (a, b) = (
-                    old.and_then(Value::as_object).unwrap_or(&empty),
-                    new.and_then(Value::as_object).unwrap_or(&empty),
-                );
-                for name in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
-                    self.child(&at, name, a.get(name), b.get(name), depth);
+                for (name, (old, new)) in pairs(old, new) {
+                    self.compare_child(&at, name, old, new, depth);
                 }
             }
             "items" | "contains" | "propertyNames" | "not" | "if" | "then" | "else" | "unevaluatedItems" => {
-                self.child(path, word, old, new, depth);
+                self.compare_child(path, word, old, new, depth);
             }
             _ => self.note(
                 &at,
@@ -229,20 +243,10 @@ impl Walker {
         }
     }
 
-    fn vocabulary(&mut self, at: &str, what: &str, old: Option<&Value>, new: Option<&Value>) {
-        let empty = Map::new();
-        let (a, b) = (
-            old.and_then(Value::as_object).unwrap_or(&empty),
-            new.and_then(Value::as_object).unwrap_or(&empty),
-        );
-        for word in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
-            let (old, new) = (a.get(word), b.get(word));
-            if old == new {
-                continue;
-            }
+    fn compare_vocabulary(&mut self, at: &str, what: &str, old: Option<&Value>, new: Option<&Value>) {
+        for (word, (old, new)) in pairs(old, new).into_iter().filter(|(_, (old, new))| old != new) {
             let at = format!("{at}/{word}");
-            let shown = |v: Option<&Value>| v.map_or("nothing".to_owned(), short);
-            match word.as_str() {
+            match word {
                 "semantics" | "unit" | "sensitivity" => {
                     let message = format!(
                         "{what} means something else: its {word} was {} and is {}. Payloads still validate, so the owner has to agree.",
@@ -302,7 +306,7 @@ impl Walker {
         }
     }
 
-    fn properties(
+    fn compare_properties(
         &mut self,
         path: &str,
         old: Option<&Value>,
@@ -310,23 +314,18 @@ impl Walker {
         whole: (&Map<String, Value>, &Map<String, Value>),
         depth: usize,
     ) {
-        let empty = Map::new();
-        let (a, b) = (
-            old.and_then(Value::as_object).unwrap_or(&empty),
-            new.and_then(Value::as_object).unwrap_or(&empty),
-        );
         let closed = |m: &Map<String, Value>| {
             ["additionalProperties", "unevaluatedProperties"]
                 .iter()
                 .any(|w| m.get(*w) == Some(&Value::Bool(false)))
         };
         let required = names(whole.1.get("required"));
-        for name in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
+        for (name, pair) in pairs(old, new) {
             let at = format!("{path}/properties/{}", ashlar_model::pointer_step(name));
-            match (a.get(name), b.get(name)) {
+            match pair {
                 (Some(o), Some(n)) => self.walk(&at, o, n, depth + 1),
                 (None, Some(_)) => {
-                    let optional = !required.contains(name.as_str());
+                    let optional = !required.contains(name);
                     let (backward, message) = match (closed(whole.0), self.lenient) {
                         (true, _) => (
                             Answer::Yes,
@@ -380,7 +379,7 @@ impl Walker {
         }
     }
 
-    fn required(
+    fn compare_required(
         &mut self,
         path: &str,
         old: &BTreeSet<&str>,
@@ -401,8 +400,7 @@ impl Walker {
         }
     }
 
-    fn types(&mut self, at: &str, what: &str, old: Option<&Value>, new: Option<&Value>) {
-        use super::node::{ALL, types_allowed};
+    fn compare_types(&mut self, at: &str, what: &str, old: Option<&Value>, new: Option<&Value>) {
         let (a, b) = (old.map_or(ALL, types_allowed), new.map_or(ALL, types_allowed));
         let shown = |v: Option<&Value>| v.map_or("any type".to_owned(), short);
         let (kind, backward, forward) = match (a & !b == 0, b & !a == 0) {
@@ -420,7 +418,7 @@ impl Walker {
         );
     }
 
-    fn values(&mut self, at: &str, what: &str, old: Option<&Value>, new: Option<&Value>) {
+    fn compare_values(&mut self, at: &str, what: &str, old: Option<&Value>, new: Option<&Value>) {
         let (Some(o), Some(n)) = (old, new) else {
             let (backward, forward) = added_or_removed(old, new);
             let message = match new {
@@ -460,7 +458,7 @@ impl Walker {
         }
     }
 
-    fn openness(
+    fn compare_openness(
         &mut self,
         at: &str,
         what: &str,
@@ -490,7 +488,7 @@ impl Walker {
         }
     }
 
-    fn bound(
+    fn compare_bound(
         &mut self,
         at: &str,
         what: &str,
@@ -509,7 +507,6 @@ impl Walker {
             (None, _) => true,
             (Some(_), None) => false,
         };
-        let shown = |v: Option<&Value>| v.map_or("nothing".to_owned(), short);
         let effect = if tighter {
             "values outside stop being valid"
         } else {
@@ -522,7 +519,14 @@ impl Walker {
         }
     }
 
-    fn branches(&mut self, path: &str, word: &str, old: Option<&Value>, new: Option<&Value>, depth: usize) {
+    fn compare_branches(
+        &mut self,
+        path: &str,
+        word: &str,
+        old: Option<&Value>,
+        new: Option<&Value>,
+        depth: usize,
+    ) {
         let (o, n) = (old.map_or_else(Vec::new, list), new.map_or_else(Vec::new, list));
         let what = subject(path);
         let at = format!("{path}/{word}");

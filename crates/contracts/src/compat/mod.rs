@@ -3,6 +3,7 @@
 //! `backward` says whether every value valid under the old version is valid under the new one, `forward` the reverse. Each
 //! answer is yes, no or unknown, and a yes is never wrong.
 
+mod answer;
 mod changes;
 mod names;
 mod node;
@@ -11,7 +12,6 @@ mod witness;
 
 use std::{
     collections::BTreeMap,
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -22,10 +22,15 @@ use ashlar_model::Digest;
 use changes::{LOCALIZATION, PROPERTY_ADDED, REFERENCE_TYPES, Walker};
 use node::{Conj, Node, Work};
 use prove::Prover;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Contract, ContractSet, cost::Cost, refs::Documents, validate};
+use crate::{
+    Contract,
+    cost::Cost,
+    refs::{Documents, closure},
+    validate,
+};
+pub use answer::{Answer, Change, Comparison, Verdict};
 
 /// The most steps of one proof that every value of one schema is valid under another. Beyond it the answer is unknown.
 pub const PROOF_STEPS_MAX: u64 = 2_000_000;
@@ -33,89 +38,8 @@ pub const PROOF_STEPS_MAX: u64 = 2_000_000;
 /// The most steps of one search for a value that is valid under one schema and not under another.
 pub const SEARCH_STEPS_MAX: u64 = 1_000_000;
 
-/// Whether something is true, as far as is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Answer {
-    /// It is true for every value.
-    Yes,
-    /// Not known; the reasons are listed.
-    Unknown,
-    /// There is a value for which it does not hold.
-    No,
-}
-
-/// What a change demands of the version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Nothing changed.
-    None,
-    /// No reader or writer can notice.
-    Patch,
-    /// Something was added.
-    Minor,
-    /// Something that was valid may not be any more.
-    Major,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::Patch => "patch",
-            Self::Minor => "minor",
-            Self::Major => "major",
-        })
-    }
-}
-
-/// One difference between two versions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Change {
-    /// JSON pointer into the schema.
-    pub path: String,
-    /// A stable kebab-case kind, such as `required-added`.
-    pub kind: String,
-    /// What it demands of the version by itself.
-    pub verdict: Verdict,
-    /// A sentence an editor understands.
-    pub message: String,
-    /// Whether old values stay valid, as far as this change is concerned.
-    pub backward: Answer,
-    /// Whether new values were valid before, as far as this change is concerned.
-    pub forward: Answer,
-    /// Whether it changes what values mean.
-    pub semantic: bool,
-}
-
-/// How two versions of a contract differ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Comparison {
-    /// What the changes demand of the version.
-    pub verdict: Verdict,
-    /// Whether any changes what values mean.
-    pub semantic: bool,
-    /// Whether every value valid under the old version is valid under the new one.
-    pub backward: Answer,
-    /// Whether every value valid under the new version is valid under the old one.
-    pub forward: Answer,
-    /// Each difference.
-    pub changes: Vec<Change>,
-    /// Why an answer is not yes.
-    pub reasons: Vec<String>,
-    /// Names exactly this change, without annotations: approvals are tied to it.
-    pub digest: Digest,
-}
-
 /// Compares two versions of a contract. `lenient`: an optional property may be added to an open content model.
-pub fn compare(
-    old: &Contract,
-    _old_set: &ContractSet,
-    new: &Contract,
-    _new_set: &ContractSet,
-    lenient: bool,
-) -> Comparison {
+pub fn compare(old: &Contract, new: &Contract, lenient: bool) -> Comparison {
     compare_files((&old.documents, &old.file()), (&new.documents, &new.file()), lenient)
 }
 
@@ -126,10 +50,7 @@ fn substance(docs: &Documents, file: &str) -> BTreeMap<String, Value> {
         strip_annotations(&mut value);
         value
     };
-    crate::load::closure(docs, file)
-        .into_iter()
-        .filter_map(|f| docs.get(&f).map(|v| (f.clone(), strip(v))))
-        .collect()
+    closure(docs, file).into_iter().filter_map(|f| docs.get(&f).map(|v| (f.clone(), strip(v)))).collect()
 }
 
 /// Removes annotations where a schema is; values under `const`, `enum` and the like stay as they are.

@@ -259,7 +259,7 @@ fn arrays(c: &Conj<'_>, other: &Conj<'_>, depth: usize, found: &mut Vec<Value>) 
     }
 }
 
-fn objects(c: &Conj<'_>, other: &Conj<'_>, depth: usize, found: &mut Vec<Value>) {
+fn objects<'a>(c: &Conj<'a>, other: &Conj<'a>, depth: usize, found: &mut Vec<Value>) {
     let mut out = Tried { c, other, found };
     let mut names: Vec<&str> = Vec::new();
     c.nodes.iter().chain(&other.nodes).for_each(|n| n.mentioned(0, &mut names));
@@ -309,6 +309,18 @@ fn objects(c: &Conj<'_>, other: &Conj<'_>, depth: usize, found: &mut Vec<Value>)
             }
         }
     }
+    named_by_patterns(c, other, depth, &least, &mut out);
+    with_other_names(c, other, depth, &least, &mut out);
+}
+
+/// Members whose names fit a pattern.
+fn named_by_patterns<'a>(
+    c: &Conj<'a>,
+    other: &Conj<'a>,
+    depth: usize,
+    least: &Map<String, Value>,
+    out: &mut Tried<'_, 'a>,
+) {
     let patterns =
         c.patterns().into_iter().map(|(p, s)| (p, samples(&Conj::of(s), &other.others(), depth + 1)));
     // A pattern that only the other schema has: any value may stand under such a name.
@@ -324,7 +336,17 @@ fn objects(c: &Conj<'_>, other: &Conj<'_>, depth: usize, found: &mut Vec<Value>)
             out.push(Value::Object(map));
         }
     }
-    // Names that no contract declares; of every length that names may have, and several at a time.
+}
+
+/// Members that no contract declares.
+fn with_other_names<'a>(
+    c: &Conj<'a>,
+    other: &Conj<'a>,
+    depth: usize,
+    least: &Map<String, Value>,
+    out: &mut Tried<'_, 'a>,
+) {
+    // Of every length that names may have, and several at a time.
     let mut free = vec![json!("zz-other")];
     c.nodes.iter().chain(&other.nodes).filter_map(|n| n.below("propertyNames")).for_each(|n| {
         texts(&Conj::of(n), &mut free);

@@ -6,8 +6,9 @@ use ashlar_model::{Digest, Finding, Locale};
 use serde_json::Value;
 
 use super::{
-    BYTES_MAX, Consumer, EXPECTATIONS_MAX, Expectation, FieldPath, FieldType, PATHS_MAX, STEPS_MAX,
-    provided_here,
+    expectation::{BYTES_MAX, Consumer, EXPECTATIONS_MAX, Expectation, PATHS_MAX, is_provided_here},
+    kind::FieldType,
+    path::{FieldPath, STEPS_MAX},
 };
 
 /// What a matching rule says of the values at a place.
@@ -25,7 +26,7 @@ enum Rule {
 type Rules = BTreeMap<String, Rule>;
 
 /// Reads a file; what of it is not judged is among the findings.
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<(Consumer, Vec<Finding>), Box<Finding>> {
+pub(super) fn read_pact(path: &str, bytes: &[u8]) -> Result<(Consumer, Vec<Finding>), Box<Finding>> {
     let error = |code: &str, message: String, help: &str| {
         Box::new(Finding::error(code, path, message).help(help.to_owned()))
     };
@@ -45,7 +46,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<(Consumer, Vec<Finding>),
     let name =
         file.pointer("/consumer/name").and_then(Value::as_str).ok_or_else(|| form("no consumer is named"))?;
     if let Some(provider) = file.pointer("/provider/name").and_then(Value::as_str)
-        && !provided_here(provider)
+        && !is_provided_here(provider)
     {
         return Err(error(
             "consumer-provider",
@@ -62,39 +63,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<(Consumer, Vec<Finding>),
     if interactions.len() > EXPECTATIONS_MAX {
         return Err(form(&format!("there are more than {EXPECTATIONS_MAX} interactions")));
     }
-    let mut findings = Vec::new();
-    let mut skipped = |what: String| {
-        findings.push(
-            Finding::warning("consumer-not-judged", path, what)
-                .help("only a `GET` that is answered with 200 and JSON is judged; test the rest with Pact's own verifier"),
-        );
-    };
-    let mut messages = messages.map_or(0, Vec::len);
-    let mut expects = Vec::new();
-    for (index, one) in interactions.iter().enumerate() {
-        let kind = one.get("type").and_then(Value::as_str).unwrap_or("Synchronous/HTTP");
-        if kind != "Synchronous/HTTP" {
-            messages += 1;
-            continue;
-        }
-        let named = one.get("description").and_then(Value::as_str).unwrap_or_default();
-        let named: String = named.chars().take(80).collect();
-        let method = one.pointer("/request/method").and_then(Value::as_str).unwrap_or("GET");
-        let status = one.pointer("/response/status").and_then(Value::as_u64).unwrap_or(200);
-        if !method.eq_ignore_ascii_case("get") || status != 200 {
-            skipped(format!(
-                "interaction {index} (`{named}`) is a {method} answered with {status}; it is not judged"
-            ));
-            continue;
-        }
-        match http(one, index) {
-            Ok(expectation) => expects.push(expectation),
-            Err(why) => skipped(format!("interaction {index} (`{named}`) is not judged: {why}")),
-        }
-    }
-    if messages > 0 {
-        skipped(format!("{messages} interactions are messages; they are not judged"));
-    }
+    let (expects, skipped, messages) = expectations(interactions, messages.map_or(0, Vec::len));
     if expects.is_empty() {
         let message = match messages > 0 && messages >= interactions.len() {
             true => "the Pact file describes only messages, so there is nothing to judge",
@@ -114,10 +83,44 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<(Consumer, Vec<Finding>),
         file: path.to_owned(),
         digest: Digest::of(bytes),
     };
-    Ok((consumer, findings))
+    let not_judged = |what: String| {
+        Finding::warning("consumer-not-judged", path, what)
+            .help("only a `GET` that is answered with 200 and JSON is judged; test the rest with Pact's own verifier")
+    };
+    Ok((consumer, skipped.into_iter().map(not_judged).collect()))
 }
 
-fn http(one: &Value, index: usize) -> Result<Expectation, String> {
+/// What can be judged, what of the rest is said, and how many of them are messages.
+fn expectations(interactions: &[Value], mut messages: usize) -> (Vec<Expectation>, Vec<String>, usize) {
+    let (mut expects, mut skipped) = (Vec::new(), Vec::new());
+    for (index, one) in interactions.iter().enumerate() {
+        let kind = one.get("type").and_then(Value::as_str).unwrap_or("Synchronous/HTTP");
+        if kind != "Synchronous/HTTP" {
+            messages += 1;
+            continue;
+        }
+        let named = one.get("description").and_then(Value::as_str).unwrap_or_default();
+        let named: String = named.chars().take(80).collect();
+        let method = one.pointer("/request/method").and_then(Value::as_str).unwrap_or("GET");
+        let status = one.pointer("/response/status").and_then(Value::as_u64).unwrap_or(200);
+        if !method.eq_ignore_ascii_case("get") || status != 200 {
+            skipped.push(format!(
+                "interaction {index} (`{named}`) is a {method} answered with {status}; it is not judged"
+            ));
+            continue;
+        }
+        match expectation(one, index) {
+            Ok(expectation) => expects.push(expectation),
+            Err(why) => skipped.push(format!("interaction {index} (`{named}`) is not judged: {why}")),
+        }
+    }
+    if messages > 0 {
+        skipped.push(format!("{messages} interactions are messages; they are not judged"));
+    }
+    (expects, skipped, messages)
+}
+
+fn expectation(one: &Value, index: usize) -> Result<Expectation, String> {
     let asked = one.pointer("/request/path").and_then(Value::as_str).filter(|p| p.starts_with('/'));
     let endpoint = asked.ok_or("it has no path")?.split('?').next().unwrap_or_default().to_owned();
     // Version 4 puts the body under `content`, beside its type.

@@ -15,7 +15,12 @@ use std::{
 
 use rustc_hash::FxHasher;
 
-use crate::{Encoding, ReleaseView, RequestParts, Traceparent, Written, http::message::Out};
+use crate::http::{
+    encoding::Encoding,
+    message::{Out, Written},
+    request::RequestParts,
+    trace::Traceparent,
+};
 
 /// Answers per set.
 const WAYS: usize = 4;
@@ -98,11 +103,11 @@ fn variant(parts: &RequestParts<'_>) -> u8 {
 }
 
 impl Kept {
-    fn answers(&self, view: &ReleaseView, variant: u8, parts: &RequestParts<'_>) -> bool {
+    fn answers(&self, number: u64, variant: u8, parts: &RequestParts<'_>) -> bool {
         let request = &self.bytes[..self.request_len];
         let (path, rest) = request.split_at(self.path_len);
         let (query, language) = rest.split_at(self.query_len);
-        self.number == view.number
+        self.number == number
             && self.variant == variant
             && path == parts.path.as_bytes()
             && query == parts.query.unwrap_or_default().as_bytes()
@@ -133,7 +138,7 @@ impl Ready {
     }
 
     /// Answers a request from what is kept.
-    pub(crate) fn look(&self, view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Out<'_>) -> Look {
+    pub(crate) fn look(&self, number: u64, parts: &RequestParts<'_>, out: &mut Out<'_>) -> Look {
         let (query, language) = (parts.query.unwrap_or_default(), parts.accept_language.unwrap_or_default());
         let plain = parts.method == "GET" && parts.if_none_match.is_none() && out.shared.is_none();
         if !plain || parts.path.len() + query.len() + language.len() > REQUEST_BYTES_MAX {
@@ -141,7 +146,7 @@ impl Ready {
         }
         let variant = variant(parts);
         let mut hasher = FxHasher::default();
-        hasher.write_u64(view.number << 8 | u64::from(variant));
+        hasher.write_u64(number << 8 | u64::from(variant));
         for part in [parts.path, query, language] {
             hasher.write(part.as_bytes());
         }
@@ -150,7 +155,7 @@ impl Ready {
         let Some(mut set) = self.set(hash as usize) else { return Look::Unknown };
         let found = (0..WAYS).find_map(|way| {
             let kept = set.answers[way].as_ref().filter(|_| set.hashes[way] == mark)?;
-            kept.answers(view, variant, parts).then(|| (way, kept.clone()))
+            kept.answers(number, variant, parts).then(|| (way, kept.clone()))
         });
         let Some((way, kept)) = found else {
             let again = std::mem::replace(&mut set.asked, mark) == mark;
@@ -174,7 +179,7 @@ impl Ready {
     pub(crate) fn keep(
         &self,
         hash: u64,
-        view: &ReleaseView,
+        number: u64,
         parts: &RequestParts<'_>,
         (out, written, composed): (&Out<'_>, &Written, bool),
     ) {
@@ -194,7 +199,7 @@ impl Ready {
         }
         bytes.extend_from_slice(&message[rest..]);
         let kept = Kept {
-            number: view.number,
+            number,
             variant: variant(parts),
             path_len: parts.path.len(),
             query_len: query.len(),

@@ -9,6 +9,7 @@ use apollo_compiler::{
     parser::Parser,
     validation::Valid,
 };
+use ashlar_model::TypeName;
 use serde_json::Value;
 
 use super::schema::{Kind, Root, Schema, Slot};
@@ -97,7 +98,7 @@ pub(crate) enum Show {
     Locale,
     Typename,
     /// A field of `Query`, with its arguments.
-    Root(Root, BTreeMap<String, Argument>),
+    Root(Root, Arguments),
     /// The items of a page.
     Items,
     /// The cursor of the next page.
@@ -106,6 +107,9 @@ pub(crate) enum Show {
 
 /// What is selected of the objects a field leads to, by object type.
 pub(crate) type Below = BTreeMap<String, Arc<Selected>>;
+
+/// The arguments of a field, by name.
+pub(crate) type Arguments = BTreeMap<String, Argument>;
 
 /// A value of an argument.
 #[derive(Debug, Clone)]
@@ -404,9 +408,6 @@ impl<'d> Compiler<'_, 'd> {
 
     /// Where a field comes from, the object types it may lead to, and how many entries it reads (0 when it reads none).
     fn show(&self, field: &Node<AstField>, type_name: &str) -> Result<(Show, Vec<String>, u64), Objection> {
-        let types_of = |source: &ashlar_model::TypeName| -> Vec<String> {
-            self.schema.entries.get(source).into_iter().flat_map(BTreeMap::values).cloned().collect()
-        };
         let plain = |show| Ok((show, Vec::new(), 0));
         match field.name.as_str() {
             "__typename" => return plain(Show::Typename),
@@ -418,72 +419,66 @@ impl<'d> Compiler<'_, 'd> {
         if type_name == "Query"
             && let Some(root) = self.schema.roots.get(field.name.as_str())
         {
-            let arguments: BTreeMap<String, Argument> =
-                field.arguments.iter().map(|a| (a.name.to_string(), Argument::read(&a.value))).collect();
-            return match root {
-                Root::One { source, by } => {
-                    if arguments.keys().filter(|a| by.contains_key(*a)).count() != 1 {
-                        let names: Vec<&str> = by.keys().map(String::as_str).collect();
-                        return Err(Objection {
-                            at: self.place(field),
-                            ..Objection::new(
-                                "query-lookup",
-                                format!("`{}` needs exactly one of: {}", field.name, names.join(", ")),
-                                "say which entry is meant, in one way",
-                            )
-                        });
+            return self.root(field, root);
+        }
+        let Some(interface) = self.page_of(type_name) else { return self.member(field, type_name) };
+        if field.name != "items" {
+            return plain(Show::NextCursor);
+        }
+        let all = self.schema.entries.values().flat_map(BTreeMap::values);
+        Ok((Show::Items, all.filter(|t| self.applies(&interface, t)).cloned().collect(), 0))
+    }
+
+    /// The object types of the entries of a type.
+    fn types_of(&self, source: &TypeName) -> Vec<String> {
+        self.schema.entries.get(source).into_iter().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    /// A field of `Query`.
+    fn root(&self, field: &Node<AstField>, root: &Root) -> Result<(Show, Vec<String>, u64), Objection> {
+        let arguments: Arguments =
+            field.arguments.iter().map(|a| (a.name.to_string(), Argument::read(&a.value))).collect();
+        let wrong = |code, message: String, help: String| Objection {
+            at: self.place(field),
+            ..Objection::new(code, message, help)
+        };
+        match root {
+            Root::One { source, by } => {
+                if arguments.keys().filter(|a| by.contains_key(*a)).count() != 1 {
+                    let names: Vec<&str> = by.keys().map(String::as_str).collect();
+                    let message = format!("`{}` needs exactly one of: {}", field.name, names.join(", "));
+                    return Err(wrong(
+                        "query-lookup",
+                        message,
+                        "say which entry is meant, in one way".to_owned(),
+                    ));
+                }
+                Ok((Show::Root(root.clone(), arguments), self.types_of(source), 1))
+            }
+            Root::List { .. } => {
+                let first = match arguments.get("first") {
+                    None | Some(Argument::Is(Value::Null)) => FIRST,
+                    Some(Argument::Is(n)) => {
+                        let allowed = n.as_u64().map(|n| n as usize).filter(|n| (1..=FIRST_MAX).contains(n));
+                        let help = || format!("ask for 1 to {FIRST_MAX} items, and for more with `after`");
+                        allowed.ok_or_else(|| wrong("query-page-size", format!("`first` is {n}"), help()))?
                     }
-                    let types = types_of(source);
-                    Ok((Show::Root(root.clone(), arguments), types, 1))
-                }
-                Root::List { .. } => {
-                    let first = match arguments.get("first") {
-                        None | Some(Argument::Is(Value::Null)) => FIRST,
-                        Some(Argument::Is(n)) => match n.as_u64().map(|n| n as usize) {
-                            Some(n) if (1..=FIRST_MAX).contains(&n) => n,
-                            _ => {
-                                return Err(Objection {
-                                    at: self.place(field),
-                                    ..Objection::new(
-                                        "query-page-size",
-                                        format!("`first` is {n}"),
-                                        format!("ask for 1 to {FIRST_MAX} items, and for more with `after`"),
-                                    )
-                                });
-                            }
-                        },
-                        // Whatever the variable will be.
-                        Some(_) => FIRST_MAX,
-                    };
-                    let page = field.ty().inner_named_type().to_string();
-                    // Items count once for each, and nothing for the page itself.
-                    Ok((Show::Root(root.clone(), arguments), vec![page], first as u64))
-                }
-            };
+                    // Whatever the variable will be.
+                    Some(_) => FIRST_MAX,
+                };
+                let page = field.ty().inner_named_type().to_string();
+                // Items count once for each, and nothing for the page itself.
+                Ok((Show::Root(root.clone(), arguments), vec![page], first as u64))
+            }
         }
-        if let Some(interface) = self.page_of(type_name) {
-            return match field.name.as_str() {
-                "items" => {
-                    let types = self
-                        .schema
-                        .entries
-                        .values()
-                        .flat_map(BTreeMap::values)
-                        .filter(|t| self.applies(&interface, t))
-                        .cloned()
-                        .collect();
-                    Ok((Show::Items, types, 0))
-                }
-                _ => plain(Show::NextCursor),
-            };
-        }
-        let Some(found) = self.schema.objects.get(type_name).and_then(|o| o.fields.get(field.name.as_str()))
-        else {
-            return Err(Objection::new(
-                "query-invalid",
-                format!("`{type_name}` has no field `{}`", field.name),
-                "",
-            ));
+    }
+
+    /// A member of an object.
+    fn member(&self, field: &Node<AstField>, type_name: &str) -> Result<(Show, Vec<String>, u64), Objection> {
+        let found = self.schema.objects.get(type_name).and_then(|o| o.fields.get(field.name.as_str()));
+        let Some(found) = found else {
+            let message = format!("`{type_name}` has no field `{}`", field.name);
+            return Err(Objection::new("query-invalid", message, ""));
         };
         let (mut types, mut each) = (Vec::new(), 0);
         let mut kind = &found.slot.kind;
@@ -497,7 +492,7 @@ impl<'d> Compiler<'_, 'd> {
                 Kind::Object(name) => break types.push(name.clone()),
                 Kind::Union { types: all, .. } => break types.extend(all.values().cloned()),
                 Kind::Reference(sources) => {
-                    types.extend(sources.iter().flat_map(types_of));
+                    types.extend(sources.iter().flat_map(|source| self.types_of(source)));
                     each = REFERENCES_COUNTED.saturating_pow(lists.min(3));
                     break;
                 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use apollo_compiler::validation::Valid;
 use ashlar_contracts::{
-    ContractSet, IndexKind,
+    Contract, ContractSet, IndexKind,
     codegen::{Member, Shapes, Type},
 };
 use ashlar_model::TypeName;
@@ -383,10 +383,12 @@ impl Schema {
             let own = builder.free(&pascal(type_name.as_str()));
             builder.interfaces.insert((*type_name).clone(), own);
         }
-        let mut sdl = PRELUDE.to_owned();
+        let mut out = Derived {
+            sdl: PRELUDE.to_owned(),
+            query: String::from("type Query {\n"),
+            roots: BTreeMap::new(),
+        };
         let mut entries: BTreeMap<TypeName, BTreeMap<u32, String>> = BTreeMap::new();
-        let mut roots = BTreeMap::new();
-        let mut query = String::from("type Query {\n");
         for (type_name, versions) in &types {
             let mut majors = BTreeMap::new();
             for contract in versions {
@@ -399,19 +401,38 @@ impl Schema {
                 majors.insert(contract.name.major, own.clone());
             }
             let interface = builder.interfaces[*type_name].clone();
-            sdl.push_str(&builder.interface(&interface, &majors, versions));
+            out.sdl.push_str(&builder.interface(&interface, &majors, versions));
             for own in majors.values() {
                 if let Some(object) = builder.objects.get_mut(own) {
                     object.implements = vec![interface.clone(), "Entry".to_owned()];
                 }
             }
-            builder.root(type_name, versions, views, &interface, &mut query, &mut sdl, &mut roots);
+            builder.roots(type_name, versions, views, &interface, &mut out);
             entries.insert((*type_name).clone(), majors);
         }
-        query.push_str("}\n\n");
-        for (own, object) in &builder.objects {
-            if let Some((_, doc)) = shapes.named.get(own) {
-                described(&mut sdl, "", doc);
+        let Derived { mut sdl, query, roots } = out;
+        builder.types(&mut sdl);
+        let _ = write!(sdl, "{query}}}\n\n");
+        let valid = apollo_compiler::Schema::parse_and_validate(&sdl, "schema.graphql")
+            .map_err(|e| e.errors.to_string())?;
+        Ok(Some(Self { sdl, valid, objects: builder.objects, entries, roots }))
+    }
+}
+
+/// A schema in the making.
+struct Derived {
+    sdl: String,
+    /// The type `Query`, whose end is missing.
+    query: String,
+    roots: BTreeMap<String, Root>,
+}
+
+impl Builder<'_> {
+    /// Writes objects and unions.
+    fn types(&self, sdl: &mut String) {
+        for (own, object) in &self.objects {
+            if let Some((_, doc)) = self.shapes.named.get(own) {
+                described(sdl, "", doc);
             }
             let _ = write!(sdl, "type {own}");
             if !object.implements.is_empty() {
@@ -422,30 +443,19 @@ impl Schema {
                 sdl.push_str("  _id: ID!\n  _type: String!\n  _locale: String!\n");
             }
             for (field, doc) in &object.order {
-                described(&mut sdl, "  ", doc);
-                let _ = writeln!(sdl, "  {field}: {}", builder.shown(&object.fields[field].slot));
+                described(sdl, "  ", doc);
+                let _ = writeln!(sdl, "  {field}: {}", self.shown(&object.fields[field].slot));
             }
             sdl.push_str("}\n\n");
         }
-        for (own, members) in &builder.unions {
+        for (own, members) in &self.unions {
             let members: Vec<&str> = members.iter().map(String::as_str).collect();
             let _ = writeln!(sdl, "union {own} = {}\n", members.join(" | "));
         }
-        sdl.push_str(&query);
-        let valid = apollo_compiler::Schema::parse_and_validate(&sdl, "schema.graphql")
-            .map_err(|e| e.errors.to_string())?;
-        Ok(Some(Self { sdl, valid, objects: builder.objects, entries, roots }))
     }
-}
 
-impl Builder<'_> {
     /// What the entries of a type have whatever version they follow.
-    fn interface(
-        &self,
-        own: &str,
-        majors: &BTreeMap<u32, String>,
-        versions: &[&ashlar_contracts::Contract],
-    ) -> String {
+    fn interface(&self, own: &str, majors: &BTreeMap<u32, String>, versions: &[&Contract]) -> String {
         let mut out = String::new();
         let doc = versions.last().and_then(|c| c.schema.get("description")).and_then(Value::as_str);
         described(&mut out, "", doc.unwrap_or_default());
@@ -475,19 +485,17 @@ impl Builder<'_> {
         out
     }
 
-    #[allow(clippy::too_many_arguments, reason = "writes into three places at once")]
-    fn root(
+    /// The fields of `Query` for a type.
+    fn roots(
         &mut self,
         type_name: &TypeName,
-        versions: &[&ashlar_contracts::Contract],
+        versions: &[&Contract],
         views: &Views,
         interface: &str,
-        query: &mut String,
-        sdl: &mut String,
-        roots: &mut BTreeMap<String, Root>,
+        out: &mut Derived,
     ) {
         let mut one = camel(type_name.as_str());
-        while roots.contains_key(&one) {
+        while out.roots.contains_key(&one) {
             one.push('_');
         }
         let mut by = BTreeMap::from([("id".to_owned(), None)]);
@@ -504,31 +512,40 @@ impl Builder<'_> {
             .map(|(argument, field)| format!("{argument}: {}", if field.is_none() { "ID" } else { "String" }))
             .collect();
         let _ = writeln!(
-            query,
+            out.query,
             "  \"One {type_name}, by exactly one of: {}.\"\n  {one}({}, locale: String): {interface}",
             by.keys().cloned().collect::<Vec<_>>().join(", "),
             arguments.join(", ")
         );
-        let mut fields: BTreeMap<String, (String, &str)> = BTreeMap::new();
-        for contract in versions {
-            for field in contract.indexed_fields() {
-                let conditions = match field.kind {
-                    IndexKind::String => "TextIs",
-                    IndexKind::Number => "NumberIs",
-                    IndexKind::Bool => "BooleanIs",
-                    IndexKind::Strings => "ListHas",
-                };
-                fields.insert(name(&field.name), (field.name.clone(), conditions));
-            }
-        }
+        let mut fields = conditions(versions);
         for field in by.values().flatten() {
             fields.entry(name(field)).or_insert((field.clone(), "TextIs"));
         }
+        let mut list = format!("{one}List");
+        while out.roots.contains_key(&list) {
+            list.push('_');
+        }
+        self.list(type_name, &list, interface, &fields, out);
+        out.roots.insert(one, Root::One { source: type_name.clone(), by });
+        let fields = fields.into_iter().map(|(n, (f, _))| (n, f)).collect();
+        out.roots.insert(list, Root::List { source: type_name.clone(), fields });
+    }
+
+    /// The field for the list of a type, with the types of its arguments and of its pages.
+    fn list(
+        &mut self,
+        type_name: &TypeName,
+        list: &str,
+        interface: &str,
+        fields: &Conditions,
+        out: &mut Derived,
+    ) {
+        let sdl = &mut out.sdl;
         let mut more = String::new();
         if !fields.is_empty() {
             let input = self.free(&format!("{interface}Where"));
             let _ = writeln!(sdl, "\"Conditions on a {type_name}; all of them hold.\"\ninput {input} {{");
-            for (field, (_, conditions)) in &fields {
+            for (field, (_, conditions)) in fields {
                 let _ = writeln!(sdl, "  {field}: {conditions}");
             }
             sdl.push_str("}\n\n");
@@ -551,17 +568,27 @@ impl Builder<'_> {
             "\"A page of a list of {type_name}.\"\ntype {page} {{\n  items: [{interface}!]!\n  \
              \"What `after` of the next page is; null on the last.\"\n  nextCursor: String\n}}\n"
         );
-        let mut list = format!("{one}List");
-        while roots.contains_key(&list) {
-            list.push('_');
-        }
         let _ = writeln!(
-            query,
+            out.query,
             "  \"The entries of the type {type_name}, page by page; `first` is from 1 to 100, 20 when it is not given.\"\n  \
              {list}(first: Int, after: String{more}, locale: String): {page}!"
         );
-        roots.insert(one, Root::One { source: type_name.clone(), by });
-        let fields = fields.into_iter().map(|(n, (f, _))| (n, f)).collect();
-        roots.insert(list, Root::List { source: type_name.clone(), fields });
     }
+}
+
+/// The fields of a type that lists are filtered by: their names in the schema → field, and the type of its conditions.
+type Conditions = BTreeMap<String, (String, &'static str)>;
+
+fn conditions(versions: &[&Contract]) -> Conditions {
+    let mut fields = Conditions::new();
+    for field in versions.iter().flat_map(|contract| contract.indexed_fields()) {
+        let conditions = match field.kind {
+            IndexKind::String => "TextIs",
+            IndexKind::Number => "NumberIs",
+            IndexKind::Bool => "BooleanIs",
+            IndexKind::Strings => "ListHas",
+        };
+        fields.insert(name(&field.name), (field.name.clone(), conditions));
+    }
+    fields
 }

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The content types an operation reads.
-pub(crate) fn read(schema: &Schema, plan: &Plan) -> Vec<String> {
+pub(crate) fn content_types(schema: &Schema, plan: &Plan) -> Vec<String> {
     let mut out = BTreeSet::new();
     let mut seen = BTreeSet::new();
     collect(schema, &plan.fields, &mut out, &mut seen);

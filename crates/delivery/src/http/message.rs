@@ -1,32 +1,25 @@
 //! The parts of an HTTP/1.1 message, written into a buffer.
 
-use ashlar_model::Digest;
 use bytes::Bytes;
 
-use crate::{
-    ReleaseView, RequestParts,
-    read::entry::{CACHE_CONTROL_PRIVATE, EVERY_ORIGIN, Failure, Written},
-    views::CACHE_CONTROL,
-};
+use super::{pace::Pace, request::RequestParts};
 
-/// Where the body of an answer is.
-pub(crate) enum Content<'a> {
-    /// In memory, shared.
-    Kept(&'a Bytes),
-    /// In the store.
-    Stored(&'a Digest),
-}
+/// Pages of every origin may read what needs no key. Said always, because a cache answers requests of other origins with it.
+pub(crate) const EVERY_ORIGIN: &[u8] = b"access-control-allow-origin: *\r\naccess-control-expose-headers: ETag, Link, Deprecation, Sunset, Ashlar-Release, Ashlar-Contract\r\n";
+/// What clients and caches may do with an answer when nothing else is said.
+pub(crate) const CACHE_CONTROL: &str = "public, max-age=60, stale-while-revalidate=600";
+/// Answers that are not for shared caches: other channels, drafts, candidates.
+pub(crate) const CACHE_CONTROL_PRIVATE: &str = "private, no-cache";
 
-impl Content<'_> {
-    pub(crate) fn write(&self, view: &ReleaseView, buf: &mut Vec<u8>) -> Result<(), Failure> {
-        match self {
-            Self::Kept(bytes) => buf.extend_from_slice(bytes),
-            Self::Stored(digest) => {
-                view.objects.read_into(digest, buf)?;
-            }
-        }
-        Ok(())
-    }
+/// What [`write_answer`](crate::write_answer) wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The status.
+    pub status: u16,
+    /// The length of status line and headers with the empty line, in bytes.
+    pub head_len: usize,
+    /// The length of the body behind them, in bytes; 0 for HEAD and 304.
+    pub body_len: usize,
 }
 
 /// One answer in the making, at the end of a buffer that may hold earlier ones.
@@ -36,25 +29,6 @@ pub(crate) struct Out<'b> {
     pub(crate) pace: Pace,
     /// Takes a body that is kept in memory, for callers that can send it from there.
     pub(crate) shared: Option<&'b mut Option<Bytes>>,
-}
-
-/// How much work an answer may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pace {
-    /// What is in memory, or follows from a few entries: on threads that serve.
-    Quick,
-    /// Rendering, compressing much, walking all routes: where a tenant waits for its turn.
-    Any,
-}
-
-impl Pace {
-    /// Refuses work that takes long where it must not be done.
-    pub(crate) fn heavy(self) -> Result<(), Failure> {
-        match self {
-            Self::Any => Ok(()),
-            Self::Quick => Err(Failure::Heavy),
-        }
-    }
 }
 
 impl Out<'_> {
@@ -99,24 +73,13 @@ impl Out<'_> {
     }
 
     pub(crate) fn number(&mut self, name: &str, number: usize) {
-        let mut digits = [0_u8; 20];
-        let mut at = digits.len();
-        let mut rest = number;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.header(name, &[&digits[at..]]);
+        self.header(name, &[itoa::Buffer::new().format(number).as_bytes()]);
     }
 
     /// Sends the client to another address.
     pub(crate) fn redirect(
         &mut self,
-        view: &ReleaseView,
+        release: &str,
         parts: &RequestParts<'_>,
         status: u16,
         to: &str,
@@ -127,7 +90,7 @@ impl Out<'_> {
         self.status(status);
         self.buf.extend_from_slice(parts.extra_head);
         self.header("location", &[to.as_bytes()]);
-        self.header("ashlar-release", &[view.label.as_bytes()]);
+        self.header("ashlar-release", &[release.as_bytes()]);
         self.header("surrogate-key", &[b"definitions"]);
         let cache_control = if parts.private { CACHE_CONTROL_PRIVATE } else { CACHE_CONTROL };
         self.header("cache-control", &[cache_control.as_bytes()]);
@@ -144,27 +107,6 @@ impl Out<'_> {
     pub(crate) fn end_head(&mut self) -> usize {
         self.buf.extend_from_slice(b"\r\n");
         self.buf.len() - self.start
-    }
-}
-
-pub(crate) fn hex(bytes: &[u8], out: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, b) in out.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(b >> 4)];
-        pair[1] = DIGITS[usize::from(b & 15)];
-    }
-}
-
-pub(crate) fn decimal(number: u32, digits: &mut [u8; 10]) -> &[u8] {
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            return &digits[at..];
-        }
     }
 }
 

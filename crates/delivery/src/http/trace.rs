@@ -36,11 +36,11 @@ impl Traceparent {
                 out[53..].copy_from_slice(&h[53..55]);
             }
             None => {
-                hex(next() | 1, &mut out[3..19]);
-                hex(next(), &mut out[19..35]);
+                write_hex(next() | 1, &mut out[3..19]);
+                write_hex(next(), &mut out[19..35]);
             }
         }
-        hex(next() | 1, &mut out[36..52]);
+        write_hex(next() | 1, &mut out[36..52]);
         Self(out)
     }
 
@@ -55,11 +55,9 @@ impl Traceparent {
     }
 }
 
-fn hex(number: u64, out: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (i, slot) in out.iter_mut().enumerate() {
-        *slot = DIGITS[(number >> (60 - 4 * i)) as usize & 15];
-    }
+fn write_hex(number: u64, out: &mut [u8]) {
+    // It fits: 16 digits for 8 bytes.
+    let _ = hex::encode_to_slice(number.to_be_bytes(), out);
 }
 
 fn well_formed(h: &[u8]) -> bool {

@@ -1,8 +1,11 @@
 use ashlar_model::{Digest, EntryKey, EntryRecord, Fields};
 use ashlar_store::{Batch, ReadObjects, Tree};
 
-use super::{Lookup, LookupRules, RULES, facts::Keys};
-use crate::DeliveryError;
+use super::{
+    facts::{Keys, LookupRules},
+    tree::{Lookup, RULES},
+};
+use crate::error::DeliveryError;
 
 /// How many edits are applied at a time when a tree is built. They come in key order, so that only the right edge
 /// of the tree is written more than once.
@@ -89,7 +92,7 @@ pub fn update(
     after: &Tree,
     batch: &mut Batch,
 ) -> Result<Option<Lookup>, DeliveryError> {
-    if old.tree.get(RULES)?.as_deref() != Some(rules.digest().as_bytes()) {
+    if old.tree().get(RULES)?.as_deref() != Some(rules.digest().as_bytes()) {
         return Ok(None);
     }
     let (mut gone, mut here) = (Keys::new(), Keys::new());
@@ -107,7 +110,7 @@ pub fn update(
         gone.iter().filter(|(k, _)| !here.contains_key(*k)).map(|(k, _)| (k.clone(), None)).collect();
     edits.extend(here.into_iter().filter(|(k, v)| gone.get(k) != Some(v)).map(|(k, v)| (k, Some(v))));
     let edits: Vec<Edit> = edits.into_iter().collect();
-    Ok(Some(Lookup::new(old.tree.apply(&edits, batch)?)))
+    Ok(Some(Lookup::new(old.tree().apply(&edits, batch)?)))
 }
 
 /// The look-up tree of `after`: updated from an earlier one where the rules allow it, else built.

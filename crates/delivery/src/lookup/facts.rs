@@ -4,7 +4,10 @@ use ashlar_contracts::ContractSet;
 use ashlar_model::{ContractName, Digest, EntryKey, EntryRecord, Fields, TypeName};
 use ashlar_project::markdown;
 
-use super::{FIELD, LINK, REFERENCE, ROUTE, key, value::IndexKey};
+use super::{
+    tree::{FIELD, LINK, REFERENCE, ROUTE, key},
+    value::IndexKey,
+};
 use crate::views::Views;
 
 /// The form of the keys; part of what a look-up tree is bound to.

@@ -1,28 +1,19 @@
 //! Bodies that are composed: selected fields, and references answered with what they refer to.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use ashlar_model::{
     ContractName, Digest, EntryId, EntryKey, EntryRecord, Fields, Locale, TypeName, canonical_json,
 };
-use bytes::Bytes;
-use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
 
 use crate::{
-    DeliveryError, Problem, ReleaseView,
-    lookup::IndexKey,
-    read::entry::{Failure, SURROGATE_BYTES_MAX, surrogate},
-    release::purge::lookup_key,
+    cache::composed::{Composed, Looked, Sources},
+    error::{DeliveryError, Failure},
+    http::{pace::Pace, problem::Problem},
+    release::release_view::ReleaseView,
     views::{LookupBy, Selection, View},
 };
 
@@ -31,144 +22,6 @@ pub(crate) const ENTRIES_MAX: usize = 1000;
 /// The largest composed body, in bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
 
-/// The key of an entry as trees have it: type, id and locale with NUL bytes between.
-pub(crate) type Key = Box<[u8]>;
-
-/// A look-up by a field that an answer depends on.
-#[derive(Clone)]
-pub(crate) struct Looked {
-    pub(crate) source: TypeName,
-    pub(crate) field: String,
-    pub(crate) value: String,
-    pub(crate) locales: Vec<Locale>,
-    pub(crate) found: Option<EntryId>,
-}
-
-/// A composed body with what it was composed from.
-pub(crate) struct Composed {
-    pub(crate) body: Bytes,
-    pub(crate) digest: Digest,
-    pub(crate) major: u32,
-    pub(crate) locale: Locale,
-    pub(crate) surrogate: Vec<u8>,
-    /// What was looked for by a field.
-    looked: Vec<Looked>,
-    /// Everything that was looked for: what was there, and what was not.
-    read: Vec<(Key, Option<EntryRecord>)>,
-    /// Whether lists were read: then it is the answer of one release alone.
-    lists: bool,
-    /// An entry whose last change it names. Content that was reverted is the same with a later date.
-    dated: Option<(EntryKey, Option<Timestamp>)>,
-    /// The last release this was found to be the answer of.
-    valid_for: AtomicU64,
-}
-
-impl Composed {
-    /// A body that was made from a release.
-    pub(crate) fn new(
-        view: &ReleaseView,
-        body: Vec<u8>,
-        (locale, major): (Locale, u32),
-        looked: Vec<Looked>,
-        read: Vec<(Key, Option<EntryRecord>)>,
-        lists: &BTreeSet<TypeName>,
-    ) -> Self {
-        let mut keys = surrogate(read.iter().map(|(k, _)| k.as_ref()));
-        let mut add = |key: &[u8]| {
-            if !keys.is_empty() {
-                keys.push(b' ');
-            }
-            keys.extend_from_slice(key);
-        };
-        for list in lists {
-            add(list.as_str().as_bytes());
-        }
-        for l in &looked {
-            // Another entry may get this value and be found first.
-            add(lookup_key(l.source.as_str(), &l.field, &l.value).as_bytes());
-        }
-        if keys.len() > SURROGATE_BYTES_MAX {
-            // Keys of types stand for those of entries, and for what is found by their fields.
-            let of_entry = |key: &Key| key.split(|b| *b == 0).next().unwrap_or_default().to_vec();
-            let mut types: BTreeSet<Vec<u8>> = read.iter().map(|(key, _)| of_entry(key)).collect();
-            types.extend(lists.iter().chain(looked.iter().map(|l| &l.source)).map(|t| t.as_str().into()));
-            keys = types.into_iter().collect::<Vec<_>>().join(&b' ');
-        }
-        Self {
-            digest: Digest::of(&body),
-            body: Bytes::from(body),
-            major,
-            locale,
-            surrogate: keys,
-            looked,
-            read,
-            lists: !lists.is_empty(),
-            dated: None,
-            valid_for: AtomicU64::new(view.number),
-        }
-    }
-
-    /// The body names when this entry was last changed.
-    pub(crate) fn dated(self, entry: EntryKey, modified: Option<Timestamp>) -> Self {
-        Self { dated: Some((entry, modified)), ..self }
-    }
-
-    /// What it was made from.
-    pub(crate) fn sources(&self) -> (&[Looked], &[(Key, Option<EntryRecord>)]) {
-        (&self.looked, &self.read)
-    }
-
-    pub(crate) fn weight(&self) -> usize {
-        self.body.len() + self.surrogate.len() + (self.read.len() + self.looked.len()) * 200 + 200
-    }
-
-    /// Whether it was made from this release, or found before to be its answer.
-    pub(crate) fn is_of(&self, view: &ReleaseView) -> bool {
-        self.valid_for.load(Ordering::Relaxed) == view.number
-    }
-
-    /// Whether it is what another release answers too.
-    pub(crate) fn holds_for(&self, view: &ReleaseView) -> Result<bool, DeliveryError> {
-        if self.lists {
-            return Ok(false);
-        }
-        for l in &self.looked {
-            if by_field(view, &l.source, &l.field, &l.value, &l.locales)? != l.found {
-                return Ok(false);
-            }
-        }
-        for (key, record) in &self.read {
-            if view.record_at(key)? != *record {
-                return Ok(false);
-            }
-        }
-        if let Some((entry, modified)) = &self.dated
-            && view.modified(entry)? != *modified
-        {
-            return Ok(false);
-        }
-        self.valid_for.store(view.number, Ordering::Relaxed);
-        Ok(true)
-    }
-}
-
-/// The id of the entry of a type that has `text` in `field`, in the first of `locales` where one has.
-pub(crate) fn by_field(
-    view: &ReleaseView,
-    type_name: &TypeName,
-    field: &str,
-    text: &str,
-    locales: &[Locale],
-) -> Result<Option<EntryId>, DeliveryError> {
-    for locale in locales {
-        let found = view.lookup.first_with_value(type_name, field, locale, &IndexKey::string(text))?;
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    Ok(None)
-}
-
 /// The body of a view for one entry, from the cache when nothing it was composed from has changed.
 pub(crate) fn cached(
     view: &ReleaseView,
@@ -176,6 +29,7 @@ pub(crate) fn cached(
     shape: &View,
     slug: &str,
     locales: &[Locale],
+    pace: &Pace,
 ) -> Result<Option<Arc<Composed>>, Failure> {
     let mut key = view.definitions.digest.as_bytes().to_vec();
     key.extend((at as u32).to_le_bytes());
@@ -185,15 +39,15 @@ pub(crate) fn cached(
     }
     key.push(0);
     key.extend(slug.as_bytes());
-    if let Some(known) = view.caches.known(&key, view)? {
+    if let Some(known) = view.known(&key, pace)? {
         return Ok(Some(known));
     }
-    let mut looked = Vec::new();
+    let mut sources = Sources::default();
     let id = match &shape.lookup {
         LookupBy::Id => EntryId::new(slug).ok(),
         LookupBy::Field(field) => {
-            let found = by_field(view, &shape.source, field, slug, locales)?;
-            looked.push(Looked {
+            let found = view.id_with(&shape.source, field, slug, locales)?;
+            sources.looked.push(Looked {
                 source: shape.source.clone(),
                 field: field.clone(),
                 value: slug.to_owned(),
@@ -204,7 +58,7 @@ pub(crate) fn cached(
         }
     };
     let Some(id) = id else { return Ok(None) };
-    let Some(composed) = compose(view, shape, &id, locales, looked)? else { return Ok(None) };
+    let Some(composed) = compose(view, shape, &id, locales, sources, pace)? else { return Ok(None) };
     let composed = Arc::new(composed);
     view.caches.keep(key, composed.clone());
     Ok(Some(composed))
@@ -216,8 +70,9 @@ pub(crate) fn of_entry(
     shape: &View,
     id: &EntryId,
     locales: &[Locale],
+    pace: &Pace,
 ) -> Result<Option<Composed>, Failure> {
-    compose(view, shape, id, locales, Vec::new())
+    compose(view, shape, id, locales, Sources::default(), pace)
 }
 
 fn compose(
@@ -225,9 +80,10 @@ fn compose(
     shape: &View,
     id: &EntryId,
     locales: &[Locale],
-    looked: Vec<Looked>,
+    sources: Sources,
+    pace: &Pace,
 ) -> Result<Option<Composed>, Failure> {
-    let mut work = Work { view, included: FxHashMap::default(), locales, read: Vec::new(), bytes: 0 };
+    let mut work = Work { view, pace, included: FxHashMap::default(), locales, sources, bytes: 0 };
     let Some((key, record)) = work.find(&shape.source, id)? else { return Ok(None) };
     let mut value = work.value(&key, &record, &shape.select)?;
     for (path, name) in &shape.rename {
@@ -235,7 +91,7 @@ fn compose(
     }
     let body = canonical_json(&value).map_err(|_| DeliveryError::Object(record.digest))?;
     let named = (key.locale, record.major);
-    Ok(Some(Composed::new(view, body, named, looked, work.read, &BTreeSet::new())))
+    Ok(Some(Composed::new(view.number, body, named, work.sources)))
 }
 
 /// Gives a field another name, in every item of arrays on the way.
@@ -256,12 +112,21 @@ fn rename(value: &mut Value, path: &[String], name: &str) {
     }
 }
 
+/// An entry that is part of the body already.
+struct Included {
+    key: EntryKey,
+    value: Value,
+    /// The bytes of it and of what it includes.
+    bytes: usize,
+}
+
 struct Work<'v> {
     view: &'v ReleaseView,
+    pace: &'v Pace,
     /// What was included already, by content and selection: many entries may refer to the same one.
-    included: FxHashMap<(Digest, usize), (EntryKey, Value)>,
+    included: FxHashMap<(Digest, usize), Included>,
     locales: &'v [Locale],
-    read: Vec<(Key, Option<EntryRecord>)>,
+    sources: Sources,
     bytes: usize,
 }
 
@@ -270,12 +135,13 @@ impl Work<'_> {
         &mut self,
         type_name: &TypeName,
         id: &EntryId,
-    ) -> Result<Option<(EntryKey, EntryRecord)>, DeliveryError> {
+    ) -> Result<Option<(EntryKey, EntryRecord)>, Failure> {
         for locale in self.locales {
             let key = EntryKey { type_name: type_name.clone(), id: id.clone(), locale: locale.clone() };
             let bytes = key.to_bytes();
+            self.pace.look_up(1)?;
             let record = self.view.record_at(&bytes)?;
-            self.read.push((bytes.into(), record));
+            self.sources.read.push((bytes.into(), record));
             if let Some(record) = record {
                 return Ok(Some((key, record)));
             }
@@ -283,9 +149,10 @@ impl Work<'_> {
         Ok(None)
     }
 
-    fn value(&mut self, key: &EntryKey, record: &EntryRecord, select: &Selection) -> Result<Value, Failure> {
-        self.bytes += record.len as usize;
-        if self.read.len() > ENTRIES_MAX * self.locales.len().max(1) || self.bytes > BODY_BYTES_MAX {
+    /// Counts the bytes of entries before they become part of the body.
+    fn take(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.bytes += bytes;
+        if self.sources.read.len() > ENTRIES_MAX * self.locales.len().max(1) || self.bytes > BODY_BYTES_MAX {
             return Err(Problem::new(
                 422,
                 "view-too-large",
@@ -295,8 +162,13 @@ impl Work<'_> {
             .help("include less in the view; clients can list entries page by page")
             .into());
         }
+        Ok(self.pace.parse(bytes)?)
+    }
+
+    fn value(&mut self, key: &EntryKey, record: &EntryRecord, select: &Selection) -> Result<Value, Failure> {
+        self.take(record.len as usize)?;
         let bytes = self.view.caches.entry(&self.view.objects, &record.digest)?;
-        let fields = read_fields(&bytes, select).map_err(|_| DeliveryError::Object(record.digest))?;
+        let fields = selected_fields(&bytes, select).map_err(|_| DeliveryError::Object(record.digest))?;
         let mut value = Value::Object(fields);
         if !select.include.is_empty() {
             self.include(key, record, select, &mut value)?;
@@ -348,12 +220,18 @@ impl Work<'_> {
             match self.find(&target_type, &target_id)? {
                 Some((key, record)) => {
                     let id = (record.digest, std::ptr::from_ref(&include.select) as usize);
-                    let included = match self.included.get(&id).filter(|(known, _)| *known == key) {
-                        Some((_, known)) => known.clone(),
+                    let included = match self.included.get(&id).filter(|known| known.key == key) {
+                        Some(known) => {
+                            let bytes = known.bytes;
+                            self.take(bytes)?;
+                            self.included.get(&id).map(|known| known.value.clone()).unwrap_or_default()
+                        }
                         None => {
-                            let made = self.value(&key, &record, &include.select)?;
-                            self.included.insert(id, (key, made.clone()));
-                            made
+                            let before = self.bytes;
+                            let value = self.value(&key, &record, &include.select)?;
+                            let bytes = self.bytes - before;
+                            self.included.insert(id, Included { key, value: value.clone(), bytes });
+                            value
                         }
                     };
                     if let Some(slot) = value.pointer_mut(&pointer) {
@@ -392,7 +270,7 @@ impl Work<'_> {
 }
 
 /// The fields of an entry that a selection shows or looks into; the others are passed over unread.
-fn read_fields(bytes: &[u8], select: &Selection) -> serde_json::Result<Fields> {
+fn selected_fields(bytes: &[u8], select: &Selection) -> serde_json::Result<Fields> {
     struct Wanted<'s>(&'s Selection, &'s [String]);
 
     impl Wanted<'_> {

@@ -52,7 +52,7 @@ impl<'de> Visitor<'de> for Pick<'_, 'de> {
 }
 
 /// Finds members of an object, each at its position; `None` when it is no object.
-pub(crate) fn pick<'a>(raw: &'a str, members: &[String], found: &mut [Option<&'a RawValue>]) -> Option<()> {
+pub(super) fn pick<'a>(raw: &'a str, members: &[String], found: &mut [Option<&'a RawValue>]) -> Option<()> {
     if members.is_empty() {
         return Some(());
     }
@@ -61,7 +61,7 @@ pub(crate) fn pick<'a>(raw: &'a str, members: &[String], found: &mut [Option<&'a
 }
 
 /// A JSON string as text; most have nothing that is escaped.
-pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
+pub(super) fn text(raw: &str) -> Option<Cow<'_, str>> {
     match raw.strip_prefix('"').and_then(|r| r.strip_suffix('"')) {
         Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
         _ => serde_json::from_str(raw).ok().map(Cow::Owned),

@@ -4,9 +4,9 @@
 use ashlar_model::{Digest, canonical_json};
 use serde_json::value::RawValue;
 
+use super::members::pick;
 use crate::{
-    DeliveryError,
-    read::members::pick,
+    error::DeliveryError,
     views::{Selection, View},
 };
 

@@ -11,7 +11,8 @@ use ashlar_project::{Redirects, read_config};
 use ashlar_site::Site;
 use ashlar_store::{TenantObjects, Tree};
 
-use crate::{DeliveryError, graphql::Graph, release::locales::Locales, views::Views};
+use super::locales::Locales;
+use crate::{error::DeliveryError, graphql::Graph, views::Views};
 
 /// Everything delivery needs of a project's definitions. Immutable; shared by all releases with the same definitions.
 pub struct Definitions {
@@ -100,12 +101,17 @@ impl Definitions {
 
     /// The GraphQL schema with the persisted documents.
     pub fn graph(&self) -> &Graph {
-        self.graph.get_or_init(|| Graph::read(&self.queries, &self.contracts, &self.views).0)
+        self.graph.get_or_init(|| Graph::compile(&self.queries, &self.contracts, &self.views).0)
     }
 
     /// Whether the GraphQL schema is read already.
     pub(crate) fn has_graph(&self) -> bool {
         self.graph.get().is_some()
+    }
+
+    /// Whether the site is read already, or there is none.
+    pub(crate) fn has_site(&self) -> bool {
+        self.site.get().is_some() || self.site_files.get("site/site.toml").is_none()
     }
 
     /// Reads what is otherwise read when it is first asked for, so that no reader waits for it.
@@ -132,7 +138,11 @@ impl Definitions {
     }
 }
 
-fn indexed(contracts: &ContractSet, views: &Views) -> BTreeMap<TypeName, BTreeMap<String, FieldKind>> {
+/// What entries of each type can be filtered and sorted by.
+pub(crate) fn indexed(
+    contracts: &ContractSet,
+    views: &Views,
+) -> BTreeMap<TypeName, BTreeMap<String, FieldKind>> {
     let mut out: BTreeMap<TypeName, BTreeMap<String, FieldKind>> = BTreeMap::new();
     for contract in contracts.iter().filter(|c| c.is_type()) {
         let fields = out.entry(contract.name.name.clone()).or_default();

@@ -2,6 +2,8 @@
 
 use ashlar_model::{Locale, LocaleConfig};
 
+use crate::http::encoding::quality;
+
 /// The most ranges of an `Accept-Language` header that are looked at.
 const RANGES_MAX: usize = 16;
 
@@ -114,19 +116,6 @@ impl Locales {
             let language = l.as_str().split('-').next().unwrap_or_default();
             language.eq_ignore_ascii_case(tag) && !range.contains('-')
         })
-    }
-}
-
-/// A quality value (`0.8`) in thousandths; 0 when it is not one.
-pub(crate) fn quality(text: &str) -> u16 {
-    let text = text.trim();
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(3);
-    let fraction = digits.fold(0_u16, |n, b| n * 10 + u16::from(b.saturating_sub(b'0').min(9)));
-    match whole {
-        "1" => 1000,
-        "0" => fraction,
-        _ => 0,
     }
 }
 

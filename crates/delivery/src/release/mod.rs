@@ -4,4 +4,4 @@ pub(crate) mod definitions;
 pub(crate) mod locales;
 pub(crate) mod openapi;
 pub(crate) mod purge;
-pub(crate) mod view;
+pub(crate) mod release_view;

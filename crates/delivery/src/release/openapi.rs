@@ -3,7 +3,8 @@
 use ashlar_contracts::rewrite_refs;
 use serde_json::{Map, Value, json};
 
-use crate::{Definitions, views::View};
+use super::definitions::Definitions;
+use crate::views::View;
 
 /// The document at `/openapi.json`. `label` names the release.
 pub fn openapi(definitions: &Definitions, label: &str) -> Value {

@@ -6,7 +6,8 @@ use ashlar_model::{Digest, EntryKey, EntryRecord, Fields};
 use ashlar_store::{StoreError, TenantObjects, Tree};
 use serde_json::Value;
 
-use crate::Definitions;
+use super::definitions::Definitions;
+use crate::cache::keys;
 
 /// More keys than this empty the whole cache.
 const KEYS_MAX: usize = 20_000;
@@ -20,26 +21,6 @@ pub enum Purge {
     Keys(Vec<String>),
     /// Everything.
     Everything,
-}
-
-/// Values up to this length stand in surrogate keys themselves, in bytes; caches refuse long headers.
-const VALUE_BYTES_MAX: usize = 200;
-
-/// The surrogate key of what is found by a field: it changes when another entry gets the value.
-pub(crate) fn lookup_key(type_name: &str, field: &str, value: &str) -> String {
-    let mut out = format!("{type_name}/{field}/");
-    if value.len() > VALUE_BYTES_MAX {
-        out.push('~');
-        out.push_str(&Digest::of(value.as_bytes()).short());
-        return out;
-    }
-    for byte in value.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => out.push(char::from(byte)),
-            other => out.push_str(&format!("%{other:02X}")),
-        }
-    }
-    out
 }
 
 /// What differs between two snapshots under the same definitions: changed entries, lists of their types, and what is found
@@ -86,7 +67,7 @@ pub fn purge_between(
             for name in names {
                 let (was, is) = (old.get(*name), new.get(*name));
                 if was != is {
-                    keys.extend([was, is].into_iter().flatten().map(|v| lookup_key(type_name, name, v)));
+                    keys.extend([was, is].into_iter().flatten().map(|v| keys::of_value(type_name, name, v)));
                 }
             }
         }

@@ -6,15 +6,13 @@ use ashlar_model::Locale;
 use ashlar_site::{ListRule, Page, Site};
 use serde_json::Value;
 
-use super::{Sources, chain, data, failed, memo, read, unrendered, view_named};
+use super::page::{chain, failed, memo, page, rendered, value_of, view_named};
 use crate::{
-    DeliveryError, ReleaseView,
-    http::message::Pace,
-    read::{
-        compose::{self, Composed},
-        entry::Failure,
-        list,
-    },
+    cache::composed::{Composed, Sources},
+    error::{DeliveryError, Failure},
+    http::pace::Pace,
+    read::{compose, list},
+    release::release_view::ReleaseView,
 };
 
 /// Entries of a list page.
@@ -30,10 +28,10 @@ pub(super) fn of_list(
     list: &ListRule,
     path: &str,
     locale: &Locale,
-    pace: Pace,
+    pace: &Pace,
 ) -> Result<Arc<Composed>, Failure> {
     let key = memo(view, "web", path, locale);
-    if let Some(known) = view.caches.known(&key, view)? {
+    if let Some(known) = view.known(&key, pace)? {
         return Ok(known);
     }
     pace.heavy()?;
@@ -47,9 +45,9 @@ pub(super) fn of_list(
     let mut items = Vec::new();
     for (key, _) in &list::select(view, &list.type_name, wanted.as_slice(), pairs, pace)?.items {
         let Some(route) = view.route_of(key)? else { continue };
-        if let Some(body) = compose::of_entry(view, shape, &key.id, wanted.as_slice())? {
+        if let Some(body) = compose::of_entry(view, shape, &key.id, wanted.as_slice(), pace)? {
             sources.add(&body);
-            items.push((route, read(&body)?));
+            items.push((route, value_of(&body)?));
         }
     }
     let routes = view
@@ -59,20 +57,11 @@ pub(super) fn of_list(
         .iter()
         .map(|l| (l.to_string(), list.route.replace("{locale}", l.as_str())));
     let page = Page {
-        layout: &list.layout,
-        surface: "web",
-        locale: locale.as_str(),
-        path,
-        data: data(view, site, locale, &mut sources)?,
         alternates: routes.collect(),
         items,
-        base: view.definitions.config.site.base().unwrap_or_default(),
-        ..Page::default()
+        ..page(view, site, (&list.layout, path), locale, &mut sources)?
     };
-    let html = site.render(&page).map_err(|e| unrendered(view, e))?;
-    let Sources { looked, read, lists } = sources;
-    let composed =
-        Arc::new(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists));
+    let composed = Arc::new(rendered(view, site, &page, (locale, 0), sources)?);
     view.caches.keep(key, composed.clone());
     Ok(composed)
 }
@@ -121,19 +110,6 @@ pub(super) fn of_search(
         items.sort_by_key(|(_, fields)| !titled(fields));
     }
     sources.lists.extend(site.file.pages.iter().map(|p| p.type_name.clone()));
-    let page = Page {
-        layout,
-        surface: "web",
-        locale: locale.as_str(),
-        path,
-        data: data(view, site, locale, &mut sources)?,
-        alternates: Vec::new(),
-        items,
-        base: view.definitions.config.site.base().unwrap_or_default(),
-        query: Some(&asked),
-        ..Page::default()
-    };
-    let html = site.render(&page).map_err(|e| unrendered(view, e))?;
-    let Sources { looked, read, lists } = sources;
-    Ok(Composed::new(view, html.into_bytes(), (locale.clone(), 0), looked, read, &lists))
+    let page = Page { items, query: Some(&asked), ..page(view, site, (layout, path), locale, &mut sources)? };
+    rendered(view, site, &page, (locale, 0), sources)
 }

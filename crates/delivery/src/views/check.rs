@@ -4,7 +4,7 @@ use ashlar_contracts::{Contract, ContractSet};
 use ashlar_model::{Finding, TypeName, did_you_mean};
 use serde_json::Value;
 
-use super::{Include, Selection, View};
+use super::view::{Include, Selection, View};
 
 /// Members of a selection that are not fields.
 const NAMES: [&str; 3] = ["$id", "$type", "$locale"];

@@ -5,7 +5,11 @@ use ashlar_model::{Digest, Files, Finding, TypeName};
 use jiff::{civil::Date, tz::TimeZone};
 use serde::Deserialize;
 
-use super::{CACHE_CONTROL, INCLUDE_DEPTH_MAX, Include, LookupBy, Selection, VIEWS_MAX, View, Views, check};
+use super::{
+    check,
+    view::{INCLUDE_DEPTH_MAX, Include, LookupBy, Selection, VIEWS_MAX, View, Views},
+};
+use crate::http::message::CACHE_CONTROL;
 
 /// First path segments under `/v1/` that are not views.
 const RESERVED: [&str; 6] = ["entries", "search", "answers", "tokens", "changes", "redirects"];
@@ -50,7 +54,13 @@ impl Views {
                 ));
                 break;
             }
-            let Some(view) = read(path, bytes, &mut findings) else { continue };
+            let view = match parse_view(path, bytes) {
+                Ok(view) => view,
+                Err(finding) => {
+                    findings.push(finding);
+                    continue;
+                }
+            };
             if !check::against_contracts(path, &view, contracts, &mut findings) {
                 continue;
             }
@@ -87,112 +97,97 @@ impl Views {
     }
 }
 
-fn read(path: &str, bytes: &[u8], findings: &mut Vec<Finding>) -> Option<View> {
-    let mut error = |code: &str, message: String, help: &str| {
-        findings.push(Finding::error(code, path, message).help(help));
-    };
+/// What is wrong with a file: code, message, help.
+type Wrong = (&'static str, String, &'static str);
+
+/// The view of one file.
+fn parse_view(path: &str, bytes: &[u8]) -> Result<View, Finding> {
+    let finding = |(code, message, help): Wrong| Finding::error(code, path, message).help(help);
+    let (name, major) = name_of(path).map_err(finding)?;
+    let file = parse_file(path, bytes)?;
+    view_of(name, major, file, Digest::of(bytes)).map_err(finding)
+}
+
+/// Name and major version, by the path of the file.
+fn name_of(path: &str) -> Result<(String, u32), Wrong> {
     let stem = path.strip_prefix("views/").and_then(|p| p.strip_suffix(".toml")).unwrap_or_default();
     let named = stem.rsplit_once(".v").and_then(|(name, major)| {
         let major =
             major.parse::<u32>().ok().filter(|m| (1..=9999).contains(m) && !major.starts_with('0'))?;
         TypeName::new(name).ok().map(|name| (name.as_str().to_owned(), major))
     });
-    let Some((name, major)) = named else {
-        error(
-            "view-name",
-            format!("`{stem}` is not a view name"),
-            "call the file NAME.vMAJOR.toml, such as views/pages.v1.toml",
-        );
-        return None;
-    };
+    named.ok_or_else(|| {
+        let message = format!("`{stem}` is not a view name");
+        ("view-name", message, "call the file NAME.vMAJOR.toml, such as views/pages.v1.toml")
+    })
+}
+
+fn parse_file(path: &str, bytes: &[u8]) -> Result<ViewFile, Finding> {
     let Ok(text) = std::str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)) else {
-        error("view-syntax", "the file is not UTF-8 text".to_owned(), "save it as UTF-8");
-        return None;
-    };
-    let mut file: ViewFile = match toml::from_str(text) {
-        Ok(file) => file,
-        Err(e) => {
-            let line = e.span().map_or(1, |s| {
-                text.as_bytes()[..s.start.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
-            });
-            let place = format!("{path}:{line}");
-            findings.push(Finding::error("view-syntax", place, e.message().trim().to_owned()).help(
-                ashlar_model::nearest_in_message(
-                    e.message(),
-                    "a view has source, lookup, path, fields, cache_control and [include.FIELD] tables",
-                ),
-            ));
-            return None;
-        }
-    };
-    let (prefix, rest) = match path_of(&name, major, file.path.as_deref()) {
-        Ok(found) => found,
-        Err(message) => {
-            error(
-                "view-path",
-                message,
-                "a path starts with /v and the major version, and ends in one parameter: /v1/pages/{slug} or /v1/pages/{slug…}",
-            );
-            return None;
-        }
-    };
-    let cache_control = file.cache_control.take().unwrap_or_else(|| CACHE_CONTROL.to_owned());
-    if cache_control.len() > 200 || !cache_control.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-        error(
-            "view-cache-control",
-            "cache_control is not a header value".to_owned(),
-            "use at most 200 printable ASCII characters",
+        return Err(
+            Finding::error("view-syntax", path, "the file is not UTF-8 text").help("save it as UTF-8")
         );
-        return None;
+    };
+    toml::from_str(text).map_err(|e| {
+        let line = e.span().map_or(1, |s| {
+            text.as_bytes()[..s.start.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
+        });
+        let known = "a view has source, lookup, path, fields, cache_control and [include.FIELD] tables";
+        Finding::error("view-syntax", format!("{path}:{line}"), e.message().trim())
+            .help(ashlar_model::nearest_in_message(e.message(), known))
+    })
+}
+
+fn view_of(name: String, major: u32, file: ViewFile, digest: Digest) -> Result<View, Wrong> {
+    let (prefix, rest) = path_of(&name, major, file.path.as_deref()).map_err(|message| {
+        let help = "a path starts with /v and the major version, and ends in one parameter: /v1/pages/{slug} or /v1/pages/{slug…}";
+        ("view-path", message, help)
+    })?;
+    let life = Life::of(&file, major)?;
+    let cache_control = file.cache_control.unwrap_or_else(|| CACHE_CONTROL.to_owned());
+    if cache_control.len() > 200 || !cache_control.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        let message = "cache_control is not a header value".to_owned();
+        return Err(("view-cache-control", message, "use at most 200 printable ASCII characters"));
     }
     if depth(&file.include) > INCLUDE_DEPTH_MAX {
-        error(
-            "view-include-depth",
-            format!("includes are nested deeper than {INCLUDE_DEPTH_MAX} levels"),
-            "leave out the innermost; the client can ask for those entries by id",
-        );
-        return None;
+        let message = format!("includes are nested deeper than {INCLUDE_DEPTH_MAX} levels");
+        let help = "leave out the innermost; the client can ask for those entries by id";
+        return Err(("view-include-depth", message, help));
     }
-    let life = match Life::read(&file, major) {
-        Ok(life) => life,
-        Err((code, message, help)) => {
-            error(code, message, help);
-            return None;
-        }
-    };
-    let rename: Vec<(Vec<String>, String)> = std::mem::take(&mut file.rename)
-        .into_iter()
-        .map(|(from, to)| (from.split('.').map(str::to_owned).collect(), to))
-        .collect();
-    if let Some((_, to)) = rename.iter().find(|(from, to)| {
-        to.is_empty() || to.contains(['.', '$']) || from.iter().any(String::is_empty) || from.len() > 16
-    }) {
-        error(
-            "view-rename",
-            format!("`{to}` cannot be the new name of a field"),
-            "write [rename] \"sections.headline\" = \"title\": the way to the field, and its name in the answer",
-        );
-        return None;
-    }
-    let head = life.head();
-    let lookup = if file.lookup == "id" { LookupBy::Id } else { LookupBy::Field(file.lookup) };
-    Some(View {
+    Ok(View {
         name,
         major,
         source: file.source,
-        lookup,
+        lookup: if file.lookup == "id" { LookupBy::Id } else { LookupBy::Field(file.lookup) },
         prefix,
         rest,
         select: selection(file.fields, file.include),
         cache_control,
+        head: life.head(),
         version: life.version,
         deprecated: life.deprecated,
         sunset: life.sunset,
         replaced_by: life.replaced_by,
-        rename,
-        head,
-        digest: Digest::of(bytes),
+        rename: renames(file.rename)?,
+        digest,
     })
+}
+
+/// Fields under other names: the way to each, and its name in the answer.
+fn renames(rename: BTreeMap<String, String>) -> Result<Vec<(Vec<String>, String)>, Wrong> {
+    let split = |from: String| from.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let all: Vec<_> = rename.into_iter().map(|(from, to)| (split(from), to)).collect();
+    let wrong = all.iter().find(|(from, to)| {
+        to.is_empty() || to.contains(['.', '$']) || from.iter().any(String::is_empty) || from.len() > 16
+    });
+    match wrong {
+        None => Ok(all),
+        Some((_, to)) => Err((
+            "view-rename",
+            format!("`{to}` cannot be the new name of a field"),
+            "write [rename] \"sections.headline\" = \"title\": the way to the field, and its name in the answer",
+        )),
+    }
 }
 
 /// The place of a view in its life cycle.
@@ -204,7 +199,7 @@ struct Life {
 }
 
 impl Life {
-    fn read(file: &ViewFile, major: u32) -> Result<Self, (&'static str, String, &'static str)> {
+    fn of(file: &ViewFile, major: u32) -> Result<Self, Wrong> {
         let version = match &file.version {
             None => Version { major, minor: 0, patch: 0 },
             Some(text) => match text.parse::<Version>() {

@@ -6,7 +6,7 @@ use ashlar_contracts::{Contract, ContractSet, rewrite_refs};
 use ashlar_model::TypeName;
 use serde_json::{Map, Value, json};
 
-use super::{Selection, View};
+use super::view::{Selection, View};
 
 /// References that are followed inside one another.
 const DEPTH_MAX: usize = 16;

@@ -199,16 +199,9 @@ pub fn post(release: &ReleaseView, body: impl std::fmt::Display, developer: bool
     let traceparent = Traceparent::follow(None);
     let parts = RequestParts {
         method: "POST",
-        path: "/graphql",
-        query: None,
-        accept_language: None,
-        accept_encoding: None,
-        accept: None,
-        if_none_match: None,
-        traceparent: &traceparent,
         private: developer,
         developer,
-        extra_head: b"",
+        ..RequestParts::get("/graphql", &traceparent)
     };
     let mut out = Vec::new();
     let mut shared = None;

@@ -1,7 +1,8 @@
 use std::borrow::Cow;
 
+use crate::declaration::Declaration;
 use crate::languages::tailwind;
-use crate::scanner::{Declaration, Scanner};
+use crate::scanner::Scanner;
 
 /// At-rules whose declarations describe something and style nothing.
 const DESCRIBING: [&str; 6] = [

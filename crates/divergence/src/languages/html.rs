@@ -3,9 +3,10 @@ use std::convert::Infallible;
 use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
 use html5gum::{Span, Tokenizer};
 
+use crate::declaration::Declaration;
 use crate::languages::css;
 use crate::languages::tailwind;
-use crate::scanner::{Declaration, Scanner};
+use crate::scanner::Scanner;
 
 /// A piece of a page that is read in another language, by its place in the file.
 enum Piece {

@@ -3,10 +3,12 @@ use std::ops::Range;
 use oxc_ast::ast::*;
 use oxc_span::{GetSpan, Span};
 
+use crate::declaration::Declaration;
+use crate::languages::template;
 use crate::lexicon::Match;
 use crate::lexicon::property::{Domain, Spec, Takes, is_unitless};
-use crate::scanner::{Declaration, Scanner};
-use crate::{What, languages::template};
+use crate::report::What;
+use crate::scanner::Scanner;
 
 /// Scans the style objects that an expression may be.
 pub(crate) fn styles(scanner: &mut Scanner<'_>, expression: &Expression<'_>) {

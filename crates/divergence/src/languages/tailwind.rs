@@ -1,10 +1,11 @@
 //! Tailwind's utility classes.
 
-use crate::What;
+use crate::declaration::Declaration;
 use crate::languages::palette::palette;
 use crate::lexicon::Match;
 use crate::lexicon::property::{Domain, Role, Spec, Takes, color, length};
-use crate::scanner::{Declaration, Scanner};
+use crate::report::What;
+use crate::scanner::Scanner;
 use crate::value::Value;
 
 /// Scans the classes of a list that is at `at` in the file.

@@ -1,4 +1,5 @@
 pub(crate) mod canon;
+mod known;
 pub(crate) mod paint;
 pub(crate) mod property;
 pub(crate) mod scale;
@@ -12,7 +13,8 @@ use crate::lexicon::property::{Domain, Role, Spec, Takes};
 use crate::lexicon::scale::{Close, Scale};
 use ashlar_tokens::delta_e_2000;
 
-use crate::{Kind, Known, Nearest, Options};
+use crate::{options::Options, report::Nearest};
+pub use known::{Kind, Known};
 
 /// How many answers about colours and names are kept; enough for the distinct values of a large app.
 const MEMO_ENTRIES_MAX: usize = 1 << 16;
@@ -135,6 +137,7 @@ impl Lexicon {
         lexicon
     }
 
+    /// Puts each token where values of its kind look it up: one arm for each kind.
     fn arrange(&mut self) {
         let (mut lengths, mut times, mut weights, mut numbers) = (vec![], vec![], vec![], vec![]);
         for (entry, id) in self.tokens.iter().zip(0..) {

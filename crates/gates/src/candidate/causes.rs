@@ -7,7 +7,8 @@ use ashlar_model::{EntryKey, EntryRecord};
 use crate::{
     GateError,
     candidate::Candidate,
-    gate::{Gate, references::References, routes::Vanished, validity},
+    gate::{Gate, references::References, validity},
+    world::Vanished,
 };
 
 /// Entries that one body can include, as far as they are looked at to find a cause.

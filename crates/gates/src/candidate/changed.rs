@@ -7,26 +7,29 @@ use ashlar_release::ChangeRecord;
 use ashlar_store::Tree;
 use serde_json::Value;
 
-use crate::{GateError, candidate::Candidate, gate::approvals, world::World};
+use crate::{
+    GateError,
+    candidate::Candidate,
+    world::{
+        World,
+        followers::Followers,
+        sensitive::{Sensitive, SensitiveChange, sensitive_changes, sensitive_values},
+    },
+};
 
-/// What needs approvals.
-pub(crate) struct Sensitive {
-    /// Fields that change.
-    pub(crate) changes: Vec<approvals::SensitiveChange>,
-    /// Fields that go when the changeset ends.
-    pub(crate) ending: Vec<approvals::SensitiveChange>,
-}
+/// Entries of a type that are looked at for those that follow a contract which ends.
+const LOOKED_MAX: usize = 10_000;
 
 impl Candidate<'_> {
     /// Changed fields that need an approval.
-    fn sensitive_changes(&self) -> Result<Vec<approvals::SensitiveChange>, GateError> {
+    fn changed_fields(&self) -> Result<Vec<SensitiveChange>, GateError> {
         let mut sensitive: BTreeMap<(bool, ContractName), &BTreeMap<String, BTreeSet<String>>> =
             BTreeMap::new();
         let mut types: BTreeSet<String> = BTreeSet::new();
         for (is_old, definitions) in [(false, Some(&*self.definitions)), (true, self.base())] {
             let Some(definitions) = definitions else { continue };
             for contract in definitions.contracts.iter().filter(|c| c.is_type()) {
-                let fields = crate::definitions::sensitive(contract);
+                let fields = contract.sensitive_fields();
                 if !fields.is_empty() {
                     types.insert(contract.name.name.to_string());
                     sensitive.insert((is_old, contract.name.clone()), fields);
@@ -62,9 +65,9 @@ impl Candidate<'_> {
                 }
             }
             let of = |fields: &Option<Fields>| {
-                fields.as_ref().map(|f| approvals::sensitive_values(&marks, f)).unwrap_or_default()
+                fields.as_ref().map(|f| sensitive_values(&marks, f)).unwrap_or_default()
             };
-            out.extend(approvals::changes(&key, &of(&values[0]), &of(&values[1])));
+            out.extend(sensitive_changes(&key, &of(&values[0]), &of(&values[1])));
         }
         Ok(out)
     }
@@ -72,7 +75,7 @@ impl Candidate<'_> {
     /// Changed fields that need an approval, and apart from them those that end with the changeset: at its end what it takes
     /// down, before that what it is going to take down.
     pub(crate) fn sensitive_fields(&self) -> Result<Sensitive, GateError> {
-        let (mut changes, mut ending) = (self.sensitive_changes()?, Vec::new());
+        let (mut changes, mut ending) = (self.changed_fields()?, Vec::new());
         let Some(end) = self.input.end else { return Ok(Sensitive { changes, ending }) };
         if end.due {
             let mut others = Vec::new();
@@ -88,13 +91,13 @@ impl Candidate<'_> {
             let Some(record) = self.input.snapshot.get(&key.to_bytes())? else { continue };
             let record = EntryRecord::from_bytes(&record)?;
             let Some(contract) = self.definitions.contract(&key.type_name, record.major) else { continue };
-            let marks = crate::definitions::sensitive(contract);
+            let marks = contract.sensitive_fields();
             if marks.is_empty() {
                 continue;
             }
             if let Value::Object(fields) = self.fields(key, &record)? {
-                let now = approvals::sensitive_values(marks, &fields);
-                ending.extend(approvals::changes(key, &now, &BTreeMap::new()));
+                let now = sensitive_values(marks, &fields);
+                ending.extend(sensitive_changes(key, &now, &BTreeMap::new()));
             }
         }
         Ok(Sensitive { changes, ending })
@@ -129,5 +132,46 @@ impl Candidate<'_> {
             }
         }
         Ok(used)
+    }
+
+    /// Entries that follow contracts which end.
+    pub(crate) fn followed(
+        &self,
+        names: &BTreeSet<ContractName>,
+    ) -> Result<BTreeMap<ContractName, Followers>, GateError> {
+        let mut out: BTreeMap<ContractName, Followers> = BTreeMap::new();
+        if names.is_empty() {
+            return Ok(out);
+        }
+        let followed = |key: &[u8], record: &[u8]| -> Result<Option<(EntryKey, ContractName)>, GateError> {
+            let key = EntryKey::from_bytes(key)?;
+            let major = EntryRecord::from_bytes(record)?.major;
+            let name = ContractName { name: key.type_name.clone(), major };
+            Ok(names.contains(&name).then_some((key, name)))
+        };
+        let types: BTreeSet<&TypeName> = names.iter().map(|n| &n.name).collect();
+        for type_name in types {
+            for (n, item) in self.input.snapshot.prefix(&EntryKey::type_prefix(type_name)).enumerate() {
+                let (key, record) = item?;
+                if n >= LOOKED_MAX {
+                    let of_type = names.iter().filter(|name| name.name == *type_name);
+                    of_type.for_each(|name| out.entry(name.clone()).or_default().more = true);
+                    break;
+                }
+                if let Some((key, name)) = followed(&key, &record)? {
+                    out.entry(name).or_default().add(key.to_string());
+                }
+            }
+        }
+        if let Some(base) = &self.input.base {
+            for change in base.snapshot.diff(self.input.snapshot) {
+                let change = change?;
+                let (None, Some(record)) = (&change.old, &change.new) else { continue };
+                if let Some((key, name)) = followed(&change.key, record)? {
+                    out.entry(name).or_default().add_new(key.to_string());
+                }
+            }
+        }
+        Ok(out)
     }
 }

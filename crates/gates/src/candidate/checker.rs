@@ -16,8 +16,7 @@ use serde_json::Value;
 use crate::{
     GateError,
     candidate::Candidate,
-    definitions::trial::Trials,
-    definitions::{Definitions, DefinitionsCache},
+    definitions::{Definitions, cache::DefinitionsCache, trial::Trials},
     gate::{Gate, approvals, compatibility::Compared, references::References, validity},
     judge,
     world::World,

@@ -1,6 +1,7 @@
-pub(crate) mod causes;
-pub(crate) mod changed;
+mod causes;
+mod changed;
 pub(crate) mod checker;
+mod site;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,17 +26,17 @@ use serde_json::Value;
 
 use crate::{
     GateError, Site,
-    candidate::changed::Sensitive,
     definitions::Definitions,
     findings::Findings,
-    gate::{Gate, lifecycle::Followers, routes::Vanished, validity},
+    gate::validity,
     judge,
-    world::site::CandidateSite,
     world::{
         Change, EachBody, EachEntry, EachLink, EachPage, EachReference, EachRoute, EntryAt, Looked, Part,
-        RouteAt, World, link_rules,
+        RouteAt, Vanished, World, followers::Followers, link_rules, sensitive::Sensitive,
     },
 };
+
+use site::CandidateSite;
 
 /// Entries that a worker takes at a time.
 const CHUNK: usize = 256;
@@ -225,22 +226,29 @@ impl<'a> Candidate<'a> {
 
     /// The candidate as it would be read.
     fn view(&self) -> Result<ReleaseView, GateError> {
-        let delivered = match self.definitions.delivered.get() {
-            Some(known) => known,
-            None => {
-                let (digest, files) = (self.input.definitions_digest, self.input.definitions);
-                let parsed = Arc::new(ashlar_delivery::Definitions::parse(digest, files)?);
-                self.definitions.delivered.get_or_init(|| parsed)
-            }
-        };
+        let delivered = self.definitions.delivered(self.input.definitions_digest, self.input.definitions)?;
         Ok(ReleaseView::new(
             self.input.objects.clone(),
             "candidate".to_owned(),
             self.input.snapshot.clone(),
             self.lookup.clone(),
-            delivered.clone(),
+            delivered,
             Caches::default(),
         ))
+    }
+
+    /// Whether a body that every page gets differs from that of the base, which has the same definitions.
+    fn differs_everywhere(&self, view: &ReleaseView) -> bool {
+        let (Some(base), Some(lookup)) = (&self.input.base, self.base_lookup) else { return true };
+        let before = ReleaseView::new(
+            self.input.objects.clone(),
+            "base".to_owned(),
+            base.snapshot.clone(),
+            lookup.clone(),
+            view.definitions().clone(),
+            Caches::default(),
+        );
+        self.config.locales.all().iter().any(|locale| view.data(locale) != before.data(locale))
     }
 
     /// Renders one page. What only follows from an entry that is not valid is left out: `content-validity` tells it.
@@ -391,10 +399,8 @@ impl World for Candidate<'_> {
         (same_locales && passed).then_some(Change { base, same_lookup: self.same_rules })
     }
 
-    fn note(&self, gate: &dyn Gate, report: &GateReport) {
-        if gate.judges_content() && report.status == GateStatus::Fail {
-            self.unsound.store(true, Ordering::Relaxed);
-        }
+    fn note_unsound(&self) {
+        self.unsound.store(true, Ordering::Relaxed);
     }
 
     fn entries(
@@ -556,14 +562,20 @@ impl World for Candidate<'_> {
             return Ok((findings, looked));
         }
         let view = self.view()?;
-        if change.is_none() {
+        if change.is_none() || self.differs_everywhere(&view) {
             for at in view.pages() {
                 looked.checked += 1;
                 self.page(&view, &at?, judge, &mut findings)?;
             }
             return Ok((findings, looked));
         }
-        for (type_name, id) in self.touched()? {
+        let touched = self.touched()?;
+        let types: BTreeSet<&TypeName> = touched.iter().map(|(of, _)| of).collect();
+        for (_, list) in view.lists().filter(|(of, _)| types.contains(of)) {
+            looked.checked += 1;
+            self.page(&view, &list, judge, &mut findings)?;
+        }
+        for (type_name, id) in touched {
             for item in self.input.snapshot.prefix(&EntryKey::entry_prefix(type_name, id)) {
                 let key = EntryKey::from_bytes(&item?.0)?;
                 if let Some(path) = view.path_of(&key)? {

@@ -16,15 +16,16 @@ use super::{
 };
 use crate::{
     GateError, Site,
-    candidate::changed::Sensitive,
     definitions::Definitions,
     findings::Findings,
-    gate::{approvals, lifecycle::Followers, routes::Vanished, shared, validity::NAME as CONTENT_VALIDITY},
+    gate::{shared, validity::NAME as CONTENT_VALIDITY},
     inputs::Inputs,
     judge,
     world::{
         Change, EachEntry, EachLink, EachPage, EachReference, EachRoute, EntryAt, Looked, Part, RouteAt,
-        World,
+        Vanished, World,
+        followers::Followers,
+        sensitive::{Sensitive, sensitive_changes},
     },
 };
 
@@ -297,7 +298,7 @@ impl World for Directory<'_> {
             let followers = out.entry(name.clone()).or_default();
             followers.add(&row.source);
             if old.as_ref().is_some_and(|old| !old.contains(&row.key)) {
-                followers.new.push(row.source.clone());
+                followers.add_new(&row.source);
             }
         }
         Ok(out)
@@ -313,7 +314,7 @@ impl World for Directory<'_> {
             for key in keys {
                 let before = old.get(key).map_or(&none, |r| &r.sensitive);
                 let after = new.get(key).map_or(&none, |r| &r.sensitive);
-                changes.extend(approvals::changes(key, before, after));
+                changes.extend(sensitive_changes(key, before, after));
             }
             // What a file that cannot be read holds is not known.
             changes.retain(|c| new.contains_key(&c.key) || !self.site.is_unread(&c.key.type_name, &c.key.id));

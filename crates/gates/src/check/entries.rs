@@ -6,8 +6,9 @@ use ashlar_project::{ContentOptions, SeedEntry, content, markdown};
 use serde_json::Value;
 
 use crate::{
-    definitions::{Definitions, sensitive},
-    gate::{approvals, shared, validity},
+    definitions::Definitions,
+    gate::{shared, validity},
+    world::sensitive::sensitive_values,
 };
 
 /// What the gates need of one content file. It is kept in the cache as long as the file and the contracts stay.
@@ -141,7 +142,7 @@ fn row(entry: SeedEntry, bytes: &[u8], options: &ContentOptions, definitions: &D
     }
     out.route = facts.route;
     out.shared = shared::values(contract, fields);
-    out.sensitive = approvals::sensitive_values(sensitive(contract), fields);
+    out.sensitive = sensitive_values(contract.sensitive_fields(), fields);
     out
 }
 

@@ -5,8 +5,9 @@ use std::{
     path::Path,
 };
 
-use ashlar_contracts::{Answer, Verdict, compare};
-use ashlar_model::{ContractName, Finding, TypeName};
+use ashlar_contracts::{Answer, Contract, Verdict, compare};
+use ashlar_delivery::views::View;
+use ashlar_model::{ContractName, Finding, Level, TypeName};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use super::loaded::Loaded;
 use crate::{
     GateError,
     definitions::Definitions,
-    gate::{consumers, queries},
+    gate::{self, queries},
 };
 
 /// What differs between two projects, and what that touches.
@@ -97,17 +98,35 @@ pub fn impact(dir: &Path, against: &Path) -> Result<Impact, GateError> {
     let base = Loaded::list(against, false)?;
     here.read();
     let (new, old) = (&here.definitions, &base.definitions);
+    let contracts = contracts(new, old);
+    let touched: BTreeSet<ContractName> =
+        contracts.iter().flat_map(|c| c.used_by.iter().chain([&c.contract])).cloned().collect();
+    let is_type =
+        |n: &ContractName| [new, old].iter().any(|d| d.contracts.get(n).is_some_and(Contract::is_type));
+    let types: BTreeSet<TypeName> = touched.iter().filter(|n| is_type(n)).map(|n| n.name.clone()).collect();
+    let views = views(new, old, &touched, &types);
+    let operations = operations(new, old, &types, here.today());
+    let consumers = consumers(new, old, &views, &types);
+    let mut entries: BTreeMap<TypeName, usize> = BTreeMap::new();
+    for row in here.rows().filter(|r| types.contains(&r.key.type_name)) {
+        *entries.entry(row.key.type_name.clone()).or_default() += 1;
+    }
+    Ok(Impact { contracts, views, operations, consumers, entries })
+}
+
+fn contracts(new: &Definitions, old: &Definitions) -> Vec<ContractImpact> {
+    let users = users(new, old);
     let names: BTreeSet<&ContractName> =
         new.contracts.iter().chain(old.contracts.iter()).map(|c| &c.name).collect();
-    let mut contracts = Vec::new();
+    let mut out = Vec::new();
     for name in names {
         let (was, is) = (old.contracts.get(name), new.contracts.get(name));
         // Another schema, not only another schema that it refers to.
         if was.map(|c| &c.schema) == is.map(|c| &c.schema) {
             continue;
         }
-        let compared = was.zip(is).map(|(was, is)| compare(was, &old.contracts, is, &new.contracts, false));
-        contracts.push(ContractImpact {
+        let compared = was.zip(is).map(|(was, is)| compare(was, is, false));
+        out.push(ContractImpact {
             contract: name.clone(),
             change: match (was, is) {
                 (None, _) => "added",
@@ -117,70 +136,71 @@ pub fn impact(dir: &Path, against: &Path) -> Result<Impact, GateError> {
             verdict: compared.as_ref().map(|c| c.verdict),
             backward: compared.as_ref().map(|c| c.backward),
             changes: compared.into_iter().flat_map(|c| c.changes).map(|c| c.message).collect(),
-            used_by: users(new, old, name).into_iter().filter(|n| n != name).collect(),
+            used_by: all_users(&users, name),
         });
     }
-    let touched: BTreeSet<ContractName> =
-        contracts.iter().flat_map(|c| c.used_by.iter().chain([&c.contract])).cloned().collect();
-    let types: BTreeSet<TypeName> = touched
-        .iter()
-        .filter(|n| {
-            [new, old].iter().any(|d| d.contracts.get(n).is_some_and(ashlar_contracts::Contract::is_type))
-        })
-        .map(|n| n.name.clone())
-        .collect();
-    let mut views = Vec::new();
+    out
+}
+
+fn views(
+    new: &Definitions,
+    old: &Definitions,
+    touched: &BTreeSet<ContractName>,
+    types: &BTreeSet<TypeName>,
+) -> Vec<ViewImpact> {
     let all: BTreeMap<(String, u32), String> =
         old.views.iter().chain(new.views.iter()).map(|v| ((v.name.clone(), v.major), v.path())).collect();
-    for ((name, major), path) in all {
-        let (was, is) = (old.views.get(&name, major), new.views.get(&name, major));
-        let shows = |d: &Definitions, v: &ashlar_delivery::views::View| {
-            let schema = v.response_schema(&d.contracts).to_string();
-            types.contains(&v.source) || touched.iter().any(|n| schema.contains(&format!("\"{n}.json")))
-        };
-        let change = match (was, is) {
+    let shows = |view: &View| {
+        let schema = view.response_schema(&new.contracts).to_string();
+        types.contains(&view.source) || touched.iter().any(|n| schema.contains(&format!("\"{n}.json")))
+    };
+    let each = all.into_iter().filter_map(|((name, major), path)| {
+        let change = match (old.views.get(&name, major), new.views.get(&name, major)) {
             (None, _) => "added",
             (_, None) => "removed",
             (Some(was), Some(is)) if was.digest != is.digest => "changed",
-            (_, Some(is)) if shows(new, is) => "contract",
-            _ => continue,
+            (_, Some(is)) if shows(is) => "contract",
+            _ => return None,
         };
-        views.push(ViewImpact { view: format!("{name}.v{major}"), path, change });
+        Some(ViewImpact { view: format!("{name}.v{major}"), path, change })
+    });
+    each.collect()
+}
+
+fn consumers(
+    new: &Definitions,
+    old: &Definitions,
+    views: &[ViewImpact],
+    types: &BTreeSet<TypeName>,
+) -> Vec<ConsumerImpact> {
+    fn prefix(path: &str) -> &str {
+        path.split('{').next().unwrap_or_default()
     }
-    let operations = operations(new, old, &types, here.today());
-    let findings = consumers::findings(new, Some(old));
-    let mut consumers_: Vec<ConsumerImpact> = Vec::new();
-    for consumer in new.consumers.iter() {
-        let prefix = |path: &str| path.split('{').next().unwrap_or_default().to_owned();
-        let endpoints: BTreeSet<String> = consumer
-            .expects
-            .iter()
-            .map(|e| e.endpoint.clone())
-            .filter(|e| {
-                views.iter().any(|v| prefix(&v.path) == prefix(e))
-                    || types.iter().any(|t| prefix(e) == format!("/v1/entries/{t}/"))
-            })
-            .collect();
+    let findings = gate::consumers::findings(new, Some(old));
+    let mut out = Vec::new();
+    for consumer in &new.consumers {
+        let is_touched = |endpoint: &&str| {
+            views.iter().any(|v| prefix(&v.path) == prefix(endpoint))
+                || types.iter().any(|t| prefix(endpoint) == format!("/v1/entries/{t}/"))
+        };
+        let endpoints: BTreeSet<&str> =
+            consumer.expects.iter().map(|e| e.endpoint.as_str()).filter(is_touched).collect();
         let broken: Vec<Finding> = findings
             .iter()
-            .filter(|f| f.level == ashlar_model::Level::Error)
+            .filter(|f| f.level == Level::Error)
             .filter(|f| f.place.split([' ', ':']).next() == Some(&consumer.file))
             .cloned()
             .collect();
         if !endpoints.is_empty() || !broken.is_empty() {
-            consumers_.push(ConsumerImpact {
+            out.push(ConsumerImpact {
                 consumer: consumer.name.clone(),
                 owner: consumer.owner.clone(),
-                endpoints: endpoints.into_iter().collect(),
+                endpoints: endpoints.into_iter().map(str::to_owned).collect(),
                 broken,
             });
         }
     }
-    let mut entries: BTreeMap<TypeName, usize> = BTreeMap::new();
-    for row in here.rows().filter(|r| types.contains(&r.key.type_name)) {
-        *entries.entry(row.key.type_name.clone()).or_default() += 1;
-    }
-    Ok(Impact { contracts, views, operations, consumers: consumers_, entries })
+    out
 }
 
 fn operations(
@@ -217,28 +237,30 @@ fn operations(
     out
 }
 
-/// Contracts that refer to one, directly or through others.
-fn users(new: &Definitions, old: &Definitions, name: &ContractName) -> BTreeSet<ContractName> {
-    let mut found = BTreeSet::from([name.clone()]);
-    loop {
-        let before = found.len();
-        for contract in new.contracts.iter().chain(old.contracts.iter()) {
-            let mut refers = false;
-            references(&contract.schema, &mut |to| {
-                let file = to.split('#').next().unwrap_or_default();
-                refers |= file
-                    .strip_suffix(".json")
-                    .and_then(|f| f.parse().ok())
-                    .is_some_and(|n| found.contains(&n));
-            });
-            if refers {
-                found.insert(contract.name.clone());
+/// For each contract those that refer to it directly.
+type Users<'d> = BTreeMap<ContractName, BTreeSet<&'d ContractName>>;
+
+fn users<'d>(new: &'d Definitions, old: &'d Definitions) -> Users<'d> {
+    let mut out = Users::new();
+    for contract in new.contracts.iter().chain(old.contracts.iter()) {
+        references(&contract.schema, &mut |to| {
+            let file = to.split('#').next().unwrap_or_default();
+            if let Some(used) = file.strip_suffix(".json").and_then(|f| f.parse().ok()) {
+                out.entry(used).or_default().insert(&contract.name);
             }
-        }
-        if found.len() == before {
-            return found;
-        }
+        });
     }
+    out
+}
+
+/// Contracts that refer to one, directly or through others.
+fn all_users(users: &Users<'_>, name: &ContractName) -> Vec<ContractName> {
+    let (mut found, mut waiting) = (BTreeSet::new(), vec![name]);
+    while let Some(used) = waiting.pop() {
+        let more = users.get(used).into_iter().flatten().filter(|user| **user != name);
+        waiting.extend(more.filter(|user| found.insert(**user)));
+    }
+    found.into_iter().cloned().collect()
 }
 
 fn references<'v>(schema: &'v Value, seen: &mut dyn FnMut(&'v str)) {

@@ -3,7 +3,7 @@ use ashlar_project::content;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{entries::Row, loaded::Loaded};
-use crate::{GateError, Site, gate::routes::Vanished};
+use crate::{GateError, Site, world::Vanished};
 
 /// Entries that one page can include, as far as they are looked at to find a cause.
 const INCLUDED_MAX: usize = 300;

@@ -1,9 +1,9 @@
 //! The pages of a project, rendered from its files as a candidate would render them: its content becomes objects in a temporary
 //! directory.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use ashlar_delivery::{Caches, Definitions, ReleaseView, lookup};
+use ashlar_delivery::{Caches, ReleaseView, lookup};
 use ashlar_model::{EntryRecord, Locale, TenantId, canonical_json};
 use ashlar_project::content;
 use ashlar_store::{Objects, Tree};
@@ -65,15 +65,9 @@ pub(super) fn render(
     let lookup = lookup::build(&rules, &objects, &snapshot, &mut batch)?;
     runtime.block_on(objects.commit(batch))?;
     let definitions = &project.definitions;
-    let delivered = match definitions.delivered.get() {
-        Some(known) => known,
-        None => {
-            let parsed = Arc::new(Definitions::parse(definitions.digest, &project.definition_files)?);
-            definitions.delivered.get_or_init(|| parsed)
-        }
-    };
+    let delivered = definitions.delivered(definitions.digest, &project.definition_files)?;
     let label = "check".to_owned();
-    let view = ReleaseView::new(objects, label, snapshot, lookup, delivered.clone(), Caches::default());
+    let view = ReleaseView::new(objects, label, snapshot, lookup, delivered, Caches::default());
     for at in view.pages().take(PAGES_MAX) {
         let at = at?;
         let row = at.entry.as_ref().and_then(|key| rows.get(key));

@@ -3,7 +3,13 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 use ashlar_model::{Finding, GateReport};
 use jiff::tz::TimeZone;
 
-use super::{CheckOptions, CheckReport, cache, directory::Directory, loaded::Loaded, memory::MemorySite};
+use super::{
+    cache,
+    directory::Directory,
+    loaded::Loaded,
+    memory::MemorySite,
+    report::{CheckOptions, CheckReport},
+};
 use crate::{GateError, gate::GATES, inputs::Inputs, judge};
 
 pub(super) fn run(dir: &Path, options: &CheckOptions) -> Result<CheckReport, GateError> {

@@ -1,21 +1,22 @@
+pub(crate) mod cache;
+pub(crate) mod promises;
+pub(crate) mod tokens;
 pub(crate) mod trial;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
 };
 
 use ashlar_contracts::{Contract, ContractSet, consumers::Consumer};
-use ashlar_delivery::{graphql::Graph, views::Views};
+use ashlar_delivery::{DeliveryError, graphql::Graph, views::Views};
 use ashlar_model::{ContractName, Digest, Files, Finding, ProjectConfig, Rules, TypeName, TypeRules};
 use ashlar_project::{Governance, Redirects, read_config};
 use ashlar_site::{Loaded, Site};
 
-use crate::{
-    definitions::trial::Trials,
-    gate::{consumers, tokens::Tokens},
-    inputs::Inputs,
-};
+use crate::inputs::Inputs;
+use promises::Promise;
+use tokens::Tokens;
 
 /// Definition files that gates read.
 const READ: [&str; 13] = [
@@ -34,13 +35,6 @@ const READ: [&str; 13] = [
     "assets/",
 ];
 
-/// Fewer than this many are not dropped for their size: a candidate, its base and the working definitions.
-const KEPT_MIN: usize = 3;
-/// How many bytes the files of parsed definitions that are kept may have; what is made of them takes several times as much.
-const KEPT_BYTES_MAX: usize = 32 << 20;
-/// How many parsed definitions are kept: those of a candidate, its base and what is being worked on, for a few tenants.
-const KEPT_MAX: usize = 16;
-
 /// A project's definitions as the gates need them, with what was wrong in each part.
 pub(crate) struct Definitions {
     /// `ashlar.toml`, or why it cannot be used.
@@ -53,10 +47,10 @@ pub(crate) struct Definitions {
     pub(crate) query_findings: Vec<Finding>,
     pub(crate) consumers: Vec<Consumer>,
     pub(crate) consumer_findings: Vec<Finding>,
-    /// What consumers rely on and the shapes do not keep; found out when it is first asked for.
-    pub(crate) promises: OnceLock<Vec<consumers::Promise>>,
+    /// Found out when it is first asked for.
+    promises: OnceLock<Vec<Promise>>,
     /// The same definitions as delivery reads them, for composing bodies.
-    pub(crate) delivered: OnceLock<Arc<ashlar_delivery::Definitions>>,
+    delivered: OnceLock<Arc<ashlar_delivery::Definitions>>,
     pub(crate) tokens: Tokens,
     /// Components, intents and pages.
     pub(crate) site: Loaded,
@@ -91,17 +85,11 @@ impl Definitions {
         let config = read_config(files);
         let (contracts, contract_findings) = ContractSet::load(files);
         note("views/");
-        let (views, view_findings) = Views::parse(files, &contracts);
-        let mut view_findings = view_findings;
-        let delivered = OnceLock::new();
-        // Configuration that cannot be read is a finding of the part it belongs to.
-        if config.as_ref().is_ok_and(|c| !c.site.feeds.is_empty())
-            && let Ok(parsed) = ashlar_delivery::Definitions::parse(files_digest(files), files)
-        {
-            let feeds = ashlar_delivery::feed_findings(&parsed).into_iter();
+        let (views, mut view_findings) = Views::parse(files, &contracts);
+        if let Ok(config) = &config {
+            let feeds = ashlar_delivery::feed_findings(config, &contracts, &views).into_iter();
             view_findings
                 .extend(feeds.map(|(what, help)| Finding::error("feed", "ashlar.toml", what).help(help)));
-            let _ = delivered.set(Arc::new(parsed));
         }
         note("queries/");
         let (graph, query_findings) = Graph::judged(files, &contracts, &views);
@@ -146,7 +134,7 @@ impl Definitions {
             consumers,
             consumer_findings,
             promises: OnceLock::new(),
-            delivered,
+            delivered: OnceLock::new(),
             tokens,
             site,
             governance,
@@ -162,6 +150,24 @@ impl Definitions {
     /// What stands for definitions that cannot be read at all.
     fn refused(digest: Digest, finding: Finding) -> Self {
         Self { config: Err(vec![finding]), digest, ..Self::load(&Files::new()) }
+    }
+
+    /// What consumers rely on, each compared with the shape of its endpoint once.
+    pub(crate) fn promises(&self) -> &[Promise] {
+        self.promises.get_or_init(|| Promise::all(&self.consumers, &self.views, &self.contracts))
+    }
+
+    /// The same definitions as delivery reads them, from their files.
+    pub(crate) fn delivered(
+        &self,
+        digest: Digest,
+        files: &Files,
+    ) -> Result<Arc<ashlar_delivery::Definitions>, DeliveryError> {
+        if let Some(known) = self.delivered.get() {
+            return Ok(known.clone());
+        }
+        let parsed = Arc::new(ashlar_delivery::Definitions::parse(digest, files)?);
+        Ok(self.delivered.get_or_init(|| parsed).clone())
     }
 
     /// The digest of one part: `governance.toml`, `redirects.toml`, `views/`.
@@ -207,10 +213,10 @@ impl Definitions {
         for contract in self.contracts.iter().filter(|c| c.is_type()) {
             types.entry(contract.name.name.clone()).or_default().push(TypeRules {
                 contract: contract.name.clone(),
-                active: is_active(contract),
+                active: contract.is_active(),
                 shared: contract.shared_fields().iter().cloned().collect(),
                 taxonomy: contract.taxonomy,
-                sensitive: sensitive(contract).clone(),
+                sensitive: contract.sensitive_fields().clone(),
             });
         }
         for versions in types.values_mut() {
@@ -220,70 +226,11 @@ impl Definitions {
     }
 }
 
-/// Whether new entries may follow the contract.
-pub(crate) fn is_active(contract: &Contract) -> bool {
-    contract.is_active()
-}
-
-/// Top-level field → sensitivities that need an approval or at least care.
-pub(crate) fn sensitive(contract: &Contract) -> &BTreeMap<String, BTreeSet<String>> {
-    contract.sensitive_fields()
-}
-
+/// The contract that entries of a type follow when they name none: the newest active one, else the newest.
 pub(crate) fn newest<'a>(contracts: &'a ContractSet, type_name: &TypeName) -> Option<&'a Contract> {
     let versions = || contracts.iter().filter(|c| c.is_type() && c.name.name == *type_name);
     versions()
-        .filter(|c| is_active(c))
+        .filter(|c| c.is_active())
         .max_by_key(|c| c.name.major)
         .or_else(|| versions().max_by_key(|c| c.name.major))
-}
-
-/// Parsed definitions by the digest of their files.
-#[derive(Default)]
-pub(crate) struct DefinitionsCache {
-    /// With the bytes of their files, the one that was used last at the end.
-    kept: Mutex<Vec<(Arc<Definitions>, usize)>>,
-    trials: Option<Trials>,
-}
-
-impl DefinitionsCache {
-    /// Definitions are read only after they passed a trial.
-    pub(crate) fn tried(trials: Trials) -> Self {
-        Self { kept: Mutex::default(), trials: Some(trials) }
-    }
-
-    pub(crate) fn get(&self, files: &Files) -> Arc<Definitions> {
-        let digest = files_digest(files);
-        {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(at) = kept.iter().position(|(d, _)| d.digest == digest) {
-                let found = kept.remove(at);
-                kept.push(found.clone());
-                return found.0;
-            }
-        }
-        if let Some(trials) = &self.trials
-            && let Err((finding, passing)) = trials.admit(files)
-        {
-            let refused = Arc::new(Definitions::refused(digest, *finding));
-            if !passing {
-                self.keep(&refused, 0);
-            }
-            return refused;
-        }
-        // Parsed outside the lock: hundreds of schemas take a while, and other tenants go on meanwhile.
-        let loaded = Arc::new(Definitions::load(files));
-        self.keep(&loaded, files.bytes());
-        loaded
-    }
-
-    fn keep(&self, definitions: &Arc<Definitions>, bytes: usize) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push((definitions.clone(), bytes));
-        while kept.len() > KEPT_MAX
-            || (kept.len() > KEPT_MIN && kept.iter().map(|(_, bytes)| bytes).sum::<usize>() > KEPT_BYTES_MAX)
-        {
-            kept.remove(0);
-        }
-    }
 }

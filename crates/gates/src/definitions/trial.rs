@@ -8,10 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ashlar_model::{Digest, Files, Finding};
 
-use crate::{
-    definitions::{Definitions, files_digest},
-    gate::consumers::promises,
-};
+use super::{Definitions, files_digest};
 
 /// Definitions that are known to be readable, by digest.
 const PASSED_MAX: usize = 4_096;
@@ -129,7 +126,7 @@ pub fn attempt(request: &[u8], note: &ashlar_site::Note) {
     let work = || {
         let loaded = Definitions::load_noting(&files, note.as_ref());
         note("consumers/");
-        let _ = (loaded.rules(), promises(&loaded));
+        let _ = (loaded.rules(), loaded.promises());
     };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);

@@ -1,17 +1,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_model::{Digest, EntryId, EntryKey, Fields, Finding, Locale, TypeName, canonical_json};
+use ashlar_model::{Digest, EntryId, EntryKey, Finding, Locale, TypeName};
 use ashlar_project::Governance;
 use ashlar_release::{Approval, DeclaredEnd, RequiredApproval};
-use serde_json::Value;
 
-use super::{About, Code, Gate};
+use super::interface::{About, Code, Gate};
 use crate::{
     GateError,
-    candidate::changed::Sensitive,
     findings::{Findings, count},
     inputs::Inputs,
-    world::{Change, Looked, Part, Work, World},
+    world::{
+        Change, Looked, Part, Work, World,
+        sensitive::{Sensitive, SensitiveChange},
+    },
 };
 
 const FINDINGS: &[Code] = findings! {
@@ -108,60 +109,8 @@ fn foresee(world: &dyn World, changes: &[SensitiveChange], findings: &mut Findin
     }
 }
 
-/// Sensitivities whose change needs an approval. Others (`pii`) ask for care, not for approval.
-const APPROVED: [&str; 3] = ["claim", "legal", "pricing"];
-
 /// Subjects of one approval that are listed; the digest covers all.
 const SUBJECTS_MAX: usize = 200;
-
-/// A changed field that needs an approval.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SensitiveChange {
-    pub(crate) right: String,
-    pub(crate) key: EntryKey,
-    pub(crate) field: String,
-    pub(crate) old: Option<Digest>,
-    pub(crate) new: Option<Digest>,
-}
-
-/// The digests of an entry's sensitive fields: `(field, right) → digest`.
-pub(crate) fn sensitive_values(
-    sensitive: &BTreeMap<String, BTreeSet<String>>,
-    fields: &Fields,
-) -> BTreeMap<(String, String), Digest> {
-    let mut out = BTreeMap::new();
-    for (field, kinds) in sensitive {
-        let Some(value) = fields.get(field) else { continue };
-        for right in kinds.iter().filter(|k| APPROVED.contains(&k.as_str())) {
-            out.insert((field.clone(), right.clone()), digest(value));
-        }
-    }
-    out
-}
-
-fn digest(value: &Value) -> Digest {
-    Digest::of(&canonical_json(value).unwrap_or_default())
-}
-
-/// How sensitive fields of one entry differ.
-pub(crate) fn changes(
-    key: &EntryKey,
-    old: &BTreeMap<(String, String), Digest>,
-    new: &BTreeMap<(String, String), Digest>,
-) -> Vec<SensitiveChange> {
-    let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
-    names
-        .into_iter()
-        .filter(|name| old.get(*name) != new.get(*name))
-        .map(|name| SensitiveChange {
-            right: name.1.clone(),
-            key: key.clone(),
-            field: name.0.clone(),
-            old: old.get(name).copied(),
-            new: new.get(name).copied(),
-        })
-        .collect()
-}
 
 /// Says who changed an entry.
 pub(crate) type Authors<'a> = dyn Fn(&EntryKey) -> Result<BTreeSet<String>, GateError> + 'a;

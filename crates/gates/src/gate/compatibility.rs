@@ -1,10 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_contracts::{Answer, Comparison, Contract, ContractSet, Verdict, Version, compare};
+use ashlar_contracts::{Answer, Comparison, Contract, Verdict, Version, compare};
 use ashlar_model::{Compatibility, ContractName, Digest, Finding, GateConfig, TypeName};
 use ashlar_release::{Approval, RequiredApproval};
 
-use super::{About, Code, Gate, approvals, lifecycle, validity::sentence};
+use super::{
+    approvals,
+    interface::{About, Code, Gate},
+    lifecycle,
+    validity::sentence,
+};
 use crate::{
     GateError,
     definitions::Definitions,
@@ -161,7 +166,7 @@ impl<'a> Compared<'a> {
                 if old.digest == new.digest || !seen.insert((&new.name, old.digest)) {
                     continue;
                 }
-                let comparison = compare_contracts(old, old_set, new, &definitions.contracts, config);
+                let comparison = compare(old, new, config.lenient_open_models);
                 pairs.push(Pair { old, new, comparison, against: against.clone() });
             }
         }
@@ -339,16 +344,6 @@ fn removal_digest(contract: &Contract) -> Digest {
 
 fn accept(change: &Digest) -> String {
     format!("[[accept]] change = \"{change}\" with `by` and `reason`")
-}
-
-fn compare_contracts(
-    old: &Contract,
-    old_set: &ContractSet,
-    new: &Contract,
-    new_set: &ContractSet,
-    config: &GateConfig,
-) -> Comparison {
-    compare(old, old_set, new, new_set, config.lenient_open_models)
 }
 
 /// A declared version that is lower than the changes demand.

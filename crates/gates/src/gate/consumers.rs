@@ -1,20 +1,15 @@
-use std::collections::BTreeMap;
-
-use ashlar_contracts::{
-    Answer, ContractSet, compare,
-    consumers::{Broken, Consumer, Expectation, FieldPath, Shape},
-};
+use ashlar_contracts::{Answer, compare, consumers::FieldPath};
 use ashlar_delivery::{
     ReleaseView, RequestParts, Traceparent, answer,
     views::{LookupBy, View},
 };
 use ashlar_model::{EntryKey, Fields, Finding, Locale, TypeName};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{About, Code, Gate};
+use super::interface::{About, Code, Gate};
 use crate::{
     GateError,
-    definitions::Definitions,
+    definitions::{Definitions, promises::Promise},
     findings::{Findings, count},
     inputs::Inputs,
     world::{Change, Looked, Part, Work, World},
@@ -56,6 +51,9 @@ impl Gate for Consumers {
         inputs.digest("views", &definitions.part("views/"));
         inputs.digest("consumers", &definitions.part("consumers/"));
         inputs.json("locales", &world.config().locales).digest("base", &world.base_contracts());
+        for part in ["views/", "consumers/"] {
+            inputs.digest("base", &world.base_part(part));
+        }
         inputs.json("waived", world.waived());
         // Without consumers nothing that is released matters to this gate.
         if !definitions.consumers.is_empty() {
@@ -72,7 +70,7 @@ impl Gate for Consumers {
         let n = definitions.consumers.len();
         let what = count(n, "consumer", "consumers");
         let mut work = Work::of(findings(definitions, world.base()), n, what);
-        let promises = promises(definitions);
+        let promises = definitions.promises();
         let view = if promises.is_empty() { None } else { world.bodies()? };
         if let Some(view) = view {
             let bodies = Bodies { view: &view, locales: world.config().locales.all() };
@@ -96,134 +94,16 @@ impl Gate for Consumers {
 /// Findings of one promise in bodies.
 const BODIES_TOLD_MAX: usize = 50;
 
-/// What one consumer expects of one endpoint, beside the endpoint as it is.
-#[derive(Debug)]
-pub(crate) struct Promise {
-    consumer: Consumer,
-    expectation: Expectation,
-    endpoint: Option<Endpoint>,
-    /// The value of the path's parameter, when the expectation names one by its path.
-    example: Option<String>,
-    /// What the shape of the endpoint does not keep.
-    broken: Vec<Broken>,
-}
-
-#[derive(Debug, Clone)]
-struct Endpoint {
-    prefix: String,
-    source: TypeName,
-    /// How an entry is found; `None` for a list, which has no parameter.
-    lookup: Option<LookupBy>,
-    /// Version of the view; entries by key have none.
-    version: Option<ashlar_contracts::Version>,
-    file: String,
-}
-
 /// A release whose bodies are judged.
 struct Bodies<'a> {
     view: &'a ReleaseView,
     locales: Vec<Locale>,
 }
 
-/// All expectations, each compared with the shape of its endpoint once.
-pub(crate) fn promises(definitions: &Definitions) -> &[Promise] {
-    definitions.promises.get_or_init(|| {
-        let mut shapes: BTreeMap<String, Shape> = BTreeMap::new();
-        let each = definitions.consumers.iter().flat_map(|c| c.expects.iter().map(move |e| (c, e)));
-        each.map(|(consumer, expectation)| {
-            let endpoint = endpoint(definitions, &expectation.endpoint);
-            let broken = match &endpoint {
-                Some((endpoint, schema, _)) => {
-                    let shape = shapes
-                        .entry(endpoint.prefix.clone())
-                        .or_insert_with(|| Shape::new(&definitions.contracts, schema.clone()));
-                    expectation.against_shape(shape)
-                }
-                None => Vec::new(),
-            };
-            let (endpoint, example) = endpoint.map(|(e, _, example)| (e, example)).unzip();
-            let example = example.flatten();
-            Promise {
-                consumer: consumer.clone(),
-                expectation: expectation.clone(),
-                endpoint,
-                example,
-                broken,
-            }
-        })
-        .collect()
-    })
-}
-
-/// The view, the entries or the list that answers a path, with the schema of the bodies, and the value of its parameter when
-/// the path is that of one example.
-fn endpoint(definitions: &Definitions, path: &str) -> Option<(Endpoint, Value, Option<String>)> {
-    let (prefix, example) = match path.split_once('{') {
-        Some((prefix, _)) => (prefix, None),
-        None => match definitions.views.route(path) {
-            Some((_, view, slug)) => (view.prefix.as_str(), Some(slug)),
-            None => match path.strip_prefix("/v1/entries/")?.split_once('/') {
-                Some((named, id)) => (&path[.."/v1/entries/".len() + named.len() + 1], Some(id)),
-                None => (path, None),
-            },
-        },
-    };
-    let example = example.map(|e| percent_encoding::percent_decode_str(e).decode_utf8_lossy().into_owned());
-    if let Some(view) = definitions.views.iter().find(|v| v.prefix == prefix) {
-        return Some((Endpoint::of(view), view.response_schema(&definitions.contracts), example));
-    }
-    let named = prefix.strip_prefix("/v1/entries/")?;
-    let (named, lookup) = match named.strip_suffix('/') {
-        Some(named) => (named, Some(LookupBy::Id)),
-        None => (named, None),
-    };
-    let source = TypeName::new(named).ok()?;
-    let files: Vec<Value> = of_type(&definitions.contracts, &source).map(|f| json!({ "$ref": f })).collect();
-    let mut schema = match files.as_slice() {
-        [] => return None,
-        [one] => one.clone(),
-        _ => json!({ "anyOf": files }),
-    };
-    if lookup.is_none() {
-        schema = json!({
-            "type": "object",
-            "required": ["items", "next_cursor"],
-            "properties": {
-                "next_cursor": {"type": ["string", "null"]},
-                "items": {"type": "array", "items": {
-                    "type": "object",
-                    "required": ["fields", "id", "locale"],
-                    "properties": {"fields": schema, "id": {"type": "string"}, "locale": {"type": "string"}},
-                    "additionalProperties": false,
-                }},
-            },
-            "additionalProperties": false,
-        });
-    }
-    let file = format!("contracts/{source}");
-    Some((Endpoint { prefix: prefix.to_owned(), source, lookup, version: None, file }, schema, example))
-}
-
-fn of_type<'c>(contracts: &'c ContractSet, source: &'c TypeName) -> impl Iterator<Item = String> + 'c {
-    contracts.iter().filter(move |c| c.is_type() && c.name.name == *source).map(|c| c.file())
-}
-
-impl Endpoint {
-    fn of(view: &View) -> Self {
-        Self {
-            prefix: view.prefix.clone(),
-            source: view.source.clone(),
-            lookup: Some(view.lookup.clone()),
-            version: Some(view.version),
-            file: format!("views/{}.v{}.toml", view.name, view.major),
-        }
-    }
-}
-
 /// Objections to the consumers' contracts by the definitions alone.
 pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>) -> Vec<Finding> {
     let mut out = definitions.consumer_findings.clone();
-    for promise in promises(definitions) {
+    for promise in definitions.promises() {
         promise.by_shape(definitions, base, &mut out);
     }
     out
@@ -303,7 +183,7 @@ impl Promise {
 
     /// The change since the base that did it, for people.
     fn because(&self, here: &Definitions, base: &Definitions, path: &FieldPath) -> String {
-        let held = promises(base).iter().any(|p| {
+        let held = base.promises().iter().any(|p| {
             p.consumer.name == self.consumer.name
                 && p.expectation.endpoint == self.expectation.endpoint
                 && !p.broken.iter().any(|b| b.path == *path)
@@ -318,7 +198,7 @@ impl Promise {
             else {
                 continue;
             };
-            let comparison = compare(before, &base.contracts, contract, &here.contracts, false);
+            let comparison = compare(before, contract, false);
             for change in comparison.changes {
                 // A field that is no longer required is a change that only readers notice.
                 let noticed = change.backward != Answer::Yes || change.forward != Answer::Yes;
@@ -428,19 +308,8 @@ impl Bodies<'_> {
     fn get(&self, prefix: &str, slug: &str, locale: &Locale) -> Option<Value> {
         let (path, query) = (format!("{prefix}{}", encode(slug)), format!("locale={locale}"));
         let traceparent = Traceparent::follow(None);
-        let parts = RequestParts {
-            method: "GET",
-            path: &path,
-            query: Some(&query),
-            accept_language: None,
-            accept_encoding: None,
-            accept: None,
-            if_none_match: None,
-            traceparent: &traceparent,
-            private: true,
-            developer: false,
-            extra_head: b"",
-        };
+        let parts =
+            RequestParts { query: Some(&query), private: true, ..RequestParts::get(&path, &traceparent) };
         let found = answer(self.view, &parts).filter(|a| a.status == 200)?;
         serde_json::from_slice(&found.body).ok()
     }

@@ -3,101 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ashlar_contracts::{Contract, Status};
-use ashlar_model::{ContractName, EntryKey, EntryRecord, Finding, TypeName};
+use ashlar_model::{ContractName, Finding};
 use jiff::{ToSpan, civil::Date};
 
-use crate::{GateError, candidate::Candidate, definitions::Definitions, findings::count};
+use crate::{definitions::Definitions, findings::count, world::followers::Followers};
 
 /// From so many days before a sunset on, what still follows the contract is named.
 const NEAR_DAYS: i64 = 60;
-/// Entries that are named.
-const NAMED_MAX: usize = 3;
-/// Entries of a type that are looked at for those that follow a contract which ends.
-const LOOKED_MAX: usize = 10_000;
-
-/// Entries that follow a contract.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Followers {
-    /// How many were found.
-    pub(crate) count: usize,
-    /// There are more than were looked at.
-    pub(crate) more: bool,
-    /// The first of them.
-    pub(crate) first: Vec<String>,
-    /// Those that the base does not have.
-    pub(crate) new: Vec<String>,
-}
-
-impl Followers {
-    /// Notes an entry.
-    pub(crate) fn add(&mut self, place: impl Into<String>) {
-        self.count += 1;
-        if self.first.len() < NAMED_MAX {
-            self.first.push(place.into());
-        }
-    }
-
-    fn told(&self) -> String {
-        let named = self.first.join(", ");
-        match self.count {
-            0 => String::new(),
-            n if n > self.first.len() || self.more => {
-                let least = if self.more { "at least " } else { "" };
-                format!("{least}{} ({named}, …)", count(n, "entry", "entries"))
-            }
-            n => format!("{} ({named})", count(n, "entry", "entries")),
-        }
-    }
-}
 
 /// Types of contracts whose sunset is near or past, with their names.
 pub(crate) fn ending(definitions: &Definitions, today: Date) -> BTreeSet<ContractName> {
     let near = today.checked_add(NEAR_DAYS.days()).unwrap_or(today);
     let ends = |c: &&Contract| c.sunset.is_some_and(|sunset| sunset <= near);
     definitions.contracts.iter().filter(ends).map(|c| c.name.clone()).collect()
-}
-
-impl Candidate<'_> {
-    /// Entries that follow contracts which end.
-    pub(crate) fn followed(
-        &self,
-        names: &BTreeSet<ContractName>,
-    ) -> Result<BTreeMap<ContractName, Followers>, GateError> {
-        let mut out: BTreeMap<ContractName, Followers> = BTreeMap::new();
-        if names.is_empty() {
-            return Ok(out);
-        }
-        let followed = |key: &[u8], record: &[u8]| -> Result<Option<(EntryKey, ContractName)>, GateError> {
-            let key = EntryKey::from_bytes(key)?;
-            let major = EntryRecord::from_bytes(record)?.major;
-            let name = ContractName { name: key.type_name.clone(), major };
-            Ok(names.contains(&name).then_some((key, name)))
-        };
-        let types: BTreeSet<&TypeName> = names.iter().map(|n| &n.name).collect();
-        for type_name in types {
-            for (n, item) in self.input.snapshot.prefix(&EntryKey::type_prefix(type_name)).enumerate() {
-                let (key, record) = item?;
-                if n >= LOOKED_MAX {
-                    let of_type = names.iter().filter(|name| name.name == *type_name);
-                    of_type.for_each(|name| out.entry(name.clone()).or_default().more = true);
-                    break;
-                }
-                if let Some((key, name)) = followed(&key, &record)? {
-                    out.entry(name).or_default().add(key.to_string());
-                }
-            }
-        }
-        if let Some(base) = &self.input.base {
-            for change in base.snapshot.diff(self.input.snapshot) {
-                let change = change?;
-                let (None, Some(record)) = (&change.old, &change.new) else { continue };
-                if let Some((key, name)) = followed(&change.key, record)? {
-                    out.entry(name).or_default().new.push(key.to_string());
-                }
-            }
-        }
-        Ok(out)
-    }
 }
 
 /// What is wrong with owners, sunsets and replacements. `base`: what is live, where it is known.
@@ -169,10 +87,10 @@ fn ended(
     let place = format!("contracts/{}.json", contract.name);
     let mut out = Vec::new();
     let past = sunset <= today;
-    if past && let [first, rest @ ..] = followers.new.as_slice() {
-        let others = match rest.len() {
-            0 => String::new(),
-            n => format!(", and so do {}", count(n, "other new entry", "other new entries")),
+    if past && let Some(first) = &followers.first_new {
+        let others = match followers.new {
+            0 | 1 => String::new(),
+            n => format!(", and so do {}", count(n - 1, "other new entry", "other new entries")),
         };
         let message = format!("The new entry follows {}, whose sunset was {sunset}{others}.", contract.name);
         out.push(

@@ -2,13 +2,15 @@
 
 use ashlar_model::{Finding, Locale};
 
-use super::{About, Code, Gate, routes};
+use super::{
+    interface::{About, Code, Gate},
+    routes,
+};
 use crate::{
     GateError,
     findings::Findings,
     inputs::Inputs,
-    world::site::Near,
-    world::{Change, Part, Work, World, link_rules},
+    world::{Change, Work, World, link_rules, site::Near},
 };
 
 const FINDINGS: &[Code] = findings! {
@@ -28,13 +30,11 @@ impl Gate for Links {
     }
 
     fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
-        paths(world, inputs);
+        routes::reads_paths(world, inputs);
     }
 
     fn follows(&self, world: &dyn World, change: &Change<'_>) -> bool {
-        change.same_lookup
-            && routes::same_redirects(world, change)
-            && change.base.part("site/") == world.definitions().part("site/")
+        change.same_lookup && routes::same_paths(world, change)
     }
 
     fn run(&self, world: &dyn World, change: Option<&Change<'_>>) -> Result<Work, GateError> {
@@ -73,19 +73,6 @@ impl Gate for Links {
         })?;
         Ok(Work::looked(findings, looked, change, "link", "links"))
     }
-}
-
-/// What decides where a path leads.
-pub(super) fn paths(world: &dyn World, inputs: &mut Inputs) {
-    let (definitions, config) = (world.definitions(), world.config());
-    inputs.digest("lookup", &world.digest(Part::Lookup)).json("locales", &config.locales);
-    inputs.json("ignored", &config.gates.links_ignored);
-    inputs.digest("redirects", &definitions.part("redirects.toml"));
-    inputs.digest("site", &definitions.part("site/"));
-    // Raised when `links` and `routes` judge differently: 2 takes `/` for every path, and leaves out what only follows from an
-    // entry that is not valid.
-    inputs.add("rules", b"2").json("waived", world.waived());
-    inputs.digest("served", &world.digest(Part::BaseLookup));
 }
 
 /// A Markdown link that leads nowhere. `near` is a route that may be meant.

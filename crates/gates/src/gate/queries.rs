@@ -3,7 +3,7 @@
 use ashlar_model::Finding;
 use jiff::civil::Date;
 
-use super::{About, Code, Gate};
+use super::interface::{About, Code, Gate};
 use crate::{
     GateError,
     definitions::Definitions,
@@ -47,7 +47,7 @@ impl Gate for PersistedQueries {
         for part in ["views/", "queries/"] {
             inputs.digest(part.trim_end_matches('/'), &world.definitions().part(part));
         }
-        inputs.digest("base", &world.base_part("queries/"));
+        inputs.digest("base", &world.base_part("queries/")).digest("base-views", &world.base_part("views/"));
         inputs.digest("base-contracts", &world.base_contracts());
         if !removed(world.definitions(), world.base()).is_empty() {
             // Whether a sunset has come.

@@ -2,13 +2,12 @@
 
 use ashlar_model::{EntryId, Finding, TypeName};
 
-use super::{About, Code, Gate};
+use super::interface::{About, Code, Gate};
 use crate::{
     GateError,
     findings::Findings,
     inputs::Inputs,
-    world::site::Near,
-    world::{Change, Part, Work, World},
+    world::{Change, Part, Work, World, site::Near},
 };
 
 const FINDINGS: &[Code] = findings! {

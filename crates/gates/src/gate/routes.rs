@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use ashlar_model::{EntryKey, Finding, Locale};
 use ashlar_project::{Redirects, normal_path};
 
-use super::{About, Code, Gate, links};
+use super::interface::{About, Code, Gate};
 use crate::{
     GateError, Site,
     definitions::Definitions,
     findings::Findings,
     inputs::Inputs,
-    world::links::LinkRules,
-    world::{Change, Part, RouteAt, Work, World, link_rules},
+    world::{Change, Part, RouteAt, Vanished, Work, World, link_rules, links::LinkRules},
 };
 
 /// The name of the gate.
@@ -42,7 +41,7 @@ impl Gate for Routes {
     }
 
     fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
-        links::paths(world, inputs);
+        reads_paths(world, inputs);
         // Raised when this gate judges differently: 2 looks for pages.
         inputs.add("rules", b"2").digest("base", &world.digest(Part::BaseLookup));
         inputs.digest("snapshot", &world.digest(Part::Snapshot));
@@ -58,7 +57,7 @@ impl Gate for Routes {
         findings.extend(definitions.redirect_findings.iter().cloned());
         findings.extend(without_page(definitions));
         let rules = link_rules(world.config(), definitions);
-        let change_of_entries = change.filter(|change| same_redirects(world, change));
+        let change_of_entries = change.filter(|change| same_paths(world, change));
         let mut lost: BTreeSet<String> = BTreeSet::new();
         let looked = world.routes(change, &mut |at| {
             match at {
@@ -84,9 +83,23 @@ impl Gate for Routes {
     }
 }
 
-/// Whether redirects and ignored prefixes are those of the base.
-pub(super) fn same_redirects(world: &dyn World, change: &Change<'_>) -> bool {
+/// What decides where a path leads.
+pub(super) fn reads_paths(world: &dyn World, inputs: &mut Inputs) {
+    let (definitions, config) = (world.definitions(), world.config());
+    inputs.digest("lookup", &world.digest(Part::Lookup)).json("locales", &config.locales);
+    inputs.json("ignored", &config.gates.links_ignored);
+    inputs.digest("redirects", &definitions.part("redirects.toml"));
+    inputs.digest("site", &definitions.part("site/"));
+    // Raised when `links` and `routes` judge differently: 2 takes `/` for every path, and leaves out what only follows from an
+    // entry that is not valid.
+    inputs.add("rules", b"2").json("waived", world.waived());
+    inputs.digest("served", &world.digest(Part::BaseLookup));
+}
+
+/// Whether redirects, ignored prefixes and pages that show no entry are those of the base.
+pub(super) fn same_paths(world: &dyn World, change: &Change<'_>) -> bool {
     change.base.redirects == world.definitions().redirects
+        && change.base.part("site/") == world.definitions().part("site/")
         && change
             .base
             .config
@@ -103,17 +116,6 @@ fn clash(route: &str, locale: &Locale, places: &[String]) -> Finding {
         format!("The route {route} ({locale}) is also that of {others}."),
     )
     .help("give one of them another route, for example another slug")
-}
-
-/// Why nothing answers a route any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Vanished {
-    /// Its entry no longer exists.
-    Gone,
-    /// Its entry has another route.
-    Moved,
-    /// Its entry has no route: a field that the route is made of is absent.
-    Without,
 }
 
 /// Types whose entries have a route, and no page in the project's site: visitors find nothing there, although sitemaps and

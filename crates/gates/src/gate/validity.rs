@@ -6,7 +6,7 @@ use ashlar_contracts::{Contract, Facts};
 use ashlar_model::{EntryKey, Fields, Finding, LocaleConfig, TypeName, did_you_mean};
 use serde_json::Value;
 
-use super::{About, Code, Gate};
+use super::interface::{About, Code, Gate};
 use crate::{
     GateError,
     definitions::Definitions,

@@ -1,6 +1,6 @@
 //! Views: each can be read, and shows what its contracts have.
 
-use super::{About, Code, Gate};
+use super::interface::{About, Code, Gate};
 use crate::{
     GateError,
     findings::count,

@@ -1,6 +1,8 @@
 //! What gates judge: definitions and content, whether they are a candidate or a directory on disk.
 
+pub(crate) mod followers;
 pub(crate) mod links;
+pub(crate) mod sensitive;
 pub(crate) mod site;
 
 use std::{
@@ -18,11 +20,9 @@ use serde_json::Value;
 
 use crate::{
     GateError, Site,
-    candidate::changed::Sensitive,
     definitions::Definitions,
     findings::{Findings, count},
-    gate::{Gate, lifecycle::Followers, routes::Vanished},
-    world::links::LinkRules,
+    world::{followers::Followers, links::LinkRules, sensitive::Sensitive},
 };
 
 static NONE: BTreeSet<String> = BTreeSet::new();
@@ -119,6 +119,17 @@ pub(crate) enum RouteAt<'a> {
     Before { entry: &'a EntryKey, route: &'a str },
 }
 
+/// Why nothing answers a route any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vanished {
+    /// Its entry no longer exists.
+    Gone,
+    /// Its entry has another route.
+    Moved,
+    /// Its entry has no route: a field that the route is made of is absent.
+    Without,
+}
+
 /// Places where the same thing is used. They are looked up only when they are asked for.
 pub(crate) type Places<'p> = dyn Iterator<Item = Result<String, GateError>> + 'p;
 /// Hears of every target of references; the same target may come more than once, with other places.
@@ -165,8 +176,8 @@ pub(crate) trait World: Sync {
     fn change(&self, _gate: &str) -> Option<Change<'_>> {
         None
     }
-    /// Hears the verdict of each gate before the next one runs.
-    fn note(&self, _gate: &dyn Gate, _report: &GateReport) {}
+    /// Hears that content itself is wrong, before the next gate runs.
+    fn note_unsound(&self) {}
 
     /// Contract files that cannot be read, in order.
     fn unread_contracts(&self) -> &BTreeSet<String> {

@@ -1,8 +1,6 @@
 use std::collections::BTreeMap;
 
-use ashlar_delivery::lookup::Lookup;
-use ashlar_model::{EntryId, EntryKey, Locale, TypeName, nearest};
-use ashlar_store::Tree;
+use ashlar_model::{EntryId, Locale, TypeName, nearest};
 
 use crate::GateError;
 
@@ -107,40 +105,5 @@ impl<'a> Near<'a> {
         }
         let routes = self.routes.get(locale).map_or(&[][..], Vec::as_slice);
         Ok(nearest(path, routes.iter().map(String::as_str)).map(str::to_owned))
-    }
-}
-
-/// A candidate: its snapshot and look-up tree.
-pub(crate) struct CandidateSite<'a> {
-    pub(crate) snapshot: &'a Tree,
-    /// Without it no route is known.
-    pub(crate) lookup: Option<&'a Lookup>,
-}
-
-impl Site for CandidateSite<'_> {
-    fn has_entry(&self, type_name: &TypeName, id: &EntryId) -> Result<bool, GateError> {
-        Ok(self.snapshot.prefix(&EntryKey::entry_prefix(type_name, id)).next().transpose()?.is_some())
-    }
-
-    fn has_route(&self, locale: &Locale, route: &str) -> Result<bool, GateError> {
-        self.lookup.map_or(Ok(false), |lookup| Ok(lookup.has_route([locale], route)?))
-    }
-
-    fn ids(&self, type_name: &TypeName, start: &str, limit: usize) -> Result<Vec<String>, GateError> {
-        let mut prefix = EntryKey::type_prefix(type_name);
-        prefix.extend_from_slice(start.as_bytes());
-        let mut ids: Vec<String> = Vec::new();
-        for item in self.snapshot.prefix(&prefix).take(limit) {
-            let id = EntryKey::from_bytes(&item?.0)?.id;
-            if ids.last().is_none_or(|last| last != id.as_str()) {
-                ids.push(id.to_string());
-            }
-        }
-        Ok(ids)
-    }
-
-    fn routes(&self, locale: &Locale, limit: usize) -> Result<Vec<String>, GateError> {
-        let all = self.lookup.into_iter().flat_map(|lookup| lookup.routes_of(locale));
-        all.take(limit).map(|routed| Ok(routed?.route)).collect()
     }
 }

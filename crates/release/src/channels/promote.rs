@@ -571,23 +571,18 @@ impl Action for RecordPurge {
 }
 
 impl crate::Engine {
-    /// What the public channel points at; `None` before the first release. `heard`: a move that was just made, whose
-    /// pointer object may not be written yet.
+    /// What the public channel points at; `None` before the first release. A move of this process counts before its pointer
+    /// object is written.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn public_state(
-        &self,
-        ctx: &crate::Ctx,
-        heard: Option<&crate::ChannelMoved>,
-    ) -> Result<Option<ChannelState>, ReleaseError> {
+    pub async fn public_state(&self, ctx: &crate::Ctx) -> Result<Option<ChannelState>, ReleaseError> {
         let Some((digest, _)) = self.working_definitions(ctx).await? else { return Ok(None) };
         let channel = self.rules(&ctx.tenant, &digest).await?.config.channels.public.clone();
-        if let Some(heard) = heard.filter(|h| h.tenant == ctx.tenant && h.state.channel == channel) {
-            return Ok(Some(heard.state.clone()));
-        }
         let pointer = ChannelState::pointer(&channel);
         let read = self.tenant_objects(&ctx.tenant).get_pointer(&pointer, None).await?;
-        Ok(read.body().and_then(|b| serde_json::from_slice(b).ok()))
+        let pointed: Option<ChannelState> = read.body().and_then(|b| serde_json::from_slice(b).ok());
+        let moved = self.moved(&ctx.tenant, &channel);
+        Ok(moved.into_iter().chain(pointed).max_by_key(|state| state.sequence))
     }
 }

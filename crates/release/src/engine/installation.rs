@@ -541,7 +541,7 @@ impl Scope<'_> {
         let mut rows = tx.rows();
         self.check_relied(&mut rows).await?;
         let event = |(kind, subject, data): (&'static str, String, Value)| {
-            debug_assert!(crate::events::webhooks::is_kind(kind), "`{kind}` is not among EVENT_KINDS");
+            debug_assert!(crate::events::kinds::is_kind(kind), "`{kind}` is not among EVENT_KINDS");
             EventRow {
                 sequence: 0,
                 kind: kind.to_owned(),

@@ -1,5 +1,7 @@
-//! What follows from the event log: deliveries to webhooks.
+//! What follows from the event log: followers, and deliveries to webhooks.
 
+pub(crate) mod follow;
+pub(crate) mod kinds;
 pub(crate) mod outbox;
 pub mod receivers;
 pub(crate) mod webhooks;

@@ -12,24 +12,20 @@ use ashlar_store::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::{
-    Engine, EventFilter, ReleaseError,
-    drafts::write::differing,
-    events::webhooks::{passes, secrets},
-    reads::diff_definitions,
+use super::{
+    follow::place_name,
+    kinds::{EventFilter, passes},
 };
+use crate::{Engine, ReleaseError, drafts::write::differing, reads::diff_definitions};
 
-/// The event of a push in the log. Followers hear `definition.changed` when definitions are served, not when they are
-/// pushed.
-pub(crate) const PUSHED: &str = "definition.changed";
 /// Events of the log that are looked at in one step.
 const EVENTS_MAX: u32 = 200;
 /// Deliveries of one transaction, about.
 const BATCH: usize = 2_000;
 /// Ids and paths that one payload names.
 const NAMED_MAX: usize = 200;
-/// How long a lease lasts unless it is renewed.
-pub const LEASE: SignedDuration = SignedDuration::from_secs(15);
+/// The name of the follower that delivers to webhooks; its targets are their ids.
+pub const FOLLOWER: &str = "webhooks";
 /// Tries of a delivery before it is given up: the last comes about 15 hours after the first.
 pub const TRIES_MAX: u64 = 18;
 /// The longest wait between two tries.
@@ -84,12 +80,6 @@ fn backoff(attempts: u64, jitter: u8) -> SignedDuration {
     SignedDuration::from_millis(ms * (800 + i64::from(jitter) * 400 / 255) / 1000)
 }
 
-/// Where a step ended: the sequence that is done, and a place inside the event behind it.
-struct Place {
-    expanded: u64,
-    key: String,
-}
-
 impl Engine {
     /// Webhooks that are enabled, of all tenants.
     ///
@@ -99,77 +89,42 @@ impl Engine {
         Ok(self.db().webhooks_enabled().await?)
     }
 
-    /// Takes or renews the right to send for a webhook; `false` when another worker has it.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn lease(&self, tenant: &TenantId, webhook: &str, owner: &str) -> Result<bool, ReleaseError> {
-        let now = self.now();
-        let at = |ahead: SignedDuration| stamp(now.saturating_add(ahead).unwrap_or(now));
-        let mut tx = self.db().write(tenant).await?;
-        let latest = at(LEASE * 2);
-        let got = tx.rows().lease_webhook(webhook, owner, &stamp(now), &at(LEASE), &latest).await?;
-        tx.commit().await?;
-        Ok(got)
-    }
-
-    /// Gives the right to send back.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn unlease(&self, tenant: &TenantId, webhook: &str, owner: &str) -> Result<(), ReleaseError> {
-        let mut tx = self.db().write(tenant).await?;
-        tx.rows().release_webhook(webhook, owner).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// Whether events of the log are not deliveries of a webhook yet.
-    ///
-    /// # Errors
-    /// When the database refuses or contains damaged values.
-    pub async fn pending_events(&self, tenant: &TenantId, webhook: &str) -> Result<bool, ReleaseError> {
-        let mut conn = self.db().read(tenant).await?;
-        let row = conn.rows().webhook(webhook).await?;
-        let last = conn.rows().counter("events").await?;
-        Ok(row.is_some_and(|r| r.expanded < last))
-    }
-
     /// Turns events of the log into deliveries of a webhook, one batch; `true` when there was something to do.
     ///
     /// # Errors
     /// When the log, a release or the database cannot be read or written.
     pub async fn expand(&self, tenant: &TenantId, webhook: &str) -> Result<bool, ReleaseError> {
+        let name = place_name(FOLLOWER, webhook);
         let mut conn = self.db().read(tenant).await?;
-        let Some(row) = conn.rows().webhook(webhook).await? else { return Ok(false) };
-        let events = conn.rows().events(row.expanded, EVENTS_MAX).await?;
+        let mut rows = conn.rows();
+        let (row, from) = (rows.webhook(webhook).await?, rows.follower(&name).await?);
+        let Some((row, from)) = row.zip(from) else { return Ok(false) };
+        let events = rows.events(from.done, EVENTS_MAX).await?;
         drop(conn);
         if events.is_empty() {
             return Ok(false);
         }
         let filter: EventFilter = serde_json::from_str(&row.filter).unwrap_or_default();
-        let mut place = Place { expanded: row.expanded, key: row.expanded_key.clone() };
+        let mut place = from.clone();
         let mut out = Vec::new();
         for event in events {
-            let inside = std::mem::take(&mut place.key);
+            let inside = std::mem::take(&mut place.inside);
             match self.told(tenant, &filter, &event, &inside, &mut out).await? {
-                Some(key) => {
-                    place.key = key;
+                Some(inside) => {
+                    place.inside = inside;
                     break;
                 }
-                None => place.expanded = event.sequence,
+                None => place.done = event.sequence,
             }
             if out.len() >= BATCH {
                 break;
             }
         }
-        let at = stamp(self.now());
         let mut tx = self.db().write(tenant).await?;
         let mut rows = tx.rows();
-        // Another worker may have been faster: then this was done already.
-        let same = |now: &WebhookRow| now.expanded == row.expanded && now.expanded_key == row.expanded_key;
-        if rows.webhook(webhook).await?.is_some_and(|now| same(&now)) {
-            rows.insert_deliveries(webhook, &out, &at).await?;
-            rows.set_expanded(webhook, place.expanded, &place.key).await?;
+        // Otherwise another worker was faster, or the webhook is gone.
+        if rows.advance_follower(&name, &from, &place).await? {
+            rows.insert_deliveries(webhook, &out, &stamp(self.now())).await?;
             tx.commit().await?;
         }
         Ok(true)
@@ -304,6 +259,28 @@ impl Engine {
     }
 }
 
+/// What signs deliveries of a webhook at a time: its secret, and the one before while that still counts.
+fn secrets(
+    engine: &Engine,
+    tenant: &TenantId,
+    row: &WebhookRow,
+    now: Timestamp,
+) -> Result<Vec<String>, ReleaseError> {
+    let open = |stored: &str| engine.secrets().open(tenant, &row.id, stored);
+    let mut out = vec![open(&row.secret)?];
+    if let Some((previous, until)) = &row.previous
+        && until.parse::<Timestamp>().is_ok_and(|until| until > now)
+    {
+        match open(previous) {
+            Ok(previous) => out.push(previous),
+            Err(error) => {
+                tracing::warn!(webhook = row.id, %error, "the secret before the rotation cannot be used")
+            }
+        }
+    }
+    Ok(out)
+}
+
 /// A delivery whose id follows from what it tells, so that telling it twice is telling it once.
 fn delivery(
     tenant: &TenantId,
@@ -416,6 +393,16 @@ impl Move<'_> {
         if let Some((entry, touched)) = open {
             self.entry(&entry, &touched, out);
         }
+        self.finish(taxonomies, out)?;
+        Ok(None)
+    }
+
+    /// What is sent about the move as a whole. `taxonomies`: those that changed, with their changed entries.
+    fn finish(
+        &self,
+        taxonomies: BTreeMap<String, BTreeSet<String>>,
+        out: &mut Vec<NewDelivery>,
+    ) -> Result<(), ReleaseError> {
         for (name, ids) in taxonomies {
             if self.filter.wants("taxonomy.changed") {
                 let named: Vec<&String> = ids.iter().take(NAMED_MAX).collect();
@@ -438,7 +425,7 @@ impl Move<'_> {
             let digest = json!({"digest": self.new.manifest, "entries": self.new.entries});
             self.push(out, &self.event.kind, "", &format!("channel/{}", self.channel), digest);
         }
-        Ok(None)
+        Ok(())
     }
 
     fn entry(&self, key: &EntryKey, touched: &Touched, out: &mut Vec<NewDelivery>) {

@@ -1,18 +1,16 @@
 //! Webhooks: who gets events, what signs it, and what became of it.
 
-use ashlar_model::{ChannelName, Right, TenantId, TypeName};
-use ashlar_store::sql::{DeliveryRow, NewDelivery, WebhookRow, stamp};
+use ashlar_model::Right;
+use ashlar_store::sql::{DeliveryRow, NewDelivery, Place, WebhookRow, stamp};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{
-    Action, Ctx, Engine, Page, ReleaseError, Scope, engine::installation::Record, events::outbox::PUSHED,
-    events::receivers::refused, new_id,
-};
+use super::{follow::place_name, kinds::EventFilter, outbox::FOLLOWER, receivers::refused};
+use crate::{Action, Ctx, Engine, Page, ReleaseError, Scope, engine::installation::Record, new_id};
 
 /// The contract of what webhooks are sent, `event.v1`: JSON Schema with the vocabulary of contracts.
 pub const EVENT_SCHEMA: &str = include_str!("../../schemas/event.v1.json");
@@ -22,106 +20,6 @@ pub const WEBHOOKS_MAX: usize = 100;
 const ROTATION: SignedDuration = SignedDuration::from_hours(24);
 /// The longest address.
 const URL_BYTES_MAX: usize = 2_000;
-
-/// Every kind of event that a webhook can get: what a move means, and the kinds of the log.
-pub const EVENT_KINDS: [&str; 37] = [
-    "cache.purged",
-    "candidate.approved",
-    "candidate.created",
-    "candidate.discarded",
-    "candidate.judged",
-    "candidate.refused",
-    "candidate.superseded",
-    "candidate.waived",
-    "changeset.cancelled",
-    "changeset.created",
-    "changeset.drafts_added",
-    "changeset.drafts_removed",
-    "changeset.scheduled",
-    "content.migrated",
-    "content.migrated_back",
-    "definition.changed",
-    "draft.deleted",
-    "draft.state_changed",
-    "draft.written",
-    "drafts.imported",
-    "entry.published",
-    "entry.unpublished",
-    "key.created",
-    "key.revoked",
-    "preview.created",
-    "release.imported",
-    "release.promoted",
-    "release.rolled_back",
-    "schedule.at_risk",
-    "schedule.checked",
-    "schedule.failed",
-    "schedule.quarantined",
-    "schedule.ran",
-    "store.collected",
-    "taxonomy.changed",
-    "tenant.created",
-    "webhook.test",
-];
-
-/// Whether events of this kind are recorded. Those about webhooks themselves are not sent.
-pub(crate) fn is_kind(kind: &str) -> bool {
-    kind.starts_with("webhook.") || EVENT_KINDS.contains(&kind)
-}
-
-/// Which events a webhook gets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct EventFilter {
-    /// Kinds: `release.promoted`, `entry.*`, `*`.
-    pub events: Vec<String>,
-    /// Content types of `entry.*`; all when empty.
-    pub types: Vec<TypeName>,
-    /// Channels whose moves count; the public one when empty.
-    pub channels: Vec<ChannelName>,
-}
-
-impl Default for EventFilter {
-    fn default() -> Self {
-        let events = ["entry.*", "taxonomy.changed", "definition.changed", "release.*"];
-        Self { events: events.map(str::to_owned).to_vec(), types: Vec::new(), channels: Vec::new() }
-    }
-}
-
-impl EventFilter {
-    /// Whether it wants events of a kind.
-    pub fn wants(&self, kind: &str) -> bool {
-        self.events.iter().any(|pattern| match pattern.strip_suffix('*') {
-            Some(start) => kind.starts_with(start),
-            None => pattern == kind,
-        })
-    }
-
-    fn check(&self) -> Result<(), ReleaseError> {
-        let sent = |pattern: &str| match pattern.strip_suffix('*') {
-            Some(start) => EVENT_KINDS.iter().any(|kind| kind.starts_with(start)),
-            None => EVENT_KINDS.contains(&pattern),
-        };
-        match self.events.iter().find(|e| !sent(e)) {
-            Some(bad) => {
-                let shown: String = bad.chars().take(60).collect();
-                let group = format!("{}.", shown.split('.').next().unwrap_or_default());
-                let near: Vec<&str> =
-                    EVENT_KINDS.iter().filter(|kind| kind.starts_with(&group)).copied().collect();
-                let help = match near.is_empty() {
-                    true => "write kinds such as `entry.published`, `release.*` or `*`".to_owned(),
-                    false => format!("kinds are {}", near.join(", ")),
-                };
-                Err(ReleaseError::invalid(format!("there is no kind of event `{shown}`"), help))
-            }
-            None if self.events.is_empty() || self.events.len() > 50 => Err(ReleaseError::invalid(
-                "a webhook needs 1 to 50 kinds of events",
-                "leave `events` out for the usual ones",
-            )),
-            None => Ok(()),
-        }
-    }
-}
 
 /// A webhook, without its secret.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -341,13 +239,13 @@ impl Action for CreateWebhook {
             previous: None,
             enabled: true,
             why: String::new(),
-            // It is told of what happens from now on; its own making is not news to it.
-            expanded: rows.counter("events").await? + 1,
-            expanded_key: String::new(),
             created_at: scope.at.clone(),
             created_by: scope.actor().to_owned(),
         };
         rows.insert_webhook(&row).await?;
+        // It gets what happens from now on, without its own creation.
+        let now = Place { done: rows.counter("events").await? + 1, inside: String::new() };
+        rows.insert_follower(&place_name(FOLLOWER, &row.id), &now).await?;
         let data = json!({"url": row.url, "filter": self.filter});
         scope.commit(tx, Record::one("webhook.created", &row.id, data)).await?;
         Ok(SecretShown { secret, view: view(&row, &[]) })
@@ -406,6 +304,7 @@ impl Action for DeleteWebhook {
         let mut rows = tx.rows();
         let row = rows.webhook(&self.id).await?.ok_or_else(|| unknown(&self.id))?;
         rows.delete_webhook(&row.id).await?;
+        rows.delete_follower(&place_name(FOLLOWER, &row.id)).await?;
         scope.commit(tx, Record::one("webhook.deleted", &row.id, json!({"url": row.url}))).await
     }
 }
@@ -555,49 +454,5 @@ impl Engine {
         let rows = conn.rows().deliveries(id, state, before, 101).await?;
         let rows: Vec<DeliveryView> = rows.into_iter().map(DeliveryView::from).collect();
         Ok(crate::reads::paged(rows, 100, |d| d.delivery.to_string()))
-    }
-}
-
-/// What signs deliveries of a webhook at a time: its secret, and the one before while that still counts.
-pub(crate) fn secrets(
-    engine: &Engine,
-    tenant: &TenantId,
-    row: &WebhookRow,
-    now: Timestamp,
-) -> Result<Vec<String>, ReleaseError> {
-    let open = |stored: &str| engine.secrets().open(tenant, &row.id, stored);
-    let mut out = vec![open(&row.secret)?];
-    if let Some((previous, until)) = &row.previous
-        && until.parse::<Timestamp>().is_ok_and(|until| until > now)
-    {
-        match open(previous) {
-            Ok(previous) => out.push(previous),
-            Err(error) => {
-                tracing::warn!(webhook = row.id, %error, "the secret before the rotation cannot be used")
-            }
-        }
-    }
-    Ok(out)
-}
-
-/// Whether events of the log with this kind are sent as they are. A push changes nothing that is read.
-pub(crate) fn passes(filter: &EventFilter, kind: &str) -> bool {
-    kind != PUSHED && !kind.starts_with("webhook.") && filter.wants(kind)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_that_are_recorded_can_be_asked_for_and_no_others() {
-        assert!(EVENT_KINDS.is_sorted());
-        let check = |kind: &str| EventFilter { events: vec![kind.to_owned()], ..Default::default() }.check();
-        for kind in ["schedule.at_risk", "schedule.checked", "schedule.*", "release.promoted", "*"] {
-            assert!(check(kind).is_ok(), "{kind}");
-        }
-        for kind in ["schedule.late", "plans.*", ""] {
-            assert!(check(kind).is_err(), "{kind}");
-        }
     }
 }

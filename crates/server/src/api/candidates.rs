@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ashlar_model::{CandidateId, ChannelName, Right};
+use ashlar_model::{CandidateId, ChannelName};
 use ashlar_release::{
     ApprovalGiven, Approve, CandidateView, CreateCandidate, DiscardCandidate, Page, Promote, Promoted,
     Rejudge, Waive,
@@ -9,7 +9,8 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Body, Path, Query, answer};
+use super::state::{Answer, answer};
+use crate::endpoints::extract::{Body, Path, Query};
 use crate::{
     access::Caller,
     delivery::serving::Serving,
@@ -62,11 +63,12 @@ pub async fn discard(caller: Caller, Path(candidate): Path<CandidateId>) -> Answ
 }
 
 pub async fn gates(caller: Caller, Path(candidate): Path<CandidateId>) -> Answer<CandidateView> {
-    caller.engine.permit(&caller.ctx, Right::Write)?;
-    let now = caller.engine.candidate(&caller.ctx, candidate).await?;
-    match now.status.as_str() {
-        "passed" | "failed" => answer(caller.engine.run(&caller.ctx, Rejudge { candidate }).await?),
-        _ => answer(now),
+    match caller.engine.run(&caller.ctx, Rejudge { candidate }).await {
+        // Its gates stay as they were.
+        Err(error) if error.code() == "candidate-closed" => {
+            answer(caller.engine.candidate(&caller.ctx, candidate).await?)
+        }
+        judged => answer(judged?),
     }
 }
 

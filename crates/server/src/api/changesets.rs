@@ -5,7 +5,8 @@ use ashlar_release::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Body, Path, answer};
+use super::state::{Answer, answer};
+use crate::endpoints::extract::{Body, Path};
 use crate::{
     access::Caller,
     endpoints::{rows, signature::Created},

@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Answer, Body, answer};
+use super::state::{Answer, answer};
+use crate::endpoints::extract::Body;
 use crate::{access::Caller, app::tenants::Tenants, front::ApiError};
 
 /// The definitions that the public channel serves, and the release they are of.

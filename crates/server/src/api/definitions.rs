@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Answer, Body, Query, answer};
+use super::state::{Answer, answer};
+use crate::endpoints::extract::{Body, Query};
 use crate::{access::Caller, front::ApiError};
 
 #[derive(Deserialize, JsonSchema)]

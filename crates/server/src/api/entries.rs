@@ -6,7 +6,8 @@ use ashlar_release::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Body, Path, Query, answer};
+use super::state::{Answer, answer};
+use crate::endpoints::extract::{Body, Path, Query};
 use crate::{
     access::Caller,
     endpoints::{

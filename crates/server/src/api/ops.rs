@@ -10,7 +10,11 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Body, Path, Query, answer, candidates::Cursor};
+use super::{
+    candidates::Cursor,
+    state::{Answer, answer},
+};
+use crate::endpoints::extract::{Body, Path, Query};
 use crate::{
     access::{Caller, Keys},
     app::cache_stats::{CacheStats, TargetFigures},

@@ -16,9 +16,10 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use super::{
-    Answer, Api, Body, Path, Query, answer,
     candidates::{Cursor, MoveBody, created, serve_now},
+    state::{Answer, Api, answer},
 };
+use crate::endpoints::extract::{Body, Path, Query};
 use crate::{access::Caller, delivery::serving::Serving, endpoints::signature::Created, front::ApiError};
 
 pub async fn list(caller: Caller, Query(at): Query<Cursor>) -> Answer<Page<ReleaseInfo>> {

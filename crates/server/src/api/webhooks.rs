@@ -6,7 +6,8 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Body, Path, Query, answer};
+use super::state::{Answer, answer};
+use crate::endpoints::extract::{Body, Path, Query};
 use crate::{
     access::Caller,
     endpoints::{rows, signature::Created},

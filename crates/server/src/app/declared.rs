@@ -60,6 +60,8 @@ metrics! {
     PURGE_STALE = Counter "ashlar_purge_stale_total" [] "Of these, reads that returned stale content.";
     WEBHOOKS_DELIVERED = Counter "ashlar_webhooks_delivered_total" [] "Deliveries that arrived at their webhook.";
     WEBHOOK_FAILURES = Counter "ashlar_webhook_failures_total" [] "Tries of deliveries that failed.";
+    FOLLOWER_LAG_SECONDS = Gauge "ashlar_follower_lag_seconds" ["follower"] "The age of the oldest event that a follower of the event log has not handled.";
+    FOLLOWER_FAILURES = Counter "ashlar_follower_failures_total" ["follower"] "Times the work of a follower failed and was put off.";
     CONNECTIONS = Gauge "ashlar_connections" [] "Open connections.";
     CONNECTIONS_REFUSED = Counter "ashlar_connections_refused_total" [] "Connections refused because their address had too many.";
     CONNECTIONS_LATE = Counter "ashlar_connections_late_total" [] "Connections closed because a deadline had passed.";

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ashlar_delivery::CacheCounts;
+use ashlar_release::FollowerFigures;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
 use super::{cache_stats::Totals, declared};
@@ -55,6 +56,7 @@ pub struct Metrics {
     overdue: IntGauge,
     overdue_seconds_max: IntGauge,
     reads: Mutex<Reads>,
+    followers: Mutex<BTreeMap<&'static str, Arc<FollowerFigures>>>,
     /// Connections.
     pub lane: Arc<Figures>,
 }
@@ -97,6 +99,7 @@ impl Default for Metrics {
             overdue: declared::SCHEDULES_OVERDUE.gauge(&registry),
             overdue_seconds_max: declared::SCHEDULE_OVERDUE_SECONDS_MAX.gauge(&registry),
             reads: Mutex::default(),
+            followers: Mutex::default(),
             lane: Arc::default(),
             registry,
         }
@@ -169,11 +172,17 @@ impl Metrics {
         self.overdue_seconds_max.set(gauge(overdue_seconds_max));
     }
 
+    /// The figures of a follower, which are shown from now on.
+    pub fn follower(&self, name: &'static str) -> Arc<FollowerFigures> {
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default().clone()
+    }
+
     /// Everything, as text. `shown`: the tenants whose reads are shown.
     pub fn render(&self, gathered: &Gathered, shown: &dyn Fn(&str) -> bool) -> String {
         let mut families = self.registry.gather();
         let now = Registry::new();
         self.show_lane(&now);
+        self.show_followers(&now);
         gathered.show(&now);
         let reads = declared::VIEW_READS.counters(&now);
         let counted = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,6 +200,16 @@ impl Metrics {
             tracing::error!(%error, "metrics cannot be written");
             String::new()
         })
+    }
+
+    fn show_followers(&self, now: &Registry) {
+        let (lag, failures) =
+            (declared::FOLLOWER_LAG_SECONDS.gauges(now), declared::FOLLOWER_FAILURES.counters(now));
+        let at = jiff::Timestamp::now();
+        for (name, figures) in self.followers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            lag.with_label_values(&[name]).set(gauge(figures.lag_seconds(at)));
+            failures.with_label_values(&[name]).inc_by(figures.failures());
+        }
     }
 
     fn show_lane(&self, now: &Registry) {
@@ -252,6 +271,7 @@ mod tests {
         metrics.answered(404, 0.02);
         metrics.read("main", "pages.v1", "a \"quoted\" key");
         metrics.read("other", "pages.v1", "hidden");
+        metrics.follower("webhooks");
         let channels = vec![("main".to_owned(), "production".to_owned(), 4, 7)];
         metrics.render(&Gathered { channels, ..Gathered::default() }, &|tenant| tenant == "main")
     }

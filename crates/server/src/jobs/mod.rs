@@ -1,6 +1,35 @@
-//! What works behind the requests: upkeep, webhooks, purges of upstream caches, checks of stored objects.
+//! What works behind the requests: upkeep, and the followers of the event log.
 
 pub mod purge;
 mod scrub;
 pub mod upkeep;
-pub mod webhooks;
+mod webhooks;
+
+use std::sync::Arc;
+
+use ashlar_release::{Engine, Follower};
+
+use self::{
+    purge::{PurgeTarget, Purges},
+    webhooks::Webhooks,
+};
+use crate::app::App;
+
+/// The followers of a node. `webhooks`: it sends them, with whether receivers may be inside the server's own networks.
+pub fn followers(
+    app: &App,
+    engine: &Engine,
+    webhooks: Option<bool>,
+    caches: Vec<PurgeTarget>,
+) -> Vec<Arc<dyn Follower>> {
+    let webhooks = webhooks.map(|private| Webhooks::new(engine.clone(), app.metrics.clone(), private));
+    let purges = (!caches.is_empty()).then(|| Purges::new(app, engine, caches));
+    let made = [
+        webhooks.map(|made| made.map(|f| Arc::new(f) as Arc<dyn Follower>)),
+        purges.map(|made| made.map(|f| Arc::new(f) as Arc<dyn Follower>)),
+    ];
+    let begun = |made: reqwest::Result<Arc<dyn Follower>>| {
+        made.inspect_err(|error| tracing::error!(%error, "a follower cannot begin")).ok()
+    };
+    made.into_iter().flatten().filter_map(begun).collect()
+}

@@ -2,30 +2,28 @@
 //! unless that is allowed, at least once, in order per entry.
 
 use std::{
-    collections::HashMap,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use ashlar_model::{Actor, TenantId};
+use ashlar_model::Actor;
 use ashlar_release::{
-    Ctx, Engine, LEASE, Outgoing, ReleaseError, Round, Sent, UpdateWebhook, new_id,
+    Ctx, Engine, Failure, Follower, Outgoing, ReleaseError, Round, Sent, Target, UpdateWebhook, WEBHOOKS,
+    place_name,
     receivers::{is_public, refused},
 };
+use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::{FutureExt, StreamExt, stream};
 use hmac::{Hmac, Mac};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use sha2::Sha256;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::metrics::Metrics;
 
-/// How often due deliveries are looked for.
-const LOOK: Duration = Duration::from_millis(500);
 /// How long a receiver may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Deliveries of one round, each of another order.
@@ -66,162 +64,104 @@ pub fn signature(secrets: &[String], id: &str, timestamp: i64, body: &str) -> St
     signed.collect::<Vec<_>>().join(" ")
 }
 
-/// Sends until `stop`. `private`: receivers may be inside the server's own networks.
-pub async fn run(metrics: Arc<Metrics>, engine: Engine, private: bool, stop: CancellationToken) {
-    let builder = reqwest::Client::builder()
-        .timeout(ANSWER_MAX)
-        .connect_timeout(Duration::from_secs(5))
-        // A redirect would lead past everything that was checked.
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .user_agent(concat!("Ashlar/", env!("CARGO_PKG_VERSION")));
-    let builder = if private { builder } else { builder.dns_resolver(Arc::new(PublicOnly)) };
-    let (client, owner) = match (builder.build(), new_id()) {
-        (Ok(client), Ok(owner)) => (client, owner),
-        (Err(error), _) => return tracing::error!(%error, "webhooks cannot be sent"),
-        (_, Err(error)) => return tracing::error!(%error, "webhooks cannot be sent"),
-    };
-    let mut moves = engine.moves();
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut running: HashMap<(TenantId, String), JoinHandle<()>> = HashMap::new();
-    let mut forgotten = Instant::now();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            _ = looks.tick() => {}
-            _ = moves.recv() => {}
+/// Sends what the outbox contains.
+pub struct Webhooks {
+    engine: Engine,
+    metrics: Arc<Metrics>,
+    client: reqwest::Client,
+    /// Receivers may be inside the server's own networks.
+    private: bool,
+    /// When old deliveries were last forgotten.
+    forgotten: Mutex<Instant>,
+}
+
+impl Webhooks {
+    /// # Errors
+    /// When no client can be made.
+    pub fn new(engine: Engine, metrics: Arc<Metrics>, private: bool) -> reqwest::Result<Self> {
+        let builder = reqwest::Client::builder()
+            .timeout(ANSWER_MAX)
+            .connect_timeout(Duration::from_secs(5))
+            // A redirect would lead past everything that was checked.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .user_agent(concat!("Ashlar/", env!("CARGO_PKG_VERSION")));
+        let builder = if private { builder } else { builder.dns_resolver(Arc::new(PublicOnly)) };
+        Ok(Self { engine, metrics, client: builder.build()?, private, forgotten: Mutex::new(Instant::now()) })
+    }
+
+    /// Whether it is time to forget old deliveries.
+    fn forgets(&self) -> bool {
+        let mut last = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = last.elapsed() > FORGET;
+        if is_time {
+            *last = Instant::now();
         }
-        let webhooks = match engine.webhooks_enabled().await {
-            Ok(webhooks) => webhooks,
-            Err(error) => {
-                tracing::warn!(%error, "webhooks cannot be listed; what is to be sent waits");
-                continue;
-            }
-        };
-        running.retain(|_, task| !task.is_finished());
-        if forgotten.elapsed() > FORGET {
-            forgotten = Instant::now();
+        is_time
+    }
+}
+
+#[async_trait]
+impl Follower for Webhooks {
+    fn name(&self) -> &'static str {
+        WEBHOOKS
+    }
+
+    async fn targets(&self) -> Result<Vec<Target>, Failure> {
+        let webhooks = self.engine.webhooks_enabled().await?;
+        if self.forgets() {
             for (tenant, _) in &webhooks {
-                if let Err(error) = engine.forget_deliveries(tenant).await {
+                if let Err(error) = self.engine.forget_deliveries(tenant).await {
                     tracing::warn!(%tenant, %error, "old deliveries cannot be forgotten");
                 }
             }
         }
-        for (tenant, webhook) in webhooks {
-            running.entry((tenant.clone(), webhook.clone())).or_insert_with(|| {
-                let work = Work {
-                    metrics: metrics.clone(),
-                    engine: engine.clone(),
-                    client: client.clone(),
-                    owner: owner.clone(),
-                    tenant,
-                    webhook,
-                    private,
-                    stop: stop.clone(),
-                };
-                tokio::spawn(async move {
-                    if let Err(error) = work.drain().await {
-                        tracing::warn!(tenant = %work.tenant, webhook = work.webhook, %error, "a webhook waits");
-                    }
-                })
-            });
-        }
-    }
-    for (_, task) in running {
-        // What is being sent is sent, and noted; the rest waits for the next start.
-        let _ = tokio::time::timeout(ANSWER_MAX, task).await;
-    }
-}
-
-struct Work {
-    metrics: Arc<Metrics>,
-    engine: Engine,
-    client: reqwest::Client,
-    owner: String,
-    tenant: TenantId,
-    webhook: String,
-    private: bool,
-    stop: CancellationToken,
-}
-
-impl Work {
-    /// Makes and sends everything that is due for one webhook.
-    async fn drain(&self) -> Result<(), ReleaseError> {
-        // A look that writes nothing, as long as there is nothing to do.
-        let idle = |round: &Option<Round>| round.as_ref().is_none_or(|r| r.deliveries.is_empty());
-        let waiting = !self.engine.pending_events(&self.tenant, &self.webhook).await?;
-        if waiting && idle(&self.engine.round(&self.tenant, &self.webhook, 1).await?) {
-            return Ok(());
-        }
-        if !self.engine.lease(&self.tenant, &self.webhook, &self.owner).await? {
-            return Ok(());
-        }
-        let worked = self.work().await;
-        self.engine.unlease(&self.tenant, &self.webhook, &self.owner).await?;
-        worked
+        Ok(webhooks.into_iter().map(|(tenant, name)| Target { tenant, name }).collect())
     }
 
-    async fn work(&self) -> Result<(), ReleaseError> {
-        let mut leased = Instant::now();
-        while !self.stop.is_cancelled() {
-            if leased.elapsed().as_millis() as i128 > LEASE.as_millis() / 3 {
-                if !self.engine.lease(&self.tenant, &self.webhook, &self.owner).await? {
-                    return Ok(());
-                }
-                leased = Instant::now();
+    async fn behind(&self, of: &Target) -> Result<Option<Timestamp>, Failure> {
+        let behind = self.engine.behind(&of.tenant, &place_name(WEBHOOKS, &of.name)).await?;
+        if behind.is_some() {
+            return Ok(behind);
+        }
+        // Deliveries that were made before and are due now, such as another try.
+        let round = self.engine.round(&of.tenant, &of.name, 1).await?;
+        Ok(round.filter(|r| !r.deliveries.is_empty()).map(|_| self.engine.now()))
+    }
+
+    async fn work(&self, of: &Target, stop: &CancellationToken) -> Result<(), Failure> {
+        while !stop.is_cancelled() {
+            let more = self.engine.expand(&of.tenant, &of.name).await?;
+            let Some(round) = self.engine.round(&of.tenant, &of.name, ROUND).await? else { break };
+            match round.deliveries.is_empty() {
+                false => self.send(of, &round).await?,
+                true if more => {}
+                true => break,
             }
-            let more = self.engine.expand(&self.tenant, &self.webhook).await?;
-            let Some(round) = self.engine.round(&self.tenant, &self.webhook, ROUND).await? else {
-                return Ok(());
-            };
-            if round.deliveries.is_empty() {
-                if more {
-                    continue;
-                }
-                return Ok(());
-            }
-            self.send(&round).await?;
         }
         Ok(())
     }
+}
 
-    /// Sends one round while the lease is renewed, and notes what came of it as it comes.
-    async fn send(&self, round: &Round) -> Result<(), ReleaseError> {
+impl Webhooks {
+    /// Sends one round, and notes what came of it as it comes.
+    async fn send(&self, of: &Target, round: &Round) -> Result<(), ReleaseError> {
         let requests: Vec<_> = round.deliveries.iter().map(|d| self.one(round, d).boxed()).collect();
         let mut sending = stream::iter(requests).buffer_unordered(AT_ONCE).ready_chunks(64);
-        let mut renew = tokio::time::interval(Duration::from_secs(LEASE.as_secs().unsigned_abs() / 3));
-        renew.tick().await;
         let mut gone = false;
-        loop {
-            tokio::select! {
-                some = sending.next() => {
-                    let Some(sent) = some else { break };
-                    gone |= sent.iter().any(|s| s.status == 410);
-                    self.engine.sent(&self.tenant, &sent).await?;
-                    let failed = sent.iter().filter(|s| !s.error.is_empty()).count();
-                    self.metrics.webhooks_sent((sent.len() - failed) as u64, failed as u64);
-                }
-                _ = renew.tick() => {
-                    if !self.engine.lease(&self.tenant, &self.webhook, &self.owner).await? {
-                        break;
-                    }
-                }
-            }
+        while let Some(sent) = sending.next().await {
+            gone |= sent.iter().any(|s| s.status == 410);
+            self.engine.sent(&of.tenant, &sent).await?;
+            let failed = sent.iter().filter(|s| !s.error.is_empty()).count();
+            self.metrics.webhooks_sent((sent.len() - failed) as u64, failed as u64);
         }
-        drop(sending);
         if gone {
-            let ctx = Ctx::new(self.tenant.clone(), Actor::local("webhooks"))?;
+            let ctx = Ctx::new(of.tenant.clone(), Actor::local("webhooks"))?;
             let why = "the receiver answered 410 Gone".to_owned();
-            let off = UpdateWebhook {
-                id: self.webhook.clone(),
-                url: None,
-                filter: None,
-                enabled: Some(false),
-                why,
-            };
+            let off =
+                UpdateWebhook { id: of.name.clone(), url: None, filter: None, enabled: Some(false), why };
             self.engine.run(&ctx, off).await?;
-            tracing::warn!(tenant = %self.tenant, webhook = self.webhook, "a receiver answered 410 Gone; its webhook is disabled");
+            tracing::warn!(tenant = %of.tenant, webhook = of.name, "a receiver answered 410 Gone; its webhook is disabled");
         }
         Ok(())
     }

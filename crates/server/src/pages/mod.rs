@@ -5,6 +5,4 @@ pub mod home;
 pub mod operators;
 pub mod preview;
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
+use ashlar_model::escaped as escape;

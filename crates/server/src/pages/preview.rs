@@ -158,17 +158,10 @@ impl Shown {
 fn answered(view: &ReleaseView, path: &str, query: Option<&str>) -> Option<ashlar_delivery::Answer> {
     let traceparent = Traceparent::follow(None);
     let parts = RequestParts {
-        method: "GET",
-        path,
         query,
-        accept_language: None,
-        accept_encoding: None,
         accept: Some("text/html"),
-        if_none_match: None,
-        traceparent: &traceparent,
         private: true,
-        developer: false,
-        extra_head: b"",
+        ..RequestParts::get(path, &traceparent)
     };
     ashlar_delivery::answer(view, &parts)
 }

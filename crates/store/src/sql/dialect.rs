@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0003_attempts.sql"),
     include_str!("../../migrations/0004_schedules.sql"),
     include_str!("../../migrations/0005_evidence_at.sql"),
+    include_str!("../../migrations/0006_followers.sql"),
 ];
 
 /// The engine behind a [`super::Db`].

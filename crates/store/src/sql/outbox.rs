@@ -26,10 +26,6 @@ pub struct WebhookRow {
     pub enabled: bool,
     /// Why it is not enabled.
     pub why: String,
-    /// The last event that has become deliveries.
-    pub expanded: u64,
-    /// A place inside the event after it; empty at its start.
-    pub expanded_key: String,
     /// When it was made, RFC 3339.
     pub created_at: String,
     /// Who made it.
@@ -121,8 +117,6 @@ fn webhook_of(row: &AnyRow) -> Result<WebhookRow, SqlError> {
         previous: maybe_text(row, "previous_secret")?.zip(maybe_text(row, "previous_until")?),
         enabled: unsigned(row, "enabled")? != 0,
         why: text(row, "why")?,
-        expanded: unsigned(row, "expanded")?,
-        expanded_key: text(row, "expanded_key")?,
         created_at: text(row, "created_at")?,
         created_by: text(row, "created_by")?,
     })
@@ -212,8 +206,8 @@ impl Rows<'_> {
     /// When the database refuses.
     pub async fn insert_webhook(&mut self, row: &WebhookRow) -> Result<(), SqlError> {
         sqlx::query(
-            "INSERT INTO webhooks (tenant, id, url, filter, secret, enabled, why, expanded, expanded_key, owner, leased_until, \
-             created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', $9, $10)",
+            "INSERT INTO webhooks (tenant, id, url, filter, secret, enabled, why, created_at, created_by) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(self.t())
         .bind(row.id.clone())
@@ -222,7 +216,6 @@ impl Rows<'_> {
         .bind(row.secret.clone())
         .bind(i64::from(row.enabled))
         .bind(row.why.clone())
-        .bind(int(row.expanded))
         .bind(row.created_at.clone())
         .bind(row.created_by.clone())
         .execute(&mut *self.conn)
@@ -255,7 +248,7 @@ impl Rows<'_> {
         row.as_ref().map(webhook_of).transpose()
     }
 
-    /// Writes what can change of a webhook, except how far it is and who sends for it.
+    /// Writes what can change of a webhook.
     ///
     /// # Errors
     /// When the database refuses.
@@ -290,65 +283,6 @@ impl Rows<'_> {
         ] {
             sqlx::query(query).bind(self.t()).bind(id.to_owned()).execute(&mut *self.conn).await?;
         }
-        Ok(())
-    }
-
-    /// Says how far the event log has become deliveries of a webhook.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn set_expanded(&mut self, id: &str, expanded: u64, key: &str) -> Result<(), SqlError> {
-        sqlx::query("UPDATE webhooks SET expanded = $3, expanded_key = $4 WHERE tenant = $1 AND id = $2")
-            .bind(self.t())
-            .bind(id.to_owned())
-            .bind(int(expanded))
-            .bind(key.to_owned())
-            .execute(&mut *self.conn)
-            .await?;
-        Ok(())
-    }
-
-    /// Takes or renews the right to send for a webhook until `until`. `false` when somebody else has it. A lease that
-    /// ends after `latest` is one of a clock that was wrong, and is over.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn lease_webhook(
-        &mut self,
-        id: &str,
-        owner: &str,
-        now: &str,
-        until: &str,
-        latest: &str,
-    ) -> Result<bool, SqlError> {
-        let done = sqlx::query(
-            "UPDATE webhooks SET owner = $3, leased_until = $5 WHERE tenant = $1 AND id = $2 AND enabled = 1 \
-             AND (owner = $3 OR owner = '' OR leased_until < $4 OR leased_until > $6)",
-        )
-        .bind(self.t())
-        .bind(id.to_owned())
-        .bind(owner.to_owned())
-        .bind(now.to_owned())
-        .bind(until.to_owned())
-        .bind(latest.to_owned())
-        .execute(&mut *self.conn)
-        .await?;
-        Ok(done.rows_affected() > 0)
-    }
-
-    /// Gives the right to send back.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn release_webhook(&mut self, id: &str, owner: &str) -> Result<(), SqlError> {
-        sqlx::query(
-            "UPDATE webhooks SET owner = '', leased_until = '' WHERE tenant = $1 AND id = $2 AND owner = $3",
-        )
-        .bind(self.t())
-        .bind(id.to_owned())
-        .bind(owner.to_owned())
-        .execute(&mut *self.conn)
-        .await?;
         Ok(())
     }
 

@@ -10,17 +10,12 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use super::{BuildOptions, Out, Plan, comment, push};
+use super::{
+    names::attribute,
+    plan::{BuildOptions, Plan},
+    sink::{Out, comment, push},
+};
 use crate::{Modifier, Token, Type, Value, value::css_value};
-
-/// `theme` → `data-theme`; what cannot stand in an attribute's name becomes a dash.
-pub fn attribute(modifier: &str) -> String {
-    let name: String = modifier
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c.to_ascii_lowercase() } else { '-' })
-        .collect();
-    format!("data-{name}")
-}
 
 /// A modifier as the style sheet knows it.
 struct Switch {

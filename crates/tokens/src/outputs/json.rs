@@ -2,8 +2,14 @@ use std::{collections::hash_map::Entry, fmt::Write};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Out, Plan, Texts, push, quote, quoted};
-use crate::{Color, Dimension, Shadow, StrokeStyle, Token, Value};
+use super::{
+    plan::{Plan, Texts},
+    sink::{Out, push},
+};
+use crate::{
+    Color, Dimension, Shadow, StrokeStyle, Token, Value,
+    json::{quote, quoted},
+};
 
 /// A number as JSON has it; what JSON cannot hold is 0.
 fn num(value: f64) -> impl std::fmt::Display {

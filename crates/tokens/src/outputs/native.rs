@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, fmt::Write};
 
-use super::Plan;
+use super::plan::Plan;
 use crate::{Color, Value};
 
 /// `semantic-color-text` as an identifier: `semanticColorText`.

@@ -1,6 +1,10 @@
 use std::fmt::Write;
 
-use super::{Out, Plan, comment, push, quote, quoted};
+use super::{
+    plan::Plan,
+    sink::{Out, comment, push},
+};
+use crate::json::{quote, quoted};
 
 fn entries(plan: &Plan<'_>, out: &mut Out<'_>, tokens: impl Iterator<Item = (usize, u32)>) {
     for (at, value) in tokens {

@@ -6,14 +6,17 @@ use ashlar_model::{Finding, nearest};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
-    Combination, EXPANDED_BYTES_MAX, HOPS_MAX, Modifier, Type, VARIANTS_MAX, Value,
+    Modifier, Type, Value,
     json::Json,
-    resolve::messages::circle,
-    resolve::read::{Notes, Wrong, read},
-    resolve::{restrict, variants},
+    resolve::{
+        combination::{Combination, VARIANTS_MAX, restrict, variants},
+        wrong::{HOPS_MAX, Notes, Wrong, circle},
+    },
     source::{Def, Link, Ref, TokenSet, reference, references},
 };
 
+/// The most bytes, by estimate, that all values of a set take in all their combinations, with references followed.
+pub const EXPANDED_BYTES_MAX: usize = 256 << 20;
 /// The most steps along references that one value may take.
 const STEPS_MAX: usize = 20_000;
 /// The most names that are looked at for a name that is near, over all references to nothing.
@@ -25,9 +28,9 @@ const NEAR_BYTES: usize = 6;
 /// About what one value takes.
 const VALUE_BYTES: usize = 64;
 
-pub(crate) type Outcome = Option<(u32, Type)>;
+pub(super) type Outcome = Option<(u32, Type)>;
 
-pub(crate) struct Work<'a> {
+pub(super) struct Work<'a> {
     set: &'a TokenSet,
     strides: &'a [u64],
     masks: &'a [u32],
@@ -35,15 +38,15 @@ pub(crate) struct Work<'a> {
     memo: Vec<Option<Outcome>>,
     /// Where the outcomes of a token begin, plus one; 0 until it is looked at.
     starts: Vec<u32>,
-    pub(crate) values: Vec<Value>,
+    pub(super) values: Vec<Value>,
     /// Values without references, by [`Link::Literal`]: the same in every combination.
     literals: Vec<Option<Outcome>>,
     stack: Vec<(u32, Combination)>,
-    pub(crate) findings: Vec<Finding>,
+    pub(super) findings: Vec<Finding>,
     told: FxHashSet<(Box<str>, String)>,
     /// What is wrong in some combinations: the finding, the modifiers that matter, and the combinations.
     in_contexts: FxHashMap<(Box<str>, String), (usize, u32, Vec<Combination>)>,
-    pub(crate) notes: Notes,
+    pub(super) notes: Notes,
     /// The tokens whose values are being followed, for messages.
     trail: Vec<u32>,
     /// The lists that are being read, with the token that each is in.
@@ -56,7 +59,7 @@ pub(crate) struct Work<'a> {
 
 impl<'a> Work<'a> {
     /// For a set with so many values without references.
-    pub(crate) fn new(set: &'a TokenSet, strides: &'a [u64], masks: &'a [u32], literals: usize) -> Self {
+    pub(super) fn new(set: &'a TokenSet, strides: &'a [u64], masks: &'a [u32], literals: usize) -> Self {
         Self {
             set,
             strides,
@@ -79,7 +82,7 @@ impl<'a> Work<'a> {
     }
 
     /// Takes what a part of a value needs.
-    pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), Wrong> {
+    pub(super) fn spend(&mut self, bytes: usize) -> Result<(), Wrong> {
         match self.bytes_left.checked_sub(bytes) {
             Some(left) => {
                 self.bytes_left = left;
@@ -97,7 +100,7 @@ impl<'a> Work<'a> {
     }
 
     /// Enters a list that may refer to other lists.
-    pub(crate) fn open(&mut self, list: &Json, from: &Json) -> Result<(), Wrong> {
+    pub(super) fn open(&mut self, list: &Json, from: &Json) -> Result<(), Wrong> {
         let name = reference(from).map_or_else(String::new, |r| r.token.into_owned());
         let known = self.open.iter().position(|(known, _)| std::ptr::eq(*known, list));
         if known.is_none() && self.open.len() < HOPS_MAX {
@@ -109,11 +112,11 @@ impl<'a> Work<'a> {
         Err(circle(&names))
     }
 
-    pub(crate) fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.open.pop();
     }
 
-    pub(crate) fn active(&self, token: u32, combination: Combination) -> Option<&'a Def> {
+    pub(super) fn active(&self, token: u32, combination: Combination) -> Option<&'a Def> {
         let applies = |def: &&Def| {
             def.when.iter().all(|(m, c)| {
                 let count = self.set.modifiers[*m as usize].contexts.len() as u64;
@@ -155,7 +158,7 @@ impl<'a> Work<'a> {
     }
 
     /// Says of what is wrong in some combinations only, which those are.
-    pub(crate) fn name_contexts(&mut self) {
+    pub(super) fn name_contexts(&mut self) {
         const SHOWN: usize = 4;
         for (finding, mask, combinations) in std::mem::take(&mut self.in_contexts).into_values() {
             let all = variants(&self.set.modifiers, mask) == combinations.len() as u64;
@@ -173,7 +176,7 @@ impl<'a> Work<'a> {
     }
 
     /// The contexts of some modifiers in a combination, the default ones too.
-    pub(crate) fn shown(&self, combination: Combination, mask: u32) -> String {
+    pub(super) fn shown(&self, combination: Combination, mask: u32) -> String {
         let of = |(at, m): (usize, &Modifier)| {
             let digit = combination / self.strides[at] % m.contexts.len() as u64;
             format!("{}={}", m.name, m.contexts[digit as usize])
@@ -232,7 +235,7 @@ impl<'a> Work<'a> {
         Some((own, start + at as usize))
     }
 
-    pub(crate) fn token(&mut self, token: u32, combination: Combination) -> Outcome {
+    pub(super) fn token(&mut self, token: u32, combination: Combination) -> Outcome {
         let (combination, kept) = self.kept(token, combination)?;
         if let Some(known) = self.memo[kept] {
             return known;
@@ -332,7 +335,7 @@ impl<'a> Work<'a> {
         };
         self.steps = 0;
         let open = std::mem::replace(&mut self.open, vec![(&def.value, name.to_owned())]);
-        let value = self.spend(VALUE_BYTES).and_then(|()| read(self, def, ty, &def.value, combination));
+        let value = self.spend(VALUE_BYTES).and_then(|()| self.read(def, ty, &def.value, combination));
         self.open = open;
         match value {
             Ok(value) => {
@@ -379,7 +382,7 @@ impl<'a> Work<'a> {
     }
 
     /// Follows references until there is a literal. Parts inside it can still be references.
-    pub(crate) fn literal(&mut self, json: &'a Json, combination: Combination) -> Result<&'a Json, Wrong> {
+    pub(super) fn literal(&mut self, json: &'a Json, combination: Combination) -> Result<&'a Json, Wrong> {
         let start = self.trail.len();
         let found = self.follow(json, combination);
         self.trail.truncate(start);

@@ -1,6 +1,7 @@
-pub(crate) mod follow;
-pub(crate) mod messages;
-pub(crate) mod read;
+mod combination;
+mod follow;
+mod read;
+mod wrong;
 
 use std::sync::OnceLock;
 
@@ -11,24 +12,21 @@ use crate::{
     Type, Value,
     index::Index,
     json::Json,
-    resolve::follow::Work,
-    source::{Def, Deprecation, Link, Modifier, Ref, TokenSet, reference, references},
+    source::{
+        Def, Deprecation, FINDINGS_MAX, Link, Modifier, Ref, TokenDefs, TokenSet, reference, references,
+    },
 };
 
-/// The most combinations of contexts that one token may depend on.
-pub const VARIANTS_MAX: u64 = 4_096;
+pub use combination::{Combination, VARIANTS_MAX};
+use combination::{combinations, restrict, variants};
+pub use follow::EXPANDED_BYTES_MAX;
+use follow::Work;
+pub use wrong::HOPS_MAX;
+
 /// The most values that all tokens of a set have in all their combinations.
 pub const VALUES_MAX: u64 = 4_000_000;
 /// The most comparisons of one combination with another, over all tokens of a set: what building them takes.
 const PAIRS_MAX: u64 = 200_000_000;
-/// The most references that lead from one to the next.
-pub const HOPS_MAX: usize = 100;
-/// The most bytes, by estimate, that all values of a set take in all their combinations, with references followed.
-pub const EXPANDED_BYTES_MAX: usize = 256 << 20;
-
-/// A combination of contexts: one number in which each modifier has a digit, 0 for its default context.
-pub type Combination = u64;
-
 /// A set of tokens without references: what every token is, in every combination of contexts.
 #[derive(Debug, Default)]
 pub struct Resolved {
@@ -179,39 +177,6 @@ impl Resolved {
     }
 }
 
-pub(crate) fn restrict(
-    modifiers: &[Modifier],
-    strides: &[u64],
-    combination: Combination,
-    mask: u32,
-) -> Combination {
-    if combination == 0 || mask == 0 {
-        return 0;
-    }
-    modifiers
-        .iter()
-        .zip(strides)
-        .enumerate()
-        .filter(|(at, _)| mask & (1 << at) != 0)
-        .map(|(_, (m, stride))| (combination / stride) % m.contexts.len() as u64 * stride)
-        .sum()
-}
-
-/// How many combinations the modifiers in `mask` have.
-pub(crate) fn variants(modifiers: &[Modifier], mask: u32) -> u64 {
-    let counts = modifiers.iter().enumerate().filter(|(at, _)| mask & (1 << at) != 0);
-    counts.fold(1, |all, (_, m)| u64::saturating_mul(all, m.contexts.len() as u64))
-}
-
-fn combinations(modifiers: &[Modifier], strides: &[u64], mask: u32) -> Vec<Combination> {
-    let mut all = vec![0];
-    for (at, modifier) in modifiers.iter().enumerate().filter(|(at, _)| mask & (1 << at) != 0) {
-        let digits = 0..modifier.contexts.len() as u64;
-        all = digits.flat_map(|d| all.iter().map(move |c| c + d * strides[at]).collect::<Vec<_>>()).collect();
-    }
-    all
-}
-
 /// A list of positions for each position, in one piece of memory.
 struct Lists {
     all: Vec<u32>,
@@ -262,116 +227,175 @@ impl Lists {
     }
 }
 
+/// A token whose type depends on the contexts: its position, where the type is another, and both types.
+type Retyped = (usize, Combination, Type, Type);
+
+/// The tokens that were followed.
+#[derive(Default)]
+struct Followed {
+    tokens: Vec<Token>,
+    /// Where each token of the set is among them.
+    positions: Vec<Option<u32>>,
+    retyped: Vec<Retyped>,
+}
+
+/// What each digit of a combination is worth.
+fn strides(modifiers: &[Modifier]) -> Vec<u64> {
+    // 16 modifiers of 16 contexts are 2^64; what does not fit cannot be used together anyway.
+    let worth = |stride: &mut u64, modifier: &Modifier| {
+        let next = stride.saturating_mul(modifier.contexts.len() as u64);
+        Some(std::mem::replace(stride, next))
+    };
+    modifiers.iter().scan(1, worth).collect()
+}
+
+/// Follows one token in its combinations; `None` when it has a value in none of them.
+fn follow_one(
+    work: &mut Work<'_>,
+    at: usize,
+    defs: &TokenDefs,
+    mask: u32,
+    combinations: &[Combination],
+    retyped: &mut Vec<Retyped>,
+) -> Option<Token> {
+    let mut variants = Vec::with_capacity(combinations.len());
+    let mut ty = None;
+    for &combination in combinations {
+        if let Some((value, found)) = work.token(at as u32, combination) {
+            variants.push((combination, value));
+            let first = *ty.get_or_insert(found);
+            if first != found && retyped.last().is_none_or(|(last, ..)| *last != at) {
+                retyped.push((at, combination, first, found));
+            }
+        }
+    }
+    let ty = ty?;
+    let last = |f: &dyn Fn(&Def) -> bool| defs.defs.iter().rev().find(|d| f(d));
+    let shown = last(&|d| d.when.is_empty()).unwrap_or(&defs.defs[0]);
+    Some(Token {
+        name: defs.name.clone(),
+        ty,
+        description: last(&|d| d.description.is_some()).and_then(|d| d.description.clone()),
+        deprecated: last(&|d| d.deprecated.is_some()).and_then(|d| d.deprecated.clone()),
+        modifiers: mask,
+        variants,
+        alias_of: work.active(at as u32, 0).and_then(|d| match d.link {
+            Link::Alias(to) => Some(to),
+            _ => None,
+        }),
+        has_literal: defs.defs.iter().any(|d| !matches!(d.link, Link::Alias(_)) && has_literal(&d.value)),
+        uses: Vec::new(),
+        place: (shown.layer, shown.origin.clone()),
+    })
+}
+
 impl TokenSet {
     /// Follows every reference, in every combination of contexts that matters. What was wrong with the files and with
     /// the values comes with it; a token that cannot be resolved is left out.
     pub fn resolve(mut self) -> (Resolved, TokenSet, Vec<Finding>) {
-        let mut strides = Vec::new();
-        let mut stride: u64 = 1;
-        for modifier in &self.modifiers {
-            strides.push(stride);
-            // 16 modifiers of 16 contexts are 2^64; what does not fit cannot be used together anyway.
-            stride = stride.saturating_mul(modifier.contexts.len() as u64);
-        }
+        let strides = strides(&self.modifiers);
         let literals = self.link();
         let uses = Lists::of(self.tokens.iter(), |t, found| self.uses(&t.defs, found));
         let masks = self.masks(&uses);
         let mut work = Work::new(&self, &strides, &masks, literals);
-        let mut resolved =
-            Resolved { name: self.name.clone(), modifiers: self.modifiers.clone(), ..Resolved::default() };
-        let mut positions: Vec<Option<u32>> = vec![None; self.tokens.len()];
-        let mut tokens = Vec::with_capacity(self.tokens.len());
-        // Tokens whose type depends on the contexts.
-        let mut retyped: Vec<(usize, Combination, Type, Type)> = Vec::new();
-        // Tokens that the same modifiers change mostly stand together.
-        let mut pairs_left = PAIRS_MAX;
-        let all: u64 = masks.iter().fold(0, |all, mask| all.saturating_add(variants(&self.modifiers, *mask)));
-        let too_many =
-            all > VALUES_MAX && masks.iter().all(|m| variants(&self.modifiers, *m) <= VARIANTS_MAX);
-        if too_many {
-            let message = format!(
-                "The {} tokens have {all} values in all combinations of contexts; {VALUES_MAX} are the most.",
-                self.tokens.len()
-            );
-            let place = self.files.first().map_or_else(|| self.name.clone(), |f| f.path.clone());
-            work.findings.push(
-                Finding::error("token-contexts", place, message)
-                    .help("let fewer modifiers change the same tokens, or split the set"),
-            );
+        let mut followed = Followed { positions: vec![None; self.tokens.len()], ..Followed::default() };
+        match self.too_many_values(&masks) {
+            Some(finding) => work.findings.push(finding),
+            None => self.follow_all(&mut work, &masks, &strides, &mut followed),
         }
-        let (mut mask, mut own) = (0, combinations(&self.modifiers, &strides, 0));
-        for (at, defs) in self.tokens.iter().enumerate().filter(|_| !too_many) {
+        work.name_contexts();
+        let Followed { mut tokens, positions, retyped } = followed;
+        self.tell_retyped(&mut work, &uses, &masks, &retyped);
+        let Work { values, mut findings, notes, .. } = work;
+        for (at, position) in positions.iter().enumerate().filter_map(|(at, p)| Some((at, (*p)?))) {
+            let token = &mut tokens[position as usize];
+            token.uses = uses.get(at).iter().filter_map(|u| positions[*u as usize]).collect();
+            token.alias_of = token.alias_of.and_then(|a| positions[a as usize]);
+        }
+        findings.extend(notes.findings(&self));
+        let mut all = std::mem::take(&mut self.findings);
+        all.append(&mut findings);
+        all.sort_by_key(|f| std::cmp::Reverse(f.level));
+        let errors = all.iter().filter(|f| f.level == Level::Error).count();
+        if errors > FINDINGS_MAX {
+            let left = errors - FINDINGS_MAX;
+            all.drain(FINDINGS_MAX..errors);
+            all.push(Finding::error("token-more", "tokens", format!("And {left} errors more.")));
+        }
+        let (name, modifiers) = (self.name.clone(), self.modifiers.clone());
+        let resolved = Resolved { name, modifiers, tokens, values, strides, ..Resolved::default() };
+        (resolved, self, all)
+    }
+
+    /// The finding of a set whose tokens have too many values together, although each alone has few enough.
+    fn too_many_values(&self, masks: &[u32]) -> Option<Finding> {
+        let counts = || masks.iter().map(|mask| variants(&self.modifiers, *mask));
+        let all = counts().fold(0, u64::saturating_add);
+        if all <= VALUES_MAX || counts().any(|count| count > VARIANTS_MAX) {
+            return None;
+        }
+        let message = format!(
+            "The {} tokens have {all} values in all combinations of contexts; {VALUES_MAX} are the most.",
+            self.tokens.len()
+        );
+        let place = self.files.first().map_or_else(|| self.name.clone(), |f| f.path.clone());
+        Some(
+            Finding::error("token-contexts", place, message)
+                .help("let fewer modifiers change the same tokens, or split the set"),
+        )
+    }
+
+    /// Follows each token in its combinations.
+    fn follow_all(&self, work: &mut Work<'_>, masks: &[u32], strides: &[u64], out: &mut Followed) {
+        let mut pairs_left = PAIRS_MAX;
+        // Tokens that the same modifiers change mostly stand together.
+        let (mut mask, mut own) = (0, combinations(&self.modifiers, strides, 0));
+        for (at, defs) in self.tokens.iter().enumerate() {
             let count = variants(&self.modifiers, masks[at]);
-            if count > VARIANTS_MAX {
-                let place = self.place_of(&defs.defs[0], &defs.name, "");
-                work.findings.push(Finding::error(
-                    "token-contexts",
-                    place,
-                    format!(
-                        "`{}` depends on {count} combinations of contexts; {VARIANTS_MAX} are the most.",
-                        defs.name
+            let left = pairs_left.checked_sub(count.saturating_mul(count));
+            let (Some(left), true) = (left, count <= VARIANTS_MAX) else {
+                let alone = count > VARIANTS_MAX;
+                let (message, help) = match alone {
+                    true => (
+                        format!(
+                            "`{}` depends on {count} combinations of contexts; {VARIANTS_MAX} are the most.",
+                            defs.name
+                        ),
+                        "",
                     ),
-                ));
-                continue;
-            }
-            let Some(left) = pairs_left.checked_sub(count.saturating_mul(count)) else {
+                    false => (
+                        format!(
+                            "The tokens from `{}` on depend on too many combinations of contexts: {count} for this one.",
+                            defs.name
+                        ),
+                        "let fewer modifiers change the same tokens",
+                    ),
+                };
                 let place = self.place_of(&defs.defs[0], &defs.name, "");
-                let message = format!(
-                    "The tokens from `{}` on depend on too many combinations of contexts: {count} for this one.",
-                    defs.name
-                );
-                work.findings.push(
-                    Finding::error("token-contexts", place, message)
-                        .help("let fewer modifiers change the same tokens"),
-                );
+                work.findings.push(Finding::error("token-contexts", place, message).help(help));
+                if alone {
+                    continue;
+                }
                 break;
             };
             pairs_left = left;
             if masks[at] != mask {
                 mask = masks[at];
-                own = combinations(&self.modifiers, &strides, mask);
+                own = combinations(&self.modifiers, strides, mask);
             }
-            let mut variants = Vec::with_capacity(own.len());
-            let mut ty = None;
-            for &combination in &own {
-                if let Some((value, found)) = work.token(at as u32, combination) {
-                    variants.push((combination, value));
-                    let first = *ty.get_or_insert(found);
-                    if first != found && retyped.last().is_none_or(|(last, ..)| *last != at) {
-                        retyped.push((at, combination, first, found));
-                    }
-                }
+            if let Some(token) = follow_one(work, at, defs, mask, &own, &mut out.retyped) {
+                out.positions[at] = Some(out.tokens.len() as u32);
+                out.tokens.push(token);
             }
-            let Some(ty) = ty else { continue };
-            let last = |f: &dyn Fn(&Def) -> bool| defs.defs.iter().rev().find(|d| f(d));
-            let shown = last(&|d| d.when.is_empty()).unwrap_or(&defs.defs[0]);
-            positions[at] = Some(tokens.len() as u32);
-            tokens.push(Token {
-                name: defs.name.clone(),
-                ty,
-                description: last(&|d| d.description.is_some()).and_then(|d| d.description.clone()),
-                deprecated: last(&|d| d.deprecated.is_some()).and_then(|d| d.deprecated.clone()),
-                modifiers: masks[at],
-                variants,
-                alias_of: work.active(at as u32, 0).and_then(|d| match d.link {
-                    Link::Alias(to) => Some(to),
-                    _ => None,
-                }),
-                has_literal: defs
-                    .defs
-                    .iter()
-                    .any(|d| !matches!(d.link, Link::Alias(_)) && has_literal(&d.value)),
-                uses: Vec::new(),
-                place: (shown.layer, shown.origin.clone()),
-            });
         }
-        work.name_contexts();
+    }
+
+    /// Reports tokens whose type depends on the contexts.
+    fn tell_retyped(&self, work: &mut Work<'_>, uses: &Lists, masks: &[u32], retyped: &[Retyped]) {
         let changed: FxHashSet<usize> = retyped.iter().map(|(at, ..)| *at).collect();
         // Told where it starts: at a token that refers to no other one whose type changes.
         let starts = |at: &usize| !uses.get(*at).iter().any(|used| changed.contains(&(*used as usize)));
-        for (at, combination, from, to) in
-            retyped.iter().filter(|(at, ..)| starts(at)).take(crate::source::FINDINGS_MAX)
-        {
+        for (at, combination, from, to) in retyped.iter().filter(|(at, ..)| starts(at)).take(FINDINGS_MAX) {
             let token = &self.tokens[*at];
             let shown = work.shown(*combination, masks[*at]);
             let message = format!("`{}` is a {from}, and a {to} with {shown}.", token.name);
@@ -383,26 +407,6 @@ impl TokenSet {
                 );
             }
         }
-        let Work { values, mut findings, notes, .. } = work;
-        for (at, position) in positions.iter().enumerate().filter_map(|(at, p)| Some((at, (*p)?))) {
-            let token = &mut tokens[position as usize];
-            token.uses = uses.get(at).iter().filter_map(|u| positions[*u as usize]).collect();
-            token.alias_of = token.alias_of.and_then(|a| positions[a as usize]);
-        }
-        findings.extend(notes.findings(&self));
-        resolved.tokens = tokens;
-        resolved.values = values;
-        resolved.strides = strides;
-        let mut all = std::mem::take(&mut self.findings);
-        all.append(&mut findings);
-        all.sort_by_key(|f| std::cmp::Reverse(f.level));
-        let errors = all.iter().filter(|f| f.level == Level::Error).count();
-        if errors > crate::source::FINDINGS_MAX {
-            let left = errors - crate::source::FINDINGS_MAX;
-            all.drain(crate::source::FINDINGS_MAX..errors);
-            all.push(Finding::error("token-more", "tokens", format!("And {left} errors more.")));
-        }
-        (resolved, self, all)
     }
 
     /// The line and pointer where a token is.

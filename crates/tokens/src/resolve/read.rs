@@ -1,90 +1,11 @@
-use std::collections::BTreeMap;
-
-use ashlar_model::Finding;
+//! Reads one value of each type.
 
 use crate::{
     Border, Color, Dimension, Shadow, Space, Stop, StrokeStyle, Transition, Type, Typography, Unit, Value,
-    json::Json,
-    resolve::Combination,
-    resolve::follow::Work,
-    source::{Def, TokenSet},
+    json::{Json, quote},
+    resolve::{combination::Combination, follow::Work, wrong::Wrong},
+    source::Def,
 };
-
-/// What is wrong with a value, and in which part of it.
-pub(crate) struct Wrong {
-    pub(crate) code: &'static str,
-    pub(crate) part: String,
-    pub(crate) message: String,
-    pub(crate) help: String,
-    /// The combination in which it is wrong, in the digits of the modifiers that matter for it; `None` when it is wrong
-    /// whatever the contexts are.
-    pub(crate) context: Option<(Combination, u32)>,
-}
-
-impl Wrong {
-    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, part: String::new(), message: message.into(), help: String::new(), context: None }
-    }
-
-    /// Says in which combination of the modifiers in `mask` it is wrong; the message ends without a full stop then.
-    pub(crate) fn with(mut self, combination: Combination, mask: u32) -> Self {
-        self.context = Some((combination, mask));
-        self
-    }
-
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = help.into();
-        self
-    }
-
-    fn inside(mut self, step: &str) -> Self {
-        self.part = format!("/{step}{}", self.part);
-        self
-    }
-}
-
-/// What works and is not of the format: reported once per file and kind, with how often.
-#[derive(Default)]
-pub(crate) struct Notes(BTreeMap<(&'static str, u32), (usize, String)>);
-
-impl Notes {
-    fn add(&mut self, code: &'static str, def: &Def, shown: impl FnOnce() -> String) {
-        let note = self.0.entry((code, def.layer)).or_insert_with(|| (0, shown()));
-        note.0 += 1;
-    }
-
-    pub(crate) fn findings(self, set: &TokenSet) -> Vec<Finding> {
-        let tell = |((code, layer), (count, shown)): ((&'static str, u32), (usize, String))| {
-            let file = set.layers.get(layer as usize).and_then(|(f, _)| set.files.get(*f as usize));
-            let place = file.map_or_else(String::new, |f| f.path.clone());
-            let times = if count == 1 { "one value".to_owned() } else { format!("{count} values") };
-            let (message, help) = match code {
-                "token-old-style" => (
-                    format!("{times} in the older style, such as {shown}."),
-                    "write objects, such as { \"value\": 16, \"unit\": \"px\" }, or colours with `colorSpace` and `components`",
-                ),
-                "token-part" => (
-                    format!("{times} with a part that the format does not have, such as {shown}."),
-                    "it stays in tokens.json and tokens.dtcg.json; other outputs leave it out",
-                ),
-                "token-unit" => (
-                    format!("{times} with a unit that the format does not have, such as {shown}."),
-                    "use px or rem; CSS gets the unit as it is, and rules cannot judge a length that depends on the window or the font",
-                ),
-                "token-range" => (
-                    format!("{times} outside the range of the colour space, such as {shown}."),
-                    "check the components",
-                ),
-                _ => (
-                    format!("{times} of a type that the format does not have, such as {shown}."),
-                    "other tools may leave these out",
-                ),
-            };
-            Finding::warning(code, place, message).help(help)
-        };
-        self.0.into_iter().map(tell).collect()
-    }
-}
 
 struct Reader<'r, 'a> {
     work: &'r mut Work<'a>,
@@ -92,16 +13,17 @@ struct Reader<'r, 'a> {
     combination: Combination,
 }
 
-/// Reads a value of a type; references in its parts are followed.
-pub(crate) fn read<'a>(
-    work: &mut Work<'a>,
-    def: &'a Def,
-    ty: Type,
-    json: &'a Json,
-    combination: Combination,
-) -> Result<Value, Wrong> {
-    let mut reader = Reader { work, def, combination };
-    reader.value(ty, json)
+impl<'a> Work<'a> {
+    /// Reads a value of a type; references in its parts are followed.
+    pub(super) fn read(
+        &mut self,
+        def: &'a Def,
+        ty: Type,
+        json: &'a Json,
+        combination: Combination,
+    ) -> Result<Value, Wrong> {
+        Reader { work: self, def, combination }.value(ty, json)
+    }
 }
 
 const KEYWORDS: [(&str, f64); 18] = [
@@ -252,7 +174,7 @@ impl<'a> Reader<'_, 'a> {
             if before > 0 {
                 rest.push(',');
             }
-            crate::outputs::quote(&mut rest, name);
+            quote(&mut rest, name);
             rest.push(':');
             value.write(&mut rest);
             self.work.spend(rest.len() - before)?;

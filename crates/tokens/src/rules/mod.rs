@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ashlar_model::{Finding, nearest};
 
 use crate::{
-    Color, Config, Resolved, Token, TokenSet, Type, Value, apca,
+    Color, Combination, Config, Contrast, Resolved, Token, TokenSet, Type, Value, apca,
     config::{Motion, Severity, meant},
     contrast_ratio, delta_e_2000,
 };
@@ -44,6 +44,36 @@ pub fn check(
     let combinations: f64 = resolved.modifiers.iter().map(|m| m.contexts.len() as f64).product();
     out.metrics.insert("combinations".into(), combinations);
     checker.out
+}
+
+/// What was compared.
+struct Tally {
+    pairs: usize,
+    /// The least contrast, as a share of what is asked for.
+    least: f64,
+    judged: u64,
+}
+
+/// A colour on another one, which may not be opaque.
+struct Layers<'a> {
+    foreground: &'a Token,
+    background: &'a Token,
+    over: Option<&'a Token>,
+}
+
+impl Layers<'_> {
+    /// The modifiers that change any of them.
+    fn mask(&self) -> u32 {
+        self.foreground.modifiers | self.background.modifiers | self.over.map_or(0, |o| o.modifiers)
+    }
+}
+
+/// A contrast that is too low.
+struct Low {
+    ratio: f64,
+    front: Color,
+    back: Color,
+    combination: Combination,
 }
 
 struct Checker<'a> {
@@ -259,7 +289,7 @@ impl<'a> Checker<'a> {
     }
 
     fn contrast(&mut self) {
-        let (mut pairs, mut least, mut judged) = (0_usize, f64::INFINITY, 0_u64);
+        let mut tally = Tally { pairs: 0, least: f64::INFINITY, judged: 0 };
         for rule in &self.config.contrast {
             let over =
                 rule.over.as_deref().map(|name| self.named("[[contrast]] over", std::iter::once(name)));
@@ -268,11 +298,9 @@ impl<'a> Checker<'a> {
             let backgrounds = self.named("[[contrast]] background", rule.background.iter());
             for foreground in &foregrounds {
                 for background in &backgrounds {
-                    let mask = foreground.modifiers | background.modifiers | over.map_or(0, |o| o.modifiers);
-                    let mut broken = Vec::new();
-                    let count = self.resolved.variants(mask);
-                    judged = judged.saturating_add(count);
-                    if judged > COMPARED_MAX {
+                    let layers = Layers { foreground, background, over };
+                    tally.judged = tally.judged.saturating_add(self.resolved.variants(layers.mask()));
+                    if tally.judged > COMPARED_MAX {
                         let message = format!(
                             "`{}` on `{}` cannot be judged: the pairs and contexts of these rules are more than {COMPARED_MAX} together.",
                             foreground.name, background.name
@@ -283,77 +311,76 @@ impl<'a> Checker<'a> {
                             "name fewer tokens, or tokens that fewer modifiers change",
                         );
                     }
-                    for combination in self.resolved.combinations(mask) {
-                        let (Some(front), Some(back)) =
-                            (self.color(foreground, combination), self.color(background, combination))
-                        else {
-                            let message = format!(
-                                "`{}` on `{}` cannot be judged with {}: both have to be colours there.",
-                                foreground.name,
-                                background.name,
-                                self.resolved.shown(combination)
-                            );
-                            self.rule("[[contrast]]", message, "name colours");
-                            break;
-                        };
-                        let backdrop = over.and_then(|o| self.color(o, combination));
-                        let back = match backdrop {
-                            Some(backdrop) => back.over(backdrop),
-                            None if back.alpha < 1.0 => {
-                                let message = format!(
-                                    "`{}` is not opaque, and nothing says what lies behind it.",
-                                    background.name
-                                );
-                                self.rule("[[contrast]]", message, "add `over = \"…\"`");
-                                break;
-                            }
-                            None => *back,
-                        };
-                        let front = front.over(&back);
-                        let ratio = contrast_ratio(&front, &back);
-                        pairs += 1;
-                        least = least.min(ratio / rule.ratio);
-                        if ratio < rule.ratio {
-                            broken.push((
-                                ratio,
-                                apca(&front, &back),
-                                front.hex(),
-                                back.hex(),
-                                self.resolved.shown(combination),
-                            ));
-                        }
-                    }
-                    broken.sort_by(|a, b| a.0.total_cmp(&b.0));
-                    if let Some((ratio, lc, front, back, shown)) = broken.first() {
-                        let more = match broken.len() {
-                            1 => String::new(),
-                            n => format!(
-                                " It is also too low with {}.",
-                                broken[1..n.min(4)]
-                                    .iter()
-                                    .map(|b| b.4.as_str())
-                                    .collect::<Vec<_>>()
-                                    .join("; ")
-                            ),
-                        };
-                        let message = format!(
-                            "`{}` on `{}` has a contrast of {ratio:.2} with {shown} ({front} on {back}); {} is asked for (APCA Lc {lc:.0}).{more}",
-                            foreground.name, background.name, rule.ratio
-                        );
-                        self.error(
-                            "token-contrast",
-                            foreground,
-                            message,
-                            "make one of them darker or lighter in these contexts",
-                        );
-                    }
+                    let low = self.low_contrasts(rule, &layers, &mut tally);
+                    self.tell_contrast(rule, &layers, low);
                 }
             }
         }
-        self.out.metrics.insert("contrast_pairs".into(), pairs as f64);
-        if least.is_finite() {
-            self.out.metrics.insert("contrast_least_margin".into(), (least * 1000.0).round() / 1000.0);
+        self.out.metrics.insert("contrast_pairs".into(), tally.pairs as f64);
+        if tally.least.is_finite() {
+            let margin = (tally.least * 1000.0).round() / 1000.0;
+            self.out.metrics.insert("contrast_least_margin".into(), margin);
         }
+    }
+
+    /// Where a contrast is too low.
+    fn low_contrasts(&mut self, rule: &Contrast, layers: &Layers<'_>, tally: &mut Tally) -> Vec<Low> {
+        let Layers { foreground, background, over } = layers;
+        let mut low = Vec::new();
+        for combination in self.resolved.combinations(layers.mask()) {
+            let (Some(front), Some(back)) =
+                (self.color(foreground, combination), self.color(background, combination))
+            else {
+                let message = format!(
+                    "`{}` on `{}` cannot be judged with {}: both have to be colours there.",
+                    foreground.name,
+                    background.name,
+                    self.resolved.shown(combination)
+                );
+                self.rule("[[contrast]]", message, "name colours");
+                break;
+            };
+            let back = match over.and_then(|o| self.color(o, combination)) {
+                Some(backdrop) => back.over(backdrop),
+                None if back.alpha < 1.0 => {
+                    let message =
+                        format!("`{}` is not opaque, and nothing says what lies behind it.", background.name);
+                    self.rule("[[contrast]]", message, "add `over = \"…\"`");
+                    break;
+                }
+                None => *back,
+            };
+            let front = front.over(&back);
+            let ratio = contrast_ratio(&front, &back);
+            tally.pairs += 1;
+            tally.least = tally.least.min(ratio / rule.ratio);
+            if ratio < rule.ratio {
+                low.push(Low { ratio, front, back, combination });
+            }
+        }
+        low
+    }
+
+    fn tell_contrast(&mut self, rule: &Contrast, layers: &Layers<'_>, mut low: Vec<Low>) {
+        low.sort_by(|a, b| a.ratio.total_cmp(&b.ratio));
+        let Some((Low { ratio, front, back, combination }, more)) = low.split_first() else { return };
+        let also: Vec<String> = more.iter().take(3).map(|l| self.resolved.shown(l.combination)).collect();
+        let also = match also.is_empty() {
+            true => String::new(),
+            false => format!(" It is also too low with {}.", also.join("; ")),
+        };
+        let message = format!(
+            "`{}` on `{}` has a contrast of {ratio:.2} with {} ({} on {}); {} is asked for (APCA Lc {:.0}).{also}",
+            layers.foreground.name,
+            layers.background.name,
+            self.resolved.shown(*combination),
+            front.hex(),
+            back.hex(),
+            rule.ratio,
+            apca(front, back)
+        );
+        let help = "make one of them darker or lighter in these contexts";
+        self.error("token-contrast", layers.foreground, message, help);
     }
 
     fn targets(&mut self) {

@@ -2,20 +2,11 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use ashlar_model::Finding;
-
-use crate::source::{DEFINITIONS_MAX, Def, NAME_BYTES_MAX, TokenSet, ancestors};
+use crate::source::{DEFINITIONS_MAX, Def, Extends, NAME_BYTES_MAX, TokenSet, ancestors};
 
 /// The most groups with `$extends`, and the most that extend one another.
 pub const EXTENDS_MAX: usize = 2_000;
 const EXTENDS_DEPTH_MAX: usize = 64;
-#[derive(Debug)]
-pub(crate) struct Extends {
-    pub(crate) group: String,
-    pub(crate) target: String,
-    pub(crate) layer: u32,
-    pub(crate) when: Vec<(u16, u16)>,
-}
 
 /// The tokens inside each group that is extended, in the order of the set.
 type Within = FxHashMap<Box<str>, Vec<u32>>;
@@ -33,15 +24,12 @@ impl TokenSet {
     pub(crate) fn extend(&mut self) {
         let mut extends = std::mem::take(&mut self.extends);
         if extends.len() > EXTENDS_MAX {
-            let Extends { group, layer, .. } = &extends[EXTENDS_MAX];
-            self.tell(|set| {
-                Finding::error(
-                    "token-extends",
-                    set.place(*layer, group, "/$extends"),
-                    format!("More than {EXTENDS_MAX} groups extend others."),
-                )
-                .help("extend a group once, and refer to its tokens")
-            });
+            let message = format!("More than {EXTENDS_MAX} groups extend others.");
+            self.wrong_extends(
+                &extends[EXTENDS_MAX],
+                message,
+                "extend a group once, and refer to its tokens",
+            );
             extends.truncate(EXTENDS_MAX);
         }
         let mut done = vec![false; extends.len()];
@@ -67,33 +55,19 @@ impl TokenSet {
         if done[at] || self.told_definitions || self.told_tokens {
             return;
         }
-        let Extends { group, target, layer, when } = &all[at];
+        let Extends { group, target, .. } = &all[at];
         let inside = |inner: &str, outer: &str| {
             inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'))
         };
         if !path.insert(at) || inside(target, group) || inside(group, target) {
             done[at] = true;
-            self.tell(|set| {
-                Finding::error(
-                    "token-extends",
-                    set.place(*layer, group, "/$extends"),
-                    format!("`{group}` extends `{target}`, which leads back to itself."),
-                )
-                .help("break the circle")
-            });
-            return;
+            let message = format!("`{group}` extends `{target}`, which leads back to itself.");
+            return self.wrong_extends(&all[at], message, "break the circle");
         }
         if path.len() > EXTENDS_DEPTH_MAX {
             done[at] = true;
-            self.tell(|set| {
-                Finding::error(
-                    "token-extends",
-                    set.place(*layer, group, "/$extends"),
-                    format!("More than {EXTENDS_DEPTH_MAX} groups extend one another."),
-                )
-                .help("extend the last of them directly")
-            });
-            return;
+            let message = format!("More than {EXTENDS_DEPTH_MAX} groups extend one another.");
+            return self.wrong_extends(&all[at], message, "extend the last of them directly");
         }
         // What the target inherits itself comes first, and so does what is inherited inside it.
         for (other, e) in all.iter().enumerate() {
@@ -106,9 +80,31 @@ impl TokenSet {
             return;
         }
         done[at] = true;
+        let inherited = self.inherited(&all[at], within);
+        if inherited.is_empty() && !self.groups.contains_key(target.as_str()) {
+            let message = format!("`{group}` extends `{target}`, and there is no such group.");
+            self.wrong_extends(&all[at], message, "name a group that contains tokens");
+        }
+        if let Some(ty) = self.groups.get(target.as_str()).copied() {
+            self.groups.entry(group.as_str().into()).or_insert(ty);
+        }
+        for (name, defs) in inherited {
+            let new = self.tokens.len();
+            for def in defs.into_iter().rev() {
+                self.define(name.clone(), def, true);
+            }
+            if self.tokens.len() > new {
+                enter(within, &name, new);
+            }
+        }
+    }
+
+    /// Copies of the tokens of the target, with their names in the group.
+    fn inherited(&self, extends: &Extends, within: &Within) -> Vec<(String, Vec<Def>)> {
+        let Extends { group, target, when, .. } = extends;
         let room = DEFINITIONS_MAX.saturating_sub(self.definitions);
         let mut copied = 0;
-        let inherited: Vec<(String, Vec<Def>)> = within
+        within
             .get(target.as_str())
             .into_iter()
             .flatten()
@@ -131,28 +127,10 @@ impl TokenSet {
                 };
                 (name, token.defs.iter().map(copy).collect())
             })
-            .collect();
-        if inherited.is_empty() && !self.groups.contains_key(target.as_str()) {
-            self.tell(|set| {
-                Finding::error(
-                    "token-extends",
-                    set.place(*layer, group, "/$extends"),
-                    format!("`{group}` extends `{target}`, and there is no such group."),
-                )
-                .help("name a group that contains tokens")
-            });
-        }
-        if let Some(ty) = self.groups.get(target.as_str()).copied() {
-            self.groups.entry(group.as_str().into()).or_insert(ty);
-        }
-        for (name, defs) in inherited {
-            let new = self.tokens.len();
-            for def in defs.into_iter().rev() {
-                self.define(name.clone(), def, true);
-            }
-            if self.tokens.len() > new {
-                enter(within, &name, new);
-            }
-        }
+            .collect()
+    }
+
+    fn wrong_extends(&mut self, extends: &Extends, message: String, help: &str) {
+        self.error("token-extends", (extends.layer, &extends.group, "/$extends"), message, help);
     }
 }

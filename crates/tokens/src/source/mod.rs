@@ -13,7 +13,6 @@ use crate::{
     Type,
     index::Index,
     json::{Json, Word},
-    source::extends::Extends,
 };
 
 /// The largest token file, in bytes.
@@ -29,6 +28,18 @@ pub const NAME_BYTES_MAX: usize = 1_000;
 /// The most definitions of all tokens together, and of one.
 pub const DEFINITIONS_MAX: usize = 1_000_000;
 const DEFINITIONS_OF_ONE_MAX: usize = 1_000;
+/// What the format has for groups, beside tokens and groups.
+const GROUP_PROPERTIES: [&str; 9] = [
+    "$type",
+    "$deprecated",
+    "$extends",
+    "$description",
+    "$extensions",
+    "$schema",
+    "$defs",
+    "$metadata",
+    "$themes",
+];
 /// The maximum number of reported findings.
 pub(crate) const FINDINGS_MAX: usize = 200;
 
@@ -60,6 +71,15 @@ pub(crate) struct Layer {
     pub(crate) base: String,
     pub(crate) when: Vec<(u16, u16)>,
     pub(crate) json: Json,
+}
+
+/// A group that inherits the tokens of another.
+#[derive(Debug)]
+pub(crate) struct Extends {
+    pub(crate) group: String,
+    pub(crate) target: String,
+    pub(crate) layer: u32,
+    pub(crate) when: Vec<(u16, u16)>,
 }
 
 /// That a token should not be used any more.
@@ -262,73 +282,24 @@ impl TokenSet {
         }
     }
 
+    /// Reports an error at a part of a token or group.
+    pub(crate) fn error(&mut self, code: &str, at: (u32, &str, &str), message: String, help: &str) {
+        let (layer, name, part) = at;
+        self.tell(|set| Finding::error(code, set.place(layer, name, part), message).help(help));
+    }
+
     fn group(&mut self, layer: u32, when: &[(u16, u16)], json: Json, group: &Group) {
         let Json::Object(members) = json else {
-            let (path, kind) = (group.path.clone(), json.kind());
-            self.tell(|set| {
-                Finding::error(
-                    "token-form",
-                    set.place(layer, &path, ""),
-                    format!("A group of tokens is an object; this is {kind}."),
-                )
-                .help("write { \"$type\": …, \"$value\": … } for a token, or an object of tokens for a group")
-            });
-            return;
+            let message = format!("A group of tokens is an object; this is {}.", json.kind());
+            let help =
+                "write { \"$type\": …, \"$value\": … } for a token, or an object of tokens for a group";
+            return self.error("token-form", (layer, &group.path, ""), message, help);
         };
         if group.depth > DEPTH_MAX {
-            let path = group.path.clone();
-            self.tell(|set| {
-                Finding::error(
-                    "token-depth",
-                    set.place(layer, &path, ""),
-                    format!("Groups may lie {DEPTH_MAX} deep."),
-                )
-            });
-            return;
+            let message = format!("Groups may lie {DEPTH_MAX} deep.");
+            return self.error("token-depth", (layer, &group.path, ""), message, "");
         }
-        let mut here = Group {
-            path: group.path.clone(),
-            depth: group.depth + 1,
-            ty: group.ty,
-            deprecated: group.deprecated.clone(),
-        };
-        for (name, value) in &members {
-            match &**name {
-                "$type" => here.ty = self.type_of(layer, &group.path, value).or(group.ty),
-                "$deprecated" => here.deprecated = deprecation(value, None),
-                "$extends" => {
-                    let target = match value {
-                        Json::Text(text) => text
-                            .strip_prefix('{')
-                            .and_then(|t| t.strip_suffix('}'))
-                            .map(str::to_owned)
-                            .or_else(|| text.strip_prefix("#/").map(|t| t.replace('/', "."))),
-                        Json::Object(_) => reference(value).map(|r| r.token.into_owned()),
-                        _ => None,
-                    };
-                    match target {
-                        Some(target) => self.extends.push(Extends {
-                            group: group.path.clone(),
-                            target,
-                            layer,
-                            when: when.to_vec(),
-                        }),
-                        None => {
-                            let path = group.path.clone();
-                            self.tell(|set| {
-                                Finding::error(
-                                    "token-extends",
-                                    set.place(layer, &path, "/$extends"),
-                                    "`$extends` names no group.",
-                                )
-                                .help("write \"{a.group}\" or \"#/a/group\"")
-                            });
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
+        let mut here = self.words_of_group(layer, when, &members, group);
         if let Some(ty) = here.ty.filter(|_| !group.path.is_empty()) {
             self.groups.insert(group.path.as_str().into(), ty);
         }
@@ -336,85 +307,95 @@ impl TokenSet {
         for (name, value) in members {
             let is_root = &*name == "$root";
             if name.starts_with('$') && !is_root {
-                if by_default && matches!(&*name, "$description" | "$extensions") {
-                    self.group_extras.entry(group.path.as_str().into()).or_default().insert(name, value);
-                    continue;
-                }
-                if !matches!(
-                    &*name,
-                    "$type"
-                        | "$deprecated"
-                        | "$extends"
-                        | "$description"
-                        | "$extensions"
-                        | "$schema"
-                        | "$defs"
-                        | "$metadata"
-                        | "$themes"
-                ) {
-                    let path = group.path.clone();
-                    self.tell(|set| {
-                        Finding::warning(
-                            "token-property",
-                            set.place(layer, &path, &format!("/{name}")),
-                            format!("The format has no property `{name}` for a group; it is left out."),
-                        )
-                        .help("put what is yours under `$extensions`")
-                    });
-                }
+                self.property_of_group(layer, by_default, &group.path, name, value);
                 continue;
             }
-            if name.is_empty() || name.contains(['.', '{', '}']) {
-                let path = group.path.clone();
-                self.tell(|set| {
-                    Finding::error(
-                        "token-name",
-                        set.place(layer, &path, &format!("/{}", name.replace('~', "~0").replace('/', "~1"))),
-                        format!(
-                            "`{name}` cannot be a name: names are not empty and hold no `.`, `{{` or `}}`."
-                        ),
-                    )
-                    .help("rename it; groups are written as nested objects")
-                });
-                continue;
-            }
-            if group.path.len() + 1 + name.len() > NAME_BYTES_MAX {
-                let path = group.path.clone();
-                self.tell(|set| {
-                    Finding::error(
-                        "token-name",
-                        set.place(layer, &path, ""),
-                        format!("A name with its groups has more than {NAME_BYTES_MAX} bytes."),
-                    )
-                    .help("use shorter names")
-                });
-                continue;
-            }
-            let path = if group.path.is_empty() {
-                name.into_string()
-            } else {
-                let mut path = String::with_capacity(group.path.len() + 1 + name.len());
-                path.extend([&group.path, ".", &name]);
-                path
-            };
-            let is_token = value.get("$value").is_some() || value.get("$ref").is_some();
-            if is_token {
+            let Some(path) = self.path_below(layer, &group.path, name) else { continue };
+            if value.get("$value").is_some() || value.get("$ref").is_some() {
                 self.token(layer, when, path, value, &here);
             } else if is_root {
-                self.tell(|set| {
-                    Finding::error(
-                        "token-form",
-                        set.place(layer, &path, ""),
-                        "`$root` is a token, and this one has no `$value`.",
-                    )
-                    .help("give it a `$value`")
-                });
+                let message = "`$root` is a token, and this one has no `$value`.".to_owned();
+                self.error("token-form", (layer, &path, ""), message, "give it a `$value`");
             } else {
                 here.path = path;
                 self.group(layer, when, value, &here);
                 here.path.clone_from(&group.path);
             }
         }
+    }
+
+    /// What a group says of everything in it.
+    fn words_of_group(
+        &mut self,
+        layer: u32,
+        when: &[(u16, u16)],
+        members: &[(Word, Json)],
+        group: &Group,
+    ) -> Group {
+        let mut here = Group {
+            path: group.path.clone(),
+            depth: group.depth + 1,
+            ty: group.ty,
+            deprecated: group.deprecated.clone(),
+        };
+        for (name, value) in members {
+            match &**name {
+                "$type" => here.ty = self.type_of(layer, &group.path, value).or(group.ty),
+                "$deprecated" => here.deprecated = deprecation(value, None),
+                "$extends" => match extended(value) {
+                    Some(target) => {
+                        let (group, when) = (group.path.clone(), when.to_vec());
+                        self.extends.push(Extends { group, target, layer, when });
+                    }
+                    None => {
+                        let message = "`$extends` names no group.".to_owned();
+                        let help = "write \"{a.group}\" or \"#/a/group\"";
+                        self.error("token-extends", (layer, &group.path, "/$extends"), message, help);
+                    }
+                },
+                _ => {}
+            }
+        }
+        here
+    }
+
+    /// A property of a group that is neither a token nor a group.
+    fn property_of_group(&mut self, layer: u32, by_default: bool, group: &str, name: Word, value: Json) {
+        if by_default && matches!(&*name, "$description" | "$extensions") {
+            self.group_extras.entry(group.into()).or_default().insert(name, value);
+        } else if !GROUP_PROPERTIES.contains(&&*name) {
+            self.tell(|set| {
+                Finding::warning(
+                    "token-property",
+                    set.place(layer, group, &format!("/{name}")),
+                    format!("The format has no property `{name}` for a group; it is left out."),
+                )
+                .help("put what is yours under `$extensions`")
+            });
+        }
+    }
+
+    /// The path of what has this name in a group; `None` when it cannot have it.
+    fn path_below(&mut self, layer: u32, group: &str, name: Word) -> Option<String> {
+        if name.is_empty() || name.contains(['.', '{', '}']) {
+            let part = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            let message =
+                format!("`{name}` cannot be a name: names are not empty and hold no `.`, `{{` or `}}`.");
+            let help = "rename it; groups are written as nested objects";
+            self.error("token-name", (layer, group, &part), message, help);
+            return None;
+        }
+        if group.len() + 1 + name.len() > NAME_BYTES_MAX {
+            let message = format!("A name with its groups has more than {NAME_BYTES_MAX} bytes.");
+            self.error("token-name", (layer, group, ""), message, "use shorter names");
+            return None;
+        }
+        if group.is_empty() {
+            return Some(name.into_string());
+        }
+        let mut path = String::with_capacity(group.len() + 1 + name.len());
+        path.extend([group, ".", &name]);
+        Some(path)
     }
 
     fn type_of(&mut self, layer: u32, path: &str, value: &Json) -> Option<Type> {
@@ -477,58 +458,63 @@ impl TokenSet {
                 "$deprecated" => def.deprecated = deprecation(&value, extension.as_ref()),
                 "$extensions" => extras.push((member, value)),
                 other if other.starts_with('$') || !matches!(value, Json::Object(_)) => {
-                    self.tell(|set| {
-                        let part = other.replace('~', "~0").replace('/', "~1");
-                        Finding::warning(
-                            "token-property",
-                            set.place(layer, &name, &format!("/{part}")),
-                            format!("The format has no property `{other}` for a token; it changes nothing."),
-                        )
-                        .help("put what is yours under `$extensions`; tokens.json and tokens.dtcg.json keep it either way")
-                    });
+                    self.unknown_property(layer, &name, other);
                     extras.push((member, value));
                 }
                 _ => inner.push((member, value)),
             }
         }
-        if let Some((member, _)) = inner.first() {
-            self.tell(|set| {
-                Finding::error(
-                    "token-form",
-                    set.place(layer, &name, ""),
-                    format!(
-                        "This is a token, because it has a value, but it contains `{member}` like a group."
-                    ),
-                )
-                .help("move the value to `$root`, or the others to a group of their own")
-            });
-            // Both are read on, so that what refers to them is not wrong as well.
+        if !inner.is_empty() {
             let within = Group {
                 path: name.clone(),
                 depth: group.depth + 1,
                 ty: own.or(group.ty),
                 deprecated: group.deprecated.clone(),
             };
-            self.group(layer, when, Json::Object(inner.into()), &within);
+            self.group_in_token(layer, when, inner, &within);
         }
         if !extras.is_empty() {
             self.has_extras = true;
             def.extras = Some(extras.into_boxed_slice());
         }
         if valued && referred {
-            self.tell(|set| {
-                Finding::error(
-                    "token-form",
-                    set.place(layer, &name, ""),
-                    "A token has either `$value` or `$ref`.",
-                )
-                .help("remove one of them")
-            });
-            return;
+            let message = "A token has either `$value` or `$ref`.".to_owned();
+            return self.error("token-form", (layer, &name, ""), message, "remove one of them");
         }
         def.ty = own.or(group.ty);
         references(&def.value, &mut |_| def.plain = false);
         self.define(name, def, false);
+    }
+
+    fn unknown_property(&mut self, layer: u32, token: &str, property: &str) {
+        self.tell(|set| {
+            let part = property.replace('~', "~0").replace('/', "~1");
+            Finding::warning(
+                "token-property",
+                set.place(layer, token, &format!("/{part}")),
+                format!("The format has no property `{property}` for a token; it changes nothing."),
+            )
+            .help(
+                "put what is yours under `$extensions`; tokens.json and tokens.dtcg.json keep it either way",
+            )
+        });
+    }
+
+    /// Members of a token that belong into a group.
+    fn group_in_token(
+        &mut self,
+        layer: u32,
+        when: &[(u16, u16)],
+        members: Vec<(Word, Json)>,
+        within: &Group,
+    ) {
+        let first = members.first().map_or("", |(member, _)| member);
+        let message =
+            format!("This is a token, because it has a value, but it contains `{first}` like a group.");
+        let help = "move the value to `$root`, or the others to a group of their own";
+        self.error("token-form", (layer, &within.path, ""), message, help);
+        // Both are read on, so that what refers to them is not wrong as well.
+        self.group(layer, when, Json::Object(members.into()), within);
     }
 
     pub(crate) fn define(&mut self, name: String, def: Def, first: bool) {
@@ -575,6 +561,18 @@ impl TokenSet {
         }
         self.definitions += 1;
         if first { defs.insert(0, def) } else { defs.push(def) }
+    }
+}
+
+/// The group that `$extends` names.
+fn extended(value: &Json) -> Option<String> {
+    match value {
+        Json::Text(text) => match text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) {
+            Some(name) => Some(name.to_owned()),
+            None => text.strip_prefix("#/").map(|t| t.replace('/', ".")),
+        },
+        Json::Object(_) => reference(value).map(|r| r.token.into_owned()),
+        _ => None,
     }
 }
 

@@ -212,12 +212,6 @@ impl Reading {
         }
     }
 
-    /// Counts tokens that stand in the document itself; `false` when they are too many.
-    fn copied(&mut self, source: &Json) -> bool {
-        self.read_bytes += source.bytes();
-        self.read_bytes <= READ_BYTES_MAX
-    }
-
     fn modifier(&mut self, document: &Json, name: &str, body: &Json, base: &str, fetch: Fetch<'_>) {
         let Some(Json::Object(contexts)) = body.get("contexts") else {
             return self.error(
@@ -297,22 +291,8 @@ impl Reading {
                 return self.too_much();
             }
             let Some(to) = source.get("$ref").and_then(Json::text) else {
-                match source {
-                    Json::Object(_) if self.copied(source) => self.layers.push(Layer {
-                        file: 0,
-                        base: pointer,
-                        when: when.to_vec(),
-                        json: source.clone(),
-                    }),
-                    Json::Object(_) => return self.too_much(),
-                    other => {
-                        let kind = other.kind();
-                        self.error(
-                            &pointer,
-                            format!("A source is a reference or tokens; this is {kind}."),
-                            "write { \"$ref\": \"file.tokens.json\" }",
-                        );
-                    }
+                if !self.inline_source(source, pointer, when) {
+                    return self.too_much();
                 }
                 continue;
             };
@@ -328,45 +308,53 @@ impl Reading {
                 }
                 continue;
             }
-            let path = to.strip_prefix("./").unwrap_or(to);
-            if path.contains("://") || path.starts_with(['/', '#']) {
-                self.error(
-                    &pointer,
-                    format!("`{to}` is no file beside this one, and nothing is fetched."),
-                    "name a file by its relative path",
-                );
-                continue;
-            }
-            let known = self.by_path.get(path).copied();
-            let file = match known {
-                Some(file) => file,
-                None => {
-                    let file = match fetch(path) {
-                        Ok(text) => {
-                            let dir = self.files[0].path.rsplit_once('/').map_or("", |(dir, _)| dir);
-                            let shown =
-                                if dir.is_empty() { path.to_owned() } else { format!("{dir}/{path}") };
-                            self.files.push(SourceFile { path: shown, text });
-                            Some(self.files.len() - 1)
-                        }
-                        Err(why) => {
-                            self.error(
-                                &pointer,
-                                format!("`{to}` cannot be read: {why}."),
-                                "correct the path",
-                            );
-                            None
-                        }
-                    };
-                    self.by_path.insert(path.to_owned(), file);
-                    file
-                }
-            };
-            if let Some(file) = file
+            if let Some(file) = self.file(to, &pointer, fetch)
                 && let Some(json) = self.parse(file)
             {
                 self.layers.push(Layer { file: file as u32, base: String::new(), when: when.to_vec(), json });
             }
         }
+    }
+
+    /// Tokens that stand in the document itself; `false` when they are too many.
+    fn inline_source(&mut self, source: &Json, pointer: String, when: &[(u16, u16)]) -> bool {
+        if !matches!(source, Json::Object(_)) {
+            let message = format!("A source is a reference or tokens; this is {}.", source.kind());
+            self.error(&pointer, message, "write { \"$ref\": \"file.tokens.json\" }");
+            return true;
+        }
+        self.read_bytes += source.bytes();
+        let fits = self.read_bytes <= READ_BYTES_MAX;
+        if fits {
+            self.layers.push(Layer { file: 0, base: pointer, when: when.to_vec(), json: source.clone() });
+        }
+        fits
+    }
+
+    /// The file that a source names, which is fetched once.
+    fn file(&mut self, to: &str, pointer: &str, fetch: Fetch<'_>) -> Option<usize> {
+        let path = to.strip_prefix("./").unwrap_or(to);
+        if path.contains("://") || path.starts_with(['/', '#']) {
+            let message = format!("`{to}` is no file beside this one, and nothing is fetched.");
+            self.error(pointer, message, "name a file by its relative path");
+            return None;
+        }
+        if let Some(known) = self.by_path.get(path) {
+            return *known;
+        }
+        let file = match fetch(path) {
+            Ok(text) => {
+                let dir = self.files[0].path.rsplit_once('/').map_or("", |(dir, _)| dir);
+                let shown = if dir.is_empty() { path.to_owned() } else { format!("{dir}/{path}") };
+                self.files.push(SourceFile { path: shown, text });
+                Some(self.files.len() - 1)
+            }
+            Err(why) => {
+                self.error(pointer, format!("`{to}` cannot be read: {why}."), "correct the path");
+                None
+            }
+        };
+        self.by_path.insert(path.to_owned(), file);
+        file
     }
 }

@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use ::color::{ColorSpaceTag, DynamicColor};
 
-use crate::value::css_value::Number;
+use crate::value::number::Number;
 
 /// A colour as it was written: its space, three components, and opacity. A component that is `none` is missing.
 #[derive(Debug, Clone, Copy, PartialEq)]

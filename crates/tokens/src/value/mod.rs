@@ -1,5 +1,6 @@
 pub(crate) mod color;
 pub(crate) mod css_value;
+mod number;
 
 use crate::value::color::Color;
 

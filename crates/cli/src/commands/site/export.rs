@@ -121,20 +121,7 @@ fn documents(view: &Arc<ReleaseView>, site: &Site) -> Vec<String> {
 /// What a server answers to a plain GET request.
 fn ask(view: &Arc<ReleaseView>, path: &str) -> Option<Answer> {
     let traceparent = Traceparent::follow(None);
-    let parts = RequestParts {
-        method: "GET",
-        path,
-        query: None,
-        accept_language: None,
-        accept_encoding: None,
-        accept: None,
-        if_none_match: None,
-        traceparent: &traceparent,
-        private: false,
-        developer: false,
-        extra_head: b"",
-    };
-    answer(view, &parts)
+    answer(view, &RequestParts::get(path, &traceparent))
 }
 
 /// A page with its policy as the first thing of its head: a file server sends none.
@@ -172,7 +159,7 @@ fn to_other_languages(
             let Some(file) = file_of(&path).filter(|f| !files.contains_key(f)) else { continue };
             let Some(answer) = ask(view, &path).filter(|a| a.status == 302) else { continue };
             let Some((_, to)) = answer.headers.iter().find(|(n, _)| n == "location") else { continue };
-            let to = to.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+            let to = ashlar_model::escaped(to);
             let html = format!(
                 "<!doctype html>\n<html lang=\"{lang}\">\n<meta charset=\"utf-8\">\n<title>{to}</title>\n\
                  <link rel=\"canonical\" href=\"{base}{to}\">\n<meta http-equiv=\"refresh\" content=\"0;url={to}\">\n\

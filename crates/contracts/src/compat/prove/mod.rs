@@ -12,8 +12,7 @@ use super::node::{
     types_allowed,
 };
 use crate::{
-    load::closure,
-    refs::{Documents, walk},
+    refs::{Documents, closure, walk},
     validate::{self, Checker},
 };
 

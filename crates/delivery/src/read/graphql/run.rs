@@ -1,7 +1,7 @@
 //! Runs a plan on a release. Entries are read as the bytes they are stored in: what is selected is copied, everything
 //! else is passed over, and no value is built.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use ashlar_model::{EntryId, EntryKey, EntryRecord, Locale, TypeName};
 use bytes::Bytes;
@@ -9,24 +9,24 @@ use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
-    Problem, ReleaseView,
+    cache::composed::{Key, Looked, Sources},
+    error::Failure,
     graphql::{
-        plan::{Argument, Below, Conditions, FIRST, FIRST_MAX, Plan, Selected, Show},
+        plan::{Arguments, Below, Conditions, FIRST, FIRST_MAX, Plan, Selected, Show},
         schema::{Kind, Root, Schema, Slot},
     },
-    http::message::Pace,
+    http::{pace::Pace, problem::Problem, request::cut},
     read::{
-        compose::{self, BODY_BYTES_MAX, ENTRIES_MAX, Key, Looked},
-        entry::{Failure, cut},
+        compose::{BODY_BYTES_MAX, ENTRIES_MAX},
+        entry::listed,
         list,
         members::{pick, text},
     },
+    release::release_view::ReleaseView,
 };
 
 /// The most entries that are written into one answer; one that is referred to often counts each time.
 const WRITTEN_MAX: usize = 20_000;
-/// The most entries that are loaded where nothing may take long.
-const QUICK_LOADED_MAX: usize = 200;
 /// Members of an object that are found without memory of their own.
 const FEW: usize = 16;
 /// Reported errors.
@@ -36,12 +36,7 @@ const ERRORS_MAX: usize = 50;
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) body: Vec<u8>,
-    /// Everything that was looked for: what was there, and what was not.
-    pub(crate) read: Vec<(Key, Option<EntryRecord>)>,
-    /// What was looked for by a field.
-    pub(crate) looked: Vec<Looked>,
-    /// Types of which lists were read.
-    pub(crate) lists: BTreeSet<TypeName>,
+    pub(crate) sources: Sources,
     /// The locale that a field asked for first.
     pub(crate) locale: Option<Locale>,
     /// Whether something went wrong; then the answer is for nobody else.
@@ -79,7 +74,7 @@ impl<'r> Chain<'r> {
 
 struct Run<'r> {
     view: &'r ReleaseView,
-    pace: Pace,
+    pace: &'r Pace,
     schema: &'r Schema,
     variables: &'r Map<String, Value>,
     /// The chains of locales that fields ask for, that of the request first.
@@ -102,7 +97,7 @@ pub(crate) fn run(
     plan: &Plan,
     locales: &[Locale],
     variables: &Map<String, Value>,
-    pace: Pace,
+    pace: &Pace,
 ) -> Result<Outcome, Failure> {
     let mut run = Run {
         view,
@@ -138,6 +133,60 @@ pub(crate) fn run(
 
 fn holds(when: &[Conditions], variables: &Map<String, Value>) -> bool {
     when.iter().any(|all| all.iter().all(|(name, wanted)| variables.get(name) == Some(&Value::Bool(*wanted))))
+}
+
+fn bad(detail: String, help: impl Into<String>) -> Failure {
+    Problem::new(400, "bad-argument", "Bad argument", detail).help(help).into()
+}
+
+/// A value as the parameter of a query.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The arguments of a field with the variables of the request.
+struct Given<'r> {
+    arguments: &'r Arguments,
+    variables: &'r Map<String, Value>,
+}
+
+impl Given<'_> {
+    fn value(&self, name: &str) -> Option<Value> {
+        self.arguments.get(name).and_then(|a| a.value(self.variables)).filter(|v| !v.is_null())
+    }
+
+    /// The arguments of a list as the parameters of the same list at `/v1/entries`.
+    fn list(&self, fields: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, Failure> {
+        let first = match self.value("first") {
+            None => FIRST,
+            Some(n) => {
+                n.as_u64().map(|n| n as usize).filter(|n| (1..=FIRST_MAX).contains(n)).ok_or_else(|| {
+                    bad(format!("`first` is {n}"), format!("ask for 1 to {FIRST_MAX} items"))
+                })?
+            }
+        };
+        let mut pairs = vec![("limit".to_owned(), first.to_string())];
+        if let Some(Value::String(after)) = self.value("after") {
+            pairs.push(("cursor".to_owned(), after));
+        }
+        if let Some(Value::String(sort)) = self.value("sort") {
+            let (name, minus) = match sort.strip_suffix("_DESC") {
+                Some(name) => (name, "-"),
+                None => (sort.trim_end_matches("_ASC"), ""),
+            };
+            let field = fields.get(name).map_or(name, String::as_str);
+            pairs.push(("sort".to_owned(), format!("{minus}{field}")));
+        }
+        if let Some(Value::Object(conditions)) = self.value("where") {
+            for (name, all) in &conditions {
+                let field = fields.get(name).unwrap_or(name);
+                for (op, value) in all.as_object().into_iter().flatten().filter(|(_, v)| !v.is_null()) {
+                    pairs.push((format!("{field}[{op}]"), plain(value)));
+                }
+            }
+        }
+        Ok(pairs)
+    }
 }
 
 impl<'r> Run<'r> {
@@ -217,115 +266,84 @@ impl<'r> Run<'r> {
         });
     }
 
+    /// The locale that a field asks for becomes that of the field.
+    fn locale(&mut self, given: &Given<'_>) -> Result<(), Failure> {
+        let Some(locale) = given.value("locale") else { return Ok(()) };
+        let named = locale.as_str().unwrap_or_default();
+        let locales = &self.view.definitions.locales;
+        let Some(wanted) = locales.chain(named) else {
+            let detail = format!("there is no locale `{}`", cut(named));
+            return Err(bad(detail, format!("this project has {}", listed(locales.all()))));
+        };
+        if self.outcome.locale.is_none() {
+            self.outcome.locale = wanted.first().cloned();
+        }
+        self.follow(wanted);
+        Ok(())
+    }
+
     fn root(
         &mut self,
         out: &mut Vec<u8>,
         root: &'r Root,
-        arguments: &'r std::collections::BTreeMap<String, Argument>,
+        arguments: &'r Arguments,
         below: &'r Below,
     ) -> Result<bool, Failure> {
-        let given =
-            |name: &str| arguments.get(name).and_then(|a| a.value(self.variables)).filter(|v| !v.is_null());
-        let bad =
-            |detail: String, help: &str| Problem::new(400, "bad-argument", "Bad argument", detail).help(help);
-        if let Some(locale) = given("locale") {
-            let named = locale.as_str().unwrap_or_default();
-            let view = self.view;
-            let Some(wanted) = view.definitions.locales.chain(named) else {
-                let all: Vec<&str> = view.definitions.locales.all().iter().map(Locale::as_str).collect();
-                return Err(bad(
-                    format!("there is no locale `{}`", cut(named)),
-                    &format!("this project has {}", all.join(", ")),
-                )
-                .into());
-            };
-            if self.outcome.locale.is_none() {
-                self.outcome.locale = wanted.first().cloned();
-            }
-            self.follow(wanted);
-        }
-        let locales = self.chains[self.chain].locales;
+        let given = Given { arguments, variables: self.variables };
+        self.locale(&given)?;
         match root {
             Root::One { source, by } => {
-                let asked = by.iter().find_map(|(argument, field)| Some((field, given(argument)?)));
-                let Some((field, value)) = asked else {
-                    return Err(bad(
-                        "no value says which entry is meant".to_owned(),
-                        "give the variable of the look-up a value",
-                    )
-                    .into());
-                };
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let id = match field {
-                    None => EntryId::new(&text).ok(),
-                    Some(field) => {
-                        let id = compose::by_field(self.view, source, field, &text, locales)?;
-                        self.outcome.looked.push(Looked {
-                            source: source.clone(),
-                            field: field.clone(),
-                            value: text,
-                            locales: locales.to_vec(),
-                            found: id.clone(),
-                        });
-                        id
-                    }
-                };
-                let loaded = match id {
-                    Some(id) => self.load(source, id.as_str())?,
-                    None => None,
-                };
-                let slot = Slot { kind: Kind::Json, required: false };
                 let mark = out.len();
-                match loaded {
-                    Some(loaded) if self.entry(out, loaded, below)? => Ok(true),
+                match self.found(source, by, &given)? {
+                    Some(loaded) if self.entry(out, loaded, below)? => {}
                     _ => {
                         out.truncate(mark);
-                        Ok(self.null(out, &slot, ""))
+                        out.extend_from_slice(b"null");
                     }
                 }
+                Ok(true)
             }
             Root::List { source, fields } => {
-                let mut pairs: Vec<(String, String)> = Vec::new();
-                let first = match given("first") {
-                    None => FIRST,
-                    Some(n) => match n.as_u64().map(|n| n as usize) {
-                        Some(n) if (1..=FIRST_MAX).contains(&n) => n,
-                        _ => {
-                            return Err(bad(
-                                format!("`first` is {n}"),
-                                &format!("ask for 1 to {FIRST_MAX} items"),
-                            )
-                            .into());
-                        }
-                    },
-                };
-                pairs.push(("limit".to_owned(), first.to_string()));
-                if let Some(Value::String(after)) = given("after") {
-                    pairs.push(("cursor".to_owned(), after));
-                }
-                if let Some(Value::String(sort)) = given("sort") {
-                    let (name, minus) = match sort.strip_suffix("_DESC") {
-                        Some(name) => (name, "-"),
-                        None => (sort.trim_end_matches("_ASC"), ""),
-                    };
-                    let field = fields.get(name).map_or(name, String::as_str);
-                    pairs.push(("sort".to_owned(), format!("{minus}{field}")));
-                }
-                if let Some(Value::Object(conditions)) = given("where") {
-                    for (name, all) in &conditions {
-                        let field = fields.get(name).unwrap_or(name);
-                        for (op, value) in all.as_object().into_iter().flatten().filter(|(_, v)| !v.is_null())
-                        {
-                            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                            pairs.push((format!("{field}[{op}]"), text));
-                        }
-                    }
-                }
-                let pairs = pairs.into_iter().map(|(n, v)| (Cow::Owned(n), Cow::Owned(v)));
+                let locales = self.chains[self.chain].locales;
+                let pairs = given.list(fields)?.into_iter().map(|(n, v)| (Cow::Owned(n), Cow::Owned(v)));
                 let page = list::select(self.view, source, locales, pairs, self.pace)?;
-                self.outcome.lists.insert(source.clone());
+                self.outcome.sources.lists.insert(source.clone());
                 self.page(out, &page, below)
             }
+        }
+    }
+
+    /// The entry that the arguments of a field name.
+    fn found(
+        &mut self,
+        source: &TypeName,
+        by: &BTreeMap<String, Option<String>>,
+        given: &Given<'_>,
+    ) -> Result<Option<usize>, Failure> {
+        let asked = by.iter().find_map(|(argument, field)| Some((field, given.value(argument)?)));
+        let Some((field, value)) = asked else {
+            let detail = "no value says which entry is meant".to_owned();
+            return Err(bad(detail, "give the variable of the look-up a value"));
+        };
+        let value = plain(&value);
+        let id = match field {
+            None => EntryId::new(&value).ok(),
+            Some(field) => {
+                let locales = self.chains[self.chain].locales;
+                let found = self.view.id_with(source, field, &value, locales)?;
+                self.outcome.sources.looked.push(Looked {
+                    source: source.clone(),
+                    field: field.clone(),
+                    value,
+                    locales: locales.to_vec(),
+                    found: found.clone(),
+                });
+                found
+            }
+        };
+        match id {
+            Some(id) => self.load(source, id.as_str()),
+            None => Ok(None),
         }
     }
 
@@ -392,8 +410,9 @@ impl<'r> Run<'r> {
             self.key.truncate(name.len());
             self.key.push(0);
             self.key.extend_from_slice(self.chains[self.chain].locales[n].as_str().as_bytes());
+            self.pace.look_up(1)?;
             let record = self.view.record_at(&self.key)?;
-            self.outcome.read.push((self.key.as_slice().into(), record));
+            self.outcome.sources.read.push((self.key.as_slice().into(), record));
             if let Some(record) = record {
                 found = Some(self.add(type_name, name.len(), &record)?);
                 break;
@@ -411,7 +430,7 @@ impl<'r> Run<'r> {
         if let Some(Some(known)) = self.chains[self.chain].known.get(&name) {
             return Ok(*known);
         }
-        self.outcome.read.push((bytes.into(), Some(*record)));
+        self.outcome.sources.read.push((bytes.into(), Some(*record)));
         let at = self.add(&key.type_name, name_len, record)?;
         self.chains[self.chain].known.insert(name, Some(at));
         Ok(at)
@@ -419,15 +438,13 @@ impl<'r> Run<'r> {
 
     /// Loads what was read last.
     fn add(&mut self, type_name: &TypeName, name_len: usize, record: &EntryRecord) -> Result<usize, Failure> {
-        if self.loaded.len() >= QUICK_LOADED_MAX {
-            self.pace.heavy()?;
-        }
-        if self.outcome.read.len() > ENTRIES_MAX * self.chains[self.chain].locales.len().max(1) {
+        if self.outcome.sources.read.len() > ENTRIES_MAX * self.chains[self.chain].locales.len().max(1) {
             return Err(too_large());
         }
+        self.pace.copy(record.len as usize)?;
         let of_type = self.schema.entries.get(type_name).and_then(|m| m.get(&record.major));
         self.loaded.push(Loaded {
-            read: self.outcome.read.len() - 1,
+            read: self.outcome.sources.read.len() - 1,
             id_at: type_name.as_str().len() + 1,
             locale_at: name_len + 1,
             object: of_type.map(String::as_str),
@@ -447,6 +464,7 @@ impl<'r> Run<'r> {
             return Ok(false);
         };
         let bytes = bytes.clone();
+        self.pace.pick(bytes.len())?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => self.object(out, text, selected, Some(loaded)),
             Err(_) => {
@@ -488,7 +506,7 @@ impl<'r> Run<'r> {
             out.extend_from_slice(&field.written);
             let of_key = |from: fn(&Loaded<'_>, &[u8]) -> std::ops::Range<usize>| {
                 let loaded = &self.loaded[entry?];
-                let key = &self.outcome.read.get(loaded.read)?.0;
+                let key = &self.outcome.sources.read.get(loaded.read)?.0;
                 key.get(from(loaded, key))
             };
             let plain = match &field.show {

@@ -22,8 +22,8 @@ use super::{
     Figures, LaneConfig, Source,
     budget::Budget,
     clock::Clock,
-    connection::{self, Shared, Slot},
-    count,
+    connection, count,
+    shared::{Shared, Slot},
 };
 use crate::front::Address;
 
@@ -121,23 +121,11 @@ pub async fn serve(
         };
         prepare(&stream);
         number += 1;
-        let idle_ms = u64::try_from(shared.config.idle.as_millis()).unwrap_or(u64::MAX);
-        let slot = {
-            let mut open = lock(&open);
-            let (count, bytes) = open.addresses.entry(address).or_default();
-            *count += 1;
-            let deadline = shared.clock.now_ms().saturating_add(idle_ms);
-            let slot = Arc::new(Slot::new(deadline, bytes.clone()));
-            open.slots.insert(number, (slot.clone(), None));
-            slot
-        };
-        let figures = shared.config.figures.clone();
-        count(&figures.open, 1);
-        let leave = Leave { open: open.clone(), figures, number, address };
-        let (shared, of_task) = (shared.clone(), slot);
+        let (slot, leave) = enter(&open, &shared, number, address);
+        let shared = shared.clone();
         let task = tokio::spawn(async move {
             let _held = (permit, leave);
-            connection::run(stream, peer, shared, of_task).await;
+            connection::run(stream, peer, shared, slot).await;
         });
         if let Some((_, abort)) = lock(&open).slots.get_mut(&number) {
             *abort = Some(task.abort_handle());
@@ -145,20 +133,38 @@ pub async fn serve(
     }
     drop(listener);
     stop.cancel();
-    // Those in hyper are told to end, and do so when they have answered.
+    drain(&open, patience).await;
+    sweeper.abort();
+    Ok(())
+}
+
+/// Lists a new connection. It leaves the list when what is returned is dropped.
+fn enter(open: &Open, shared: &Shared, number: u64, address: Address) -> (Arc<Slot>, Leave) {
+    let idle_ms = u64::try_from(shared.config.idle.as_millis()).unwrap_or(u64::MAX);
+    let deadline = shared.clock.now_ms().saturating_add(idle_ms);
+    let mut listed = lock(open);
+    let (connections, bytes) = listed.addresses.entry(address).or_default();
+    *connections += 1;
+    let slot = Arc::new(Slot::new(deadline, bytes.clone()));
+    listed.slots.insert(number, (slot.clone(), None));
+    let figures = shared.config.figures.clone();
+    count(&figures.open, 1);
+    (slot, Leave { open: open.clone(), figures, number, address })
+}
+
+/// Ends idle connections, and waits for the others: those in hyper end when they have answered.
+async fn drain(open: &Open, patience: Duration) {
     let idle = |slot: &Slot| slot.idle.load(Ordering::Relaxed);
-    close(&open, idle);
+    close(open, idle);
     let drained = async {
-        while !lock(&open).slots.is_empty() {
+        while !lock(open).slots.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            close(&open, idle);
+            close(open, idle);
         }
     };
     if tokio::time::timeout(patience, drained).await.is_err() {
-        close(&open, |_| true);
+        close(open, |_| true);
     }
-    sweeper.abort();
-    Ok(())
 }
 
 /// A place for a connection. When there is none, the longest idle connections are closed.

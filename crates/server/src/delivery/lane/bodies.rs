@@ -18,7 +18,7 @@ use futures::FutureExt as _;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::{budget::Charge, connection::Shared, count, progress::Progress};
+use super::{budget::Charge, count, progress::Progress, shared::Shared};
 
 /// Answers are given out in pieces of this size, so that hyper asks again when the client has taken one.
 const PIECE_BYTES: usize = 32 << 10;

@@ -26,8 +26,8 @@ use crate::front::with_letters;
 
 use super::{
     bodies::{Answering, Open, Patient},
-    connection::Shared,
     progress::Progress,
+    shared::Shared,
 };
 
 /// Streams of an HTTP/2 connection at a time.

@@ -17,6 +17,7 @@ mod handover;
 mod parse;
 mod progress;
 mod ranges;
+mod shared;
 mod source;
 
 pub use accept::serve;

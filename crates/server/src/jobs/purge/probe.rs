@@ -1,65 +1,88 @@
 //! Looking through a cache after a purge: what it answers must be what is served now, fetched after the purge.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use ashlar_delivery::{Purge, ReleaseView, RequestParts, Traceparent, answer};
 use ashlar_model::{EntryId, EntryKey, EntryRecord, Fields, Locale, TenantId, TypeName};
 use ashlar_release::ChannelState;
-use ashlar_store::TenantObjects;
+use ashlar_store::{Objects, TenantObjects};
 use percent_encoding::{CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::{PurgeError, PurgeTarget};
-use crate::app::App;
+use super::target::{PurgeError, PurgeTarget};
+use crate::{
+    access::Keys,
+    app::{App, cache_stats::CacheStats, tenants::Tenants},
+};
 
 /// Bodies that are read through a cache after a purge.
 const PROBES: usize = 3;
 
-/// Reads some of what was purged through the cache, and counts what comes out unchanged.
-///
-/// # Errors
-/// When the cache still serves something that it had stored before the purge.
-pub(super) async fn look(
-    app: &App,
-    client: &reqwest::Client,
-    target: &PurgeTarget,
-    tenant: &TenantId,
-    now: &ChannelState,
-    purge: &Purge,
-    purged_at: Instant,
-) -> Result<(), PurgeError> {
-    let Some(state) = app.tenants.get(tenant) else { return Ok(()) };
-    let current = || state.live(&now.channel).filter(|l| l.state.sequence == now.sequence);
-    let Some(live) = current() else { return Ok(()) };
-    let host = app.keys.ring(tenant).and_then(|ring| ring.hosts.first().cloned());
-    let (view, purge, objects) = (live.view.clone(), purge.clone(), app.objects.tenant(tenant));
-    // Pages may have to be rendered.
-    let expected = tokio::task::spawn_blocking(move || expected(&view, &purge, &objects))
-        .await
-        .map_err(|e| PurgeError::Cache(e.to_string()))?;
-    for (path, etag) in expected {
-        let mut request = client.get(format!("{}{path}", target.url));
-        if let Some(host) = &host {
-            request = request.header("host", host);
-        }
-        let Ok(response) = request.send().await else { continue };
-        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok());
-        // Another site may stand behind the same address, and a cache may drop entity tags: then nothing is proved.
-        let (Some(_), Some(found)) = (header("ashlar-release"), header("etag")) else { continue };
-        // A newer move may have come in between; then nothing is proved either.
-        if !response.status().is_success() || current().is_none() {
-            continue;
-        }
-        let age: u64 = header("age").and_then(|a| a.parse().ok()).unwrap_or(0);
-        let stale = !found.contains(&etag) || age > purged_at.elapsed().as_secs() + 1;
-        app.cache_stats.probed(tenant, &target.to_string(), stale);
-        if stale {
-            return Err(PurgeError::Cache(format!(
-                "{target} acknowledged a purge and still serves the old {path}; compare its VCL with docs/caches.md"
-            )));
+/// What looks through caches.
+pub(super) struct Probe {
+    objects: Objects,
+    keys: Arc<Keys>,
+    tenants: Arc<Tenants>,
+    stats: Arc<CacheStats>,
+    client: reqwest::Client,
+}
+
+impl Probe {
+    pub(super) fn new(app: &App, client: reqwest::Client) -> Self {
+        Self {
+            objects: app.objects.clone(),
+            keys: app.keys.clone(),
+            tenants: app.tenants.clone(),
+            stats: app.cache_stats.clone(),
+            client,
         }
     }
-    Ok(())
+
+    /// Reads some of what was purged through the cache, and counts what comes out unchanged.
+    ///
+    /// # Errors
+    /// When the cache still serves something that it had stored before the purge.
+    pub(super) async fn look(
+        &self,
+        target: &PurgeTarget,
+        tenant: &TenantId,
+        now: &ChannelState,
+        purge: &Purge,
+        purged_at: Instant,
+    ) -> Result<(), PurgeError> {
+        let Some(state) = self.tenants.get(tenant) else { return Ok(()) };
+        let current = || state.live(&now.channel).filter(|l| l.state.sequence == now.sequence);
+        let Some(live) = current() else { return Ok(()) };
+        let host = self.keys.ring(tenant).and_then(|ring| ring.hosts.first().cloned());
+        let (view, purge, objects) = (live.view.clone(), purge.clone(), self.objects.tenant(tenant));
+        // Pages may have to be rendered.
+        let expected = tokio::task::spawn_blocking(move || expected(&view, &purge, &objects))
+            .await
+            .map_err(|e| PurgeError::Cache(e.to_string()))?;
+        for (path, etag) in expected {
+            let mut request = self.client.get(format!("{}{path}", target.url));
+            if let Some(host) = &host {
+                request = request.header("host", host);
+            }
+            let Ok(response) = request.send().await else { continue };
+            let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok());
+            // Another site may stand behind the same address, and a cache may drop entity tags: then nothing is proved.
+            let (Some(_), Some(found)) = (header("ashlar-release"), header("etag")) else { continue };
+            // A newer move may have come in between; then nothing is proved either.
+            if !response.status().is_success() || current().is_none() {
+                continue;
+            }
+            let age: u64 = header("age").and_then(|a| a.parse().ok()).unwrap_or(0);
+            let stale = !found.contains(&etag) || age > purged_at.elapsed().as_secs() + 1;
+            self.stats.probed(tenant, &target.url, stale);
+            if stale {
+                return Err(PurgeError::Cache(format!(
+                    "{target} acknowledged a purge and still serves the old {path}; compare its VCL with docs/caches.md"
+                )));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Paths that must have been forgotten, with the entity tags that they must have now.
@@ -76,19 +99,7 @@ fn expected(view: &ReleaseView, purge: &Purge, objects: &TenantObjects) -> Vec<(
     let tagged = paths.into_iter().filter_map(|path| {
         let (plain, query) = path.split_once('?').map_or((path.as_str(), None), |(p, q)| (p, Some(q)));
         let trace = Traceparent::follow(None);
-        let parts = RequestParts {
-            method: "GET",
-            path: plain,
-            query,
-            accept_language: None,
-            accept_encoding: None,
-            accept: None,
-            if_none_match: None,
-            traceparent: &trace,
-            private: false,
-            developer: false,
-            extra_head: b"",
-        };
+        let parts = RequestParts { query, ..RequestParts::get(plain, &trace) };
         let answer = answer(view, &parts).filter(|a| a.status == 200)?;
         let (_, etag) = answer.headers.into_iter().find(|(name, _)| name == "etag")?;
         // A cache may make it weak, or compress the body.

@@ -3,10 +3,20 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use ashlar_model::{Digest, EntryId, EntryKey, EntryRecord, Locale, TenantId, TypeName};
+use ashlar_model::{
+    ContractName, Digest, EntryId, EntryKey, EntryRecord, Fields, Locale, TenantId, TypeName, read_modified,
+};
+use ashlar_project::Redirect;
 use ashlar_store::{TenantObjects, Tree};
+use jiff::Timestamp;
 
-use crate::{Caches, Definitions, DeliveryError, lookup::Lookup};
+use super::definitions::Definitions;
+use crate::{
+    cache::{Caches, composed::Composed},
+    error::{DeliveryError, Failure},
+    http::pace::Pace,
+    lookup::{IndexKey, Lookup},
+};
 
 /// What a release is made of, as far as delivery needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,5 +169,92 @@ impl ReleaseView {
             .prefix(&EntryKey::entry_prefix(type_name, id))
             .map(|item| Ok(EntryKey::from_bytes(&item?.0)?.locale))
             .collect()
+    }
+
+    /// The id of the entry of a type that has `text` in `field`, in the first of `locales` where one has.
+    pub(crate) fn id_with(
+        &self,
+        type_name: &TypeName,
+        field: &str,
+        text: &str,
+        locales: &[Locale],
+    ) -> Result<Option<EntryId>, DeliveryError> {
+        for locale in locales {
+            let found = self.lookup.first_with_value(type_name, field, locale, &IndexKey::string(text))?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The composed body that is kept under a key, when it is what this release answers.
+    pub(crate) fn known(&self, key: &[u8], pace: &Pace) -> Result<Option<Arc<Composed>>, Failure> {
+        self.caches.known(key, self.number, |composed| self.still_answers(composed, pace))
+    }
+
+    /// Whether a body that was made from another release is what this one answers too.
+    fn still_answers(&self, composed: &Composed, pace: &Pace) -> Result<bool, Failure> {
+        let sources = &composed.sources;
+        if !sources.lists.is_empty() {
+            return Ok(false);
+        }
+        pace.look_up(sources.looked.len() + sources.read.len())?;
+        for l in &sources.looked {
+            if self.id_with(&l.source, &l.field, &l.value, &l.locales)? != l.found {
+                return Ok(false);
+            }
+        }
+        for (key, record) in &sources.read {
+            if self.record_at(key)? != *record {
+                return Ok(false);
+            }
+        }
+        match &composed.dated {
+            Some((entry, modified)) => Ok(self.modified(entry)? == *modified),
+            None => Ok(true),
+        }
+    }
+
+    /// When an entry was last changed, as far as the release knows.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub fn modified(&self, key: &EntryKey) -> Result<Option<Timestamp>, DeliveryError> {
+        let Some(tree) = &self.modified else { return Ok(None) };
+        let found = match tree.get(&key.to_bytes())? {
+            Some(own) => Some(own),
+            None => tree.get(ashlar_model::OTHERS)?,
+        };
+        Ok(found.and_then(|v| read_modified(&v)).and_then(|s| Timestamp::from_second(s).ok()))
+    }
+
+    /// The route of an entry in exactly this locale.
+    pub(crate) fn route_of(&self, key: &EntryKey) -> Result<Option<String>, DeliveryError> {
+        let Some(record) = self.record(key)? else { return Ok(None) };
+        let name = ContractName { name: key.type_name.clone(), major: record.major };
+        let Some(contract) = self.definitions.contracts.get(&name).filter(|c| c.route.is_some()) else {
+            return Ok(None);
+        };
+        let bytes = self.objects.get(&record.digest)?;
+        let fields: Fields =
+            serde_json::from_slice(&bytes).map_err(|_| DeliveryError::Object(record.digest))?;
+        Ok(contract.facts(key, &fields).route)
+    }
+
+    /// Every redirect: from, to, status. A page that was removed permanently has its own address as target.
+    pub fn redirects(&self) -> impl Iterator<Item = (String, String, u16)> + '_ {
+        self.definitions.redirects.iter().map(|(from, redirect)| {
+            let end = self.redirect(from).map_or_else(|| redirect.to.clone(), |(_, end)| end);
+            (from.to_string(), end, redirect.status)
+        })
+    }
+
+    /// Where an old path leads.
+    pub fn redirect(&self, path: &str) -> Option<(&Redirect, String)> {
+        let found = self.definitions.redirects.get(path)?;
+        // One step for the client, however many there are.
+        let end = self.definitions.redirects.follow(path).unwrap_or(&found.to);
+        Some((found, end.to_owned()))
     }
 }

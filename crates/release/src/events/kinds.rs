@@ -1,0 +1,132 @@
+//! The kinds of events, and which of them a webhook gets.
+
+use ashlar_model::{ChannelName, TypeName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ReleaseError;
+
+/// The event of a push in the log. Followers hear `definition.changed` when definitions are served, not when they are
+/// pushed.
+pub(crate) const PUSHED: &str = "definition.changed";
+/// Every kind of event that a webhook can get: what a move means, and the kinds of the log.
+pub const EVENT_KINDS: [&str; 37] = [
+    "cache.purged",
+    "candidate.approved",
+    "candidate.created",
+    "candidate.discarded",
+    "candidate.judged",
+    "candidate.refused",
+    "candidate.superseded",
+    "candidate.waived",
+    "changeset.cancelled",
+    "changeset.created",
+    "changeset.drafts_added",
+    "changeset.drafts_removed",
+    "changeset.scheduled",
+    "content.migrated",
+    "content.migrated_back",
+    "definition.changed",
+    "draft.deleted",
+    "draft.state_changed",
+    "draft.written",
+    "drafts.imported",
+    "entry.published",
+    "entry.unpublished",
+    "key.created",
+    "key.revoked",
+    "preview.created",
+    "release.imported",
+    "release.promoted",
+    "release.rolled_back",
+    "schedule.at_risk",
+    "schedule.checked",
+    "schedule.failed",
+    "schedule.quarantined",
+    "schedule.ran",
+    "store.collected",
+    "taxonomy.changed",
+    "tenant.created",
+    "webhook.test",
+];
+
+/// Whether events of this kind are recorded. Those about webhooks themselves are not sent.
+pub(crate) fn is_kind(kind: &str) -> bool {
+    kind.starts_with("webhook.") || EVENT_KINDS.contains(&kind)
+}
+
+/// Which events a webhook gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventFilter {
+    /// Kinds: `release.promoted`, `entry.*`, `*`.
+    pub events: Vec<String>,
+    /// Content types of `entry.*`; all when empty.
+    pub types: Vec<TypeName>,
+    /// Channels whose moves count; the public one when empty.
+    pub channels: Vec<ChannelName>,
+}
+
+impl Default for EventFilter {
+    fn default() -> Self {
+        let events = ["entry.*", "taxonomy.changed", "definition.changed", "release.*"];
+        Self { events: events.map(str::to_owned).to_vec(), types: Vec::new(), channels: Vec::new() }
+    }
+}
+
+impl EventFilter {
+    /// Whether it wants events of a kind.
+    pub fn wants(&self, kind: &str) -> bool {
+        self.events.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => kind.starts_with(start),
+            None => pattern == kind,
+        })
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ReleaseError> {
+        let sent = |pattern: &str| match pattern.strip_suffix('*') {
+            Some(start) => EVENT_KINDS.iter().any(|kind| kind.starts_with(start)),
+            None => EVENT_KINDS.contains(&pattern),
+        };
+        match self.events.iter().find(|e| !sent(e)) {
+            Some(bad) => {
+                let shown: String = bad.chars().take(60).collect();
+                let group = format!("{}.", shown.split('.').next().unwrap_or_default());
+                let near: Vec<&str> =
+                    EVENT_KINDS.iter().filter(|kind| kind.starts_with(&group)).copied().collect();
+                let help = match near.is_empty() {
+                    true => "write kinds such as `entry.published`, `release.*` or `*`".to_owned(),
+                    false => format!("kinds are {}", near.join(", ")),
+                };
+                Err(ReleaseError::invalid(format!("there is no kind of event `{shown}`"), help))
+            }
+            None if self.events.is_empty() || self.events.len() > 50 => Err(ReleaseError::invalid(
+                "a webhook needs 1 to 50 kinds of events",
+                "leave `events` out for the usual ones",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether events of the log with this kind are sent as they are. A push changes nothing that is read.
+pub(crate) fn passes(filter: &EventFilter, kind: &str) -> bool {
+    kind != PUSHED && !kind.starts_with("webhook.") && filter.wants(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_that_are_recorded_can_be_asked_for_and_no_others() {
+        assert!(EVENT_KINDS.is_sorted());
+        let check = |kind: &str| EventFilter { events: vec![kind.to_owned()], ..Default::default() }.check();
+        for kind in ["schedule.at_risk", "schedule.checked", "schedule.*", "release.promoted", "*"] {
+            assert!(check(kind).is_ok(), "{kind}");
+        }
+        for kind in ["schedule.late", "plans.*", ""] {
+            assert!(check(kind).is_err(), "{kind}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What the handlers of the management API share.
+
+use std::sync::Arc;
+
+use ashlar_isolate::Workers;
+use ashlar_model::ServerConfig;
+use axum::{Json, body::Bytes, extract::FromRef};
+use serde::Serialize;
+
+use crate::{
+    access::{Doors, Keys},
+    app::{App, cache_stats::CacheStats, tenants::Tenants},
+    delivery::serving::Serving,
+    front::{ApiError, Hosts},
+};
+
+/// What the endpoints share. A handler takes the part of it that it needs.
+#[derive(Clone)]
+pub struct Api {
+    pub doors: Arc<Doors>,
+    app: App,
+    /// The most bytes of an uploaded release.
+    pub upload_bytes_max: u64,
+    /// The description of everything.
+    pub document: fn() -> Bytes,
+}
+
+impl Api {
+    pub fn new(app: &App, config: &ServerConfig, document: fn() -> Bytes) -> Self {
+        let callers = (app.keys.clone(), app.hosts.clone());
+        let doors = Doors::new(app.engine.clone(), callers, app.metrics.clone(), config);
+        Self { doors: Arc::new(doors), app: app.clone(), upload_bytes_max: config.upload_bytes_max, document }
+    }
+}
+
+macro_rules! part {
+    ($($part:ty: $of:expr;)*) => {$(
+        impl FromRef<Api> for $part {
+            fn from_ref(api: &Api) -> Self {
+                let of: fn(&Api) -> &Self = $of;
+                of(api).clone()
+            }
+        }
+    )*};
+}
+
+part! {
+    Arc<Doors>: |api| &api.doors;
+    Workers: |api| &api.app.workers;
+    Arc<Keys>: |api| &api.app.keys;
+    Arc<Hosts>: |api| &api.app.hosts;
+    Arc<Tenants>: |api| &api.app.tenants;
+    Arc<Serving>: |api| &api.app.serving;
+    Arc<CacheStats>: |api| &api.app.cache_stats;
+}
+
+/// The outcome of an endpoint.
+pub type Answer<T> = Result<Json<T>, ApiError>;
+
+/// Any value as the answer.
+pub fn answer<T: Serialize>(value: T) -> Answer<T> {
+    Ok(Json(value))
+}
