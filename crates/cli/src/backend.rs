@@ -176,7 +176,8 @@ impl Local {
     pub async fn rules(&self) -> Result<Option<Arc<Rules>>, CliError> {
         let tenant = &self.ctx.tenant;
         let mut conn = self.engine.db().read(tenant).await.map_err(ashlar_release::ReleaseError::from)?;
-        let definitions = conn.rows().definitions().await.map_err(ashlar_release::ReleaseError::from)?;
+        let definitions =
+            conn.rows().working_definitions().await.map_err(ashlar_release::ReleaseError::from)?;
         drop(conn);
         Ok(match definitions {
             Some(d) => Some(self.engine.rules(tenant, &d.digest).await?),

@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
         id
     }
 
-    fn read(&mut self, at: usize) -> Spot {
+    fn spot(&mut self, at: usize) -> Spot {
         let (file, value, pointer) = self.places[at].clone();
         let mut spot = Spot::default();
         let Value::Object(map) = value else { return spot };
@@ -162,7 +162,7 @@ impl Cost {
     ///
     /// # Errors
     /// The place at which it is more than can be run.
-    pub fn read(documents: &Documents, file: &str) -> Result<Self, Refused> {
+    pub fn measure(documents: &Documents, file: &str) -> Result<Self, Refused> {
         let mut reader =
             Reader { documents, places: Vec::new(), known: FxHashMap::default(), choices: false };
         if let Some((file, root)) = documents.get_key_value(file) {
@@ -180,7 +180,7 @@ impl Cost {
                 );
                 return Err(refused(&reader, 0, message, "split the contract"));
             }
-            let spot = reader.read(spots.len());
+            let spot = reader.spot(spots.len());
             spots.push(spot);
         }
         let mut waiting: Vec<usize> = vec![0; spots.len()];
@@ -258,7 +258,7 @@ impl Cost {
 
     /// The steps that checking `value` takes, or `None` when they are more than `max`. Not less than the real number;
     /// often far from it when that does not matter.
-    pub fn of(&self, value: &Value, max: u64) -> Option<u64> {
+    pub fn of_value(&self, value: &Value, max: u64) -> Option<u64> {
         let by_depth = self.by_depth();
         let (mut members, mut depth) = (0_u64, 0);
         measure(value, 0, &mut members, &mut depth);
@@ -422,14 +422,14 @@ mod tests {
             |r| json!({ "dependentSchemas": { "a": r, "b": r } }),
         ];
         for made in doubling {
-            let refused = Cost::read(&levels(30, made), "a.json").unwrap_err();
+            let refused = Cost::measure(&levels(30, made), "a.json").unwrap_err();
             assert!(refused.message.contains("10000 steps"), "{refused:?}");
-            assert!(Cost::read(&levels(5, made), "a.json").is_ok());
+            assert!(Cost::measure(&levels(5, made), "a.json").is_ok());
         }
-        let chain = Cost::read(&levels(150, |r| json!({ "allOf": [r] })), "a.json").unwrap_err();
+        let chain = Cost::measure(&levels(150, |r| json!({ "allOf": [r] })), "a.json").unwrap_err();
         assert!(chain.message.contains("lead from one to the next"), "{chain:?}");
         let deep = levels(50_000, |r| json!({ "properties": { "a": r } }));
-        assert!(Cost::read(&deep, "a.json").unwrap_err().message.contains("20000 schemas"));
+        assert!(Cost::measure(&deep, "a.json").unwrap_err().message.contains("20000 schemas"));
     }
 
     #[test]
@@ -440,10 +440,10 @@ mod tests {
             json!({ "if": { "$ref": "#" } }),
             json!({ "$defs": { "a": { "oneOf": [{ "$ref": "#/$defs/b" }] }, "b": { "$ref": "#/$defs/a" } }, "$ref": "#/$defs/a" }),
         ] {
-            let refused = Cost::read(&documents(schema), "a.json").unwrap_err();
+            let refused = Cost::measure(&documents(schema), "a.json").unwrap_err();
             assert!(refused.message.contains("refers to itself"), "{refused:?}");
         }
-        assert!(Cost::read(&documents(json!({ "items": { "$ref": "#" } })), "a.json").is_ok());
+        assert!(Cost::measure(&documents(json!({ "items": { "$ref": "#" } })), "a.json").is_ok());
     }
 
     #[test]
@@ -452,19 +452,19 @@ mod tests {
             "$defs": { "a": { "properties": { "a": { "$ref": "#" } } } },
             "anyOf": [{ "$ref": "#/$defs/a" }, { "$ref": "#/$defs/a" }],
         }));
-        let cost = Cost::read(&branching, "a.json").unwrap();
-        assert!(cost.of(&nested(4), VALIDATION_STEPS_MAX).is_some());
-        assert_eq!(cost.of(&nested(60), VALIDATION_STEPS_MAX), None);
+        let cost = Cost::measure(&branching, "a.json").unwrap();
+        assert!(cost.of_value(&nested(4), VALIDATION_STEPS_MAX).is_some());
+        assert_eq!(cost.of_value(&nested(60), VALIDATION_STEPS_MAX), None);
         // A wide value under many schemas is counted, not guessed.
         let wide = documents(
             json!({ "properties": (0..3_000).map(|n| (format!("p{n}"), json!({ "type": "string" }))).collect::<serde_json::Map<_, _>>() }),
         );
         let value = Value::Object((0..3_000).map(|n| (format!("p{n}"), json!("x"))).collect());
-        let cost = Cost::read(&wide, "a.json").unwrap();
-        assert_eq!(cost.of(&value, VALIDATION_STEPS_MAX), Some(6_001));
+        let cost = Cost::measure(&wide, "a.json").unwrap();
+        assert_eq!(cost.of_value(&value, VALIDATION_STEPS_MAX), Some(6_001));
         // One that grows no further with depth.
         let list =
-            Cost::read(&documents(json!({ "properties": { "a": { "$ref": "#" } } })), "a.json").unwrap();
-        assert!(list.of(&nested(100), VALIDATION_STEPS_MAX).is_some());
+            Cost::measure(&documents(json!({ "properties": { "a": { "$ref": "#" } } })), "a.json").unwrap();
+        assert!(list.of_value(&nested(100), VALIDATION_STEPS_MAX).is_some());
     }
 }

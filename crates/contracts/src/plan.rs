@@ -44,7 +44,7 @@ impl Plan {
         compiler.node(Place { file: file.to_owned(), pointer: String::new() });
         while let Some((id, place)) = compiler.waiting.pop() {
             if let Some(Value::Object(schema)) = look_up(documents, &place) {
-                compiler.nodes[id] = compiler.read(schema, &place);
+                compiler.nodes[id] = compiler.node_of(schema, &place);
             }
         }
         Self { nodes: compiler.nodes }
@@ -129,7 +129,7 @@ impl Compiler {
         self.node(Place { file: place.file.clone(), pointer })
     }
 
-    fn read(&mut self, schema: &serde_json::Map<String, Value>, place: &Place) -> Node {
+    fn node_of(&mut self, schema: &serde_json::Map<String, Value>, place: &Place) -> Node {
         let mut node = Node {
             words: schema.get("x-ashlar").map(|w| OnProperty::parse(w).0).unwrap_or_default(),
             markdown: schema.get("contentMediaType").and_then(Value::as_str) == Some("text/markdown"),

@@ -58,12 +58,12 @@ pub(crate) struct Checker {
 impl Checker {
     /// The steps that checking `value` takes, at most; `None` when they are too many.
     pub fn steps(&self, value: &Value) -> Option<u64> {
-        self.cost.of(value, VALIDATION_STEPS_MAX)
+        self.cost.of_value(value, VALIDATION_STEPS_MAX)
     }
 
     /// Whether `value` is valid; `None` when checking it would take too long.
     pub fn judge(&self, value: &Value) -> Option<bool> {
-        self.cost.of(value, VALIDATION_STEPS_MAX).map(|_| self.validator.is_valid(value))
+        self.cost.of_value(value, VALIDATION_STEPS_MAX).map(|_| self.validator.is_valid(value))
     }
 
     /// Whether `value` is valid, as far as it can be checked.
@@ -120,7 +120,7 @@ pub(crate) fn pattern_checker(pattern: &str) -> Option<Validator> {
 /// JSON pointer and message of what the schema does that cannot be compiled.
 pub(crate) fn compile(documents: &Arc<Documents>, file: &str) -> Result<Checker, (String, String)> {
     let schema = documents.get(file).ok_or_else(|| (String::new(), format!("`{file}` is not loaded")))?;
-    let cost = Cost::read(documents, file).map_err(|refused| (refused.place.pointer, refused.message))?;
+    let cost = Cost::measure(documents, file).map_err(|refused| (refused.place.pointer, refused.message))?;
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .with_base_uri(format!("{BASE}{file}"))

@@ -72,21 +72,25 @@ pub(crate) fn encode(
         Kind::Photo => {
             let mut bytes = Vec::new();
             let encoder = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY);
-            write(picture, encoder, profile)?;
+            write_picture(picture, encoder, profile)?;
             Ok((Format::Jpeg, bytes))
         }
         Kind::Drawing => {
             let (mut png, mut webp) = (Vec::new(), Vec::new());
             let encoder =
                 PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive);
-            write(picture, encoder, profile)?;
-            write(picture, WebPEncoder::new_lossless(&mut webp), profile)?;
+            write_picture(picture, encoder, profile)?;
+            write_picture(picture, WebPEncoder::new_lossless(&mut webp), profile)?;
             Ok(if webp.len() < png.len() { (Format::Webp, webp) } else { (Format::Png, png) })
         }
     }
 }
 
-fn write(picture: &DynamicImage, mut encoder: impl ImageEncoder, profile: Option<&[u8]>) -> ImageResult<()> {
+fn write_picture(
+    picture: &DynamicImage,
+    mut encoder: impl ImageEncoder,
+    profile: Option<&[u8]>,
+) -> ImageResult<()> {
     if let Some(profile) = profile {
         // An encoder that cannot keep a profile says so; the picture is still right in most colours.
         let _unsupported = encoder.set_icc_profile(profile.to_vec());

@@ -50,7 +50,7 @@ impl Head {
 /// When it is no known image, damaged or cut off before its size is known, too large, empty, or an SVG that is not
 /// safe to publish.
 pub fn facts(bytes: &[u8]) -> Result<Facts, ImageError> {
-    let (head, format) = read(bytes)?;
+    let (head, format) = read_head(bytes)?;
     head.facts(format)
 }
 
@@ -70,11 +70,11 @@ pub fn facts_of(path: &str, bytes: &[u8]) -> Result<Facts, ImageError> {
 
 /// The facts and the orientation that is to be applied.
 pub(crate) fn facts_and_orientation(bytes: &[u8]) -> Result<(Facts, Orientation), ImageError> {
-    let (head, format) = read(bytes)?;
+    let (head, format) = read_head(bytes)?;
     Ok((head.facts(format)?, head.orientation))
 }
 
-fn read(bytes: &[u8]) -> Result<(Head, Format), ImageError> {
+fn read_head(bytes: &[u8]) -> Result<(Head, Format), ImageError> {
     let format = Format::of_bytes(bytes).ok_or(ImageError::Unknown)?;
     let head = match format {
         Format::Jpeg => head::jpeg(bytes),

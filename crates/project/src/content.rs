@@ -254,7 +254,7 @@ fn parse_one(path: &str, bytes: &[u8], options: &ContentOptions) -> Result<SeedE
     let text = decode(path, bytes)?;
     let mut line = 1;
     let mut fields = if path.ends_with(".json") {
-        object(path, read_json(path, 1, text, VALUE_BYTES_MAX)?)?
+        fields_of(path, read_json(path, 1, text, VALUE_BYTES_MAX)?)?
     } else {
         let document = front_matter::split(path, text)?;
         let mut fields = document.fields;
@@ -277,7 +277,7 @@ fn parse_one(path: &str, bytes: &[u8], options: &ContentOptions) -> Result<SeedE
     Ok(SeedEntry { key, contract, fields, source: format!("{path}:1") })
 }
 
-fn object(path: &str, value: Value) -> Result<Fields, Finding> {
+fn fields_of(path: &str, value: Value) -> Result<Fields, Finding> {
     match value {
         Value::Object(map) => Ok(map),
         _ => Err(Finding::error(

@@ -1,7 +1,7 @@
 use ashlar_model::{CandidateId, ChannelName, EntryKey, Finding, FindingGroup, ReleaseId, Right, grouped};
 use ashlar_store::{StoreError, sql::SqlError};
 
-use crate::view::DraftView;
+use crate::DraftView;
 
 /// Why an action or a read did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -202,5 +202,11 @@ impl From<ashlar_isolate::Busy> for ReleaseError {
             ashlar_isolate::Busy::Full => Self::Busy,
             ashlar_isolate::Busy::Lost => Self::Task(busy.to_string()),
         }
+    }
+}
+
+impl From<ashlar_model::RecordError> for ReleaseError {
+    fn from(e: ashlar_model::RecordError) -> Self {
+        Self::Corrupt { what: "a snapshot".to_owned(), why: e.to_string() }
     }
 }

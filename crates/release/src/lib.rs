@@ -13,47 +13,69 @@ mod artifacts;
 mod candidates;
 mod changesets;
 mod channels;
+mod definitions;
 mod drafts;
 mod engine;
 mod error;
 mod events;
-mod reads;
-mod view;
+mod page;
 
 pub use access::keys::{
-    Access, CreateKey, CreatePreview, CreateTenant, CreatedKey, KeyRing, KnownKey, RevokeKey, split_key,
+    Access, CreateKey, CreatePreview, CreateTenant, CreatedKey, KeyRing, KeyView, KnownKey, RevokeKey,
+    split_key,
 };
-pub use artifacts::bundles::ImportBundle;
-pub use artifacts::collect::{CollectGarbage, Collected};
-pub use artifacts::definitions::{PushDefinitions, Pushed};
-pub use artifacts::derived;
+pub use artifacts::{
+    bundles::ImportBundle,
+    collect::{CollectGarbage, Collected},
+    derived,
+    manifest::Manifest,
+    verify::Verification,
+};
 pub use ashlar_store::sql::{AuditBreak, AuditRow, EventRow, Place};
-pub use candidates::freeze::{ApprovalGiven, Approve, CreateCandidate, DiscardCandidate, Rejudge, Waive};
-pub use candidates::preview::{Preview, PreviewDrafts};
-pub use changesets::edit::{
-    AddToChangeset, CancelSchedule, CreateChangeset, RemoveFromChangeset, ScheduleChangeset,
+pub use candidates::{
+    approve::{ApprovalGiven, Approve, Waive},
+    freeze::CreateCandidate,
+    judge::{DiscardCandidate, Rejudge},
+    preview::{Preview, PreviewDrafts},
+    view::CandidateView,
 };
-pub use changesets::forecast::{Forecast, Outlook};
-pub use changesets::run::Tick;
-pub use channels::promote::{Promote, Promoted, RecordPurge, Rollback, RolledBack};
-pub use drafts::import::{BATCH_MAX, ImportEntries, Imported, IncomingEntry};
-pub use drafts::migrate::{Mapping, MigrateContent, Migrated, RevertMigration};
-pub use drafts::write::{DeleteEntry, ENTRY_BYTES_MAX, PutEntry, SetUnpublished};
-pub use engine::installation::{Action, ChannelMoved, Ctx, Engine, Location, Scope, new_id};
-pub use engine::judge::{
-    Approval, Base, Change, ChangeRecord, DeclaredEnd, Judge, JudgeInput, Judgement, RequiredApproval,
+pub use changesets::{
+    edit::{AddToChangeset, CancelSchedule, CreateChangeset, RemoveFromChangeset, ScheduleChangeset},
+    run::Tick,
+    view::{ChangesetView, Forecast, Outlook},
+};
+pub use channels::{
+    at::{AT_FORMS, At},
+    promote::{Promote, Promoted},
+    rollback::{RecordPurge, Rollback, RolledBack},
+    state::ChannelState,
+    view::{ChannelView, DefinitionChange, ReleaseDiff, ReleaseInfo},
+};
+pub use definitions::push::{PushDefinitions, Pushed};
+pub use drafts::{
+    fields::ENTRY_BYTES_MAX,
+    import::{BATCH_MAX, ImportEntries, Imported, IncomingEntry},
+    migrate::{Mapping, MigrateContent, Migrated, RevertMigration},
+    read::DraftQuery,
+    view::{DraftView, MigrationView, VersionView},
+    write::{DeleteEntry, PutEntry, SetUnpublished},
+};
+pub use engine::{
+    action::{Action, Ctx, Scope},
+    installation::{ChannelMoved, Engine, Location, new_id},
+    judge::{
+        Approval, Base, Change, ChangeRecord, DeclaredEnd, Judge, JudgeInput, Judgement, RequiredApproval,
+    },
 };
 pub use error::ReleaseError;
-pub use events::follow::{Failure, Figures as FollowerFigures, Follower, Target, follow, place_name};
-pub use events::kinds::EventFilter;
-pub use events::outbox::{FOLLOWER as WEBHOOKS, Outgoing, Round, Sent, TRIES_MAX};
-pub use events::receivers;
-pub use events::webhooks::{
-    CreateWebhook, DeleteWebhook, DeliveryView, EVENT_SCHEMA, ReplayDeliveries, RotateSecret, SecretShown,
-    TestWebhook, UpdateWebhook, WEBHOOKS_MAX, WebhookView,
+pub use events::{
+    follow::{Failure, Figures as FollowerFigures, Follower, Target, follow, place_name},
+    kinds::EventFilter,
+    outbox::{FOLLOWER as WEBHOOKS, Outgoing, Round, Sent, TRIES_MAX},
+    receivers,
+    webhooks::{
+        CreateWebhook, DeleteWebhook, DeliveryView, EVENT_SCHEMA, ReplayDeliveries, RotateSecret,
+        SecretShown, TestWebhook, UpdateWebhook, WEBHOOKS_MAX, WebhookView,
+    },
 };
-pub use reads::{AT_FORMS, At, DraftQuery};
-pub use view::{
-    CandidateView, ChangesetView, ChannelState, ChannelView, DefinitionChange, DraftView, KeyView, Manifest,
-    MigrationView, Page, ReleaseDiff, ReleaseInfo, Verification, VersionView,
-};
+pub use page::Page;

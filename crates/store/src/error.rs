@@ -90,6 +90,14 @@ impl StoreError {
         }
     }
 
+    /// What a read of a damaged object says.
+    pub(crate) fn damaged(digest: &Digest) -> Self {
+        Self::corrupt(
+            format!("object {}", digest.short()),
+            "its bytes are not those of its digest; import a release that contains it, or restore its pack from a backup",
+        )
+    }
+
     /// Stored bytes that are not what they should be.
     pub fn corrupt(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Corrupt { what: what.into(), why: why.into() }

@@ -6,6 +6,8 @@
 //! - Every read and write goes through the handle of one tenant.
 
 mod error;
+mod files;
+mod limits;
 mod objects;
 mod packs;
 mod private;
@@ -14,9 +16,9 @@ pub mod sql;
 mod tree;
 
 pub use error::StoreError;
+pub use limits::StoreLimits;
 pub use objects::batch::Batch;
 pub use objects::bundle;
-pub use objects::cache::StoreLimits;
 pub use objects::collect::{Collected, Collection, Doomed, Walk};
 pub use objects::damage::{ScrubPlace, Scrubbed};
 pub use objects::lock::Hold;
@@ -24,6 +26,6 @@ pub use objects::merge::PACKS_SMALL_MAX;
 pub use objects::tenant::{Objects, ReadObjects, TenantObjects};
 pub use private::{own_dir, private_dir, private_file, tighten};
 pub use shared::nodes::{Heard, Node};
-pub use shared::pointer::{PointerRead, PointerVersion};
+pub use shared::pointer_file::{PointerRead, PointerVersion};
 pub use shared::remote::Remote;
 pub use tree::{Diff, Range, Tree, TreeChange, TreeStats, tree_bytes};

@@ -63,8 +63,8 @@ pub fn generate(
     let mut named = reader.definitions();
     named.extend(definitions);
     match language {
-        Language::TypeScript => typescript::write(contracts, &named, operations, queries, locales),
-        _ => rust::write(&named),
+        Language::TypeScript => typescript::write_typescript(contracts, &named, operations, queries, locales),
+        _ => rust::write_rust(&named),
     }
 }
 

@@ -15,7 +15,7 @@ const KEYWORDS: [&str; 38] = [
 ];
 
 /// Types for `serde`. They need the crates `serde` (with `derive`) and `serde_json`.
-pub(super) fn write(definitions: &[Definition]) -> String {
+pub(super) fn write_rust(definitions: &[Definition]) -> String {
     let mut writer = Writer { out: String::new(), used: BTreeSet::new(), circles: circles(definitions) };
     writer.out.push_str(
         "// Written by `ashlar contracts types --lang rust`. Changes belong into the contracts and views.\n\n\

@@ -228,7 +228,7 @@ impl<'a> Reader<'a> {
         {
             parts.push(union(list.iter().cloned().map(Type::Literal).collect()));
         } else {
-            parts.push(self.plain(map, file, depth));
+            parts.push(self.plain_type(map, file, depth));
         }
         for part in map.get("allOf").and_then(Value::as_array).into_iter().flatten() {
             parts.push(self.type_of(part, file, depth + 1));
@@ -247,7 +247,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What `type` and the words for it say.
-    fn plain(&mut self, map: &Map<String, Value>, file: &str, depth: usize) -> Type {
+    fn plain_type(&mut self, map: &Map<String, Value>, file: &str, depth: usize) -> Type {
         let types: Vec<&str> = match map.get("type") {
             Some(Value::String(one)) => vec![one],
             Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
@@ -281,13 +281,13 @@ impl<'a> Reader<'a> {
                     }
                     Type::List(Box::new(if items.is_empty() { Type::Any } else { union(items) }))
                 }
-                _ => self.object(map, file, depth),
+                _ => self.object_type(map, file, depth),
             })
             .collect();
         union(kinds)
     }
 
-    fn object(&mut self, map: &Map<String, Value>, file: &str, depth: usize) -> Type {
+    fn object_type(&mut self, map: &Map<String, Value>, file: &str, depth: usize) -> Type {
         let required: Vec<&str> = map
             .get("required")
             .and_then(Value::as_array)

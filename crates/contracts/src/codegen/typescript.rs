@@ -119,7 +119,7 @@ const encode = (value: string): string => value.split("/").map(encodeURIComponen
 "#;
 
 /// Types, then a client with a method for each operation.
-pub(super) fn write(
+pub(super) fn write_typescript(
     contracts: &ContractSet,
     definitions: &[Definition],
     operations: &[Operation],

@@ -205,7 +205,7 @@ impl Loader {
     /// Why a contract is too expensive to be used.
     fn refused(&mut self, file: &File<'_>) -> Option<Refused> {
         if self.links.reach(&file.file_name) {
-            return Cost::read(&self.documents, &file.file_name).err();
+            return Cost::measure(&self.documents, &file.file_name).err();
         }
         Some(Refused {
             place: Place { file: file.file_name.clone(), pointer: String::new() },

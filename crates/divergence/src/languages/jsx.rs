@@ -42,7 +42,7 @@ const STACK_MAX: usize = 1024 * 1024 * 1024;
 /// Scans a module or script.
 pub(crate) fn module(scanner: &mut Scanner<'_>, text: &str) {
     let stack = stack_bytes_max(text);
-    let read = AssertUnwindSafe(|| read(scanner, text));
+    let read = AssertUnwindSafe(|| read_module(scanner, text));
     let done = if stack <= STACK_HERE_MAX {
         catch_unwind(read).is_ok()
     } else if stack <= STACK_MAX {
@@ -74,7 +74,7 @@ fn stack_bytes_max(text: &str) -> usize {
     brackets * STACK_PER_BRACKET + signs * STACK_PER_SIGN
 }
 
-fn read(scanner: &mut Scanner<'_>, text: &str) {
+fn read_module(scanner: &mut Scanner<'_>, text: &str) {
     // The file's name is not known here, so the dialects are tried; most files are the first.
     let dialects = [SourceType::tsx(), SourceType::ts(), SourceType::jsx().with_script(true)];
     let mut errors = vec![];

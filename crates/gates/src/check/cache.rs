@@ -95,7 +95,7 @@ fn version() -> String {
 
 /// Writes the cache: to a new file first, so that a reader never sees half of it. A cache that cannot be written is not
 /// an error, the next check is only slower.
-pub(super) fn write<'a>(
+pub(super) fn write_cache<'a>(
     dir: &Path,
     context: &Digest,
     report: Option<(&Digest, &[u8])>,

@@ -71,7 +71,12 @@ pub(super) fn contract_of<'d>(
 }
 
 /// Reads a content file.
-pub(super) fn read(dir: &Path, path: &str, options: &ContentOptions, definitions: &Definitions) -> FileFacts {
+pub(super) fn read_file(
+    dir: &Path,
+    path: &str,
+    options: &ContentOptions,
+    definitions: &Definitions,
+) -> FileFacts {
     let bytes = match content::read(dir, path) {
         Ok(bytes) => bytes,
         Err(finding) => return FileFacts { findings: vec![finding], rows: Vec::new() },

@@ -96,7 +96,7 @@ pub struct ConsumerImpact {
 pub fn impact(dir: &Path, against: &Path) -> Result<Impact, GateError> {
     let mut here = Loaded::list(dir, false)?;
     let base = Loaded::list(against, false)?;
-    here.read();
+    here.read_content();
     let (new, old) = (&here.definitions, &base.definitions);
     let contracts = contracts(new, old);
     let touched: BTreeSet<ContractName> =

@@ -18,7 +18,7 @@ use super::{
 use crate::{GateError, definitions::Definitions, inputs::Inputs, judge};
 
 /// Raised when the gates judge or report differently, so that what an earlier version found is not taken over.
-const RULES: u32 = 3;
+const RULES: u32 = 4;
 
 /// Files a worker takes at a time.
 const CHUNK: usize = 64;
@@ -91,7 +91,7 @@ impl<'a> Loaded<'a> {
     }
 
     /// Reads the content, what is unchanged from the cache.
-    pub(super) fn read(&mut self) {
+    pub(super) fn read_content(&mut self) {
         let next = AtomicUsize::new(0);
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
         let this = &*self;
@@ -109,7 +109,7 @@ impl<'a> Loaded<'a> {
                     let known = this.cache.get(file).filter(|facts| facts.rows.iter().all(|r| this.holds(r)));
                     let reused = known.is_some();
                     let facts = known.unwrap_or_else(|| {
-                        entries::read(this.dir, &file.path, &this.options, &this.definitions)
+                        entries::read_file(this.dir, &file.path, &this.options, &this.definitions)
                     });
                     out.push((start + i, reused, facts));
                 }

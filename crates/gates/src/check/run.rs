@@ -56,9 +56,9 @@ pub(super) fn run(dir: &Path, options: &CheckOptions) -> Result<CheckReport, Gat
             return Ok(finish(judge::unusable(&findings, &project.listed), metrics));
         }
     };
-    project.read();
+    project.read_content();
     if let Some(base) = &mut base {
-        base.read();
+        base.read_content();
     }
     let site = MemorySite::new(&project);
     let base_site = base.as_ref().map(MemorySite::new);
@@ -76,7 +76,7 @@ pub(super) fn run(dir: &Path, options: &CheckOptions) -> Result<CheckReport, Gat
             let started_ns = now_ns - i128::try_from(started.elapsed().as_nanos()).unwrap_or(0);
             let kept =
                 project.files.iter().zip(&project.facts).filter(|(f, _)| cache::settled(f, started_ns));
-            cache::write(dir, &project.context, report.as_deref().map(|r| (&inputs, r)), kept);
+            cache::write_cache(dir, &project.context, report.as_deref().map(|r| (&inputs, r)), kept);
         }
     }
     Ok(finish(gates, metrics))

@@ -60,7 +60,7 @@ impl Trials {
         if passed().contains(&digest) {
             return Ok(());
         }
-        let body = write(files);
+        let body = encode(files);
         match self.0.trial.run(&body) {
             Ok(()) => {
                 let mut passed = passed();
@@ -93,7 +93,7 @@ impl Trials {
 }
 
 /// Files as bytes: length and text of each path, length and bytes of each file.
-fn write(files: &Files) -> Vec<u8> {
+fn encode(files: &Files) -> Vec<u8> {
     let mut out = Vec::new();
     for (path, bytes) in files.iter() {
         for part in [path.as_bytes(), bytes] {
@@ -104,7 +104,8 @@ fn write(files: &Files) -> Vec<u8> {
     out
 }
 
-fn read(mut bytes: &[u8]) -> Option<Files> {
+/// The files that [`encode`] wrote.
+fn decode(mut bytes: &[u8]) -> Option<Files> {
     let mut files = Files::new();
     let mut part = || -> Option<&[u8]> {
         let (len, rest) = bytes.split_first_chunk::<8>()?;
@@ -121,7 +122,7 @@ fn read(mut bytes: &[u8]) -> Option<Files> {
 /// Reads definitions in every way a server reads them, and throws the result away. For the process that may die: `note`
 /// hears which part is read.
 pub fn attempt(request: &[u8], note: &ashlar_site::Note) {
-    let Some(files) = read(request) else { return };
+    let Some(files) = decode(request) else { return };
     ashlar_site::note_with(note.clone());
     let work = || {
         let loaded = Definitions::load_noting(&files, note.as_ref());
@@ -149,9 +150,9 @@ mod tests {
         let mut files = Files::new();
         files.insert("a/b.json", b"{}".to_vec()).unwrap();
         files.insert("c.bin", vec![0, 255, 10]).unwrap();
-        let back = read(&write(&files)).unwrap();
+        let back = decode(&encode(&files)).unwrap();
         assert!(back.iter().eq(files.iter()));
-        assert!(read(b"short").is_some_and(|f| f.is_empty()));
+        assert!(decode(b"short").is_some_and(|f| f.is_empty()));
     }
 
     struct Counted(Arc<AtomicUsize>, Option<TrialFailure>);

@@ -42,8 +42,8 @@ impl Gate for Routes {
 
     fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
         reads_paths(world, inputs);
-        // Raised when this gate judges differently: 2 looks for pages.
-        inputs.add("rules", b"2").digest("base", &world.digest(Part::BaseLookup));
+        // Raised when this gate judges differently: 2 looks for pages, 3 for redirects to pages of the site that went.
+        inputs.add("rules", b"3").digest("base", &world.digest(Part::BaseLookup));
         inputs.digest("snapshot", &world.digest(Part::Snapshot));
     }
 

@@ -14,9 +14,46 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use subtle::ConstantTimeEq;
 
-use crate::{Action, At, Engine, KeyView, ReleaseError, Scope, engine::installation::Record, new_id};
+use crate::{Action, At, Ctx, Engine, ReleaseError, Scope, engine::action::Record, new_id};
 
 const PREFIX: &str = "ash";
+
+/// An API key without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeyView {
+    /// Its public part.
+    pub id: String,
+    /// Who or what uses it.
+    pub name: String,
+    /// Its scopes.
+    pub scopes: Vec<String>,
+    /// The channel it reads; absent for the public one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// When it was made, RFC 3339.
+    pub created_at: String,
+    /// Who made it.
+    pub created_by: String,
+    /// When it ends, RFC 3339.
+    pub expires_at: Option<String>,
+    /// When it was revoked, RFC 3339.
+    pub revoked_at: Option<String>,
+}
+
+impl From<KeyRow> for KeyView {
+    fn from(k: KeyRow) -> Self {
+        Self {
+            id: k.id,
+            name: k.name,
+            scopes: k.scopes,
+            channel: Some(k.channel).filter(|c| !c.is_empty()),
+            created_at: k.created_at,
+            created_by: k.created_by,
+            expires_at: k.expires_at,
+            revoked_at: k.revoked_at,
+        }
+    }
+}
 
 /// Makes an API key.
 #[derive(Debug, Clone)]
@@ -165,6 +202,16 @@ fn access(row: KeyRow, secret: &str, now: Timestamp) -> Option<Access> {
 }
 
 impl Engine {
+    /// The keys of the tenant, without secrets.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn keys(&self, ctx: &Ctx) -> Result<Vec<KeyView>, ReleaseError> {
+        self.permit(ctx, Right::Admin)?;
+        let rows = self.db().read(&ctx.tenant).await?.rows().keys().await?;
+        Ok(rows.into_iter().map(KeyView::from).collect())
+    }
+
     /// Checks a key; `None` when it is unknown, wrong, revoked or expired. Which of these it is stays unsaid.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use ashlar_model::TenantId;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
-use crate::{Engine, ReleaseError};
+use crate::ReleaseError;
 
 /// The variable with the key, or with several: the first seals, all open.
 pub const SECRETS_KEY: &str = "ASHLAR_SECRETS_KEY";
@@ -19,7 +19,7 @@ pub const SECRETS_KEY_FILE: &str = "ASHLAR_SECRETS_KEY_FILE";
 /// The file of an embedded installation.
 const FILE: &str = "secrets.key";
 /// What a sealed secret starts with.
-const SEALED: &str = "sealed:1:";
+pub(super) const SEALED: &str = "sealed:1:";
 const KEY_BYTES: usize = 32;
 
 /// Where the keys are.
@@ -32,7 +32,7 @@ enum Place {
     Nowhere,
 }
 
-struct Key {
+pub(super) struct Key {
     /// Names it in what it sealed.
     id: String,
     key: LessSafeKey,
@@ -104,7 +104,7 @@ impl Secrets {
     }
 
     /// The keys; `None` when there are none yet and a file of them may be made.
-    fn load(&self) -> Result<Option<Arc<Vec<Key>>>, ReleaseError> {
+    pub(super) fn load(&self) -> Result<Option<Arc<Vec<Key>>>, ReleaseError> {
         let mut known = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(keys) = known.as_ref() {
             return Ok(Some(keys.clone()));
@@ -141,7 +141,7 @@ impl Secrets {
     }
 
     /// Makes a key in the file beside the database.
-    fn make(&self) -> Result<(), ReleaseError> {
+    pub(super) fn make(&self) -> Result<(), ReleaseError> {
         let Place::File { path, make: true } = &self.place else { return Ok(()) };
         let mut bytes = [0_u8; KEY_BYTES];
         getrandom::fill(&mut bytes).map_err(|e| ReleaseError::Task(format!("no randomness: {e}")))?;
@@ -164,7 +164,12 @@ impl Secrets {
         Ok(())
     }
 
-    fn seal_with(key: &Key, tenant: &TenantId, id: &str, plain: &str) -> Result<String, ReleaseError> {
+    pub(super) fn seal_with(
+        key: &Key,
+        tenant: &TenantId,
+        id: &str,
+        plain: &str,
+    ) -> Result<String, ReleaseError> {
         let mut nonce = [0_u8; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(|e| ReleaseError::Task(format!("no randomness: {e}")))?;
         let mut sealed = plain.as_bytes().to_vec();
@@ -177,7 +182,7 @@ impl Secrets {
     }
 
     /// Whether a sealed secret was sealed with another key than the first.
-    fn is_older(keys: &[Key], stored: &str) -> bool {
+    pub(super) fn is_older(keys: &[Key], stored: &str) -> bool {
         let id = stored.strip_prefix(SEALED).and_then(|s| s.split_once(':')).map(|(id, _)| id);
         keys.first().is_some_and(|first| id != Some(first.id.as_str()))
     }
@@ -199,80 +204,13 @@ impl Secrets {
     }
 }
 
-fn missing(name: &str) -> ReleaseError {
+pub(super) fn missing(name: &str) -> ReleaseError {
     refused(
         format!("a stored secret was sealed with the key {name}, which is not here"),
         format!(
             "restore {FILE} from its backup (or set {SECRETS_KEY}); when it is lost, delete the webhook and make it again"
         ),
     )
-}
-
-impl Engine {
-    /// Seals a secret of a webhook for the database. Makes a key when there is none and nothing was sealed before.
-    pub(crate) async fn seal(
-        &self,
-        tenant: &TenantId,
-        id: &str,
-        plain: &str,
-    ) -> Result<String, ReleaseError> {
-        let keys = match self.secrets().load()? {
-            Some(keys) => keys,
-            None => {
-                let stored = self.db().webhook_secrets().await?;
-                let older = stored.iter().flat_map(|s| std::iter::once(&s.secret).chain(&s.previous));
-                if let Some(name) = older.filter_map(|s| s.strip_prefix(SEALED)?.split(':').next()).next() {
-                    return Err(missing(name));
-                }
-                self.secrets().make()?;
-                self.secrets().load()?.ok_or_else(|| ReleaseError::Task("the key is missing".to_owned()))?
-            }
-        };
-        let first = keys.first().ok_or_else(|| ReleaseError::Task("there is no key".to_owned()))?;
-        Secrets::seal_with(first, tenant, id, plain)
-    }
-
-    /// Seals what was stored before secrets were sealed, or with an older key.
-    pub(crate) async fn seal_stored(&self) -> Result<(), ReleaseError> {
-        for stored in self.db().webhook_secrets().await? {
-            let keys = match self.secrets().load() {
-                Ok(keys) => keys,
-                Err(error) => {
-                    tracing::warn!(%error, help = error.help(), "secrets of webhooks are not encrypted again");
-                    return Ok(());
-                }
-            };
-            let due = |s: &str| !is_sealed(s) || keys.as_ref().is_some_and(|k| Secrets::is_older(k, s));
-            if !due(&stored.secret) && !stored.previous.as_deref().is_some_and(due) {
-                continue;
-            }
-            let again = async |text: &str| -> Result<String, ReleaseError> {
-                let plain = self.secrets().open(&stored.tenant, &stored.id, text)?;
-                self.seal(&stored.tenant, &stored.id, &plain).await
-            };
-            let sealed = async {
-                let secret = again(&stored.secret).await?;
-                let previous = match &stored.previous {
-                    Some(previous) => Some(again(previous).await?),
-                    None => None,
-                };
-                Ok::<_, ReleaseError>((secret, previous))
-            };
-            match sealed.await {
-                Ok((secret, previous)) => {
-                    let mut tx = self.db().write(&stored.tenant).await?;
-                    tx.rows().reseal(&stored, &secret, previous.as_deref()).await?;
-                    tx.commit().await?;
-                    tracing::info!(tenant = %stored.tenant, webhook = stored.id, "the secret of a webhook was sealed");
-                }
-                Err(error) => {
-                    tracing::error!(tenant = %stored.tenant, webhook = stored.id, %error, help = error.help(),
-                        "the secret of a webhook cannot be sealed");
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

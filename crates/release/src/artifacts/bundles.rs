@@ -1,25 +1,29 @@
 //! Export and import of a release as one verifiable file.
 
-use std::io::{Read, Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{Read, Write},
+};
 
-use ashlar_model::{Actor, CandidateId, Digest, EntryKey, EntryRecord, ReleaseId, Right, canonical_json};
+use ashlar_model::{Actor, Digest, EntryKey, EntryRecord, ReleaseId, Right, canonical_json};
 use ashlar_store::{
-    StoreError, TenantObjects, Tree,
+    Batch, StoreError, TenantObjects, Tree,
     bundle::{self, Staged},
-    sql::{CandidateRow, NewCandidate},
+    sql::NewCandidate,
 };
 use async_trait::async_trait;
 use serde_json::json;
 
+use super::manifest::{self};
 use crate::{
-    Action, CandidateView, ChangeRecord, CollectGarbage, Ctx, Engine, Manifest, ReleaseError, Scope,
-    artifacts::manifest,
-    artifacts::{
-        definitions::{file_digests, read_files},
-        derived,
+    Action, CandidateView, ChangeRecord, CollectGarbage, Ctx, Engine, Judge, Manifest, ReleaseError, Scope,
+    candidates::{
+        docket::{Docket, Facts, head_of},
+        freeze::store,
     },
-    candidates::freeze::{docket, head_of, verdict},
-    engine::installation::Record,
+    definitions::files::{file_digests, read_files},
+    derived,
+    engine::action::Record,
 };
 
 /// Reads an exported release and makes it a candidate here: it goes through this installation's gates like any other, and
@@ -131,7 +135,7 @@ impl Action for ImportBundle {
 async fn may_define(scope: &Scope<'_>, definitions: &Digest) -> Result<(), ReleaseError> {
     let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
     let mut rows = conn.rows();
-    if rows.definitions().await?.is_some_and(|working| working.digest == *definitions) {
+    if rows.working_definitions().await?.is_some_and(|working| working.digest == *definitions) {
         return Ok(());
     }
     for at in rows.channels().await? {
@@ -143,7 +147,7 @@ async fn may_define(scope: &Scope<'_>, definitions: &Digest) -> Result<(), Relea
 }
 
 /// Checks that a bundle has everything its manifest names, in a form that can be used. Otherwise the file is to blame.
-fn check(staged: &Staged, judge: &dyn crate::Judge) -> Result<(), ReleaseError> {
+fn check(staged: &Staged, judge: &dyn Judge) -> Result<(), ReleaseError> {
     let objects = staged.with_stored();
     let complete = || {
         let manifest = manifest::read(objects, &staged.manifest())?;
@@ -169,6 +173,24 @@ fn check(staged: &Staged, judge: &dyn crate::Judge) -> Result<(), ReleaseError> 
     })
 }
 
+/// The tree of changes between two snapshots, all by one author; how many there are, and its objects.
+fn changes_by(
+    author: String,
+    (base, snapshot): (&Tree, &Tree),
+    mut batch: Batch,
+) -> Result<(Tree, u64, Batch), ReleaseError> {
+    let record = canonical_json(&ChangeRecord { authors: [author].into() })
+        .map_err(|e| ReleaseError::Task(e.to_string()))?;
+    let mut edits = Vec::new();
+    for change in base.diff(snapshot) {
+        let key = change?.key.to_vec();
+        EntryKey::from_bytes(&key)?;
+        edits.push((key, Some(record.clone())));
+    }
+    let changes = Tree::empty().apply(&edits, &mut batch)?;
+    Ok((changes, edits.len() as u64, batch))
+}
+
 /// Makes a candidate of a release whose objects are stored.
 async fn make_candidate(
     scope: &Scope<'_>,
@@ -178,46 +200,31 @@ async fn make_candidate(
     let (engine, objects) = (scope.engine, scope.objects());
     let manifest = manifest::read(&objects, &digest)?;
     let rules = engine.rules(&scope.ctx.tenant, &manifest.definitions).await?;
-    let head = {
+    let channel = rules.config.channels.public.clone();
+    let (head, facts) = {
         let mut conn = engine.db().read(&scope.ctx.tenant).await?;
-        head_of(&mut conn.rows(), &rules.config.channels.public).await?
+        let mut rows = conn.rows();
+        let head = head_of(&mut rows, &channel).await?;
+        let facts = Facts::read(scope, &mut rows, None, (manifest.definitions, None), head.as_ref()).await?;
+        (head, facts)
     };
-    let base = match &head {
-        Some(head) => Tree::open(&objects, &head.snapshot)?,
-        None => Tree::empty(),
-    };
+    let base = facts.base.as_ref().map_or_else(Tree::empty, |base| base.snapshot.clone());
     let snapshot = Tree::open(&objects, &manifest.snapshot)?;
-    let author = scope.actor().to_owned();
-    let (changes, batch, changed, entries) = {
-        let objects = objects.clone();
-        scope
-            .blocking(move || {
-                let mut batch = objects.batch();
-                let record = canonical_json(&ChangeRecord { authors: [author].into() })
-                    .map_err(|e| ReleaseError::Task(e.to_string()))?;
-                let mut edits = Vec::new();
-                for change in base.diff(&snapshot) {
-                    let key = change?.key.to_vec();
-                    EntryKey::from_bytes(&key)?;
-                    edits.push((key, Some(record.clone())));
-                }
-                let changes = Tree::empty().apply(&edits, &mut batch)?;
-                Ok((changes.root(), batch, edits.len() as u64, snapshot.len()))
-            })
-            .await?
-    };
+    let (author, new, batch) = (scope.actor().to_owned(), snapshot.clone(), objects.batch());
+    let (changes, changed, batch) = scope.blocking(move || changes_by(author, (&base, &new), batch)).await?;
     objects.commit(batch).await?;
+    let definition_authors: BTreeSet<String> = [scope.actor().to_owned()].into();
     let mut frozen = NewCandidate {
         snapshot: manifest.snapshot,
         definitions: manifest.definitions,
-        changes,
-        derived: manifest.derived,
-        base: head.as_ref().map(|h| h.id),
-        channel: rules.config.channels.public.clone(),
+        changes: changes.root(),
+        derived: BTreeMap::new(),
+        base: head.map(|h| h.id),
+        channel,
         changeset: None,
         frozen_at_sequence: 0,
-        definition_authors: [scope.actor().to_owned()].into(),
-        entries,
+        definition_authors: definition_authors.clone(),
+        entries: snapshot.len(),
         changed,
         note: match note.is_empty() {
             true => format!("imported release {}", digest.short()),
@@ -226,24 +233,16 @@ async fn make_candidate(
         created_at: scope.at.clone(),
         created_by: scope.actor().to_owned(),
     };
-    let docket = {
-        let mut conn = engine.db().read(&scope.ctx.tenant).await?;
-        docket(engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
-    };
-    let imported = std::mem::take(&mut frozen.derived);
-    let judgement = scope.heavy(move || docket.judge_new(imported)).await?;
+    let docket = Docket { facts, snapshot, changes, definition_authors };
+    let judgement = scope.heavy(move || docket.judge_new(manifest.derived)).await?;
     objects.commit(judgement.objects).await?;
     frozen.derived = judgement.derived;
-    let status = verdict(&judgement.gates);
 
     let mut tx = scope.begin().await?;
-    let mut rows = tx.rows();
-    let number = rows.next("candidates").await?;
-    let id =
-        CandidateId(u32::try_from(number).map_err(|_| ReleaseError::Task("too many candidates".to_owned()))?);
-    rows.insert_candidate(id, status, &frozen).await?;
-    rows.put_reports(id, &judgement.gates, &scope.at).await?;
-    let data = json!({"manifest": digest, "snapshot": frozen.snapshot, "status": status.to_string(), "changed": changed});
-    scope.commit(tx, Record::one("release.imported", id.to_string(), data)).await?;
-    Ok(CandidateView::of(CandidateRow { id, status, frozen, release: None }, judgement.gates))
+    let row = store(scope, &mut tx.rows(), frozen, &judgement.gates).await?;
+    let data = json!({
+        "manifest": digest, "snapshot": row.frozen.snapshot, "status": row.status.to_string(), "changed": changed,
+    });
+    scope.commit(tx, Record::one("release.imported", row.id.to_string(), data)).await?;
+    Ok(CandidateView::of(row, judgement.gates))
 }

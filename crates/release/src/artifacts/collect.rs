@@ -24,10 +24,9 @@ use crate::{
     Action, ReleaseError, Scope,
     artifacts::{
         derived::{self, Names},
-        late::DERIVED,
         manifest,
     },
-    engine::installation::Record,
+    engine::action::Record,
 };
 
 /// Evidence older than this is forgotten; a gate that is asked again runs again.
@@ -39,6 +38,8 @@ const TRIES: u32 = 100;
 /// How long to wait for those who write.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// The counter of additions to releases; a collection walks them again when it moves.
+pub(crate) const DERIVED: &str = "derived";
 const ROUND: &str = "gc/round";
 const PUBLISHED: &str = "gc/published";
 const DELETED: &str = "gc/deleted";
@@ -139,7 +140,7 @@ async fn named(rows: &mut Rows<'_>) -> Result<Vec<Needed>, ReleaseError> {
         let roots = row.old_snapshot.into_iter().chain([row.new_snapshot]);
         trees.extend(roots.map(|root| Needed::Tree(root, ENTRIES)));
     }
-    trees.extend(rows.definitions().await?.map(|d| Needed::Tree(d.digest, FILES)));
+    trees.extend(rows.working_definitions().await?.map(|d| Needed::Tree(d.digest, FILES)));
     Ok(trees)
 }
 

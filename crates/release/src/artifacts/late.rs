@@ -1,34 +1,26 @@
 //! Building what is derived from a release after it was made: kinds that a follower builds, and kinds that are new or have
 //! a new format.
 
-use std::{collections::BTreeMap, iter::once};
+use std::collections::BTreeMap;
 
-use ashlar_model::{Digest, ReleaseId, Right};
+use ashlar_model::{Digest, ReleaseId, Right, TenantId};
 use ashlar_store::{
-    Tree,
+    Batch, Tree,
     sql::{ReleaseRow, Rows},
 };
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde_json::json;
 
-use crate::{
-    Action, Ctx, Engine, Judge, ReleaseError, Scope,
-    artifacts::{
-        derived::{self, Derive, DeriveInput, Earlier},
-        modified::Modified,
-    },
-    engine::installation::Record,
+use super::{
+    collect::DERIVED,
+    derived::{self, Derive, DeriveInput, Earlier},
+    kinds::kinds,
 };
+use crate::{Action, Ctx, Engine, ReleaseError, Scope, channels::moves::counter, engine::action::Record};
 
-/// The counter of additions to releases; a collection walks them again when it moves.
-pub(crate) const DERIVED: &str = "derived";
 /// How many releases back a tree to go on from is looked for.
 const EARLIER_MAX: usize = 32;
-
-/// Every kind of tree that is derived from releases.
-pub(crate) fn kinds(judge: &dyn Judge) -> impl Iterator<Item = &dyn Derive> {
-    once(&Modified as &dyn Derive).chain(judge.derives())
-}
 
 /// Adds what a release lacks of what can be derived from it.
 struct DeriveRelease {
@@ -60,6 +52,31 @@ impl Sources {
             }
         }
         Ok(Self { row, earlier })
+    }
+
+    fn build(
+        self,
+        engine: &Engine,
+        tenant: &TenantId,
+        missing: &[&str],
+        now: Timestamp,
+    ) -> Result<(BTreeMap<String, Digest>, Batch), ReleaseError> {
+        let objects = engine.tenant_objects(tenant);
+        let open = |row: &ReleaseRow| -> Result<_, ReleaseError> {
+            let at = row.created_at.parse().unwrap_or(now);
+            Ok((engine.files(tenant, &row.definitions)?, Tree::open(&objects, &row.snapshot)?, at))
+        };
+        let (definitions, snapshot, at) = open(&self.row)?;
+        let before = self.earlier.as_ref().map(open).transpose()?;
+        let earlier = before.as_ref().zip(self.earlier.as_ref()).map(|((definitions, snapshot, at), row)| {
+            Earlier { definitions, snapshot, released_at: *at, derived: &row.derived }
+        });
+        let input =
+            DeriveInput { objects: &objects, definitions: &definitions, snapshot: &snapshot, earlier, at };
+        let mut batch = objects.batch();
+        let wanted = kinds(engine.judge().as_ref()).filter(|kind| missing.contains(&kind.about().name));
+        let built = wanted.map(|kind| derived::build(kind, &input, &mut batch)).collect::<Result<_, _>>()?;
+        Ok((built, batch))
     }
 }
 
@@ -123,41 +140,8 @@ impl Action for DeriveRelease {
         let missing: Vec<_> = ready.into_iter().filter(|(_, ready)| !ready).map(|(name, _)| name).collect();
         let sources =
             Sources::read(&mut engine.db().read(tenant).await?.rows(), self.release, &missing).await?;
-        let (judge, objects, now) = (engine.judge().clone(), scope.objects(), scope.now);
-        let (engine_, tenant_) = (engine.clone(), tenant.clone());
-        let (built, batch) =
-            scope
-                .heavy(move || {
-                    let Sources { row, earlier } = sources;
-                    let definitions = engine_.files(&tenant_, &row.definitions)?;
-                    let snapshot = Tree::open(&objects, &row.snapshot)?;
-                    let earlier = match &earlier {
-                        Some(e) => Some((
-                            engine_.files(&tenant_, &e.definitions)?,
-                            Tree::open(&objects, &e.snapshot)?,
-                            &e.derived,
-                            e.created_at.parse().unwrap_or(now),
-                        )),
-                        None => None,
-                    };
-                    let earlier = earlier.as_ref().map(|(definitions, snapshot, derived, released_at)| {
-                        Earlier { definitions, snapshot, derived, released_at: *released_at }
-                    });
-                    let input = DeriveInput {
-                        objects: &objects,
-                        definitions: &definitions,
-                        snapshot: &snapshot,
-                        earlier,
-                        at: row.created_at.parse().unwrap_or(now),
-                    };
-                    let mut batch = objects.batch();
-                    let built: BTreeMap<String, Digest> = kinds(judge.as_ref())
-                        .filter(|kind| missing.contains(&kind.about().name))
-                        .map(|kind| derived::build(kind, &input, &mut batch))
-                        .collect::<Result<_, _>>()?;
-                    Ok((built, batch))
-                })
-                .await?;
+        let (engine, tenant, now) = (engine.clone(), tenant.clone(), scope.now);
+        let (built, batch) = scope.heavy(move || sources.build(&engine, &tenant, &missing, now)).await?;
         scope.objects().commit(batch).await?;
 
         let mut tx = scope.begin().await?;
@@ -168,7 +152,7 @@ impl Action for DeriveRelease {
         rows.set_derived(row.id, &row.derived).await?;
         rows.next(DERIVED).await?;
         for mut channel in rows.channels().await?.into_iter().filter(|c| c.release == row.id) {
-            channel.sequence = rows.next(&crate::channels::pointers::counter(&channel.channel)).await?;
+            channel.sequence = rows.next(&counter(&channel.channel)).await?;
             rows.move_channel(&channel).await?;
         }
         // What is served stays the same: an audit row, and no event.

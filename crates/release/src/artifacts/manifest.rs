@@ -1,9 +1,33 @@
 //! The manifest object of a release.
 
+use std::collections::BTreeMap;
+
 use ashlar_model::{Digest, GateReport, canonical_json};
 use ashlar_store::{Batch, TenantObjects, sql::NewCandidate};
+use serde::{Deserialize, Serialize};
 
-use crate::{Manifest, ReleaseError, artifacts::definitions::file_digests};
+use crate::{ReleaseError, definitions::files::file_digests};
+
+/// A release manifest: every digest that a release binds. Stored as canonical JSON; its digest names the release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of this format: 1.
+    pub format: u32,
+    /// The root of its entries.
+    pub snapshot: Digest,
+    /// The root of its definitions.
+    pub definitions: Digest,
+    /// Every definition file with its digest, so that the manifest lists what it binds.
+    pub files: BTreeMap<String, Digest>,
+    /// Roots of what was derived from it, by name (`lookup`).
+    pub derived: BTreeMap<String, Digest>,
+    /// The digest of the gate reports it was promoted with.
+    pub evidence: Digest,
+    /// The manifest of the release before it.
+    pub parent: Option<Digest>,
+    /// How many entries it has.
+    pub entries: u64,
+}
 
 /// Writes the gate evidence and the manifest of a candidate that is being promoted; the manifest's digest names the
 /// release.

@@ -2,8 +2,9 @@
 
 pub(crate) mod bundles;
 pub(crate) mod collect;
-pub(crate) mod definitions;
 pub mod derived;
+pub(crate) mod kinds;
 pub(crate) mod late;
 pub(crate) mod manifest;
 pub(crate) mod modified;
+pub(crate) mod verify;

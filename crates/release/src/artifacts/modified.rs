@@ -3,10 +3,8 @@
 use ashlar_model::{MODIFIED, OTHERS, modified_value};
 use ashlar_store::{Batch, Tree};
 
-use crate::{
-    ReleaseError,
-    artifacts::derived::{Built, Derive, DeriveInput, Derived, Form, Names},
-};
+use super::derived::{Built, Derive, DeriveInput, Derived, Form, Names};
+use crate::ReleaseError;
 
 /// The tree of times. Its cost is that of what differs from the earlier release.
 pub(crate) struct Modified;

@@ -11,7 +11,7 @@ use std::{
 use ashlar_model::{Digest, GateReport, GateStatus, TenantId};
 use ashlar_store::sql::{ReleaseRow, Rows};
 
-use crate::{Engine, ReleaseError};
+use crate::ReleaseError;
 
 /// Reports of earlier judgements that a judgement may be answered from.
 const REPORTS_MAX: usize = 64;
@@ -81,13 +81,13 @@ impl Evidence {
     }
 }
 
-impl Engine {
+impl Evidence {
     /// The newest evidence of a tenant: what is remembered, and what was stored since.
-    pub(crate) async fn recent_evidence(&self, rows: &mut Rows<'_>) -> Result<Reports, ReleaseError> {
+    pub(crate) async fn recent(&self, rows: &mut Rows<'_>) -> Result<Reports, ReleaseError> {
         let tenant = rows.tenant().clone();
-        let until = self.evidence().with(&tenant, |known| known.until.clone());
+        let until = self.with(&tenant, |known| known.until.clone());
         let stored = rows.recent_evidence(&until, REPORTS_MAX as u32).await?;
-        Ok(self.evidence().with(&tenant, |known| {
+        Ok(self.with(&tenant, |known| {
             if let Some((_, newest)) = stored.first().filter(|(_, at)| *at > known.until) {
                 known.until.clone_from(newest);
             }
@@ -104,11 +104,11 @@ impl Engine {
     ) -> Result<Vec<GateReport>, ReleaseError> {
         let tenant = rows.tenant().clone();
         let find = |known: &mut Known| known.released.iter().find(|k| k.0 == release.manifest).cloned();
-        if let Some((_, gates)) = self.evidence().with(&tenant, find) {
+        if let Some((_, gates)) = self.with(&tenant, find) {
             return Ok(gates.to_vec());
         }
         let gates = rows.reports(release.candidate).await?;
-        self.evidence().promoted(&tenant, release, gates.clone());
+        self.promoted(&tenant, release, gates.clone());
         Ok(gates)
     }
 }

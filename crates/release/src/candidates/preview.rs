@@ -6,7 +6,15 @@ use ashlar_model::{Digest, Right};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, CreateCandidate, ReleaseError, Scope, candidates::freeze::docket};
+use super::{
+    docket::candidate,
+    freeze::{Frozen, With},
+};
+use crate::{
+    Action, CreateCandidate, Ctx, Engine, Manifest, ReleaseError, Scope,
+    artifacts::manifest::{self},
+    drafts::settle::settle,
+};
 
 /// Freezes pending drafts on top of what the public channel serves, for reading only: nothing in SQL changes, and the
 /// objects it writes go with the next clean-up.
@@ -37,26 +45,22 @@ impl Action for PreviewDrafts {
     }
 
     async fn act(self, scope: &Scope<'_>) -> Result<Preview, ReleaseError> {
-        crate::drafts::settle::settle(scope.engine, &scope.ctx.tenant).await?;
+        settle(scope.engine, &scope.ctx.tenant).await?;
         let _hold = scope.rely().await?;
         let create = CreateCandidate { changeset: self.changeset, note: String::new() };
-        let (frozen, head) = create.freeze(scope, crate::candidates::freeze::With::Working).await?;
-        let docket = {
-            let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
-            docket(scope.engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
-        };
+        let Frozen { row: frozen, docket, .. } = create.freeze(scope, With::Working).await?;
         let judgement = scope.heavy(move || docket.judge()).await?;
         scope.objects().commit(judgement.objects).await?;
         Ok(Preview { snapshot: frozen.snapshot, definitions: frozen.definitions, derived: judgement.derived })
     }
 }
 
-impl crate::Engine {
+impl Engine {
     /// Names the state of a tenant: the head of its audit chain, which every action moves.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn state_token(&self, ctx: &crate::Ctx) -> Result<String, ReleaseError> {
+    pub async fn state_token(&self, ctx: &Ctx) -> Result<String, ReleaseError> {
         self.permit(ctx, Right::Preview)?;
         Ok(self.db().read(&ctx.tenant).await?.rows().audit_head().await?.unwrap_or_default())
     }
@@ -65,14 +69,10 @@ impl crate::Engine {
     ///
     /// # Errors
     /// When it does not exist or cannot be read.
-    pub async fn manifest(
-        &self,
-        ctx: &crate::Ctx,
-        id: ashlar_model::ReleaseId,
-    ) -> Result<crate::Manifest, ReleaseError> {
+    pub async fn manifest(&self, ctx: &Ctx, id: ashlar_model::ReleaseId) -> Result<Manifest, ReleaseError> {
         self.permit(ctx, Right::Preview)?;
         let row = self.release_row(ctx, id).await?;
-        crate::artifacts::manifest::read(&self.tenant_objects(&ctx.tenant), &row.manifest)
+        manifest::read(&self.tenant_objects(&ctx.tenant), &row.manifest)
     }
 
     /// What delivery opens to show a candidate.
@@ -81,12 +81,11 @@ impl crate::Engine {
     /// When it does not exist or cannot be read.
     pub async fn candidate_roots(
         &self,
-        ctx: &crate::Ctx,
+        ctx: &Ctx,
         id: ashlar_model::CandidateId,
     ) -> Result<Preview, ReleaseError> {
         self.permit(ctx, Right::Preview)?;
-        let row =
-            crate::candidates::freeze::candidate(&mut self.db().read(&ctx.tenant).await?.rows(), id).await?;
+        let row = candidate(&mut self.db().read(&ctx.tenant).await?.rows(), id).await?;
         let frozen = row.frozen;
         Ok(Preview { snapshot: frozen.snapshot, definitions: frozen.definitions, derived: frozen.derived })
     }
@@ -97,10 +96,10 @@ impl crate::Engine {
     /// When they cannot be read.
     pub async fn working_definitions(
         &self,
-        ctx: &crate::Ctx,
+        ctx: &Ctx,
     ) -> Result<Option<(Digest, std::sync::Arc<ashlar_model::Files>)>, ReleaseError> {
         self.permit(ctx, Right::Preview)?;
-        let row = self.db().read(&ctx.tenant).await?.rows().definitions().await?;
+        let row = self.db().read(&ctx.tenant).await?.rows().working_definitions().await?;
         row.map(|r| Ok((r.digest, self.files(&ctx.tenant, &r.digest)?))).transpose()
     }
 }

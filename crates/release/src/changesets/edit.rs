@@ -1,13 +1,16 @@
 //! Named groups of drafts that ship together, now or at a given time.
 
 use ashlar_model::{EntryKey, Right};
-use ashlar_store::sql::{ChangesetRow, ChangesetState, Rows, stamp};
+use ashlar_store::sql::{ChangesetRow, ChangesetState, stamp};
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde_json::json;
 
+use super::{find::find, forecast};
 use crate::{
-    Action, ChangesetView, ReleaseError, Scope, drafts::write::Ground, engine::installation::Record,
+    Action, ChangesetView, ReleaseError, Scope,
+    drafts::{ground::Ground, write::missing},
+    engine::action::Record,
 };
 
 /// Makes an empty changeset.
@@ -56,12 +59,6 @@ pub struct ScheduleChangeset {
 pub struct CancelSchedule {
     /// The changeset.
     pub name: String,
-}
-
-pub(crate) async fn changeset(rows: &mut Rows<'_>, name: &str) -> Result<ChangesetRow, ReleaseError> {
-    rows.changeset(name).await?.ok_or_else(|| {
-        ReleaseError::not_found("changeset", name, "`ashlar changeset list` shows all changesets")
-    })
 }
 
 fn check_name(name: &str) -> Result<(), ReleaseError> {
@@ -137,7 +134,7 @@ async fn set_members(
 ) -> Result<ChangesetView, ReleaseError> {
     let mut tx = scope.begin().await?;
     let mut rows = tx.rows();
-    let mut row = changeset(&mut rows, name).await?;
+    let mut row = find(&mut rows, name).await?;
     if row.state == ChangesetState::Ended {
         return Err(ReleaseError::refused(
             "changeset-ended",
@@ -146,7 +143,7 @@ async fn set_members(
         ));
     }
     for key in keys {
-        let draft = rows.draft(key).await?.ok_or_else(|| crate::drafts::write::missing(key))?;
+        let draft = rows.draft(key).await?.ok_or_else(|| missing(key))?;
         match draft.changeset.as_deref() {
             Some(other) if into && other != name => {
                 let message = format!("{key} already ships with the changeset `{other}`");
@@ -225,7 +222,7 @@ impl Action for ScheduleChangeset {
         }
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
-        let mut row = changeset(&mut rows, &self.name).await?;
+        let mut row = find(&mut rows, &self.name).await?;
         if matches!(row.state, ChangesetState::Published | ChangesetState::Ended) {
             let message = format!("`{}` is already {}", row.name, row.state);
             return Err(ReleaseError::refused("changeset-published", message, "create a new changeset"));
@@ -240,7 +237,7 @@ impl Action for ScheduleChangeset {
         let data = json!({"publish_at": row.publish_at, "unpublish_at": row.unpublish_at, "zone": row.zone});
         scope.commit(tx, Record::one("changeset.scheduled", &row.name, data)).await?;
         // It is scheduled by now; what cannot be tried here is tried again before its time.
-        match crate::changesets::forecast::check(scope, &row.name).await {
+        match forecast::check(scope, &row.name).await {
             Ok(Some(forecast)) => row.forecast = forecast,
             Ok(None) => {}
             Err(error) => {
@@ -263,7 +260,7 @@ impl Action for CancelSchedule {
     async fn act(self, scope: &Scope<'_>) -> Result<ChangesetView, ReleaseError> {
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
-        let mut row = changeset(&mut rows, &self.name).await?;
+        let mut row = find(&mut rows, &self.name).await?;
         match row.state {
             ChangesetState::Scheduled | ChangesetState::Failed => {
                 (row.state, row.publish_at, row.unpublish_at) = (ChangesetState::Open, None, None);

@@ -5,110 +5,30 @@ use std::{
     sync::Arc,
 };
 
-use ashlar_model::{EntryKey, Finding, GateReport, Level, ReleaseId, Right, canonical_json};
+use ashlar_model::{EntryKey, ReleaseId, Right, canonical_json};
 use ashlar_store::{
     Tree,
-    sql::{ChangesetState, DraftFilter, DraftState, Rows},
+    sql::{ChangesetState, DraftFilter},
 };
 use async_trait::async_trait;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::find::find;
 use crate::{
-    Action, Base, ChangeRecord, CreateCandidate, Judgement, ReleaseError, Scope,
-    candidates::freeze::{Docket, With, docket, head_of},
-    engine::installation::Record,
-    engine::judge::DeclaredEnd,
+    Action, Base, ChangeRecord, CreateCandidate, DeclaredEnd, Forecast, Judgement, Outlook, ReleaseError,
+    Scope,
+    candidates::{
+        docket::{Docket, Facts},
+        freeze::{Frozen, With},
+    },
+    engine::action::Record,
 };
-
-/// The most drafts of a changeset.
-pub(crate) const DRAFTS_MAX: u32 = 100_000;
-/// Findings that are kept of each step.
-const FINDINGS_MAX: usize = 20;
-
-/// What would happen to a schedule if it ran now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Forecast {
-    /// When this was tried, RFC 3339.
-    pub at: String,
-    /// Publishing; absent when that has been done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub publish: Option<Outlook>,
-    /// Taking down; absent when nothing is to be taken down, or when publishing is refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub take_down: Option<Outlook>,
-}
-
-/// One step of a schedule.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Outlook {
-    /// The gates that would refuse it.
-    pub refused_by: Vec<String>,
-    /// What they say: errors, at most 20.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub findings: Vec<Finding>,
-    /// What else blocks it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub message: String,
-}
-
-impl Outlook {
-    fn of(gates: &[GateReport], changeset: &str) -> Self {
-        // There is no candidate yet that could be approved.
-        let first = format!("`ashlar candidate create --changeset {changeset}`, and then for its number: ");
-        let named = |mut finding: Finding| {
-            if finding.help.contains("CANDIDATE") {
-                finding.help = format!("{first}{}", finding.help);
-            }
-            finding
-        };
-        let against = || gates.iter().filter(|g| !g.status.lets_through());
-        Self {
-            refused_by: against().map(|g| g.gate.clone()).collect(),
-            findings: against()
-                .flat_map(|g| g.findings.iter().filter(|f| f.level == Level::Error).cloned())
-                .take(FINDINGS_MAX)
-                .map(named)
-                .collect(),
-            message: String::new(),
-        }
-    }
-
-    /// Whether nothing blocks it.
-    pub fn is_clear(&self) -> bool {
-        self.refused_by.is_empty() && self.message.is_empty()
-    }
-}
-
-impl Forecast {
-    /// Whether something would refuse it.
-    pub fn at_risk(&self) -> bool {
-        [&self.publish, &self.take_down].into_iter().flatten().any(|o| !o.is_clear())
-    }
-}
-
-/// What a changeset declares to end; `None` when it stays up.
-pub(crate) async fn declared_end(
-    rows: &mut Rows<'_>,
-    name: &str,
-) -> Result<Option<DeclaredEnd>, ReleaseError> {
-    let Some(row) = rows.changeset(name).await? else { return Ok(None) };
-    let Some(at) = row.unpublish_at.clone().filter(|_| row.state != ChangesetState::Ended) else {
-        return Ok(None);
-    };
-    let filter =
-        DraftFilter { changeset: Some(name.to_owned()), limit: DRAFTS_MAX, ..DraftFilter::default() };
-    let keys = rows.drafts(&filter).await?.into_iter().map(|d| d.key).collect();
-    let due = row.state == ChangesetState::Published;
-    Ok(Some(DeclaredEnd { changeset: row.name, at, keys, due }))
-}
 
 /// Tries a scheduled changeset and stores the outcome; `None` when it has nothing to do any more.
 pub(crate) async fn check(scope: &Scope<'_>, name: &str) -> Result<Option<String>, ReleaseError> {
     let row = {
         let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
-        crate::changesets::edit::changeset(&mut conn.rows(), name).await?
+        find(&mut conn.rows(), name).await?
     };
     let Some(due_at) = row.due_at() else { return Ok(None) };
     // What is tried leaves objects that nothing names; they go with the next clean-up.
@@ -142,11 +62,7 @@ fn in_the_way(message: &str) -> Outlook {
 async fn publish(scope: &Scope<'_>, name: &str) -> Result<Forecast, ReleaseError> {
     let objects = scope.objects();
     let create = CreateCandidate { changeset: Some(name.to_owned()), note: String::new() };
-    let (frozen, head) = create.freeze(scope, With::Working).await?;
-    let docket = {
-        let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
-        docket(scope.engine, &mut conn.rows(), None, &frozen, head.as_ref(), scope.now).await?
-    };
+    let Frozen { head, docket, .. } = create.freeze(scope, With::Working).await?;
     let mut forecast = Forecast { at: scope.at.clone(), publish: None, take_down: None };
     let has_drafts = {
         let filter = DraftFilter { changeset: Some(name.to_owned()), limit: 1, ..DraftFilter::default() };
@@ -165,33 +81,26 @@ async fn publish(scope: &Scope<'_>, name: &str) -> Result<Forecast, ReleaseError
     let outlook = Outlook::of(&gates, name);
     let clear = outlook.is_clear();
     forecast.publish = Some(outlook);
-    let Some(end) = docket.end.clone().filter(|_| clear) else { return Ok(forecast) };
+    let Some(end) = docket.facts.end.clone().filter(|_| clear) else { return Ok(forecast) };
     let base = Base {
         release: head.as_ref().map_or(ReleaseId(0), |h| h.id),
-        definitions: docket.definitions.clone(),
-        definitions_digest: docket.definitions_digest,
+        definitions: docket.facts.definitions.clone(),
+        definitions_digest: docket.facts.definitions_digest,
         snapshot: docket.snapshot.clone(),
         derived,
         gates,
     };
-    forecast.take_down = Some(judge_end(scope, &docket, base, end).await?);
+    forecast.take_down = Some(judge_end(scope, &docket.facts, base, end).await?);
     Ok(forecast)
 }
 
 /// Judges what taking a published changeset down would release.
 async fn take_down(scope: &Scope<'_>, name: &str) -> Result<Outlook, ReleaseError> {
     let create = CreateCandidate { changeset: Some(name.to_owned()), note: String::new() };
-    let (frozen, head) = create.freeze(scope, With::Served).await?;
-    let Some(head) = head else { return Ok(in_the_way("nothing is released")) };
-    let docket = {
-        let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
-        let mut rows = conn.rows();
-        let channel = frozen.channel.clone();
-        let head = head_of(&mut rows, &channel).await?.unwrap_or(head);
-        docket(scope.engine, &mut rows, None, &frozen, Some(&head), scope.now).await?
-    };
-    match (docket.base.clone(), docket.end.clone()) {
-        (Some(base), Some(end)) => judge_end(scope, &docket, base, end).await,
+    let docket = create.freeze(scope, With::Served).await?.docket;
+    match (docket.facts.base.clone(), docket.facts.end.clone()) {
+        (None, _) => Ok(in_the_way("nothing is released")),
+        (Some(base), Some(end)) => judge_end(scope, &docket.facts, base, end).await,
         _ => Ok(Outlook::default()),
     }
 }
@@ -199,7 +108,7 @@ async fn take_down(scope: &Scope<'_>, name: &str) -> Result<Outlook, ReleaseErro
 /// Judges a release without the entries of a changeset against the one with them.
 async fn judge_end(
     scope: &Scope<'_>,
-    docket: &Docket,
+    facts: &Facts,
     base: Base,
     end: DeclaredEnd,
 ) -> Result<Outlook, ReleaseError> {
@@ -229,23 +138,18 @@ async fn judge_end(
             .await?
     };
     objects.commit(batch).await?;
-    let docket = Docket {
-        judge: docket.judge.clone(),
-        objects: objects.clone(),
+    let facts = Facts {
         definitions: base.definitions.clone(),
         definitions_digest: base.definitions_digest,
-        snapshot: Tree::open(&objects, &snapshot)?,
         base: Some(base),
-        released_at: docket.released_at,
-        history: docket.history.clone(),
+        end: Some(DeclaredEnd { due: true, ..end }),
+        ..facts.clone()
+    };
+    let docket = Docket {
+        snapshot: Tree::open(&objects, &snapshot)?,
         changes: Tree::open(&objects, &changes)?,
         definition_authors: BTreeSet::new(),
-        approvals: docket.approvals.clone(),
-        end: Some(DeclaredEnd { due: true, ..end }),
-        waivers: Vec::new(),
-        judged: Vec::new(),
-        evidence: docket.evidence.clone(),
-        now: docket.now,
+        facts,
     };
     let Judgement { gates, objects: batch, .. } = scope.heavy(move || docket.judge()).await?;
     objects.commit(batch).await?;
@@ -273,16 +177,4 @@ impl Action for CheckSchedule {
         let forecast: Option<Forecast> = stored.and_then(|text| serde_json::from_str(&text).ok());
         Ok(forecast.is_some_and(|f| f.at_risk()))
     }
-}
-
-/// The drafts of a changeset that are live.
-pub(crate) async fn live_drafts(
-    rows: &mut Rows<'_>,
-    name: &str,
-) -> Result<(usize, Vec<EntryKey>), ReleaseError> {
-    let filter =
-        DraftFilter { changeset: Some(name.to_owned()), limit: DRAFTS_MAX, ..DraftFilter::default() };
-    let drafts = rows.drafts(&filter).await?;
-    let all = drafts.len();
-    Ok((all, drafts.into_iter().filter(|d| d.state == DraftState::Live).map(|d| d.key).collect()))
 }

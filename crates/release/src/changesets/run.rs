@@ -2,25 +2,23 @@
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
-use ashlar_model::{Actor, ReleaseId, Right, TenantId};
-use ashlar_store::sql::{ChangesetRow, ChangesetState, Claim, Rows, ScheduleCounts, stamp};
+use ashlar_model::{Actor, Right, TenantId};
+use ashlar_store::sql::{ChangesetRow, ChangesetState, Claim, ScheduleCounts, stamp};
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+use super::{
+    find::{find, live_drafts},
+    forecast::CheckSchedule,
+    step::{Step, TAKEN, ran},
+};
 use crate::{
     Action, CandidateView, CreateCandidate, Ctx, Engine, Promote, ReleaseError, Scope, SetUnpublished,
-    candidates::freeze::With,
-    changesets::forecast::{CheckSchedule, live_drafts},
-    channels::promote::PromoteStep,
-    engine::installation::Record,
+    candidates::freeze::With, channels::promote::PromoteStep, drafts::settle::settle, engine::action::Record,
 };
-
-/// A schedule that ran this many seconds after its time says so.
-const LATE_SECONDS: i64 = 60;
 
 /// A job is quarantined when the process died this often while it worked on it.
 const DEATHS_MAX: u64 = 2;
@@ -41,8 +39,6 @@ const CHECK_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 const CHECKS_MAX: u32 = 10;
 /// How often a changeset is put on top of what was released in between.
 const SUPERSEDED_MAX: usize = 5;
-/// The code of a refusal: another worker has the step.
-const TAKEN: &str = "schedule-taken";
 
 /// What a tick did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -106,7 +102,7 @@ impl Action for Settle {
         if !rows.end_claim(&self.claim).await? {
             return Ok(false);
         }
-        let mut row = crate::changesets::edit::changeset(&mut rows, &self.claim.changeset).await?;
+        let mut row = find(&mut rows, &self.claim.changeset).await?;
         row.state = ChangesetState::Failed;
         row.message = self.message;
         rows.put_changeset(&row).await?;
@@ -114,55 +110,6 @@ impl Action for Settle {
         let data = ran(&row, self.late_seconds, None);
         scope.commit(tx, Record::one(kind, &row.name, data)).await?;
         Ok(true)
-    }
-}
-
-fn ran(row: &ChangesetRow, late_seconds: i64, release: Option<ReleaseId>) -> Value {
-    let late = (late_seconds > LATE_SECONDS).then_some(late_seconds);
-    json!({
-        "state": row.state.to_string(), "late_seconds": late, "release": release, "message": row.message,
-    })
-}
-
-/// A step of a schedule: what a worker promotes under a claim, so that it happens once, whoever else tries.
-#[derive(Debug, Clone)]
-pub(crate) struct Step {
-    /// Who works on it, and on what.
-    pub claim: Claim,
-    /// Whether the changeset is taken down; otherwise it is published.
-    pub ends: bool,
-    /// How late it is.
-    pub late_seconds: i64,
-}
-
-impl Step {
-    /// Ends the step in the transaction that moves the channel; what the event log records. Refuses when another process
-    /// has taken it over, or its time was changed.
-    pub(crate) async fn finish(
-        &self,
-        rows: &mut Rows<'_>,
-        release: ReleaseId,
-    ) -> Result<(&'static str, String, Value), ReleaseError> {
-        if !rows.end_claim(&self.claim).await? {
-            return Err(ReleaseError::refused(
-                TAKEN,
-                format!("the schedule of `{}` was changed, or another worker has it", self.claim.changeset),
-                "",
-            ));
-        }
-        let name = &self.claim.changeset;
-        let mut row = crate::changesets::edit::changeset(rows, name).await?;
-        row.state = if self.ends { ChangesetState::Ended } else { ChangesetState::Published };
-        row.message = match self.late_seconds > LATE_SECONDS {
-            true => format!("ran {} seconds late", self.late_seconds),
-            false => String::new(),
-        };
-        rows.put_changeset(&row).await?;
-        // Drafts of a changeset that will be taken down stay in it until then.
-        if self.ends || row.unpublish_at.is_none() {
-            rows.clear_changeset(name).await?;
-        }
-        Ok(("schedule.ran", row.name.clone(), ran(&row, self.late_seconds, Some(release))))
     }
 }
 
@@ -250,7 +197,7 @@ impl Engine {
 
     async fn mend(&self, tenant: &TenantId, tick: &mut Tick) -> Result<(), ReleaseError> {
         tick.repaired += self.repair_pointers(tenant).await?;
-        crate::drafts::settle::settle(self, tenant).await?;
+        settle(self, tenant).await?;
         Ok(())
     }
 

@@ -1,25 +1,21 @@
-//! Keeping the pointer objects of channels in step with the database.
-//!
-//! The database decides. A pointer is written after the transaction that moved its channel, so it is never ahead of the
-//! database by itself. One that is ahead comes from another history: an older database was restored beside newer objects.
-//! Readers refuse to go back to a lower sequence, so what the database says gets a sequence above that of the pointer.
-//! Late writes of the other history stay below it.
+//! Pointer objects that are behind or ahead of the database.
 
 use std::time::Duration;
 
 use ashlar_model::{Actor, ChannelName, Right, TenantId};
 use ashlar_store::{
-    StoreError, TenantObjects, Tree,
-    sql::{ChannelRow, ReleaseRow, Rows},
+    TenantObjects, Tree,
+    sql::{ChannelRow, ReleaseRow},
 };
 use async_trait::async_trait;
 use serde_json::json;
 
+use super::{
+    moves::{counter, tell},
+    state::{read_pointer, state_of, write_pointer},
+};
 use crate::{
-    Action, ChannelState, Ctx, Engine, ReleaseError, Scope,
-    artifacts::manifest,
-    channels::promote::{state_of, write_pointer},
-    engine::installation::Record,
+    Action, ChannelState, Ctx, Engine, ReleaseError, Scope, artifacts::manifest, engine::action::Record,
 };
 
 /// When pointers that could not be written are tried again, one after the other. Upkeep goes on after that.
@@ -31,51 +27,7 @@ const TRY_AGAIN: [Duration; 5] = [
     Duration::from_secs(8),
 ];
 
-/// How long a move of a channel waits for the pointer object to be read.
-const READ_MAX: Duration = Duration::from_secs(2);
-
 /// What the pointer object of a channel says; `None` when there is none or it is not one.
-async fn read_pointer(
-    objects: &TenantObjects,
-    channel: &ChannelName,
-) -> Result<Option<ChannelState>, ReleaseError> {
-    match objects.get_pointer(&ChannelState::pointer(channel), None).await {
-        Ok(read) => Ok(read.body().and_then(|b| serde_json::from_slice(b).ok())),
-        Err(StoreError::Missing { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-pub(crate) fn counter(channel: &ChannelName) -> String {
-    format!("channel/{channel}")
-}
-
-/// The sequence of the next move of a channel: above that of the last one, and above that of the pointer object. Runs in
-/// the transaction that moves the channel, so nobody else can write the pointer of a later move meanwhile.
-pub(crate) async fn next_sequence(
-    scope: &Scope<'_>,
-    rows: &mut Rows<'_>,
-    channel: &ChannelName,
-) -> Result<u64, ReleaseError> {
-    let next = rows.next(&counter(channel)).await?;
-    let objects = scope.objects();
-    // When the object store does not answer, the next round of upkeep compares.
-    let Ok(Ok(Some(pointer))) = tokio::time::timeout(READ_MAX, read_pointer(&objects, channel)).await else {
-        return Ok(next);
-    };
-    if pointer.sequence < next {
-        return Ok(next);
-    }
-    tell(scope.engine, &scope.ctx.tenant, channel, &pointer, next);
-    Ok(rows.advance(&counter(channel), pointer.sequence + 1 - next).await?)
-}
-
-fn tell(engine: &Engine, tenant: &TenantId, channel: &ChannelName, pointer: &ChannelState, database: u64) {
-    engine.health().fenced();
-    tracing::warn!(%tenant, %channel, pointer = pointer.sequence, pointer_release = %pointer.release, database,
-        "a channel pointer is ahead of the database, as after a restore of an older database; the database wins");
-}
-
 /// Gives a channel a sequence above that of a pointer object from another history.
 struct Fence {
     channel: ChannelName,
@@ -199,5 +151,20 @@ impl Engine {
             repaired += 1;
         }
         Ok(repaired + usize::from(self.repair_keys(tenant).await?))
+    }
+}
+
+impl Engine {
+    /// What the public channel points at; `None` before the first release. A move of this process counts before its pointer
+    /// object is written.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn public_state(&self, ctx: &Ctx) -> Result<Option<ChannelState>, ReleaseError> {
+        let Some((digest, _)) = self.working_definitions(ctx).await? else { return Ok(None) };
+        let channel = self.rules(&ctx.tenant, &digest).await?.config.channels.public.clone();
+        let pointed = read_pointer(&self.tenant_objects(&ctx.tenant), &channel).await?;
+        let moved = self.moved(&ctx.tenant, &channel);
+        Ok(moved.into_iter().chain(pointed).max_by_key(|state| state.sequence))
     }
 }

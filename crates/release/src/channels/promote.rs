@@ -1,30 +1,27 @@
-//! Moving channels: promote and rollback.
+//! Making a release of a candidate, and pointing a channel at it.
 
-use std::time::{Duration, Instant};
-
-use ashlar_model::{CandidateId, ChannelName, Digest, GateStatus, ReleaseId, Right, nearest_of};
+use ashlar_model::{CandidateId, ChannelName, Digest, GateReport, GateStatus, ReleaseId, Right};
 use ashlar_store::{
     TenantObjects, Tree,
-    sql::{
-        CandidateRow, CandidateStatus, ChangesetState, ChannelRow, DefinitionsRow, ReleaseRow, Rows,
-        UnsettledRow,
-    },
+    sql::{CandidateRow, CandidateStatus, ChangesetState, DefinitionsRow, ReleaseRow, Rows, WriteTx},
 };
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::moves::{move_to, public_channel, publish_pointer, settle_now, unsettle};
 use crate::{
-    Action, ChannelState, ReleaseError, Scope,
+    Action, ReleaseError, Scope,
     artifacts::manifest,
-    candidates::freeze::{candidate, head_of, judge_staged, judge_stored},
-    changesets::run::Step,
-    engine::installation::Record,
+    candidates::{
+        docket::{candidate, head_of, judge_staged, judge_stored},
+        view::name_candidate,
+    },
+    changesets::step::Step,
+    drafts::settle::settle_in,
+    engine::action::Record,
 };
-
-/// How long a move of a channel waits for its pointer object to be written.
-const WRITE_MAX: Duration = Duration::from_secs(10);
 
 /// Makes a release of a candidate, when it is not one yet, and points a channel at it. The exact frozen snapshot is
 /// judged again inside the promoting transaction; a candidate that is a release already, such as a staged one, is judged
@@ -55,79 +52,6 @@ pub struct Promoted {
     /// Whether the release is new. A candidate that is a release already keeps its number on every channel.
     #[serde(skip)]
     pub created: bool,
-}
-
-/// Points a channel at an earlier release, definitions and all.
-#[derive(Debug, Clone)]
-pub struct Rollback {
-    /// The release.
-    pub release: ReleaseId,
-    /// The channel; the public one when absent.
-    pub channel: Option<ChannelName>,
-    /// Why.
-    pub note: String,
-}
-
-/// The outcome of a rollback.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RolledBack {
-    /// What the channel serves now.
-    pub release: ReleaseId,
-    /// What it served before.
-    pub from: Option<ReleaseId>,
-    /// The channel.
-    pub channel: ChannelName,
-    /// How long it took, in milliseconds.
-    pub took_ms: f64,
-}
-
-/// The channel that is asked for, or the public one, and whether it is that. `working`: the working definitions.
-async fn public_channel(
-    scope: &Scope<'_>,
-    asked: Option<ChannelName>,
-    working: Option<Digest>,
-    imported: Option<Digest>,
-) -> Result<(ChannelName, bool), ReleaseError> {
-    // The first release of an installation may be one from elsewhere.
-    let definitions = working.or(imported).ok_or_else(crate::drafts::write::no_definitions)?;
-    let rules = scope.engine.rules(&scope.ctx.tenant, &definitions).await?;
-    let channels = &rules.config.channels;
-    let channel = asked.unwrap_or_else(|| channels.public.clone());
-    if !channels.names.contains(&channel) {
-        let names: Vec<_> = channels.names.iter().map(ChannelName::as_str).collect();
-        let all = format!("ashlar.toml has: {}", names.join(", "));
-        let help = nearest_of(channel.as_str(), names.iter().copied(), &all);
-        return Err(ReleaseError::not_found("channel", channel, help));
-    }
-    let public = channel == channels.public;
-    Ok((channel, public))
-}
-
-/// How many changes that reached the channel after the candidate's base would be undone by it.
-fn undone(
-    objects: &TenantObjects,
-    base: Option<&ReleaseRow>,
-    head: &ReleaseRow,
-    row: &CandidateRow,
-) -> Result<usize, ReleaseError> {
-    let old = match base {
-        Some(base) => Tree::open(objects, &base.snapshot)?,
-        None => Tree::empty(),
-    };
-    let now = Tree::open(objects, &head.snapshot)?;
-    let new = Tree::open(objects, &row.frozen.snapshot)?;
-    let mut count = 0;
-    for change in old.diff(&now) {
-        let change = change?;
-        if new.get(&change.key)?.as_deref() != change.new.as_deref() {
-            count += 1;
-        }
-    }
-    let definitions_moved = base.is_none_or(|b| b.definitions != head.definitions);
-    if definitions_moved && row.frozen.definitions != head.definitions && row.id < head.candidate {
-        count += 1;
-    }
-    Ok(count)
 }
 
 #[async_trait]
@@ -165,150 +89,240 @@ impl Action for PromoteStep {
     }
 }
 
+/// How many changes that reached the channel after the candidate's base would be undone by it.
+fn undone(
+    objects: &TenantObjects,
+    base: Option<&ReleaseRow>,
+    head: &ReleaseRow,
+    row: &CandidateRow,
+) -> Result<usize, ReleaseError> {
+    let old = match base {
+        Some(base) => Tree::open(objects, &base.snapshot)?,
+        None => Tree::empty(),
+    };
+    let now = Tree::open(objects, &head.snapshot)?;
+    let new = Tree::open(objects, &row.frozen.snapshot)?;
+    let mut count = 0;
+    for change in old.diff(&now) {
+        let change = change?;
+        if new.get(&change.key)?.as_deref() != change.new.as_deref() {
+            count += 1;
+        }
+    }
+    let definitions_moved = base.is_none_or(|b| b.definitions != head.definitions);
+    if definitions_moved && row.frozen.definitions != head.definitions && row.id < head.candidate {
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// What a promotion is decided on, read once.
+struct Going {
+    candidate: CandidateRow,
+    /// The release it is already, such as a staged one.
+    release: Option<ReleaseRow>,
+    channel: ChannelName,
+    /// Whether the channel is the public one.
+    public: bool,
+    /// What the channel serves now.
+    head: Option<ReleaseRow>,
+    /// The working definitions.
+    working: Option<Digest>,
+}
+
+impl Going {
+    /// Reads it, and refuses a candidate that cannot go to the channel at all.
+    async fn read(scope: &Scope<'_>, rows: &mut Rows<'_>, promote: &Promote) -> Result<Self, ReleaseError> {
+        let row = candidate(rows, promote.candidate).await?;
+        let working = rows.working_definitions().await?.map(|d| d.digest);
+        let imported = Some(row.frozen.definitions);
+        let (channel, public) = public_channel(scope, promote.channel.clone(), working, imported).await?;
+        if matches!(row.status, CandidateStatus::Discarded | CandidateStatus::Superseded) {
+            let message = format!("{} is {}", row.id, row.status);
+            let help = "create a new candidate: `ashlar candidate create`";
+            return Err(ReleaseError::refused("candidate-closed", message, help));
+        }
+        let head = head_of(rows, &channel).await?;
+        let release = match row.release {
+            Some(release) if head.as_ref().is_some_and(|h| h.id == release) => {
+                let message = format!("{} is {release}, and {channel} serves it already", row.id);
+                return Err(ReleaseError::refused("already-promoted", message, "there is nothing to do"));
+            }
+            Some(release) => rows.release(release).await?,
+            None => None,
+        };
+        Ok(Self { candidate: row, release, channel, public, head, working })
+    }
+
+    /// How many changes that were released meanwhile it would undo, and the release that has them.
+    async fn undoes(
+        &self,
+        objects: &TenantObjects,
+        rows: &mut Rows<'_>,
+    ) -> Result<Option<(usize, ReleaseId)>, ReleaseError> {
+        let frozen_on = self.candidate.frozen.base;
+        let Some(head) = self.head.as_ref().filter(|head| self.public && frozen_on != Some(head.id)) else {
+            return Ok(None);
+        };
+        let base = match frozen_on {
+            Some(base) => rows.release(base).await?,
+            None => None,
+        };
+        let undone = undone(objects, base.as_ref(), head, &self.candidate)?;
+        Ok((undone > 0).then_some((undone, head.id)))
+    }
+
+    /// Judges the frozen snapshot against what is served now. A staged release is judged again only on its way to the public
+    /// channel: what it was judged against may be long ago.
+    async fn judge(
+        &mut self,
+        scope: &Scope<'_>,
+        rows: &mut Rows<'_>,
+    ) -> Result<Vec<GateReport>, ReleaseError> {
+        if self.release.is_some() && !self.public {
+            return Ok(Vec::new());
+        }
+        let base = match self.public {
+            true => self.head.clone(),
+            false => head_of(rows, &self.candidate.frozen.channel.clone()).await?,
+        };
+        match &self.release {
+            Some(_) => judge_staged(scope, rows, &self.candidate, base.as_ref()).await,
+            None => judge_stored(scope, rows, &mut self.candidate, base.as_ref()).await,
+        }
+    }
+
+    /// Stores why the candidate is not promoted. Its state stays when it is a release.
+    async fn give_up(
+        &self,
+        scope: &Scope<'_>,
+        mut tx: WriteTx,
+        status: CandidateStatus,
+        record: Record,
+    ) -> Result<(), ReleaseError> {
+        if self.release.is_none() {
+            let row = &self.candidate;
+            tx.rows().update_candidate(row.id, status, &row.frozen.derived, None).await?;
+        }
+        scope.commit(tx, record).await
+    }
+
+    /// Makes a release of the candidate.
+    async fn make_release(
+        &self,
+        scope: &Scope<'_>,
+        rows: &mut Rows<'_>,
+        gates: &[GateReport],
+        note: &str,
+    ) -> Result<ReleaseRow, ReleaseError> {
+        let (objects, row, head) = (scope.objects(), &self.candidate, self.head.as_ref());
+        let mut batch = objects.batch();
+        let manifest = manifest::write(&objects, &mut batch, &row.frozen, gates, head.map(|h| h.manifest))?;
+        objects.commit(batch).await?;
+        let number = rows.next("releases").await?;
+        let number = u32::try_from(number).map_err(|_| ReleaseError::Task("too many releases".to_owned()))?;
+        let release = ReleaseRow {
+            id: ReleaseId(number),
+            candidate: row.id,
+            manifest,
+            snapshot: row.frozen.snapshot,
+            definitions: row.frozen.definitions,
+            derived: row.frozen.derived.clone(),
+            parent: head.map(|h| h.id),
+            entries: row.frozen.entries,
+            note: match note.is_empty() {
+                true => row.frozen.note.clone(),
+                false => note.chars().take(2000).collect(),
+            },
+            created_at: scope.at.clone(),
+            created_by: scope.actor().to_owned(),
+        };
+        rows.insert_release(&release).await?;
+        let promoted = CandidateStatus::Promoted;
+        rows.update_candidate(row.id, promoted, &row.frozen.derived, Some(release.id)).await?;
+        Ok(release)
+    }
+
+    /// What a move of the public channel means for drafts, the changeset and the definitions. Says whether all drafts are
+    /// settled; otherwise they are compared with the release later.
+    async fn settle_public(
+        &self,
+        scope: &Scope<'_>,
+        rows: &mut Rows<'_>,
+        release: &ReleaseRow,
+        scheduled: bool,
+    ) -> Result<bool, ReleaseError> {
+        let frozen = &self.candidate.frozen;
+        let (frozen_at, changeset) = (frozen.frozen_at_sequence, frozen.changeset.as_deref());
+        let from_drafts = frozen_at > 0 || frozen.changed == 0;
+        let mut publishes = changeset.filter(|_| from_drafts);
+        let mut settled = false;
+        if from_drafts && self.release.is_none() {
+            // A draft that was written since may be what was served before, and so differ again.
+            settled = frozen.changed == 0 || rows.counter("drafts").await? == frozen_at;
+            rows.settle_published(changeset, frozen_at).await?;
+        } else if let Some(name) = publishes
+            // A changeset that was staged first still waits; one that was published before does not.
+            && !rows.has_drafts_until(name, frozen_at).await?
+        {
+            publishes = None;
+        }
+        if !settled {
+            unsettle(rows, self.head.as_ref(), release, !from_drafts).await?;
+        }
+        // A step of a schedule says itself how the changeset ends.
+        if let Some(name) = publishes.filter(|_| !scheduled) {
+            publish_changeset(rows, name).await?;
+        }
+        adopt_definitions(scope, rows, &self.candidate, self.working, self.head.as_ref()).await?;
+        Ok(settled)
+    }
+}
+
+/// The error of a promotion that gates refuse.
+fn refusal(id: CandidateId, against: &[&GateReport]) -> ReleaseError {
+    let mut findings: Vec<_> = against.iter().flat_map(|g| g.findings.clone()).take(100).collect();
+    findings.iter_mut().for_each(|f| name_candidate(&mut f.help, id));
+    let mut groups: Vec<_> = against.iter().flat_map(|g| g.groups.clone()).collect();
+    groups.iter_mut().for_each(|g| name_candidate(&mut g.help, id));
+    let gates = against.iter().map(|g| g.gate.clone()).collect();
+    ReleaseError::GatesFailed { candidate: id, gates, findings, groups }
+}
+
 impl Promote {
     async fn promote(self, scope: &Scope<'_>, step: Option<Step>) -> Result<Promoted, ReleaseError> {
-        let objects = scope.objects();
         let _hold = scope.rely().await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
-        crate::drafts::settle::settle_in(scope.engine, &mut rows).await?;
-        let mut row = candidate(&mut rows, self.candidate).await?;
-        let working = rows.definitions().await?.map(|d| d.digest);
-        let imported = Some(row.frozen.definitions);
-        let (channel, public) = public_channel(scope, self.channel, working, imported).await?;
-        match row.status {
-            CandidateStatus::Discarded | CandidateStatus::Superseded => {
-                let message = format!("{} is {}", row.id, row.status);
-                let help = "create a new candidate: `ashlar candidate create`";
-                return Err(ReleaseError::refused("candidate-closed", message, help));
+        settle_in(scope.engine, &mut rows).await?;
+        let mut going = Going::read(scope, &mut rows, &self).await?;
+        let (id, channel) = (going.candidate.id, going.channel.clone());
+        if let Some((undone, head)) = going.undoes(&scope.objects(), &mut rows).await? {
+            // Another candidate has to be made, unless it is a release that can go to another channel.
+            if going.release.is_none() {
+                let data = json!({"channel": channel, "head": head, "undone": undone});
+                let record = Record::one("candidate.superseded", id.to_string(), data);
+                going.give_up(scope, tx, CandidateStatus::Superseded, record).await?;
             }
-            CandidateStatus::Passed | CandidateStatus::Failed | CandidateStatus::Promoted => {}
+            return Err(ReleaseError::Superseded { candidate: id, channel, head, undone });
         }
-        let head = head_of(&mut rows, &channel).await?;
-        if let (Some(head), Some(release)) = (&head, row.release)
-            && head.id == release
-        {
-            let message = format!("{} is {release}, and {channel} serves it already", row.id);
-            return Err(ReleaseError::refused("already-promoted", message, "there is nothing to do"));
-        }
-        if public
-            && let Some(head) = &head
-            && row.frozen.base != Some(head.id)
-        {
-            let base = match row.frozen.base {
-                Some(base) => rows.release(base).await?,
-                None => None,
-            };
-            let undone = undone(&objects, base.as_ref(), head, &row)?;
-            if undone > 0 {
-                let head = head.id;
-                if row.release.is_none() {
-                    rows.update_candidate(row.id, CandidateStatus::Superseded, &row.frozen.derived, None)
-                        .await?;
-                    let data = json!({"channel": channel, "head": head, "undone": undone});
-                    scope.commit(tx, Record::one("candidate.superseded", row.id.to_string(), data)).await?;
-                }
-                return Err(ReleaseError::Superseded { candidate: row.id, channel, head, undone });
-            }
-        }
-        let base_head = match public {
-            true => head.clone(),
-            false => head_of(&mut rows, &row.frozen.channel.clone()).await?,
-        };
-        let (release, gates) = match row.release {
-            Some(release) if public => {
-                // It was judged against what was served when it became a release, which may be long ago.
-                let gates = judge_staged(scope, &mut rows, &row, base_head.as_ref()).await?;
-                (rows.release(release).await?, gates)
-            }
-            Some(release) => (rows.release(release).await?, Vec::new()),
-            None => {
-                let gates = judge_stored(scope, &mut rows, &mut row, base_head.as_ref()).await?;
-                (None, gates)
-            }
-        };
+        let gates = going.judge(scope, &mut rows).await?;
         let against: Vec<_> = gates.iter().filter(|g| !g.status.lets_through()).collect();
         if !against.is_empty() {
-            let mut findings: Vec<_> = against.iter().flat_map(|g| g.findings.clone()).take(100).collect();
-            findings.iter_mut().for_each(|f| crate::view::name_candidate(&mut f.help, row.id));
-            let mut groups: Vec<_> = against.iter().flat_map(|g| g.groups.clone()).collect();
-            groups.iter_mut().for_each(|g| crate::view::name_candidate(&mut g.help, row.id));
-            let gates = against.iter().map(|g| g.gate.clone()).collect();
-            let error = ReleaseError::GatesFailed { candidate: row.id, gates, findings, groups };
             let failed: Vec<_> = against.iter().map(|g| g.gate.as_str()).collect();
-            if row.release.is_none() {
-                rows.update_candidate(row.id, row.status, &row.frozen.derived, None).await?;
-            }
             let data = json!({"channel": channel, "gates": failed});
-            scope.commit(tx, Record::one("candidate.refused", row.id.to_string(), data)).await?;
-            return Err(error);
+            let record = Record::one("candidate.refused", id.to_string(), data);
+            going.give_up(scope, tx, going.candidate.status, record).await?;
+            return Err(refusal(id, &against));
         }
-        let release = match release {
-            Some(release) => release,
-            None => {
-                let mut batch = objects.batch();
-                let parent = head.as_ref().map(|h| h.manifest);
-                let digest = manifest::write(&objects, &mut batch, &row.frozen, &gates, parent)?;
-                objects.commit(batch).await?;
-                let number = rows.next("releases").await?;
-                let release = ReleaseRow {
-                    id: ReleaseId(
-                        u32::try_from(number)
-                            .map_err(|_| ReleaseError::Task("too many releases".to_owned()))?,
-                    ),
-                    candidate: row.id,
-                    manifest: digest,
-                    snapshot: row.frozen.snapshot,
-                    definitions: row.frozen.definitions,
-                    derived: row.frozen.derived.clone(),
-                    parent: head.as_ref().map(|h| h.id),
-                    entries: row.frozen.entries,
-                    note: match self.note.is_empty() {
-                        true => row.frozen.note.clone(),
-                        false => self.note.chars().take(2000).collect(),
-                    },
-                    created_at: scope.at.clone(),
-                    created_by: scope.actor().to_owned(),
-                };
-                rows.insert_release(&release).await?;
-                rows.update_candidate(
-                    row.id,
-                    CandidateStatus::Promoted,
-                    &row.frozen.derived,
-                    Some(release.id),
-                )
-                .await?;
-                release
-            }
+        let release = match &going.release {
+            Some(release) => release.clone(),
+            None => going.make_release(scope, &mut rows, &gates, &self.note).await?,
         };
-        let mut settled = true;
-        if public {
-            let frozen_at = row.frozen.frozen_at_sequence;
-            let changeset = row.frozen.changeset.as_deref();
-            let from_drafts = frozen_at > 0 || row.frozen.changed == 0;
-            let mut publishes = changeset.filter(|_| from_drafts);
-            if from_drafts && row.release.is_none() {
-                // A draft that was written since may be what was served before, and so differ again.
-                settled = row.frozen.changed == 0 || rows.counter("drafts").await? == frozen_at;
-                rows.settle_published(changeset, frozen_at).await?;
-            } else {
-                settled = false;
-                // A changeset that was staged first still waits; one that was published before does not.
-                if let Some(name) = publishes
-                    && !rows.has_drafts_until(name, frozen_at).await?
-                {
-                    publishes = None;
-                }
-            }
-            if !settled {
-                unsettle(&mut rows, head.as_ref(), &release, !from_drafts).await?;
-            }
-            // A step of a schedule says itself how the changeset ends.
-            if let Some(name) = publishes.filter(|_| step.is_none()) {
-                publish_changeset(&mut rows, name).await?;
-            }
-            adopt_definitions(scope, &mut rows, &row, working, head.as_ref()).await?;
-        }
+        let settled = match going.public {
+            true => going.settle_public(scope, &mut rows, &release, step.is_some()).await?,
+            false => true,
+        };
         let finished = match &step {
             Some(step) => Some(step.finish(&mut rows, release.id).await?),
             None => None,
@@ -316,28 +330,22 @@ impl Promote {
         let state = move_to(scope, &mut rows, &channel, &release, false).await?;
         let waived: Vec<_> =
             gates.iter().filter(|g| g.status == GateStatus::Waived).map(|g| g.gate.clone()).collect();
+        let (from, created) = (going.head.as_ref().map(|h| h.id), going.release.is_none());
         let data = json!({
-            "release": release.id, "digest": release.manifest, "channel": channel, "candidate": row.id,
-            "from": head.as_ref().map(|h| h.id), "changed": row.frozen.changed, "entries": release.entries, "waived": waived,
+            "release": release.id, "digest": release.manifest, "channel": channel, "candidate": id, "from": from,
+            "changed": going.candidate.frozen.changed, "entries": release.entries, "waived": waived,
         });
         let mut record = Record::one("release.promoted", release.id.to_string(), data);
         record.events.extend(finished);
         scope.commit(tx, record).await?;
-        if row.release.is_none() {
+        if created {
             scope.engine.evidence().promoted(&scope.ctx.tenant, &release, gates);
         }
         publish_pointer(scope, state).await;
         if !settled {
             settle_now(scope).await;
         }
-        Ok(Promoted {
-            release: release.id,
-            digest: release.manifest,
-            channel,
-            from: head.map(|h| h.id),
-            candidate: row.id,
-            created: row.release.is_none(),
-        })
+        Ok(Promoted { release: release.id, digest: release.manifest, channel, from, candidate: id, created })
     }
 }
 
@@ -380,209 +388,4 @@ async fn publish_changeset(rows: &mut Rows<'_>, name: &str) -> Result<(), Releas
         rows.clear_changeset(name).await?;
     }
     Ok(())
-}
-
-async fn unsettle(
-    rows: &mut Rows<'_>,
-    head: Option<&ReleaseRow>,
-    release: &ReleaseRow,
-    adopt: bool,
-) -> Result<(), ReleaseError> {
-    let sequence = rows.next("unsettled").await?;
-    let row = UnsettledRow {
-        sequence,
-        old_snapshot: head.map(|h| h.snapshot),
-        new_snapshot: release.snapshot,
-        adopt,
-    };
-    Ok(rows.insert_unsettled(&row).await?)
-}
-
-async fn move_to(
-    scope: &Scope<'_>,
-    rows: &mut Rows<'_>,
-    channel: &ChannelName,
-    release: &ReleaseRow,
-    rolled_back: bool,
-) -> Result<ChannelState, ReleaseError> {
-    let sequence = crate::channels::pointers::next_sequence(scope, rows, channel).await?;
-    rows.move_channel(&ChannelRow {
-        channel: channel.clone(),
-        release: release.id,
-        sequence,
-        moved_at: scope.at.clone(),
-        moved_by: scope.actor().to_owned(),
-    })
-    .await?;
-    let trace = Some(scope.ctx.trace.to_string());
-    Ok(ChannelState {
-        trace,
-        rolled_back: Some(rolled_back),
-        ..state_of(channel, release, sequence, &scope.at)
-    })
-}
-
-pub(crate) fn state_of(channel: &ChannelName, release: &ReleaseRow, sequence: u64, at: &str) -> ChannelState {
-    ChannelState {
-        channel: channel.clone(),
-        release: release.id,
-        manifest: release.manifest,
-        snapshot: release.snapshot,
-        definitions: release.definitions,
-        derived: release.derived.clone(),
-        sequence,
-        moved_at: at.to_owned(),
-        trace: None,
-        rolled_back: None,
-    }
-}
-
-/// How long a move waits for other processes that serve from the same directory.
-const NODES_WAIT: Duration = Duration::from_secs(5);
-
-/// Tells readers of this process and writes the pointer object for all others. The transaction has committed by now, so a
-/// pointer that cannot be written is not an error of the action: the next tick writes it again.
-async fn publish_pointer(scope: &Scope<'_>, state: ChannelState) {
-    let objects = scope.objects();
-    scope.engine.announce(&scope.ctx.tenant, state.clone());
-    match tokio::time::timeout(WRITE_MAX, write_pointer(&objects, &state)).await {
-        Ok(Ok(_)) => served_here(&objects, &state).await,
-        failed => {
-            let error = match failed {
-                Ok(Err(error)) => error.to_string(),
-                _ => format!("the object store did not answer within {} seconds", WRITE_MAX.as_secs()),
-            };
-            scope.engine.tear();
-            scope.engine.mend_soon(&scope.ctx.tenant);
-            tracing::warn!(channel = %state.channel, error, "the channel pointer could not be written; it will be tried again");
-        }
-    }
-}
-
-/// Waits until other processes that serve from the same directory answer with what a channel serves now.
-async fn served_here(objects: &TenantObjects, state: &ChannelState) {
-    let heard = objects.await_nodes(&state.channel, state.sequence, NODES_WAIT).await;
-    if heard.refused > 0 {
-        tracing::warn!(channel = %state.channel, release = %state.release, processes = heard.refused,
-            "a process that serves from here cannot open the release and serves what it served before; its log says why");
-    }
-    if heard.silent > 0 {
-        tracing::warn!(channel = %state.channel, release = %state.release, processes = heard.silent,
-            "a process that serves from here has not taken over the release yet");
-    }
-}
-
-/// Compares drafts with what is served now, after the pointer has moved; if this is interrupted, the next action does it.
-async fn settle_now(scope: &Scope<'_>) {
-    if let Err(error) = crate::drafts::settle::settle(scope.engine, &scope.ctx.tenant).await {
-        tracing::warn!(%error, "drafts could not be compared with the release yet; it will be tried again");
-    }
-}
-
-/// Writes the pointer of a move unless one of this or of a later move is there; says whether it wrote.
-pub(crate) async fn write_pointer(
-    objects: &TenantObjects,
-    state: &ChannelState,
-) -> Result<bool, ReleaseError> {
-    let body = serde_json::to_vec(state).map_err(|e| ReleaseError::Task(e.to_string()))?;
-    let sequence = state.sequence;
-    let newer = move |now: &[u8]| {
-        serde_json::from_slice::<ChannelState>(now).map_or(true, |now| now.sequence < sequence)
-    };
-    Ok(objects.advance_pointer(&ChannelState::pointer(&state.channel), body.into(), newer).await?)
-}
-
-#[async_trait]
-impl Action for Rollback {
-    type Output = RolledBack;
-    const NAME: &'static str = "release.rollback";
-
-    fn right(&self) -> Right {
-        Right::Release
-    }
-
-    async fn act(self, scope: &Scope<'_>) -> Result<RolledBack, ReleaseError> {
-        let started = Instant::now();
-        let objects = scope.objects();
-        let mut tx = scope.begin().await?;
-        let mut rows = tx.rows();
-        let working = rows.definitions().await?.map(|d| d.digest);
-        let (channel, public) = public_channel(scope, self.channel, working, None).await?;
-        let release = rows.release(self.release).await?.ok_or_else(|| {
-            ReleaseError::not_found("release", self.release, "`ashlar release list` shows all releases")
-        })?;
-        let head = head_of(&mut rows, &channel).await?;
-        if head.as_ref().is_some_and(|h| h.id == release.id) {
-            let message = format!("{channel} serves {} already", release.id);
-            return Err(ReleaseError::refused("already-promoted", message, "there is nothing to do"));
-        }
-        let Some(head) = head else {
-            let message = format!("{channel} serves nothing yet");
-            let help = format!(
-                "promote a candidate to it: `ashlar release promote {} --channel {channel}`",
-                release.candidate
-            );
-            return Err(ReleaseError::refused("nothing-to-roll-back", message, help));
-        };
-        // Refuse before the pointer moves if what it would point at is not there.
-        manifest::read(&objects, &release.manifest)?;
-        objects
-            .get(&release.snapshot)
-            .map(drop)
-            .or_else(|e| if release.entries == 0 { Ok(()) } else { Err(e) })?;
-        if public {
-            unsettle(&mut rows, Some(&head), &release, false).await?;
-        }
-        let state = move_to(scope, &mut rows, &channel, &release, true).await?;
-        let data = json!({
-            "release": release.id, "digest": release.manifest, "channel": channel, "from": head.id,
-            "note": self.note.chars().take(2000).collect::<String>(),
-        });
-        scope.commit(tx, Record::one("release.rolled_back", release.id.to_string(), data)).await?;
-        publish_pointer(scope, state).await;
-        let took_ms = started.elapsed().as_secs_f64() * 1000.0;
-        settle_now(scope).await;
-        Ok(RolledBack { release: release.id, from: Some(head.id), channel, took_ms })
-    }
-}
-
-/// Records that a cache was purged of what a move of the public channel changed.
-#[derive(Debug, Clone)]
-pub struct RecordPurge {
-    /// The release that is served now.
-    pub subject: String,
-    /// The target, how many keys, how long it took.
-    pub data: serde_json::Value,
-}
-
-#[async_trait]
-impl Action for RecordPurge {
-    type Output = ();
-    const NAME: &'static str = "cache.purge";
-
-    fn right(&self) -> Right {
-        Right::Release
-    }
-
-    async fn act(self, scope: &Scope<'_>) -> Result<(), ReleaseError> {
-        let tx = scope.begin().await?;
-        scope.commit(tx, Record::one("cache.purged", self.subject, self.data)).await
-    }
-}
-
-impl crate::Engine {
-    /// What the public channel points at; `None` before the first release. A move of this process counts before its pointer
-    /// object is written.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn public_state(&self, ctx: &crate::Ctx) -> Result<Option<ChannelState>, ReleaseError> {
-        let Some((digest, _)) = self.working_definitions(ctx).await? else { return Ok(None) };
-        let channel = self.rules(&ctx.tenant, &digest).await?.config.channels.public.clone();
-        let pointer = ChannelState::pointer(&channel);
-        let read = self.tenant_objects(&ctx.tenant).get_pointer(&pointer, None).await?;
-        let pointed: Option<ChannelState> = read.body().and_then(|b| serde_json::from_slice(b).ok());
-        let moved = self.moved(&ctx.tenant, &channel);
-        Ok(moved.into_iter().chain(pointed).max_by_key(|state| state.sequence))
-    }
 }

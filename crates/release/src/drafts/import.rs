@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{
-    Action, ReleaseError, Scope,
-    drafts::write::{CountsByType, Ground, Write, Written, write_entry},
-    engine::installation::Record,
+use super::{
+    ground::Ground,
+    write::{CountsByType, Write, Written, write_entry},
 };
+use crate::{Action, ReleaseError, Scope, engine::action::Record};
 
 /// The most entries of one batch.
 pub const BATCH_MAX: usize = 5_000;

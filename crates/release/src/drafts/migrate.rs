@@ -3,22 +3,25 @@
 
 use std::collections::BTreeMap;
 
-use ashlar_model::{ContractName, EntryKey, Fields, Finding, Right};
-use ashlar_store::sql::{DraftFilter, DraftRow, DraftState, MigrationRow, NewVersion, Rows};
+use ashlar_model::{ContractName, EntryKey, Fields, Files, Finding, Right};
+use ashlar_store::sql::{DraftFilter, DraftRow, DraftState, MigrationRow, Rows};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{
-    Action, ReleaseError, Scope,
-    drafts::write::{Ground, differing, freeze_fields, no_definitions, parse_fields},
-    engine::installation::Record,
+use super::{
+    fields::{differing, fields_of, freeze_fields, parse_fields},
+    ground::{Ground, no_definitions},
+    write::{Author, Next, put_version},
 };
+use crate::{Action, Judge, ReleaseError, Scope, engine::action::Record};
 
 const PAGE: u32 = 1_000;
 /// The most findings that are listed.
 const FINDINGS_MAX: usize = 200;
+/// Entries that are shown before and after.
+const SAMPLES_MAX: usize = 5;
 /// The most drafts of one migration.
 const DRAFTS_MAX: u64 = 5_000_000;
 
@@ -250,35 +253,100 @@ pub struct Sample {
     pub after: Fields,
 }
 
-async fn write_version(
+/// What a mapping makes of one draft.
+enum Mapped {
+    Same,
+    Rewritten(Fields),
+    Refused(Vec<Finding>),
+}
+
+impl Mapping {
+    /// Rewrites the fields of a draft and checks them with the contract that they follow then.
+    fn rewrite(
+        &self,
+        judge: &dyn Judge,
+        files: &Files,
+        key: &EntryKey,
+        old: &Fields,
+    ) -> Result<Mapped, ReleaseError> {
+        let new = match self.apply(old) {
+            Ok(new) => new,
+            Err(why) => {
+                let finding = Finding::error("migration-step", key.to_string(), why);
+                let help = "fix the entry or the mapping, and try the dry run again";
+                return Ok(Mapped::Refused(vec![finding.help(help)]));
+            }
+        };
+        let mut findings = judge.validate(files, &self.to, &new)?;
+        for finding in &mut findings {
+            finding.place = format!("{key} {}", finding.place);
+        }
+        Ok(match findings.is_empty() {
+            false => Mapped::Refused(findings),
+            true if new == *old && self.to == self.from => Mapped::Same,
+            true => Mapped::Rewritten(new),
+        })
+    }
+}
+
+/// Looks at every draft of a mapping, and writes unless `dry_run` or something was refused.
+async fn migrate_drafts(
     scope: &Scope<'_>,
     rows: &mut Rows<'_>,
-    ground: &Ground,
-    before: &DraftRow,
-    to: (u32, DraftState),
-    fields: (&Fields, &Fields),
-    note: &str,
-) -> Result<(), ReleaseError> {
-    let (old, new) = fields;
-    let (text, digest) = freeze_fields(&before.key, new)?;
-    let pending = ground.differs(&before.key, to.1, &digest, to.0)?;
-    let version = NewVersion {
-        key: &before.key,
-        major: to.0,
-        state: to.1,
-        fields: &text,
-        digest,
-        changed: &differing(old, new),
-        author: scope.actor(),
-        at: &scope.at,
-        action: &scope.action,
-        note,
-        sequence: rows.next("drafts").await?,
-    };
-    rows.put_version(&version, Some(before), pending).await?;
-    if !pending {
-        rows.set_clean(&before.key).await?;
+    (mapping, ground, files): (&Mapping, &Ground, &Files),
+    dry_run: bool,
+) -> Result<Migrated, ReleaseError> {
+    let mut outcome = Migrated::default();
+    let note = format!("migration: {}", mapping.name);
+    let by = Author { note: &note, ..scope.author() };
+    let mut filter =
+        DraftFilter { type_name: Some(mapping.from.name.clone()), limit: PAGE, ..DraftFilter::default() };
+    loop {
+        let page = rows.drafts(&filter).await?;
+        let Some(last) = page.last() else { return Ok(outcome) };
+        filter.after = Some(last.key.clone());
+        let follows = |d: &DraftRow| d.major == mapping.from.major && d.state != DraftState::Deleted;
+        for draft in page.into_iter().filter(follows) {
+            outcome.drafts += 1;
+            if outcome.drafts > DRAFTS_MAX {
+                let message = format!("more than {DRAFTS_MAX} drafts");
+                return Err(ReleaseError::invalid(message, "migrate by type"));
+            }
+            let old = fields_of(rows, &draft).await?;
+            match mapping.rewrite(scope.engine.judge().as_ref(), files, &draft.key, &old)? {
+                Mapped::Same => {}
+                Mapped::Refused(findings) => {
+                    outcome.findings_total += findings.len() as u64;
+                    let room = FINDINGS_MAX.saturating_sub(outcome.findings.len());
+                    outcome.findings.extend(findings.into_iter().take(room));
+                }
+                Mapped::Rewritten(new) => {
+                    outcome.rewritten += 1;
+                    if !dry_run && outcome.findings.is_empty() {
+                        let to = (mapping.to.major, draft.state);
+                        write_version(rows, ground, &draft, to, (&old, &new), &by).await?;
+                    }
+                    if outcome.samples.len() < SAMPLES_MAX {
+                        let entry = draft.key.to_string();
+                        outcome.samples.push(Sample { entry, before: old, after: new });
+                    }
+                }
+            }
+        }
     }
+}
+
+async fn write_version(
+    rows: &mut Rows<'_>,
+    ground: &Ground,
+    draft: &DraftRow,
+    (major, state): (u32, DraftState),
+    (old, new): (&Fields, &Fields),
+    by: &Author<'_>,
+) -> Result<(), ReleaseError> {
+    let changed = differing(old, new);
+    let next = Next { major, state, frozen: freeze_fields(&draft.key, new)?, changed: &changed };
+    put_version(rows, ground, (&draft.key, Some(draft)), next, by).await?;
     Ok(())
 }
 
@@ -296,7 +364,7 @@ impl Action for MigrateContent {
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let ground = Ground::read(scope.engine, &mut rows).await?;
-        let definitions = rows.definitions().await?.ok_or_else(no_definitions)?;
+        let definitions = rows.working_definitions().await?.ok_or_else(no_definitions)?;
         let files = scope.engine.files(&scope.ctx.tenant, &definitions.digest)?;
         for contract in [&mapping.from, &mapping.to] {
             if ground.rules.of(&contract.name, contract.major).is_none() {
@@ -304,61 +372,7 @@ impl Action for MigrateContent {
                 return Err(ReleaseError::not_found("contract", contract, help));
             }
         }
-        let mut outcome = Migrated::default();
-        let mut filter =
-            DraftFilter { type_name: Some(mapping.from.name.clone()), limit: PAGE, ..DraftFilter::default() };
-        loop {
-            let page = rows.drafts(&filter).await?;
-            let Some(last) = page.last() else { break };
-            filter.after = Some(last.key.clone());
-            for draft in page {
-                if draft.major != mapping.from.major || draft.state == DraftState::Deleted {
-                    continue;
-                }
-                outcome.drafts += 1;
-                if outcome.drafts > DRAFTS_MAX {
-                    return Err(ReleaseError::invalid(
-                        format!("more than {DRAFTS_MAX} drafts"),
-                        "migrate by type",
-                    ));
-                }
-                let old = fields_at(&mut rows, &draft.key, draft.version).await?;
-                let mut findings = Vec::new();
-                match mapping.apply(&old) {
-                    Ok(new) => {
-                        findings = scope.engine.judge().validate(&files, &mapping.to, &new)?;
-                        for finding in &mut findings {
-                            finding.place = format!("{} {}", draft.key, finding.place);
-                        }
-                        if findings.is_empty() && (new != old || mapping.to != mapping.from) {
-                            outcome.rewritten += 1;
-                            if outcome.samples.len() < 5 {
-                                let sample = Sample {
-                                    entry: draft.key.to_string(),
-                                    before: old.clone(),
-                                    after: new.clone(),
-                                };
-                                outcome.samples.push(sample);
-                            }
-                            if !self.dry_run && outcome.findings.is_empty() {
-                                let to = (mapping.to.major, draft.state);
-                                let note = format!("migration: {}", mapping.name);
-                                write_version(scope, &mut rows, &ground, &draft, to, (&old, &new), &note)
-                                    .await?;
-                            }
-                        }
-                    }
-                    Err(why) => {
-                        let finding = Finding::error("migration-step", draft.key.to_string(), why);
-                        findings
-                            .push(finding.help("fix the entry or the mapping, and try the dry run again"));
-                    }
-                }
-                outcome.findings_total += findings.len() as u64;
-                let room = FINDINGS_MAX.saturating_sub(outcome.findings.len());
-                outcome.findings.extend(findings.into_iter().take(room));
-            }
-        }
+        let mut outcome = migrate_drafts(scope, &mut rows, (&mapping, &ground, &files), self.dry_run).await?;
         if self.dry_run {
             return Ok(outcome);
         }
@@ -392,14 +406,6 @@ impl Action for MigrateContent {
     }
 }
 
-async fn fields_at(rows: &mut Rows<'_>, key: &EntryKey, version: u64) -> Result<Fields, ReleaseError> {
-    let row = rows.draft_version(key, version).await?.ok_or_else(|| ReleaseError::Corrupt {
-        what: format!("the draft {key}"),
-        why: format!("its version {version} is missing"),
-    })?;
-    parse_fields(key, &row.fields)
-}
-
 #[async_trait]
 impl Action for RevertMigration {
     type Output = Migrated;
@@ -424,6 +430,8 @@ impl Action for RevertMigration {
         let written =
             rows.written_by_action(&row.action, u32::try_from(DRAFTS_MAX).unwrap_or(u32::MAX)).await?;
         let mut outcome = Migrated { migration: Some(row.number), ..Migrated::default() };
+        let note = format!("migration reverted: {}", row.name);
+        let by = Author { note: &note, ..scope.author() };
         for (key, version) in written {
             outcome.drafts += 1;
             let Some(draft) = rows.draft(&key).await? else { continue };
@@ -432,19 +440,9 @@ impl Action for RevertMigration {
                 outcome.kept.push(key.to_string());
                 continue;
             };
-            let (old, new) =
-                (fields_at(&mut rows, &key, version).await?, parse_fields(&key, &before.fields)?);
-            let note = format!("migration reverted: {}", row.name);
-            write_version(
-                scope,
-                &mut rows,
-                &ground,
-                &draft,
-                (before.major, before.state),
-                (&old, &new),
-                &note,
-            )
-            .await?;
+            let (old, new) = (fields_of(&mut rows, &draft).await?, parse_fields(&key, &before.fields)?);
+            let to = (before.major, before.state);
+            write_version(&mut rows, &ground, &draft, to, (&old, &new), &by).await?;
             outcome.rewritten += 1;
         }
         rows.set_migration_reverted(row.number, &scope.at).await?;

@@ -3,10 +3,11 @@
 use ashlar_model::{ContractName, EntryKey, Fields, Finding, Level};
 use ashlar_store::sql::DraftState;
 
-use crate::{
-    Action, Ctx, DraftView, Engine, PutEntry, ReleaseError,
-    drafts::write::{Ground, fields_of},
+use super::{
+    fields::fields_of,
+    ground::{Ground, no_definitions},
 };
+use crate::{Action, Ctx, DraftView, Engine, PutEntry, ReleaseError};
 
 impl Engine {
     /// Writes a draft and says what its contract will refuse. When `strict`, nothing is written that the contract refuses.
@@ -60,7 +61,7 @@ impl Engine {
                 }
             }
         }
-        let working = rows.definitions().await?.ok_or_else(crate::drafts::write::no_definitions)?;
+        let working = rows.working_definitions().await?.ok_or_else(no_definitions)?;
         drop(conn);
         let (engine, tenant) = (self.clone(), ctx.tenant.clone());
         let contract = ContractName { name: key.type_name.clone(), major };

@@ -8,7 +8,8 @@ use ashlar_store::{
     sql::{DraftState, NewVersion, Rows, UnsettledRow, stamp},
 };
 
-use crate::{Engine, ReleaseError, drafts::write::parse_fields, new_id};
+use super::fields::parse_fields;
+use crate::{Engine, ReleaseError, new_id};
 
 /// Settles every move that is not settled yet. Costs O(changes of those moves); nothing when there are none.
 pub(crate) async fn settle(engine: &Engine, tenant: &TenantId) -> Result<(), ReleaseError> {

@@ -1,25 +1,17 @@
 //! Writing drafts: put, delete, unpublish, with optimistic locking and fields that locales share.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_model::{
-    ContractName, Digest, EntryKey, EntryRecord, Fields, Right, Rules, TypeName, TypeRules, canonical_json,
-    check_json, did_you_mean,
-};
-use ashlar_store::{
-    Tree,
-    sql::{DraftRow, DraftState, NewVersion, Rows},
-};
+use ashlar_model::{ContractName, Digest, EntryKey, Fields, Right};
+use ashlar_store::sql::{DraftRow, DraftState, NewVersion, Rows};
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{Action, DraftView, Engine, ReleaseError, Scope, engine::installation::Record};
-
-/// The most bytes the fields of one entry may have as canonical JSON.
-pub const ENTRY_BYTES_MAX: usize = 2 << 20;
+use super::{
+    fields::{differing, fields_of, freeze_fields},
+    ground::{Ground, no_definitions},
+};
+use crate::{Action, DraftView, ReleaseError, Scope, engine::action::Record};
 
 /// Writes the fields of a draft, making it when there is none.
 #[derive(Debug, Clone)]
@@ -52,93 +44,6 @@ pub struct SetUnpublished {
     pub unpublished: bool,
 }
 
-/// The rules drafts are written under, and what is served now.
-pub(crate) struct Ground {
-    pub rules: Arc<Rules>,
-    pub live: Tree,
-}
-
-impl Ground {
-    pub(crate) async fn read(engine: &Engine, rows: &mut Rows<'_>) -> Result<Self, ReleaseError> {
-        let tenant = rows.tenant().clone();
-        let definitions = rows.definitions().await?.ok_or_else(no_definitions)?;
-        let rules = engine.rules(&tenant, &definitions.digest).await?;
-        let objects = engine.tenant_objects(&tenant);
-        let live = match rows.channel(&rules.config.channels.public).await? {
-            Some(head) => match rows.release(head.release).await? {
-                Some(release) => Tree::open(&objects, &release.snapshot)?,
-                None => Tree::empty(),
-            },
-            None => Tree::empty(),
-        };
-        Ok(Self { rules, live })
-    }
-
-    /// Whether `state` with this content differs from what is served.
-    pub(crate) fn differs(
-        &self,
-        key: &EntryKey,
-        state: DraftState,
-        digest: &Digest,
-        major: u32,
-    ) -> Result<bool, ReleaseError> {
-        let live = self.live.get(&key.to_bytes())?.map(|v| EntryRecord::from_bytes(&v)).transpose()?;
-        Ok(match (state, live) {
-            (DraftState::Live, Some(r)) => r.digest != *digest || r.major != major,
-            (DraftState::Live, None) => true,
-            (_, live) => live.is_some(),
-        })
-    }
-
-    pub(crate) fn contract(&self, key: &EntryKey, major: u32) -> Result<&TypeRules, ReleaseError> {
-        self.rules.of(&key.type_name, major).ok_or_else(|| {
-            let wanted = ContractName { name: key.type_name.clone(), major };
-            ReleaseError::not_found("contract", wanted, self.types_help())
-        })
-    }
-
-    fn types_help(&self) -> String {
-        let names: Vec<_> =
-            self.rules.types.values().flatten().map(|t| t.contract.to_string()).take(20).collect();
-        match names.is_empty() {
-            true => {
-                "the working definitions have no contract of kind `type`; add one under contracts/ and push"
-                    .to_owned()
-            }
-            false => format!("the working definitions have: {}", names.join(", ")),
-        }
-    }
-
-    /// The key with the locale as the project spells it.
-    pub(crate) fn spelled(&self, mut key: EntryKey) -> EntryKey {
-        key.locale = self.rules.config.locales.spelled(key.locale);
-        key
-    }
-
-    pub(crate) fn check_key(&self, key: &EntryKey) -> Result<(), ReleaseError> {
-        if !self.rules.types.contains_key(&key.type_name) {
-            let known = self.rules.types.keys().map(TypeName::as_str);
-            let help = did_you_mean(key.type_name.as_str(), known, self.types_help());
-            return Err(ReleaseError::not_found("content type", &key.type_name, help));
-        }
-        if !self.rules.config.locales.supports(&key.locale) {
-            let all: Vec<_> = self.rules.config.locales.all().iter().map(ToString::to_string).collect();
-            let otherwise = format!("ashlar.toml supports: {}", all.join(", "));
-            let help = did_you_mean(key.locale.as_str(), all.iter().map(String::as_str), otherwise);
-            return Err(ReleaseError::not_found("locale", &key.locale, help));
-        }
-        Ok(())
-    }
-}
-
-pub(crate) fn no_definitions() -> ReleaseError {
-    ReleaseError::refused(
-        "no-definitions",
-        "there are no definitions yet",
-        "push a project first: `ashlar push DIR --data D`",
-    )
-}
-
 /// One entry to write.
 pub(crate) struct Write {
     pub key: EntryKey,
@@ -161,42 +66,75 @@ pub(crate) enum Written {
     Version { version: u64, major: u32, changed: BTreeSet<String>, shared_with: Vec<EntryKey> },
 }
 
-/// Canonical text and digest of fields, within bounds.
-pub(crate) fn freeze_fields(key: &EntryKey, fields: &Fields) -> Result<(String, Digest), ReleaseError> {
-    let wrong = |e: &dyn std::fmt::Display| {
-        ReleaseError::invalid(format!("{key}{e}"), "fix the value and send it again")
+/// A version of a draft to store.
+pub(crate) struct Next<'a> {
+    pub major: u32,
+    pub state: DraftState,
+    /// Its fields as [`freeze_fields`] gives them.
+    pub frozen: (String, Digest),
+    /// Top-level fields that differ from the version before.
+    pub changed: &'a BTreeSet<String>,
+}
+
+/// Stores a version of a draft; `before` is the row that it follows. Returns its number.
+pub(crate) async fn put_version(
+    rows: &mut Rows<'_>,
+    ground: &Ground,
+    (key, before): (&EntryKey, Option<&DraftRow>),
+    next: Next<'_>,
+    by: &Author<'_>,
+) -> Result<u64, ReleaseError> {
+    let Next { major, state, frozen: (text, digest), changed } = next;
+    let pending = ground.differs(key, state, &digest, major)?;
+    let new = NewVersion {
+        key,
+        major,
+        state,
+        fields: &text,
+        digest,
+        changed,
+        author: by.name,
+        at: by.at,
+        action: by.action,
+        note: by.note,
+        sequence: rows.next("drafts").await?,
     };
-    let value = Value::Object(fields.clone());
-    check_json(&value).map_err(|e| wrong(&e))?;
-    let bytes = canonical_json(&value).map_err(|e| wrong(&format!(" {e}")))?;
-    if bytes.len() > ENTRY_BYTES_MAX {
-        return Err(wrong(&format!(
-            ": its fields have {} bytes; {ENTRY_BYTES_MAX} are allowed",
-            bytes.len()
-        )));
+    let version = rows.put_version(&new, before, pending).await?;
+    if !pending {
+        rows.set_clean(key).await?;
     }
-    let digest = Digest::of(&bytes);
-    let text = String::from_utf8(bytes).map_err(|e| wrong(&format!(" {e}")))?;
-    Ok((text, digest))
+    Ok(version)
 }
 
-pub(crate) fn parse_fields(key: &EntryKey, text: &str) -> Result<Fields, ReleaseError> {
-    serde_json::from_str(text)
-        .map_err(|e| ReleaseError::Corrupt { what: format!("the draft {key}"), why: e.to_string() })
+/// The other locales of an entry that are not deleted, with their fields. None when locales share no field.
+async fn siblings(
+    rows: &mut Rows<'_>,
+    key: &EntryKey,
+    shared: &BTreeSet<String>,
+) -> Result<Vec<(DraftRow, Fields)>, ReleaseError> {
+    let mut siblings = Vec::new();
+    if !shared.is_empty() {
+        for row in rows.draft_locales(key).await? {
+            if row.key != *key && row.state != DraftState::Deleted {
+                let fields = fields_of(rows, &row).await?;
+                siblings.push((row, fields));
+            }
+        }
+    }
+    Ok(siblings)
 }
 
-/// Top-level fields in which two values differ.
-pub(crate) fn differing(old: &Fields, new: &Fields) -> BTreeSet<String> {
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    names.into_iter().filter(|n| old.get(*n) != new.get(*n)).cloned().collect()
-}
-
-pub(crate) async fn fields_of(rows: &mut Rows<'_>, row: &DraftRow) -> Result<Fields, ReleaseError> {
-    let version = rows.draft_version(&row.key, row.version).await?.ok_or_else(|| ReleaseError::Corrupt {
-        what: format!("the draft {}", row.key),
-        why: format!("its version {} is missing", row.version),
-    })?;
-    parse_fields(&row.key, &version.fields)
+/// The names of shared fields in which a sibling differs from what was written. The sibling takes them over.
+fn take_over(shared: &BTreeSet<String>, from: &Fields, into: &mut Fields) -> BTreeSet<String> {
+    let differ: BTreeSet<String> =
+        shared.iter().filter(|name| into.get(*name) != from.get(*name)).cloned().collect();
+    for name in &differ {
+        match from.get(name) {
+            Some(value) => into.insert(name.clone(), value.clone()),
+            None => into.remove(name),
+        };
+    }
+    differ
 }
 
 /// Writes one draft and carries shared fields to its other locales.
@@ -210,88 +148,47 @@ pub(crate) async fn write_entry(
     ground.check_key(&write.key)?;
     let before = rows.draft(&write.key).await?;
     check_expected(rows, &write, before.as_ref()).await?;
-    let major = match (write.major, &before) {
-        (Some(major), _) => major,
-        (None, Some(before)) => before.major,
-        (None, None) => match ground.rules.newest(&write.key.type_name) {
-            Some(rules) => rules.contract.major,
-            None => return Err(no_definitions()),
-        },
-    };
-    let shared = ground.contract(&write.key, major)?.shared.clone();
-    let siblings = match shared.is_empty() {
-        true => Vec::new(),
-        false => {
-            let locales = rows.draft_locales(&write.key).await?;
-            locales.into_iter().filter(|d| d.key != write.key && d.state != DraftState::Deleted).collect()
-        }
-    };
+    let newest = || ground.rules.newest(&write.key.type_name).map(|rules| rules.contract.major);
+    let major =
+        write.major.or(before.as_ref().map(|b| b.major)).or_else(newest).ok_or_else(no_definitions)?;
+    let shared = &ground.contract(&write.key, major)?.shared;
+    let siblings = siblings(rows, &write.key, shared).await?;
     if before.as_ref().is_none_or(|b| b.state == DraftState::Deleted)
-        && let Some(sibling) = siblings.first()
+        && let Some((_, theirs)) = siblings.first()
     {
-        let theirs = fields_of(rows, sibling).await?;
-        for name in &shared {
-            if let (None, Some(value)) = (write.fields.get(name), theirs.get(name)) {
-                write.fields.insert(name.clone(), value.clone());
-            }
+        for (name, value) in theirs.iter().filter(|(name, _)| shared.contains(*name)) {
+            write.fields.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
-    let (text, digest) = freeze_fields(&write.key, &write.fields)?;
-    let unchanged = before
-        .as_ref()
-        .is_some_and(|b| b.digest == digest && b.major == major && b.state == DraftState::Live);
+    let frozen = freeze_fields(&write.key, &write.fields)?;
+    let same = |b: &DraftRow| b.digest == frozen.1 && b.major == major && b.state == DraftState::Live;
+    let unchanged = before.as_ref().is_some_and(same);
     let old = match &before {
         Some(row) if !unchanged => fields_of(rows, row).await?,
         _ => Fields::new(),
     };
     let changed = differing(&old, &write.fields);
-    let mut result = None;
+    let mut version = before.as_ref().map_or(1, |b| b.version);
     if !unchanged {
-        let pending = ground.differs(&write.key, DraftState::Live, &digest, major)?;
-        let new = NewVersion {
-            key: &write.key,
-            major,
-            state: DraftState::Live,
-            fields: &text,
-            digest,
-            changed: &changed,
-            author: by.name,
-            at: by.at,
-            action: by.action,
-            note: by.note,
-            sequence: rows.next("drafts").await?,
-        };
-        let version = rows.put_version(&new, before.as_ref(), pending).await?;
-        if !pending {
-            rows.set_clean(&write.key).await?;
-        }
-        result = Some(version);
+        let next = Next { major, state: DraftState::Live, frozen, changed: &changed };
+        version = put_version(rows, ground, (&write.key, before.as_ref()), next, by).await?;
     }
+    let note = format!("shared with {}", write.key.locale);
+    let by = Author { note: &note, ..*by };
     let mut shared_with = Vec::new();
-    for sibling in siblings {
-        let mut fields = fields_of(rows, &sibling).await?;
-        let differ: BTreeSet<String> =
-            shared.iter().filter(|n| fields.get(*n) != write.fields.get(*n)).cloned().collect();
-        if differ.is_empty() {
+    for (sibling, mut fields) in siblings {
+        let changed = take_over(shared, &write.fields, &mut fields);
+        if changed.is_empty() {
             continue;
         }
-        for name in &differ {
-            match write.fields.get(name) {
-                Some(value) => fields.insert(name.clone(), value.clone()),
-                None => fields.remove(name),
-            };
-        }
-        let note = format!("shared with {}", write.key.locale);
-        let by = Author { note: &note, ..*by };
-        put_state(rows, ground, &sibling, sibling.state, &fields, &differ, &by).await?;
+        let frozen = freeze_fields(&sibling.key, &fields)?;
+        let next = Next { major: sibling.major, state: sibling.state, frozen, changed: &changed };
+        put_version(rows, ground, (&sibling.key, Some(&sibling)), next, &by).await?;
         shared_with.push(sibling.key);
     }
-    Ok(match (result, before) {
-        (None, Some(_)) if shared_with.is_empty() => Written::Unchanged,
-        (version, before) => {
-            let version = version.or(before.map(|b| b.version)).unwrap_or(1);
-            Written::Version { version, major, changed, shared_with }
-        }
+    Ok(match unchanged && shared_with.is_empty() {
+        true => Written::Unchanged,
+        false => Written::Version { version, major, changed, shared_with },
     })
 }
 
@@ -316,38 +213,6 @@ async fn check_expected(
         }
         _ => Ok(()),
     }
-}
-
-/// Stores a new version of an existing draft.
-pub(crate) async fn put_state(
-    rows: &mut Rows<'_>,
-    ground: &Ground,
-    before: &DraftRow,
-    state: DraftState,
-    fields: &Fields,
-    changed: &BTreeSet<String>,
-    by: &Author<'_>,
-) -> Result<u64, ReleaseError> {
-    let (text, digest) = freeze_fields(&before.key, fields)?;
-    let pending = ground.differs(&before.key, state, &digest, before.major)?;
-    let new = NewVersion {
-        key: &before.key,
-        major: before.major,
-        state,
-        fields: &text,
-        digest,
-        changed,
-        author: by.name,
-        at: by.at,
-        action: by.action,
-        note: by.note,
-        sequence: rows.next("drafts").await?,
-    };
-    let version = rows.put_version(&new, Some(before), pending).await?;
-    if !pending {
-        rows.set_clean(&before.key).await?;
-    }
-    Ok(version)
 }
 
 impl Scope<'_> {
@@ -404,23 +269,12 @@ async fn shared_again(
     rows: &mut Rows<'_>,
     ground: &Ground,
     draft: &DraftRow,
-    fields: &Fields,
+    mut fields: Fields,
 ) -> Result<Fields, ReleaseError> {
-    let mut fields = fields.clone();
-    let shared = match ground.rules.of(&draft.key.type_name, draft.major) {
-        Some(rules) if !rules.shared.is_empty() => rules.shared.clone(),
-        _ => return Ok(fields),
-    };
-    let locales = rows.draft_locales(&draft.key).await?;
-    let Some(sibling) = locales.iter().find(|d| d.key != draft.key && d.state != DraftState::Deleted) else {
-        return Ok(fields);
-    };
-    let mut theirs = fields_of(rows, sibling).await?;
-    for name in shared {
-        match theirs.remove(&name) {
-            Some(value) => fields.insert(name, value),
-            None => fields.remove(&name),
-        };
+    if let Some(rules) = ground.rules.of(&draft.key.type_name, draft.major)
+        && let Some((_, theirs)) = siblings(rows, &draft.key, &rules.shared).await?.first()
+    {
+        take_over(&rules.shared, theirs, &mut fields);
     }
     Ok(fields)
 }
@@ -444,11 +298,12 @@ async fn change_state(
         return Ok(DraftView::of(before, Some(fields)));
     }
     let shared = match before.state {
-        DraftState::Deleted => shared_again(&mut rows, &ground, &before, &fields).await?,
+        DraftState::Deleted => shared_again(&mut rows, &ground, &before, fields.clone()).await?,
         DraftState::Live | DraftState::Unpublished => fields.clone(),
     };
     let changed = differing(&fields, &shared);
-    let version = put_state(&mut rows, &ground, &before, state, &shared, &changed, &scope.author()).await?;
+    let next = Next { major: before.major, state, frozen: freeze_fields(&key, &shared)?, changed: &changed };
+    let version = put_version(&mut rows, &ground, (&key, Some(&before)), next, &scope.author()).await?;
     let view = draft_view(&mut rows, &key).await?;
     scope
         .commit(

@@ -1,7 +1,8 @@
-//! What follows from the event log: followers, and deliveries to webhooks.
+//! The event log, and what follows from it: followers, and deliveries to webhooks.
 
 pub(crate) mod follow;
 pub(crate) mod kinds;
+mod log;
 pub(crate) mod outbox;
 pub mod receivers;
 pub(crate) mod webhooks;

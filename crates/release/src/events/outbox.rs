@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_model::{ChannelName, EntryKey, EntryRecord, Fields, ReleaseId, Rules, TenantId};
+use ashlar_model::{ChannelName, EntryKey, EntryRecord, Fields, ReleaseId, Rules, TenantId, TypeName};
 use ashlar_store::{
-    TenantObjects, Tree,
+    TenantObjects, Tree, TreeChange,
     sql::{EventRow, NewDelivery, ReleaseRow, TryRow, WebhookRow, stamp},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +16,7 @@ use super::{
     follow::place_name,
     kinds::{EventFilter, passes},
 };
-use crate::{Engine, ReleaseError, drafts::write::differing, reads::diff_definitions};
+use crate::{Engine, ReleaseError, channels::diff::diff_definitions, drafts::fields::differing};
 
 /// Events of the log that are looked at in one step.
 const EVENTS_MAX: u32 = 200;
@@ -178,7 +178,7 @@ impl Engine {
                 new,
             };
             let mut made = Vec::new();
-            let more = news.tell(&rules, &inside, &mut made)?;
+            let more = news.deliveries(&rules, &inside, &mut made)?;
             Ok((made, more))
         };
         let (made, more) =
@@ -325,6 +325,32 @@ struct Touched {
     fields: BTreeSet<String>,
 }
 
+impl Touched {
+    /// Adds a change of one locale.
+    fn add(
+        &mut self,
+        objects: &TenantObjects,
+        key: &EntryKey,
+        change: &TreeChange,
+    ) -> Result<(), ReleaseError> {
+        let fields = |record: &Option<bytes::Bytes>| -> Result<Fields, ReleaseError> {
+            let Some(record) = record else { return Ok(Fields::new()) };
+            let bytes = objects.get(&EntryRecord::from_bytes(record)?.digest)?;
+            Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+        };
+        match change.new.is_some() {
+            true => self.locales.push(key.locale.to_string()),
+            false => self.gone.push(key.locale.to_string()),
+        }
+        self.added |= change.old.is_none();
+        self.fields.extend(differing(&fields(&change.old)?, &fields(&change.new)?));
+        Ok(())
+    }
+}
+
+/// Entries of each taxonomy that changed.
+type Taxonomies = BTreeMap<String, BTreeSet<String>>;
+
 impl Move<'_> {
     fn push(&self, out: &mut Vec<NewDelivery>, kind: &str, about: &str, ordering: &str, mut more: Value) {
         more["channel"] = json!(self.channel);
@@ -333,8 +359,9 @@ impl Move<'_> {
         out.push(delivery(self.tenant, self.event, kind, about, ordering, more));
     }
 
-    /// Entries behind the place `inside`, and at the end what is sent about the move as a whole.
-    fn tell(
+    /// Appends deliveries about entries behind the place `inside`, and at the end what is sent about the move as a whole.
+    /// Returns a place when there is more.
+    fn deliveries(
         &self,
         rules: &Rules,
         inside: &str,
@@ -346,10 +373,10 @@ impl Move<'_> {
         };
         let new = Tree::open(self.objects, &self.new.snapshot)?;
         let of_entries = ["entry.published", "entry.unpublished"].iter().any(|k| self.filter.wants(k));
-        let is_taxonomy = |t: &ashlar_model::TypeName| {
-            rules.types.get(t).is_some_and(|versions| versions.iter().any(|v| v.taxonomy))
-        };
-        let mut taxonomies: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let wants_type = |t: &TypeName| self.filter.types.is_empty() || self.filter.types.contains(t);
+        let is_taxonomy =
+            |t: &TypeName| rules.types.get(t).is_some_and(|versions| versions.iter().any(|v| v.taxonomy));
+        let mut taxonomies = Taxonomies::new();
         let after = hex::decode(inside).unwrap_or_default();
         let mut open: Option<(EntryKey, Touched)> = None;
         for change in old.diff(&new) {
@@ -358,11 +385,7 @@ impl Move<'_> {
             if is_taxonomy(&key.type_name) {
                 taxonomies.entry(key.type_name.to_string()).or_default().insert(key.id.to_string());
             }
-            let all_types = self.filter.types.is_empty();
-            if !of_entries
-                || *change.key <= *after
-                || !(all_types || self.filter.types.contains(&key.type_name))
-            {
+            if !of_entries || *change.key <= *after || !wants_type(&key.type_name) {
                 continue;
             }
             let same = |(k, _): &(EntryKey, Touched)| k.type_name == key.type_name && k.id == key.id;
@@ -375,41 +398,26 @@ impl Move<'_> {
                 }
             }
             let (entry, touched) = open.get_or_insert_with(|| (key.clone(), Touched::default()));
-            let locale = key.locale.to_string();
-            entry.locale = key.locale;
-            let fields = |record: &Option<bytes::Bytes>| -> Result<Option<Fields>, ReleaseError> {
-                let Some(record) = record else { return Ok(None) };
-                let bytes = self.objects.get(&EntryRecord::from_bytes(record)?.digest)?;
-                Ok(serde_json::from_slice(&bytes).ok())
-            };
-            let (was, is) = (fields(&change.old)?, fields(&change.new)?);
-            match change.new.is_some() {
-                true => touched.locales.push(locale),
-                false => touched.gone.push(locale),
-            }
-            touched.added |= change.old.is_none();
-            touched.fields.extend(differing(&was.unwrap_or_default(), &is.unwrap_or_default()));
+            entry.locale = key.locale.clone();
+            touched.add(self.objects, &key, &change)?;
         }
         if let Some((entry, touched)) = open {
             self.entry(&entry, &touched, out);
         }
-        self.finish(taxonomies, out)?;
+        self.whole(taxonomies, out)?;
         Ok(None)
     }
 
-    /// What is sent about the move as a whole. `taxonomies`: those that changed, with their changed entries.
-    fn finish(
-        &self,
-        taxonomies: BTreeMap<String, BTreeSet<String>>,
-        out: &mut Vec<NewDelivery>,
-    ) -> Result<(), ReleaseError> {
-        for (name, ids) in taxonomies {
-            if self.filter.wants("taxonomy.changed") {
+    /// Appends what is sent about the move as a whole.
+    fn whole(&self, taxonomies: Taxonomies, out: &mut Vec<NewDelivery>) -> Result<(), ReleaseError> {
+        if self.filter.wants("taxonomy.changed") {
+            for (name, ids) in taxonomies {
                 let named: Vec<&String> = ids.iter().take(NAMED_MAX).collect();
                 let more = json!({"taxonomy": name, "entries": named, "entries_total": ids.len()});
                 self.push(out, "taxonomy.changed", &name, &format!("taxonomy/{name}"), more);
             }
         }
+        let ordering = format!("channel/{}", self.channel);
         let before = self.old.as_ref().map(|o| o.definitions);
         if before != Some(self.new.definitions) && self.filter.wants("definition.changed") {
             let changes = match &before {
@@ -419,11 +427,11 @@ impl Move<'_> {
             let total = changes.len();
             let named: Vec<_> = changes.into_iter().take(NAMED_MAX).collect();
             let more = json!({"definitions": named, "definitions_total": total});
-            self.push(out, "definition.changed", "", &format!("channel/{}", self.channel), more);
+            self.push(out, "definition.changed", "", &ordering, more);
         }
         if self.filter.wants(&self.event.kind) {
             let digest = json!({"digest": self.new.manifest, "entries": self.new.entries});
-            self.push(out, &self.event.kind, "", &format!("channel/{}", self.channel), digest);
+            self.push(out, &self.event.kind, "", &ordering, digest);
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ async fn key(
     };
     let named = locale.map(String::as_str).map(Locale::any_case).transpose().map_err(wrong)?;
     let mut conn = caller.engine.db().read(&caller.ctx.tenant).await.map_err(ReleaseError::from)?;
-    let working = conn.rows().definitions().await.map_err(ReleaseError::from)?;
+    let working = conn.rows().working_definitions().await.map_err(ReleaseError::from)?;
     drop(conn);
     // Drafts are found under the project's own spelling of a locale.
     let locales = match working {

@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use crate::{
     ReadObjects, StoreError, TenantObjects,
-    objects::tenant::blocking,
+    files::blocking,
+    packs::format::{self, OBJECT_BYTES_MAX},
     packs::index::TakeFirst,
-    packs::pack::{self, OBJECT_BYTES_MAX},
 };
 
 /// New objects that are not stored yet. While it lives, no clean-up can delete an object it relies on.
@@ -66,11 +66,11 @@ impl TenantObjects {
         objects: impl Iterator<Item = Result<(Digest, Bytes), StoreError>>,
     ) -> Result<PathBuf, StoreError> {
         match self.inner.remote {
-            Some(_) => pack::create(
+            Some(_) => format::create(
                 &self.make_dir(crate::objects::bundle::INCOMING)?,
-                objects.chain([Ok(pack::salt())]),
+                objects.chain([Ok(format::salt())]),
             ),
-            None => pack::create(&self.make_packs_dir()?, objects),
+            None => format::create(&self.make_packs_dir()?, objects),
         }
     }
 
@@ -87,7 +87,7 @@ impl TenantObjects {
                 remote.upload_pack(&self.inner.tenant, &path).await?;
             }
             std::fs::rename(&path, &to).map_err(|e| StoreError::io("rename a pack into", &dir, e))?;
-            pack::sync_dir(&dir)
+            crate::files::sync_dir(&dir)
         };
         match stored.await {
             Ok(()) => Ok(to),

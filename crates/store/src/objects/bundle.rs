@@ -16,9 +16,9 @@ use tempfile::NamedTempFile;
 
 use crate::{
     StoreError, TenantObjects,
-    objects::tenant::blocking,
+    files::blocking,
+    packs::format::{self, OBJECT_BYTES_MAX, Row},
     packs::index::{Short, short},
-    packs::pack::{self, OBJECT_BYTES_MAX, Row},
 };
 
 const MAGIC: &[u8; 8] = b"ASHBNDL1";
@@ -64,7 +64,7 @@ pub fn write(
         let bytes = objects.get(&digest)?;
         if Digest::of(&bytes) != digest {
             objects.check(&digest);
-            return Err(crate::objects::damage::damaged(&digest));
+            return Err(StoreError::damaged(&digest));
         }
         let len =
             u32::try_from(bytes.len()).map_err(|_| StoreError::Usage("an object is larger than 1 GiB"))?;
@@ -126,15 +126,15 @@ pub fn stage(objects: &TenantObjects, source: impl Read) -> Result<Staged, Store
         seen: HashSet::new(),
         dir: dir.clone(),
     };
-    into.put(pack::MAGIC)?;
+    into.put(format::MAGIC)?;
     let manifest = copy(objects, source, &mut into)?;
     let fresh = into.rows.len();
     if objects.inner.remote.is_some() {
-        let (digest, salt) = pack::salt();
-        into.rows.push(Row { digest, offset: into.offset, len: pack::SALT_BYTES as u32 });
+        let (digest, salt) = format::salt();
+        into.rows.push(Row { digest, offset: into.offset, len: format::SALT_BYTES as u32 });
         into.put(&salt)?;
     }
-    let tail = pack::tail(&mut into.rows, into.offset);
+    let tail = format::tail(&mut into.rows, into.offset);
     into.put(&tail)?;
     let file = into.out.into_inner().map_err(|e| failed("write a pack in")(e.into_error()))?;
     file.as_file().sync_all().map_err(failed("sync a pack in"))?;
@@ -169,7 +169,7 @@ impl Staged {
             return Ok(());
         }
         let path = blocking(move || {
-            let digest = pack::digest_of_file(file.path())?;
+            let digest = format::digest_of_file(file.path())?;
             let path = file.path().with_file_name(format!("{digest}.pack"));
             file.persist(&path).map_err(|e| StoreError::io("rename", &path, e.error))?;
             Ok(path)

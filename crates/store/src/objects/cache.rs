@@ -7,71 +7,12 @@ use std::{
 
 use crate::{
     TenantObjects,
-    objects::tenant::Inner,
-    packs::handles,
+    objects::tenant::{Cache, Inner},
     packs::pack::{BY_CACHE, Pack},
 };
 
 /// How often uses are noted and sizes are added up.
 const SHRINK_EVERY: Duration = Duration::from_secs(10);
-
-/// What a store may use, and how long it keeps unreferenced objects.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreLimits {
-    /// The most pack files that are open at a time. `ASHLAR_PACKS_OPEN_MAX`; a quarter of the descriptors otherwise.
-    pub packs_open_max: usize,
-    /// The most bytes of packs that are kept of a remote, for all tenants. `ASHLAR_CACHE_BYTES_MAX`; 16 GiB otherwise.
-    pub cache_bytes_max: u64,
-    /// How long a remote keeps an unreferenced pack. `ASHLAR_GC_GRACE_SECONDS`; an hour otherwise.
-    pub grace: Duration,
-}
-
-impl Default for StoreLimits {
-    fn default() -> Self {
-        Self {
-            packs_open_max: handles::open_max(),
-            cache_bytes_max: 16 << 30,
-            grace: Duration::from_secs(3600),
-        }
-    }
-}
-
-impl StoreLimits {
-    /// The limits that the environment sets, and defaults for the others.
-    pub fn from_environment() -> Self {
-        let asked = |variable: &str, least: u64| {
-            let text = std::env::var(variable).ok()?;
-            match text.parse::<u64>() {
-                Ok(number) if number >= least => Some(number),
-                _ => {
-                    tracing::warn!(
-                        "{variable}={text} is not a whole number of at least {least}; the default is used"
-                    );
-                    None
-                }
-            }
-        };
-        let mut limits = Self::default();
-        if let Some(count) = asked("ASHLAR_PACKS_OPEN_MAX", 1) {
-            limits.packs_open_max = usize::try_from(count).unwrap_or(usize::MAX);
-        }
-        if let Some(bytes) = asked("ASHLAR_CACHE_BYTES_MAX", 1) {
-            limits.cache_bytes_max = bytes;
-        }
-        if let Some(seconds) = asked("ASHLAR_GC_GRACE_SECONDS", 0) {
-            limits.grace = Duration::from_secs(seconds);
-        }
-        limits
-    }
-}
-
-/// The packs of all tenants that share a directory.
-pub(crate) struct Cache {
-    bytes_max: u64,
-    pub grace: Duration,
-    tenants: Mutex<Vec<Weak<Inner>>>,
-    swept: Mutex<Option<Instant>>,
-}
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -85,21 +26,6 @@ fn clock() -> u32 {
 }
 
 impl Cache {
-    pub(crate) fn new(limits: &StoreLimits) -> Self {
-        Self {
-            bytes_max: limits.cache_bytes_max,
-            grace: limits.grace,
-            tenants: Mutex::default(),
-            swept: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn add(&self, tenant: &TenantObjects) {
-        if tenant.inner.remote.is_some() {
-            lock(&self.tenants).push(Arc::downgrade(&tenant.inner));
-        }
-    }
-
     /// Evicts packs until few enough bytes are here. The order: never used since the start, by the time of their files;
     /// then least recently used.
     fn shrink(&self) {

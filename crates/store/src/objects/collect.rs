@@ -225,7 +225,7 @@ impl Collection {
     fn rows(
         &self,
         pack: &Arc<Pack>,
-        mut each: impl FnMut(&crate::packs::pack::Row) -> bool,
+        mut each: impl FnMut(&crate::packs::format::Row) -> bool,
     ) -> Result<(), StoreError> {
         let mut first = 0;
         while first < pack.count {

@@ -5,7 +5,7 @@
 
 use std::{
     sync::{PoisonError, atomic::Ordering},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use ashlar_model::Digest;
@@ -23,23 +23,6 @@ const MARKS_MAX: usize = 100_000;
 const RECHECKS_MAX: usize = 1000;
 /// Rows of an index that are read at a time.
 const ROWS: u64 = 512;
-
-/// What a read of a damaged object says.
-pub(crate) fn damaged(digest: &Digest) -> StoreError {
-    StoreError::corrupt(
-        format!("object {}", digest.short()),
-        "its bytes are not those of its digest; import a release that contains it, or restore its pack from a backup",
-    )
-}
-
-/// When damage was looked for.
-#[derive(Default)]
-pub(crate) struct Watch {
-    /// When the directory of marks had changed when it was last read.
-    marks: Option<SystemTime>,
-    /// When the remote may be asked again.
-    remote_after: Option<Instant>,
-}
 
 /// Where a scrub goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

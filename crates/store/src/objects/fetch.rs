@@ -3,27 +3,22 @@
 //! Fetching has a runtime and connections of its own, because readers wait for it on whatever thread they have.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
-    hash::BuildHasherDefault,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc,
-    },
+    collections::hash_map::Entry,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::Ordering, mpsc},
     time::{Duration, Instant},
 };
 
 use ashlar_model::Digest;
 use futures::StreamExt;
-use tokio::{
-    runtime::{Handle, Runtime},
-    sync::watch,
-};
+use tokio::runtime::{Handle, Runtime};
 
 use crate::{
     StoreError, TenantObjects,
-    objects::lock::aside,
-    packs::index::{FirstWord, Found, Short, short},
+    objects::{
+        lock::aside,
+        rounds::{Brought, Round},
+    },
+    packs::index::{Found, short},
     packs::pack::Pack,
     shared::remote::{Listing, PackState},
 };
@@ -40,45 +35,6 @@ const ABSENT_FOR: Duration = Duration::from_secs(1);
 const ABSENT_MAX: usize = 4096;
 /// Packs of a tenant that are fetched at a time.
 const FETCHES: usize = 4;
-
-type Absent = HashMap<Short, Instant, BuildHasherDefault<FirstWord>>;
-type Outcome = Result<Brought, Arc<StoreError>>;
-
-/// What a look at the remote brought.
-#[derive(Clone)]
-struct Brought {
-    packs: usize,
-    /// A pack could not be fetched.
-    failed: Option<Arc<StoreError>>,
-}
-
-/// One look at the remote, and those who wait for it.
-struct Round(watch::Sender<Option<Outcome>>);
-
-impl Round {
-    fn new() -> Arc<Self> {
-        Arc::new(Self(watch::Sender::new(None)))
-    }
-}
-
-#[derive(Default)]
-struct Rounds {
-    running: Option<Arc<Round>>,
-    /// Begins when the running one has ended, which may have listed the remote too early for those who ask now.
-    next: Option<Arc<Round>>,
-}
-
-/// The looks of a tenant at its remote.
-#[derive(Default)]
-pub(crate) struct Fetching {
-    rounds: Mutex<Rounds>,
-    absent: Mutex<Absent>,
-    waiting: AtomicUsize,
-    packs: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
-    /// Up to which round of collections the packs were compared with the remote.
-    reconciled: Mutex<Option<u64>>,
-    pub(crate) collecting: AtomicBool,
-}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

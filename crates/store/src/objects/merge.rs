@@ -10,9 +10,9 @@ use bytes::Bytes;
 
 use crate::{
     StoreError, TenantObjects,
-    objects::tenant::blocking,
+    files::blocking,
     packs::index::{Found, short},
-    packs::pack::{self, Pack},
+    packs::{format, pack::Pack},
     shared::remote::PackState,
 };
 
@@ -52,7 +52,7 @@ fn objects_of<'a>(
         let found = Found { pack: pack.clone(), offset: row.offset, len: row.len, verified: false };
         match objects.quarantine(&row.digest, &found) {
             true => None,
-            false => Some(Err(crate::objects::damage::damaged(&row.digest))),
+            false => Some(Err(StoreError::damaged(&row.digest))),
         }
     }))
 }
@@ -131,7 +131,7 @@ impl TenantObjects {
                 sources.push(objects_of(&this, pack, &keep)?);
             }
             let objects = sources.into_iter().flatten().filter(|o| match o {
-                Ok((digest, bytes)) => !pack::is_salt(bytes) && seen.insert(short(digest)),
+                Ok((digest, bytes)) => !format::is_salt(bytes) && seen.insert(short(digest)),
                 Err(_) => true,
             });
             let mut objects = objects.peekable();

@@ -8,4 +8,5 @@ pub(crate) mod damage;
 pub(crate) mod fetch;
 pub(crate) mod lock;
 pub(crate) mod merge;
+mod rounds;
 pub(crate) mod tenant;

@@ -15,11 +15,13 @@ use ashlar_model::{Digest, TenantId};
 use bytes::Bytes;
 
 use crate::{
-    Remote, StoreError, StoreLimits,
-    objects::cache::Cache,
-    packs::handles::Handles,
-    packs::index::{Found, Index, TakeFirst},
-    packs::pack::{self, Pack},
+    Remote, StoreError, StoreLimits, files,
+    objects::rounds::Fetching,
+    packs::{
+        format::{self, Row},
+        index::{Found, Index, TakeFirst},
+        pack::{Handles, Pack},
+    },
     tree::Node,
 };
 
@@ -60,9 +62,43 @@ pub(crate) struct Inner {
     pub(crate) healed: AtomicU64,
     /// Actions of this process that keep others from deleting and have looked at the packs since.
     pub(crate) holds: AtomicUsize,
-    pub(crate) watch: Mutex<crate::objects::damage::Watch>,
-    pub(crate) fetching: crate::objects::fetch::Fetching,
+    pub(crate) watch: Mutex<Watch>,
+    pub(crate) fetching: Fetching,
     pub(crate) cache: Arc<Cache>,
+}
+
+/// When damage was looked for.
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// When the directory of marks had changed when it was last read.
+    pub(super) marks: Option<SystemTime>,
+    /// When the remote may be asked again.
+    pub(super) remote_after: Option<Instant>,
+}
+
+/// The packs of all tenants that share a directory.
+pub(crate) struct Cache {
+    pub(super) bytes_max: u64,
+    pub grace: Duration,
+    pub(super) tenants: Mutex<Vec<Weak<Inner>>>,
+    pub(super) swept: Mutex<Option<Instant>>,
+}
+
+impl Cache {
+    pub(crate) fn new(limits: &StoreLimits) -> Self {
+        Self {
+            bytes_max: limits.cache_bytes_max,
+            grace: limits.grace,
+            tenants: Mutex::default(),
+            swept: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn add(&self, tenant: &TenantObjects) {
+        if tenant.inner.remote.is_some() {
+            self.tenants.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&tenant.inner));
+        }
+    }
 }
 
 #[derive(Default)]
@@ -246,7 +282,7 @@ impl TenantObjects {
             return Ok(found);
         }
         if self.index().is_damaged(digest) {
-            return Err(crate::objects::damage::damaged(digest));
+            return Err(StoreError::damaged(digest));
         }
         self.seek(digest)?.ok_or(StoreError::Missing { digest: *digest })
     }
@@ -264,7 +300,7 @@ impl TenantObjects {
     }
 
     /// Reads the index of a pack file of this tenant.
-    pub(crate) fn open_pack(&self, path: &Path) -> Result<(Pack, Vec<crate::packs::pack::Row>), StoreError> {
+    pub(crate) fn open_pack(&self, path: &Path) -> Result<(Pack, Vec<Row>), StoreError> {
         let (pack, rows) = Pack::open(path, &self.inner.handles)?;
         pack.trusted.store(self.inner.remote.is_none(), Ordering::Relaxed);
         Ok((pack, rows))
@@ -314,7 +350,7 @@ impl TenantObjects {
                     if self.quarantine(digest, &found) && tries < READ_TRIES {
                         continue;
                     }
-                    return Err(crate::objects::damage::damaged(digest));
+                    return Err(StoreError::damaged(digest));
                 }
                 Err(error) => return Err(error),
             }
@@ -373,7 +409,7 @@ impl TenantObjects {
     /// Makes a directory of the tenant, durably, with all directories above it.
     pub(crate) fn make_dir(&self, name: &str) -> Result<PathBuf, StoreError> {
         let dir = self.inner.dir.join(name);
-        make_durable_dir(&dir)?;
+        files::make_durable_dir(&dir)?;
         Ok(dir)
     }
 
@@ -430,7 +466,7 @@ impl TenantObjects {
         }
         for file in std::fs::read_dir(&dir).map_err(|e| StoreError::io("list", &dir, e))? {
             let path = file.map_err(|e| StoreError::io("list", &dir, e))?.path();
-            let tail = path.extension().is_some_and(|e| e == pack::TAIL);
+            let tail = path.extension().is_some_and(|e| e == format::TAIL);
             if !tail && path.extension().is_none_or(|e| e != "pack") {
                 self.sweep_temp(&path);
                 continue;
@@ -520,31 +556,6 @@ impl TenantObjects {
         let gone = self.index_mut().drop_packs(|name| names.contains(name));
         self.remove_marks(&gone);
     }
-}
-
-/// Makes a directory and syncs every parent that gained an entry.
-pub(crate) fn make_durable_dir(dir: &Path) -> Result<(), StoreError> {
-    let missing: Vec<&Path> =
-        dir.ancestors().take_while(|d| !d.as_os_str().is_empty() && !d.is_dir()).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(dir).map_err(|e| StoreError::io("make the directory", dir, e))?;
-    for made in missing {
-        if let Some(parent) = made.parent() {
-            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-            pack::sync_dir(parent)?;
-        }
-    }
-    Ok(())
-}
-
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| StoreError::Usage("a task of the store ended early"))?
 }
 
 impl ReadObjects for TenantObjects {

@@ -13,7 +13,7 @@ use std::{
 
 use ashlar_model::Digest;
 
-use crate::packs::pack::{Pack, Row};
+use super::{format::Row, pack::Pack};
 
 /// Digests are hashes already: the first eight bytes will do.
 #[derive(Default)]

@@ -2,4 +2,5 @@
 
 pub(crate) mod nodes;
 pub(crate) mod pointer;
+pub(crate) mod pointer_file;
 pub(crate) mod remote;

@@ -16,7 +16,7 @@ use std::{
 
 use ashlar_model::{ChannelName, TenantId};
 
-use crate::{Objects, StoreError, TenantObjects, objects::tenant::blocking};
+use crate::{Objects, StoreError, TenantObjects, files::blocking};
 
 const LOCK: &str = ".lock";
 /// How often files of processes that have not answered are read.

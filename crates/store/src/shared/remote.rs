@@ -16,11 +16,8 @@ use object_store::{
 };
 use tokio::io::AsyncWriteExt;
 
-use crate::{
-    PointerRead, PointerVersion, StoreError,
-    packs::pack,
-    shared::pointer::{self, Newer},
-};
+use super::pointer_file::{self, Newer, PointerRead, PointerVersion};
+use crate::{StoreError, files::blocking, packs::format};
 
 /// Larger packs are uploaded in parts of this size.
 const PART_BYTES: usize = 16 << 20;
@@ -280,8 +277,8 @@ impl Remote {
         drop(file);
         let path = dir.join(format!("{name}.pack"));
         let to = path.clone();
-        crate::objects::tenant::blocking(move || {
-            pack::check_name(&temp)?;
+        blocking(move || {
+            format::check_name(&temp)?;
             // What is evicted first depends on it.
             let _ = std::fs::File::open(&temp).and_then(|f| f.set_modified(written));
             std::fs::rename(&temp, &to).map_err(|e| StoreError::io("rename", &temp, e))
@@ -319,12 +316,12 @@ impl Remote {
         let path = self.path(tenant, name);
         if let Some(dir) = &self.dir {
             let file = dir.join(path.as_ref());
-            return crate::objects::tenant::blocking(move || pointer::advance(&file, &body, &*newer)).await;
+            return blocking(move || pointer_file::advance(&file, &body, &*newer)).await;
         }
         for attempt in 1..=ADVANCE_TRIES {
             let mode = match self.store.get(&path).await {
                 Ok(found) => {
-                    pointer::check_size(name, found.meta.size)?;
+                    pointer_file::check_size(name, found.meta.size)?;
                     let version = UpdateVersion {
                         e_tag: found.meta.e_tag.clone(),
                         version: found.meta.version.clone(),
@@ -377,7 +374,7 @@ impl Remote {
                 {
                     return Ok(PointerRead::Unchanged);
                 }
-                pointer::check_size(name, found.meta.size)?;
+                pointer_file::check_size(name, found.meta.size)?;
                 let body = found.bytes().await.map_err(failed("read a pointer"))?;
                 Ok(PointerRead::Changed { body, version: PointerVersion::Remote { etag } })
             }

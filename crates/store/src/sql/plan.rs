@@ -397,7 +397,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// When the database refuses or contains damaged values.
-    pub async fn definitions(&mut self) -> Result<Option<DefinitionsRow>, SqlError> {
+    pub async fn working_definitions(&mut self) -> Result<Option<DefinitionsRow>, SqlError> {
         let row = sqlx::query(
             "SELECT sequence, digest, author, pushed_at FROM definitions WHERE tenant = $1 \
              ORDER BY sequence DESC LIMIT 1",

@@ -93,7 +93,7 @@ impl Tree {
         let mut digest = digest;
         while root.level() > 0 && root.count() == 1 {
             digest = root.child_digest(0);
-            let only = root.child(0, self.objects.as_ref())?.clone();
+            let only = self.child(&root, 0)?.clone();
             root = only;
         }
         Ok(Self { objects: self.objects.clone(), root, digest })

@@ -5,7 +5,7 @@ use std::{fmt, ops::Bound, sync::Arc};
 use ashlar_model::Digest;
 use bytes::Bytes;
 
-use super::{node::Node, range::Range};
+use super::node::Node;
 use crate::{StoreError, TenantObjects};
 
 /// An immutable ordered map. Cheap to clone; nodes are read when they are first touched and shared between trees.
@@ -78,8 +78,21 @@ impl Tree {
         self.len() == 0
     }
 
+    /// A child of a node, read when it is first touched.
     pub(super) fn child<'a>(&self, node: &'a Node, index: usize) -> Result<&'a Arc<Node>, StoreError> {
-        node.child(index, self.objects.as_ref())
+        let slot = &node.children[index];
+        if let Some(child) = slot.get() {
+            return Ok(child);
+        }
+        let digest = node.child_digest(index);
+        let child = self.objects.as_ref().ok_or(StoreError::Missing { digest })?.node(&digest)?;
+        if child.level() + 1 != node.level() || child.total() != node.child_count(index) {
+            return Err(StoreError::corrupt(
+                format!("tree node {}", digest.short()),
+                "it is not the child its parent says",
+            ));
+        }
+        Ok(slot.get_or_init(|| child))
     }
 
     /// The value under a key.
@@ -129,20 +142,6 @@ impl Tree {
         Ok(node.exact(key).map(|index| (node.as_ref(), index)))
     }
 
-    /// Entries between two bounds, in key order; also from the back.
-    pub fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Range {
-        Range::new(self.clone(), from.map(<[u8]>::to_vec), to.map(<[u8]>::to_vec))
-    }
-
-    /// Entries whose keys start with `prefix`, in key order; also from the back.
-    pub fn prefix(&self, prefix: &[u8]) -> Range {
-        let to = match after_prefix(prefix) {
-            Some(end) => Bound::Excluded(end),
-            None => Bound::Unbounded,
-        };
-        Range::new(self.clone(), Bound::Included(prefix.to_vec()), to)
-    }
-
     /// How many entries lie between two bounds: O(log n).
     ///
     /// # Errors
@@ -177,12 +176,4 @@ impl Tree {
             node = self.child(node, index)?;
         }
     }
-}
-
-/// The smallest key above all keys with this prefix; `None` when there is none.
-fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
-    let keep = prefix.iter().rposition(|b| *b != 0xff)?;
-    let mut end = prefix[..=keep].to_vec();
-    end[keep] += 1;
-    Some(end)
 }

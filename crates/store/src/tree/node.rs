@@ -12,8 +12,6 @@ use std::sync::{
 use ashlar_model::Digest;
 use bytes::Bytes;
 
-use crate::{StoreError, TenantObjects};
-
 const HEADER: usize = 8;
 pub(super) const CHILD_LEN: usize = 40;
 /// No tree of fewer than 2^64 entries is higher.
@@ -66,7 +64,7 @@ pub struct Node {
     keys: usize,
     values: usize,
     total: u64,
-    children: Box<[OnceLock<Arc<Node>>]>,
+    pub(super) children: Box<[OnceLock<Arc<Node>>]>,
     /// One byte of a hash per key, in leaves only: a look-up reads two cache lines of these and then one key, where a
     /// binary search would touch a dozen.
     marks: Box<[u8]>,
@@ -251,27 +249,6 @@ impl Node {
         let mut count = [0; 8];
         count.copy_from_slice(&self.value(index)[32..CHILD_LEN]);
         u64::from_le_bytes(count)
-    }
-
-    /// A child, read when it is first touched.
-    pub(super) fn child(
-        &self,
-        index: usize,
-        objects: Option<&TenantObjects>,
-    ) -> Result<&Arc<Node>, StoreError> {
-        let slot = &self.children[index];
-        if let Some(node) = slot.get() {
-            return Ok(node);
-        }
-        let digest = self.child_digest(index);
-        let node = objects.ok_or(StoreError::Missing { digest })?.node(&digest)?;
-        if node.level() + 1 != self.level() || node.total() != self.child_count(index) {
-            return Err(StoreError::corrupt(
-                format!("tree node {}", digest.short()),
-                "it is not the child its parent says",
-            ));
-        }
-        Ok(slot.get_or_init(|| node))
     }
 
     /// Gives a child that is at hand, so that it need not be read.

@@ -19,8 +19,32 @@ pub struct Range {
     done: bool,
 }
 
+impl Tree {
+    /// Entries between two bounds, in key order; also from the back.
+    pub fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Range {
+        Range::new(self.clone(), from.map(<[u8]>::to_vec), to.map(<[u8]>::to_vec))
+    }
+
+    /// Entries whose keys start with `prefix`, in key order; also from the back.
+    pub fn prefix(&self, prefix: &[u8]) -> Range {
+        let to = match after_prefix(prefix) {
+            Some(end) => Bound::Excluded(end),
+            None => Bound::Unbounded,
+        };
+        Range::new(self.clone(), Bound::Included(prefix.to_vec()), to)
+    }
+}
+
+/// The smallest key above all keys with this prefix; `None` when there is none.
+fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let keep = prefix.iter().rposition(|b| *b != 0xff)?;
+    let mut end = prefix[..=keep].to_vec();
+    end[keep] += 1;
+    Some(end)
+}
+
 impl Range {
-    pub(super) fn new(tree: Tree, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>) -> Self {
+    fn new(tree: Tree, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>) -> Self {
         Self { tree, from, to, front: None, back: None, first: None, last: None, done: false }
     }
 

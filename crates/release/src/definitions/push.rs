@@ -1,15 +1,14 @@
 //! Pushing definitions: files become the working definitions of a tenant.
 
-use std::collections::BTreeMap;
-
 use ashlar_model::{Digest, Files, Right};
-use ashlar_store::{Batch, TenantObjects, Tree, sql::DefinitionsRow};
+use ashlar_store::sql::DefinitionsRow;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Action, ReleaseError, Scope, engine::installation::Record};
+use super::files::write_files;
+use crate::{Action, ReleaseError, Scope, engine::action::Record};
 
 /// Makes `files` the working definitions.
 pub struct PushDefinitions {
@@ -55,7 +54,7 @@ impl Action for PushDefinitions {
         scope.objects().commit(batch).await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
-        let before = rows.definitions().await?;
+        let before = rows.working_definitions().await?;
         if before.is_some_and(|b| b.digest == root) {
             return Ok(Pushed { definitions: root, changed: false, files });
         }
@@ -70,63 +69,5 @@ impl Action for PushDefinitions {
         let data = json!({"definitions": root, "files": files});
         scope.commit(tx, Record::one("definition.changed", format!("definitions/{sequence}"), data)).await?;
         Ok(Pushed { definitions: root, changed: true, files })
-    }
-}
-
-/// Writes a definitions tree: path → digest of the file's bytes.
-pub(crate) fn write_files(files: &Files, batch: &mut Batch) -> Result<Digest, ReleaseError> {
-    let edits: Vec<_> = files
-        .iter()
-        .map(|(path, bytes)| {
-            let digest = batch.put(bytes.to_vec());
-            (path.as_bytes().to_vec(), Some(digest.as_bytes().to_vec()))
-        })
-        .collect();
-    Ok(Tree::empty().apply(&edits, batch)?.root())
-}
-
-/// The files of a definitions tree with their digests.
-pub(crate) fn file_digests(
-    objects: &TenantObjects,
-    root: &Digest,
-) -> Result<BTreeMap<String, Digest>, ReleaseError> {
-    let damaged = |why: &str| ReleaseError::Corrupt {
-        what: format!("definitions {}", root.short()),
-        why: why.to_owned(),
-    };
-    Tree::open(objects, root)?
-        .prefix(b"")
-        .map(|item| {
-            let (path, digest) = item?;
-            let path = String::from_utf8(path.to_vec()).map_err(|_| damaged("a path is not text"))?;
-            let digest = <[u8; 32]>::try_from(&digest[..]).map_err(|_| damaged("a value is not a digest"))?;
-            Ok((path, Digest::from_bytes(digest)))
-        })
-        .collect()
-}
-
-/// Reads a definitions tree.
-pub(crate) fn read_files(objects: &TenantObjects, root: &Digest) -> Result<Files, ReleaseError> {
-    let mut files = Files::new();
-    for (path, digest) in file_digests(objects, root)? {
-        let bytes = objects.get(&digest)?;
-        if Digest::of(&bytes) != digest {
-            let what = format!("definition file `{path}`");
-            return Err(ReleaseError::Corrupt {
-                what,
-                why: "its bytes are not those of its digest".to_owned(),
-            });
-        }
-        files.insert(&path, bytes.to_vec()).map_err(|e| ReleaseError::Corrupt {
-            what: format!("definitions {}", root.short()),
-            why: e.to_string(),
-        })?;
-    }
-    Ok(files)
-}
-
-impl From<ashlar_model::RecordError> for ReleaseError {
-    fn from(e: ashlar_model::RecordError) -> Self {
-        Self::Corrupt { what: "a snapshot".to_owned(), why: e.to_string() }
     }
 }

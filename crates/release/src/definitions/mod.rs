@@ -1,0 +1,4 @@
+//! Definition files of a project, pushed as a whole.
+
+pub(crate) mod files;
+pub(crate) mod push;
