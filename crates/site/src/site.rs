@@ -13,7 +13,8 @@ use crate::{
     intents::Intents,
     pictures::Pictures,
     render::{Page, RenderError},
-    stage::{Drawn, Scene, Stage},
+    scene::Scene,
+    stage::{Drawn, Stage},
     urls,
 };
 

@@ -11,7 +11,7 @@ pub(crate) const CACHE_CONTROL: &str = "public, max-age=60, stale-while-revalida
 /// Answers that are not for shared caches: other channels, drafts, candidates.
 pub(crate) const CACHE_CONTROL_PRIVATE: &str = "private, no-cache";
 
-/// What [`write_answer`](crate::write_answer) wrote.
+/// What [`write_quick`](crate::write_quick) wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     /// The status.

@@ -9,7 +9,7 @@ use super::{
     check,
     view::{INCLUDE_DEPTH_MAX, Include, LookupBy, Selection, VIEWS_MAX, View, Views},
 };
-use crate::http::message::CACHE_CONTROL;
+use crate::http::CACHE_CONTROL;
 
 /// First path segments under `/v1/` that are not views.
 const RESERVED: [&str; 6] = ["entries", "search", "answers", "tokens", "changes", "redirects"];
