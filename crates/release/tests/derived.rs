@@ -101,7 +101,11 @@ impl Judge for Indexing {
 }
 
 async fn open_indexing(dir: &Path, clock: &Clock) -> (Engine, Arc<Indexing>) {
-    let kinds = [WORDS, SEARCH].map(|about| Segments { about, made: AtomicUsize::new(0) });
+    open_with(dir, clock, [WORDS, SEARCH]).await
+}
+
+async fn open_with(dir: &Path, clock: &Clock, kinds: [Derived; 2]) -> (Engine, Arc<Indexing>) {
+    let kinds = kinds.map(|about| Segments { about, made: AtomicUsize::new(0) });
     let judge = Arc::new(Indexing { fields: FieldJudge, kinds });
     let clock = clock.clone();
     let now = move || Timestamp::from_second(clock.seconds()).unwrap();
@@ -239,5 +243,28 @@ async fn what_is_derived_later_is_ready_later() {
     std::fs::remove_file(dir.path().join("objects/t/main/channels/production.json")).unwrap();
     engine.tick().await.unwrap();
     assert_eq!(segment(&engine, &SEARCH, "home").await.unwrap(), r#"search {"T":"HOME"}"#);
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn a_new_format_is_missing_until_it_is_built() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (engine, _) = open_indexing(dir.path(), &clock).await;
+    engine.run(&by("dev"), PushDefinitions { files: definitions("a") }).await.unwrap();
+    put(&engine, "home", json!({"t": "Home"})).await;
+    let first = release(&engine).await;
+    engine.close().await;
+
+    let newer = Derived { form: Form { format: 4, ..WORDS.form }, ..WORDS };
+    let (engine, judge) = open_with(dir.path(), &clock, [newer, SEARCH]).await;
+    assert_eq!(segment(&engine, &newer, "home").await, None);
+    assert_eq!(engine.derive(&by("ops"), first).await.unwrap(), ["search", "words"]);
+    assert_eq!(segment(&engine, &newer, "home").await.unwrap(), r#"words {"T":"HOME"}"#);
+    // The manifest names the tree of the old format: both are kept and verified.
+    engine.run(&by("ops"), CollectGarbage).await.unwrap();
+    engine.verify(&by("ops"), first).await.unwrap();
+    put(&engine, "about", json!({"t": "About"})).await;
+    release(&engine).await;
+    assert_eq!(judge.kinds[0].made.load(Ordering::Relaxed), 2, "the next release goes on from it");
     engine.close().await;
 }
