@@ -38,6 +38,7 @@ impl Out<'_> {
         if let Some(shared) = &mut self.shared {
             **shared = None;
         }
+        // Whole lines: formatting them from a table of reasons would cost more than the rest of a head.
         let line: &[u8] = match status {
             200 => b"HTTP/1.1 200 OK\r\n",
             301 => b"HTTP/1.1 301 Moved Permanently\r\n",

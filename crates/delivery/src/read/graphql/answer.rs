@@ -250,7 +250,7 @@ fn compiled_for(developer: bool, graph: &Graph, asked: &Asked) -> Result<Vec<Pla
 }
 
 fn invalid(objections: &[Objection]) -> Failure {
-    let told: Vec<String> = objections
+    let messages: Vec<String> = objections
         .iter()
         .take(10)
         .map(|o| match o.at {
@@ -259,7 +259,7 @@ fn invalid(objections: &[Objection]) -> Failure {
         })
         .collect();
     let help = objections.first().map(|o| o.help.clone()).unwrap_or_default();
-    Problem::new(400, "query-invalid", "Not valid", told.join("; "))
+    Problem::new(400, "query-invalid", "Not valid", messages.join("; "))
         .help(help)
         .places(objections.iter().take(10).map(|o| (o.message.clone(), o.at)))
         .into()
