@@ -168,6 +168,21 @@ async fn a_worker_that_was_down_over_both_times_publishes_and_takes_down_once_ea
 }
 
 #[tokio::test]
+async fn taking_down_leaves_the_definitions_that_are_live() {
+    let site = Site::at("2026-05-01T08:00:00Z").await;
+    site.changeset("sale").await;
+    site.schedule("sale", "2026-05-01T09:00:00Z", Some("2026-05-01T18:00:00Z"), "UTC").await.unwrap();
+    assert_eq!(site.tick("2026-05-01T09:00:00Z").await, ["sale"]);
+    site.engine.run(&by("dev"), PushDefinitions { files: definitions("not released") }).await.unwrap();
+    assert_eq!(site.tick("2026-05-01T18:00:00Z").await, ["sale"]);
+    let [published, taken_down] = [1, 2].map(ReleaseId);
+    let before = site.engine.manifest(&by("ops"), published).await.unwrap();
+    let after = site.engine.manifest(&by("ops"), taken_down).await.unwrap();
+    assert_ne!(before.snapshot, after.snapshot);
+    assert_eq!(before.definitions, after.definitions);
+}
+
+#[tokio::test]
 async fn missed_schedules_run_in_the_order_of_their_times() {
     let site = Site::at("2026-05-01T08:00:00Z").await;
     for (name, time) in [

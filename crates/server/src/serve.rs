@@ -12,6 +12,7 @@ use ashlar_isolate::Workers;
 use ashlar_model::ServerConfig;
 use ashlar_release::{Engine, follow};
 use ashlar_store::Objects;
+use axum::extract::FromRef;
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
@@ -113,7 +114,7 @@ pub async fn serve(
     let patience = stop_max(&options.config);
     let stop = CancellationToken::new();
     let tasks = begin(&app, &options, &stop).await;
-    let source = Arc::new(Releases::new(&app));
+    let source = Arc::new(Releases::from_ref(&app));
     let config = LaneConfig { figures: app.metrics.lane.clone(), ..lane_config(&options.config) };
     let manages = matches!(options.role, Role::All | Role::Author);
     let router = surface::router(&app, &options.config, &config, source.clone(), manages);

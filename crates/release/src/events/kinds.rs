@@ -4,8 +4,6 @@ use ashlar_model::{ChannelName, TypeName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ReleaseError;
-
 /// The event of a push in the log. Followers hear `definition.changed` when definitions are served, not when they are
 /// pushed.
 pub(crate) const PUSHED: &str = "definition.changed";
@@ -82,51 +80,9 @@ impl EventFilter {
             None => pattern == kind,
         })
     }
-
-    pub(crate) fn check(&self) -> Result<(), ReleaseError> {
-        let sent = |pattern: &str| match pattern.strip_suffix('*') {
-            Some(start) => EVENT_KINDS.iter().any(|kind| kind.starts_with(start)),
-            None => EVENT_KINDS.contains(&pattern),
-        };
-        match self.events.iter().find(|e| !sent(e)) {
-            Some(bad) => {
-                let shown: String = bad.chars().take(60).collect();
-                let group = format!("{}.", shown.split('.').next().unwrap_or_default());
-                let near: Vec<&str> =
-                    EVENT_KINDS.iter().filter(|kind| kind.starts_with(&group)).copied().collect();
-                let help = match near.is_empty() {
-                    true => "write kinds such as `entry.published`, `release.*` or `*`".to_owned(),
-                    false => format!("kinds are {}", near.join(", ")),
-                };
-                Err(ReleaseError::invalid(format!("there is no kind of event `{shown}`"), help))
-            }
-            None if self.events.is_empty() || self.events.len() > 50 => Err(ReleaseError::invalid(
-                "a webhook needs 1 to 50 kinds of events",
-                "leave `events` out for the usual ones",
-            )),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Whether events of the log with this kind are sent as they are. A push changes nothing that is read.
 pub(crate) fn passes(filter: &EventFilter, kind: &str) -> bool {
     kind != PUSHED && !kind.starts_with("webhook.") && filter.wants(kind)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_that_are_recorded_can_be_asked_for_and_no_others() {
-        assert!(EVENT_KINDS.is_sorted());
-        let check = |kind: &str| EventFilter { events: vec![kind.to_owned()], ..Default::default() }.check();
-        for kind in ["schedule.at_risk", "schedule.checked", "schedule.*", "release.promoted", "*"] {
-            assert!(check(kind).is_ok(), "{kind}");
-        }
-        for kind in ["schedule.late", "plans.*", ""] {
-            assert!(check(kind).is_err(), "{kind}");
-        }
-    }
 }

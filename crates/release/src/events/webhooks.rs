@@ -9,7 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{follow::place_name, kinds::EventFilter, outbox::FOLLOWER, receivers::refused};
+use super::{
+    follow::place_name,
+    kinds::{EVENT_KINDS, EventFilter},
+    outbox::FOLLOWER,
+    receivers::refused,
+};
 use crate::{
     Action, Ctx, Engine, Page, ReleaseError, Scope,
     engine::action::Record,
@@ -170,6 +175,31 @@ fn new_secret() -> Result<String, ReleaseError> {
     Ok(format!("whsec_{}", STANDARD.encode(bytes)))
 }
 
+fn check_filter(filter: &EventFilter) -> Result<(), ReleaseError> {
+    let sent = |pattern: &str| match pattern.strip_suffix('*') {
+        Some(start) => EVENT_KINDS.iter().any(|kind| kind.starts_with(start)),
+        None => EVENT_KINDS.contains(&pattern),
+    };
+    match filter.events.iter().find(|e| !sent(e)) {
+        Some(bad) => {
+            let shown: String = bad.chars().take(60).collect();
+            let group = format!("{}.", shown.split('.').next().unwrap_or_default());
+            let near: Vec<&str> =
+                EVENT_KINDS.iter().filter(|kind| kind.starts_with(&group)).copied().collect();
+            let help = match near.is_empty() {
+                true => "write kinds such as `entry.published`, `release.*` or `*`".to_owned(),
+                false => format!("kinds are {}", near.join(", ")),
+            };
+            Err(ReleaseError::invalid(format!("there is no kind of event `{shown}`"), help))
+        }
+        None if filter.events.is_empty() || filter.events.len() > 50 => Err(ReleaseError::invalid(
+            "a webhook needs 1 to 50 kinds of events",
+            "leave `events` out for the usual ones",
+        )),
+        None => Ok(()),
+    }
+}
+
 fn check_url(url: &str, inside: bool) -> Result<(), ReleaseError> {
     let help = "write an address such as https://example.com/hooks";
     let parsed = url::Url::parse(url).ok().filter(|u| matches!(u.scheme(), "http" | "https"));
@@ -224,7 +254,7 @@ impl Action for CreateWebhook {
 
     async fn act(self, scope: &Scope<'_>) -> Result<SecretShown, ReleaseError> {
         check_url(&self.url, scope.engine.sends_inside())?;
-        self.filter.check()?;
+        check_filter(&self.filter)?;
         let (id, secret) = (format!("wh_{}", &new_id()?[..12]), new_secret()?);
         let sealed = scope.engine.seal(&scope.ctx.tenant, &id, &secret).await?;
         let mut tx = scope.begin().await?;
@@ -271,7 +301,7 @@ impl Action for UpdateWebhook {
             check_url(url, scope.engine.sends_inside())?;
         }
         if let Some(filter) = &self.filter {
-            filter.check()?;
+            check_filter(filter)?;
         }
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
@@ -459,5 +489,24 @@ impl Engine {
         let rows = conn.rows().deliveries(id, state, before, 101).await?;
         let rows: Vec<DeliveryView> = rows.into_iter().map(DeliveryView::from).collect();
         Ok(paged(rows, 100, |d| d.delivery.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_that_are_recorded_can_be_asked_for_and_no_others() {
+        assert!(EVENT_KINDS.is_sorted());
+        let check = |kind: &str| {
+            check_filter(&EventFilter { events: vec![kind.to_owned()], ..EventFilter::default() })
+        };
+        for kind in ["schedule.at_risk", "schedule.checked", "schedule.*", "release.promoted", "*"] {
+            assert!(check(kind).is_ok(), "{kind}");
+        }
+        for kind in ["schedule.late", "plans.*", ""] {
+            assert!(check(kind).is_err(), "{kind}");
+        }
     }
 }

@@ -33,25 +33,22 @@ impl Api {
     }
 }
 
-macro_rules! part {
-    ($($part:ty: $of:expr;)*) => {$(
-        impl FromRef<Api> for $part {
+macro_rules! parts {
+    ($($of:ty),*) => {$(
+        impl FromRef<Api> for $of {
             fn from_ref(api: &Api) -> Self {
-                let of: fn(&Api) -> &Self = $of;
-                of(api).clone()
+                FromRef::from_ref(&api.app)
             }
         }
     )*};
 }
 
-part! {
-    Arc<Doors>: |api| &api.doors;
-    Workers: |api| &api.app.workers;
-    Arc<Keys>: |api| &api.app.keys;
-    Arc<Hosts>: |api| &api.app.hosts;
-    Arc<Tenants>: |api| &api.app.tenants;
-    Arc<Serving>: |api| &api.app.serving;
-    Arc<CacheStats>: |api| &api.app.cache_stats;
+parts!(Workers, Arc<Keys>, Arc<Hosts>, Arc<Tenants>, Arc<Serving>, Arc<CacheStats>);
+
+impl FromRef<Api> for Arc<Doors> {
+    fn from_ref(api: &Api) -> Self {
+        api.doors.clone()
+    }
 }
 
 /// The outcome of an endpoint.

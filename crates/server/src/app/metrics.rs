@@ -16,6 +16,8 @@ use crate::delivery::lane::Figures;
 
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+/// Classes of statuses.
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 /// Combinations of view and key that are counted apart.
 const READS_MAX: usize = 10_000;
 
@@ -35,26 +37,44 @@ pub struct Gathered {
     pub channels: Vec<(String, String, u64, u64)>,
 }
 
-/// Counters of one process.
+macro_rules! counted {
+    ($($(#[$about:meta])* $name:ident: $of:ty = $declared:ident.$made:ident($($more:expr),*);)*) => {
+        /// What this process counts.
+        pub struct Counted {
+            $($(#[$about])* pub $name: $of,)*
+        }
+
+        impl Counted {
+            fn new(registry: &Registry) -> Self {
+                Self { $($name: declared::$declared.$made(registry $(, $more)*),)* }
+            }
+        }
+    };
+}
+
+counted! {
+    delivery: [IntCounter; 4] = DELIVERY_RESPONSES.by_label(CLASSES);
+    delivery_bytes: IntCounter = DELIVERY_BYTES.counter();
+    api: [IntCounter; 4] = API_RESPONSES.by_label(CLASSES);
+    api_seconds: Histogram = API_SECONDS.histogram(&BUCKETS);
+    view_failures: IntCounter = VIEW_FAILURES.counter();
+    purge_failures: IntCounter = PURGE_FAILURES.counter();
+    webhooks_delivered: IntCounter = WEBHOOKS_DELIVERED.counter();
+    webhook_failures: IntCounter = WEBHOOK_FAILURES.counter();
+    objects_scrubbed: IntCounter = OBJECTS_SCRUBBED.counter();
+    scrub_bytes: IntCounter = SCRUB_BYTES.counter();
+    ticks: IntCounter = TICKS.counter();
+    tick_failures: IntCounter = TICK_FAILURES.counter();
+    schedules_quarantined: IntCounter = SCHEDULES_QUARANTINED.counter();
+    schedules_at_risk: IntGauge = SCHEDULES_AT_RISK.gauge();
+    schedules_overdue: IntGauge = SCHEDULES_OVERDUE.gauge();
+    schedule_overdue_seconds_max: IntGauge = SCHEDULE_OVERDUE_SECONDS_MAX.gauge();
+}
+
+/// The figures of one process.
 pub struct Metrics {
     registry: Registry,
-    /// By class of the status: `2xx` to `5xx`.
-    delivery: [IntCounter; 4],
-    api: [IntCounter; 4],
-    api_seconds: Histogram,
-    delivery_bytes: IntCounter,
-    view_failures: IntCounter,
-    purge_failures: IntCounter,
-    webhooks_delivered: IntCounter,
-    webhook_failures: IntCounter,
-    objects_scrubbed: IntCounter,
-    scrub_bytes: IntCounter,
-    ticks: IntCounter,
-    tick_failures: IntCounter,
-    quarantined: IntCounter,
-    at_risk: IntGauge,
-    overdue: IntGauge,
-    overdue_seconds_max: IntGauge,
+    pub counted: Counted,
     reads: Mutex<Reads>,
     followers: Mutex<BTreeMap<&'static str, Arc<FollowerFigures>>>,
     /// Connections.
@@ -69,39 +89,25 @@ struct Reads {
     known: usize,
 }
 
+/// The counter of the class of a status.
 fn of_class(counters: &[IntCounter; 4], status: u16) -> &IntCounter {
     &counters[usize::from(status / 100).clamp(2, 5) - 2]
 }
 
-fn gauge(number: u64) -> i64 {
+/// A number as a gauge shows it.
+pub fn gauge(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let registry = Registry::new();
-        let classes = ["2xx", "3xx", "4xx", "5xx"];
         Self {
-            delivery: declared::DELIVERY_RESPONSES.by_label(&registry, classes),
-            api: declared::API_RESPONSES.by_label(&registry, classes),
-            api_seconds: declared::API_SECONDS.histogram(&registry, &BUCKETS),
-            delivery_bytes: declared::DELIVERY_BYTES.counter(&registry),
-            view_failures: declared::VIEW_FAILURES.counter(&registry),
-            purge_failures: declared::PURGE_FAILURES.counter(&registry),
-            webhooks_delivered: declared::WEBHOOKS_DELIVERED.counter(&registry),
-            webhook_failures: declared::WEBHOOK_FAILURES.counter(&registry),
-            objects_scrubbed: declared::OBJECTS_SCRUBBED.counter(&registry),
-            scrub_bytes: declared::SCRUB_BYTES.counter(&registry),
-            ticks: declared::TICKS.counter(&registry),
-            tick_failures: declared::TICK_FAILURES.counter(&registry),
-            quarantined: declared::SCHEDULES_QUARANTINED.counter(&registry),
-            at_risk: declared::SCHEDULES_AT_RISK.gauge(&registry),
-            overdue: declared::SCHEDULES_OVERDUE.gauge(&registry),
-            overdue_seconds_max: declared::SCHEDULE_OVERDUE_SECONDS_MAX.gauge(&registry),
+            counted: Counted::new(&registry),
+            registry,
             reads: Mutex::default(),
             followers: Mutex::default(),
             lane: Arc::default(),
-            registry,
         }
     }
 }
@@ -109,19 +115,14 @@ impl Default for Metrics {
 impl Metrics {
     /// An answer of delivery.
     pub fn delivered(&self, status: u16, bytes: usize) {
-        of_class(&self.delivery, status).inc();
-        self.delivery_bytes.inc_by(bytes as u64);
+        of_class(&self.counted.delivery, status).inc();
+        self.counted.delivery_bytes.inc_by(bytes as u64);
     }
 
     /// An answer of the management API.
     pub fn answered(&self, status: u16, seconds: f64) {
-        of_class(&self.api, status).inc();
-        self.api_seconds.observe(seconds);
-    }
-
-    /// A release that could not be opened.
-    pub fn view_failed(&self) {
-        self.view_failures.inc();
+        of_class(&self.counted.api, status).inc();
+        self.counted.api_seconds.observe(seconds);
     }
 
     /// An answer to a caller with a key: owners see who still reads which version of a view.
@@ -135,41 +136,6 @@ impl Metrics {
             let of_tenant = reads.counts.entry(tenant.to_owned()).or_default();
             of_tenant.entry(view.to_owned()).or_default().insert(key.to_owned(), 1);
         }
-    }
-
-    /// A failed purge of an upstream cache.
-    pub fn purge_failed(&self) {
-        self.purge_failures.inc();
-    }
-
-    /// Tries of deliveries to webhooks.
-    pub fn webhooks_sent(&self, arrived: u64, failed: u64) {
-        self.webhooks_delivered.inc_by(arrived);
-        self.webhook_failures.inc_by(failed);
-    }
-
-    /// Scheduled changesets that were quarantined.
-    pub fn quarantined(&self, more: u64) {
-        self.quarantined.inc_by(more);
-    }
-
-    /// Schedules that something would refuse.
-    pub fn schedules_at_risk(&self, now: u64) {
-        self.at_risk.set(gauge(now));
-    }
-
-    /// Objects that were compared with their digests in the background.
-    pub fn scrubbed(&self, objects: u64, bytes: u64) {
-        self.objects_scrubbed.inc_by(objects);
-        self.scrub_bytes.inc_by(bytes);
-    }
-
-    /// A round of upkeep.
-    pub fn ticked(&self, failed: bool, overdue: u64, overdue_seconds_max: u64) {
-        self.ticks.inc();
-        self.tick_failures.inc_by(u64::from(failed));
-        self.overdue.set(gauge(overdue));
-        self.overdue_seconds_max.set(gauge(overdue_seconds_max));
     }
 
     /// The figures of a follower, which are shown from now on.

@@ -12,6 +12,7 @@ use ashlar_gates::Trials;
 use ashlar_isolate::Workers;
 use ashlar_release::Engine;
 use ashlar_store::Objects;
+use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 
 use self::{cache_stats::CacheStats, metrics::Metrics, tenants::Tenants};
@@ -57,3 +58,45 @@ impl App {
         }
     }
 }
+
+macro_rules! parts {
+    ($($of:ty: $part:ident;)*) => {$(
+        impl FromRef<App> for $of {
+            fn from_ref(app: &App) -> Self {
+                app.$part.clone()
+            }
+        }
+    )*};
+}
+
+parts! {
+    Option<Engine>: engine;
+    Objects: objects;
+    Workers: workers;
+    Arc<Hosts>: hosts;
+    Arc<Keys>: keys;
+    Arc<Tenants>: tenants;
+    Arc<Serving>: serving;
+    Arc<Metrics>: metrics;
+    Arc<CacheStats>: cache_stats;
+    CancellationToken: stopping;
+}
+
+/// Declares what a part of the server takes from a node.
+macro_rules! takes {
+    ($(#[$about:meta])* $name:ident { $($field:ident: $of:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Clone)]
+        pub struct $name {
+            $($field: $of,)*
+        }
+
+        impl axum::extract::FromRef<$crate::app::App> for $name {
+            fn from_ref(app: &$crate::app::App) -> Self {
+                Self { $($field: axum::extract::FromRef::from_ref(app),)* }
+            }
+        }
+    };
+}
+
+pub(crate) use takes;

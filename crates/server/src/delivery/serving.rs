@@ -163,7 +163,7 @@ impl Serving {
         let view = match opened {
             Ok(view) => view,
             Err(error) => {
-                self.metrics.view_failed();
+                self.metrics.counted.view_failures.inc();
                 tracing::error!(%tenant, channel = %state.channel, release = %state.release, %error,
                     "a release cannot be opened; what was served before stays");
                 lock(&known.broken).insert(state.channel.clone(), state.release);

@@ -14,20 +14,21 @@ use super::{
 };
 use crate::{
     access::{KeyFailure, Keys},
-    app::{App, metrics::Metrics, tenants::Tenants},
+    app::{metrics::Metrics, takes, tenants::Tenants},
     front::{Hosts, MISDIRECTED},
 };
 
-/// The releases of a node, for its doors.
-#[derive(Clone)]
-pub struct Releases {
-    engine: Option<Engine>,
-    workers: Workers,
-    hosts: Arc<Hosts>,
-    keys: Arc<Keys>,
-    tenants: Arc<Tenants>,
-    serving: Arc<Serving>,
-    metrics: Arc<Metrics>,
+takes! {
+    /// The releases of a node, for its doors.
+    Releases {
+        engine: Option<Engine>,
+        workers: Workers,
+        hosts: Arc<Hosts>,
+        keys: Arc<Keys>,
+        tenants: Arc<Tenants>,
+        serving: Arc<Serving>,
+        metrics: Arc<Metrics>,
+    }
 }
 
 fn no_release(tenant: &TenantId) -> Problem {
@@ -59,18 +60,6 @@ fn failed(error: &ReleaseError) -> Problem {
 }
 
 impl Releases {
-    pub fn new(app: &App) -> Self {
-        Self {
-            engine: app.engine.clone(),
-            workers: app.workers.clone(),
-            hosts: app.hosts.clone(),
-            keys: app.keys.clone(),
-            tenants: app.tenants.clone(),
-            serving: app.serving.clone(),
-            metrics: app.metrics.clone(),
-        }
-    }
-
     /// Why a tenant has nothing to read.
     fn nothing(&self, tenant: &TenantId) -> Problem {
         match self.tenants.get(tenant).is_some_and(|t| t.unavailable()) {

@@ -37,7 +37,8 @@ impl Scrub {
         let done = match read {
             Ok((Ok(done), place)) => {
                 self.place = place;
-                metrics.scrubbed(done.objects, done.bytes);
+                metrics.counted.objects_scrubbed.inc_by(done.objects);
+                metrics.counted.scrub_bytes.inc_by(done.bytes);
                 done.done
             }
             Ok((Err(error), _)) => {

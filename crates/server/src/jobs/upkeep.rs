@@ -9,7 +9,11 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::scrub::Scrub;
-use crate::app::{App, metrics::Metrics, tenants::Tenants};
+use crate::app::{
+    App,
+    metrics::{Metrics, gauge},
+    tenants::Tenants,
+};
 
 /// How often schedules are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -24,8 +28,6 @@ pub struct Upkeep {
     metrics: Arc<Metrics>,
     scrub: Scrub,
     scrub_bytes: u64,
-    /// Overdue schedules, and the seconds of the most overdue one.
-    late: (u64, u64),
 }
 
 impl Upkeep {
@@ -38,7 +40,6 @@ impl Upkeep {
             metrics: app.metrics.clone(),
             scrub: Scrub::default(),
             scrub_bytes,
-            late: (0, 0),
         }
     }
 
@@ -66,8 +67,9 @@ impl Upkeep {
                     true
                 }
             };
+            self.metrics.counted.ticks.inc();
+            self.metrics.counted.tick_failures.inc_by(u64::from(failed));
             self.count_schedules().await;
-            self.metrics.ticked(failed, self.late.0, self.late.1);
             self.scrub.step((&self.tenants, &self.objects, &self.metrics), self.scrub_bytes).await;
             self.tidy_packs(number.is_multiple_of(self.reap_ticks())).await;
         }
@@ -87,17 +89,19 @@ impl Upkeep {
         for (tenant, why) in &tick.unrepaired {
             tracing::error!(%tenant, why, "pointers or drafts of a tenant cannot be repaired");
         }
-        self.metrics.quarantined(tick.quarantined as u64);
+        self.metrics.counted.schedules_quarantined.inc_by(tick.quarantined as u64);
         !tick.unread.is_empty() || !tick.unrepaired.is_empty()
     }
 
-    async fn count_schedules(&mut self) {
+    async fn count_schedules(&self) {
         match self.engine.schedule_counts().await {
             Ok(found) => {
                 let oldest = found.oldest.and_then(|at| at.parse::<jiff::Timestamp>().ok());
                 let seconds = oldest.map_or(0, |at| self.engine.now().as_second() - at.as_second());
-                self.late = (found.overdue, u64::try_from(seconds).unwrap_or(0));
-                self.metrics.schedules_at_risk(found.at_risk);
+                let counted = &self.metrics.counted;
+                counted.schedules_overdue.set(gauge(found.overdue));
+                counted.schedule_overdue_seconds_max.set(seconds.max(0));
+                counted.schedules_at_risk.set(gauge(found.at_risk));
             }
             Err(error) => tracing::warn!(%error, "overdue schedules cannot be counted; the last count stays"),
         }

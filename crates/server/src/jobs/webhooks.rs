@@ -16,7 +16,7 @@ use ashlar_release::{
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::{FutureExt, StreamExt, stream};
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use sha2::Sha256;
@@ -153,7 +153,8 @@ impl Webhooks {
             gone |= sent.iter().any(|s| s.status == 410);
             self.engine.sent(&of.tenant, &sent).await?;
             let failed = sent.iter().filter(|s| !s.error.is_empty()).count();
-            self.metrics.webhooks_sent((sent.len() - failed) as u64, failed as u64);
+            self.metrics.counted.webhooks_delivered.inc_by((sent.len() - failed) as u64);
+            self.metrics.counted.webhook_failures.inc_by(failed as u64);
         }
         if gone {
             let ctx = Ctx::new(of.tenant.clone(), Actor::local("webhooks"))?;

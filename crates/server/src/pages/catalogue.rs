@@ -8,7 +8,7 @@ use ashlar_model::ContractName;
 use ashlar_site::{Component, Site};
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{FromRef, Path, Query, State},
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -16,7 +16,7 @@ use axum::{
 
 use super::escape;
 use crate::{
-    app::{App, tenants::Tenants},
+    app::{App, takes, tenants::Tenants},
     front::{ApiError, Hosts, host_of},
 };
 
@@ -25,12 +25,13 @@ const COUNTED_MAX: usize = 2_000;
 const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
 const STYLE: &str = include_str!("catalogue.css");
 
-/// What the catalogue shows.
-#[derive(Clone)]
-struct Catalogue {
-    workers: Workers,
-    hosts: Arc<Hosts>,
-    tenants: Arc<Tenants>,
+takes! {
+    /// What the catalogue shows.
+    Catalogue {
+        workers: Workers,
+        hosts: Arc<Hosts>,
+        tenants: Arc<Tenants>,
+    }
 }
 
 /// The routes of the catalogue.
@@ -42,11 +43,7 @@ pub fn router(app: &App) -> Router {
             get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }),
         )
         .route("/studio/components/{component}/{state}", get(one))
-        .with_state(Catalogue {
-            workers: app.workers.clone(),
-            hosts: app.hosts.clone(),
-            tenants: app.tenants.clone(),
-        })
+        .with_state(Catalogue::from_ref(app))
 }
 
 fn live(of: &Catalogue, headers: &HeaderMap) -> Result<Arc<ReleaseView>, ApiError> {

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, sync::Arc};
 use ashlar_isolate::Workers;
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{FromRef, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{Html, IntoResponse, Response},
     routing::get,
@@ -13,7 +13,7 @@ use axum::{
 
 use super::escape;
 use crate::{
-    app::{App, tenants::Tenants},
+    app::{App, takes, tenants::Tenants},
     delivery::{lane, source::Releases},
     endpoints::{rows, table::Table},
     front::{ApiError, Hosts, host_of},
@@ -30,13 +30,14 @@ table{border-collapse:collapse;width:100%;font-size:.95rem}td,th{text-align:left
 th{color:var(--dim)}a{color:var(--mark)}a:focus-visible{outline:2px solid var(--mark);outline-offset:3px}\
 code{font:0.9em ui-monospace,monospace}pre{overflow-x:auto;padding:.9rem 1rem;border:1px solid var(--line);border-radius:.4rem;margin:0}";
 
-/// What the pages show.
-#[derive(Clone)]
-pub struct Home {
-    workers: Workers,
-    hosts: Arc<Hosts>,
-    tenants: Arc<Tenants>,
-    releases: Releases,
+takes! {
+    /// What the pages show.
+    Home {
+        workers: Workers,
+        hosts: Arc<Hosts>,
+        tenants: Arc<Tenants>,
+        releases: Releases,
+    }
 }
 
 /// The operation.
@@ -46,13 +47,7 @@ pub fn table() -> Table<Home> {
 
 /// The routes of these pages.
 pub fn router(app: &App) -> Router {
-    let home = Home {
-        workers: app.workers.clone(),
-        hosts: app.hosts.clone(),
-        tenants: app.tenants.clone(),
-        releases: Releases::new(app),
-    };
-    table().router.route("/", get(show)).route("/studio", get(studio)).with_state(home)
+    table().router.route("/", get(show)).route("/studio", get(studio)).with_state(Home::from_ref(app))
 }
 
 /// A time to the minute, for people.

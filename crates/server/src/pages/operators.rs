@@ -7,7 +7,7 @@ use ashlar_release::Engine;
 use ashlar_store::Objects;
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{FromRef, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -20,6 +20,7 @@ use crate::{
         App,
         cache_stats::CacheStats,
         metrics::{Gathered, Metrics},
+        takes,
         tenants::Tenants,
     },
     delivery::serving::Serving,
@@ -27,16 +28,17 @@ use crate::{
     front::bearer,
 };
 
-/// What figures and readiness are gathered from.
-#[derive(Clone)]
-pub struct Operators {
-    engine: Option<Engine>,
-    objects: Objects,
-    keys: Arc<Keys>,
-    tenants: Arc<Tenants>,
-    serving: Arc<Serving>,
-    metrics: Arc<Metrics>,
-    cache_stats: Arc<CacheStats>,
+takes! {
+    /// What figures and readiness are gathered from.
+    Operators {
+        engine: Option<Engine>,
+        objects: Objects,
+        keys: Arc<Keys>,
+        tenants: Arc<Tenants>,
+        serving: Arc<Serving>,
+        metrics: Arc<Metrics>,
+        cache_stats: Arc<CacheStats>,
+    }
 }
 
 /// The operations.
@@ -54,15 +56,7 @@ pub fn table() -> Table<Operators> {
 
 /// Their routes.
 pub fn router(app: &App) -> Router {
-    table().router.with_state(Operators {
-        engine: app.engine.clone(),
-        objects: app.objects.clone(),
-        keys: app.keys.clone(),
-        tenants: app.tenants.clone(),
-        serving: app.serving.clone(),
-        metrics: app.metrics.clone(),
-        cache_stats: app.cache_stats.clone(),
-    })
+    table().router.with_state(Operators::from_ref(app))
 }
 
 /// That the process runs.

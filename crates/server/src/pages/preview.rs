@@ -9,10 +9,11 @@ use ashlar_delivery::{ReleaseView, RequestParts, Traceparent};
 use ashlar_isolate::Workers;
 use ashlar_model::{Actor, EntryKey, Right};
 use ashlar_release::{Access, At, split_key};
+use ashlar_site::{prefixed, prefixed_style};
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{FromRef, Path, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
@@ -24,7 +25,7 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 use super::escape;
 use crate::{
     access::Keys,
-    app::{App, tenants::Tenants},
+    app::{App, takes, tenants::Tenants},
     delivery::source::Releases,
     endpoints::{rows, table::Table},
     front::{ApiError, Hosts, host_of},
@@ -41,14 +42,15 @@ const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; f
 
 const STYLE: &str = include_str!("preview.css");
 
-/// What preview links need.
-#[derive(Clone)]
-pub struct Previews {
-    workers: Workers,
-    keys: Arc<Keys>,
-    hosts: Arc<Hosts>,
-    tenants: Arc<Tenants>,
-    releases: Releases,
+takes! {
+    /// What preview links need.
+    Previews {
+        workers: Workers,
+        keys: Arc<Keys>,
+        hosts: Arc<Hosts>,
+        tenants: Arc<Tenants>,
+        releases: Releases,
+    }
 }
 
 /// What programs may know of preview links.
@@ -70,13 +72,6 @@ pub fn table() -> Table<Previews> {
 
 /// The routes of preview links.
 pub fn router(app: &App) -> Router {
-    let previews = Previews {
-        workers: app.workers.clone(),
-        keys: app.keys.clone(),
-        hosts: app.hosts.clone(),
-        tenants: app.tenants.clone(),
-        releases: Releases::new(app),
-    };
     table()
         .router
         .route(
@@ -94,7 +89,7 @@ pub fn router(app: &App) -> Router {
         )
         .layer(axum::middleware::from_fn(in_time))
         .layer(axum::middleware::map_response(|response: Response| async { guard(response) }))
-        .with_state(previews)
+        .with_state(Previews::from_ref(app))
 }
 
 /// How long a preview may take: what it shows is frozen, judged and rendered for whoever looks at it.
@@ -170,30 +165,6 @@ fn text(answer: &ashlar_delivery::Answer) -> String {
     String::from_utf8_lossy(&answer.body).into_owned()
 }
 
-/// Bends addresses of the site so that they stay inside the link.
-fn bend(html: &str, prefix: &str) -> String {
-    let mut out = String::with_capacity(html.len() + 2048);
-    let mut rest = html;
-    // `="/…` in attributes, `url("/…` in style sheets; `"//host` leads elsewhere and stays.
-    while let Some(at) = rest.find("\"/") {
-        let before = &rest[..at];
-        let leads = before.ends_with("href=")
-            || before.ends_with("src=")
-            || before.ends_with("action=")
-            || before.ends_with("url(")
-            || before.ends_with("srcset=");
-        out.push_str(before);
-        out.push('"');
-        if leads && !rest[at + 2..].starts_with('/') {
-            out.push_str(prefix);
-        }
-        out.push('/');
-        rest = &rest[at + 2..];
-    }
-    out.push_str(rest);
-    out
-}
-
 fn guarded(status: StatusCode, media: &str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
@@ -247,7 +218,7 @@ async fn page(
     let media = header("content-type").to_owned();
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     if media.starts_with("text/html") {
-        let html = bend(&text(&answer), &shown.prefix);
+        let html = prefixed(&text(&answer), &shown.prefix);
         let banner = format!(
             "<link rel=\"stylesheet\" href=\"{prefix}/-/preview.css\"><aside class=\"ashlar-preview\" aria-label=\"Preview\"><strong>Preview of {at}</strong> <span>Not live.</span> \
              <a href=\"{prefix}/-/compare{path}\">Compare with the live page</a> <a href=\"{prefix}/\">All changes</a></aside>",
@@ -264,7 +235,7 @@ async fn page(
         return Ok(guarded(status, &media, html));
     }
     if media.starts_with("text/css") {
-        return Ok(guarded(status, &media, bend(&text(&answer), &shown.prefix)));
+        return Ok(guarded(status, &media, prefixed_style(&text(&answer), &shown.prefix)));
     }
     Ok(guarded(status, &media, answer.body))
 }
@@ -474,21 +445,7 @@ async fn overview(
 
 #[cfg(test)]
 mod tests {
-    use super::{bend, words};
-
-    #[test]
-    fn addresses_stay_inside_the_link() {
-        for (html, expected) in [
-            ("<a href=\"/en/x\">", "<a href=\"/preview/k/en/x\">"),
-            ("<img src=\"/assets/a.png\">", "<img src=\"/preview/k/assets/a.png\">"),
-            ("<a href=\"//other.example/\">", "<a href=\"//other.example/\">"),
-            ("<a href=\"https://x.example/\">", "<a href=\"https://x.example/\">"),
-            ("a{b:url(\"/assets/f.woff2\")}", "a{b:url(\"/preview/k/assets/f.woff2\")}"),
-            ("<p>say \"/en/x\"</p>", "<p>say \"/en/x\"</p>"),
-        ] {
-            assert_eq!(bend(html, "/preview/k"), expected);
-        }
-    }
+    use super::words;
 
     #[test]
     fn words_of_a_page() {

@@ -1,8 +1,10 @@
 //! Requests through the whole router of a node, without sockets.
 
 mod answers;
+mod edges;
 mod hosts;
 mod origins;
+mod purges;
 mod scopes;
 
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use ashlar_release::{CreateKey, CreateTenant, Ctx, Engine, Location, PushDefinit
 use axum::{
     Router,
     body::Body,
+    extract::FromRef,
     http::{HeaderMap, Request, Response},
 };
 use serde_json::{Value, json};
@@ -79,7 +82,7 @@ impl Node {
         let dir = tempfile::tempdir().unwrap();
         let engine = Engine::open(&Location::embedded(dir.path()), Arc::new(Checker::new())).await.unwrap();
         let app = App::new(Some(engine.clone()), engine.objects().clone(), Workers::new().unwrap(), None);
-        let source = Arc::new(Releases::new(&app));
+        let source = Arc::new(Releases::from_ref(&app));
         let lane = LaneConfig { proxies: Proxies::new(&config.trusted_proxies), ..LaneConfig::default() };
         let router = surface::router(&app, &config, &lane, source, true);
         Self { app, engine, router, _dir: dir }

@@ -248,7 +248,7 @@ impl Follower for Purges {
         let Some(cache) = self.cache(of) else { return Ok(()) };
         let purged = self.purge(of, cache).await;
         if let Err(error) = &purged {
-            self.metrics.purge_failed();
+            self.metrics.counted.purge_failures.inc();
             self.stats.failed(&of.tenant, &of.name, &error.public());
         }
         Ok(purged?)

@@ -1,4 +1,4 @@
-//! The caches that can be purged, and how each of them is told.
+//! The caches that can be purged, and the requests that purge them.
 
 use std::{fmt, str::FromStr, time::Duration};
 
