@@ -109,6 +109,8 @@ enum Bench {
         #[arg(long, default_value_t = 10_000)]
         documents: usize,
     },
+    /// Search quality over judged sets, beside bm25s.
+    Search,
     /// Building design tokens, beside Style Dictionary and Terrazzo.
     Tokens {
         /// How many tokens, each size in turn.
@@ -175,6 +177,7 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Composed { seconds } } => bench::composed::run(seconds),
         Command::Bench { what: Bench::Webhooks { count } } => bench::webhooks::run(count),
         Command::Bench { what: Bench::Import { documents } } => bench::import::run(documents),
+        Command::Bench { what: Bench::Search } => bench::search::run(),
         Command::Bench { what: Bench::Tokens { tokens, rounds, peers_max, keep } } => {
             bench::tokens::run(&tokens, rounds, peers_max, keep.as_deref())
         }

@@ -24,7 +24,7 @@ const fn mutant(name: &'static str, file: &'static str, from: &'static str, to: 
     Mutant { name, file, from, to }
 }
 
-const MUTANTS: [Mutant; 23] = [
+const MUTANTS: [Mutant; 24] = [
     mutant(
         "a settled move forgets drafts that differ now",
         "drafts/settle.rs",
@@ -150,6 +150,12 @@ const MUTANTS: [Mutant; 23] = [
         "artifacts/collect.rs",
         "                        Needed::Derived(*root).keep(collection, &objects)?;",
         "",
+    ),
+    mutant(
+        "a collection forgets what derived trees name",
+        "artifacts/collect.rs",
+        "Names::Objects => (root, NAMING),",
+        "Names::Objects => (root, Walk::PLAIN),",
     ),
     mutant(
         "a collection deletes the changes of staged releases",

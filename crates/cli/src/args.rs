@@ -7,6 +7,7 @@ mod daily;
 mod examples;
 mod operate;
 mod release;
+mod search;
 mod tokens;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub use self::{
     examples::{command, parse},
     operate::*,
     release::*,
+    search::*,
     tokens::{BumpArg, DivergeArgs, TokensCommand},
 };
 
@@ -117,6 +119,7 @@ impl Cli {
                 | ContractsCommand::Validate { format, .. } => *format,
             },
             Command::Tokens { command } => command.format(),
+            Command::Search { command } => command.format(),
             Command::Preview { at, .. } => at.format,
             Command::Site { command } => command.at().format,
             Command::Migrate { command } => command.at().format,
@@ -195,6 +198,11 @@ pub enum Command {
     Contracts {
         #[command(subcommand)]
         command: ContractsCommand,
+    },
+    /// Measure how good a search is.
+    Search {
+        #[command(subcommand)]
+        command: SearchCommand,
     },
     /// Check, compare, build and pack design tokens.
     Tokens {

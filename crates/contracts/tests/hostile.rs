@@ -225,3 +225,19 @@ fn dynamic_names_that_many_schemas_have_are_not_paired_with_each_other() {
     assert!(findings.is_empty(), "{:?}", findings.first());
     assert!(start.elapsed() < LONG, "{:?}", start.elapsed());
 }
+
+#[test]
+fn references_that_share_a_chain_are_all_judged() {
+    let chain = |last: Value| {
+        let mut defs = serde_json::Map::new();
+        for n in 0..40 {
+            defs.insert(format!("d{n:02}"), json!({ "$ref": format!("#/$defs/d{:02}", n + 1) }));
+        }
+        defs.insert("d40".to_owned(), last);
+        let properties = ["a", "b", "c"].map(|name| (name.to_owned(), json!({ "$ref": "#/$defs/d00" })));
+        one(&json!({ "$defs": defs, "properties": serde_json::Map::from_iter(properties) })).1
+    };
+    assert_eq!(chain(json!({ "type": "string" })), []);
+    let circle = chain(json!({ "$ref": "#/$defs/d00" }));
+    assert_eq!(circle.iter().filter(|f| f.message.contains("leads back to itself")).count(), 44);
+}

@@ -1,7 +1,7 @@
 use ashlar_model::{Digest, RecordError};
 use ashlar_store::StoreError;
 
-use crate::http::{pace::Heavy, problem::Problem};
+use crate::http::{Heavy, Problem};
 
 /// Why a release cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Delivery: what clients read of a release.
 //!
-//! A [`ReleaseView`] is an opened release: definitions parsed once, the snapshot tree, the look-up tree. [`write_answer`]
+//! A [`ReleaseView`] is an opened release: definitions parsed once, the snapshot tree, the look-up tree. [`share_answer`]
 //! answers a request from it and from nothing else; it knows no sockets and no SQL, so every door gives the same bytes.
 
 mod cache;
@@ -18,21 +18,9 @@ pub mod views;
 pub use cache::{CacheCounts, Caches};
 pub use crawl::feed_findings;
 pub use error::DeliveryError;
-pub use http::{
-    answer::{Answer, Quick},
-    encoding::Encoding,
-    message::Written,
-    problem::{Problem, busy},
-    request::{GRAPHQL, RequestParts},
-    trace::Traceparent,
-};
+pub use http::{Answer, Encoding, GRAPHQL, Problem, Quick, RequestParts, Traceparent, Written, busy};
 pub use release::{
-    definitions::{Definitions, FieldKind, read_files},
-    openapi::openapi,
-    purge::{Purge, purge_between, purge_dates},
-    release_view::{ReleaseRoots, ReleaseView},
+    Definitions, FieldKind, Purge, ReleaseRoots, ReleaseView, openapi, purge_between, purge_dates, read_files,
 };
-pub use router::{
-    answer, share_answer, share_graphql, write_answer, write_graphql, write_problem, write_quick,
-};
+pub use router::{answer, share_answer, share_graphql, write_problem, write_quick};
 pub use site::{PAGE_POLICY, PageAt, Rendered};

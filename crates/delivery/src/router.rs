@@ -3,42 +3,24 @@
 use bytes::Bytes;
 
 use crate::{
-    cache::ready::Look,
+    cache::Look,
     crawl,
     error::Failure,
-    http::{
-        answer::{Answer, Quick},
-        message::{Out, Written},
-        pace::Pace,
-        problem::{Problem, busy},
-        request::{GRAPHQL, RequestParts},
-    },
+    http::{Answer, GRAPHQL, Out, Pace, Problem, Quick, RequestParts, Written, busy},
     read::{entry, graphql, list, view},
-    release::release_view::ReleaseView,
+    release::ReleaseView,
     site,
 };
 
-/// Answers a request from a release, as an HTTP/1.1 message at the end of `out`; `None`, and nothing written, when the
-/// path is that of nothing: entries, views, `/graphql`, redirects, sitemap and feeds. The same request gives the same bytes.
-pub fn write_answer(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<u8>) -> Option<Written> {
-    match write_at(view, parts, Pace::Any, out) {
-        Quick::Written(written) => Some(written),
-        Quick::Nothing | Quick::Heavy => None,
-    }
-}
-
-/// As [`write_answer`], for threads that serve: what takes long is left to others.
+/// Answers a request from a release, as an HTTP/1.1 message at the end of `out`. The same request gives the same bytes. What
+/// takes long is left to others.
 pub fn write_quick(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Vec<u8>) -> Quick {
-    write_at(view, parts, Pace::of(false), out)
-}
-
-fn write_at(view: &ReleaseView, parts: &RequestParts<'_>, pace: Pace, out: &mut Vec<u8>) -> Quick {
     let start = out.len();
-    answer_into(view, parts, &mut Out { buf: out, start, pace, shared: None })
+    answer_into(view, parts, &mut Out { buf: out, start, pace: Pace::of(false), shared: None })
 }
 
-/// Like [`write_answer`] when `patient`, else like [`write_quick`]; but a body that is kept in memory anyway is put into
-/// `shared` instead of being copied behind the head.
+/// As [`write_quick`], and with what takes long when `patient`. A body that is kept in memory anyway is put into `shared`
+/// instead of being copied behind the head.
 pub fn share_answer(
     view: &ReleaseView,
     parts: &RequestParts<'_>,
@@ -47,8 +29,7 @@ pub fn share_answer(
     shared: &mut Option<Bytes>,
 ) -> Quick {
     let start = out.len();
-    let pace = Pace::of(patient);
-    answer_into(view, parts, &mut Out { buf: out, start, pace, shared: Some(shared) })
+    answer_into(view, parts, &mut Out { buf: out, start, pace: Pace::of(patient), shared: Some(shared) })
 }
 
 fn answer_into(view: &ReleaseView, parts: &RequestParts<'_>, out: &mut Out<'_>) -> Quick {
@@ -82,7 +63,7 @@ fn routed(
     parts: &RequestParts<'_>,
     out: &mut Out<'_>,
 ) -> Option<(Result<Written, Failure>, Lasts)> {
-    let only_reads = || parts.only_reads().map_err(Failure::from);
+    let only_reads = || Problem::unless_read(parts).map_err(Failure::from);
     if let Some(rest) = parts.path.strip_prefix("/v1/entries/") {
         let answered = only_reads().and_then(|()| match rest.split_once('/') {
             Some((type_name, id)) => entry::answer(view, parts, type_name, id, out),
@@ -106,20 +87,6 @@ fn routed(
 }
 
 /// Answers `POST /graphql` with this body, like [`share_answer`].
-pub fn write_graphql(
-    view: &ReleaseView,
-    parts: &RequestParts<'_>,
-    body: &[u8],
-    out: &mut Vec<u8>,
-    shared: &mut Option<Bytes>,
-) -> Written {
-    let start = out.len();
-    let mut out = Out { buf: out, start, pace: Pace::Any, shared: Some(shared) };
-    let result = graphql::answer::answer_post(view, parts, body, &mut out);
-    finish(view, parts, result, &mut out)
-}
-
-/// Like [`write_graphql`] when `patient`; otherwise what takes long is left to others.
 pub fn share_graphql(
     view: &ReleaseView,
     parts: &RequestParts<'_>,
@@ -129,8 +96,7 @@ pub fn share_graphql(
     shared: &mut Option<Bytes>,
 ) -> Quick {
     let start = out.len();
-    let pace = Pace::of(patient);
-    let mut out = Out { buf: out, start, pace, shared: Some(shared) };
+    let mut out = Out { buf: out, start, pace: Pace::of(patient), shared: Some(shared) };
     match graphql::answer::answer_post(view, parts, body, &mut out) {
         Err(Failure::Heavy) => {
             out.buf.truncate(start);
@@ -166,7 +132,8 @@ pub fn write_problem(problem: &Problem, parts: &RequestParts<'_>, out: &mut Vec<
     problem.write(None, parts, &mut Out { buf: out, start, pace: Pace::Any, shared: None })
 }
 
-/// [`write_answer`] taken apart, for doors that do not speak HTTP/1.1 themselves.
+/// The answer to a request taken apart, for doors that do not speak HTTP/1.1 themselves; `None` when the path is that of
+/// nothing: neither an entry, a view, a page, `/graphql`, a redirect, a sitemap nor a feed.
 pub fn answer(view: &ReleaseView, parts: &RequestParts<'_>) -> Option<Answer> {
     let mut out = Vec::with_capacity(4096);
     let mut shared = None;

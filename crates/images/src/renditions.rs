@@ -8,8 +8,8 @@ use fast_image_resize::{
     images::{Image, ImageRef},
 };
 use image::{
-    DynamicImage, GrayAlphaImage, GrayImage, ImageDecoder, ImageError as CodecError, ImageFormat,
-    ImageReader, Limits, RgbImage, RgbaImage, metadata::Orientation,
+    ColorType, DynamicImage, ImageDecoder, ImageError as CodecError, ImageFormat, ImageReader, Limits,
+    RgbaImage, metadata::Orientation,
 };
 
 use crate::{
@@ -69,9 +69,8 @@ pub fn renditions(bytes: &[u8], widths: &[u32]) -> Result<Vec<Rendition>, ImageE
     let decoded = catch_unwind(AssertUnwindSafe(|| decode(bytes, codec, &facts, orientation)))
         .unwrap_or_else(|_| Err(ImageError::damaged(facts.format, "its decoder gave up on it")))?;
     let Some(original) = decoded else { return Ok(Vec::new()) };
-    let kind = Kind::of(&original.picture, facts.format);
-    let mut resizer = Resizer::new();
-    widths.into_iter().map(|width| rendition(&original, kind, &facts, width, &mut resizer)).collect()
+    let mut scaler = Scaler::of(original, facts);
+    widths.into_iter().map(|width| scaler.rendition(width)).collect()
 }
 
 /// What decodes a format; none for those that are passed through.
@@ -113,7 +112,8 @@ fn decode(
     if shown != (facts.width, facts.height) {
         return Err(ImageError::damaged(facts.format, "it says two different sizes"));
     }
-    if decoder.total_bytes() > DECODED_BYTES_MAX {
+    // Four bytes a pixel is what scaling needs.
+    if decoder.total_bytes().max(4 * u64::from(width) * u64::from(height)) > DECODED_BYTES_MAX {
         return Err(ImageError::TooHeavy { format: facts.format });
     }
     if facts.format != Format::Jpeg && decoder.orientation().map_err(failed)? != Orientation::NoTransforms {
@@ -159,22 +159,66 @@ fn plain(picture: DynamicImage) -> DynamicImage {
     }
 }
 
-fn rendition(
-    original: &Original,
+/// What makes renditions of one image. Pixels are scaled with four channels, whatever the image has: the filters are
+/// compiled once and not once per kind of pixel.
+struct Scaler {
+    picture: RgbaImage,
+    /// What the pixels of the image are, and those of its renditions will be.
+    colour: ColorType,
+    orientation: Orientation,
+    profile: Option<Vec<u8>>,
     kind: Kind,
-    facts: &Facts,
-    width: u32,
-    resizer: &mut Resizer,
-) -> Result<Rendition, ImageError> {
-    let failed = |why: String| ImageError::Rendition { width, format: kind.format(), why };
-    let height = height_for(width, facts);
-    // Scaled as it is stored and turned after that: the turn then moves fewer pixels.
-    let stored = if is_turned(original.orientation) { (height, width) } else { (width, height) };
-    let mut picture = scaled(&original.picture, stored, resizer).map_err(failed)?;
-    picture.apply_orientation(original.orientation);
-    let (format, bytes) =
-        encode(&picture, kind, original.profile.as_deref()).map_err(|error| failed(error.to_string()))?;
-    Ok(Rendition { width, height, format, bytes })
+    facts: Facts,
+    resizer: Resizer,
+}
+
+impl Scaler {
+    fn of(original: Original, facts: Facts) -> Self {
+        let Original { picture, orientation, profile } = original;
+        let (kind, colour) = (Kind::of(&picture, facts.format), picture.color());
+        Self {
+            picture: picture.into_rgba8(),
+            colour,
+            orientation,
+            profile,
+            kind,
+            facts,
+            resizer: Resizer::new(),
+        }
+    }
+
+    fn rendition(&mut self, width: u32) -> Result<Rendition, ImageError> {
+        let kind = self.kind;
+        let failed = |why: String| ImageError::Rendition { width, format: kind.format(), why };
+        let height = height_for(width, &self.facts);
+        // Scaled as it is stored and turned after that: the turn then moves fewer pixels.
+        let stored = if is_turned(self.orientation) { (height, width) } else { (width, height) };
+        let mut picture = self.scaled(stored).map_err(failed)?;
+        picture.apply_orientation(self.orientation);
+        let (format, bytes) =
+            encode(&picture, kind, self.profile.as_deref()).map_err(|error| failed(error.to_string()))?;
+        Ok(Rendition { width, height, format, bytes })
+    }
+
+    /// Lanczos with three lobes, in whole numbers: SIMD or not, the same bytes. Colours are weighed by how much of them
+    /// shows.
+    fn scaled(&mut self, (width, height): (u32, u32)) -> Result<DynamicImage, String> {
+        let (from_width, from_height) = self.picture.dimensions();
+        let source = ImageRef::new(from_width, from_height, self.picture.as_raw(), PixelType::U8x4)
+            .map_err(|error| error.to_string())?;
+        let mut target = Image::new(width, height, PixelType::U8x4);
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
+        self.resizer.resize(&source, &mut target, &options).map_err(|error| error.to_string())?;
+        let scaled = RgbaImage::from_raw(width, height, target.into_vec())
+            .ok_or_else(|| "its pixels do not fill it".to_owned())?;
+        let scaled = DynamicImage::ImageRgba8(scaled);
+        Ok(match self.colour {
+            ColorType::L8 => scaled.into_luma8().into(),
+            ColorType::La8 => scaled.into_luma_alpha8().into(),
+            ColorType::Rgb8 => scaled.into_rgb8().into(),
+            _ => scaled,
+        })
+    }
 }
 
 /// The height that keeps the aspect ratio: rounded, and at least one.
@@ -182,30 +226,4 @@ fn height_for(width: u32, facts: &Facts) -> u32 {
     let (whole_width, whole_height) = (u64::from(facts.width), u64::from(facts.height));
     let height = (whole_height * u64::from(width) + whole_width / 2) / whole_width.max(1);
     u32::try_from(height).unwrap_or(facts.height).max(1)
-}
-
-/// Lanczos with three lobes, in whole numbers: SIMD or not, the same bytes. Colours are weighed by how much of them
-/// shows.
-fn scaled(picture: &DynamicImage, size: (u32, u32), resizer: &mut Resizer) -> Result<DynamicImage, String> {
-    let pixels = match picture {
-        DynamicImage::ImageLuma8(_) => PixelType::U8,
-        DynamicImage::ImageLumaA8(_) => PixelType::U8x2,
-        DynamicImage::ImageRgb8(_) => PixelType::U8x3,
-        DynamicImage::ImageRgba8(_) => PixelType::U8x4,
-        other => return Err(format!("its pixels are unexpected: {:?}", other.color())),
-    };
-    let (width, height) = size;
-    let source = ImageRef::new(picture.width(), picture.height(), picture.as_bytes(), pixels)
-        .map_err(|error| error.to_string())?;
-    let mut target = Image::new(width, height, pixels);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    resizer.resize(&source, &mut target, &options).map_err(|error| error.to_string())?;
-    let bytes = target.into_vec();
-    match pixels {
-        PixelType::U8 => GrayImage::from_raw(width, height, bytes).map(Into::into),
-        PixelType::U8x2 => GrayAlphaImage::from_raw(width, height, bytes).map(Into::into),
-        PixelType::U8x3 => RgbImage::from_raw(width, height, bytes).map(Into::into),
-        _ => RgbaImage::from_raw(width, height, bytes).map(Into::into),
-    }
-    .ok_or_else(|| "its pixels do not fill it".to_owned())
 }

@@ -101,7 +101,11 @@ impl Judge for Indexing {
 }
 
 async fn open_indexing(dir: &Path, clock: &Clock) -> (Engine, Arc<Indexing>) {
-    let kinds = [WORDS, SEARCH].map(|about| Segments { about, made: AtomicUsize::new(0) });
+    open_with(dir, clock, [WORDS, SEARCH]).await
+}
+
+async fn open_with(dir: &Path, clock: &Clock, kinds: [Derived; 2]) -> (Engine, Arc<Indexing>) {
+    let kinds = kinds.map(|about| Segments { about, made: AtomicUsize::new(0) });
     let judge = Arc::new(Indexing { fields: FieldJudge, kinds });
     let clock = clock.clone();
     let now = move || Timestamp::from_second(clock.seconds()).unwrap();
@@ -239,5 +243,77 @@ async fn what_is_derived_later_is_ready_later() {
     std::fs::remove_file(dir.path().join("objects/t/main/channels/production.json")).unwrap();
     engine.tick().await.unwrap();
     assert_eq!(segment(&engine, &SEARCH, "home").await.unwrap(), r#"search {"T":"HOME"}"#);
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn a_new_format_is_missing_until_it_is_built() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (engine, _) = open_indexing(dir.path(), &clock).await;
+    engine.run(&by("dev"), PushDefinitions { files: definitions("a") }).await.unwrap();
+    put(&engine, "home", json!({"t": "Home"})).await;
+    let first = release(&engine).await;
+    engine.close().await;
+
+    let newer = Derived { form: Form { format: 4, ..WORDS.form }, ..WORDS };
+    let (engine, judge) = open_with(dir.path(), &clock, [newer, SEARCH]).await;
+    assert_eq!(segment(&engine, &newer, "home").await, None);
+    assert_eq!(engine.derive(&by("ops"), first).await.unwrap(), ["search", "words"]);
+    assert_eq!(segment(&engine, &newer, "home").await.unwrap(), r#"words {"T":"HOME"}"#);
+    // The manifest names the tree of the old format: both are kept and verified.
+    engine.run(&by("ops"), CollectGarbage).await.unwrap();
+    engine.verify(&by("ops"), first).await.unwrap();
+    put(&engine, "about", json!({"t": "About"})).await;
+    release(&engine).await;
+    assert_eq!(judge.kinds[0].made.load(Ordering::Relaxed), 2, "the next release goes on from it");
+    engine.close().await;
+}
+
+/// What a bundle says of its trees is not believed.
+#[tokio::test]
+async fn a_bundle_whose_derived_tree_names_what_it_lacks_is_refused() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (engine, _) = open_indexing(dir.path(), &clock).await;
+    engine.run(&by("dev"), PushDefinitions { files: definitions("a") }).await.unwrap();
+    put(&engine, "home", json!({"t": "Home"})).await;
+    let first = release(&engine).await;
+    let bundle = tempfile::NamedTempFile::new().unwrap();
+    engine.export(&by("ops"), first, bundle.reopen().unwrap()).await.unwrap();
+    let objects = engine.tenant_objects(&TenantId::main());
+    let manifest = engine.manifest(&by("ops"), first).await.unwrap();
+    let words = Tree::open(&objects, &manifest.derived["words"]).unwrap();
+    for (value, why) in
+        [(Digest::of(b"not here").as_bytes().to_vec(), "missing"), (b"short".to_vec(), "names no object")]
+    {
+        let mut batch = objects.batch();
+        let forged = words.apply(&[(b"page\0x\0en".to_vec(), Some(value))], &mut batch).unwrap();
+        let mut manifest = manifest.clone();
+        manifest.derived.insert("words".to_owned(), forged.root());
+        let digest = batch.put(ashlar_model::canonical_json(&manifest).unwrap());
+        objects.commit(batch).await.unwrap();
+        // Everything that the first bundle has, and the forged nodes.
+        let mut all = vec![manifest.evidence];
+        for root in [&manifest.snapshot, &manifest.definitions].into_iter().chain(manifest.derived.values()) {
+            let tree = Tree::open(&objects, root).unwrap();
+            tree.reachable(&mut |node| {
+                all.push(node);
+                true
+            })
+            .unwrap();
+            for item in tree.prefix(b"") {
+                let named = item.unwrap().1.first_chunk::<32>().map(|bytes| Digest::from_bytes(*bytes));
+                all.extend(named.filter(|digest| objects.contains(digest)));
+            }
+        }
+        let mut file = Vec::new();
+        ashlar_store::bundle::write(&objects, &digest, all.into_iter(), &mut file).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let other = open_dir(elsewhere.path(), &clock).await;
+        let import = ImportBundle { source: Box::new(std::io::Cursor::new(file)), note: String::new() };
+        let error = other.run(&by("ops"), import).await.unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(other.tenant_objects(&TenantId::main()).counts().1, 0, "nothing of it stays");
+        other.close().await;
+    }
     engine.close().await;
 }

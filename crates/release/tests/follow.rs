@@ -115,13 +115,18 @@ impl Follower for Ledger {
 async fn installation(clock: &Clock) -> (tempfile::TempDir, Engine, u64) {
     let dir = tempfile::tempdir().unwrap();
     let engine = open_dir(dir.path(), clock).await;
+    let last = fill(&engine).await;
+    (dir, engine, last)
+}
+
+/// Makes some events, and says how many.
+async fn fill(engine: &Engine) -> u64 {
     engine.run(&by("a"), PushDefinitions { files: definitions("1") }).await.unwrap();
     for n in 0..3 {
-        put(&engine, &by("a"), n).await;
+        put(engine, &by("a"), n).await;
     }
     let events = engine.events(&by("a"), 0, None).await.unwrap().items;
-    let last = events.iter().map(|e| e.sequence).max().unwrap();
-    (dir, engine, last)
+    events.iter().map(|e| e.sequence).max().unwrap()
 }
 
 async fn put(engine: &Engine, ctx: &Ctx, n: usize) {
@@ -189,6 +194,29 @@ async fn workers_share_the_work_and_do_none_of_it_twice() {
         stop.cancel();
         task.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn places_and_leases_are_the_same_on_postgresql() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let Some(location) = common::postgres("follow", dir.path()) else { return };
+    let engine = common::open(&location, &clock).await;
+    let last = fill(&engine).await;
+    let ledger = Ledger::new("ledger", &engine, &["main"]).dying("main", Death::Panic, 1);
+    let workers = [(); 2].map(|()| run(&engine, ledger.clone()));
+    ledger.until("main", last).await;
+    let written = ledger.written("main");
+    assert_whole(&written, last);
+    assert_eq!(written.len() as u64, last + 2, "only what died is repeated: {written:?}");
+    for (task, _, stop) in workers {
+        stop.cancel();
+        task.await.unwrap();
+    }
+    let tenant = TenantId::main();
+    assert!(engine.lease(&tenant, "ledger", "one").await.unwrap());
+    assert!(!engine.lease(&tenant, "ledger", "two").await.unwrap());
+    clock.pass(16);
+    assert!(engine.lease(&tenant, "ledger", "two").await.unwrap());
 }
 
 #[tokio::test]

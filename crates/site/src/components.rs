@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ashlar_contracts::{Contract, ContractSet, Violation};
-use ashlar_model::{ContractName, Files, Finding, Level};
+use ashlar_model::{ContractName, Files, Finding, Level, position};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -260,7 +260,7 @@ fn component(
 
 /// What is wrong with a TOML file, with its line.
 pub(crate) fn toml_error(code: &str, path: &str, text: &str, error: &toml::de::Error) -> Finding {
-    let line = error.span().map_or(1, |s| 1 + text[..s.start.min(text.len())].matches('\n').count());
+    let line = error.span().map_or(1, |s| position(text.as_bytes(), s.start).0);
     Finding::error(code, format!("{path}:{line}"), format!("{}.", error.message().trim_end()))
         .help(ashlar_model::nearest_in_message(error.message(), "correct the file at this place"))
 }

@@ -13,7 +13,8 @@ use crate::{
     intents::Intents,
     pictures::Pictures,
     render::{Page, RenderError},
-    stage::{Drawn, Scene, Stage},
+    scene::Scene,
+    stage::{Drawn, Stage},
     urls,
 };
 
@@ -152,7 +153,7 @@ impl Site {
         for component in self.components.iter() {
             for example in &component.examples {
                 let place = format!("{}/examples/{}.json", component.dir(), example.state);
-                let mut told = BTreeSet::new();
+                let mut seen = BTreeSet::new();
                 for (surface, file) in &component.templates {
                     let drawn = Drawn {
                         file: file.clone(),
@@ -164,7 +165,7 @@ impl Site {
                         continue;
                     };
                     for blocked in urls::checked(html).1 {
-                        if told.insert((blocked.attribute.clone(), blocked.value.clone())) {
+                        if seen.insert((blocked.attribute.clone(), blocked.value.clone())) {
                             findings.push(blocked.finding(&place));
                         }
                     }

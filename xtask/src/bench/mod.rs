@@ -4,6 +4,7 @@ pub mod composed;
 pub mod delivery;
 pub mod import;
 pub mod publish;
+pub mod search;
 pub mod site;
 mod token_set;
 pub mod tokens;

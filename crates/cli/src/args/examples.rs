@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory, FromArgMatches};
 use super::Cli;
 
 /// A command by its words, and examples of it.
-const EXAMPLES: [(&str, &str); 53] = [
+const EXAMPLES: [(&str, &str); 54] = [
     ("import", "ashlar import markdown ./docs --type doc --data ./data"),
     ("entry", "ashlar entry list page --pending --data ./data"),
     ("entry get", "ashlar entry get page home --locale en --data ./data"),
@@ -40,6 +40,10 @@ const EXAMPLES: [(&str, &str); 53] = [
     ("channel list", "ashlar channel list --data ./data"),
     ("contracts", "ashlar contracts diff old/page.v1.json contracts/page.v1.json"),
     ("contracts validate", "ashlar contracts validate contracts/page.v1.json home.json"),
+    (
+        "search",
+        "ashlar search evaluate --corpus corpus.jsonl --queries queries.jsonl --qrels qrels.tsv --mode hybrid",
+    ),
     ("tokens", "ashlar tokens build . --out dist"),
     ("migrate", "ashlar migrate run to-v2.toml --dry-run --data ./data"),
     ("migrate run", "ashlar migrate run to-v2.toml --dry-run --data ./data"),

@@ -18,6 +18,7 @@ mod preview;
 mod pull;
 mod push;
 mod release;
+mod search;
 mod serve;
 mod site;
 mod status;
@@ -54,6 +55,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Release { command } => release::release(command).await,
         Command::Channel { command } => release::channel(command).await,
         Command::Contracts { command } => contracts::contracts(&command).await,
+        Command::Search { command } => search::search(&command),
         Command::Tokens { command } => tokens::tokens(command).await,
         Command::Preview { what, hours, at } => preview::preview(&what, hours, &at).await,
         Command::Site { command } => site::site(command).await,

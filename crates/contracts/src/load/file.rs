@@ -1,4 +1,4 @@
-//! One contract file: its name, its JSON, and what of it cannot be used wherever it stands.
+//! One contract file: its name, its JSON, and what of it cannot be used wherever it is.
 
 use std::cell::RefCell;
 

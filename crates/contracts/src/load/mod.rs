@@ -24,7 +24,7 @@ use crate::{
 };
 use file::{FINDINGS_MAX, File, check_core_words, check_property_words, read_file};
 use patterns::Patterns;
-use reach::{Links, is_circular};
+use reach::{Circles, Links};
 
 /// The most contracts of a project.
 const CONTRACTS_MAX: usize = 5_000;
@@ -37,7 +37,8 @@ impl ContractSet {
         settle_references(&read, &mut documents, &mut findings);
         let documents = Arc::new(documents);
         let links = Links::of(&documents, read.iter().map(|f| (f.file_name.as_str(), f.text.len())));
-        let mut loader = Loader { documents, patterns: Patterns::new(), links, findings };
+        let (patterns, circles) = (Patterns::new(), Circles::default());
+        let mut loader = Loader { documents, patterns, links, circles, findings };
         let each = read.iter().filter_map(|file| Some((file.name.clone(), loader.contract(file)?)));
         let contracts: BTreeMap<ContractName, Contract> = each.collect();
         let mut findings = loader.findings;
@@ -98,6 +99,7 @@ struct Loader {
     documents: Arc<Documents>,
     patterns: Patterns,
     links: Links,
+    circles: Circles,
     findings: Vec<Finding>,
 }
 
@@ -160,7 +162,7 @@ impl Loader {
 
     /// References that lead nowhere, or back to themselves.
     fn check_references(&mut self, file: &File<'_>, schema: &Value) {
-        let (documents, findings) = (&self.documents, &mut self.findings);
+        let (documents, circles, findings) = (&self.documents, &mut self.circles, &mut self.findings);
         let most = findings.len() + 2 * FINDINGS_MAX;
         walk(schema, &mut String::new(), &mut |pointer, s| {
             let Some(reference) = s.get("$ref").and_then(Value::as_str) else { return };
@@ -170,7 +172,7 @@ impl Loader {
             let (wrong, help) = if look_up(documents, &target(&file.file_name, reference)).is_none() {
                 let names: Vec<&str> = documents.keys().map(String::as_str).take(8).collect();
                 ("leads nowhere", format!("loaded files: {}", names.join(", ")))
-            } else if is_circular(documents, &file.file_name, pointer) {
+            } else if circles.is_circular(documents, &file.file_name, pointer) {
                 let help = "a recursive schema takes a step into the value between two `$ref`s";
                 ("leads back to itself", help.to_owned())
             } else {

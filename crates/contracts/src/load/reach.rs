@@ -69,19 +69,29 @@ impl Links {
     }
 }
 
-/// A chain of `$ref`s that leads back to itself without a step into the value.
-pub(super) fn is_circular(documents: &Documents, file: &str, pointer: &str) -> bool {
-    let mut place = Place { file: file.to_owned(), pointer: pointer.to_owned() };
-    let mut seen = BTreeSet::new();
-    while let Some(next) = look_up(documents, &place).and_then(|s| s.get("$ref")).and_then(Value::as_str) {
-        if !seen.insert(place.clone()) {
-            return true;
+/// Finds chains of `$ref`s that lead back to themselves without a step into the value.
+#[derive(Default)]
+pub(super) struct Circles {
+    /// Places whose chains end, so that each is followed once.
+    ends: FxHashSet<Place>,
+}
+
+impl Circles {
+    /// Whether the reference at a place leads into a circle. A chain that is too long is refused for that elsewhere.
+    pub(super) fn is_circular(&mut self, documents: &Documents, file: &str, pointer: &str) -> bool {
+        let mut place = Place { file: file.to_owned(), pointer: pointer.to_owned() };
+        let mut seen = Vec::new();
+        while seen.len() <= SCHEMA_CHAIN_MAX && !self.ends.contains(&place) {
+            let next = look_up(documents, &place).and_then(|s| s.get("$ref")).and_then(Value::as_str);
+            let Some(next) = next.map(|next| target(&place.file, next)) else { break };
+            seen.push(std::mem::replace(&mut place, next));
+            if seen.contains(&place) {
+                return true;
+            }
         }
-        if seen.len() > SCHEMA_CHAIN_MAX {
-            // Too long to be used, and refused for that.
-            return false;
-        }
-        place = target(&place.file, next);
+        // What lies beyond a chain that is too long is not known.
+        let known = if seen.len() > SCHEMA_CHAIN_MAX { 2 } else { seen.len() };
+        self.ends.extend(seen.into_iter().take(known));
+        false
     }
-    false
 }

@@ -190,7 +190,7 @@ impl<'i> Writer<'i> {
     }
 }
 
-/// A schema in which the references of some places are written anew.
+/// A schema in which the references of some places are rewritten.
 fn edited(schema: &Value, edits: Vec<(String, Map<String, Value>)>) -> Value {
     let mut out = schema.clone();
     // From the innermost: an edit has the members of its place as they were.

@@ -14,11 +14,7 @@ use super::{
 };
 use crate::{
     error::DeliveryError,
-    http::{
-        encoding::{COMPRESS_BYTES_MAX, Encoding},
-        message::{Out, Written},
-        request::RequestParts,
-    },
+    http::{COMPRESS_BYTES_MAX, Encoding, Out, RequestParts, Written},
 };
 
 /// Bounded caches of bodies, shared by all releases of a process. Cheap to clone.

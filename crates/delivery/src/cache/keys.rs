@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ashlar_model::{Digest, Locale};
 use rustc_hash::FxHashSet;
 
-use super::composed::Sources;
+use super::sources::Sources;
 
 /// The longest `Surrogate-Key` header, in bytes; beyond it the keys of types stand for those of entries. Caches refuse
 /// header lines of more than 8 KiB.

@@ -1,8 +1,12 @@
 //! What is kept in memory, and the surrogate keys by which upstream caches know what they keep.
 
 mod caches;
-pub(crate) mod composed;
+mod composed;
 pub(crate) mod keys;
-pub(crate) mod ready;
+mod ready;
+mod sources;
 
 pub use caches::{CacheCounts, Caches};
+pub(crate) use composed::Composed;
+pub(crate) use ready::Look;
+pub(crate) use sources::{Key, Looked, Sources};

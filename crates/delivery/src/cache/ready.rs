@@ -15,12 +15,7 @@ use std::{
 
 use rustc_hash::FxHasher;
 
-use crate::http::{
-    encoding::Encoding,
-    message::{Out, Written},
-    request::RequestParts,
-    trace::Traceparent,
-};
+use crate::http::{Encoding, Out, RequestParts, Traceparent, Written};
 
 /// Answers per set.
 const WAYS: usize = 4;

@@ -2,16 +2,11 @@ use std::sync::Arc;
 
 use super::{document::Made, feed, routes, sitemap};
 use crate::{
-    cache::composed::{Composed, Sources},
+    cache::{Composed, Sources},
     error::Failure,
-    http::{
-        message::{Out, Written},
-        pace::Pace,
-        problem::Problem,
-        request::{RequestParts, cut, decoded},
-    },
+    http::{Out, Pace, Problem, RequestParts, Written, cut, decoded},
     read::content::{self, Head, JSON},
-    release::release_view::ReleaseView,
+    release::ReleaseView,
 };
 
 const XML: &[u8] = b"application/xml; charset=utf-8";

@@ -8,8 +8,8 @@ use quick_xml::{
 
 use crate::{
     error::Failure,
-    http::{problem::Problem, request::cut},
-    release::release_view::ReleaseView,
+    http::{Problem, cut},
+    release::ReleaseView,
 };
 
 /// A document that is made once for a release.

@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::document::{Made, Xml, address, unknown};
 use crate::{
     error::{DeliveryError, Failure},
-    http::pace::Pace,
+    http::Pace,
     read::list,
-    release::{definitions::indexed, release_view::ReleaseView},
+    release::{ReleaseView, indexed},
     views::Views,
 };
 

@@ -4,16 +4,11 @@ use serde_json::{Value, json};
 
 use super::document::{default_locale, routed_types};
 use crate::{
-    cache::composed::{Composed, Sources},
+    cache::{Composed, Sources},
     error::Failure,
-    http::{
-        pace::Pace,
-        problem::Problem,
-        query,
-        request::{RequestParts, cut},
-    },
+    http::{Pace, Problem, RequestParts, cut, query},
     read::content::wanted,
-    release::release_view::ReleaseView,
+    release::ReleaseView,
 };
 
 /// `/v1/routes?path=`: what a path shows.

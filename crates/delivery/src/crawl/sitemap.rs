@@ -3,7 +3,7 @@ use std::collections::{BTreeSet, HashMap};
 use ashlar_model::{EntryId, Locale, TypeName};
 
 use super::document::{Made, Xml, address, default_locale, routed_types, unknown};
-use crate::{error::Failure, lookup::Routed, release::release_view::ReleaseView};
+use crate::{error::Failure, lookup::Routed, release::ReleaseView};
 
 /// Addresses of one sitemap; the protocol allows 50,000.
 const URLS_MAX: usize = 25_000;

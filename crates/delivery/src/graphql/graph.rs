@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, sync::OnceLock};
 
 use ashlar_contracts::ContractSet;
-use ashlar_model::{Files, Finding};
+use ashlar_model::{Files, Finding, position};
 use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 
@@ -209,8 +209,8 @@ impl Graph {
             let Some(before) = older.documents.get(id) else { continue };
             for (was, is) in before.plans.iter().zip(&document.plans) {
                 let name = is.name.clone().unwrap_or_default();
-                let told = types::weaker(&was.fields, &is.fields).into_iter();
-                out.extend(told.map(|(path, why)| (document.file.clone(), name.clone(), path, why)));
+                let weaker = types::weaker(&was.fields, &is.fields).into_iter();
+                out.extend(weaker.map(|(path, why)| (document.file.clone(), name.clone(), path, why)));
             }
         }
         out
@@ -265,7 +265,7 @@ fn sunsets(files: &Files, findings: &mut Vec<Finding>) -> BTreeMap<String, Date>
     let table = match text.parse::<toml::Table>() {
         Ok(table) => table,
         Err(e) => {
-            let line = e.span().map_or(1, |s| text[..s.start.min(text.len())].matches('\n').count() + 1);
+            let line = e.span().map_or(1, |s| position(text.as_bytes(), s.start).0);
             findings.push(
                 Finding::error("query-sunset", format!("{SUNSETS}:{line}"), e.message().to_owned())
                     .help(help),

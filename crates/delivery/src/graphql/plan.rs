@@ -167,7 +167,7 @@ pub(crate) fn compile(schema: &Schema, text: &str, file: &str) -> Result<Vec<Pla
         let message = format!("the document has more than {DOCUMENT_BYTES_MAX} bytes");
         return Err(vec![Objection::new("query-too-large", message, "split it into several files")]);
     }
-    let told = |errors: &apollo_compiler::validation::DiagnosticList| -> Vec<Objection> {
+    let invalid = |errors: &apollo_compiler::validation::DiagnosticList| -> Vec<Objection> {
         let mut out: Vec<Objection> = errors
             .iter()
             .take(50)
@@ -183,7 +183,7 @@ pub(crate) fn compile(schema: &Schema, text: &str, file: &str) -> Result<Vec<Pla
     };
     let parsed = parser().parse_executable(&schema.valid, text, file);
     let document =
-        parsed.map_err(|e| told(&e.errors))?.validate(&schema.valid).map_err(|e| told(&e.errors))?;
+        parsed.map_err(|e| invalid(&e.errors))?.validate(&schema.valid).map_err(|e| invalid(&e.errors))?;
     let document = Arc::new(document);
     let mut plans = Vec::new();
     let mut objections = Vec::new();

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::Failure,
-    http::{problem::Problem, query, request::cut},
+    http::{Problem, cut, query},
 };
 
 /// The largest variables of a request, in bytes.

@@ -10,7 +10,7 @@ pub enum Quick {
     /// The path is that of nothing; nothing is written.
     Nothing,
     /// The answer takes rendering, compressing or much reading; nothing is written.
-    /// [`write_answer`](crate::write_answer) does it, away from threads that serve.
+    /// [`share_answer`](crate::share_answer) does it, away from threads that serve.
     Heavy,
 }
 

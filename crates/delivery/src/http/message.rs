@@ -11,7 +11,7 @@ pub(crate) const CACHE_CONTROL: &str = "public, max-age=60, stale-while-revalida
 /// Answers that are not for shared caches: other channels, drafts, candidates.
 pub(crate) const CACHE_CONTROL_PRIVATE: &str = "private, no-cache";
 
-/// What [`write_answer`](crate::write_answer) wrote.
+/// What [`write_quick`](crate::write_quick) wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     /// The status.
@@ -38,6 +38,7 @@ impl Out<'_> {
         if let Some(shared) = &mut self.shared {
             **shared = None;
         }
+        // Whole lines: formatting them from a table of reasons would cost more than the rest of a head.
         let line: &[u8] = match status {
             200 => b"HTTP/1.1 200 OK\r\n",
             301 => b"HTTP/1.1 301 Moved Permanently\r\n",

@@ -28,6 +28,17 @@ impl Problem {
         Self { status, code, title, detail: detail.into(), help: String::new(), places: Vec::new() }
     }
 
+    /// Refuses methods that change something.
+    pub(crate) fn unless_read(parts: &RequestParts<'_>) -> Result<(), Self> {
+        if matches!(parts.method, "GET" | "HEAD") {
+            return Ok(());
+        }
+        let method: String = parts.method.chars().take(20).collect();
+        let detail = format!("{method} cannot be used here");
+        let help = "delivery is read with GET or HEAD; content is changed through /api/v1";
+        Err(Self::new(405, "method-not-allowed", "Method not allowed", detail).help(help))
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {

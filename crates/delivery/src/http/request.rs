@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use super::{problem::Problem, trace::Traceparent};
+use super::trace::Traceparent;
 
 /// Where GraphQL is answered.
 pub const GRAPHQL: &str = "/graphql";
@@ -47,20 +47,6 @@ impl<'a> RequestParts<'a> {
             private: false,
             developer: false,
             extra_head: b"",
-        }
-    }
-
-    /// Refuses methods that change something.
-    pub(crate) fn only_reads(&self) -> Result<(), Problem> {
-        match self.method {
-            "GET" | "HEAD" => Ok(()),
-            other => Err(Problem::new(
-                405,
-                "method-not-allowed",
-                "Method not allowed",
-                format!("{} cannot be used here", other.chars().take(20).collect::<String>()),
-            )
-            .help("delivery is read with GET or HEAD; content is changed through /api/v1")),
         }
     }
 

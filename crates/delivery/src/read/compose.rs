@@ -10,10 +10,10 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
 
 use crate::{
-    cache::composed::{Composed, Looked, Sources},
+    cache::{Composed, Looked, Sources},
     error::{DeliveryError, Failure},
-    http::{pace::Pace, problem::Problem},
-    release::release_view::ReleaseView,
+    http::{Pace, Problem},
+    release::ReleaseView,
     views::{LookupBy, Selection, View},
 };
 

@@ -4,16 +4,13 @@ use ashlar_model::{Digest, Locale, nearest_of};
 use bytes::Bytes;
 
 use crate::{
-    cache::composed::Composed,
+    cache::Composed,
     error::{DeliveryError, Failure},
     http::{
-        encoding::{COMPRESS_BYTES_MIN, Encoding},
-        message::{CACHE_CONTROL, CACHE_CONTROL_PRIVATE, EVERY_ORIGIN, Out, Written, matches_etag},
-        problem::Problem,
-        query,
-        request::RequestParts,
+        CACHE_CONTROL, CACHE_CONTROL_PRIVATE, COMPRESS_BYTES_MIN, EVERY_ORIGIN, Encoding, Out, Problem,
+        RequestParts, Written, matches_etag, query,
     },
-    release::{locales::Wanted, release_view::ReleaseView},
+    release::{ReleaseView, Wanted},
 };
 
 /// Bodies from this length on are compressed away from threads that serve, in bytes.

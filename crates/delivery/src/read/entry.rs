@@ -7,12 +7,8 @@ use super::content::{Content, Head, content, wanted};
 use crate::{
     cache::keys,
     error::{DeliveryError, Failure},
-    http::{
-        message::{CACHE_CONTROL, Out, Written},
-        problem::Problem,
-        request::{RequestParts, cut, decoded},
-    },
-    release::release_view::ReleaseView,
+    http::{CACHE_CONTROL, Out, Problem, RequestParts, Written, cut, decoded},
+    release::ReleaseView,
 };
 
 /// The longest type, id and locale of an entry, with two separators.

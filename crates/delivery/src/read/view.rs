@@ -12,12 +12,8 @@ use super::{
 };
 use crate::{
     error::Failure,
-    http::{
-        message::{Out, Written},
-        problem::Problem,
-        request::{RequestParts, cut, decoded},
-    },
-    release::release_view::ReleaseView,
+    http::{Out, Problem, RequestParts, Written, cut, decoded},
+    release::ReleaseView,
     views::{LookupBy, View},
 };
 

@@ -2,7 +2,7 @@
 
 use ashlar_model::{Locale, LocaleConfig};
 
-use crate::http::encoding::quality;
+use crate::http::quality;
 
 /// The most ranges of an `Accept-Language` header that are looked at.
 const RANGES_MAX: usize = 16;

@@ -1,7 +1,14 @@
 //! An opened release with its definitions, and what differs between two.
 
-pub(crate) mod definitions;
-pub(crate) mod locales;
-pub(crate) mod openapi;
-pub(crate) mod purge;
-pub(crate) mod release_view;
+mod definitions;
+mod locales;
+mod openapi;
+mod purge;
+mod release_view;
+
+pub(crate) use definitions::indexed;
+pub use definitions::{Definitions, FieldKind, read_files};
+pub(crate) use locales::Wanted;
+pub use openapi::openapi;
+pub use purge::{Purge, purge_between, purge_dates};
+pub use release_view::{ReleaseRoots, ReleaseView};

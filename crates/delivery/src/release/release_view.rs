@@ -12,9 +12,9 @@ use jiff::Timestamp;
 
 use super::definitions::Definitions;
 use crate::{
-    cache::{Caches, composed::Composed},
+    cache::{Caches, Composed},
     error::{DeliveryError, Failure},
-    http::pace::Pace,
+    http::Pace,
     lookup::{IndexKey, Lookup},
 };
 

@@ -9,16 +9,11 @@ use super::{
     page::{for_app, of_entry, of_nothing},
 };
 use crate::{
-    cache::composed::Composed,
+    cache::Composed,
     error::Failure,
-    http::{
-        message::{Out, Written},
-        pace::Pace,
-        query,
-        request::{RequestParts, decoded},
-    },
+    http::{Out, Pace, RequestParts, Written, decoded, query},
     read::content::{self, Content, Head, JSON, content},
-    release::release_view::ReleaseView,
+    release::ReleaseView,
 };
 
 const HTML: &[u8] = b"text/html; charset=utf-8";

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::page::{chain, failed, memo, page, rendered, value_of, view_named};
 use crate::{
-    cache::composed::{Composed, Sources},
+    cache::{Composed, Sources},
     error::{DeliveryError, Failure},
-    http::pace::Pace,
+    http::Pace,
     read::{compose, list},
-    release::release_view::ReleaseView,
+    release::ReleaseView,
 };
 
 /// Entries of a list page.
@@ -46,7 +46,7 @@ pub(super) fn of_list(
     for (key, _) in &list::select(view, &list.type_name, wanted.as_slice(), pairs, pace)?.items {
         let Some(route) = view.route_of(key)? else { continue };
         if let Some(body) = compose::of_entry(view, shape, &key.id, wanted.as_slice(), pace)? {
-            sources.add(&body);
+            sources.add(&body.sources);
             items.push((route, value_of(&body)?));
         }
     }

@@ -5,14 +5,11 @@ use ashlar_site::{Page, Site};
 use serde_json::Value;
 
 use crate::{
-    cache::composed::{Composed, Sources},
+    cache::{Composed, Sources},
     error::{DeliveryError, Failure},
-    http::{
-        pace::Pace,
-        problem::{Problem, busy},
-    },
+    http::{Pace, Problem, busy},
     read::compose,
-    release::{locales::Wanted, release_view::ReleaseView},
+    release::{ReleaseView, Wanted},
     views::View,
 };
 
@@ -117,7 +114,7 @@ pub(super) fn data(
         let Some((at, shape)) = view_named(view, &rule.view) else { continue };
         match compose::cached(view, at, shape, &rule.key, wanted.as_slice(), &Pace::Any)? {
             Some(composed) => {
-                sources.add(&composed);
+                sources.add(&composed.sources);
                 data.insert(name.clone(), value_of(&composed)?);
             }
             None => {
@@ -177,7 +174,7 @@ pub(super) fn of_entry(
         return Ok(None);
     };
     let mut sources = Sources::default();
-    sources.add(&body);
+    sources.add(&body.sources);
     let modified = view.modified(entry)?;
     let page = Page {
         surface,
@@ -207,7 +204,7 @@ pub(super) fn for_app(
         return Ok(None);
     };
     let mut sources = Sources::default();
-    sources.add(&body);
+    sources.add(&body.sources);
     let drawn = site.for_app(&value_of(&body)?).to_string().into_bytes();
     Ok(Some(Composed::new(view.number, drawn, (entry.locale.clone(), body.major), sources)))
 }

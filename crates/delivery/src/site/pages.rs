@@ -8,11 +8,11 @@ use super::{
     page::{chain, data, of_entry, of_nothing, value_of, view_named},
 };
 use crate::{
-    cache::composed::Sources,
+    cache::Sources,
     error::{DeliveryError, Failure},
-    http::{pace::Pace, problem::busy},
+    http::{Pace, busy},
     read::compose,
-    release::release_view::ReleaseView,
+    release::ReleaseView,
     views::INCLUDE_DEPTH_MAX,
 };
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use ashlar_contracts::{ContractSet, Version};
-use ashlar_model::{Digest, Files, Finding, TypeName};
+use ashlar_model::{Digest, Files, Finding, TypeName, position};
 use jiff::{civil::Date, tz::TimeZone};
 use serde::Deserialize;
 
@@ -9,7 +9,7 @@ use super::{
     check,
     view::{INCLUDE_DEPTH_MAX, Include, LookupBy, Selection, VIEWS_MAX, View, Views},
 };
-use crate::http::message::CACHE_CONTROL;
+use crate::http::CACHE_CONTROL;
 
 /// First path segments under `/v1/` that are not views.
 const RESERVED: [&str; 6] = ["entries", "search", "answers", "tokens", "changes", "redirects"];
@@ -129,9 +129,7 @@ fn parse_file(path: &str, bytes: &[u8]) -> Result<ViewFile, Finding> {
         );
     };
     toml::from_str(text).map_err(|e| {
-        let line = e.span().map_or(1, |s| {
-            text.as_bytes()[..s.start.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
-        });
+        let line = e.span().map_or(1, |s| position(text.as_bytes(), s.start).0);
         let known = "a view has source, lookup, path, fields, cache_control and [include.FIELD] tables";
         Finding::error("view-syntax", format!("{path}:{line}"), e.message().trim())
             .help(ashlar_model::nearest_in_message(e.message(), known))

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use ashlar_contracts::ContractSet;
 use ashlar_delivery::{
-    Caches, Definitions, ReleaseView, RequestParts, Traceparent, answer,
+    Caches, Definitions, Quick, ReleaseView, RequestParts, Traceparent, answer,
     lookup::{self, Lookup, LookupRules},
+    share_graphql,
     views::Views,
-    write_graphql,
 };
 use ashlar_model::{
     Digest, EntryId, EntryKey, EntryRecord, Files, Locale, TenantId, TypeName, canonical_json,
@@ -205,7 +205,9 @@ pub fn post(release: &ReleaseView, body: impl std::fmt::Display, developer: bool
     };
     let mut out = Vec::new();
     let mut shared = None;
-    let written = write_graphql(release, &parts, body.to_string().as_bytes(), &mut out, &mut shared);
+    let body = body.to_string();
+    let posted = share_graphql(release, &parts, body.as_bytes(), true, &mut out, &mut shared);
+    let Quick::Written(written) = posted else { panic!("{posted:?}") };
     let body = shared.as_deref().unwrap_or(&out[written.head_len..]);
     (written.status, serde_json::from_slice(body).unwrap())
 }

@@ -132,7 +132,7 @@ impl Pending {
 }
 
 impl CreateCandidate {
-    async fn read(&self, scope: &Scope<'_>, with: With) -> Result<Sources, ReleaseError> {
+    async fn sources(&self, scope: &Scope<'_>, with: With) -> Result<Sources, ReleaseError> {
         let (engine, objects) = (scope.engine, scope.objects());
         let changeset = self.changeset.as_deref();
         let mut conn = engine.db().read(&scope.ctx.tenant).await?;
@@ -169,7 +169,7 @@ impl CreateCandidate {
     /// Freezes: objects are written, nothing in SQL changes.
     pub(crate) async fn freeze(&self, scope: &Scope<'_>, with: With) -> Result<Frozen, ReleaseError> {
         let Sources { definitions, definition_authors, channel, head, base, pending, facts } =
-            self.read(scope, with).await?;
+            self.sources(scope, with).await?;
         let (frozen_at_sequence, changed) = (pending.sequence, pending.edits.len() as u64);
         let apply = move || pending.apply(&base);
         // A few entries are not worth a turn.

@@ -23,33 +23,6 @@ use crate::{
     engine::action::Record,
 };
 
-/// How many changes that reached the channel after the candidate's base would be undone by it.
-fn undone(
-    objects: &TenantObjects,
-    base: Option<&ReleaseRow>,
-    head: &ReleaseRow,
-    row: &CandidateRow,
-) -> Result<usize, ReleaseError> {
-    let old = match base {
-        Some(base) => Tree::open(objects, &base.snapshot)?,
-        None => Tree::empty(),
-    };
-    let now = Tree::open(objects, &head.snapshot)?;
-    let new = Tree::open(objects, &row.frozen.snapshot)?;
-    let mut count = 0;
-    for change in old.diff(&now) {
-        let change = change?;
-        if new.get(&change.key)?.as_deref() != change.new.as_deref() {
-            count += 1;
-        }
-    }
-    let definitions_moved = base.is_none_or(|b| b.definitions != head.definitions);
-    if definitions_moved && row.frozen.definitions != head.definitions && row.id < head.candidate {
-        count += 1;
-    }
-    Ok(count)
-}
-
 /// Makes a release of a candidate, when it is not one yet, and points a channel at it. The exact frozen snapshot is
 /// judged again inside the promoting transaction; a candidate that is a release already, such as a staged one, is judged
 /// again when it goes to the public channel.
@@ -114,6 +87,33 @@ impl Action for PromoteStep {
     async fn act(self, scope: &Scope<'_>) -> Result<Promoted, ReleaseError> {
         self.promote.promote(scope, Some(self.step)).await
     }
+}
+
+/// How many changes that reached the channel after the candidate's base would be undone by it.
+fn undone(
+    objects: &TenantObjects,
+    base: Option<&ReleaseRow>,
+    head: &ReleaseRow,
+    row: &CandidateRow,
+) -> Result<usize, ReleaseError> {
+    let old = match base {
+        Some(base) => Tree::open(objects, &base.snapshot)?,
+        None => Tree::empty(),
+    };
+    let now = Tree::open(objects, &head.snapshot)?;
+    let new = Tree::open(objects, &row.frozen.snapshot)?;
+    let mut count = 0;
+    for change in old.diff(&now) {
+        let change = change?;
+        if new.get(&change.key)?.as_deref() != change.new.as_deref() {
+            count += 1;
+        }
+    }
+    let definitions_moved = base.is_none_or(|b| b.definitions != head.definitions);
+    if definitions_moved && row.frozen.definitions != head.definitions && row.id < head.candidate {
+        count += 1;
+    }
+    Ok(count)
 }
 
 /// What a promotion is decided on, read once.

@@ -1,6 +1,9 @@
 //! Actions: one for each use case, and what they are given.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
 
 use ashlar_model::{Actor, Right, TenantId, TraceId};
 use ashlar_store::{
@@ -10,6 +13,7 @@ use ashlar_store::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use crate::{Engine, ReleaseError, events::kinds::is_kind, new_id};
@@ -76,14 +80,27 @@ impl Engine {
             return self.act(ctx, action).await;
         }
         let (engine, of) = (self.clone(), ctx.clone());
-        let acting = WITHIN.scope((), async move { engine.act(&of, action).await });
-        match self.inner.running.spawn(acting.in_current_span()).await {
-            Ok(done) => done,
-            Err(ended) => match ended.try_into_panic() {
+        let (give, done) = oneshot::channel();
+        self.run_to_the_end(Box::pin(async move {
+            // Nobody may be waiting for it any more.
+            let _ = give.send(engine.act(&of, action).await);
+        }))
+        .await?;
+        done.await.unwrap_or_else(|_| Err(ReleaseError::Task("the action gave no answer".to_owned())))
+    }
+
+    /// Runs something as a task of its own. One type for all actions, so that the task is compiled once.
+    async fn run_to_the_end(
+        &self,
+        acting: Pin<Box<dyn Future<Output = ()> + Send>>,
+    ) -> Result<(), ReleaseError> {
+        let acting = WITHIN.scope((), acting);
+        self.inner.running.spawn(acting.in_current_span()).await.or_else(|ended| {
+            match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(ended) => Err(ReleaseError::Task(ended.to_string())),
-            },
-        }
+            }
+        })
     }
 
     async fn act<A: Action>(&self, ctx: &Ctx, action: A) -> Result<A::Output, ReleaseError> {

@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -170,6 +171,24 @@ pub async fn open(location: &Location, clock: &Clock) -> Engine {
     let clock = clock.clone();
     let now = move || Timestamp::from_second(clock.seconds()).unwrap();
     Engine::open_with_clock(location, Arc::new(FieldJudge), now).await.unwrap()
+}
+
+/// A database of its own on the PostgreSQL server of `ASHLAR_TEST_POSTGRES`, with objects in `dir`. `None` without a server.
+pub fn postgres(name: &str, dir: &Path) -> Option<Location> {
+    let Ok(address) = std::env::var("ASHLAR_TEST_POSTGRES") else {
+        assert!(
+            std::env::var("ASHLAR_REQUIRE_ALL").is_err(),
+            "ASHLAR_TEST_POSTGRES is not set, and everything is required"
+        );
+        println!("not run on PostgreSQL: ASHLAR_TEST_POSTGRES is not set");
+        return None;
+    };
+    let name = format!("{name}_{}", std::process::id());
+    let create = format!("CREATE DATABASE {name}");
+    let made = Command::new("psql").args([&address, "-c", &create]).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let sql = format!("{}/{name}", address.rsplit_once('/').unwrap().0);
+    Some(Location { sql, objects_dir: dir.join("objects"), remote: None })
 }
 
 pub async fn open_dir(dir: &Path, clock: &Clock) -> Engine {

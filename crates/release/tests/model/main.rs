@@ -12,7 +12,6 @@ mod world;
 
 use std::{
     collections::BTreeMap,
-    process::Command,
     sync::{Mutex, PoisonError},
 };
 
@@ -111,24 +110,8 @@ fn the_engine_does_what_the_model_says_on_sqlite() {
 /// One database and one directory, and a tenant for each story: what one does must not show in another.
 #[test]
 fn the_engine_does_what_the_model_says_on_postgresql() {
-    let Ok(address) = std::env::var("ASHLAR_TEST_POSTGRES") else {
-        assert!(
-            std::env::var("ASHLAR_REQUIRE_ALL").is_err(),
-            "ASHLAR_TEST_POSTGRES is not set, and everything is required"
-        );
-        println!("not run on PostgreSQL: ASHLAR_TEST_POSTGRES is not set");
-        return;
-    };
-    let name = format!("model_{}", std::process::id());
-    let create = format!("CREATE DATABASE {name}");
-    let made = Command::new("psql").args([&address, "-c", &create]).output().unwrap();
-    assert!(made.status.success(), "{made:?}");
     let dir = tempfile::tempdir().unwrap();
-    let location = Location {
-        sql: format!("{}/{name}", address.rsplit_once('/').unwrap().0),
-        objects_dir: dir.path().join("objects"),
-        remote: None,
-    };
+    let Some(location) = common::postgres("model", dir.path()) else { return };
     run(8, |n| (location.clone(), TenantId::new(&format!("t{n}")).unwrap(), None));
 }
 

@@ -9,6 +9,7 @@ use ashlar_delivery::{ReleaseView, RequestParts, Traceparent};
 use ashlar_isolate::Workers;
 use ashlar_model::{Actor, EntryKey, Right};
 use ashlar_release::{Access, At, split_key};
+use ashlar_site::{prefixed, prefixed_style};
 use axum::{
     Router,
     body::Body,
@@ -164,30 +165,6 @@ fn text(answer: &ashlar_delivery::Answer) -> String {
     String::from_utf8_lossy(&answer.body).into_owned()
 }
 
-/// Bends addresses of the site so that they stay inside the link.
-fn bend(html: &str, prefix: &str) -> String {
-    let mut out = String::with_capacity(html.len() + 2048);
-    let mut rest = html;
-    // `="/…` in attributes, `url("/…` in style sheets; `"//host` leads elsewhere and stays.
-    while let Some(at) = rest.find("\"/") {
-        let before = &rest[..at];
-        let leads = before.ends_with("href=")
-            || before.ends_with("src=")
-            || before.ends_with("action=")
-            || before.ends_with("url(")
-            || before.ends_with("srcset=");
-        out.push_str(before);
-        out.push('"');
-        if leads && !rest[at + 2..].starts_with('/') {
-            out.push_str(prefix);
-        }
-        out.push('/');
-        rest = &rest[at + 2..];
-    }
-    out.push_str(rest);
-    out
-}
-
 fn guarded(status: StatusCode, media: &str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
@@ -241,7 +218,7 @@ async fn page(
     let media = header("content-type").to_owned();
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     if media.starts_with("text/html") {
-        let html = bend(&text(&answer), &shown.prefix);
+        let html = prefixed(&text(&answer), &shown.prefix);
         let banner = format!(
             "<link rel=\"stylesheet\" href=\"{prefix}/-/preview.css\"><aside class=\"ashlar-preview\" aria-label=\"Preview\"><strong>Preview of {at}</strong> <span>Not live.</span> \
              <a href=\"{prefix}/-/compare{path}\">Compare with the live page</a> <a href=\"{prefix}/\">All changes</a></aside>",
@@ -258,7 +235,7 @@ async fn page(
         return Ok(guarded(status, &media, html));
     }
     if media.starts_with("text/css") {
-        return Ok(guarded(status, &media, bend(&text(&answer), &shown.prefix)));
+        return Ok(guarded(status, &media, prefixed_style(&text(&answer), &shown.prefix)));
     }
     Ok(guarded(status, &media, answer.body))
 }
@@ -468,21 +445,7 @@ async fn overview(
 
 #[cfg(test)]
 mod tests {
-    use super::{bend, words};
-
-    #[test]
-    fn addresses_stay_inside_the_link() {
-        for (html, expected) in [
-            ("<a href=\"/en/x\">", "<a href=\"/preview/k/en/x\">"),
-            ("<img src=\"/assets/a.png\">", "<img src=\"/preview/k/assets/a.png\">"),
-            ("<a href=\"//other.example/\">", "<a href=\"//other.example/\">"),
-            ("<a href=\"https://x.example/\">", "<a href=\"https://x.example/\">"),
-            ("a{b:url(\"/assets/f.woff2\")}", "a{b:url(\"/preview/k/assets/f.woff2\")}"),
-            ("<p>say \"/en/x\"</p>", "<p>say \"/en/x\"</p>"),
-        ] {
-            assert_eq!(bend(html, "/preview/k"), expected);
-        }
-    }
+    use super::words;
 
     #[test]
     fn words_of_a_page() {

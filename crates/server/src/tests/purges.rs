@@ -20,7 +20,7 @@ use crate::{
 };
 
 impl Node {
-    async fn publish(&self, text: &str) {
+    pub(super) async fn publish(&self, text: &str) {
         let ctx = Self::ctx("main");
         let key = EntryKey {
             type_name: TypeName::new("note").unwrap(),

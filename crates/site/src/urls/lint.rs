@@ -5,7 +5,7 @@ use std::ops::Range;
 use ashlar_model::Finding;
 use memchr::{memchr, memchr2};
 
-use super::{Seen, walk};
+use super::check::{Seen, walk};
 
 /// A template without its expressions, byte for byte: each byte of one that writes something is a control character.
 fn masked(source: &str) -> String {

@@ -4,8 +4,10 @@
 //! to reach a table, so a query without a tenant cannot be written by mistake.
 
 mod candidates;
+mod changesets;
 mod channels;
 mod db;
+mod definitions;
 mod dialect;
 mod drafts;
 mod error;
@@ -13,12 +15,13 @@ mod followers;
 mod keys;
 mod log;
 mod outbox;
-mod plan;
 mod values;
 
 pub use candidates::{CandidateRow, CandidateStatus, GateRow, MigrationRow, NewCandidate};
+pub use changesets::{ChangesetRow, ChangesetState, Claim, ScheduleCounts};
 pub use channels::{ChannelRow, ReleaseRow, UnsettledRow};
 pub use db::{Db, ReadConn, Rows, WriteTx};
+pub use definitions::DefinitionsRow;
 pub use dialect::{Dialect, directory};
 pub use drafts::{DraftFilter, DraftRow, DraftState, NewVersion, VersionRow};
 pub use error::SqlError;
@@ -26,5 +29,4 @@ pub use followers::{Lease, Place};
 pub use keys::{KeyRow, NewKey, TenantRow};
 pub use log::{AuditBreak, AuditRow, EventRow};
 pub use outbox::{DeliveryRow, NewDelivery, StoredSecret, TryRow, WebhookRow};
-pub use plan::{ChangesetRow, ChangesetState, Claim, DefinitionsRow, ScheduleCounts};
 pub use values::stamp;

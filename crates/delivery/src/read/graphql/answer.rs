@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::run;
 use crate::{
-    cache::composed::{Composed, Sources},
+    cache::{Composed, Sources},
     error::Failure,
     graphql::{
         Graph, document_id,
@@ -14,14 +14,9 @@ use crate::{
         request::{Asked, bad},
         schema::Schema,
     },
-    http::{
-        message::{CACHE_CONTROL, Out, Written},
-        pace::Pace,
-        problem::Problem,
-        request::{RequestParts, cut},
-    },
+    http::{CACHE_CONTROL, Out, Pace, Problem, RequestParts, Written, cut},
     read::content::{self, Head, wanted},
-    release::release_view::ReleaseView,
+    release::ReleaseView,
 };
 
 /// The longest key of a kept answer; what is longer is answered and not kept.
@@ -99,6 +94,7 @@ fn answer(
     if small && let Some(known) = view.known(&key, &out.pace)? {
         return write(view, parts, &known, true, locale_named, out);
     }
+    out.pace.parse(text.len())?;
     let (composed, shared) = made(view, asked()?, parts.developer, locales, &out.pace)?;
     let composed = Arc::new(composed);
     if shared && small {
@@ -254,7 +250,7 @@ fn compiled_for(developer: bool, graph: &Graph, asked: &Asked) -> Result<Vec<Pla
 }
 
 fn invalid(objections: &[Objection]) -> Failure {
-    let told: Vec<String> = objections
+    let messages: Vec<String> = objections
         .iter()
         .take(10)
         .map(|o| match o.at {
@@ -263,7 +259,7 @@ fn invalid(objections: &[Objection]) -> Failure {
         })
         .collect();
     let help = objections.first().map(|o| o.help.clone()).unwrap_or_default();
-    Problem::new(400, "query-invalid", "Not valid", told.join("; "))
+    Problem::new(400, "query-invalid", "Not valid", messages.join("; "))
         .help(help)
         .places(objections.iter().take(10).map(|o| (o.message.clone(), o.at)))
         .into()

@@ -9,20 +9,20 @@ use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
-    cache::composed::{Key, Looked, Sources},
+    cache::{Key, Looked, Sources},
     error::Failure,
     graphql::{
         plan::{Arguments, Below, Conditions, FIRST, FIRST_MAX, Plan, Selected, Show},
         schema::{Kind, Root, Schema, Slot},
     },
-    http::{pace::Pace, problem::Problem, request::cut},
+    http::{Pace, Problem, cut},
     read::{
         compose::{BODY_BYTES_MAX, ENTRIES_MAX},
         entry::listed,
         list,
         members::{pick, text},
     },
-    release::release_view::ReleaseView,
+    release::ReleaseView,
 };
 
 /// The most entries that are written into one answer; one that is referred to often counts each time.

@@ -10,17 +10,12 @@ use super::{
 use crate::{
     cache::keys::SURROGATE_BYTES_MAX,
     error::{DeliveryError, Failure},
-    http::{
-        message::{Out, Written},
-        pace::Pace,
-        query,
-        request::{RequestParts, decoded},
-    },
+    http::{Out, Pace, RequestParts, Written, decoded, query},
     read::{
         content::{Content, Head, content, wanted},
         entry::type_named,
     },
-    release::release_view::ReleaseView,
+    release::ReleaseView,
 };
 
 /// A page ends before its entries have more bytes, unless it is one entry.

@@ -7,9 +7,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     error::Failure,
-    http::{problem::Problem, request::cut},
+    http::{Problem, cut},
     lookup::IndexKey,
-    release::{definitions::FieldKind, release_view::ReleaseView},
+    release::{FieldKind, ReleaseView},
 };
 
 /// Items of a page when the request does not say.

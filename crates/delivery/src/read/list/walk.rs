@@ -8,9 +8,9 @@ use bytes::Bytes;
 use super::query::{Filter, Op, Query};
 use crate::{
     error::{DeliveryError, Failure},
-    http::pace::Pace,
+    http::Pace,
     lookup::{IndexKey, field_prefix, read_id},
-    release::release_view::ReleaseView,
+    release::ReleaseView,
 };
 
 /// The most entries that are looked at for one page, those in locales that are not wanted or not served included; a page

@@ -2,16 +2,13 @@
 //! attributes.
 //!
 //! Invariant: the pass reads HTML as browsers do. Where browsers differ by context (SVG, `noscript`, `select`), it writes the
-//! page so that every reading gives the same elements. Its cost is linear.
-
-mod lint;
+//! page so that every reading gives the same elements. Its cost is linear. A rewriter of HTML such as `lol_html` follows one
+//! reading only, and brings seven crates.
 
 use std::{borrow::Cow, ops::Range};
 
 use ashlar_model::Finding;
 use memchr::{memchr, memchr2, memmem};
-
-pub use lint::lint;
 
 /// Replaces an address that is not allowed.
 pub const BLOCKED: &str = "about:invalid#blocked";
@@ -39,7 +36,7 @@ pub struct Blocked {
 }
 
 /// A part of a document.
-enum Seen<'h> {
+pub(super) enum Seen<'h> {
     /// An attribute of a start tag; `quote` is 0 without quotes, `less` says whether `<` can be in its value. `all` contains the
     /// name too.
     Attribute { tag: &'h str, name: &'h str, value: Range<usize>, quote: u8, less: bool, all: Range<usize> },
@@ -86,7 +83,7 @@ fn element(tag: &str) -> (Option<&'static str>, bool) {
 
 /// What an attribute may hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Holds {
+pub(super) enum Holds {
     Address,
     Addresses,
     Set,
@@ -99,7 +96,7 @@ enum Holds {
 }
 
 /// By its name without a prefix. The length tells most attributes apart before any byte is compared.
-fn holds(name: &str) -> Holds {
+pub(super) fn holds(name: &str) -> Holds {
     let bytes = name.as_bytes();
     if bytes.len() > 2 && bytes[0] | 0x20 == b'o' && bytes[1] | 0x20 == b'n' && bytes[2].is_ascii_alphabetic()
     {
@@ -238,7 +235,7 @@ fn attributes<'h>(
 }
 
 /// Reads a document from its beginning to its end.
-fn walk<'h>(html: &'h str, see: &mut impl FnMut(Seen<'h>)) {
+pub(super) fn walk<'h>(html: &'h str, see: &mut impl FnMut(Seen<'h>)) {
     let bytes = html.as_bytes();
     let (mut at, mut odd) = (0, false);
     while let Some(found) = memchr(b'<', &bytes[at..]) {
@@ -439,7 +436,7 @@ enum Verdict {
 }
 
 /// A name without its prefix.
-fn local(name: &str) -> &str {
+pub(super) fn local(name: &str) -> &str {
     match name.bytes().any(|b| b == b':') {
         true => name.rsplit(':').next().unwrap_or(name),
         false => name,

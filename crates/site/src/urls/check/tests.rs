@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::urls::lint;
 
 #[test]
 fn addresses_are_judged_as_browsers_read_them() {

@@ -1,0 +1,75 @@
+//! `search`: how good a search is.
+
+use std::path::Path;
+
+use ashlar_retrieval::{
+    Mode,
+    evaluate::{BeirError, Part, evaluate, read_judged},
+};
+
+use crate::{
+    args::{Format, ModeArg, SearchCommand},
+    error::{CliError, Done, done},
+    output,
+    words::count,
+};
+
+/// The largest file that is read, in bytes.
+const BYTES_MAX: u64 = 4 << 30;
+
+fn read(path: &Path) -> Result<String, CliError> {
+    let meta = std::fs::metadata(path).map_err(|e| CliError::file("read", path, &e))?;
+    if meta.len() > BYTES_MAX {
+        return Err(CliError::input(
+            format!("{} has more than {BYTES_MAX} bytes", path.display()),
+            "use a part of it",
+        ));
+    }
+    std::fs::read_to_string(path).map_err(|e| CliError::file("read", path, &e))
+}
+
+pub fn search(command: &SearchCommand) -> Done {
+    let SearchCommand::Evaluate { corpus, queries, qrels, mode, locale, format } = command;
+    let judged = read_judged(&read(corpus)?, &read(queries)?, &read(qrels)?).map_err(|error| {
+        let BeirError { part, line, message } = error;
+        let (path, help) = match part {
+            Part::Corpus => (corpus, "a line is {\"_id\": \"d1\", \"title\": \"…\", \"text\": \"…\"}"),
+            Part::Queries => (queries, "a line is {\"_id\": \"q1\", \"text\": \"…\"}"),
+            Part::Qrels => (qrels, "a line is `q1`, `d1` and `1`, separated by tabs"),
+        };
+        let place = if line > 0 { format!("{}:{line}", path.display()) } else { path.display().to_string() };
+        CliError::input(format!("{place}: {message}"), help)
+    })?;
+    let mode = match mode {
+        ModeArg::Bm25 => Mode::Bm25,
+        ModeArg::Vector => Mode::Vector,
+        ModeArg::Hybrid => Mode::Hybrid,
+    };
+    output::note(format!("Indexing {} …", count(judged.documents.len(), "document", "documents")));
+    let figures = evaluate(&judged, locale, mode);
+    match format {
+        Format::Json => output::print_json(&figures),
+        Format::Human => {
+            output::line(format!("nDCG@10     {:.4}", figures.ndcg));
+            output::line(format!("recall@100  {:.4}", figures.recall));
+            output::line(format!(
+                "time        {:.2} ms (half of the queries), {:.2} ms (99 %)",
+                figures.p50_ms, figures.p99_ms
+            ));
+            output::line(format!(
+                "over        {}, {}",
+                count(figures.queries, "query", "queries"),
+                count(figures.documents, "document", "documents")
+            ));
+            if mode == Mode::Hybrid {
+                let learned = &figures.calibration;
+                output::line(format!(
+                    "vectors     trusted to {:.0} %, learned from {}",
+                    learned.trust * 100.0,
+                    count(learned.questions, "question", "questions")
+                ));
+            }
+        }
+    }
+    done()
+}

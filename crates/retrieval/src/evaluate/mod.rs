@@ -1,0 +1,9 @@
+//! How good a search is against judged queries.
+
+mod beir;
+mod measures;
+
+pub use self::{
+    beir::{BeirError, Judged, Part, read_judged},
+    measures::{Figures, evaluate, ndcg, recall},
+};

@@ -1,0 +1,20 @@
+//! Retrieval: what of a corpus answers a query, by words and by meaning, and how good that is.
+//!
+//! Two legs look at the same texts. The lexical one ([`Lexical`]) is BM25. The vector one ([`Lsa`]) knows which terms keep the same
+//! company in this corpus. [`Index`] fuses them with weights that it has learned from the corpus itself ([`fusion`]).
+//! Nothing here does I/O.
+
+mod corpus;
+pub mod evaluate;
+pub mod fusion;
+mod index;
+mod lexical;
+pub mod text;
+mod vector;
+
+pub use self::{
+    corpus::{Corpus, Occurrence},
+    index::{Document, Hit, Index, Mode},
+    lexical::Lexical,
+    vector::{Lsa, Vectors},
+};
