@@ -30,23 +30,7 @@ const ROOMS: [&str; 14] = [
 /// Lines a source file may have.
 const LINES_MAX: usize = 700;
 /// Where files may still import each other in a circle, by the beginnings of their paths. `--strict` checks them too.
-const CIRCLES_ALLOWED: [&str; 8] = [
-    "crates/contracts/",
-    "crates/delivery/",
-    "crates/divergence/",
-    "crates/gates/",
-    "crates/images/",
-    "crates/project/",
-    "crates/site/",
-    "crates/tokens/",
-];
-/// Where functions may still be long without a reason.
-const LONG_ALLOWED: [&str; 5] =
-    ["crates/contracts/", "crates/delivery/", "crates/gates/", "crates/site/", "crates/tokens/"];
-
-fn among(path: &str, starts: &[&str]) -> bool {
-    starts.iter().any(|start| path.starts_with(start))
-}
+const CIRCLES_ALLOWED: [&str; 2] = ["crates/delivery/", "crates/site/"];
 
 fn check_file(path: &str, text: &str, wrong: &mut Vec<String>) {
     let lines = text.lines().count();
@@ -86,7 +70,7 @@ pub fn tidy(strict: bool) -> Result<(), Box<dyn Error>> {
                 continue;
             }
             check_file(path, &text, &mut wrong);
-            if path.contains("/src/") && (strict || !among(path, &LONG_ALLOWED)) {
+            if path.contains("/src/") {
                 functions::check(path, &text, &mut wrong);
             }
             let top = ["lib.rs", "main.rs"].iter().any(|n| path.ends_with(&format!("src/{n}")));
@@ -110,7 +94,7 @@ fn check_circles(root: &Path, dir: &str, strict: bool, wrong: &mut Vec<String>) 
     let read = |path: &str| fs::read_to_string(root.join(path)).ok();
     let tops = ["lib.rs", "main.rs"].map(|name| format!("{dir}/src/{name}"));
     for top in tops.iter().filter(|top| root.join(top).is_file()) {
-        let allowed = |path: &str| !strict && among(path, &CIRCLES_ALLOWED);
+        let allowed = |path: &str| !strict && CIRCLES_ALLOWED.iter().any(|start| path.starts_with(start));
         circles::check(&modules::Crate::read(top, &read), &allowed, wrong);
     }
 }

@@ -47,13 +47,13 @@ fn at_revision(dir: &Path, revision: &str) -> Result<tempfile::TempDir, CliError
             (kind == "blob" && mode.starts_with("100")).then_some((object, path))
         })
         .collect();
-    let temp = tempfile::tempdir().map_err(|e| CliError::file("make", &std::env::temp_dir(), &e))?;
+    let temp = tempfile::tempdir().map_err(|e| CliError::file("create", &std::env::temp_dir(), &e))?;
     let contents = blobs(dir, files.iter().map(|(object, _)| *object))
         .map_err(|e| CliError::new(3, "git", format!("git could not be read: {e}"), ""))?;
     for ((_, path), bytes) in files.iter().zip(contents) {
         let to = temp.path().join(path);
         if let Some(parent) = to.parent() {
-            std::fs::create_dir_all(parent).map_err(|e| CliError::file("make", parent, &e))?;
+            std::fs::create_dir_all(parent).map_err(|e| CliError::file("create", parent, &e))?;
         }
         std::fs::write(&to, bytes).map_err(|e| CliError::file("write", &to, &e))?;
     }
@@ -121,7 +121,7 @@ async fn of_server(url: &str, key: Option<&str>) -> Result<tempfile::TempDir, Cl
             .insert(path, text.as_bytes().to_vec())
             .map_err(|e| CliError::new(3, "network", e.to_string(), ""))?;
     }
-    let temp = tempfile::tempdir().map_err(|e| CliError::file("make", &std::env::temp_dir(), &e))?;
+    let temp = tempfile::tempdir().map_err(|e| CliError::file("create", &std::env::temp_dir(), &e))?;
     write_files(temp.path(), &files)?;
     Ok(temp)
 }

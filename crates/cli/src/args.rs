@@ -159,7 +159,7 @@ pub enum Command {
         after_help = "Examples:\n  ashlar use --data ./data\n  ashlar use --server https://cms.example\n  ashlar use"
     )]
     Use(UseArgs),
-    /// Write drafts as content files; `push --content` of them changes nothing.
+    /// Write drafts as content files, which `push --content` reads back unchanged.
     #[command(
         after_help = "Examples:\n  ashlar pull my-site --data ./data\n  ashlar pull copy --server https://cms.example"
     )]
@@ -268,12 +268,12 @@ pub enum Command {
         #[command(flatten)]
         at: At,
     },
-    /// Check an installation and say how to fix what is wrong; exit 1 on errors.
+    /// Check an installation, and show how to fix problems. Exit code 1 if there are errors.
     #[command(
         after_help = "Examples:\n  ashlar doctor --data ./data\n  ashlar doctor --server https://cms.example"
     )]
     Doctor(DoctorArgs),
-    /// Copy a data directory, also while a server uses it.
+    /// Copy a data directory, even while a server is using it.
     #[command(after_help = "Example:\n  ashlar backup ashlar-2027-03-01.tar --data ./data")]
     Backup(BackupArgs),
     /// Restore a backup into a new data directory and verify every digest.

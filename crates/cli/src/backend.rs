@@ -73,7 +73,7 @@ pub fn location(
         let help = format!("check the name, or create one from a project with `ashlar push --data {data}`");
         return Err(CliError::new(2, "no-installation", message, help));
     }
-    ashlar_store::private_dir(&dir).map_err(|e| CliError::file("make the directory", &dir, &e))?;
+    ashlar_store::private_dir(&dir).map_err(|e| CliError::file("create the directory", &dir, &e))?;
     let dir = std::path::absolute(&dir).map_err(|e| CliError::file("find", &dir, &e))?;
     let mut location = Location::embedded(&dir);
     if let Some(objects) = objects {

@@ -12,7 +12,7 @@ pub fn write_files(dir: &Path, files: &Files) -> Result<(), CliError> {
     for (path, bytes) in files.iter() {
         let path = dir.join(path);
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|e| CliError::file("make", parent, &e))?;
+            std::fs::create_dir_all(parent).map_err(|e| CliError::file("create", parent, &e))?;
         }
         std::fs::write(&path, bytes).map_err(|e| CliError::file("write", &path, &e))?;
     }

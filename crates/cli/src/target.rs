@@ -69,13 +69,16 @@ pub fn find() -> Result<Option<Remembered>, CliError> {
         };
         let mut target: Target = toml::from_str(&text).map_err(|e| {
             let message = format!("{}: {}", file.display(), e.message());
-            CliError::input(message, "`ashlar use --data DIR` or `ashlar use --server URL` writes it again")
+            CliError::input(
+                message,
+                "write it again with `ashlar use --data DIR` or `ashlar use --server URL`",
+            )
         })?;
         if target.server.is_some() == target.data.is_some() {
             let message = format!("{} must name either `data` or `server`", file.display());
             return Err(CliError::input(
                 message,
-                "`ashlar use --data DIR` or `ashlar use --server URL` writes it again",
+                "write it again with `ashlar use --data DIR` or `ashlar use --server URL`",
             ));
         }
         if target.leaves_the_machine() && !accepted(&file, &text) {
@@ -115,7 +118,7 @@ pub fn remember(dir: &Path, target: &Target) -> Result<PathBuf, CliError> {
     let text = toml::to_string(target).map_err(|e| CliError::input(e.to_string(), ""))?;
     let text = format!("# Written by `ashlar use`. Commands in this directory work here by default.\n{text}");
     let folder = dir.join(".ashlar");
-    std::fs::create_dir_all(&folder).map_err(|e| CliError::file("make", &folder, &e))?;
+    std::fs::create_dir_all(&folder).map_err(|e| CliError::file("create", &folder, &e))?;
     std::fs::write(&file, &text).map_err(|e| CliError::file("write", &file, &e))?;
     if target.leaves_the_machine() {
         accept(&file, &text)?;
@@ -158,12 +161,12 @@ fn accepted(file: &Path, text: &str) -> bool {
 fn accept(file: &Path, text: &str) -> Result<(), CliError> {
     let list = list().ok_or_else(|| {
         CliError::input(
-            "a target on another machine needs a home directory to be noted in",
+            "a target on another machine needs a home directory that stores the list of accepted targets",
             "set HOME or XDG_STATE_HOME, or give --server with each command",
         )
     })?;
     if let Some(folder) = list.parent() {
-        ashlar_store::private_dir(folder).map_err(|e| CliError::file("make", folder, &e))?;
+        ashlar_store::private_dir(folder).map_err(|e| CliError::file("create", folder, &e))?;
     }
     let known = std::fs::read_to_string(&list).unwrap_or_default();
     let mark = mark(file, text);

@@ -1,54 +1,36 @@
-/// Whether a path matches a pattern: `*` is anything within a segment, `?` one character, `**` any number of whole
-/// segments. `**/x` also matches `x`.
-pub fn matches(pattern: &str, path: &str) -> bool {
-    let pattern: Vec<&str> = pattern.split('/').collect();
-    let path: Vec<&str> = path.split('/').collect();
-    // One row of the table "does pattern[p..] match path[s..]", filled from the end: linear space, no backtracking.
-    let mut row = vec![false; path.len() + 1];
-    row[path.len()] = true;
-    for part in pattern.iter().rev() {
-        let mut next = vec![false; path.len() + 1];
-        for s in (0..=path.len()).rev() {
-            next[s] = if *part == "**" {
-                row[s] || (s < path.len() && next[s + 1])
-            } else {
-                s < path.len() && row[s + 1] && segment(part.as_bytes(), path[s].as_bytes())
-            };
-        }
-        row = next;
-    }
-    row[0]
-}
+//! Patterns of paths.
 
-fn segment(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == b'?' || *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                Some((sp, st)) => {
-                    p = sp + 1;
-                    t = st + 1;
-                    star = Some((sp, st + 1));
-                }
-                None => return false,
-            },
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+/// Patterns, of which one has to match a whole path: `*` is anything within a name, `?` one character, `**` any number of
+/// directories, `[ab]` one of these characters, `{a,b}` one of these patterns.
+#[derive(Debug, Clone, Default)]
+pub struct Globs(GlobSet);
+
+impl Globs {
+    /// Reads patterns.
+    ///
+    /// # Errors
+    /// The pattern that cannot be read, and why.
+    pub fn new<P: AsRef<str>>(patterns: impl IntoIterator<Item = P>) -> Result<Self, String> {
+        let mut set = GlobSetBuilder::new();
+        for pattern in patterns {
+            let glob = GlobBuilder::new(pattern.as_ref()).literal_separator(true).build();
+            set.add(glob.map_err(|e| e.to_string())?);
         }
+        set.build().map(Self).map_err(|e| e.to_string())
     }
-    pattern[p..].iter().all(|c| *c == b'*')
+
+    /// Whether a path matches.
+    pub fn matches(&self, path: &str) -> bool {
+        self.0.is_match(path)
+    }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
-    use super::matches;
+    use super::Globs;
 
     #[test]
     fn patterns() {
@@ -61,8 +43,15 @@ mod tests {
             ("**/_*/**", "a/_drafts/x.md", true),
             ("a?c*", "abcd", true),
             ("*", "a/b", false),
+            ("a.{md,mdx}", "a.mdx", true),
         ] {
-            assert_eq!(matches(pattern, path), expect, "{pattern} {path}");
+            assert_eq!(Globs::new([pattern]).unwrap().matches(path), expect, "{pattern} {path}");
         }
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_is_named() {
+        let error = Globs::new(["**/*.md", "a["]).unwrap_err();
+        assert!(error.contains("a["), "{error}");
     }
 }

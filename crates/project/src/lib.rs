@@ -18,7 +18,7 @@ mod text;
 mod toml_text;
 
 pub use content::{ContentOptions, SeedEntry};
-pub use glob::matches as glob_matches;
+pub use glob::Globs;
 pub use governance::Governance;
 pub use mapping::{LocaleSource, Mapping};
 pub use read::{Project, ProjectError, is_definition, read_config};

@@ -4,10 +4,10 @@ use ashlar_model::{ContractName, EntryId, EntryKey, Fields, Finding, Locale, Typ
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{glob, text::sentence};
+use crate::{glob::Globs, text::sentence};
 
 /// How files of another system become entries: the mapping file of `ashlar import`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Mapping {
     /// The type of every entry.
     pub type_name: TypeName,
@@ -25,10 +25,10 @@ pub struct Mapping {
     pub path_field: Option<String>,
     /// The field that takes the Markdown after the front matter.
     pub body: String,
-    /// Files that are read.
-    pub include: Vec<String>,
+    /// Files that are read; those that end with `.md` or `.mdx` when absent.
+    pub include: Option<Globs>,
     /// Files that are left out although they are included.
-    pub exclude: Vec<String>,
+    pub exclude: Globs,
     /// Front matter name → field; dots lead into objects on both sides.
     pub fields: BTreeMap<String, String>,
     /// Front matter names that are dropped.
@@ -98,8 +98,8 @@ impl Mapping {
             index: "index".to_owned(),
             path_field: None,
             body: "body".to_owned(),
-            include: vec!["**/*.md".to_owned(), "**/*.mdx".to_owned()],
-            exclude: Vec::new(),
+            include: None,
+            exclude: Globs::default(),
             fields: BTreeMap::new(),
             drop: BTreeSet::new(),
             keep_unknown: true,
@@ -141,6 +141,12 @@ impl Mapping {
                 ));
             }
         }
+        let globs = |name: &str, patterns: &[String]| {
+            let help = "`*` matches within a name, `**` any number of directories";
+            Globs::new(patterns).map_err(|e| wrong(&format!("`{name}` has an invalid pattern: {e}"), help))
+        };
+        let include = raw.include.as_deref().map(|patterns| globs("include", patterns)).transpose()?;
+        let exclude = globs("exclude", &raw.exclude)?;
         let defaults = read_toml(path, 1, &raw.defaults.to_string())?;
         let simple = Self::simple(raw.type_name, locale);
         Ok(Self {
@@ -150,8 +156,8 @@ impl Mapping {
             index: raw.index.unwrap_or(simple.index),
             path_field: raw.path_field,
             body: raw.body.unwrap_or(simple.body),
-            include: raw.include.unwrap_or(simple.include),
-            exclude: raw.exclude,
+            include,
+            exclude,
             fields: raw.fields,
             drop: raw.drop,
             keep_unknown: raw.unknown == Unknown::Keep,
@@ -166,8 +172,11 @@ impl Mapping {
 
     /// Whether a file (path relative to the imported folder) is read.
     pub fn reads(&self, path: &str) -> bool {
-        self.include.iter().any(|p| glob::matches(p, path))
-            && !self.exclude.iter().any(|p| glob::matches(p, path))
+        let included = match &self.include {
+            Some(globs) => globs.matches(path),
+            None => path.ends_with(".md") || path.ends_with(".mdx"),
+        };
+        included && !self.exclude.matches(path)
     }
 
     /// The fields of an entry from what a file contains.

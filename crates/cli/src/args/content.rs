@@ -92,18 +92,18 @@ pub enum EntryCommand {
         #[command(flatten)]
         at: At,
     },
-    /// Open a draft in $VISUAL or $EDITOR and write the change when its contract accepts it.
+    /// Open a draft in $VISUAL or $EDITOR, and write it if its contract accepts the change.
     #[command(after_help = "Example:\n  EDITOR=nano ashlar entry edit page/home --locale en --data ./data")]
     Edit {
         /// The entry.
         #[arg(value_name = "TYPE/ID")]
         entry: String,
-        /// The id, when the first argument is the type alone.
+        /// The id, if the first argument is only the type.
         id: Option<String>,
-        /// The locale; the project's default when absent.
+        /// The locale. Default: the default locale of the project.
         #[arg(long)]
         locale: Option<String>,
-        /// Also write what the contract refuses, and report it.
+        /// Write the draft even if the contract refuses it.
         #[arg(long)]
         keep_invalid: bool,
         #[command(flatten)]

@@ -26,14 +26,14 @@ pub struct UseArgs {
     /// Forget the target of this directory.
     #[arg(long, conflicts_with_all = ["data", "server"])]
     pub clear: bool,
-    /// How to report.
+    /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
 
 #[derive(Debug, Args)]
 pub struct PullArgs {
-    /// A project directory, or an empty one, which also gets the definitions.
+    /// A project directory, or an empty directory, which also gets the definitions.
     #[arg(default_value = ".")]
     pub dir: PathBuf,
     /// Delete content files whose entry has no live draft.
@@ -54,7 +54,7 @@ pub struct BackupArgs {
 
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
-    /// What `ashlar backup` wrote.
+    /// The backup.
     #[arg(value_name = "FILE.tar|DIR")]
     pub from: PathBuf,
     #[command(flatten)]
@@ -63,7 +63,7 @@ pub struct RestoreArgs {
 
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// A project directory that is checked as well; this directory when it is a project.
+    /// A project directory to check too. Default: this directory, if it is a project.
     #[arg(long, value_name = "DIR")]
     pub project: Option<PathBuf>,
     #[command(flatten)]
@@ -75,10 +75,10 @@ pub struct DevArgs {
     /// The project directory.
     #[arg(default_value = ".")]
     pub dir: PathBuf,
-    /// Address and port of the preview; port 0 chooses a free one.
+    /// Address and port of the preview. Port 0 selects a free port.
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: String,
-    /// How to report.
+    /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }

@@ -76,8 +76,8 @@ fn data_dir(at: &At, verb: &str) -> Result<PathBuf, CliError> {
         ),
         (Some(data), _) => Ok(PathBuf::from(data)),
         (None, Some(_)) => refused(
-            format!("`ashlar {verb}` works where the data is"),
-            "run it on that machine with --data DIR",
+            format!("`ashlar {verb}` needs a data directory"),
+            "run it on the machine of the server with --data DIR",
         ),
         (None, None) => refused("no target given".to_owned(), "use `--data DIR`"),
     }
@@ -166,7 +166,7 @@ pub async fn backup(args: BackupArgs) -> Done {
         return Err(CliError::new(
             2,
             "not-embedded",
-            "`ashlar backup` works where the data is",
+            "`ashlar backup` needs a data directory",
             "give --data DIR",
         ));
     };
@@ -188,19 +188,19 @@ pub async fn backup(args: BackupArgs) -> Done {
     let scratch = tempfile::Builder::new()
         .prefix(".backup-")
         .tempdir_in(&dir)
-        .map_err(|e| CliError::file("make a directory in", &dir, &e))?;
+        .map_err(|e| CliError::file("create a directory in", &dir, &e))?;
     let database = scratch.path().join("state.db");
     engine.db().copy_into(&database).await.map_err(ReleaseError::from)?;
     let from = dir.clone();
     let (file, total) = blocking(move || {
         let item = sink.put("state.db", &database)?;
-        let item = item.ok_or_else(|| damaged("the copy of the database went away"))?;
+        let item = item.ok_or_else(|| damaged("the copy of the database was deleted meanwhile"))?;
         items.insert("state.db".to_owned(), item);
         let mut lists = 0;
         while copy(&mut sink, &from, is_pack, &mut items)? {
             lists += 1;
             if lists >= LISTS_MAX {
-                let message = "packs went away while they were copied, several times";
+                let message = "packs were merged several times during the backup";
                 return Err(CliError::new(3, "busy", message, "run the backup again"));
             }
         }
@@ -240,7 +240,7 @@ pub async fn backup(args: BackupArgs) -> Done {
 fn compare(dir: &Path, unpacked: &BTreeMap<String, Item>) -> Result<Manifest, CliError> {
     let path = dir.join(MANIFEST);
     let size = std::fs::metadata(&path)
-        .map_err(|_| damaged(format!("this is no backup, or it is cut off: it has no {MANIFEST}")))?;
+        .map_err(|_| damaged(format!("this is not a complete backup: it has no {MANIFEST}")))?;
     if size.len() > MANIFEST_BYTES_MAX {
         return Err(damaged(format!("{MANIFEST} is larger than {MANIFEST_BYTES_MAX} bytes")));
     }
@@ -248,7 +248,8 @@ fn compare(dir: &Path, unpacked: &BTreeMap<String, Item>) -> Result<Manifest, Cl
     let manifest: Manifest =
         serde_json::from_slice(&text).map_err(|e| damaged(format!("{MANIFEST} cannot be read: {e}")))?;
     if manifest.format != FORMAT {
-        let message = format!("the backup has format {}, and this version reads {FORMAT}", manifest.format);
+        let message =
+            format!("the backup has format {}, but this version reads format {FORMAT}", manifest.format);
         return Err(CliError::new(2, "backup-format", message, "use the version of Ashlar that made it"));
     }
     for item in &manifest.files {
@@ -256,7 +257,7 @@ fn compare(dir: &Path, unpacked: &BTreeMap<String, Item>) -> Result<Manifest, Cl
             None => return Err(damaged(format!("{} is missing from the backup", item.path))),
             Some(found) if found != item => {
                 return Err(damaged(format!(
-                    "{} is damaged: it has the digest {}, and {} was written",
+                    "{} is damaged: its digest is {} instead of {}",
                     item.path, found.blake3, item.blake3
                 )));
             }
@@ -265,7 +266,7 @@ fn compare(dir: &Path, unpacked: &BTreeMap<String, Item>) -> Result<Manifest, Cl
     }
     let listed = |path: &str| manifest.files.iter().any(|f| f.path == path);
     if let Some(extra) = unpacked.keys().find(|p| p.as_str() != MANIFEST && !listed(p)) {
-        return Err(damaged(format!("{extra} is in the backup, and its list does not name it")));
+        return Err(damaged(format!("{extra} is in the backup, but {MANIFEST} does not list it")));
     }
     if !listed("state.db") {
         return Err(damaged("the backup has no database"));
@@ -320,7 +321,7 @@ fn must_be_empty(dir: &Path) -> Result<(), CliError> {
             Some(_) => Err(CliError::new(
                 1,
                 "not-empty",
-                format!("{} is not empty, and a restore never writes over anything", dir.display()),
+                format!("{} is not empty; a restore never overwrites files", dir.display()),
                 "choose a new directory, or move this one away first",
             )),
         },
@@ -335,12 +336,12 @@ pub async fn restore(args: RestoreArgs) -> Done {
         Some(parent) => parent.to_owned(),
         None => PathBuf::from("."),
     };
-    std::fs::create_dir_all(&parent).map_err(|e| CliError::file("make", &parent, &e))?;
+    std::fs::create_dir_all(&parent).map_err(|e| CliError::file("create", &parent, &e))?;
     // Beside the target, so that the last step is one rename: a restore that fails leaves nothing behind.
     let staging = tempfile::Builder::new()
         .prefix(".ashlar-restore-")
         .tempdir_in(&parent)
-        .map_err(|e| CliError::file("make a directory in", &parent, &e))?;
+        .map_err(|e| CliError::file("create a directory in", &parent, &e))?;
     let (from, to) = (args.from.clone(), staging.path().to_owned());
     let manifest = blocking(move || {
         let unpacked = unpack(&from, &to)?;

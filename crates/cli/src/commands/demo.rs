@@ -55,7 +55,7 @@ struct StepPut {
 
 /// Makes the releases of a project in an empty installation.
 async fn seed(engine: &Engine, files: &Files) -> Result<(), CliError> {
-    let temp = tempfile::tempdir().map_err(|e| CliError::file("make", &std::env::temp_dir(), &e))?;
+    let temp = tempfile::tempdir().map_err(|e| CliError::file("create", &std::env::temp_dir(), &e))?;
     project::write_files(temp.path(), files)?;
     let definitions = project::read(temp.path())?;
     let entries = project::read_content(temp.path(), &definitions)?;
@@ -132,7 +132,7 @@ pub async fn demo(args: DemoArgs) -> Done {
         let dir = tempfile::Builder::new()
             .prefix("ashlar-demo-")
             .tempdir()
-            .map_err(|e| CliError::file("make", &std::env::temp_dir(), &e))?;
+            .map_err(|e| CliError::file("create", &std::env::temp_dir(), &e))?;
         args.data = Some(temp.insert(dir).path().display().to_string());
     }
     let (engine, keys) = open(&args).await?;

@@ -38,7 +38,7 @@ const LINK_HOURS: u32 = 2_160;
 /// Folders that are no part of a project.
 const LEFT_OUT: [&str; 2] = ["node_modules", "target"];
 
-/// What tells that a file changed.
+/// The files with what changes when they do: time and size.
 type Seen = BTreeMap<PathBuf, (SystemTime, u64)>;
 
 /// The files of a project as they are now. What cannot be read is not there.
@@ -106,7 +106,7 @@ async fn checked(dir: &Path) -> Result<CheckReport, CliError> {
     tokio::task::spawn_blocking(move || check_project(&dir, &CheckOptions::default()))
         .await
         .map_err(|e| CliError::new(3, "internal", e.to_string(), ""))?
-        .map_err(|e| CliError::input(e.to_string(), "`ashlar init DIR` makes a project"))
+        .map_err(|e| CliError::input(e.to_string(), "`ashlar init DIR` creates a project"))
 }
 
 /// Checks a project, shows what was found, and brings the preview up to date.
@@ -136,12 +136,12 @@ async fn round(local: &Local, dir: &Path, changed: &[String], format: Format) {
             }
         }
     }
-    // What keeps definitions from being pushed is among what the gates found, when there is a report.
+    // If there is a report, it contains what prevents the definitions from being pushed.
     if let Err(error) = loaded {
         if report.is_ok_and(|r| r.status == ashlar_gates::CheckStatus::Pass) {
             error.report(Format::Human);
         }
-        output::note("The preview shows what was last accepted.");
+        output::note("The preview still shows the last valid version.");
     }
 }
 
@@ -162,12 +162,12 @@ async fn watch(local: Local, dir: PathBuf, mut before: Seen, format: Format) {
 pub async fn dev(args: DevArgs) -> Done {
     if !args.dir.join("ashlar.toml").is_file() {
         let message = format!("{} has no ashlar.toml", args.dir.display());
-        return Err(CliError::input(message, "`ashlar init DIR` makes a project"));
+        return Err(CliError::input(message, "`ashlar init DIR` creates a project"));
     }
     let data = tempfile::Builder::new()
         .prefix("ashlar-dev-")
         .tempdir()
-        .map_err(|e| CliError::file("make", &std::env::temp_dir(), &e))?;
+        .map_err(|e| CliError::file("create", &std::env::temp_dir(), &e))?;
     let checker = Arc::new(Checker::tried(isolation::children().trials()));
     let engine = Engine::open(&Location::embedded(data.path()), checker).await?;
     let local = Local { engine: engine.clone(), ctx: Ctx::new(TenantId::main(), Actor::local("dev"))? };
@@ -186,7 +186,7 @@ pub async fn dev(args: DevArgs) -> Done {
             Format::Json => output::print_json(&json!({"ready": true, "url": url, "preview": preview})),
             Format::Human => {
                 output::line(format!("\n{}  {preview}", output::paint("Preview:", "1")));
-                output::hint("Save a file to check it and bring the preview up to date. Stop with Ctrl-C.");
+                output::hint("Save a file to check it and update the preview. Stop with Ctrl-C.");
             }
         }
     };

@@ -165,7 +165,7 @@ async fn object_store(report: &mut Report, engine: &Engine) {
         Ok(Ok(true)) => report.ok("objects", "the object store answers and supports conditional writes"),
         Ok(Ok(false)) => report.error(
             "objects",
-            "the object store ignores the condition of a write",
+            "the object store ignores conditions on writes",
             "use a store that supports conditional PUT (If-Match, If-None-Match)",
         ),
         Ok(Err(e)) => {
@@ -202,12 +202,12 @@ async fn pointers(report: &mut Report, engine: &Engine, tenant: &TenantId) -> Re
     match behind.is_empty() {
         true => report.ok(
             "pointers",
-            format!("{tenant}: {} in step with the database", count(channels.len(), "channel", "channels")),
+            format!("{tenant}: {} as in the database", count(channels.len(), "channel", "channels")),
         ),
         false => report.error(
             "pointers",
             format!("{tenant}: {}", behind.join(", ")),
-            "a running server repairs them within seconds; without one run `ashlar schedule run`",
+            "a running server repairs them within seconds; if none is running, run `ashlar schedule run`",
         ),
     }
     Ok(())
@@ -232,7 +232,7 @@ async fn local(report: &mut Report, at: &At) -> Result<(), CliError> {
         }
     };
     match engine.db().ping().await {
-        Ok(()) => report.ok("database", "it answers, and its schema is up to date"),
+        Ok(()) => report.ok("database", "reachable, and its schema is up to date"),
         Err(e) => {
             report.error("database", e.to_string(), "check the address and that the database runs");
             return Ok(());
@@ -280,13 +280,13 @@ async fn remote(report: &mut Report, server: &Remote) {
         }
     }
     match server.call(rows::LIST_CHANNELS.call(), None).await {
-        Ok(_) => report.ok("key", "the server accepts it"),
+        Ok(_) => report.ok("key", "the server accepts the key"),
         Err(error) => report.failed("key", &error),
     }
     if let Ok(schedules) = server.call(rows::LIST_SCHEDULES.call(), None).await {
         let late = output::items(&schedules).iter().filter(|s| s["overdue_seconds"].is_u64()).count();
         match late {
-            0 => report.ok("schedules", "none is overdue"),
+            0 => report.ok("schedules", "no changeset is overdue"),
             n => report.warn(
                 "schedules",
                 format!("{} overdue", count(n, "changeset is", "changesets are")),
@@ -314,7 +314,7 @@ async fn project(report: &mut Report, dir: PathBuf) {
                 format!("`ashlar check {shown}` says what to fix"),
             );
         }
-        Ok(Err(e)) => report.warn("project", e.to_string(), "`ashlar init DIR` makes a project"),
+        Ok(Err(e)) => report.warn("project", e.to_string(), "`ashlar init DIR` creates a project"),
         Err(e) => report.warn("project", e.to_string(), ""),
     }
 }

@@ -247,7 +247,12 @@ async fn definitions(backend: &Backend, dir: &Path) -> Result<usize, CliError> {
                 let bytes = match content {
                     Value::String(text) => text.as_bytes().to_vec(),
                     other => decoded(other).ok_or_else(|| {
-                        CliError::new(3, "network", format!("the server sent {path} in an unknown form"), "")
+                        CliError::new(
+                            3,
+                            "network",
+                            format!("the server sent {path} in an unknown format"),
+                            "",
+                        )
                     })?,
                 };
                 files.insert(path, bytes).map_err(|e| CliError::new(3, "network", e.to_string(), ""))?;
@@ -306,7 +311,7 @@ fn unreadable(error: serde_json::Error) -> CliError {
         3,
         "network",
         format!("a draft could not be read: {error}"),
-        "is the server of the same version?",
+        "check that the server has the same version as this command",
     )
 }
 
@@ -345,7 +350,7 @@ pub async fn pull(args: PullArgs) -> Done {
         let (path, bytes) = ground.file_of(draft)?;
         let file = args.dir.join(&path);
         if let Some(parent) = file.parent() {
-            std::fs::create_dir_all(parent).map_err(|e| CliError::file("make", parent, &e))?;
+            std::fs::create_dir_all(parent).map_err(|e| CliError::file("create", parent, &e))?;
         }
         std::fs::write(&file, bytes).map_err(|e| CliError::file("write", &file, &e))?;
         written.push(path);
@@ -404,8 +409,8 @@ fn report(
     ));
     if !left.is_empty() {
         output::line(format!(
-            "{} without a live draft; `ashlar push --content` would bring them back:",
-            count(left.len(), "file entry", "file entries")
+            "{} without a live draft. `ashlar push --content` would create them again:",
+            count(left.len(), "entry in files", "entries in files")
         ));
         for entry in left.iter().take(NAMED_MAX) {
             output::line(format!("  {}  {}", output::text(entry, "path"), output::text(entry, "entry")));

@@ -29,8 +29,8 @@ pub fn remember(args: &UseArgs) -> Done {
         let file = target::forget(here)?;
         match (json_out, &file) {
             (true, _) => output::print_json(&json!({"target": null})),
-            (false, Some(_)) => output::line("This directory has no target any more."),
-            (false, None) => output::line("This directory had no target."),
+            (false, Some(_)) => output::line("Removed the target of this directory."),
+            (false, None) => output::line("This directory has no target."),
         }
         return done();
     }
@@ -41,10 +41,7 @@ pub fn remember(args: &UseArgs) -> Done {
         for address in [&target.data, &target.objects, &target.server].into_iter().flatten() {
             if has_password(address) {
                 return Err(CliError::input(
-                    format!(
-                        "{} contains a password, and a target stores no secrets",
-                        output::public(address)
-                    ),
+                    format!("{} contains a password; targets do not store secrets", output::public(address)),
                     "leave it out, and set ASHLAR_KEY for a server or PGPASSWORD for PostgreSQL",
                 ));
             }
@@ -76,7 +73,7 @@ pub fn remember(args: &UseArgs) -> Done {
     if let Some(data) = found.target.data.as_deref().filter(|d| !d.contains("://"))
         && !Path::new(data).join("state.db").is_file()
     {
-        output::hint("There is no installation yet. `ashlar push DIR` creates it from a project.");
+        output::hint("There is no installation in it yet. `ashlar push DIR` creates it from a project.");
     }
     done()
 }

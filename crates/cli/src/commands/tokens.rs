@@ -209,14 +209,14 @@ fn warnings(findings: &[Finding]) {
 }
 
 fn write(out: &Path, name: &str, bytes: &[u8]) -> Result<(), CliError> {
-    std::fs::create_dir_all(out).map_err(|e| CliError::file("make", out, &e))?;
+    std::fs::create_dir_all(out).map_err(|e| CliError::file("create", out, &e))?;
     let path = out.join(name);
     std::fs::write(&path, bytes).map_err(|e| CliError::file("write", &path, &e))
 }
 
 /// Writes outputs as they are built; gives their names and sizes.
 fn write_all(out: &Path, built: &Build<'_>) -> Result<Vec<(&'static str, usize)>, CliError> {
-    std::fs::create_dir_all(out).map_err(|e| CliError::file("make", out, &e))?;
+    std::fs::create_dir_all(out).map_err(|e| CliError::file("create", out, &e))?;
     let mut files: Vec<(&'static str, usize)> = Vec::new();
     let mut open: Result<Option<File>, CliError> = Ok(None);
     built.write(&mut |name, piece| {

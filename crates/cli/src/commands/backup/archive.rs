@@ -80,7 +80,7 @@ impl Sink {
         if std::fs::read_dir(to).is_ok_and(|mut found| found.next().is_some()) || to.is_file() {
             return Err(exists());
         }
-        ashlar_store::private_dir(to).map_err(|e| CliError::file("make", to, &e))?;
+        ashlar_store::private_dir(to).map_err(|e| CliError::file("create", to, &e))?;
         Ok(Self::Dir(to.to_owned()))
     }
 

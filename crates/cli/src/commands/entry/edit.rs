@@ -128,7 +128,7 @@ pub async fn edit(edit: Edit, at: &At) -> Done {
     let dir = tempfile::Builder::new()
         .prefix("ashlar-edit-")
         .tempdir()
-        .map_err(|e| CliError::file("make", &std::env::temp_dir(), &e))?;
+        .map_err(|e| CliError::file("create", &std::env::temp_dir(), &e))?;
     let file = dir.path().join(format!("{}-{}.{}.json", key.type_name, key.id, key.locale));
     let text = serde_json::to_string_pretty(&before).unwrap_or_default() + "\n";
     std::fs::write(&file, &text).map_err(|e| CliError::file("write", &file, &e))?;

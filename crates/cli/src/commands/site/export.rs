@@ -175,7 +175,7 @@ fn to_other_languages(
 
 /// Writes what differs, and deletes what an earlier export wrote and this one does not have.
 fn write(dir: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) -> Result<(usize, usize), CliError> {
-    std::fs::create_dir_all(dir).map_err(|e| CliError::file("make", dir, &e))?;
+    std::fs::create_dir_all(dir).map_err(|e| CliError::file("create", dir, &e))?;
     let list = dir.join(LIST);
     let before: BTreeSet<PathBuf> =
         std::fs::read(&list).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
@@ -186,7 +186,7 @@ fn write(dir: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) -> Result<(usize, usize
             continue;
         }
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|e| CliError::file("make", parent, &e))?;
+            std::fs::create_dir_all(parent).map_err(|e| CliError::file("create", parent, &e))?;
         }
         // A reader never sees half a page.
         let half = path.with_extension("ashlar-part");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ashlar_divergence::Language;
-use ashlar_project::glob_matches;
+use ashlar_project::Globs;
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -35,15 +35,22 @@ pub struct Found {
     pub excluded: usize,
 }
 
-/// Whether a path matches a pattern: `*` and `?` within a name, `**` for any number of directories. A pattern without `/`
-/// matches the name of a file or a directory anywhere. What matches a directory matches all in it.
-fn matches(pattern: &str, path: &str) -> bool {
-    let anchored = match pattern.contains('/') {
+/// The patterns of files to exclude: `*` and `?` match within a name, `**` any number of directories. A pattern without `/`
+/// matches the name of a file or a directory anywhere.
+fn patterns(exclude: &[String]) -> Result<Globs, CliError> {
+    let given = exclude.iter().filter(|pattern| !pattern.is_empty());
+    let anchored = given.map(|pattern| match pattern.contains('/') {
         true => pattern.trim_matches('/').to_owned(),
         false => format!("**/{pattern}"),
-    };
-    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-    ends.into_iter().any(|end| glob_matches(&anchored, &path[..end]))
+    });
+    Globs::new(anchored)
+        .map_err(|e| CliError::input(format!("a pattern to exclude is invalid: {e}"), "fix the pattern"))
+}
+
+/// Whether a path is excluded: it matches itself, or a directory that it is in.
+fn matches(globs: &Globs, path: &str) -> bool {
+    let mut ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    ends.any(|end| globs.matches(&path[..end]))
 }
 
 /// Finds the source files under a path; a path that is a file is taken as it is.
@@ -77,11 +84,11 @@ pub fn find(path: &Path, exclude: &[String]) -> Result<Found, CliError> {
         let message = format!("{} contains no style sheets, pages or scripts", path.display());
         return Err(CliError::input(message, "name the directory of an app's source"));
     }
-    let before = found.files.len();
+    let (before, excluded) = (found.files.len(), patterns(exclude)?);
     found.files.retain(|source| {
         let inside =
             source.path.strip_prefix(path).unwrap_or(&source.path).to_string_lossy().replace('\\', "/");
-        !exclude.iter().any(|pattern| matches(pattern, &inside))
+        !matches(&excluded, &inside)
     });
     found.excluded = before - found.files.len();
     found.files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -120,7 +127,7 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{matches, patterns};
 
     #[test]
     fn patterns_match_as_people_expect() {
@@ -137,7 +144,8 @@ mod tests {
             ("c?rd.css", "card.css", true),
             ("", "card.css", false),
         ] {
-            assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+            let globs = patterns(&[pattern.to_owned()]).unwrap_or_default();
+            assert_eq!(matches(&globs, path), expected, "{pattern} {path}");
         }
     }
 }
