@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use crate::text::{Analyzer, sentences};
 
-/// Sentences that are told apart in one text; those after it count as one.
+/// Sentences of one text that are distinguished. Those after them count as one.
 const SENTENCES_MAX: u32 = 64;
 
 /// A term of a text.

@@ -135,12 +135,12 @@ impl Caches {
     }
 
     /// The body that is kept under a key, when it is what the release with this number answers: it was made from it, or
-    /// `holds` finds that nothing it was made from differs.
+    /// `is_valid` finds that nothing it was made from differs.
     pub(crate) fn known<E>(
         &self,
         key: &[u8],
         number: u64,
-        holds: impl FnOnce(&Composed) -> Result<bool, E>,
+        is_valid: impl FnOnce(&Composed) -> Result<bool, E>,
     ) -> Result<Option<Arc<Composed>>, E> {
         let count = |count: &AtomicU64| {
             count.fetch_add(1, Ordering::Relaxed);
@@ -151,7 +151,7 @@ impl Caches {
         };
         let same = known.is_of(number);
         if !same {
-            if !holds(&known)? {
+            if !is_valid(&known)? {
                 count(&self.counts.stale);
                 return Ok(None);
             }

@@ -45,7 +45,7 @@ pub struct Calibration {
     pub dimensions: usize,
     /// How far the vector leg is trusted, from 0 to 1.
     pub trust: f32,
-    /// How many questions it was learned from; 0 when the corpus gives none and the default holds.
+    /// How many questions it was learned from; 0 when the corpus gives none and the default is used.
     pub questions: usize,
     /// nDCG@10 over those questions: with words alone, with vectors alone, and fused.
     pub quality: [f32; 3],
