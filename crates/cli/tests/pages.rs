@@ -497,7 +497,8 @@ fn a_file_that_pages_show_is_judged_again_when_it_alone_changes() {
         (out.status.code(), found(&report, "components"))
     };
     assert_eq!(check().0, Some(0));
-    rig.push();
+    // With its entries: layouts show the navigation on every page.
+    rig.json(0, &["push", "site", "--content", "--format", "json"]);
     assert!(found(&rig.candidate(), "components").is_empty());
     let lie = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'><script>alert(1)</script></svg>";
     rig.write("site/assets/favicon.svg", lie);
