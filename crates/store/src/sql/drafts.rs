@@ -543,25 +543,4 @@ impl Rows<'_> {
         .await?;
         Ok(unsigned(&row, "drafts")? > 0)
     }
-
-    /// How many drafts there are, how many of them are pending, and how many of those are in a changeset.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn draft_counts(&mut self) -> Result<(u64, u64, u64), SqlError> {
-        let row = sqlx::query(
-            "SELECT COUNT(*) AS drafts, COALESCE(SUM(pending), 0) AS pending, \
-             COALESCE(SUM(CASE WHEN pending = 1 AND changeset IS NOT NULL THEN 1 ELSE 0 END), 0) AS grouped \
-             FROM drafts WHERE tenant = $1 AND state <> 'deleted'",
-        )
-        .bind(self.t())
-        .fetch_one(&mut *self.conn)
-        .await?;
-        Ok((unsigned(&row, "drafts")?, count(&row, "pending")?, count(&row, "grouped")?))
-    }
-}
-
-/// SUM is NUMERIC in PostgreSQL when its argument is BIGINT, which the driver reads as text.
-fn count(row: &AnyRow, column: &'static str) -> Result<u64, SqlError> {
-    unsigned(row, column).or_else(|_| parsed(row, column))
 }
