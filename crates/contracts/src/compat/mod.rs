@@ -175,13 +175,13 @@ pub(crate) fn compare_files(
         }
     }
     let semantic = changes.iter().any(|c| c.semantic);
-    let told = changes.iter().map(|c| c.verdict).max().unwrap_or(Verdict::None);
+    let named = changes.iter().map(|c| c.verdict).max().unwrap_or(Verdict::None);
     let same = old_part == new_part && changes.is_empty();
     let verdict = match (same, backward, forward) {
         (true, ..) => Verdict::None,
         (false, Answer::No | Answer::Unknown, _) => Verdict::Major,
-        (false, Answer::Yes, Answer::Yes) if !semantic => told.max(Verdict::Patch),
-        (false, Answer::Yes, _) => told.max(Verdict::Minor),
+        (false, Answer::Yes, Answer::Yes) if !semantic => named.max(Verdict::Patch),
+        (false, Answer::Yes, _) => named.max(Verdict::Minor),
     };
     Comparison { verdict, semantic, backward, forward, changes, reasons, digest }
 }

@@ -28,8 +28,8 @@ impl Consumer {
         for (path, bytes) in listed {
             let read = match path.rsplit_once('.').map(|(_, ending)| ending) {
                 Some("yaml" | "yml") => yaml::read_yaml(path, bytes),
-                Some("json") => pact::read_pact(path, bytes).map(|(consumer, told)| {
-                    findings.extend(told);
+                Some("json") => pact::read_pact(path, bytes).map(|(consumer, found)| {
+                    findings.extend(found);
                     consumer
                 }),
                 _ => continue,

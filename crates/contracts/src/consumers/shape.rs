@@ -97,7 +97,7 @@ impl Expectation {
     /// Compares it with a body.
     pub fn against_body(&self, body: &Value) -> Vec<Broken> {
         let mut out: Vec<Broken> = Vec::new();
-        let mut told = |path: &FieldPath, why: String| {
+        let mut miss = |path: &FieldPath, why: String| {
             if !out.iter().any(|b| b.path == *path && b.why == why) {
                 out.push(Broken { path: path.clone(), certain: true, why });
             }
@@ -105,7 +105,7 @@ impl Expectation {
         for path in &self.must_include {
             path.visit(body, &mut |found| {
                 if found.is_none() {
-                    told(path, format!("`{}` is absent", path.text));
+                    miss(path, format!("`{}` is absent", path.text));
                 }
             });
         }
@@ -115,7 +115,7 @@ impl Expectation {
                     && !kind.fits(value)
                 {
                     let shown: String = value.to_string().chars().take(80).collect();
-                    told(path, format!("`{}` is {shown}, which is no {}", path.text, kind.name()));
+                    miss(path, format!("`{}` is {shown}, which is no {}", path.text, kind.name()));
                 }
             });
         }

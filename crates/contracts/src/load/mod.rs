@@ -70,10 +70,10 @@ fn read_files<'f>(files: &'f Files, findings: &mut Vec<Finding>) -> (Vec<File<'f
 /// Writes the references of all files in one way.
 fn settle_references(read: &[File<'_>], documents: &mut Documents, findings: &mut Vec<Finding>) {
     let by_name: FxHashMap<&str, &File<'_>> = read.iter().map(|f| (f.file_name.as_str(), f)).collect();
-    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    let mut reported: BTreeMap<String, usize> = BTreeMap::new();
     for (name, pointer, message, help) in settle(documents) {
         let file = by_name.get(name.as_str());
-        let count = told.entry(name).or_default();
+        let count = reported.entry(name).or_default();
         *count += 1;
         if let Some(file) = file.filter(|_| *count <= FINDINGS_MAX) {
             findings.push(file.error("contract-ref", &pointer, message).help(help));

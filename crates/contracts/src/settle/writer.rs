@@ -73,7 +73,7 @@ impl<'i> Writer<'i> {
             );
             let help = "use `$ref` where a schema is always the same";
             self.wrong.push((self.file.to_owned(), String::new(), message, help));
-            // What leads to copies that were not made is not told again.
+            // What leads to copies that were not made is not reported again.
             out = json!({});
         } else if !copies.is_empty()
             && let Value::Object(map) = &mut out

@@ -164,7 +164,7 @@ fn pages(definitions: &Definitions, out: &mut Vec<Finding>) {
     let lists = site.file.lists.iter().map(|l| (&l.view, Some(&l.type_name)));
     let data = site.file.data.values().map(|d| (&d.view, None));
     for (name, type_name) in pages.chain(lists).chain(data) {
-        let told = match (view(name), type_name) {
+        let message = match (view(name), type_name) {
             // The file is there and cannot be used: the gate `views` says why.
             (None, _) if unusable(name) => continue,
             (None, _) => format!("There is no view `{name}`."),
@@ -178,7 +178,7 @@ fn pages(definitions: &Definitions, out: &mut Vec<Finding>) {
         let such = known.first().map_or("pages.v1", String::as_str);
         let otherwise = format!("name a view of views/, such as `{such}`");
         let help = did_you_mean(name, known.iter().map(String::as_str), otherwise);
-        out.push(Finding::error("site-view", "site/site.toml", told).about(name).help(help));
+        out.push(Finding::error("site-view", "site/site.toml", message).about(name).help(help));
     }
 }
 
@@ -402,14 +402,14 @@ fn failed(view: &ReleaseView, place: &str, why: &str, out: &mut Findings) {
 
 /// Blocks that nothing shows, or whose payload does not fit what shows them; how many were reported.
 fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findings) -> usize {
-    let mut told = 0;
+    let mut misfits = 0;
     let blocks = body.get("sections").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for (at, block) in blocks.iter().enumerate() {
         let Some(intent) = block.get("intent").and_then(Value::as_str) else { continue };
         let mut judged = BTreeSet::new();
         for surface in &site.intents().surfaces {
             let Some(component) = site.intents().choose(intent, surface, block) else {
-                told += 1;
+                misfits += 1;
                 out.push(
                     Finding::error(
                         "intent-unmapped",
@@ -424,9 +424,9 @@ fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findin
                 continue;
             }
             for wrong in site.components.misfits(component, block) {
-                told += 1;
-                if told > MISFITS_MAX {
-                    return told;
+                misfits += 1;
+                if misfits > MISFITS_MAX {
+                    return misfits;
                 }
                 out.push(
                     Finding::error(
@@ -442,5 +442,5 @@ fn misfits(site: &ashlar_site::Site, body: &Value, place: &str, out: &mut Findin
             }
         }
     }
-    told
+    misfits
 }

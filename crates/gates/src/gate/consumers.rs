@@ -191,7 +191,7 @@ impl Promise {
         if !held {
             return String::new();
         }
-        let mut told = Vec::new();
+        let mut changed = Vec::new();
         let names: Vec<&str> = path.names().collect();
         for contract in here.contracts.iter() {
             let Some(before) = base.contracts.get(&contract.name).filter(|b| b.digest != contract.digest)
@@ -206,20 +206,25 @@ impl Promise {
                     change.path.split('/').any(|p| p == *n) || change.message.contains(&format!("`{n}`"))
                 });
                 if noticed && about {
-                    told.push(format!("contracts/{} {}: {}", contract.file(), change.path, change.message));
+                    changed.push(format!(
+                        "contracts/{} {}: {}",
+                        contract.file(),
+                        change.path,
+                        change.message
+                    ));
                 }
             }
         }
         if let Some(endpoint) = &self.endpoint
             && base.part("views/") != here.part("views/")
-            && told.is_empty()
+            && changed.is_empty()
         {
-            told.push(format!("{} has changed.", endpoint.file));
+            changed.push(format!("{} has changed.", endpoint.file));
         }
-        told.truncate(3);
-        match told.is_empty() {
+        changed.truncate(3);
+        match changed.is_empty() {
             true => String::new(),
-            false => format!(" What changed: {}", told.join(" ")),
+            false => format!(" What changed: {}", changed.join(" ")),
         }
     }
 

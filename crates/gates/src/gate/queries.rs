@@ -67,9 +67,9 @@ impl Gate for PersistedQueries {
 pub(crate) fn findings(definitions: &Definitions, base: Option<&Definitions>, today: Date) -> Vec<Finding> {
     let mut out = definitions.query_findings.clone();
     for gone in removed(definitions, base) {
-        // What is wrong with its file is told already.
-        let told = out.iter().any(|f| f.place.split(':').next() == Some(&gone.file));
-        if told || gone.sunset.is_some_and(|sunset| sunset <= today) {
+        // What is wrong with its file is reported already.
+        let reported = out.iter().any(|f| f.place.split(':').next() == Some(&gone.file));
+        if reported || gone.sunset.is_some_and(|sunset| sunset <= today) {
             continue;
         }
         let changed = definitions.graph.documents().any(|d| d.file == gone.file);
