@@ -6,11 +6,14 @@
 
 pub mod access;
 pub mod chunk;
+pub mod config;
 mod corpus;
 pub mod evaluate;
 pub mod fusion;
 mod index;
 mod lexical;
+pub mod routing;
+pub mod synonyms;
 pub mod text;
 mod vector;
 
