@@ -2,8 +2,10 @@
 //!
 //! Two legs look at the same texts. The lexical one ([`Lexical`]) is BM25. The vector one ([`Lsa`]) knows which terms keep the same
 //! company in this corpus. [`Index`] fuses them with weights that it has learned from the corpus itself ([`fusion`]).
-//! Nothing here does I/O.
+//! Entries become [`chunk`]s, and [`access`] says who may find them. Nothing here does I/O.
 
+pub mod access;
+pub mod chunk;
 mod corpus;
 pub mod evaluate;
 pub mod fusion;
