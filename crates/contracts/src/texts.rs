@@ -94,8 +94,7 @@ impl<'a> Walk<'a, '_> {
                         false => named,
                     }
                 };
-                let steps: Vec<(&String, Vec<NodeId>)> =
-                    map.keys().map(|name| (name, below(name))).collect();
+                let steps: Vec<(&String, Vec<NodeId>)> = map.keys().map(|name| (name, below(name))).collect();
                 self.members(map, &steps, path, depth, block);
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -113,10 +112,8 @@ impl<'a> Walk<'a, '_> {
     ) {
         let text = |name: &str| map.get(name).and_then(Value::as_str).filter(|t| !t.trim().is_empty());
         let titled = HEADINGS.into_iter().find(|name| text(name).is_some());
-        let block = Block {
-            heading: titled.and_then(text).or(outer.heading),
-            anchor: text(ANCHOR).or(outer.anchor),
-        };
+        let block =
+            Block { heading: titled.and_then(text).or(outer.heading), anchor: text(ANCHOR).or(outer.anchor) };
         let before = self.texts.len();
         for (name, below) in steps {
             if Some(name.as_str()) != titled && *name != ANCHOR {

@@ -268,7 +268,8 @@ impl OnProperty {
                         Value::Number(n) if n.as_f64().is_some_and(|n| (0.0..=BOOST_MAX).contains(&n)) => {
                             let boost = n.as_f64().unwrap_or(1.0);
                             // Boosts have few digits.
-                            out.search = Some(if boost > 0.0 { Search::Boost(boost as f32) } else { Search::Off });
+                            out.search =
+                                Some(if boost > 0.0 { Search::Boost(boost as f32) } else { Search::Off });
                         }
                         Value::Bool(true) => out.search = Some(Search::Boost(1.0)),
                         Value::Bool(false) => out.search = Some(Search::Off),

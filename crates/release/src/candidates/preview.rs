@@ -79,7 +79,11 @@ impl Engine {
     ///
     /// # Errors
     /// When it does not exist or cannot be read.
-    pub async fn release_roots(&self, ctx: &Ctx, id: ashlar_model::ReleaseId) -> Result<Preview, ReleaseError> {
+    pub async fn release_roots(
+        &self,
+        ctx: &Ctx,
+        id: ashlar_model::ReleaseId,
+    ) -> Result<Preview, ReleaseError> {
         self.permit(ctx, Right::Preview)?;
         let row = self.release_row(ctx, id).await?;
         Ok(Preview { snapshot: row.snapshot, definitions: row.definitions, derived: row.derived })
