@@ -13,7 +13,8 @@ use serde_json::Value;
 
 const MAP: &str = "The berth map shows every berth of your marina. It is updated every ten minutes. The harbour office was opened in 1987 by \
 Anna Lindqvist.";
-const TIDES: &str = "Tide windows say when a deep keel can pass the sill. They are computed from the tables of 2024.";
+const TIDES: &str =
+    "Tide windows say when a deep keel can pass the sill. They are computed from the tables of 2024.";
 
 fn passages() -> Vec<Evidence<'static>> {
     [("Berth map", MAP), ("Tide windows", TIDES)]
@@ -110,7 +111,8 @@ fn real_questions_are_told_apart() {
                 answerable.push(outcome.confidence);
                 let quoted = |gold: &Value| {
                     outcome.quotes.iter().any(|quote| {
-                        evidence[quote.passage].text[quote.range.clone()].contains(gold["text"].as_str().unwrap())
+                        evidence[quote.passage].text[quote.range.clone()]
+                            .contains(gold["text"].as_str().unwrap())
                     })
                 };
                 picked += usize::from(asked["answers"].as_array().unwrap().iter().any(quoted));
@@ -118,7 +120,11 @@ fn real_questions_are_told_apart() {
         }
     }
     let answered = answerable.iter().filter(|confidence| **confidence >= MODEL.threshold).count();
-    assert!(picked * 10 >= answered * 8, "{picked} right of {answered} answered, {} answerable", answerable.len());
+    assert!(
+        picked * 10 >= answered * 8,
+        "{picked} right of {answered} answered, {} answerable",
+        answerable.len()
+    );
     let refused = unanswerable.iter().filter(|confidence| **confidence < MODEL.threshold).count();
     let missed = answerable.len() - answered;
     assert!(answered > 100 && refused > 3 * missed / 2, "{refused} refused rightly, {missed} wrongly");

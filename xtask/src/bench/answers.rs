@@ -226,7 +226,9 @@ fn outcomes(
         let candidates = model.candidates(analyzer, &found.question, &found.evidence(set));
         let right = |candidate: Option<&Candidate>| {
             candidate.is_some_and(|candidate| {
-                found.contains(&set.paragraphs[found.passages[candidate.passage].0].text[candidate.range.clone()])
+                found.contains(
+                    &set.paragraphs[found.passages[candidate.passage].0].text[candidate.range.clone()],
+                )
             })
         };
         let outcome = |score: f32, right: bool| Outcome {
@@ -238,7 +240,8 @@ fn outcomes(
         let confidence = model.confidence(&doubts(&found.question, &candidates));
         ours.push(outcome(confidence, right(candidates.first())));
         let first = candidates.iter().filter(|candidate| candidate.passage == 0);
-        let plain = first.max_by(|a, b| covered(a).total_cmp(&covered(b)).then(b.range.start.cmp(&a.range.start)));
+        let plain =
+            first.max_by(|a, b| covered(a).total_cmp(&covered(b)).then(b.range.start.cmp(&a.range.start)));
         baseline.push(outcome(found.words, right(plain)));
     }
     (ours, baseline)
@@ -302,7 +305,8 @@ pub fn run(refit: bool) -> Result<()> {
     let recalled = asked().filter(|found| {
         found.passages.iter().any(|(number, _)| found.contains(&set.paragraphs[*number].text))
     });
-    let own = asked().filter(|found| found.passages.iter().any(|(number, _)| *number == found.asked.paragraph));
+    let own =
+        asked().filter(|found| found.passages.iter().any(|(number, _)| *number == found.asked.paragraph));
     let all = asked().count();
     println!(
         "answer recall@{PASSAGES}: {:.3} (its own paragraph: {:.3}) of {all} questions with an answer",

@@ -83,12 +83,21 @@ pub(super) fn candidates(
         .iter()
         .enumerate()
         .map(|(at, (range, part))| {
-            let beside = own[at.saturating_sub(1)..(at + 2).min(own.len())].iter().fold(0, |all, bits| all | bits);
+            let beside =
+                own[at.saturating_sub(1)..(at + 2).min(own.len())].iter().fold(0, |all, bits| all | bits);
             let look = Look { question, part, own: own[at], beside: beside | context, all };
             let score = if best_score > 0.0 { (evidence.score / best_score).clamp(0.0, 1.0) } else { 0.0 };
             let kind = look.kind().is_some();
             let figures = look.figures(score, passage == 0);
-            Candidate { passage, range: range.clone(), figures, score: 0.0, covered: own[at], around: all, kind }
+            Candidate {
+                passage,
+                range: range.clone(),
+                figures,
+                score: 0.0,
+                covered: own[at],
+                around: all,
+                kind,
+            }
         })
         .collect()
 }
@@ -148,7 +157,10 @@ impl Look<'_> {
 
     fn is_kind(&self, at: usize) -> bool {
         let word = &self.part[at].word;
-        let year = word.digits && word.range.len() == 4 && word.lower.len() == 4 && word.lower.starts_with(['1', '2']);
+        let year = word.digits
+            && word.range.len() == 4
+            && word.lower.len() == 4
+            && word.lower.starts_with(['1', '2']);
         let named = |at: usize| {
             let word = &self.part[at].word;
             word.capital && (at > 0 || self.part.get(1).is_some_and(|next| next.word.capital))
@@ -177,7 +189,9 @@ impl Look<'_> {
             let (a, b) = (1_u64 << pair, 1_u64 << (pair + 1));
             self.part.iter().enumerate().any(|(at, seen)| {
                 seen.bits & a != 0
-                    && self.part[at.saturating_sub(3)..(at + 4).min(self.part.len())].iter().any(|s| s.bits & b != 0)
+                    && self.part[at.saturating_sub(3)..(at + 4).min(self.part.len())]
+                        .iter()
+                        .any(|s| s.bits & b != 0)
             })
         };
         (0..pairs).filter(|pair| near(*pair)).count() as f32 / pairs as f32

@@ -158,7 +158,9 @@ fn stated(question: &Question, evidence: &[Evidence<'_>], candidates: &[Candidat
     let mut found: Vec<&Candidate> = candidates
         .iter()
         .filter(|candidate| evidence.get(candidate.passage).is_some_and(|found| found.statement))
-        .filter(|candidate| candidate.kind && candidate.covered != 0 && question.share(!candidate.around) <= 0.0)
+        .filter(|candidate| {
+            candidate.kind && candidate.covered != 0 && question.share(!candidate.around) <= 0.0
+        })
         .collect();
     let most = found.iter().map(|candidate| question.share(candidate.covered)).fold(0.0, f32::max);
     found.retain(|candidate| question.share(candidate.covered) >= most);
@@ -193,7 +195,9 @@ fn why(question: &Question, best: &Candidate) -> (Refusal, String) {
     if !unknown.is_empty() {
         return (Refusal::NotCovered, format!("Nothing released mentions {}.", quoted(unknown)));
     }
-    if !best.kind && let Some(kind) = model::kind_of(question) {
+    if !best.kind
+        && let Some(kind) = model::kind_of(question)
+    {
         return (Refusal::NoSuchKind, format!("No sentence that was found gives {kind}."));
     }
     let missing: Vec<&str> = question.terms(!best.covered).map(|asked| asked.raw.as_str()).collect();

@@ -49,8 +49,7 @@ impl Question {
         let lower: Vec<&str> = all.iter().map(|word| word.lower.as_str()).collect();
         let (expects, kind) = words::expects(&lower);
         let negated = lower.iter().any(|word| words::denies(word));
-        let mut read =
-            Self { asked: Vec::new(), numbers: FxHashMap::default(), expects, negated, mass: 0.0 };
+        let mut read = Self { asked: Vec::new(), numbers: FxHashMap::default(), expects, negated, mass: 0.0 };
         let mut unknown = Vec::new();
         let mut most = 1.0_f32;
         for (place, word) in all.iter().enumerate() {
@@ -62,7 +61,8 @@ impl Question {
                     continue;
                 }
                 let number = u8::try_from(read.asked.len()).unwrap_or(u8::MAX);
-                let rarity = rarity(&term).or_else(|| word.digits.then(|| rarity(&text[word.range.clone()])).flatten());
+                let rarity = rarity(&term)
+                    .or_else(|| word.digits.then(|| rarity(&text[word.range.clone()])).flatten());
                 most = most.max(rarity.unwrap_or(0.0));
                 let share = if kind == Some(place) { KIND_WEIGHT } else { 1.0 };
                 if rarity.is_none() {

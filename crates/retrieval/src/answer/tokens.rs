@@ -43,12 +43,7 @@ pub(super) fn words_of(text: &str) -> Vec<Word> {
         let shortened = text[..start].ends_with(['\'', '’']);
         if shortened && raw.chars().count() == 1 {
             if raw.eq_ignore_ascii_case("t") && out.last().is_some_and(|w| w.lower.ends_with('n')) {
-                out.push(Word {
-                    range: start..end,
-                    lower: "not".to_owned(),
-                    capital: false,
-                    digits: false,
-                });
+                out.push(Word { range: start..end, lower: "not".to_owned(), capital: false, digits: false });
             }
             continue;
         }
@@ -102,8 +97,33 @@ fn joins(before: &str, between: &str, after: &str) -> bool {
     let abbreviated = initial.chars().count() == 1 && initial.chars().all(char::is_uppercase);
     let known = matches!(
         last.to_lowercase().as_str(),
-        "st" | "dr" | "mr" | "mrs" | "ms" | "prof" | "no" | "vs" | "c" | "ca" | "cf" | "e.g" | "i.e" | "etc" | "jr" | "sr"
-            | "vol" | "art" | "gen" | "col" | "lt" | "ed" | "est" | "z.b" | "bzw" | "p" | "pp" | "nr"
+        "st" | "dr"
+            | "mr"
+            | "mrs"
+            | "ms"
+            | "prof"
+            | "no"
+            | "vs"
+            | "c"
+            | "ca"
+            | "cf"
+            | "e.g"
+            | "i.e"
+            | "etc"
+            | "jr"
+            | "sr"
+            | "vol"
+            | "art"
+            | "gen"
+            | "col"
+            | "lt"
+            | "ed"
+            | "est"
+            | "z.b"
+            | "bzw"
+            | "p"
+            | "pp"
+            | "nr"
     );
     abbreviated || known || after.chars().next().is_some_and(char::is_lowercase)
 }
@@ -115,9 +135,10 @@ mod tests {
     #[test]
     fn numbers_are_whole_and_denials_are_seen() {
         let of = |text| words_of(text).into_iter().map(|w| w.lower).collect::<Vec<_>>();
-        assert_eq!(of("It didn't cost 1,500.50 EUR, it's 1,500."), [
-            "it", "didn", "not", "cost", "1500.50", "eur", "it", "1500"
-        ].map(str::to_owned));
+        assert_eq!(
+            of("It didn't cost 1,500.50 EUR, it's 1,500."),
+            ["it", "didn", "not", "cost", "1500.50", "eur", "it", "1500"].map(str::to_owned)
+        );
     }
 
     #[test]

@@ -20,31 +20,29 @@ pub enum Expects {
 /// Words that ask, and words that only carry the grammar of a question.
 const ASKING: &[&str] = &[
     // English
-    "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "many", "much", "do", "does", "did",
-    "done", "have", "has", "had", "having", "been", "being", "were", "would", "could", "can", "should", "may", "might",
-    "must", "shall", "he", "she", "him", "his", "her", "hers", "its", "them", "i", "me", "my", "we", "us", "our", "you",
-    "your", "from", "about", "than", "also", "so", "any", "some", "each", "every", "per", "please", "name", "tell",
-    "other", "another", "am",
-    // German
-    "wer", "wen", "wem", "wann", "wo", "wieso", "warum", "weshalb", "welche", "welcher", "welches", "welchen", "viel",
-    "viele", "haben", "hat", "wurde", "wurden", "waren", "sein", "gibt", "es", "man", "pro", "jede", "jeder",
-    "jedes", "jeden",
-    // French
-    "quel", "quelle", "quels", "quelles", "quand", "où", "pourquoi", "comment", "combien", "est", "ce", "sont", "était",
-    "ont", "chaque",
+    "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "many", "much", "do", "does",
+    "did", "done", "have", "has", "had", "having", "been", "being", "were", "would", "could", "can",
+    "should", "may", "might", "must", "shall", "he", "she", "him", "his", "her", "hers", "its", "them", "i",
+    "me", "my", "we", "us", "our", "you", "your", "from", "about", "than", "also", "so", "any", "some",
+    "each", "every", "per", "please", "name", "tell", "other", "another", "am", // German
+    "wer", "wen", "wem", "wann", "wo", "wieso", "warum", "weshalb", "welche", "welcher", "welches", "welchen",
+    "viel", "viele", "haben", "hat", "wurde", "wurden", "waren", "sein", "gibt", "es", "man", "pro", "jede",
+    "jeder", "jedes", "jeden", // French
+    "quel", "quelle", "quels", "quelles", "quand", "où", "pourquoi", "comment", "combien", "est", "ce",
+    "sont", "était", "ont", "chaque",
 ];
 
 /// Words that deny.
 const DENYING: &[&str] = &[
-    "not", "no", "never", "none", "nobody", "nothing", "neither", "nor", "without", "cannot", "except", "besides",
-    "nicht", "kein", "keine", "keinen", "nie", "ohne", "pas", "jamais", "aucun", "sans",
+    "not", "no", "never", "none", "nobody", "nothing", "neither", "nor", "without", "cannot", "except",
+    "besides", "nicht", "kein", "keine", "keinen", "nie", "ohne", "pas", "jamais", "aucun", "sans",
 ];
 
 /// Words that mean nearly the same in questions and their answers, as groups. The first of a group stands for all.
 const SAME: &[&[&str]] = &[
     &[
-        "price", "prices", "priced", "cost", "costs", "fee", "fees", "charge", "charges", "expense", "pay", "preis", "preise",
-        "kosten", "kostet", "prix", "coût", "coûte", "coûtent", "tarif", "tarifs",
+        "price", "prices", "priced", "cost", "costs", "fee", "fees", "charge", "charges", "expense", "pay",
+        "preis", "preise", "kosten", "kostet", "prix", "coût", "coûte", "coûtent", "tarif", "tarifs",
     ],
     &["month", "months", "monthly", "monat", "monate", "monaten", "monatlich", "mois", "mensuel"],
     &["year", "years", "yearly", "annual", "annually", "jahr", "jahre", "jährlich", "année", "années"],
@@ -126,47 +124,199 @@ const OPPOSITE: &[(&str, &str)] = &[
 ];
 
 const TIMES: &[&str] = &[
-    "january", "february", "march", "april", "june", "july", "august", "september", "october", "november", "december",
-    "century", "centuries", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "januar",
-    "februar", "märz", "mai", "juni", "juli", "oktober", "dezember", "janvier", "février", "mars", "juillet", "août",
+    "january",
+    "february",
+    "march",
+    "april",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "century",
+    "centuries",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+    "januar",
+    "februar",
+    "märz",
+    "mai",
+    "juni",
+    "juli",
+    "oktober",
+    "dezember",
+    "janvier",
+    "février",
+    "mars",
+    "juillet",
+    "août",
     "décembre",
 ];
 
 const NUMBERS: &[&str] = &[
-    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-    "fifteen", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "hundreds",
-    "thousand", "thousands", "million", "millions", "billion", "half", "third", "quarter", "dozen", "twice", "double",
-    "zwei", "drei", "vier", "fünf", "zehn", "hundert", "tausend", "deux", "trois", "quatre", "cent",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fifteen",
+    "twenty",
+    "thirty",
+    "forty",
+    "fifty",
+    "sixty",
+    "seventy",
+    "eighty",
+    "ninety",
+    "hundred",
+    "hundreds",
+    "thousand",
+    "thousands",
+    "million",
+    "millions",
+    "billion",
+    "half",
+    "third",
+    "quarter",
+    "dozen",
+    "twice",
+    "double",
+    "zwei",
+    "drei",
+    "vier",
+    "fünf",
+    "zehn",
+    "hundert",
+    "tausend",
+    "deux",
+    "trois",
+    "quatre",
+    "cent",
 ];
 
 const REASONS: &[&str] = &[
-    "because", "due", "since", "so", "therefore", "reason", "reasons", "cause", "caused", "result", "order", "avoid",
-    "allow", "allows", "weil", "wegen", "damit", "parce", "afin", "puisque",
+    "because",
+    "due",
+    "since",
+    "so",
+    "therefore",
+    "reason",
+    "reasons",
+    "cause",
+    "caused",
+    "result",
+    "order",
+    "avoid",
+    "allow",
+    "allows",
+    "weil",
+    "wegen",
+    "damit",
+    "parce",
+    "afin",
+    "puisque",
 ];
 
 const PLACE_BEFORE: &[&str] = &[
-    "in", "at", "from", "near", "to", "into", "of", "between", "outside", "across", "throughout", "von", "bei", "nach",
-    "aus", "à", "dans", "en", "vers",
+    "in",
+    "at",
+    "from",
+    "near",
+    "to",
+    "into",
+    "of",
+    "between",
+    "outside",
+    "across",
+    "throughout",
+    "von",
+    "bei",
+    "nach",
+    "aus",
+    "à",
+    "dans",
+    "en",
+    "vers",
 ];
 
 const ASKS_TIME: &[&str] = &[
-    "year", "years", "date", "day", "month", "century", "decade", "time", "era", "jahr", "datum", "tag", "monat",
-    "année", "jour", "mois", "date", "siècle",
+    "year", "years", "date", "day", "month", "century", "decade", "time", "era", "jahr", "datum", "tag",
+    "monat", "année", "jour", "mois", "date", "siècle",
 ];
 
 const ASKS_NUMBER: &[&str] = &[
-    "percentage", "percent", "number", "population", "amount", "age", "price", "cost", "height", "size", "length",
-    "preis", "zahl", "anzahl", "prix", "nombre", "fraction",
+    "percentage",
+    "percent",
+    "number",
+    "population",
+    "amount",
+    "age",
+    "price",
+    "cost",
+    "height",
+    "size",
+    "length",
+    "preis",
+    "zahl",
+    "anzahl",
+    "prix",
+    "nombre",
+    "fraction",
 ];
 
 const ASKS_PLACE: &[&str] = &[
-    "country", "city", "state", "place", "region", "town", "county", "continent", "area", "location", "village",
-    "province", "land", "stadt", "ort", "pays", "ville", "lieu", "river",
+    "country",
+    "city",
+    "state",
+    "place",
+    "region",
+    "town",
+    "county",
+    "continent",
+    "area",
+    "location",
+    "village",
+    "province",
+    "land",
+    "stadt",
+    "ort",
+    "pays",
+    "ville",
+    "lieu",
+    "river",
 ];
 
 const ASKS_NAME: &[&str] = &[
-    "person", "president", "king", "scientist", "company", "organization", "organisation", "leader", "ruler", "emperor",
-    "author", "general", "philosopher", "group", "professor",
+    "person",
+    "president",
+    "king",
+    "scientist",
+    "company",
+    "organization",
+    "organisation",
+    "leader",
+    "ruler",
+    "emperor",
+    "author",
+    "general",
+    "philosopher",
+    "group",
+    "professor",
 ];
 
 /// The groups of words that mean nearly the same, in lower case: the word that stands for all of them.
@@ -197,7 +347,9 @@ pub(super) fn opposites(word: &str) -> impl Iterator<Item = &'static str> {
 /// Whether a word is another with a prefix that denies it, as `unconnected` is `connected`.
 pub(super) fn is_prefixed(word: &str, plain: &str) -> bool {
     plain.len() > 3
-        && ["un", "in", "im", "ir", "non", "dis"].iter().any(|prefix| word.strip_prefix(prefix) == Some(plain))
+        && ["un", "in", "im", "ir", "non", "dis"]
+            .iter()
+            .any(|prefix| word.strip_prefix(prefix) == Some(plain))
 }
 
 pub(super) fn is_time(word: &str) -> bool {
@@ -236,7 +388,12 @@ pub(super) fn expects(words: &[&str]) -> (Expects, Option<usize>) {
             "where" | "wo" | "où" => return (Expects::Place, None),
             "who" | "whom" | "whose" | "wer" | "wen" | "wem" => return (Expects::Name, None),
             "why" | "warum" | "wieso" | "weshalb" | "pourquoi" => return (Expects::Reason, None),
-            "how" if matches!(next, "many" | "much" | "long" | "old" | "far" | "large" | "tall" | "big" | "often") => {
+            "how"
+                if matches!(
+                    next,
+                    "many" | "much" | "long" | "old" | "far" | "large" | "tall" | "big" | "often"
+                ) =>
+            {
                 return (Expects::Number, None);
             }
             "wie" if next.starts_with("viel") || matches!(next, "lange" | "groß" | "hoch" | "oft") => {
@@ -244,7 +401,8 @@ pub(super) fn expects(words: &[&str]) -> (Expects, Option<usize>) {
             }
             "kostet" | "kosten" | "coûte" | "coûtent" => return (Expects::Number, None),
             "combien" => return (Expects::Number, None),
-            "what" | "which" | "welche" | "welcher" | "welches" | "welchen" | "quel" | "quelle" | "quels" | "quelles" => {
+            "what" | "which" | "welche" | "welcher" | "welches" | "welchen" | "quel" | "quelle" | "quels"
+            | "quelles" => {
                 let near = &words[(at + 1).min(words.len())..(at + 5).min(words.len())];
                 if let Some((kind, place)) = kind(near) {
                     return (kind, Some(place));
