@@ -50,12 +50,8 @@ async fn changesets_and_schedules_come_in_pages() {
     let add = AddToChangeset { name: "c007".to_owned(), keys: vec![key("home", "en")] };
     engine.run(&by("alice"), add).await.unwrap();
     let at = Timestamp::from_second(START + 86_400).unwrap().to_string();
-    let schedule = ScheduleChangeset {
-        name: "c007".to_owned(),
-        publish_at: at,
-        unpublish_at: None,
-        zone: None,
-    };
+    let schedule =
+        ScheduleChangeset { name: "c007".to_owned(), publish_at: at, unpublish_at: None, zone: None };
     engine.run(&by("ops"), schedule).await.unwrap();
     let (planned, _) = all(async |at| engine.planned_changesets(&by("ops"), at).await).await;
     assert_eq!(planned, ["c007"]);

@@ -50,9 +50,7 @@ impl Engine {
         let after = query
             .cursor
             .as_deref()
-            .map(|c| {
-                EntryKey::from_bytes(c.replace('~', "\0").as_bytes()).map_err(|_| not_a_cursor())
-            })
+            .map(|c| EntryKey::from_bytes(c.replace('~', "\0").as_bytes()).map_err(|_| not_a_cursor()))
             .transpose()?;
         let filter = DraftFilter {
             type_name: query.type_name.clone(),

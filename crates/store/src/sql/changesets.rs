@@ -425,7 +425,11 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// When the database refuses or contains damaged values.
-    pub async fn changesets(&mut self, after: Option<&str>, limit: u32) -> Result<Vec<ChangesetRow>, SqlError> {
+    pub async fn changesets(
+        &mut self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ChangesetRow>, SqlError> {
         let that = "(SELECT created_at FROM changesets WHERE tenant = $1 AND name = $2)";
         let sql = format!(
             "SELECT {CHANGESET} FROM changesets WHERE tenant = $1 AND ($2 = '' OR created_at < {that} OR \
