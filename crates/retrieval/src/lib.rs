@@ -2,9 +2,11 @@
 //!
 //! Two legs look at the same texts. The lexical one ([`Lexical`]) is BM25. The vector one ([`Lsa`]) knows which terms keep the same
 //! company in this corpus. [`Index`] fuses them with weights that it has learned from the corpus itself ([`fusion`]).
-//! Entries become [`chunk`]s, and [`access`] says who may find them. Nothing here does I/O.
+//! Entries become [`chunk`]s, and [`access`] says who may find them. [`answer`] quotes the sentences that answer a question, or
+//! refuses. Nothing here does I/O.
 
 pub mod access;
+pub mod answer;
 pub mod chunk;
 pub mod config;
 mod corpus;
