@@ -15,6 +15,7 @@ mod refs;
 mod route;
 mod settle;
 mod summary;
+mod texts;
 mod validate;
 mod vocabulary;
 
@@ -25,5 +26,6 @@ pub use facts::{BadRef, Facts, RefFact, split_ref};
 pub use refs::rewrite_refs;
 pub use route::{RouteTemplate, RouteTemplateError};
 pub use summary::{IndexKind, IndexedField, RefField};
+pub use texts::{TEXTS_MAX, TextFact};
 pub use validate::Violation;
 pub use vocabulary::{Kind, Status, Version, VersionError};

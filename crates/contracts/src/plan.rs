@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     refs::{Documents, Place, look_up, target},
-    vocabulary::OnProperty,
+    vocabulary::{OnProperty, Search},
 };
 
 pub(crate) type NodeId = usize;
@@ -21,6 +21,8 @@ pub(crate) struct Node {
     pub markdown: bool,
     pub kind: Option<&'static str>,
     pub has_enum: bool,
+    /// It has a format, a pattern, or a media type other than Markdown: it is written for programs.
+    pub is_coded: bool,
     pub properties: BTreeMap<String, NodeId>,
     pub items: Vec<NodeId>,
     pub additional: Vec<NodeId>,
@@ -30,6 +32,18 @@ pub(crate) struct Node {
     pub branches: Vec<NodeId>,
     /// Properties that must have one of these values.
     constants: Vec<(String, Vec<Value>)>,
+}
+
+impl Node {
+    /// Whether nothing here may be found by a search.
+    pub fn is_hidden(&self) -> bool {
+        self.words.search == Some(Search::Off) || self.words.sensitivity.contains("pii")
+    }
+
+    /// Whether a string here is a value for programs, not a text for people.
+    pub fn is_data(&self) -> bool {
+        self.has_enum || self.is_coded || !self.words.refs.is_empty()
+    }
 }
 
 /// The graph of a contract; the root is node 0.
@@ -135,6 +149,8 @@ impl Compiler {
             markdown: schema.get("contentMediaType").and_then(Value::as_str) == Some("text/markdown"),
             kind: schema.get("type").and_then(kind_of),
             has_enum: schema.contains_key("enum") || schema.contains_key("const"),
+            is_coded: ["format", "pattern", "contentEncoding"].iter().any(|word| schema.contains_key(*word))
+                || schema.get("contentMediaType").is_some_and(|t| t != "text/markdown" && t != "text/plain"),
             ..Node::default()
         };
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {

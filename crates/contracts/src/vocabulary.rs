@@ -94,13 +94,26 @@ pub(crate) struct OnSchema {
     pub taxonomy: bool,
 }
 
+/// The most that a field can count in a search.
+const BOOST_MAX: f64 = 100.0;
+
 /// `x-ashlar` on a property.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct OnProperty {
     pub localized: Option<bool>,
     pub refs: Vec<TypeName>,
     pub sensitivity: BTreeSet<String>,
     pub indexed: bool,
+    pub search: Option<Search>,
+}
+
+/// What a search makes of a field.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Search {
+    /// It is not looked through.
+    Off,
+    /// It counts this much more than others, whatever kind of string it is.
+    Boost(f32),
 }
 
 pub(crate) const SCHEMA_WORDS: &[&str] = &[
@@ -252,8 +265,15 @@ impl OnProperty {
                     }
                     "semantics" | "unit" | "reason" => drop(text(word, value)?),
                     "search" => match value {
-                        Value::Number(_) | Value::Bool(_) => {}
-                        Value::String(s) if s == "off" => {}
+                        Value::Number(n) if n.as_f64().is_some_and(|n| (0.0..=BOOST_MAX).contains(&n)) => {
+                            let boost = n.as_f64().unwrap_or(1.0);
+                            // Boosts have few digits.
+                            out.search =
+                                Some(if boost > 0.0 { Search::Boost(boost as f32) } else { Search::Off });
+                        }
+                        Value::Bool(true) => out.search = Some(Search::Boost(1.0)),
+                        Value::Bool(false) => out.search = Some(Search::Off),
+                        Value::String(s) if s == "off" => out.search = Some(Search::Off),
                         _ => {
                             let help = "write a boost such as `2`, or `\"off\"`".to_owned();
                             return Err((format!("/{word}"), format!("`search` is {value}"), help));

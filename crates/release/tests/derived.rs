@@ -8,7 +8,7 @@ mod common;
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -30,6 +30,10 @@ use serde_json::{Value, json};
 /// A segment for each entry: its fields in upper case, as an object of its own.
 struct Segments {
     about: Derived,
+    /// The most entries of a release for which it is built at once.
+    quick_max: u64,
+    /// What was there of other kinds, each time it was built.
+    others: Mutex<Vec<Vec<String>>>,
     /// How many segments were made.
     made: AtomicUsize,
 }
@@ -40,6 +44,7 @@ const WORDS: Derived = Derived {
     built: Built::WithCandidate,
     imported: true,
 };
+const QUICK: Derived = Derived { name: "quick", built: Built::WhenQuick, imported: false, ..WORDS };
 const SEARCH: Derived = Derived { name: "search", built: Built::Later, imported: false, ..WORDS };
 
 impl Derive for Segments {
@@ -48,6 +53,7 @@ impl Derive for Segments {
     }
 
     fn build(&self, input: &DeriveInput<'_>, batch: &mut Batch) -> Result<Tree, ReleaseError> {
+        self.others.lock().unwrap().push(input.derived.keys().cloned().collect());
         let before = input.before(&self.about)?;
         let empty = Tree::empty();
         let (tree, old) = match (&before, &input.earlier) {
@@ -71,11 +77,18 @@ impl Derive for Segments {
         }
         Ok(tree.apply(&edits, batch)?)
     }
+
+    fn build_quick(&self, input: &DeriveInput<'_>, batch: &mut Batch) -> Result<Option<Tree>, ReleaseError> {
+        match input.snapshot.len() <= self.quick_max {
+            true => self.build(input, batch).map(Some),
+            false => Ok(None),
+        }
+    }
 }
 
 struct Indexing {
     fields: FieldJudge,
-    kinds: [Segments; 2],
+    kinds: Vec<Segments>,
 }
 
 impl Judge for Indexing {
@@ -101,12 +114,17 @@ impl Judge for Indexing {
 }
 
 async fn open_indexing(dir: &Path, clock: &Clock) -> (Engine, Arc<Indexing>) {
-    open_with(dir, clock, [WORDS, SEARCH]).await
+    open_with(dir, clock, &[WORDS, SEARCH]).await
 }
 
-async fn open_with(dir: &Path, clock: &Clock, kinds: [Derived; 2]) -> (Engine, Arc<Indexing>) {
-    let kinds = kinds.map(|about| Segments { about, made: AtomicUsize::new(0) });
-    let judge = Arc::new(Indexing { fields: FieldJudge, kinds });
+async fn open_with(dir: &Path, clock: &Clock, kinds: &[Derived]) -> (Engine, Arc<Indexing>) {
+    let kinds = kinds.iter().map(|about| Segments {
+        about: *about,
+        quick_max: 1,
+        others: Mutex::default(),
+        made: AtomicUsize::new(0),
+    });
+    let judge = Arc::new(Indexing { fields: FieldJudge, kinds: kinds.collect() });
     let clock = clock.clone();
     let now = move || Timestamp::from_second(clock.seconds()).unwrap();
     let engine = Engine::open_with_clock(&Location::embedded(dir), judge.clone(), now).await.unwrap();
@@ -247,6 +265,35 @@ async fn what_is_derived_later_is_ready_later() {
 }
 
 #[tokio::test]
+async fn what_is_quick_comes_with_the_candidate_and_the_rest_later() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+    let (engine, judge) = open_with(dir.path(), &clock, &[WORDS, QUICK, SEARCH]).await;
+    engine.run(&by("dev"), PushDefinitions { files: definitions("a") }).await.unwrap();
+    put(&engine, "home", json!({"t": "Home"})).await;
+    let first = release(&engine).await;
+    // With one entry it is quick: the manifest names it, and it knew what was built before it.
+    assert!(engine.manifest(&by("ops"), first).await.unwrap().derived.contains_key("quick"));
+    assert_eq!(segment(&engine, &QUICK, "home").await.unwrap(), r#"quick {"T":"HOME"}"#);
+    assert_eq!(*judge.kinds[1].others.lock().unwrap(), [["modified", "titles", "words"]]);
+    assert_eq!(engine.derive(&by("ops"), first).await.unwrap(), ["search"]);
+
+    put(&engine, "about", json!({"t": "About"})).await;
+    let second = release(&engine).await;
+    let ready = engine.derived_ready(&by("ops"), second).await.unwrap();
+    assert_eq!(ready, [("modified", true), ("quick", false), ("search", false), ("words", true)].into());
+    assert_eq!(segment(&engine, &QUICK, "home").await, None);
+    assert_eq!(engine.derive(&by("ops"), second).await.unwrap(), ["quick", "search"]);
+    assert_eq!(segment(&engine, &QUICK, "about").await.unwrap(), r#"quick {"T":"ABOUT"}"#);
+    assert_eq!(judge.kinds[1].made.load(Ordering::Relaxed), 2, "it goes on from the release before");
+    let others = judge.kinds[2].others.lock().unwrap().last().unwrap().clone();
+    assert_eq!(others, ["modified", "quick", "titles", "words"]);
+    let roots = engine.release_roots(&by("ops"), second).await.unwrap();
+    assert_eq!(roots.derived.keys().collect::<Vec<_>>(), ["modified", "quick", "search", "titles", "words"]);
+    engine.verify(&by("ops"), second).await.unwrap();
+    engine.close().await;
+}
+
+#[tokio::test]
 async fn a_new_format_is_missing_until_it_is_built() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::new());
     let (engine, _) = open_indexing(dir.path(), &clock).await;
@@ -256,7 +303,7 @@ async fn a_new_format_is_missing_until_it_is_built() {
     engine.close().await;
 
     let newer = Derived { form: Form { format: 4, ..WORDS.form }, ..WORDS };
-    let (engine, judge) = open_with(dir.path(), &clock, [newer, SEARCH]).await;
+    let (engine, judge) = open_with(dir.path(), &clock, &[newer, SEARCH]).await;
     assert_eq!(segment(&engine, &newer, "home").await, None);
     assert_eq!(engine.derive(&by("ops"), first).await.unwrap(), ["search", "words"]);
     assert_eq!(segment(&engine, &newer, "home").await.unwrap(), r#"words {"T":"HOME"}"#);

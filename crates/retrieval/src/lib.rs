@@ -3,9 +3,10 @@
 //! Entries become chunks ([`chunk`]); [`access`] says who may find them. Chunks with their terms are stored in segments ([`segment`]), which
 //! depend on nothing else. A [`basis`] is learned from segments and gives each chunk a vector. A [`search::Shelf`] searches both:
 //! words by BM25, and meaning by vectors, fused with weights that were learned from the corpus itself ([`fusion`]).
-//! Nothing here does I/O.
+//! [`answer`] quotes the sentences that answer a question, or refuses. Nothing here does I/O.
 
 pub mod access;
+pub mod answer;
 pub mod basis;
 mod bytes;
 pub mod chunk;

@@ -63,8 +63,7 @@ impl Sample {
             *of_entry.entry((*number, segments[*number].entry(*chunk))).or_default() += 1;
         }
         let mut numbers: FxHashMap<u64, u32> = FxHashMap::default();
-        let mut local: Vec<Vec<u32>> =
-            segments.iter().map(|segment| vec![END; segment.terms()]).collect();
+        let mut local: Vec<Vec<u32>> = segments.iter().map(|segment| vec![END; segment.terms()]).collect();
         for (_, number, chunk) in chosen {
             let segment = &segments[number];
             let mut tokens = Vec::new();

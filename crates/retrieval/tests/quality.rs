@@ -62,7 +62,6 @@ fn questions_find_their_paragraph() {
         }
     }
     let [words, meaning, both] = gains(&judged);
-    eprintln!("words {words}, meaning {meaning}, both {both}");
     assert!(words > 0.87 && meaning > 0.7, "words {words}, meaning {meaning}");
     assert!(both >= words.max(meaning), "words {words}, meaning {meaning}, both {both}");
 }
@@ -83,7 +82,6 @@ fn sentences_find_their_article() {
         judged.queries.push((format!("q{number}"), sentence.to_owned()));
     }
     let [words, meaning, both] = gains(&judged);
-    eprintln!("words {words}, meaning {meaning}, both {both}");
     assert!(meaning > words, "words {words}, meaning {meaning}");
     assert!(both >= words.max(meaning) - 0.01, "words {words}, meaning {meaning}, both {both}");
 }

@@ -46,9 +46,8 @@ pub fn search(command: &SearchCommand) -> Done {
         ModeArg::Hybrid => Mode::Hybrid,
     };
     output::note(format!("Indexing {} …", count(judged.documents.len(), "document", "documents")));
-    let figures = evaluate(&judged, locale, mode).map_err(|error| {
-        CliError::input(error.to_string(), "report this, with the set that was measured")
-    })?;
+    let figures = evaluate(&judged, locale, mode)
+        .map_err(|error| CliError::input(error.to_string(), "report this, with the set that was measured"))?;
     match format {
         Format::Json => output::print_json(&figures),
         Format::Human => {

@@ -40,6 +40,8 @@ pub struct Form {
 pub enum Built {
     /// When a candidate is made, outside transactions. Every release has it.
     WithCandidate,
+    /// When a candidate is made, if [`Derive::build_quick`] does it; otherwise by a follower, as with [`Built::Later`].
+    WhenQuick,
     /// By a follower, after the release was made ([`crate::Engine::derive`]). Ask [`open`] whether a release has it yet.
     Later,
 }
@@ -68,9 +70,20 @@ pub trait Derive: Send + Sync {
     /// # Errors
     /// When the release cannot be read.
     fn build(&self, input: &DeriveInput<'_>, batch: &mut Batch) -> Result<Tree, ReleaseError>;
+
+    /// Builds the tree of a candidate when that is quick. `None` means later: then [`Derive::build`] is called after the release
+    /// was made, and nothing may have been put into `batch`. Only kinds with [`Built::WhenQuick`] are asked. A release whose tree
+    /// comes later does without it until then.
+    ///
+    /// # Errors
+    /// When the release cannot be read.
+    fn build_quick(&self, input: &DeriveInput<'_>, batch: &mut Batch) -> Result<Option<Tree>, ReleaseError> {
+        self.build(input, batch).map(Some)
+    }
 }
 
 /// What a derived tree is built from.
+#[derive(Clone, Copy)]
 pub struct DeriveInput<'a> {
     /// The tenant's objects.
     pub objects: &'a TenantObjects,
@@ -80,6 +93,9 @@ pub struct DeriveInput<'a> {
     pub snapshot: &'a Tree,
     /// An earlier release to go on from. With its tree, building costs what differs between the two snapshots.
     pub earlier: Option<Earlier<'a>>,
+    /// What was derived from the same release already, by name: kinds are built in the order of their list. The newest of these
+    /// trees may not be stored yet.
+    pub derived: &'a BTreeMap<String, Digest>,
     /// When the release is made.
     pub at: Timestamp,
 }
@@ -166,22 +182,29 @@ pub(crate) fn each_named(
     Ok(())
 }
 
+/// The tree with its form. A judge does this with trees of [`crate::Judge::judge`]; trees of [`Derive::build`] get it anyway.
+///
+/// # Errors
+/// When the tree cannot be read.
+pub fn formed(kind: &Derived, tree: Tree, batch: &mut Batch) -> Result<Tree, ReleaseError> {
+    if form_of(&tree)? == kind.form {
+        return Ok(tree);
+    }
+    let form = serde_json::to_vec(&kind.form).map_err(|e| ReleaseError::Task(e.to_string()))?;
+    Ok(tree.apply(&[(FORM.to_vec(), Some(form))], batch)?)
+}
+
 /// Builds one tree and gives it its form.
-pub(crate) fn build(
+fn build(
     kind: &dyn Derive,
     input: &DeriveInput<'_>,
     batch: &mut Batch,
 ) -> Result<(String, Digest), ReleaseError> {
-    let about = kind.about();
-    let mut tree = kind.build(input, batch)?;
-    if form_of(&tree)? != about.form {
-        let form = serde_json::to_vec(&about.form).map_err(|e| ReleaseError::Task(e.to_string()))?;
-        tree = tree.apply(&[(FORM.to_vec(), Some(form))], batch)?;
-    }
-    Ok((about.name.to_owned(), tree.root()))
+    let (about, tree) = (kind.about(), kind.build(input, batch)?);
+    Ok((about.name.to_owned(), formed(&about, tree, batch)?.root()))
 }
 
-/// Builds every kind that comes with a candidate and is not among `derived` yet.
+/// Builds every kind that comes with a candidate and is not among `derived` yet. Those that are not quick are left out.
 pub(crate) fn build_missing<'k>(
     kinds: impl Iterator<Item = &'k dyn Derive>,
     input: &DeriveInput<'_>,
@@ -190,9 +213,35 @@ pub(crate) fn build_missing<'k>(
 ) -> Result<(), ReleaseError> {
     for kind in kinds {
         let about = kind.about();
-        if about.built == Built::WithCandidate && !derived.contains_key(about.name) {
-            derived.extend([build(kind, input, batch)?]);
+        if derived.contains_key(about.name) {
+            continue;
+        }
+        let before = derived.clone();
+        let input = DeriveInput { derived: &before, ..*input };
+        match about.built {
+            Built::WithCandidate => derived.extend([build(kind, &input, batch)?]),
+            Built::WhenQuick => {
+                if let Some(tree) = kind.build_quick(&input, batch)? {
+                    derived.insert(about.name.to_owned(), formed(&about, tree, batch)?.root());
+                }
+            }
+            Built::Later => {}
         }
     }
     Ok(())
+}
+
+/// Builds kinds of a release that was made before, in their order.
+pub(crate) fn build_later<'k>(
+    kinds: impl Iterator<Item = &'k dyn Derive>,
+    input: &DeriveInput<'_>,
+    batch: &mut Batch,
+) -> Result<BTreeMap<String, Digest>, ReleaseError> {
+    let (mut derived, mut built) = (input.derived.clone(), BTreeMap::new());
+    for kind in kinds {
+        let (name, root) = build(kind, &DeriveInput { derived: &derived, ..*input }, batch)?;
+        derived.insert(name.clone(), root);
+        built.insert(name, root);
+    }
+    Ok(built)
 }

@@ -71,11 +71,20 @@ impl Sources {
         let earlier = before.as_ref().zip(self.earlier.as_ref()).map(|((definitions, snapshot, at), row)| {
             Earlier { definitions, snapshot, released_at: *at, derived: &row.derived }
         });
-        let input =
-            DeriveInput { objects: &objects, definitions: &definitions, snapshot: &snapshot, earlier, at };
+        // A tree of another format is no tree to go on from.
+        let mut derived = self.row.derived.clone();
+        derived.retain(|name, _| !missing.contains(&name.as_str()));
+        let input = DeriveInput {
+            objects: &objects,
+            definitions: &definitions,
+            snapshot: &snapshot,
+            earlier,
+            derived: &derived,
+            at,
+        };
         let mut batch = objects.batch();
         let wanted = kinds(engine.judge().as_ref()).filter(|kind| missing.contains(&kind.about().name));
-        let built = wanted.map(|kind| derived::build(kind, &input, &mut batch)).collect::<Result<_, _>>()?;
+        let built = derived::build_later(wanted, &input, &mut batch)?;
         Ok((built, batch))
     }
 }

@@ -99,7 +99,8 @@ impl Docket {
             derived: &base.derived,
         });
         let (snapshot, at) = (&self.snapshot, self.facts.now);
-        let input = DeriveInput { objects, definitions, snapshot, earlier, at };
+        let derived = &BTreeMap::new();
+        let input = DeriveInput { objects, definitions, snapshot, earlier, derived, at };
         for kind in kinds(judge.as_ref()).map(|kind| kind.about()).filter(|kind| kind.imported) {
             if derived::open(objects, &imported, &kind)?.is_some() {
                 judgement.derived.insert(kind.name.to_owned(), imported[kind.name]);

@@ -75,6 +75,20 @@ impl Engine {
         manifest::read(&self.tenant_objects(&ctx.tenant), &row.manifest)
     }
 
+    /// What delivery opens to show a release, with what was derived from it later.
+    ///
+    /// # Errors
+    /// When it does not exist or cannot be read.
+    pub async fn release_roots(
+        &self,
+        ctx: &Ctx,
+        id: ashlar_model::ReleaseId,
+    ) -> Result<Preview, ReleaseError> {
+        self.permit(ctx, Right::Preview)?;
+        let row = self.release_row(ctx, id).await?;
+        Ok(Preview { snapshot: row.snapshot, definitions: row.definitions, derived: row.derived })
+    }
+
     /// What delivery opens to show a candidate.
     ///
     /// # Errors

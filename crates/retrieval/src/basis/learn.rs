@@ -24,7 +24,9 @@ impl Basis {
             .filter(|(_, term)| lsa.weight(*term) > 0.0)
             .collect();
         // The most frequent, because the others add to few vectors.
-        terms.sort_unstable_by_key(|(found_in, term)| (std::cmp::Reverse(*found_in), sample.hashes[*term as usize]));
+        terms.sort_unstable_by_key(|(found_in, term)| {
+            (std::cmp::Reverse(*found_in), sample.hashes[*term as usize])
+        });
         terms.truncate(TERMS_MAX);
         terms.sort_unstable_by_key(|(_, term)| sample.hashes[*term as usize]);
         let mut basis = Self {

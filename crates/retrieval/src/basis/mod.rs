@@ -5,8 +5,8 @@ mod vectors;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::vectors::SegmentVectors;
 pub(crate) use self::vectors::QueryVector;
+pub use self::vectors::SegmentVectors;
 use crate::{
     bytes::{Reader, StoredError, put, put_bytes},
     fusion::Calibration,

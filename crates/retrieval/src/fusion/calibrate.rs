@@ -1,7 +1,8 @@
 //! Weights learned from a corpus.
 
 use super::{
-    Calibration, DIMENSIONS, LOOKED_AT, Scored, PASS_ON, SENTENCE, best, best_of, passed_on, questions::ask, scaled,
+    Calibration, DIMENSIONS, LOOKED_AT, PASS_ON, SENTENCE, Scored, best, best_of, passed_on, questions::ask,
+    scaled,
 };
 use crate::{
     corpus::Corpus,

@@ -18,6 +18,7 @@ use std::{
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+pub use self::synonyms::Synonyms;
 use self::{
     choice::{Bits, Choice},
     query::Query,
@@ -25,7 +26,6 @@ use self::{
     vocabulary::Vocabulary,
     words::{Alternative, Group, Words, narrowed},
 };
-pub use self::synonyms::Synonyms;
 use crate::{
     access::{Allowed, Attributes},
     basis::{Basis, QueryVector, SegmentVectors},
@@ -262,7 +262,11 @@ impl Shelf {
         let vector = basis.and_then(|basis| {
             let first = |group: &Group| group.alternatives.first().map(|a| (term_hash(&a.term), group.count));
             let vector = QueryVector::new(basis.embed(groups.iter().filter_map(first)))?;
-            self.parts.iter().filter_map(|part| part.vectors.as_ref()).all(|v| vector.fits(v)).then_some(vector)
+            self.parts
+                .iter()
+                .filter_map(|part| part.vectors.as_ref())
+                .all(|v| vector.fits(v))
+                .then_some(vector)
         });
         let found = Found { corrected, vectors: vector.is_some(), ..Found::default() };
         if (vector.is_none() && (words.is_empty() || ask.mode == Mode::Vector)) || limit == 0 {
@@ -283,11 +287,8 @@ impl Shelf {
                 legs.fused(self, eligible, &words, calibration, share(known), wanted)
             }
         };
-        let hits = if ask.diversity > 0.0 {
-            diversified(self, hits, ask.diversity.min(1.0), limit)
-        } else {
-            hits
-        };
+        let hits =
+            if ask.diversity > 0.0 { diversified(self, hits, ask.diversity.min(1.0), limit) } else { hits };
         let hit = |hit: Scored| {
             let (part, chunk) = self.place(hit.text);
             Hit { part, chunk, score: hit.score }

@@ -74,7 +74,8 @@ impl Query {
                 let stop = |(place, c): (usize, char)| {
                     is_quote(c) || (place > 0 && c == '-' && rest[..place].ends_with(char::is_whitespace))
                 };
-                let end = rest.char_indices().find(|at| at.0 > 0 && stop(*at)).map_or(rest.len(), |(end, _)| end);
+                let end =
+                    rest.char_indices().find(|at| at.0 > 0 && stop(*at)).map_or(rest.len(), |(end, _)| end);
                 query.add(analyzer, &rest[..end], at, PEOPLE_WORDS_MAX);
                 query.open = at + end == text.len();
                 at += end;
@@ -138,7 +139,10 @@ mod tests {
     fn operators_are_read_and_everything_else_is_words() {
         assert_eq!(typed("high tides"), (list("high tide"), vec![], vec![], true));
         assert_eq!(typed("tides "), (list("tide"), vec![], vec![], false));
-        assert_eq!(typed("\"low water\" tide"), (list("low water tide"), vec![list("low water")], vec![], true));
+        assert_eq!(
+            typed("\"low water\" tide"),
+            (list("low water tide"), vec![list("low water")], vec![], true)
+        );
         assert_eq!(typed("\"low water"), (list("low water"), vec![list("low water")], vec![], false));
         assert_eq!(typed("tide -table well-known"), (list("tide well known"), vec![], list("tabl"), true));
         assert_eq!(typed("- -- \"\" -"), (vec![], vec![], vec![], false));

@@ -1,10 +1,6 @@
 //! Both legs together, over the chunks that are looked at; see [`crate::fusion`] for what the weights mean.
 
-use super::{
-    Shelf,
-    choice::Choice,
-    words::Words,
-};
+use super::{Shelf, choice::Choice, words::Words};
 use crate::{
     basis::QueryVector,
     fusion::{Calibration, LOOKED_AT, PASS_ON, SENTENCE, Scored, best_of, in_order, passed_on},
@@ -138,9 +134,11 @@ impl Legs {
         let weight = calibration.map_or(0.0, |calibration| calibration.vector_weight(covered));
         let floor = if calibration.is_some() { f32::NEG_INFINITY } else { 0.0 };
         let mut top = Top::new(limit.max(LOOKED_AT), floor);
-        let meaning = |text: usize| self.meaning.get(text).map_or(0.0, |score| self.meaning_range.scaled(*score));
+        let meaning =
+            |text: usize| self.meaning.get(text).map_or(0.0, |score| self.meaning_range.scaled(*score));
         // Without vectors only chunks that have a word are found, so nothing is taken off the lowest score.
-        let span = if calibration.is_some() { self.words_range } else { Span { low: 0.0, ..self.words_range } };
+        let span =
+            if calibration.is_some() { self.words_range } else { Span { low: 0.0, ..self.words_range } };
         shelf.each(eligible, |text| {
             top.add(text, (1.0 - weight) * span.scaled(self.words[text]) + weight * meaning(text));
         });

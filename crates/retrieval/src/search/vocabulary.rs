@@ -129,7 +129,12 @@ impl Shelf {
     }
 
     /// The terms that begin with some letters, with the number of chunks that have each: the most frequent first.
-    pub(super) fn beginning_with(&self, choices: &[Choice], prefix: &str, most: usize) -> Vec<(String, usize)> {
+    pub(super) fn beginning_with(
+        &self,
+        choices: &[Choice],
+        prefix: &str,
+        most: usize,
+    ) -> Vec<(String, usize)> {
         let mut counts: FxHashMap<&str, usize> = FxHashMap::default();
         for (part, choice) in self.parts.iter().zip(choices).filter(|(_, choice)| choice.count > 0) {
             let segment = &*part.segment;
@@ -171,9 +176,8 @@ mod tests {
 
     #[test]
     fn mistakes_are_counted() {
-        let apart = |a: &str, b: &str| {
-            distance(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>())
-        };
+        let apart =
+            |a: &str, b: &str| distance(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>());
         for (a, b, expected) in [
             ("tide", "tide", 0),
             ("tide", "tides", 1),

@@ -224,8 +224,7 @@ pub(super) fn narrowed(
         }
     }
     for phrase in phrases {
-        let terms: Option<Vec<u16>> =
-            phrase.iter().map(|term| segment.find(term, term_hash(term))).collect();
+        let terms: Option<Vec<u16>> = phrase.iter().map(|term| segment.find(term, term_hash(term))).collect();
         let Some(terms) = terms else { return Choice::of(Bits::NONE, segment.len()) };
         for term in &terms {
             bits = bits.and(&chunks_of(segment, *term));

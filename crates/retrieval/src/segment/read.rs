@@ -2,13 +2,8 @@
 
 use std::ops::Range;
 
-use super::{BREAK, CHUNKS_MAX, CHUNK_TERMS_MAX, COUNT_BITS, HEADINGS_MAX, MARK, StoredError, WORDS_MAX};
-use crate::{
-    access::Attributes,
-    bytes::Reader,
-    chunk::ChunkId,
-    text::term_hash,
-};
+use super::{BREAK, CHUNK_TERMS_MAX, CHUNKS_MAX, COUNT_BITS, HEADINGS_MAX, MARK, StoredError, WORDS_MAX};
+use crate::{access::Attributes, bytes::Reader, chunk::ChunkId, text::term_hash};
 
 /// The largest segment that is read, in bytes: one chunk of 50,000 long terms fits.
 const BYTES_MAX: usize = 16 << 20;
@@ -103,7 +98,8 @@ impl Segment {
         let mut attributes = Vec::with_capacity(count);
         for _ in 0..count {
             let text = reader.bytes(BYTES_MAX)?;
-            attributes.push(serde_json::from_slice(text).map_err(|_| reader.wrong("attributes cannot be read"))?);
+            attributes
+                .push(serde_json::from_slice(text).map_err(|_| reader.wrong("attributes cannot be read"))?);
         }
         let count = reader.number(CHUNKS_MAX * (HEADINGS_MAX + 2))?;
         let mut strings: Vec<Box<str>> = Vec::with_capacity(count);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use super::{BREAK, CHUNKS_MAX, CHUNK_TERMS_MAX, HEADINGS_MAX, MARK, WORDS_MAX};
+use super::{BREAK, CHUNK_TERMS_MAX, CHUNKS_MAX, HEADINGS_MAX, MARK, WORDS_MAX};
 use crate::{
     access::Attributes,
     bytes::{put, put_bytes},

@@ -110,8 +110,8 @@ impl Releases {
                 if let Some(view) = self.serving.preview(&name) {
                     return Ok(view);
                 }
-                let manifest = engine.manifest(&ctx, *id).await.map_err(|e| failed(&e))?;
-                roots(&at.to_string(), &manifest.snapshot, &manifest.definitions, &manifest.derived)
+                let found = engine.release_roots(&ctx, *id).await.map_err(|e| failed(&e))?;
+                roots(&at.to_string(), &found.snapshot, &found.definitions, &found.derived)
             }
             At::Candidate(id) => {
                 if let Some(view) = self.serving.preview(&name) {

@@ -2,6 +2,7 @@
 
 pub mod purge;
 mod scrub;
+mod search;
 pub mod upkeep;
 mod webhooks;
 
@@ -11,6 +12,7 @@ use ashlar_release::{Engine, Follower};
 
 use self::{
     purge::{PurgeTarget, Purges},
+    search::Search,
     webhooks::Webhooks,
 };
 use crate::app::App;
@@ -31,5 +33,7 @@ pub fn followers(
     let begun = |made: reqwest::Result<Arc<dyn Follower>>| {
         made.inspect_err(|error| tracing::error!(%error, "a follower cannot begin")).ok()
     };
-    made.into_iter().flatten().filter_map(begun).collect()
+    let mut all: Vec<Arc<dyn Follower>> = made.into_iter().flatten().filter_map(begun).collect();
+    all.push(Arc::new(Search::new(engine.clone())));
+    all
 }
