@@ -10,14 +10,17 @@ pub mod answer;
 pub mod basis;
 mod bytes;
 pub mod chunk;
+pub mod config;
 mod corpus;
 pub mod evaluate;
 pub mod fusion;
 mod index;
 mod lexical;
+pub mod routing;
 mod sample;
 pub mod search;
 pub mod segment;
+pub mod synonyms;
 pub mod text;
 mod vector;
 
