@@ -25,7 +25,7 @@ fn sources(count: usize) -> Vec<(usize, Source)> {
              sentence about water levels in harbour {number}.",
             number % 7
         ),
-        audience: if number % 5 == 0 { "partner" } else { "" },
+        audience: if number.is_multiple_of(5) { "partner" } else { "" },
     };
     (0..count).map(|number| (number, of(number))).collect()
 }
