@@ -25,9 +25,9 @@ const ASKING: &[&str] = &[
     "should", "may", "might", "must", "shall", "he", "she", "him", "his", "her", "hers", "its", "them", "i",
     "me", "my", "we", "us", "our", "you", "your", "from", "about", "than", "also", "so", "any", "some",
     "each", "every", "per", "please", "name", "tell", "other", "another", "am", // German
-    "wer", "wen", "wem", "wann", "wo", "wieso", "warum", "weshalb", "welche", "welcher", "welches", "welchen",
-    "viel", "viele", "haben", "hat", "wurde", "wurden", "waren", "sein", "gibt", "es", "man", "pro", "jede",
-    "jeder", "jedes", "jeden", // French
+    "wer", "wen", "wem", "wann", "wo", "wieso", "warum", "weshalb", "welche", "welcher", "welches",
+    "welchen", "viel", "viele", "haben", "hat", "wurde", "wurden", "waren", "sein", "gibt", "es", "man",
+    "pro", "jede", "jeder", "jedes", "jeden", // French
     "quel", "quelle", "quels", "quelles", "quand", "où", "pourquoi", "comment", "combien", "est", "ce",
     "sont", "était", "ont", "chaque",
 ];
