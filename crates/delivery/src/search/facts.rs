@@ -16,9 +16,8 @@ const ITEMS_MAX: usize = 32;
 /// The longest label of a statement, in bytes.
 const LABEL_BYTES_MAX: usize = 160;
 /// Currencies without minor units, and those with three digits of them (ISO 4217).
-const NO_MINOR: [&str; 15] = [
-    "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF",
-];
+const NO_MINOR: [&str; 15] =
+    ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF"];
 const THREE_DIGITS: [&str; 7] = ["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"];
 
 /// A field whose value is no text, with what it means.
@@ -144,7 +143,8 @@ fn fact(
     let label = &label[..label.floor_char_boundary(LABEL_BYTES_MAX)];
     let label = label.trim_end_matches(['.', ':', ' ']);
     let plain = name.replace(['_', '-'], " ");
-    let about: Vec<&str> = [Some(plain.as_str()), title, description, semantics, unit].into_iter().flatten().collect();
+    let about: Vec<&str> =
+        [Some(plain.as_str()), title, description, semantics, unit].into_iter().flatten().collect();
     Some(Fact {
         field: path.to_owned(),
         statement: format!("{label}: {}", without_repetition(&written, label)),

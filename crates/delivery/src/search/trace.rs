@@ -108,7 +108,8 @@ impl Trace {
             Some(form) => return Err(TraceError::Form(form)),
             None => return Err(broken("it does not say its form")),
         }
-        let trace: Self = serde_json::from_value(value).map_err(|error| TraceError::Broken(error.to_string()))?;
+        let trace: Self =
+            serde_json::from_value(value).map_err(|error| TraceError::Broken(error.to_string()))?;
         trace.bounded()?;
         Ok(trace)
     }
