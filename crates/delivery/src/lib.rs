@@ -12,6 +12,7 @@ pub mod lookup;
 mod read;
 mod release;
 mod router;
+pub mod search;
 mod site;
 pub mod views;
 
