@@ -111,6 +111,12 @@ enum Bench {
     },
     /// Search quality over judged sets, beside bm25s.
     Search,
+    /// Quoted answers and refusals, beside a threshold on the score of the search.
+    Answers {
+        /// Fits the weights first, and prints them.
+        #[arg(long)]
+        fit: bool,
+    },
     /// Building design tokens, beside Style Dictionary and Terrazzo.
     Tokens {
         /// How many tokens, each size in turn.
@@ -178,6 +184,7 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Webhooks { count } } => bench::webhooks::run(count),
         Command::Bench { what: Bench::Import { documents } } => bench::import::run(documents),
         Command::Bench { what: Bench::Search } => bench::search::run(),
+        Command::Bench { what: Bench::Answers { fit } } => bench::answers::run(fit),
         Command::Bench { what: Bench::Tokens { tokens, rounds, peers_max, keep } } => {
             bench::tokens::run(&tokens, rounds, peers_max, keep.as_deref())
         }

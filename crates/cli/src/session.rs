@@ -1,6 +1,6 @@
 //! What a command works on, and how it reports.
 
-use ashlar_release::Action;
+use ashlar_release::{Action, Page};
 use ashlar_server::endpoints::Call;
 use serde::Serialize;
 use serde_json::Value;
@@ -11,6 +11,9 @@ use crate::{
     error::{CliError, Done, done},
     output,
 };
+
+/// Pages of a list that are read.
+const PAGES_MAX: usize = 1_000;
 
 /// The target of a command, and the format of its report.
 pub struct Session {
@@ -56,6 +59,28 @@ impl Session {
             Backend::Local(local) => value(here(local).await?),
             Backend::Remote(remote) => remote.call(call, None).await,
         }
+    }
+
+    /// Reads all pages of a list, in this process or from the server, as one JSON array.
+    pub async fn read_pages<T: Serialize, E>(
+        &self,
+        here: impl AsyncFn(&Local, Option<&str>) -> Result<Page<T>, E>,
+        call: impl Fn() -> Call,
+    ) -> Result<Value, CliError>
+    where
+        CliError: From<E>,
+    {
+        let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        for _ in 0..PAGES_MAX {
+            let at = cursor.as_deref();
+            let page = self.read(async |local| here(local, at).await, call().with_any("cursor", at)).await?;
+            items.extend_from_slice(output::items(&page));
+            cursor = page["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(Value::Array(items))
     }
 
     /// Prints the answer as JSON, or a sentence for people.

@@ -266,7 +266,7 @@ async fn workers_run_a_schedule_once_and_one_changeset_does_not_touch_another() 
     assert_eq!((done, failed), (vec!["good"], vec!["bad"]), "{ticks:?}");
     assert_eq!(state(engine, "good").await.0, "published");
     assert_eq!(engine.releases(&by("ops"), None).await.unwrap().items.len(), 1);
-    assert_eq!(engine.planned_changesets(&by("ops")).await.unwrap().len(), 1);
+    assert_eq!(engine.planned_changesets(&by("ops"), None).await.unwrap().items.len(), 1);
 }
 
 #[tokio::test]

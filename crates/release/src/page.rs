@@ -26,10 +26,13 @@ pub(crate) fn page_size(limit: Option<u32>) -> u32 {
 pub(crate) fn cursor_number(cursor: Option<&str>) -> Result<u64, ReleaseError> {
     match cursor {
         None => Ok(i64::MAX as u64),
-        Some(text) => text.parse().map_err(|_| {
-            ReleaseError::invalid("the cursor is not one that this list gave", "start without a cursor")
-        }),
+        Some(text) => text.parse().map_err(|_| not_a_cursor()),
     }
+}
+
+/// The error for a cursor that no page gave.
+pub(crate) fn not_a_cursor() -> ReleaseError {
+    ReleaseError::invalid("the cursor is not one that this list gave", "start without a cursor")
 }
 
 /// Cuts a list that was read one longer than its page and says where the next begins.

@@ -95,6 +95,8 @@ pub struct Reader {
     name: String,
     /// Attributes that restrict, each with the values that the reader sees.
     sees: BTreeMap<String, BTreeSet<String>>,
+    /// The indexes it may use; `None` for those that are public.
+    indexes: Option<BTreeSet<String>>,
 }
 
 impl Reader {
@@ -102,6 +104,12 @@ impl Reader {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The indexes that it lists. `None` when it lists none and uses those that are public.
+    #[must_use]
+    pub const fn indexes(&self) -> Option<&BTreeSet<String>> {
+        self.indexes.as_ref()
     }
 
     /// Whether it may see what has these attributes, at whatever time.
@@ -141,13 +149,34 @@ impl Readers {
                 let values = lists.get(*attribute).or_else(|| of_public.get(*attribute));
                 ((*attribute).to_owned(), values.into_iter().flatten().cloned().collect())
             });
-            Reader { name: name.to_owned(), sees: sees.collect() }
+            Reader { name: name.to_owned(), sees: sees.collect(), indexes: None }
         };
         let others = listed.iter().filter(|(name, _)| *name != PUBLIC);
         Self {
             public: reader(PUBLIC, of_public),
             others: others.map(|(name, lists)| (name.clone(), reader(name, lists))).collect(),
         }
+    }
+
+    /// With the indexes that each reader lists.
+    #[must_use]
+    pub fn with_indexes(mut self, mut listed: BTreeMap<String, BTreeSet<String>>) -> Self {
+        self.public.indexes = listed.remove(PUBLIC);
+        for (name, reader) in &mut self.others {
+            reader.indexes = listed.remove(name).or_else(|| self.public.indexes.clone());
+        }
+        self
+    }
+
+    /// Whether a reader has this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        name == PUBLIC || self.others.contains_key(name)
+    }
+
+    /// The names of all readers.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        [PUBLIC].into_iter().chain(self.others.keys().map(String::as_str))
     }
 
     /// The reader of a caller: the one that its key names. Without a name, and with a name that no reader has, `public`.

@@ -1,15 +1,15 @@
-//! Texts as terms: what every index is made of.
+//! Texts as counted terms: what is learned from.
 
 use rustc_hash::FxHashMap;
 
-use crate::text::{Analyzer, sentences};
+use crate::sample::END;
 
 /// Sentences of one text that are distinguished. Those after them count as one.
 const SENTENCES_MAX: u32 = 64;
 
 /// A term of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Occurrence {
+pub(crate) struct Occurrence {
     /// The number of the term.
     pub term: u32,
     /// How often the text has it.
@@ -18,10 +18,9 @@ pub struct Occurrence {
     pub sentences: u64,
 }
 
-/// Texts as terms with numbers.
+/// Texts as counted terms.
 #[derive(Debug, Default)]
-pub struct Corpus {
-    numbers: FxHashMap<Box<str>, u32>,
+pub(crate) struct Corpus {
     texts: Vec<Vec<Occurrence>>,
     lengths: Vec<u32>,
     /// In how many texts each term is.
@@ -29,26 +28,26 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Reads texts, which are numbered in their order.
-    pub fn read<'a>(analyzer: &Analyzer, texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut corpus = Self::default();
+    /// Counts the terms of texts, which are numbered in their order. There are `terms` terms; [`END`] ends a sentence.
+    pub fn of<'a>(terms: usize, texts: impl IntoIterator<Item = &'a [u32]>) -> Self {
+        let mut corpus = Self { found_in: vec![0; terms], ..Self::default() };
         let mut places: FxHashMap<u32, usize> = FxHashMap::default();
         for text in texts {
             places.clear();
             let mut occurrences: Vec<Occurrence> = Vec::new();
-            let mut length = 0_u32;
-            for (sentence, number) in sentences(text).zip(0_u32..) {
-                let bit = 1 << number.min(SENTENCES_MAX - 1);
-                analyzer.terms(sentence, |term| {
-                    length = length.saturating_add(1);
-                    let term = corpus.number_or_new(term);
-                    let place = *places.entry(term).or_insert_with(|| {
-                        occurrences.push(Occurrence { term, count: 0, sentences: 0 });
-                        occurrences.len() - 1
-                    });
-                    occurrences[place].count += 1;
-                    occurrences[place].sentences |= bit;
+            let (mut length, mut sentence) = (0_u32, 0_u32);
+            for term in text {
+                if *term == END {
+                    sentence += 1;
+                    continue;
+                }
+                length = length.saturating_add(1);
+                let place = *places.entry(*term).or_insert_with(|| {
+                    occurrences.push(Occurrence { term: *term, count: 0, sentences: 0 });
+                    occurrences.len() - 1
                 });
+                occurrences[place].count += 1;
+                occurrences[place].sentences |= 1 << sentence.min(SENTENCES_MAX - 1);
             }
             for occurrence in &occurrences {
                 corpus.found_in[occurrence.term as usize] += 1;
@@ -60,57 +59,35 @@ impl Corpus {
         corpus
     }
 
-    fn number_or_new(&mut self, term: &str) -> u32 {
-        if let Some(number) = self.numbers.get(term) {
-            return *number;
-        }
-        let number = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
-        self.numbers.insert(term.into(), number);
-        self.found_in.push(0);
-        number
-    }
-
     /// The number of texts.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.texts.len()
     }
 
-    /// Whether there are no texts.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.texts.is_empty()
-    }
-
     /// The number of different terms.
-    #[must_use]
     pub fn terms(&self) -> usize {
         self.found_in.len()
     }
 
     /// In how many texts a term is.
-    #[must_use]
     pub fn found_in(&self, term: u32) -> u32 {
         self.found_in[term as usize]
     }
 
     /// The terms of a text, by number.
-    #[must_use]
     pub fn text(&self, text: usize) -> &[Occurrence] {
         &self.texts[text]
     }
 
     /// How many terms a text has, repetitions counted.
-    #[must_use]
     pub fn length(&self, text: usize) -> u32 {
         self.lengths[text]
     }
 
     /// The terms of a query that some text has, with how often the query has each, by number.
-    #[must_use]
-    pub fn query(&self, analyzer: &Analyzer, query: &str) -> Vec<(u32, u32)> {
-        let mut terms: Vec<u32> = Vec::new();
-        analyzer.terms(query, |term| terms.extend(self.numbers.get(term)));
+    pub fn query(&self, terms: &[u32]) -> Vec<(u32, u32)> {
+        let known = |term: &u32| *term != END && self.found_in[*term as usize] > 0;
+        let mut terms: Vec<u32> = terms.iter().copied().filter(known).collect();
         terms.sort_unstable();
         let mut counted: Vec<(u32, u32)> = Vec::new();
         for term in terms {

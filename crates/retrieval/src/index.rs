@@ -1,13 +1,16 @@
-//! An index over documents, in memory.
+//! Documents as one shelf, in memory.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 use crate::{
-    corpus::Corpus,
-    fusion::{self, Calibration, calibrate},
-    lexical::Lexical,
+    access::{Allowed, Attributes, Readers},
+    basis::{Basis, SegmentVectors},
+    chunk::{Chunk, ChunkId},
+    fusion::Calibration,
+    search::{Ask, Mode, Part, Shelf},
+    segment::{Passage, Segment, SegmentWriter, StoredError},
     text::Analyzer,
-    vector::{Lsa, Vectors},
+    vector::Random,
 };
 
 /// A text with its title, which may be empty.
@@ -19,98 +22,84 @@ pub struct Document<'a> {
     pub text: &'a str,
 }
 
-impl Document<'_> {
-    /// Title and text as they are indexed.
-    #[must_use]
-    pub fn whole(&self) -> String {
-        if self.title.is_empty() { self.text.to_owned() } else { format!("{}\n\n{}", self.title, self.text) }
-    }
-}
-
-/// Which legs a search uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Words alone.
-    Bm25,
-    /// Meaning alone.
-    Vector,
-    /// Both, weighed by what was learned from the corpus.
-    Hybrid,
-}
-
 /// A document that was found.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Hit {
+pub struct Match {
     /// The number of the document.
     pub document: u32,
     /// How well it answers the query. Scores of different queries or modes do not compare.
     pub score: f32,
 }
 
-/// An index.
+/// Documents that everybody may see, each one chunk of a shelf.
 #[derive(Debug)]
 pub struct Index {
-    analyzer: Analyzer,
-    corpus: Corpus,
-    lexical: Lexical,
-    lsa: Lsa,
-    vectors: Vectors,
-    calibration: Calibration,
+    shelf: Shelf,
+    allowed: Allowed,
 }
 
 impl Index {
-    /// Indexes documents in the language of a locale, and learns how to weigh the legs.
-    #[must_use]
-    pub fn build(locale: &str, documents: &[Document<'_>]) -> Self {
-        let analyzer = Analyzer::for_locale(locale);
-        let calibration = calibrate(&analyzer, documents);
-        let whole: Vec<String> = documents.iter().map(Document::whole).collect();
-        let corpus = Corpus::read(&analyzer, whole.iter().map(String::as_str));
-        let lexical = Lexical::of(&corpus);
-        let lsa = Lsa::learn(&corpus, calibration.dimensions);
-        let vectors = vectors(&corpus, &lsa, lsa.dimensions());
-        Self { analyzer, corpus, lexical, lsa, vectors, calibration }
+    /// Indexes documents in the language of a locale. Unless words alone are searched, it learns what they mean and how to weigh both.
+    ///
+    /// # Errors
+    /// Never for documents of a usual size; a segment that cannot be read again is a bug.
+    pub fn build(locale: &str, documents: &[Document<'_>], mode: Mode) -> Result<Self, StoredError> {
+        let analyzer = Arc::new(Analyzer::for_locale(locale));
+        let attributes = Attributes::default();
+        let mut segments: Vec<Arc<Segment>> = Vec::new();
+        let mut writer = SegmentWriter::new(&analyzer);
+        for (number, document) in documents.iter().enumerate() {
+            let key = (number as u64).to_be_bytes();
+            let mut random = Random(number as u64);
+            let id = [random.next().to_be_bytes(), random.next().to_be_bytes()].concat();
+            let chunk = Chunk {
+                id: ChunkId::from_bytes(id.try_into().unwrap_or_default()),
+                field: String::new(),
+                range: 0..u32::try_from(document.text.len()).unwrap_or(u32::MAX),
+                headings: Vec::new(),
+                anchor: None,
+                boost: 1.0,
+            };
+            let passage = Passage {
+                entry: &key,
+                title: document.title,
+                chunk: &chunk,
+                text: document.text,
+                attributes: &attributes,
+            };
+            if !writer.push(&passage) {
+                let full = std::mem::replace(&mut writer, SegmentWriter::new(&analyzer));
+                segments.push(Arc::new(Segment::open(&full.finish())?));
+                let _added = writer.push(&passage);
+            }
+        }
+        segments.push(Arc::new(Segment::open(&writer.finish())?));
+        let basis = (mode != Mode::Bm25).then(|| Arc::new(Basis::learn(&segments, &|_| true)));
+        let parts = segments.into_iter().map(|segment| {
+            let vectors = basis.as_ref().map(|basis| Arc::new(SegmentVectors::of(&segment, basis)));
+            Part { segment, vectors }
+        });
+        let shelf = Shelf::new(parts.collect(), basis.clone(), Arc::clone(&analyzer));
+        Ok(Self { shelf, allowed: Allowed::public(&Readers::default(), 0) })
     }
 
-    /// What was learned from the corpus.
+    /// What was learned from the corpus, unless words alone are searched.
     #[must_use]
-    pub const fn calibration(&self) -> &Calibration {
-        &self.calibration
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.shelf.basis().map(|basis| basis.calibration())
     }
 
     /// The best documents for a query, the best first. A query without a known term finds nothing; with [`Mode::Vector`] neither does
     /// one whose terms are in one document each, because nothing is known of their company.
     #[must_use]
-    pub fn search(&self, query: &str, mode: Mode, limit: usize) -> Vec<Hit> {
-        let query = self.corpus.query(&self.analyzer, query);
-        if query.is_empty() {
-            return Vec::new();
-        }
-        let vector = self.lsa.embed(query.iter().copied());
-        let meaning = || self.vectors.scores(&vector);
-        match mode {
-            Mode::Bm25 => {
-                let mut hits = fusion::best(&self.lexical.scores(&query), limit);
-                hits.retain(|hit| hit.score > 0.0);
-                hits
-            }
-            Mode::Vector if vector.iter().all(|value| *value == 0.0) => Vec::new(),
-            Mode::Vector => fusion::best(&meaning(), limit),
-            Mode::Hybrid => {
-                let words = self.lexical.scores(&query);
-                let legs = (&self.lexical, &self.vectors);
-                fusion::fuse(legs, &query, words, meaning(), &self.calibration, limit)
-            }
-        }
+    pub fn search(&self, query: &str, mode: Mode, limit: usize) -> Vec<Match> {
+        let ask = Ask { mode, limit, ..Ask::new(query, &self.allowed) };
+        let found = self.shelf.search(&ask);
+        let document = |entry: &[u8]| entry.try_into().map_or(u64::MAX, u64::from_be_bytes);
+        let hits = found.hits.iter().filter_map(|hit| {
+            let entry = self.shelf.chunk(hit)?.entry;
+            Some(Match { document: u32::try_from(document(entry)).ok()?, score: hit.score })
+        });
+        hits.collect()
     }
-}
-
-/// The vectors of all texts of a corpus.
-pub(crate) fn vectors(corpus: &Corpus, lsa: &Lsa, dimensions: usize) -> Vectors {
-    let mut vectors = Vectors::new(dimensions);
-    for text in 0..corpus.len() {
-        vectors.push(&lsa.embed(corpus.text(text).iter().map(|found| (found.term, found.count))));
-    }
-    vectors
 }

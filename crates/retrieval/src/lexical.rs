@@ -1,4 +1,4 @@
-//! BM25 over an inverted index.
+//! BM25.
 //!
 //! Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), in the variant of Lucene: the inverse
 //! document frequency is `ln(1 + (N - n + 0.5) / (n + 0.5))`, and the factor `k1 + 1` is left out.
@@ -21,7 +21,7 @@ struct Posting {
 
 /// An inverted index.
 #[derive(Debug)]
-pub struct Lexical {
+pub(crate) struct Lexical {
     /// Where the postings of each term begin; one more than there are terms.
     starts: Vec<usize>,
     postings: Vec<Posting>,
@@ -31,15 +31,13 @@ pub struct Lexical {
 
 impl Lexical {
     /// The index of a corpus.
-    #[must_use]
     #[expect(
         clippy::cast_precision_loss,
         reason = "counts of texts and terms are far below 2^24, or need no more digits"
     )]
     pub fn of(corpus: &Corpus) -> Self {
         let texts = corpus.len();
-        let total: u64 = (0..texts).map(|text| u64::from(corpus.length(text))).sum();
-        let average = (total as f32 / texts.max(1) as f32).max(1.0);
+        let average = average((0..texts).map(|text| u64::from(corpus.length(text))).sum(), texts);
         let mut starts = vec![0_usize; corpus.terms() + 1];
         for term in 0..corpus.terms() {
             starts[term + 1] =
@@ -49,30 +47,28 @@ impl Lexical {
         let nothing = Posting { text: 0, weight: 0.0, sentences: 0 };
         let mut postings = vec![nothing; starts[corpus.terms()]];
         for text in 0..texts {
-            let length = K1 * (1.0 - B + B * corpus.length(text) as f32 / average);
+            let norm = norm(corpus.length(text), average);
             for occurrence in corpus.text(text) {
                 let slot = &mut next[occurrence.term as usize];
                 let count = occurrence.count as f32;
                 postings[*slot] = Posting {
                     text: u32::try_from(text).unwrap_or(u32::MAX),
-                    weight: count / (count + length),
+                    weight: count / (count + norm),
                     sentences: occurrence.sentences,
                 };
                 *slot += 1;
             }
         }
-        let idf = starts.windows(2).map(|range| idf(texts, range[1] - range[0])).collect();
+        let idf = starts.windows(2).map(|range| inverse_frequency(texts, range[1] - range[0])).collect();
         Self { starts, postings, idf, texts }
     }
 
     /// The inverse document frequency of a term.
-    #[must_use]
     pub fn idf(&self, term: u32) -> f32 {
         self.idf[term as usize]
     }
 
     /// The sum of what the terms of a query weigh, each counted once.
-    #[must_use]
     pub fn mass(&self, query: &[(u32, u32)]) -> f32 {
         query.iter().map(|(term, _)| self.idf(*term)).sum()
     }
@@ -82,7 +78,6 @@ impl Lexical {
     }
 
     /// The score of every text, 0 where no term of the query is in it.
-    #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a term is not in a query a million times")]
     pub fn scores(&self, query: &[(u32, u32)]) -> Vec<f32> {
         let mut scores = vec![0.0; self.texts];
@@ -96,7 +91,6 @@ impl Lexical {
     }
 
     /// What share of the query's weight a text has, and what share its best sentence has.
-    #[must_use]
     pub fn coverage(&self, query: &[(u32, u32)], text: u32) -> (f32, f32) {
         let mass = self.mass(query);
         let mut whole = 0.0;
@@ -117,8 +111,21 @@ impl Lexical {
     }
 }
 
+/// The inverse document frequency of a term that is in so many of the texts.
 #[expect(clippy::cast_precision_loss, reason = "counts of texts need no more digits")]
-fn idf(texts: usize, found_in: usize) -> f32 {
+pub(crate) fn inverse_frequency(texts: usize, found_in: usize) -> f32 {
     let (texts, found_in) = (texts as f32, found_in as f32);
     (1.0 + (texts - found_in + 0.5) / (found_in + 0.5)).ln()
+}
+
+/// The average length of texts that have so many terms together; at least 1.
+#[expect(clippy::cast_precision_loss, reason = "an average needs few digits")]
+pub(crate) fn average(total: u64, texts: usize) -> f32 {
+    (total as f32 / texts.max(1) as f32).max(1.0)
+}
+
+/// What holds a term back in a text of some length: it adds `count / (count + norm)`.
+#[expect(clippy::cast_precision_loss, reason = "lengths of texts need few digits")]
+pub(crate) fn norm(length: u32, average: f32) -> f32 {
+    K1 * (1.0 - B + B * length as f32 / average)
 }

@@ -272,7 +272,7 @@ fn covers(name: &str, text: &str, form: TextForm, rules: &ChunkRules) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_is_covered(

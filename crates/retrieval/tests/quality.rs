@@ -45,7 +45,7 @@ fn squad() -> Option<Vec<(String, String, Vec<String>)>> {
 }
 
 fn gains(judged: &Judged) -> [f64; 3] {
-    [Mode::Bm25, Mode::Vector, Mode::Hybrid].map(|mode| evaluate(judged, "en", mode).ndcg)
+    [Mode::Bm25, Mode::Vector, Mode::Hybrid].map(|mode| evaluate(judged, "en", mode).unwrap().ndcg)
 }
 
 /// Questions with one right paragraph: words are the better leg.
@@ -89,8 +89,8 @@ fn sentences_find_their_article() {
 #[test]
 fn an_empty_corpus_and_an_empty_query_find_nothing() {
     for mode in [Mode::Bm25, Mode::Vector, Mode::Hybrid] {
-        assert!(Index::build("en", &[]).search("tide", mode, 10).is_empty());
-        let one = Index::build("en", &[Document { title: "", text: "High tide at noon." }]);
+        assert!(Index::build("en", &[], mode).unwrap().search("tide", mode, 10).is_empty());
+        let one = Index::build("en", &[Document { title: "", text: "High tide at noon." }], mode).unwrap();
         assert!(one.search("", mode, 10).is_empty());
         assert!(one.search("zeppelin 🚢", mode, 10).is_empty());
         assert_eq!(one.search("tides", mode, 10).len(), usize::from(mode != Mode::Vector), "{mode:?}");
@@ -110,8 +110,9 @@ proptest! {
         limit in 0_usize..20,
     ) {
         let documents: Vec<Document<'_>> = texts.iter().map(|text| Document { title: "", text }).collect();
-        let (index, again) = (Index::build("en", &documents), Index::build("en", &documents));
         for mode in [Mode::Bm25, Mode::Vector, Mode::Hybrid] {
+            let build = || Index::build("en", &documents, mode).unwrap();
+            let (index, again) = (build(), build());
             let hits = index.search(&query, mode, limit);
             prop_assert!(hits.len() <= limit);
             prop_assert!(hits.iter().all(|hit| hit.score.is_finite() && (hit.document as usize) < texts.len()));

@@ -1,8 +1,10 @@
 //! Benchmarks: each prints its figures beside its target or yardstick.
 
+pub mod answers;
 pub mod composed;
 pub mod delivery;
 pub mod import;
+mod logistic;
 pub mod publish;
 pub mod search;
 pub mod site;

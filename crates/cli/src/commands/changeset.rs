@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::entry::Named;
 use crate::{
     args::{ChangesetCommand, EntryName},
+    backend::Local,
     error::{CliError, Done, done},
     output,
     session::Session,
@@ -26,7 +27,8 @@ const COLUMNS: [(&str, &str); 7] = [
 
 /// All changesets.
 pub async fn all(session: &Session) -> Result<Value, CliError> {
-    session.read(async |local| local.engine.changesets(&local.ctx).await, rows::LIST_CHANGESETS.call()).await
+    let here = async |local: &Local, at: Option<&str>| local.engine.changesets(&local.ctx, at).await;
+    session.read_pages(here, || rows::LIST_CHANGESETS.call()).await
 }
 
 /// What would refuse a schedule now, for people. Empty if nothing would.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::MigrateCommand,
+    backend::Local,
     error::{CliError, Done},
     output,
     session::Session,
@@ -81,7 +82,7 @@ async fn revert(session: &Session, migration: u64) -> Done {
 }
 
 async fn list(session: &Session) -> Done {
-    let call = rows::LIST_MIGRATIONS.call();
-    let answer = session.read(async |local| local.engine.migrations(&local.ctx).await, call).await?;
+    let here = async |local: &Local, at: Option<&str>| local.engine.migrations(&local.ctx, at).await;
+    let answer = session.read_pages(here, || rows::LIST_MIGRATIONS.call()).await?;
     session.list(&answer, &COLUMNS, "No migrations were run.")
 }

@@ -46,7 +46,8 @@ pub fn search(command: &SearchCommand) -> Done {
         ModeArg::Hybrid => Mode::Hybrid,
     };
     output::note(format!("Indexing {} …", count(judged.documents.len(), "document", "documents")));
-    let figures = evaluate(&judged, locale, mode);
+    let figures = evaluate(&judged, locale, mode)
+        .map_err(|error| CliError::input(error.to_string(), "report this, with the set that was measured"))?;
     match format {
         Format::Json => output::print_json(&figures),
         Format::Human => {
@@ -61,8 +62,7 @@ pub fn search(command: &SearchCommand) -> Done {
                 count(figures.queries, "query", "queries"),
                 count(figures.documents, "document", "documents")
             ));
-            if mode == Mode::Hybrid {
-                let learned = &figures.calibration;
+            if let Some(learned) = figures.calibration.filter(|_| mode == Mode::Hybrid) {
                 output::line(format!(
                     "vectors     trusted to {:.0} %, learned from {}",
                     learned.trust * 100.0,

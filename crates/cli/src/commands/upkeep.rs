@@ -8,6 +8,7 @@ use ashlar_server::endpoints::rows;
 use super::changeset;
 use crate::{
     args::{At, ScheduleCommand},
+    backend::Local,
     error::Done,
     output,
     session::Session,
@@ -19,9 +20,9 @@ pub async fn schedule(command: ScheduleCommand) -> Done {
         ScheduleCommand::Run { at } => run(&Session::open(&at).await?).await,
         ScheduleCommand::List { at } => {
             let session = Session::open(&at).await?;
-            let call = rows::LIST_SCHEDULES.call();
-            let planned =
-                session.read(async |local| local.engine.planned_changesets(&local.ctx).await, call).await?;
+            let here =
+                async |local: &Local, at: Option<&str>| local.engine.planned_changesets(&local.ctx, at).await;
+            let planned = session.read_pages(here, || rows::LIST_SCHEDULES.call()).await?;
             changeset::list(&session, &planned)
         }
     }

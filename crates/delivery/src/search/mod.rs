@@ -15,14 +15,18 @@
 
 mod attributes;
 mod build;
+mod facts;
 mod key;
 mod meaning;
 mod rules;
 mod shelves;
+mod trace;
 
 pub(crate) use attributes::attributes_of;
 pub use build::{build, derive, update};
+pub use facts::{FACTS_MAX, Fact, facts};
 pub use meaning::{MeaningInput, derive_meaning};
 pub use rules::SearchRules;
 pub(crate) use rules::indexes;
 pub(crate) use shelves::{OpenShelf, SearchTrees, Shelves};
+pub use trace::{TRACE_BYTES_MAX, Trace, TraceError};

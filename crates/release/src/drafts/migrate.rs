@@ -419,8 +419,8 @@ impl Action for RevertMigration {
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let ground = Ground::read(scope.engine, &mut rows).await?;
-        let all = rows.migrations().await?;
-        let row = all.into_iter().find(|m| m.number == self.migration).ok_or_else(|| {
+        let newest = rows.migrations(self.migration.saturating_add(1), 1).await?;
+        let row = newest.into_iter().find(|m| m.number == self.migration).ok_or_else(|| {
             ReleaseError::not_found("migration", self.migration, "`ashlar migrate list` shows what was run")
         })?;
         if let Some(at) = row.reverted_at {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Ctx, DraftView, Engine, MigrationView, Page, ReleaseError, VersionView,
-    page::{cursor_number, page_size, paged},
+    page::{cursor_number, not_a_cursor, page_size, paged},
 };
 
 /// Which drafts to list.
@@ -50,14 +50,7 @@ impl Engine {
         let after = query
             .cursor
             .as_deref()
-            .map(|c| {
-                EntryKey::from_bytes(c.replace('~', "\0").as_bytes()).map_err(|_| {
-                    ReleaseError::invalid(
-                        "the cursor is not one that this list gave",
-                        "start without a cursor",
-                    )
-                })
-            })
+            .map(|c| EntryKey::from_bytes(c.replace('~', "\0").as_bytes()).map_err(|_| not_a_cursor()))
             .transpose()?;
         let filter = DraftFilter {
             type_name: query.type_name.clone(),
@@ -102,9 +95,15 @@ impl Engine {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn migrations(&self, ctx: &Ctx) -> Result<Vec<MigrationView>, ReleaseError> {
+    pub async fn migrations(
+        &self,
+        ctx: &Ctx,
+        cursor: Option<&str>,
+    ) -> Result<Page<MigrationView>, ReleaseError> {
         self.permit(ctx, Right::Preview)?;
-        let rows = self.db().read(&ctx.tenant).await?.rows().migrations().await?;
-        Ok(rows.into_iter().map(MigrationView::from).collect())
+        let before = cursor_number(cursor)?;
+        let rows = self.db().read(&ctx.tenant).await?.rows().migrations(before, 101).await?;
+        let views = rows.into_iter().map(MigrationView::from).collect();
+        Ok(paged(views, 100, |m: &MigrationView| m.migration.to_string()))
     }
 }

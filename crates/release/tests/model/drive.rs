@@ -289,7 +289,7 @@ impl Rig {
             })
             .collect();
         same("drafts (version, state, pending, changeset, major)", &engine, &model)?;
-        let changesets = self.engine.changesets(&ops).await.map_err(failed("changesets"))?;
+        let changesets = self.engine.changesets(&ops, None).await.map_err(failed("changesets"))?.items;
         let engine: BTreeMap<String, _> = changesets
             .into_iter()
             .map(|c| (c.changeset, (c.state, seconds(c.publish_at), seconds(c.unpublish_at))))

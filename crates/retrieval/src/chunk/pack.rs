@@ -152,5 +152,5 @@ fn middle(text: &str, range: &Range<usize>) -> Option<usize> {
 }
 
 fn is_good_place(text: &str) -> bool {
-    blake3::hash(text.as_bytes()).as_bytes()[0] % PLACES == 0
+    blake3::hash(text.as_bytes()).as_bytes()[0].is_multiple_of(PLACES)
 }

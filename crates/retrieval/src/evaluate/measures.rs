@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Instant};
 use serde::Serialize;
 
 use super::Judged;
-use crate::{Document, Index, Mode, fusion::Calibration};
+use crate::{Document, Index, Mode, StoredError, fusion::Calibration};
 
 /// How good and how fast a search is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,17 +26,20 @@ pub struct Figures {
     pub p99_ms: f64,
     /// How long indexing and calibrating took, in milliseconds.
     pub index_ms: f64,
-    /// What the index learned from its corpus.
-    pub calibration: Calibration,
+    /// What the index learned from its corpus, unless words alone are searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
 }
 
 /// Indexes judged documents and asks all judged queries.
-#[must_use]
-pub fn evaluate(judged: &Judged, locale: &str, mode: Mode) -> Figures {
+///
+/// # Errors
+/// See [`Index::build`].
+pub fn evaluate(judged: &Judged, locale: &str, mode: Mode) -> Result<Figures, StoredError> {
     let documents: Vec<Document<'_>> =
         judged.documents.iter().map(|(_, title, text)| Document { title, text }).collect();
     let begun = Instant::now();
-    let index = Index::build(locale, &documents);
+    let index = Index::build(locale, &documents, mode)?;
     let index_ms = begun.elapsed().as_secs_f64() * 1_000.0;
     let (mut gains, mut recalls, mut times) = (Vec::new(), Vec::new(), Vec::new());
     for (id, text) in &judged.queries {
@@ -57,7 +60,7 @@ pub fn evaluate(judged: &Judged, locale: &str, mode: Mode) -> Figures {
         recalls.push(recall(&found, relevant));
     }
     times.sort_by(f64::total_cmp);
-    Figures {
+    Ok(Figures {
         ndcg: mean(&gains),
         recall: mean(&recalls),
         queries: gains.len(),
@@ -65,8 +68,8 @@ pub fn evaluate(judged: &Judged, locale: &str, mode: Mode) -> Figures {
         p50_ms: percentile(&times, 50),
         p99_ms: percentile(&times, 99),
         index_ms,
-        calibration: index.calibration().clone(),
-    }
+        calibration: index.calibration().cloned(),
+    })
 }
 
 /// Normalised discounted cumulative gain of the first `k` (Järvelin and Kekäläinen 2002), with linear gains as `trec_eval` has

@@ -16,13 +16,12 @@ mod questions;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::calibrate::calibrate;
-use crate::{index::Hit, lexical::Lexical, vector::Vectors};
+pub(crate) use self::calibrate::calibrate;
 
 /// Dimensions of the vectors. Fewer tell topics apart better, more tell documents apart.
 const DIMENSIONS: usize = 128;
 /// How many of the best documents are looked at sentence by sentence.
-const LOOKED_AT: usize = 100;
+pub(crate) const LOOKED_AT: usize = 100;
 /// The most that the vector leg may weigh.
 const VECTOR_MAX: f32 = 0.95;
 /// What the vector leg weighs for a query that one document covers whole: enough to order what words cannot tell apart.
@@ -34,9 +33,9 @@ const NEIGHBOURS_UNCOVERED: f32 = 2.0;
 /// How both grow with what is uncovered: slowly at first.
 const UNCOVERED_POWER: f32 = 1.5;
 /// What the best sentence of a document weighs.
-const SENTENCE: f32 = 0.5;
+pub(crate) const SENTENCE: f32 = 0.5;
 /// How many of the best documents pass their scores on to their neighbours.
-const PASS_ON: usize = 5;
+pub(crate) const PASS_ON: usize = 5;
 
 /// How the legs are weighed in one corpus.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,7 +52,7 @@ pub struct Calibration {
 
 impl Default for Calibration {
     fn default() -> Self {
-        Self { dimensions: DIMENSIONS, trust: 0.5, questions: 0, quality: [0.0; 3] }
+        Self { dimensions: DIMENSIONS, trust: 0.6, questions: 0, quality: [0.0; 3] }
     }
 }
 
@@ -70,24 +69,37 @@ impl Calibration {
         NEIGHBOURS_UNCOVERED * self.trusted(covered)
     }
 
+    /// Whether its numbers are in their ranges.
+    pub(crate) fn is_sound(&self) -> bool {
+        (0.0..=1.0).contains(&self.trust)
+            && self.dimensions <= 4_096
+            && self.quality.iter().all(|quality| (0.0..=1.0).contains(quality))
+    }
+
     fn trusted(&self, covered: f32) -> f32 {
         self.trust * (1.0 - covered).clamp(0.0, 1.0).powf(UNCOVERED_POWER)
     }
 }
 
+/// A text with its score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Scored {
+    pub text: u32,
+    pub score: f32,
+}
+
 /// The better first; of equal ones that with the lower number.
-fn in_order(a: &Hit, b: &Hit) -> std::cmp::Ordering {
-    b.score.total_cmp(&a.score).then(a.document.cmp(&b.document))
+pub(crate) fn in_order(a: &Scored, b: &Scored) -> std::cmp::Ordering {
+    b.score.total_cmp(&a.score).then(a.text.cmp(&b.text))
 }
 
-/// The documents with the highest scores, the best first; of equal ones that with the lower number.
-#[must_use]
-pub fn best(scores: &[f32], limit: usize) -> Vec<Hit> {
-    best_of(scores.iter().zip(0..).map(|(score, document)| Hit { document, score: *score }).collect(), limit)
+/// The texts with the highest scores, the best first; of equal ones that with the lower number.
+fn best(scores: &[f32], limit: usize) -> Vec<Scored> {
+    best_of(scores.iter().zip(0..).map(|(score, text)| Scored { text, score: *score }).collect(), limit)
 }
 
-/// The best of some hits, in order.
-fn best_of(mut hits: Vec<Hit>, limit: usize) -> Vec<Hit> {
+/// The best of some texts, in order.
+pub(crate) fn best_of(mut hits: Vec<Scored>, limit: usize) -> Vec<Scored> {
     if limit == 0 {
         return Vec::new();
     }
@@ -109,45 +121,12 @@ fn scaled(scores: &mut [f32]) {
     }
 }
 
-/// What neighbours pass on to a document: the mean closeness to the first few, weighed by their scores.
-fn passed_on(vectors: &Vectors, first: &[Hit], document: u32) -> f32 {
+/// What neighbours pass on to a text: the mean closeness to the first few, weighed by their scores.
+pub(crate) fn passed_on(first: &[Scored], closeness: impl Fn(usize) -> f32) -> f32 {
     let total: f32 = first.iter().map(|hit| hit.score.max(0.0)).sum();
     if total <= 0.0 {
         return 0.0;
     }
-    let close = |hit: &Hit| vectors.closeness(hit.document, document).max(0.0) * hit.score.max(0.0);
-    first.iter().map(close).sum::<f32>() / total
-}
-
-/// The best documents by both legs.
-pub(crate) fn fuse(
-    (lexical, vectors): (&Lexical, &Vectors),
-    query: &[(u32, u32)],
-    mut words: Vec<f32>,
-    mut meaning: Vec<f32>,
-    calibration: &Calibration,
-    limit: usize,
-) -> Vec<Hit> {
-    let covered = best(&words, 1).first().map_or(0.0, |top| lexical.coverage(query, top.document).0);
-    let weight = calibration.vector_weight(covered);
-    scaled(&mut words);
-    scaled(&mut meaning);
-    for (word, meaning) in words.iter_mut().zip(&meaning) {
-        *word = (1.0 - weight) * *word + weight * *meaning;
-    }
-    let mut hits = best(&words, limit.max(LOOKED_AT));
-    let looked_at = hits.len().min(LOOKED_AT);
-    let near = &mut hits[..looked_at];
-    for hit in &mut *near {
-        hit.score += SENTENCE * lexical.coverage(query, hit.document).1;
-    }
-    near.sort_unstable_by(in_order);
-    let first: Vec<Hit> = near.iter().take(PASS_ON).copied().collect();
-    let weight = calibration.neighbour_weight(covered);
-    for hit in &mut *near {
-        hit.score += weight * passed_on(vectors, &first, hit.document);
-    }
-    near.sort_unstable_by(in_order);
-    hits.truncate(limit);
-    hits
+    let close = |(number, hit): (usize, &Scored)| closeness(number).max(0.0) * hit.score.max(0.0);
+    first.iter().enumerate().map(close).sum::<f32>() / total
 }

@@ -3,12 +3,27 @@
 mod sentences;
 mod stop;
 
+use std::borrow::Cow;
+
 use rust_stemmers::{Algorithm, Stemmer};
 
 pub use self::sentences::sentences;
 
 /// The longest term, in characters. What is longer is cut: nobody searches for it, and an index must not grow with it.
 const TERM_CHARS_MAX: usize = 64;
+
+/// A term of a text, and where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token<'a> {
+    /// The term as it is indexed.
+    pub term: &'a str,
+    /// The word as the text has it, in lower case.
+    pub word: &'a str,
+    /// The byte where it begins.
+    pub from: usize,
+    /// The byte after it.
+    pub to: usize,
+}
 
 /// Splits text into terms: lower case, without the stop words of the language, stemmed. Text without spaces between words
 /// (Chinese, Japanese, Korean, Thai, …) becomes overlapping pairs of characters.
@@ -57,39 +72,26 @@ impl Analyzer {
 
     /// Calls `take` with each term of the text, in order.
     pub fn terms(&self, text: &str, mut take: impl FnMut(&str)) {
-        let mut word = String::new();
-        let mut chars = text.chars().peekable();
-        let mut before = ' ';
-        while let Some(first) = chars.next() {
-            let shortened = matches!(before, '\'' | '’');
-            before = first;
-            if !is_word(first) {
-                continue;
+        self.tokens(text, |token| take(token.term));
+    }
+
+    /// Calls `take` with each term of the text and its place, in order.
+    pub fn tokens(&self, text: &str, mut take: impl FnMut(Token<'_>)) {
+        words(text, |word| {
+            if word.dense {
+                take(Token { term: word.text, word: word.text, from: word.from, to: word.to });
+            } else if let Some(term) = self.term(word.text) {
+                take(Token { term: &term, word: word.text, from: word.from, to: word.to });
             }
-            word.clear();
-            let mut length = 0;
-            let dense = is_dense(first);
-            let mut next = Some(first);
-            while let Some(c) = next {
-                if length < TERM_CHARS_MAX || dense {
-                    word.extend(c.to_lowercase());
-                    length += 1;
-                }
-                next = chars.next_if(|c| is_word(*c) && is_dense(*c) == dense);
-            }
-            if shortened && length == 1 {
-                // The letter of `it's` and `don't` is no word.
-                continue;
-            }
-            if dense {
-                pairs(&word, &mut take);
-            } else if !self.stop.contains(&word.as_str()) {
-                match &self.stemmer {
-                    Some(stemmer) => take(&stemmer.stem(&word)),
-                    None => take(&word),
-                }
-            }
+        });
+    }
+
+    /// The term of a word in lower case. Stop words have none.
+    pub(crate) fn term<'w>(&self, word: &'w str) -> Option<Cow<'w, str>> {
+        if self.stop.contains(&word) {
+            return None;
         }
+        Some(self.stemmer.as_ref().map_or(Cow::Borrowed(word), |stemmer| stemmer.stem(word)))
     }
 
     /// The terms of a text as a list.
@@ -101,15 +103,78 @@ impl Analyzer {
     }
 }
 
-/// Overlapping pairs of characters; one character is a term of its own.
-fn pairs(run: &str, take: &mut impl FnMut(&str)) {
+/// A word as the text has it, in lower case; or a pair of characters of a script without spaces between words.
+pub(crate) struct Word<'a> {
+    pub text: &'a str,
+    pub from: usize,
+    pub to: usize,
+    /// A pair of characters, which is a term as it is.
+    pub dense: bool,
+}
+
+/// Calls `take` with each word of a text, in order.
+pub(crate) fn words(text: &str, mut take: impl FnMut(Word<'_>)) {
+    let mut word = String::new();
+    let mut chars = text.char_indices().peekable();
+    let mut before = ' ';
+    while let Some((from, first)) = chars.next() {
+        let shortened = matches!(before, '\'' | '’');
+        before = first;
+        if !is_word(first) {
+            continue;
+        }
+        word.clear();
+        let mut length = 0;
+        let dense = is_dense(first);
+        let (mut next, mut to) = (Some((from, first)), from);
+        while let Some((at, c)) = next {
+            to = at + c.len_utf8();
+            if c.is_ascii() {
+                if length < TERM_CHARS_MAX {
+                    word.push(c.to_ascii_lowercase());
+                    length += 1;
+                }
+            } else if length < TERM_CHARS_MAX || dense {
+                word.extend(c.to_lowercase());
+                length += 1;
+            }
+            next = chars.next_if(|(_, c)| is_word(*c) && is_dense(*c) == dense);
+        }
+        // The letter of `it's` and `don't` is no word.
+        if shortened && length == 1 {
+            continue;
+        }
+        if dense {
+            pairs(&word, |pair, at| {
+                let from = from + at;
+                take(Word { text: pair, from, to: from + pair.len(), dense });
+            });
+        } else {
+            take(Word { text: &word, from, to, dense });
+        }
+    }
+}
+
+/// Overlapping pairs of characters and where each begins; one character is a term of its own.
+fn pairs(run: &str, mut take: impl FnMut(&str, usize)) {
     let starts: Vec<usize> = run.char_indices().map(|(at, _)| at).chain([run.len()]).collect();
     if let [from, to] = starts[..] {
-        take(&run[from..to]);
+        take(&run[from..to], from);
     }
     for window in starts.windows(3) {
-        take(&run[window[0]..window[2]]);
+        take(&run[window[0]..window[2]], window[0]);
     }
+}
+
+/// A hash of a term that is the same on every machine and in every version: FNV-1a with a finish that mixes all bits.
+#[must_use]
+pub fn term_hash(term: &str) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in term.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    hash ^ (hash >> 32)
 }
 
 fn is_word(c: char) -> bool {
@@ -157,6 +222,16 @@ mod tests {
         let any = Analyzer::for_locale("ja");
         assert_eq!(any.list("潮位表API"), ["潮位", "位表", "api"]);
         assert_eq!(any.list("潮"), ["潮"]);
+    }
+
+    #[test]
+    fn places_are_those_of_the_source() {
+        let text = "Straße, İzmir: 潮位表 it's the_end";
+        for locale in ["en", "de", "xx"] {
+            Analyzer::for_locale(locale).tokens(text, |token| {
+                assert_eq!(text[token.from..token.to].to_lowercase(), token.word);
+            });
+        }
     }
 
     #[test]

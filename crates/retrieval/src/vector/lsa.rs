@@ -15,7 +15,7 @@ const SEED: u64 = 0x0a51_1a12;
 
 /// A basis learned from a corpus.
 #[derive(Debug)]
-pub struct Lsa {
+pub(crate) struct Lsa {
     dimensions: usize,
     /// What each term weighs; 0 for terms that only one text has, which say nothing about company.
     weights: Vec<f32>,
@@ -25,7 +25,6 @@ pub struct Lsa {
 
 impl Lsa {
     /// Learns a basis of at most `dimensions` dimensions, the most important first.
-    #[must_use]
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -72,21 +71,28 @@ impl Lsa {
     }
 
     /// How many dimensions it has: fewer than were asked for when the corpus has less to tell.
-    #[must_use]
     pub const fn dimensions(&self) -> usize {
         self.dimensions
     }
 
+    /// What a term weighs.
+    pub fn weight(&self, term: u32) -> f32 {
+        self.weights[term as usize]
+    }
+
+    /// The vector of a term.
+    pub fn row(&self, term: u32) -> &[f32] {
+        &self.basis[term as usize * self.dimensions..(term as usize + 1) * self.dimensions]
+    }
+
     /// The vector of terms with their counts.
-    #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts need few digits")]
     pub fn embed(&self, terms: impl IntoIterator<Item = (u32, u32)>) -> Vec<f32> {
         let mut vector = vec![0.0; self.dimensions];
         for (term, count) in terms {
-            let term = term as usize;
-            let weight = self.weights[term] * (1.0 + (count as f32).ln());
+            let weight = self.weight(term) * (1.0 + (count as f32).ln());
             if weight > 0.0 {
-                add(&mut vector, weight, &self.basis[term * self.dimensions..(term + 1) * self.dimensions]);
+                add(&mut vector, weight, self.row(term));
             }
         }
         vector

@@ -3,12 +3,23 @@
 mod linear;
 mod lsa;
 
+use crate::corpus::Corpus;
+
 pub(crate) use self::linear::Random;
-pub use self::lsa::Lsa;
+pub(crate) use self::lsa::Lsa;
+
+/// The vectors of all texts of a corpus.
+pub(crate) fn vectors(corpus: &Corpus, lsa: &Lsa) -> Vectors {
+    let mut vectors = Vectors::new(lsa.dimensions());
+    for text in 0..corpus.len() {
+        vectors.push(&lsa.embed(corpus.text(text).iter().map(|found| (found.term, found.count))));
+    }
+    vectors
+}
 
 /// Vectors of one length, side by side.
 #[derive(Debug, Clone, Default)]
-pub struct Vectors {
+pub(crate) struct Vectors {
     dimensions: usize,
     count: u32,
     values: Vec<f32>,
@@ -16,7 +27,6 @@ pub struct Vectors {
 
 impl Vectors {
     /// No vectors yet.
-    #[must_use]
     pub fn new(dimensions: usize) -> Self {
         Self { dimensions, count: 0, values: Vec::new() }
     }
@@ -29,24 +39,16 @@ impl Vectors {
         self.count += 1;
     }
 
-    /// The number of dimensions.
-    #[must_use]
-    pub const fn dimensions(&self) -> usize {
-        self.dimensions
-    }
-
     fn vector(&self, number: u32) -> &[f32] {
         &self.values[number as usize * self.dimensions..(number as usize + 1) * self.dimensions]
     }
 
     /// The cosine of two vectors.
-    #[must_use]
     pub fn closeness(&self, a: u32, b: u32) -> f32 {
         linear::dot(self.vector(a), self.vector(b))
     }
 
     /// The cosine of each vector with that of a query, which has at least as many dimensions.
-    #[must_use]
     pub fn scores(&self, query: &[f32]) -> Vec<f32> {
         let mut query = query[..self.dimensions].to_vec();
         unit(&mut query);
@@ -55,7 +57,7 @@ impl Vectors {
 }
 
 /// Brings a vector to length 1; one of zeros stays as it is.
-fn unit(vector: &mut [f32]) {
+pub(crate) fn unit(vector: &mut [f32]) {
     let length = linear::dot(vector, vector).sqrt();
     if length > 0.0 {
         for value in vector {

@@ -1,12 +1,16 @@
 use ashlar_model::EntryKey;
 use ashlar_release::{
-    AddToChangeset, CancelSchedule, ChangesetView, CreateChangeset, RemoveFromChangeset, ScheduleChangeset,
+    AddToChangeset, CancelSchedule, ChangesetView, CreateChangeset, Page, RemoveFromChangeset,
+    ScheduleChangeset,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::state::{Answer, answer};
-use crate::endpoints::extract::{Body, Path};
+use super::{
+    candidates::Cursor,
+    state::{Answer, answer},
+};
+use crate::endpoints::extract::{Body, Path, Query};
 use crate::{
     access::Caller,
     endpoints::{rows, signature::Created},
@@ -32,12 +36,12 @@ pub async fn create(
     Ok(Created { location: rows::GET_CHANGESET.at([&value.changeset]).target, value })
 }
 
-pub async fn list(caller: Caller) -> Answer<Vec<ChangesetView>> {
-    answer(caller.engine.changesets(&caller.ctx).await?)
+pub async fn list(caller: Caller, Query(at): Query<Cursor>) -> Answer<Page<ChangesetView>> {
+    answer(caller.engine.changesets(&caller.ctx, at.cursor.as_deref()).await?)
 }
 
-pub async fn schedules(caller: Caller) -> Answer<Vec<ChangesetView>> {
-    answer(caller.engine.planned_changesets(&caller.ctx).await?)
+pub async fn schedules(caller: Caller, Query(at): Query<Cursor>) -> Answer<Page<ChangesetView>> {
+    answer(caller.engine.planned_changesets(&caller.ctx, at.cursor.as_deref()).await?)
 }
 
 pub async fn show(caller: Caller, Path(name): Path<String>) -> Answer<ChangesetView> {

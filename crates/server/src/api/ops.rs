@@ -287,8 +287,8 @@ pub async fn create_tenant(
     Ok(MaybeCreated { location: new.then(|| rows::LIST_TENANTS.call().target), value: made })
 }
 
-pub async fn migrations(caller: Caller) -> Answer<Vec<MigrationView>> {
-    answer(caller.engine.migrations(&caller.ctx).await?)
+pub async fn migrations(caller: Caller, Query(at): Query<Cursor>) -> Answer<Page<MigrationView>> {
+    answer(caller.engine.migrations(&caller.ctx, at.cursor.as_deref()).await?)
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ashlar_model::{ChannelConfig, ChannelName, TenantId};
@@ -43,6 +43,9 @@ pub struct Follow {
     hosts: Arc<Hosts>,
     serving: Arc<Serving>,
     versions: Versions,
+    /// Pointers that were older than what is served, with when that was seen. A move is served before its pointer is written, so only
+    /// one that stays as it is tells of another history.
+    older: HashMap<(TenantId, String), (PointerVersion, Instant)>,
 }
 
 impl Follow {
@@ -56,6 +59,7 @@ impl Follow {
             hosts: app.hosts.clone(),
             serving: app.serving.clone(),
             versions: Versions::new(),
+            older: HashMap::new(),
         };
         follow.scan().await;
         follow.look(true).await;
@@ -158,8 +162,7 @@ impl Follow {
                     .get(&tenant)
                     .and_then(|t| Some(t.channels.load().get(&channel)?.state.sequence));
                 if served.is_some_and(|served| served > state.sequence) {
-                    tracing::warn!(%tenant, %channel, pointer = state.sequence, served,
-                        "a channel pointer is older than what is served and is not followed; after a restore of older objects, restart this node");
+                    self.older.insert(id.clone(), (version.clone(), Instant::now()));
                 }
                 self.versions.insert(id, version.clone());
                 if !self.apply(tenant.clone(), state).await {
@@ -181,6 +184,22 @@ impl Follow {
         }
     }
 
+    /// Warns of pointers that have stayed older than what is served.
+    fn tell_older(&mut self) {
+        let Self { older, versions, .. } = self;
+        older.retain(|id, (version, seen)| {
+            if versions.get(id) != Some(version) {
+                return false;
+            }
+            let stayed = seen.elapsed() >= SCAN;
+            if stayed {
+                let (tenant, pointer) = id;
+                tracing::warn!(%tenant, pointer, "a channel pointer is older than what is served and is not followed; after a restore of older objects, restart this node");
+            }
+            !stayed
+        });
+    }
+
     async fn scan(&mut self) {
         let failed: Vec<_> =
             self.versions.keys().filter(|(_, name)| name.starts_with(FAILED)).cloned().collect();
@@ -188,6 +207,7 @@ impl Follow {
             self.versions.remove(&(tenant.clone(), name.trim_start_matches(FAILED).to_owned()));
             self.versions.remove(&(tenant, name));
         }
+        self.tell_older();
         let mut hosts = HashMap::new();
         let tenants = match &self.engine {
             Some(engine) => {

@@ -474,16 +474,19 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Content migrations that were run, newest first, at most 1,000.
+    /// Content migrations that were run, newest first: those with a number below `before`, at most `limit`.
     ///
     /// # Errors
     /// When the database refuses or contains damaged values.
-    pub async fn migrations(&mut self) -> Result<Vec<MigrationRow>, SqlError> {
-        let rows =
-            sqlx::query("SELECT * FROM migrations_run WHERE tenant = $1 ORDER BY number DESC LIMIT 1000")
-                .bind(self.t())
-                .fetch_all(&mut *self.conn)
-                .await?;
+    pub async fn migrations(&mut self, before: u64, limit: u32) -> Result<Vec<MigrationRow>, SqlError> {
+        let rows = sqlx::query(
+            "SELECT * FROM migrations_run WHERE tenant = $1 AND number < $2 ORDER BY number DESC LIMIT $3",
+        )
+        .bind(self.t())
+        .bind(int(before))
+        .bind(i64::from(limit))
+        .fetch_all(&mut *self.conn)
+        .await?;
         rows.iter().map(migration_of).collect()
     }
 

@@ -421,28 +421,54 @@ impl Rows<'_> {
         row.as_ref().map(changeset_of).transpose()
     }
 
-    /// All changesets, newest first, at most 1,000.
+    /// Changesets, newest first: at most `limit` after the one with the name `after`.
     ///
     /// # Errors
     /// When the database refuses or contains damaged values.
-    pub async fn changesets(&mut self) -> Result<Vec<ChangesetRow>, SqlError> {
+    pub async fn changesets(
+        &mut self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ChangesetRow>, SqlError> {
+        let that = "(SELECT created_at FROM changesets WHERE tenant = $1 AND name = $2)";
         let sql = format!(
-            "SELECT {CHANGESET} FROM changesets WHERE tenant = $1 ORDER BY created_at DESC, name LIMIT 1000"
+            "SELECT {CHANGESET} FROM changesets WHERE tenant = $1 AND ($2 = '' OR created_at < {that} OR \
+             (created_at = {that} AND name > $2)) ORDER BY created_at DESC, name LIMIT $3"
         );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(self.t()).fetch_all(&mut *self.conn).await?;
-        rows.iter().map(changeset_of).collect()
+        self.changeset_page(sql, after, limit).await
     }
 
-    /// Changesets that have something to do, the earliest first, and those that failed; at most 1,000.
+    /// Changesets that have something to do, the earliest first, and those that failed: at most `limit` after the one with the
+    /// name `after`.
     ///
     /// # Errors
     /// When the database refuses or contains damaged values.
-    pub async fn planned_changesets(&mut self) -> Result<Vec<ChangesetRow>, SqlError> {
+    pub async fn planned_changesets(
+        &mut self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ChangesetRow>, SqlError> {
+        let at = "COALESCE(due_at, publish_at, '')";
+        let that = format!("(SELECT {at} FROM changesets WHERE tenant = $1 AND name = $2)");
         let sql = format!(
-            "SELECT {CHANGESET} FROM changesets WHERE tenant = $1 AND (due_at IS NOT NULL OR state = 'failed') \
-             ORDER BY COALESCE(due_at, publish_at), name LIMIT 1000"
+            "SELECT {CHANGESET} FROM changesets WHERE tenant = $1 AND (due_at IS NOT NULL OR state = 'failed') AND \
+             ($2 = '' OR {at} > {that} OR ({at} = {that} AND name > $2)) ORDER BY {at}, name LIMIT $3"
         );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(self.t()).fetch_all(&mut *self.conn).await?;
+        self.changeset_page(sql, after, limit).await
+    }
+
+    async fn changeset_page(
+        &mut self,
+        sql: String,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ChangesetRow>, SqlError> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(self.t())
+            .bind(after.unwrap_or_default().to_owned())
+            .bind(i64::from(limit))
+            .fetch_all(&mut *self.conn)
+            .await?;
         rows.iter().map(changeset_of).collect()
     }
 }

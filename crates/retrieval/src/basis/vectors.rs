@@ -1,0 +1,186 @@
+//! The vectors of a segment's chunks.
+
+use super::{Basis, Row, dot, quantized};
+use crate::{
+    bytes::{Reader, StoredError, put},
+    segment::{BREAK, CHUNKS_MAX, Segment},
+    text::term_hash,
+    vector::unit,
+};
+
+/// How vectors begin. The last byte is the version of the format.
+const MARK: &[u8] = b"ashlvec\x01";
+
+/// The vectors of the chunks of one segment: a byte for each dimension, and a scale for each chunk. They follow from the segment and
+/// the basis alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SegmentVectors {
+    /// Dimensions, rounded up to whole blocks of [`super::LANES`].
+    stride: usize,
+    dimensions: usize,
+    values: Vec<i8>,
+    scales: Vec<f32>,
+}
+
+impl SegmentVectors {
+    /// The vectors of a segment.
+    #[must_use]
+    pub fn of(segment: &Segment, basis: &Basis) -> Self {
+        let dimensions = basis.dimensions();
+        let stride = super::stride(dimensions);
+        let mut values = Vec::with_capacity(segment.len() * stride);
+        let mut scales = Vec::with_capacity(segment.len());
+        for mut vector in Self::exact(segment, basis) {
+            vector.resize(stride, 0.0);
+            scales.push(quantized(&vector, &mut values));
+        }
+        Self { stride, dimensions, values, scales }
+    }
+
+    /// The vectors of a segment's chunks before they are quantised, each of length 1.
+    #[must_use]
+    pub fn exact(segment: &Segment, basis: &Basis) -> Vec<Vec<f32>> {
+        let rows: Vec<Option<Row<'_>>> = (0..segment.terms())
+            .map(|term| basis.row(term_hash(segment.term(u16::try_from(term).unwrap_or(BREAK)))))
+            .collect();
+        let mut counts = vec![0_u32; rows.len()];
+        let mut seen: Vec<u16> = Vec::new();
+        let mut out = Vec::with_capacity(segment.len());
+        for chunk in 0..segment.len() {
+            for term in segment.tokens(chunk).filter(|term| *term != BREAK) {
+                let count = &mut counts[usize::from(term)];
+                if *count == 0 {
+                    seen.push(term);
+                }
+                *count += 1;
+            }
+            // The order in which terms are added up must not depend on the numbers they have in this segment.
+            let mut vector = vec![0.0; basis.dimensions()];
+            for term in seen.drain(..) {
+                let count = std::mem::take(&mut counts[usize::from(term)]);
+                if let Some(row) = &rows[usize::from(term)] {
+                    row.add(count, &mut vector);
+                }
+            }
+            unit(&mut vector);
+            out.push(vector);
+        }
+        out
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.scales.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.scales.is_empty()
+    }
+
+    /// The number of dimensions.
+    #[must_use]
+    pub const fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    /// How many bytes of memory they take, about.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.values.len() + self.scales.len() * 4
+    }
+
+    fn vector(&self, chunk: usize) -> &[i8] {
+        self.values.get(chunk * self.stride..(chunk + 1) * self.stride).unwrap_or_default()
+    }
+
+    /// The cosine of a chunk's vector and that of a query.
+    pub(crate) fn score(&self, chunk: usize, query: &QueryVector) -> f32 {
+        dot(self.vector(chunk), &query.values) * (self.scales[chunk] * query.scale)
+    }
+
+    /// The cosine of each chunk's vector and that of a query.
+    pub(crate) fn scores(&self, query: &QueryVector, out: &mut [f32]) {
+        if self.stride == 0 {
+            out.fill(0.0);
+            return;
+        }
+        let rows = self.values.chunks_exact(self.stride).zip(&self.scales);
+        for (out, (row, scale)) in out.iter_mut().zip(rows) {
+            *out = dot(row, &query.values) * (scale * query.scale);
+        }
+    }
+
+    /// A chunk's vector as that of a query.
+    pub(crate) fn as_query(&self, chunk: usize) -> QueryVector {
+        let values = self.vector(chunk).iter().map(|value| i16::from(*value)).collect();
+        QueryVector { values, scale: self.scales.get(chunk).copied().unwrap_or(0.0) }
+    }
+
+    /// The stored form.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.len() * (self.dimensions + 4) + 16);
+        out.extend_from_slice(MARK);
+        put(&mut out, self.dimensions as u64);
+        put(&mut out, self.len() as u64);
+        for (chunk, scale) in self.scales.iter().enumerate() {
+            out.extend_from_slice(&scale.to_le_bytes());
+            out.extend(self.vector(chunk).iter().take(self.dimensions).map(|value| value.to_le_bytes()[0]));
+        }
+        out
+    }
+
+    /// Reads the stored form and checks all of it.
+    ///
+    /// # Errors
+    /// When the bytes are not vectors.
+    pub fn open(bytes: &[u8]) -> Result<Self, StoredError> {
+        let mut reader = Reader::new("vectors", MARK, bytes)?;
+        let dimensions = reader.number(super::DIMENSIONS_MAX)?;
+        let count = reader.number(CHUNKS_MAX)?;
+        let stride = super::stride(dimensions);
+        let (mut values, mut scales) = (Vec::with_capacity(count * stride), Vec::with_capacity(count));
+        for _ in 0..count {
+            let scale = reader.f32()?;
+            if !(0.0..=1.0).contains(&scale) {
+                return Err(reader.wrong("a scale is not between 0 and 1"));
+            }
+            scales.push(scale);
+            values.extend(reader.take(dimensions)?.iter().map(|byte| i8::from_le_bytes([*byte])));
+            values.resize(scales.len() * stride, 0);
+        }
+        reader.end()?;
+        Ok(Self { stride, dimensions, values, scales })
+    }
+}
+
+/// The vector of a query: sixteen bits for each dimension, so that nearly nothing is lost on this side.
+#[derive(Debug, Clone)]
+pub(crate) struct QueryVector {
+    values: Vec<i16>,
+    scale: f32,
+}
+
+impl QueryVector {
+    /// The vector of what is asked. `None` when nothing is known of its meaning.
+    #[expect(clippy::cast_possible_truncation, reason = "the values are brought into range before")]
+    pub fn new(mut vector: Vec<f32>) -> Option<Self> {
+        unit(&mut vector);
+        let largest = vector.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        if largest <= 0.0 || !largest.is_finite() {
+            return None;
+        }
+        // A sum of 512 products of at most 127 · 16,383 fits into 32 bits.
+        let factor = 16_383.0 / largest;
+        let mut values: Vec<i16> = vector.iter().map(|value| (value * factor).round() as i16).collect();
+        values.resize(super::stride(vector.len()), 0);
+        Some(Self { values, scale: 1.0 / factor })
+    }
+
+    pub fn fits(&self, vectors: &SegmentVectors) -> bool {
+        self.values.len() == vectors.stride
+    }
+}

@@ -1,0 +1,225 @@
+//! `retrieval.toml`: indexes, chunks, attributes, readers, routes, synonyms and pins.
+
+mod raw;
+mod read;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use jiff::civil::Date;
+use serde::Serialize;
+
+use crate::{
+    access::{Reader, Readers},
+    chunk::ChunkRules,
+    routing::Routes,
+    synonyms::Synonyms,
+    text::Analyzer,
+};
+
+/// The file's name.
+pub const FILE: &str = "retrieval.toml";
+/// The index of types that have a route and name no index.
+pub const MAIN: &str = "main";
+/// The most indexes of a project.
+pub const INDEXES_MAX: usize = 32;
+/// The most readers of a project.
+pub const READERS_MAX: usize = 100;
+/// The most routes of a project.
+pub const ROUTES_MAX: usize = 200;
+/// The most examples of a project.
+pub const EXAMPLES_MAX: usize = 2_000;
+/// The most words with synonyms of a locale.
+pub const SYNONYMS_MAX: usize = 5_000;
+/// The most pins of a project.
+pub const PINS_MAX: usize = 1_000;
+/// The longest query, example, synonym or pattern in the file, in bytes.
+pub const TEXT_BYTES_MAX: usize = 500;
+/// The most terms of a chunk.
+pub const CHUNK_TERMS_MAX: u32 = 2_000;
+/// What `search` calls its own parameters: attributes cannot have these names.
+pub const PARAMETERS: [&str; 11] =
+    ["q", "locale", "index", "type", "limit", "offset", "mode", "facets", "version", "cursor", "indexes"];
+
+/// What `retrieval.toml` says. The default is what holds without the file.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Index → its rules. An index that is not declared has the usual ones.
+    pub indexes: BTreeMap<String, IndexRules>,
+    /// How long chunks are.
+    pub chunks: ChunkRules,
+    /// Where entries say who they are for.
+    pub attributes: AttributeFields,
+    /// Who may see what.
+    pub readers: Readers,
+    /// Which indexes a query uses.
+    pub routes: Routes,
+    /// Locale or language → groups of words that mean the same.
+    pub synonyms: BTreeMap<String, Vec<Vec<String>>>,
+    /// Entries that some queries always find.
+    pub pins: Vec<Pin>,
+    /// What makes vectors.
+    pub embedder: Embedder,
+}
+
+/// The rules of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexRules {
+    /// What people call it.
+    pub title: String,
+    /// How soon after a release it should be searchable.
+    pub freshness: Duration,
+    /// Whether a query that says nothing of indexes uses it.
+    pub default: bool,
+    /// Whether readers may use it that do not list it.
+    pub public: bool,
+    /// Whether its hits are never mixed with those of others, unless a route says so.
+    pub alone: bool,
+    /// Its line in the file.
+    pub line: usize,
+}
+
+impl IndexRules {
+    /// The rules of an index that is not declared.
+    #[must_use]
+    pub fn usual() -> Self {
+        let title = String::new();
+        Self { title, freshness: Duration::from_secs(5), default: true, public: true, alone: false, line: 1 }
+    }
+}
+
+/// A field of entries: the name of a top-level field, or a JSON pointer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct FieldPath(String);
+
+impl FieldPath {
+    /// The field with this name, or at this pointer.
+    #[must_use]
+    pub fn new(path: impl Into<String>) -> Self {
+        Self(path.into())
+    }
+
+    /// The names on the way to the field.
+    pub fn steps(&self) -> impl Iterator<Item = String> {
+        let (pointer, plain) = match self.0.strip_prefix('/') {
+            Some(rest) => (Some(rest), None),
+            None => (None, Some(self.0.clone())),
+        };
+        let steps = pointer.into_iter().flat_map(|rest| rest.split('/'));
+        plain.into_iter().chain(steps.map(|step| step.replace("~1", "/").replace("~0", "~")))
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where entries say who they are for. The same attributes apply to all types that have the fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct AttributeFields {
+    /// Attribute → the field with its values.
+    pub values: BTreeMap<String, FieldPath>,
+    /// The field with a range of versions.
+    pub versions: Option<FieldPath>,
+    /// The field with the time from which an entry is found.
+    pub from: Option<FieldPath>,
+    /// The field with the time until which an entry is found.
+    pub until: Option<FieldPath>,
+    /// The line of each in the file.
+    #[serde(skip)]
+    pub lines: BTreeMap<String, usize>,
+}
+
+/// An entry that a query always finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// The query, as somebody may type it.
+    pub query: String,
+    /// The type of the entry.
+    pub type_name: String,
+    /// The id of the entry.
+    pub id: String,
+    /// The locale in which it applies; without one, all.
+    pub locale: Option<String>,
+    /// The last day (UTC) on which it applies.
+    pub until: Option<Date>,
+    /// Its line in the file.
+    pub line: usize,
+}
+
+/// What makes vectors of texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Embedder {
+    /// Latent semantic analysis, learned from the content itself.
+    #[default]
+    Lsa,
+}
+
+impl Config {
+    /// The rules of an index.
+    #[must_use]
+    pub fn index(&self, name: &str) -> IndexRules {
+        self.indexes.get(name).cloned().unwrap_or_else(IndexRules::usual)
+    }
+
+    /// The index of a type: the one its contract names, else [`MAIN`] when it has a route. `None` when its entries are not
+    /// searched.
+    #[must_use]
+    pub fn index_of<'a>(&self, named: Option<&'a str>, has_route: bool) -> Option<&'a str> {
+        let main = has_route && (self.indexes.is_empty() || self.indexes.contains_key(MAIN));
+        named.or(main.then_some(MAIN))
+    }
+
+    /// Whether a reader may use an index.
+    #[must_use]
+    pub fn may_use(&self, reader: &Reader, index: &str) -> bool {
+        match reader.indexes() {
+            Some(listed) => listed.contains(index),
+            None => self.index(index).public,
+        }
+    }
+
+    /// Words that mean the same, for queries in a locale. Those of the locale and of its language apply.
+    #[must_use]
+    pub fn synonyms(&self, locale: &str, analyzer: &Analyzer) -> Synonyms {
+        let language = locale.split(['-', '_']).next().unwrap_or_default();
+        let names: BTreeSet<&str> = [locale, language].into();
+        let groups = names.into_iter().filter_map(|name| self.synonyms.get(name)).flatten();
+        Synonyms::new(analyzer, groups)
+    }
+
+    /// The entries that a query in a locale always finds on a day, in the order of the file. Queries are compared by their
+    /// terms. Whoever may not see an entry does not find it by a pin either; that is for the caller to check.
+    pub fn pinned<'a>(
+        &'a self,
+        analyzer: &Analyzer,
+        locale: &'a str,
+        query: &str,
+        today: Date,
+    ) -> Vec<&'a Pin> {
+        let here = |pin: &&Pin| {
+            pin.locale.as_deref().is_none_or(|own| own == locale)
+                && pin.until.is_none_or(|until| today <= until)
+        };
+        if !self.pins.iter().any(|pin| here(&pin)) {
+            return Vec::new();
+        }
+        let asked = analyzer.list(query);
+        let same = |pin: &&Pin| !asked.is_empty() && analyzer.list(&pin.query) == asked;
+        self.pins.iter().filter(here).filter(same).collect()
+    }
+
+    /// Everything that decides which chunks with which attributes the entries of a release have, as text: another text needs
+    /// another build.
+    #[must_use]
+    pub fn indexing(&self) -> String {
+        let names: Vec<&String> = self.indexes.keys().collect();
+        let parts = (names, &self.chunks, &self.attributes);
+        serde_json::to_string(&parts).unwrap_or_default()
+    }
+}

@@ -1,0 +1,222 @@
+//! Both legs together, over the chunks that are looked at; see [`crate::fusion`] for what the weights mean.
+
+use super::{Shelf, choice::Choice, words::Words};
+use crate::{
+    basis::QueryVector,
+    fusion::{Calibration, LOOKED_AT, PASS_ON, SENTENCE, Scored, best_of, in_order, passed_on},
+};
+
+/// The scores of all chunks of a shelf. Those that are not looked at have none that counts.
+pub(super) struct Legs {
+    words: Vec<f32>,
+    meaning: Vec<f32>,
+    words_range: Span,
+    meaning_range: Span,
+    /// The chunk whose words answer best.
+    top: Option<u32>,
+    /// How many chunks have a word of the query.
+    pub matched: usize,
+}
+
+/// The lowest and the highest of some scores.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    low: f32,
+    high: f32,
+}
+
+impl Span {
+    const EMPTY: Self = Self { low: f32::MAX, high: f32::MIN };
+
+    const fn add(&mut self, score: f32) {
+        self.low = self.low.min(score);
+        self.high = self.high.max(score);
+    }
+
+    /// Brings a score to the range from 0 to 1.
+    fn scaled(self, score: f32) -> f32 {
+        let range = self.high - self.low;
+        if range > 0.0 { (score - self.low) / range } else { 0.0 }
+    }
+}
+
+impl Legs {
+    /// Scores the chunks of a choice.
+    pub fn of(
+        shelf: &Shelf,
+        counted: &[Choice],
+        eligible: &[Choice],
+        words: &Words,
+        query: Option<&QueryVector>,
+    ) -> Self {
+        let total = shelf.len();
+        let mut legs = Self {
+            words: vec![0.0; total],
+            meaning: if query.is_some() { vec![0.0; total] } else { Vec::new() },
+            words_range: Span::EMPTY,
+            meaning_range: Span::EMPTY,
+            top: None,
+            matched: 0,
+        };
+        let mut best = 0.0;
+        for (number, part) in shelf.parts.iter().enumerate() {
+            let (choice, range) = (&eligible[number], shelf.range(number));
+            if choice.count == 0 {
+                continue;
+            }
+            let scores = &mut legs.words[range.clone()];
+            words.score(&part.segment, number, &counted[number], scores);
+            let (span, matched, top) = (&mut legs.words_range, &mut legs.matched, &mut legs.top);
+            choice.each(|chunk| {
+                let score = scores[chunk];
+                span.add(score);
+                *matched += usize::from(score > 0.0);
+                if score > best {
+                    best = score;
+                    *top = u32::try_from(range.start + chunk).ok();
+                }
+            });
+            if let (Some(query), Some(vectors)) = (query, &part.vectors) {
+                let scores = &mut legs.meaning[range];
+                let span = &mut legs.meaning_range;
+                if choice.whole {
+                    vectors.scores(query, scores);
+                    scores.iter().for_each(|score| span.add(*score));
+                } else {
+                    choice.each(|chunk| {
+                        scores[chunk] = vectors.score(chunk, query);
+                        span.add(scores[chunk]);
+                    });
+                }
+            }
+        }
+        legs
+    }
+
+    /// Whether a chunk has a word of the query.
+    pub fn has_word(&self, text: usize) -> bool {
+        self.words.get(text).is_some_and(|score| *score > 0.0)
+    }
+
+    /// What the words that the best chunk has weigh together.
+    pub fn covered(&self, shelf: &Shelf, words: &Words) -> f32 {
+        self.top.map_or(0.0, |top| {
+            let (part, chunk) = shelf.place(top);
+            words.coverage(&shelf.parts[part].segment, part, chunk).0
+        })
+    }
+
+    /// The best by words alone.
+    pub fn by_words(&self, shelf: &Shelf, eligible: &[Choice], limit: usize) -> Vec<Scored> {
+        let mut top = Top::new(limit, 0.0);
+        shelf.each(eligible, |text| top.add(text, self.words[text]));
+        top.finish()
+    }
+
+    /// The best by meaning alone.
+    pub fn by_meaning(&self, shelf: &Shelf, eligible: &[Choice], limit: usize) -> Vec<Scored> {
+        let mut top = Top::new(limit, f32::NEG_INFINITY);
+        shelf.each(eligible, |text| top.add(text, self.meaning.get(text).copied().unwrap_or(0.0)));
+        top.finish()
+    }
+
+    /// The best by both. `covered` is the share of the query's weight that the best chunk covers.
+    pub fn fused(
+        &self,
+        shelf: &Shelf,
+        eligible: &[Choice],
+        words: &Words,
+        calibration: Option<&Calibration>,
+        covered: f32,
+        limit: usize,
+    ) -> Vec<Scored> {
+        let calibration = calibration.filter(|_| !self.meaning.is_empty());
+        let weight = calibration.map_or(0.0, |calibration| calibration.vector_weight(covered));
+        let floor = if calibration.is_some() { f32::NEG_INFINITY } else { 0.0 };
+        let mut top = Top::new(limit.max(LOOKED_AT), floor);
+        let meaning =
+            |text: usize| self.meaning.get(text).map_or(0.0, |score| self.meaning_range.scaled(*score));
+        // Without vectors only chunks that have a word are found, so nothing is taken off the lowest score.
+        let span =
+            if calibration.is_some() { self.words_range } else { Span { low: 0.0, ..self.words_range } };
+        shelf.each(eligible, |text| {
+            top.add(text, (1.0 - weight) * span.scaled(self.words[text]) + weight * meaning(text));
+        });
+        let mut hits = top.finish();
+        let looked_at = hits.len().min(LOOKED_AT);
+        let near = &mut hits[..looked_at];
+        let mass = words.mass().0;
+        if mass > 0.0 {
+            for hit in &mut *near {
+                let (part, chunk) = shelf.place(hit.text);
+                hit.score += SENTENCE * words.coverage(&shelf.parts[part].segment, part, chunk).1 / mass;
+            }
+            near.sort_unstable_by(in_order);
+        }
+        let weight = calibration.map_or(0.0, |calibration| calibration.neighbour_weight(covered));
+        if weight > 0.0 {
+            let first: Vec<Scored> = near.iter().take(PASS_ON).copied().collect();
+            let vectors: Vec<Option<QueryVector>> = first.iter().map(|hit| shelf.vector(hit.text)).collect();
+            for hit in &mut *near {
+                let close = |n: usize| vectors[n].as_ref().map_or(0.0, |v| shelf.closeness(hit.text, v));
+                hit.score += weight * passed_on(&first, close);
+            }
+            near.sort_unstable_by(in_order);
+        }
+        hits.truncate(limit);
+        hits
+    }
+}
+
+/// The best of many scores that come by in the order of their numbers.
+struct Top {
+    limit: usize,
+    /// Only what is above counts.
+    floor: f32,
+    found: Vec<Scored>,
+}
+
+impl Top {
+    fn new(limit: usize, floor: f32) -> Self {
+        Self { limit, floor, found: Vec::new() }
+    }
+
+    fn add(&mut self, text: usize, score: f32) {
+        if score > self.floor {
+            let text = u32::try_from(text).unwrap_or(u32::MAX);
+            self.found.push(Scored { text, score });
+            if self.found.len() >= self.limit.saturating_mul(2).max(64) {
+                self.found = best_of(std::mem::take(&mut self.found), self.limit);
+                if let Some(last) = self.found.last().filter(|_| self.found.len() == self.limit) {
+                    self.floor = last.score;
+                }
+            }
+        }
+    }
+
+    fn finish(self) -> Vec<Scored> {
+        best_of(self.found, self.limit)
+    }
+}
+
+/// The best of some hits, each time one that is good and unlike those before it: maximal marginal relevance (Carbonell and
+/// Goldstein 1998). `diversity` is what likeness weighs, from 0 to 1.
+pub(super) fn diversified(shelf: &Shelf, mut hits: Vec<Scored>, diversity: f32, limit: usize) -> Vec<Scored> {
+    let mut span = Span::EMPTY;
+    hits.iter().for_each(|hit| span.add(hit.score));
+    let mut likeness = vec![0.0_f32; hits.len()];
+    let mut out = Vec::with_capacity(limit.min(hits.len()));
+    while out.len() < limit && !hits.is_empty() {
+        let value = |at: usize| (1.0 - diversity) * span.scaled(hits[at].score) - diversity * likeness[at];
+        let best = (1..hits.len()).fold(0, |best, at| if value(at) > value(best) { at } else { best });
+        let hit = hits.remove(best);
+        likeness.remove(best);
+        if let Some(vector) = shelf.vector(hit.text) {
+            for (like, other) in likeness.iter_mut().zip(&hits) {
+                *like = like.max(shelf.closeness(other.text, &vector));
+            }
+        }
+        out.push(hit);
+    }
+    out
+}
