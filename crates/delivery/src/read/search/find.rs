@@ -82,8 +82,6 @@ pub(crate) struct Search {
 struct Searched {
     open: Arc<OpenShelf>,
     index: String,
-    /// The place of its locale among those wanted.
-    place: usize,
     hits: Vec<Hit>,
     /// What the scores are multiplied by.
     factor: f32,
@@ -195,7 +193,7 @@ impl ReleaseView {
                 let covered = UNCOVERED_FACTOR + (1.0 - UNCOVERED_FACTOR) * found.covered.clamp(0.0, 1.0);
                 let steps = i32::try_from(place).unwrap_or(i32::MAX);
                 let factor = weight * covered * FALLBACK_FACTOR.powi(steps);
-                shelves.push(Searched { open, index: index.clone(), place, hits: found.hits, factor });
+                shelves.push(Searched { open, index: index.clone(), hits: found.hits, factor });
             }
         }
         // A word that one index has is not misspelt.

@@ -7,7 +7,5 @@ mod results;
 mod snippet;
 
 pub(crate) use answer::{SEARCH, answer};
-pub(crate) use find::{Passage, Search};
-pub(crate) use question::Question;
 pub use results::{Facets, ResultHit, Results};
 pub use snippet::Snippet;
