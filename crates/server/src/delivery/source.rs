@@ -60,8 +60,8 @@ fn failed(error: &ReleaseError) -> Problem {
 }
 
 /// The reader of `retrieval.toml` that a key names.
-fn reader_of(_access: &Access) -> Option<Arc<str>> {
-    None
+fn reader_of(access: &Access) -> Option<Arc<str>> {
+    access.reader.as_deref().map(Arc::from)
 }
 
 impl Releases {
