@@ -60,13 +60,41 @@ struct Site {
 
 fn guides() -> Vec<(&'static str, &'static str, Value)> {
     vec![
-        ("guide", "tides", json!({"slug": "tides", "title": "Tides", "body": "High water comes twice a day.\n\n## Slack water\n\nBetween the **tides** the water stands. Crossing the bar is safe then."})),
-        ("guide", "berths", json!({"slug": "berths", "title": "Berths", "body": "A berth is booked by the night. The harbour master gives it.", "regions": ["eu"]})),
-        ("guide", "cranes", json!({"slug": "cranes", "title": "Cranes", "body": "The crane lifts boats of ten tonnes.", "regions": ["us"], "applies_to": ">=2.0.0"})),
-        ("guide", "discounts", json!({"slug": "discounts", "title": "Discounts", "body": "Partners berth boats at a zinnwald rate.", "audience": "partner"})),
-        ("guide", "salaries", json!({"slug": "salaries", "title": "Salaries", "body": "Staff who berth boats earn more.", "audience": "staff"})),
-        ("guide", "regatta", json!({"slug": "regatta", "title": "Regatta", "body": "The regatta berth is over.", "until": "2020-01-01"})),
-        ("notice", "liability", json!({"slug": "liability", "title": "Liability", "text": "The harbour has no liability for a berth in a storm."})),
+        (
+            "guide",
+            "tides",
+            json!({"slug": "tides", "title": "Tides", "body": "High water comes twice a day.\n\n## Slack water\n\nBetween the **tides** the water stands. Crossing the bar is safe then."}),
+        ),
+        (
+            "guide",
+            "berths",
+            json!({"slug": "berths", "title": "Berths", "body": "A berth is booked by the night. The harbour master gives it.", "regions": ["eu"]}),
+        ),
+        (
+            "guide",
+            "cranes",
+            json!({"slug": "cranes", "title": "Cranes", "body": "The crane lifts boats of ten tonnes.", "regions": ["us"], "applies_to": ">=2.0.0"}),
+        ),
+        (
+            "guide",
+            "discounts",
+            json!({"slug": "discounts", "title": "Discounts", "body": "Partners berth boats at a zinnwald rate.", "audience": "partner"}),
+        ),
+        (
+            "guide",
+            "salaries",
+            json!({"slug": "salaries", "title": "Salaries", "body": "Staff who berth boats earn more.", "audience": "staff"}),
+        ),
+        (
+            "guide",
+            "regatta",
+            json!({"slug": "regatta", "title": "Regatta", "body": "The regatta berth is over.", "until": "2020-01-01"}),
+        ),
+        (
+            "notice",
+            "liability",
+            json!({"slug": "liability", "title": "Liability", "text": "The harbour has no liability for a berth in a storm."}),
+        ),
     ]
 }
 
@@ -81,7 +109,8 @@ impl Site {
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         let (server, ready) = start(&rig, &["serve", "--data", "data"]);
         let text = |v: &Value| v.as_str().unwrap().to_owned();
-        let site = Self { url: text(&ready["url"]), admin: text(&ready["keys"]["admin"]), _server: server, rig };
+        let site =
+            Self { url: text(&ready["url"]), admin: text(&ready["keys"]["admin"]), _server: server, rig };
         for (type_name, id, fields) in guides() {
             site.put(type_name, id, "en", &fields);
         }
@@ -90,7 +119,8 @@ impl Site {
     }
 
     fn api(&self, method: &str, path: &str, body: &Value) -> Value {
-        let (status, _, answer) = http(&self.url, method, &format!("/api/v1{path}"), &self.admin, &body.to_string());
+        let (status, _, answer) =
+            http(&self.url, method, &format!("/api/v1{path}"), &self.admin, &body.to_string());
         assert!(matches!(status, 200 | 201), "{method} {path}: {status} {answer}");
         serde_json::from_str(&answer).unwrap_or_default()
     }
@@ -129,7 +159,8 @@ impl Site {
 }
 
 fn ids(found: &Value) -> Vec<&str> {
-    let mut ids: Vec<&str> = found["hits"].as_array().unwrap().iter().map(|h| h["id"].as_str().unwrap()).collect();
+    let mut ids: Vec<&str> =
+        found["hits"].as_array().unwrap().iter().map(|h| h["id"].as_str().unwrap()).collect();
     ids.sort_unstable();
     ids
 }
@@ -139,19 +170,31 @@ fn what_is_released_is_found_and_what_was_is_found_again() {
     let site = Site::new();
     let found = site.search("q=crossing+tide", "");
     let hit = &found["hits"][0];
-    assert_eq!((&hit["type"], &hit["id"], &hit["locale"], &hit["title"]), (&json!("guide"), &json!("tides"), &json!("en"), &json!("Tides")));
-    assert_eq!((&hit["path"], &hit["anchor"], &hit["headings"]), (&json!("/en/guide/tides"), &json!("slack-water"), &json!(["Slack water"])));
+    assert_eq!(
+        (&hit["type"], &hit["id"], &hit["locale"], &hit["title"]),
+        (&json!("guide"), &json!("tides"), &json!("en"), &json!("Tides"))
+    );
+    assert_eq!(
+        (&hit["path"], &hit["anchor"], &hit["headings"]),
+        (&json!("/en/guide/tides"), &json!("slack-water"), &json!(["Slack water"]))
+    );
     assert_eq!((&hit["field"], &hit["index"]), (&json!("/body"), &json!("product")));
     // Marks are in the snippet, and the range in the field.
     let text = hit["snippet"]["text"].as_str().unwrap();
-    let marked: Vec<&str> = hit["snippet"]["marks"].as_array().unwrap().iter().map(|m| {
-        &text[m[0].as_u64().unwrap() as usize..m[1].as_u64().unwrap() as usize]
-    }).collect();
+    let marked: Vec<&str> = hit["snippet"]["marks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| &text[m[0].as_u64().unwrap() as usize..m[1].as_u64().unwrap() as usize])
+        .collect();
     assert_eq!(marked, ["tides", "Crossing"], "{hit}");
     let body = guides()[0].2["body"].as_str().unwrap().to_owned();
     let range = hit["from"].as_u64().unwrap() as usize..hit["to"].as_u64().unwrap() as usize;
     assert!(body[range].contains("Crossing the bar"), "{hit}");
-    assert_eq!((&found["total"], &found["did_you_mean"], &found["next_offset"]), (&json!(1), &Value::Null, &Value::Null));
+    assert_eq!(
+        (&found["total"], &found["did_you_mean"], &found["next_offset"]),
+        (&json!(1), &Value::Null, &Value::Null)
+    );
 
     // The headers are those of other reads.
     let answer = fetch(&site.url, "/v1/search?q=tide", &[]);
@@ -162,7 +205,12 @@ fn what_is_released_is_found_and_what_was_is_found_again() {
     assert_eq!(fetch(&site.url, "/v1/search?q=tide", &[("if-none-match", &etag)]).status, 304);
 
     // A release is searchable at once, a candidate before it, and a rollback brings back what was.
-    site.put("guide", "tides", "en", &json!({"slug": "tides", "title": "Tides", "body": "The moon pulls the quagmire."}));
+    site.put(
+        "guide",
+        "tides",
+        "en",
+        &json!({"slug": "tides", "title": "Tides", "body": "The moon pulls the quagmire."}),
+    );
     let candidate = site.api("POST", "/candidates", &json!({}));
     let at = format!("q=quagmire&at={}", candidate["candidate"].as_str().unwrap());
     assert_eq!(ids(&site.search(&at, &site.admin)), ["tides"]);
@@ -225,7 +273,12 @@ fn filters_routes_pins_synonyms_and_languages() {
     let second = site.search("q=the+a+boats+berth+water+crane&limit=1&offset=1", "");
     assert_ne!(first["hits"][0]["id"], second["hits"][0]["id"]);
     // A translation is found instead of its original; what is not translated is found in the language it falls back to.
-    site.put("guide", "berths", "de", &json!({"slug": "berths", "title": "Liegeplätze", "body": "Liegeplätze gibt es im Hafen."}));
+    site.put(
+        "guide",
+        "berths",
+        "de",
+        &json!({"slug": "berths", "title": "Liegeplätze", "body": "Liegeplätze gibt es im Hafen."}),
+    );
     site.release();
     assert_eq!(site.search("q=Liegeplatz&locale=de", "")["hits"][0]["locale"], "de");
     assert!(ids(&site.search("q=berth&locale=de&index=product", "")).iter().all(|id| *id != "berths"));
@@ -252,7 +305,9 @@ fn a_wrong_question_is_answered_with_what_to_ask() {
     assert!(told("q=x&version=two").starts_with("bad-filter"));
     assert!(told("q=x&locale=xx").starts_with("unknown-locale"));
     // Everything else is words.
-    for odd in ["%22", "-", "a%00b", "%F0%9F%9A%A4", "%28AND+OR%29%7E2%5E3", "%D7%A9%D7%9C%D7%95%D7%9D", "潮", "%FF"] {
+    for odd in
+        ["%22", "-", "a%00b", "%F0%9F%9A%A4", "%28AND+OR%29%7E2%5E3", "%D7%A9%D7%9C%D7%95%D7%9D", "潮", "%FF"]
+    {
         site.search(&format!("q={odd}"), "");
     }
 }
@@ -269,7 +324,8 @@ fn the_command_line_finds_the_same() {
     assert_eq!(json_of(&["high water", "--data", "data"]), over_http);
     let remote = ["high water", "--server", site.url.as_str(), "--key", site.admin.as_str()];
     assert_eq!(json_of(&remote), over_http);
-    let out = site.rig.run(&["search", "boats", "--filter", "region=us", "--facet", "type", "--data", "data"]);
+    let out =
+        site.rig.run(&["search", "boats", "--filter", "region=us", "--facet", "type", "--data", "data"]);
     let shown = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(shown.contains("Cranes\n") && shown.contains("  guide/cranes (en)  /en/guide/cranes"), "{shown}");
     assert!(shown.contains("type: guide 1") && shown.contains("1 entry"), "{shown}");

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 /// Words from a small vocabulary, so that there is something to learn.
 fn words(seed: usize, count: usize) -> String {
     const WORDS: [&str; 12] = [
-        "tide", "berth", "harbour", "invoice", "crane", "gate", "weather", "ledger", "boat", "mooring", "price",
-        "night",
+        "tide", "berth", "harbour", "invoice", "crane", "gate", "weather", "ledger", "boat", "mooring",
+        "price", "night",
     ];
     let mut state = seed as u64 + 1;
     let word = |_| {
@@ -68,7 +68,10 @@ proptest! {
 
 fn many(count: usize) -> Vec<(EntryKey, Option<Value>)> {
     let one = |n: usize| {
-        (key("plan", &format!("p{n:04}"), "en"), Some(json!({"slug": "p", "name": "Plan", "text": words(n, 60)})))
+        (
+            key("plan", &format!("p{n:04}"), "en"),
+            Some(json!({"slug": "p", "name": "Plan", "text": words(n, 60)})),
+        )
     };
     (0..count).map(one).collect()
 }
@@ -79,7 +82,10 @@ fn one_changed_entry_rewrites_one_segment() {
     f.put(&many(1_000));
     let (first, _) = derive(&f, None);
     assert!(first.len() > 4, "{} segments", first.len());
-    let before = f.put(&[(key("plan", "p0500", "en"), Some(json!({"slug": "p", "name": "New", "text": "Slack water."})))]);
+    let before = f.put(&[(
+        key("plan", "p0500", "en"),
+        Some(json!({"slug": "p", "name": "New", "text": "Slack water."})),
+    )]);
     let (second, new) = derive(&f, Some((&first, &before)));
     let changed = first.diff(&second).count();
     assert!(changed <= 3 && new <= 6, "{changed} entries, {new} objects");
@@ -111,7 +117,10 @@ fn a_basis_is_learned_later_and_then_kept_until_the_content_is_another() {
     assert_eq!(of(&learned, b"v\0").len(), of(&first, b"s\0").len());
 
     // A small change comes with the candidate, and costs the vectors of one segment.
-    let before = f.put(&[(key("plan", "p0100", "en"), Some(json!({"slug": "p", "name": "New", "text": words(7, 50)})))]);
+    let before = f.put(&[(
+        key("plan", "p0100", "en"),
+        Some(json!({"slug": "p", "name": "New", "text": words(7, 50)})),
+    )]);
     let (second, _) = derive(&f, Some((&first, &before)));
     let (kept, new) = meaning(&f, &second, Some(&learned), true).unwrap();
     assert_eq!(of(&kept, b"b\0"), of(&learned, b"b\0"));
@@ -121,7 +130,9 @@ fn a_basis_is_learned_later_and_then_kept_until_the_content_is_another() {
     // Half of the content is another: what was learned fits no more.
     let others: Vec<_> = many(200)
         .into_iter()
-        .map(|(key, _)| (key, Some(json!({"slug": "p", "name": "Other", "text": "Entirely other words about sails."}))))
+        .map(|(key, _)| {
+            (key, Some(json!({"slug": "p", "name": "Other", "text": "Entirely other words about sails."})))
+        })
         .collect();
     let before = f.put(&others);
     let (third, _) = derive(&f, Some((&second, &before)));
@@ -134,5 +145,8 @@ fn a_basis_is_learned_later_and_then_kept_until_the_content_is_another() {
     let before = f.put(&gone);
     let (empty, _) = derive(&f, Some((&third, &before)));
     let (nothing, _) = meaning(&f, &empty, Some(&anew), true).unwrap();
-    assert_eq!((empty.prefix(b"s").count(), nothing.prefix(b"b").count(), nothing.prefix(b"v").count()), (0, 0, 0));
+    assert_eq!(
+        (empty.prefix(b"s").count(), nothing.prefix(b"b").count(), nothing.prefix(b"v").count()),
+        (0, 0, 0)
+    );
 }

@@ -106,16 +106,19 @@ fn show(results: &Results) {
         let place = hit.headings.iter().map(|heading| format!(" › {heading}")).collect::<String>();
         output::line(format!("{}{place}", output::paint(title, "1")));
         let pieces = hit.snippet.pieces().into_iter();
-        let text: String = pieces.map(|(text, marked)| if marked { output::paint(&text, "1") } else { text }).collect();
+        let text: String =
+            pieces.map(|(text, marked)| if marked { output::paint(&text, "1") } else { text }).collect();
         if !text.is_empty() {
             output::line(format!("  {text}"));
         }
         let path = hit.path.as_deref().map(|path| format!("  {path}")).unwrap_or_default();
-        let anchor = hit.anchor.as_deref().filter(|_| hit.path.is_some()).map(|a| format!("#{a}")).unwrap_or_default();
+        let anchor =
+            hit.anchor.as_deref().filter(|_| hit.path.is_some()).map(|a| format!("#{a}")).unwrap_or_default();
         output::line(format!("  {type_name}/{id} ({locale}){path}{anchor}"));
     }
     for (facet, values) in &results.facets {
-        let values: Vec<String> = values.iter().map(|(value, entries)| format!("{value} {entries}")).collect();
+        let values: Vec<String> =
+            values.iter().map(|(value, entries)| format!("{value} {entries}")).collect();
         output::line(format!("{facet}: {}", values.join(", ")));
     }
     output::line(count(results.total, "entry", "entries"));

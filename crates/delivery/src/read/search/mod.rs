@@ -7,5 +7,6 @@ mod results;
 mod snippet;
 
 pub(crate) use answer::{SEARCH, answer};
+pub(crate) use question::Question;
 pub use results::{Facets, ResultHit, Results};
 pub use snippet::Snippet;
