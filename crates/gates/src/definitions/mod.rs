@@ -60,6 +60,7 @@ pub(crate) struct Definitions {
     pub(crate) governance_findings: Vec<Finding>,
     pub(crate) redirects: Redirects,
     pub(crate) redirect_findings: Vec<Finding>,
+    /// What is searched, and who may find it.
     pub(crate) retrieval: Retrieval,
     pub(crate) retrieval_findings: Vec<Finding>,
     /// The digest of all contracts and of what is wrong with their files.
