@@ -205,6 +205,8 @@ fn what_is_released_is_found_and_what_was_is_found_again() {
     let etag = answer.header("etag").unwrap().to_owned();
     assert_eq!(fetch(&site.url, "/v1/search?q=tide", &[("if-none-match", &etag)]).status, 304);
 
+    assert_eq!(hit["title_marks"], json!([[0, 5]]));
+
     // A release is searchable at once, a candidate before it, and a rollback brings back what was.
     site.put(
         "guide",
@@ -351,7 +353,7 @@ fn an_edge_searches_without_a_database_and_meaning_comes_later() {
             "fields": {"slug": "n", "title": format!("Notice {n}"), "text": text.join(" ")}})
     };
     let entries: Vec<Value> = (0..260).map(entry).collect();
-    site.api("POST", "/entries", &json!({"entries": entries}));
+    site.api("POST", "/entries", &json!({"source": "notices.json", "entries": entries}));
     site.release();
     let asked = "q=berth+at+night&index=legal";
     eventually("the vectors", || (site.search(asked, "")["vectors"] == true).then_some(()));

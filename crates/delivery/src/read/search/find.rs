@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use super::{
     question::{Question, Wanted, bad, mode_name},
     results::{Facets, ResultHit, Results},
-    snippet::snippet,
+    snippet::{marks, snippet},
 };
 use crate::{
     error::{DeliveryError, Failure},
@@ -32,6 +32,8 @@ use crate::{
 const CHUNKS_PER_HIT: usize = 8;
 /// What a hit counts that is not in the preferred locale, for each step of the fallback.
 const FALLBACK_FACTOR: f32 = 0.9;
+/// What a hit without a word of the query scores at least, compared with the best of its index. Everything is a little like everything else.
+const MEANING_MIN: f32 = 0.35;
 /// What the best hit of an index counts at least, when the index has nothing of the query's words.
 const UNCOVERED_FACTOR: f32 = 0.3;
 
@@ -122,6 +124,7 @@ impl ReleaseView {
     fn hit(&self, question: &Question, search: &Search, passage: &Passage) -> ResultHit {
         let analyzer = Analyzer::for_locale(passage.entry.locale.as_str());
         let typed = search.corrected.as_deref().unwrap_or(&question.text);
+        let query = Query::typed(&analyzer, typed);
         ResultHit {
             type_name: passage.entry.type_name.clone(),
             id: passage.entry.id.clone(),
@@ -129,7 +132,8 @@ impl ReleaseView {
             title: passage.title.clone(),
             path: passage.path.clone(),
             index: passage.index.clone(),
-            snippet: snippet(&passage.text, &Query::typed(&analyzer, typed), &analyzer),
+            title_marks: marks(&passage.title, &query, &analyzer),
+            snippet: snippet(&passage.text, &query, &analyzer),
             headings: passage.headings.clone(),
             anchor: passage.anchor.clone(),
             score: passage.score,
@@ -259,10 +263,9 @@ impl ReleaseView {
         for (shelf, searched) in shelves.iter().enumerate() {
             // The best of a shelf has 1: scores of two shelves mean different things.
             let best = searched.hits.first().map_or(1.0, |hit| hit.score.max(f32::MIN_POSITIVE));
-            candidates.extend(searched.hits.iter().map(|hit| {
-                let score = (hit.score / best).clamp(0.0, 1.0) * searched.factor;
-                Candidate { shelf, hit: *hit, score }
-            }));
+            let scored = searched.hits.iter().map(|hit| (hit, (hit.score / best).clamp(0.0, 1.0)));
+            let near = scored.filter(|(hit, score)| hit.worded || *score >= MEANING_MIN);
+            candidates.extend(near.map(|(hit, score)| Candidate { shelf, hit: *hit, score: score * searched.factor }));
         }
         candidates.sort_by(|a, b| {
             let order = (a.shelf, a.hit.part, a.hit.chunk).cmp(&(b.shelf, b.hit.part, b.hit.chunk));
