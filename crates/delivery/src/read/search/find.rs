@@ -53,9 +53,7 @@ pub(crate) struct Passage {
     pub(crate) to: u32,
     pub(crate) headings: Vec<String>,
     pub(crate) anchor: Option<String>,
-    /// What the field says there.
-    pub(crate) source: String,
-    /// The same without markup; as many bytes.
+    /// What the field says there, without markup; as many bytes.
     pub(crate) text: String,
     pub(crate) score: f32,
     pub(crate) pinned: bool,
@@ -308,7 +306,6 @@ impl ReleaseView {
                 to: chunk.range.end,
                 headings: chunk.headings.iter().map(|h| (*h).to_owned()).collect(),
                 anchor: chunk.anchor.map(str::to_owned),
-                source: read.source,
                 text: read.text,
                 score,
                 pinned: false,
@@ -334,11 +331,8 @@ impl ReleaseView {
         let form = if fact.markdown { TextForm::Markdown } else { TextForm::Plain };
         let range = from as usize..to as usize;
         let blanked = blank(fact.text, form);
-        let (Some(source), Some(text)) = (fact.text.get(range.clone()), blanked.get(range)) else {
-            return Ok(None);
-        };
-        let (source, text) = (source.to_owned(), text.to_owned());
-        Ok(Some(Read { source, text, path: contract.facts(key, &fields).route }))
+        let Some(text) = blanked.get(range) else { return Ok(None) };
+        Ok(Some(Read { text: text.to_owned(), path: contract.facts(key, &fields).route }))
     }
 
     fn contract_of(&self, key: &EntryKey) -> Result<Option<(&Contract, EntryRecord)>, DeliveryError> {
@@ -398,7 +392,6 @@ impl ReleaseView {
                 to: chunk.range.end,
                 headings: chunk.headings,
                 anchor: chunk.anchor,
-                source: read.source,
                 text,
                 score: 1.0,
                 pinned: true,
@@ -427,7 +420,6 @@ impl ReleaseView {
 
 /// The text of a chunk.
 struct Read {
-    source: String,
     text: String,
     path: Option<String>,
 }
