@@ -345,7 +345,8 @@ fn an_edge_searches_without_a_database_and_meaning_comes_later() {
     let site = Site::new();
     assert_eq!(site.search("q=berth", "")["vectors"], false, "seven entries teach nothing");
     // More than is learned while a candidate is made.
-    let words = ["tide", "berth", "crane", "harbour", "night", "boat", "water", "master", "gate", "price", "storm"];
+    let words =
+        ["tide", "berth", "crane", "harbour", "night", "boat", "water", "master", "gate", "price", "storm"];
     let entry = |n: usize| {
         let word = |at: usize| words[(n * 7 + at * (n % 5 + 1)) % words.len()];
         let text: Vec<&str> = (0..12).map(word).collect();
@@ -357,12 +358,14 @@ fn an_edge_searches_without_a_database_and_meaning_comes_later() {
     site.release();
     let asked = "q=berth+at+night&index=legal";
     eventually("the vectors", || (site.search(asked, "")["vectors"] == true).then_some(()));
-    let metrics = fetch(&site.url, "/metrics", &[("authorization", &format!("Bearer {}", site.admin))]).text();
+    let metrics =
+        fetch(&site.url, "/metrics", &[("authorization", &format!("Bearer {}", site.admin))]).text();
     assert!(metrics.contains("follower=\"search\""), "{metrics}");
 
     // The edge has nothing but the objects.
     let objects = format!("file://{}", site.rig.path().join("data/objects").display());
-    let (edge, ready) = start(&site.rig, &["serve", "--role", "edge", "--objects", &objects, "--cache", "cache"]);
+    let (edge, ready) =
+        start(&site.rig, &["serve", "--role", "edge", "--objects", &objects, "--cache", "cache"]);
     let url = ready["url"].as_str().unwrap().to_owned();
     let ask = |url: &str| fetch(url, &format!("/v1/search?{asked}"), &[]);
     assert_eq!(ask(&url).json(), site.search(asked, ""));
@@ -372,20 +375,25 @@ fn an_edge_searches_without_a_database_and_meaning_comes_later() {
     for pack in std::fs::read_dir(site.rig.path().join("cache/t/main/packs")).unwrap() {
         let path = pack.unwrap().path();
         let mut bytes = std::fs::read(&path).unwrap();
-        let at: Vec<usize> = bytes.windows(7).enumerate().filter(|(_, w)| w == b"ashlseg").map(|(at, _)| at).collect();
+        let at: Vec<usize> =
+            bytes.windows(7).enumerate().filter(|(_, w)| w == b"ashlseg").map(|(at, _)| at).collect();
         for at in at {
             bytes[at + 40] ^= 1;
         }
         std::fs::write(&path, bytes).unwrap();
     }
-    let (_edge, ready) = start(&site.rig, &["serve", "--role", "edge", "--objects", &objects, "--cache", "cache"]);
+    let (_edge, ready) =
+        start(&site.rig, &["serve", "--role", "edge", "--objects", &objects, "--cache", "cache"]);
     let url = ready["url"].as_str().unwrap().to_owned();
     let healed = eventually("the segments to be fetched again", || {
         let answer = ask(&url);
         match answer.status {
             200 => Some(answer.json()),
             status => {
-                assert_eq!((status, answer.json()["type"].as_str()), (503, Some("urn:ashlar:problem:unreadable")));
+                assert_eq!(
+                    (status, answer.json()["type"].as_str()),
+                    (503, Some("urn:ashlar:problem:unreadable"))
+                );
                 None
             }
         }

@@ -263,7 +263,11 @@ impl ReleaseView {
             let best = searched.hits.first().map_or(1.0, |hit| hit.score.max(f32::MIN_POSITIVE));
             let scored = searched.hits.iter().map(|hit| (hit, (hit.score / best).clamp(0.0, 1.0)));
             let near = scored.filter(|(hit, score)| hit.worded || *score >= MEANING_MIN);
-            candidates.extend(near.map(|(hit, score)| Candidate { shelf, hit: *hit, score: score * searched.factor }));
+            candidates.extend(near.map(|(hit, score)| Candidate {
+                shelf,
+                hit: *hit,
+                score: score * searched.factor,
+            }));
         }
         candidates.sort_by(|a, b| {
             let order = (a.shelf, a.hit.part, a.hit.chunk).cmp(&(b.shelf, b.hit.part, b.hit.chunk));
