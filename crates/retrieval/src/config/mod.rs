@@ -4,11 +4,7 @@ mod prepared;
 mod raw;
 mod read;
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::civil::Date;
 use serde::Serialize;
