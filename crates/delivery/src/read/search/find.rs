@@ -362,9 +362,13 @@ impl ReleaseView {
         let Some(locale) = question.locales.first() else { return Ok(Vec::new()) };
         let analyzer = Analyzer::for_locale(locale.as_str());
         let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let pins = config.pinned(&analyzer, locale.as_str(), &question.text, today);
+        if pins.is_empty() {
+            return Ok(Vec::new());
+        }
         let rules = SearchRules::new(&self.definitions.contracts, config);
         let mut out = Vec::new();
-        for pin in config.pinned(&analyzer, locale.as_str(), &question.text, today) {
+        for pin in pins {
             let (Ok(type_name), Ok(id)) = (pin.type_name.parse::<TypeName>(), pin.id.parse()) else {
                 continue;
             };
