@@ -98,7 +98,7 @@ console.log("again", await client.pagesV1("home", { locale: "de", etag: found.et
 const plans = await client.entries.pricingPlan.list({ sort: "price_minor" });
 console.log("list", plans?.body.items.map((item) => item.fields.name));
 const hits = await client.search("tides", { type: "doc-article" }, { locale: "en" });
-console.log("search", hits?.body.hits[0]?.type, (hits?.body.hits[0]?.snippet.marks.length ?? 0) > 0);
+console.log("search", hits?.body.hits[0]?.type, (hits?.body.total ?? 0) > 0);
 const log = await client.queries.log({ first: 2 });
 console.log("log", log?.body.postList.items.map((post) => post.author?.name));
 const asked = await client.queries.offer({ slug: "home", locale: "de" });
