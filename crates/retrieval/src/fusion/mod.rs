@@ -16,7 +16,7 @@ mod questions;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::calibrate::calibrate;
+pub(crate) use self::calibrate::{calibrate, learn};
 
 /// Dimensions of the vectors. Fewer tell topics apart better, more tell documents apart.
 const DIMENSIONS: usize = 128;
