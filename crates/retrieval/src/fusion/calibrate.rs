@@ -20,7 +20,7 @@ const TRUST_FROM: f32 = 0.8;
 
 /// The trust that is usual, and how far corpora differ from it. Few questions tell little, so both count together with them.
 const TRUST_USUAL: f32 = 0.6;
-const TRUST_SPREAD: f32 = 0.15;
+const TRUST_SPREAD: f32 = 0.5;
 
 /// A text that may answer a question.
 struct Candidate {
