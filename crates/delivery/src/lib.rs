@@ -20,6 +20,7 @@ pub use cache::{CacheCounts, Caches};
 pub use crawl::feed_findings;
 pub use error::DeliveryError;
 pub use http::{Answer, Encoding, GRAPHQL, Problem, Quick, RequestParts, Traceparent, Written, busy};
+pub use read::search::{Facets, ResultHit, Results, Snippet};
 pub use release::{
     Definitions, FieldKind, Purge, ReleaseRoots, ReleaseView, openapi, purge_between, purge_dates, read_files,
 };

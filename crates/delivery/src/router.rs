@@ -7,7 +7,7 @@ use crate::{
     crawl,
     error::Failure,
     http::{Answer, GRAPHQL, Out, Pace, Problem, Quick, RequestParts, Written, busy},
-    read::{entry, graphql, list, view},
+    read::{entry, graphql, list, search, view},
     release::ReleaseView,
     site,
 };
@@ -70,6 +70,10 @@ fn routed(
             None => list::answer(view, parts, rest, out),
         });
         return Some((answered, Lasts::Release { composed: false }));
+    }
+    if parts.path == search::SEARCH {
+        let answered = only_reads().and_then(|()| search::answer(view, parts, out));
+        return Some((answered, Lasts::Unknown));
     }
     if parts.path == GRAPHQL {
         let answered = only_reads().and_then(|()| graphql::answer::answer_get(view, parts, out));

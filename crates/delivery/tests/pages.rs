@@ -172,6 +172,8 @@ fn content_that_was_reverted_has_the_date_of_the_revert() {
             snapshot: fixture.snapshot.root(),
             definitions: fixture.definitions.digest,
             lookup: fixture.build().tree().root(),
+            search: None,
+            meaning: None,
             modified: Some(modified),
         };
         ReleaseView::open(&fixture.objects, &roots, Some(&fixture.definitions), caches).unwrap()

@@ -7,4 +7,5 @@ pub(crate) mod graphql;
 pub(crate) mod list;
 mod members;
 mod pick;
+pub(crate) mod search;
 pub(crate) mod view;

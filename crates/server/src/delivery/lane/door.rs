@@ -83,7 +83,7 @@ fn caller(request: &hyper::http::request::Parts) -> Caller<'_> {
 /// What an answer depends on; `resolved` says who reads, when that is known.
 fn parts_of<'r>(
     request: &'r hyper::http::request::Parts,
-    resolved: Option<&Resolved>,
+    resolved: Option<&'r Resolved>,
     traceparent: &'r Traceparent,
 ) -> RequestParts<'r> {
     let headers = &request.headers;
@@ -102,6 +102,7 @@ fn parts_of<'r>(
         traceparent,
         private: resolved.is_none_or(|r| !r.public),
         developer: resolved.is_some_and(|r| r.developer),
+        reader: resolved.and_then(|r| r.reader.as_deref()),
         extra_head: b"",
     }
 }
@@ -143,7 +144,8 @@ pub async fn deliver(
         }
     };
     let (mut out, mut shared) = (Vec::with_capacity(4 << 10), None);
-    let parts = parts_of(request, resolved.as_ref().ok(), &traceparent);
+    let known = resolved.as_ref().ok().cloned();
+    let parts = parts_of(request, known.as_ref(), &traceparent);
     let written = match resolved {
         Ok(resolved) => {
             let mut answered = write(&resolved, &parts, body.as_ref(), false, &mut out, &mut shared);

@@ -1,0 +1,12 @@
+//! Searching a release: `GET /v1/search`, and what pages and answers are made of.
+
+mod answer;
+mod find;
+mod question;
+mod results;
+mod snippet;
+
+pub(crate) use answer::{SEARCH, answer};
+pub(crate) use question::Question;
+pub use results::{Facets, ResultHit, Results};
+pub use snippet::Snippet;
