@@ -149,6 +149,8 @@ pub struct Hit {
     pub chunk: usize,
     /// How well it answers. Scores of different queries or modes do not compare.
     pub score: f32,
+    /// Whether it has a word of the query. Otherwise it was found by its meaning alone.
+    pub worded: bool,
 }
 
 /// How many entries with some attributes have a word of the query in one part.
@@ -302,7 +304,7 @@ impl Shelf {
             if ask.diversity > 0.0 { diversified(self, hits, ask.diversity.min(1.0), limit) } else { hits };
         let hit = |hit: Scored| {
             let (part, chunk) = self.place(hit.text);
-            Hit { part, chunk, score: hit.score }
+            Hit { part, chunk, score: hit.score, worded: legs.has_word(hit.text as usize) }
         };
         Found {
             hits: hits.into_iter().map(hit).collect(),
@@ -355,14 +357,14 @@ impl Shelf {
         let seen: Vec<bool> = self.attributes.iter().map(|attributes| allowed.allows(attributes)).collect();
         let choose = |(part, numbers): (&Part, &Vec<u32>)| {
             let segment = &*part.segment;
-            let seen: Vec<bool> = numbers.iter().map(|number| seen[*number as usize]).collect();
-            let mut bits = if seen.iter().all(|seen| *seen) {
+            let sees = |number: &u32| seen[*number as usize];
+            let mut bits = if numbers.iter().all(sees) {
                 Bits::first(segment.len())
             } else {
                 let mut bits = Bits::NONE;
-                if seen.contains(&true) {
+                if numbers.iter().any(sees) {
                     for (chunk, attributes) in segment.chunk_attributes().iter().enumerate() {
-                        if seen[usize::from(*attributes)] {
+                        if numbers.get(usize::from(*attributes)).is_some_and(sees) {
                             bits.insert(chunk);
                         }
                     }
