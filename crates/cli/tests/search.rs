@@ -96,7 +96,7 @@ fn an_embedder_of_a_directory_makes_the_vectors() {
     for (dir, said) in [("model", "tokenizer.json"), ("nowhere", "nowhere")] {
         let out = with(dir, "hybrid");
         assert!(!out.status.success());
-        let shown = String::from_utf8_lossy(&out.stderr).into_owned();
+        let shown = String::from_utf8_lossy(&out.stdout).into_owned();
         assert!(shown.contains(said), "{shown}");
     }
 }
