@@ -141,8 +141,9 @@ fn run_in(dir: &Path, program: &Path, args: &[&str]) -> Result<()> {
         command.args(args).current_dir(dir).output().map_err(|e| format!("{}: {e}", program.display()))?;
     match out.status.success() {
         true => Ok(()),
-        false => Err(format!("{} {}: {}", program.display(), args[0], String::from_utf8_lossy(&out.stderr))
-            .into()),
+        false => {
+            Err(format!("{} {}: {}", program.display(), args[0], String::from_utf8_lossy(&out.stderr)).into())
+        }
     }
 }
 

@@ -64,9 +64,10 @@ pub fn test(filter: Option<&str>) -> Result<()> {
         cargo.env("ASHLAR_TEST_S3", &peer.address);
     }
     let clients = peers::clients(&cache());
-    let embedders = clients.as_ref().map_err(ToString::to_string).and_then(|clients| {
-        peers::embedders(&cache(), clients).map_err(|error| error.to_string())
-    });
+    let embedders = clients
+        .as_ref()
+        .map_err(ToString::to_string)
+        .and_then(|clients| peers::embedders(&cache(), clients).map_err(|error| error.to_string()));
     match embedders {
         Ok(dir) => drop(cargo.env("ASHLAR_TEST_EMBEDDERS", dir)),
         Err(error) if require_all() => {

@@ -91,9 +91,9 @@ impl Reader<'_> {
         let matrix = self.matrix(name)?;
         match matrix.dim() {
             (1, columns) if columns == length => Ok(matrix.row(0).to_owned()),
-            (rows, columns) => Err(self.directory.unusable(format!(
-                "`{name}` has {rows}×{columns} values where {length} are needed"
-            ))),
+            (rows, columns) => Err(self
+                .directory
+                .unusable(format!("`{name}` has {rows}×{columns} values where {length} are needed"))),
         }
     }
 

@@ -85,13 +85,16 @@ fn pretrained_models_tell_meanings_apart() {
     let of = |text: &str| minilm.embed(text);
     let asked = of("That is a happy person");
     // The similarities that the card of all-MiniLM-L6-v2 shows for these sentences.
-    for (text, expected) in
-        [("That is a happy dog", 0.695), ("That is a very happy person", 0.943), ("Today is a sunny day", 0.257)]
-    {
+    for (text, expected) in [
+        ("That is a happy dog", 0.695),
+        ("That is a very happy person", 0.943),
+        ("Today is a sunny day", 0.257),
+    ] {
         let found = close(&asked, &of(text));
         assert!((found - expected).abs() < 0.002, "{text}: {found} instead of {expected}");
     }
     let words = Model::open(&Path::new(&dir).join("wordllama")).unwrap();
-    let [car, motor, fish] = ["I bought a new car", "He drives an automobile", "Salmon swim upstream"].map(|t| words.embed(t));
+    let [car, motor, fish] =
+        ["I bought a new car", "He drives an automobile", "Salmon swim upstream"].map(|t| words.embed(t));
     assert!(close(&car, &motor) > close(&car, &fish) + 0.1);
 }

@@ -96,9 +96,11 @@ pub(crate) fn calibrate(
     let queries: Vec<Vec<u32>> =
         questions.iter().map(|question| terms(analyzer, &question.text, &mut numbers)).collect();
     let corpus = Corpus::of(numbers.len(), texts.iter().map(Vec::as_slice));
-    let questions = questions.iter().zip(queries).zip(asked).map(|((question, terms), vector)| {
-        (corpus.query(&terms), vector, question.answer)
-    });
+    let questions = questions
+        .iter()
+        .zip(queries)
+        .zip(asked)
+        .map(|((question, terms), vector)| (corpus.query(&terms), vector, question.answer));
     fusion::learn(&corpus, &own, questions.collect())
 }
 
