@@ -25,7 +25,7 @@ mod trace;
 pub(crate) use attributes::attributes_of;
 pub use build::{build, derive, update};
 pub use facts::{FACTS_MAX, Fact, facts};
-pub use meaning::{MeaningInput, derive_meaning};
+pub use meaning::{Learned, MeaningInput, derive_meaning};
 pub use rules::SearchRules;
 pub(crate) use rules::indexes;
 pub(crate) use shelves::{OpenShelf, SearchTrees, Shelves};
