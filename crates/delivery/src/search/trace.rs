@@ -35,6 +35,9 @@ pub struct Trace {
     /// The indexes that were asked for; empty when the release chose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<String>,
+    /// The types that were asked for; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<String>,
     /// The filters: attribute → values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub filters: BTreeMap<String, Vec<String>>,
@@ -76,6 +79,7 @@ impl Trace {
             question: question.into(),
             locale: None,
             indexes: Vec::new(),
+            types: Vec::new(),
             filters: BTreeMap::new(),
             reader: None,
             at,
@@ -126,10 +130,12 @@ impl Trace {
         name("answer", &self.answer)?;
         name("locale", self.locale.as_deref().unwrap_or_default())?;
         name("reader", self.reader.as_deref().unwrap_or_default())?;
-        if self.indexes.len() > NAMES_MAX {
-            return Err(TraceError::Bound("indexes"));
+        for (part, names) in [("indexes", &self.indexes), ("types", &self.types)] {
+            if names.len() > NAMES_MAX {
+                return Err(TraceError::Bound(part));
+            }
+            names.iter().try_for_each(|one| name(part, one))?;
         }
-        self.indexes.iter().try_for_each(|index| name("indexes", index))?;
         if self.filters.len() > NAMES_MAX || self.filters.values().any(|values| values.len() > VALUES_MAX) {
             return Err(TraceError::Bound("filters"));
         }

@@ -20,7 +20,7 @@ pub use self::{
 use crate::text::Analyzer;
 
 /// Passages that are looked at.
-pub const PASSAGES_MAX: usize = 16;
+pub const PASSAGES_MAX: usize = 128;
 /// Sentences that an answer quotes.
 pub const QUOTES_MAX: usize = 3;
 /// The longest sentence that is quoted, in bytes. Longer ones are tables or code without sentences.

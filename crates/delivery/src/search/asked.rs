@@ -1,0 +1,167 @@
+//! The body of a question.
+
+use std::collections::BTreeMap;
+
+use ashlar_model::TypeName;
+use serde::Deserialize;
+
+use super::trace::QUESTION_BYTES_MAX;
+use crate::{
+    error::Failure,
+    http::{Problem, cut},
+};
+
+/// The largest body, in bytes.
+pub const ASKED_BYTES_MAX: usize = 16 << 10;
+/// The most indexes and the most attributes of a question.
+const NAMES_MAX: usize = 16;
+/// The most values of an attribute.
+const VALUES_MAX: usize = 64;
+/// The longest name and value, in bytes.
+const NAME_BYTES_MAX: usize = 200;
+
+/// A question to a release.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The question.
+    pub question: String,
+    /// The locale, when one is named.
+    pub locale: Option<String>,
+    /// The indexes; empty when the release chooses.
+    pub indexes: Vec<String>,
+    /// Attribute → values of which an entry has one, or none at all. `version` asks for what applies to a version.
+    pub filters: BTreeMap<String, Vec<String>>,
+    /// Answers only from entries of these types; empty for all.
+    pub types: Vec<TypeName>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<OneOrMany> for Vec<String> {
+    fn from(values: OneOrMany) -> Self {
+        match values {
+            OneOrMany::One(one) => vec![one],
+            OneOrMany::Many(many) => many,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    question: String,
+    #[serde(default)]
+    locale: Option<String>,
+    #[serde(default)]
+    indexes: Vec<String>,
+    #[serde(default)]
+    filters: BTreeMap<String, OneOrMany>,
+    #[serde(default)]
+    types: Vec<TypeName>,
+}
+
+const HELP: &str = "send {\"question\": \"…\"}, and if needed `locale`, `indexes`, `types` and `filters`";
+
+fn bad(detail: impl Into<String>, help: impl Into<String>) -> Failure {
+    Problem::new(400, "invalid-input", "Invalid input", detail).help(help).into()
+}
+
+impl Asked {
+    /// Reads a body.
+    pub(crate) fn of_body(body: &[u8]) -> Result<Self, Failure> {
+        if body.len() > ASKED_BYTES_MAX {
+            let detail = format!("the body has {} bytes; at most {ASKED_BYTES_MAX} are read", body.len());
+            return Err(Problem::new(413, "body-too-large", "Body too large", detail)
+                .help(format!("a question has at most {QUESTION_BYTES_MAX} bytes"))
+                .into());
+        }
+        let body: Body = serde_json::from_slice(body)
+            .map_err(|error| bad(format!("the body cannot be read: {}", cut(&error.to_string())), HELP))?;
+        let filters = body.filters.into_iter().map(|(name, values)| (name, values.into())).collect();
+        let asked = Self {
+            question: body.question.trim().to_owned(),
+            locale: body.locale,
+            indexes: body.indexes,
+            filters,
+            types: body.types,
+        };
+        asked.bounded()?;
+        Ok(asked)
+    }
+
+    fn bounded(&self) -> Result<(), Failure> {
+        if self.question.is_empty() {
+            return Err(bad("`question` is empty", "ask something, such as \"What does it cost?\""));
+        }
+        if self.question.len() > QUESTION_BYTES_MAX {
+            let detail = format!("`question` has {} bytes; at most {QUESTION_BYTES_MAX} are read", self.question.len());
+            return Err(bad(detail, "ask a shorter question"));
+        }
+        let many = |what: &str, found: usize, most: usize| {
+            bad(format!("`{what}` has {found} items; at most {most} are allowed"), "send fewer")
+        };
+        for (what, count) in [("indexes", self.indexes.len()), ("types", self.types.len()), ("filters", self.filters.len())] {
+            if count > NAMES_MAX {
+                return Err(many(what, count, NAMES_MAX));
+            }
+        }
+        for (name, values) in &self.filters {
+            if values.len() > VALUES_MAX {
+                return Err(many(&format!("filters.{}", cut(name)), values.len(), VALUES_MAX));
+            }
+        }
+        let names = self.indexes.iter().chain(&self.locale).chain(self.filters.keys());
+        if let Some(long) = names.chain(self.filters.values().flatten()).find(|name| name.len() > NAME_BYTES_MAX) {
+            let detail = format!("`{}` has {} bytes; at most {NAME_BYTES_MAX} are allowed", cut(long), long.len());
+            return Err(bad(detail, "send a shorter name"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<Asked, String> {
+        Asked::of_body(body.as_bytes()).map_err(|failure| match failure {
+            Failure::Problem(problem) => problem.detail,
+            _ => "no problem".to_owned(),
+        })
+    }
+
+    #[test]
+    fn questions_are_read() {
+        let asked = read(
+            r#"{"question":" What? ","locale":"en","indexes":["product"],"filters":{"region":"eu","audience":["a","b"]}}"#,
+        );
+        let asked = asked.unwrap();
+        assert_eq!((asked.question.as_str(), asked.locale.as_deref()), ("What?", Some("en")));
+        assert_eq!(asked.filters["region"], ["eu"]);
+        assert_eq!(asked.filters["audience"], ["a", "b"]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_question_is_named() {
+        let long = format!(r#"{{"question":"{}"}}"#, "x".repeat(1_001));
+        let many = format!(r#"{{"question":"x","indexes":{:?}}}"#, vec!["a"; 17]);
+        for (body, says) in [
+            ("", "cannot be read"),
+            ("[]", "cannot be read"),
+            (r#"{"question":1}"#, "cannot be read"),
+            (r#"{"question":" "}"#, "`question` is empty"),
+            (r#"{"question":"x","limit":1}"#, "unknown field `limit`"),
+            (long.as_str(), "`question` has 1001 bytes"),
+            (many.as_str(), "`indexes` has 17 items"),
+        ] {
+            let error = read(body).unwrap_err();
+            assert!(error.contains(says), "{body}: {error}");
+        }
+        assert!(read(&" ".repeat(ASKED_BYTES_MAX + 1)).unwrap_err().contains("at most"));
+    }
+}
