@@ -98,7 +98,7 @@ impl SegmentVectors {
 
     /// The cosine of a chunk's vector and that of a query.
     pub(crate) fn score(&self, chunk: usize, query: &QueryVector) -> f32 {
-        dot(self.vector(chunk), &query.values) * self.scales[chunk] * query.scale
+        dot(self.vector(chunk), &query.values) * (self.scales[chunk] * query.scale)
     }
 
     /// The cosine of each chunk's vector and that of a query.

@@ -6,7 +6,6 @@
 mod choice;
 pub mod query;
 mod rank;
-mod synonyms;
 mod vocabulary;
 mod words;
 
@@ -18,19 +17,19 @@ use std::{
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-pub use self::synonyms::Synonyms;
 use self::{
     choice::{Bits, Choice},
     query::Query,
     rank::{Legs, diversified},
     vocabulary::Vocabulary,
-    words::{Alternative, Group, Words, narrowed},
+    words::{Group, Words, narrowed},
 };
 use crate::{
     access::{Allowed, Attributes},
     basis::{Basis, QueryVector, SegmentVectors},
     fusion::Scored,
     segment::{ChunkRef, Segment},
+    synonyms::Synonyms,
     text::{Analyzer, term_hash},
 };
 
@@ -38,6 +37,8 @@ use crate::{
 const ENDINGS_MAX: usize = 32;
 /// What a word counts that only begins like the one in the query.
 const ENDING_FACTOR: f32 = 0.5;
+/// What a synonym counts, where the word itself counts 1.
+const SYNONYM_FACTOR: f32 = 0.7;
 /// The most hits of one search.
 const HITS_MAX: usize = 10_000;
 /// Hits that diverse results are chosen from, for each one wanted.
@@ -361,42 +362,32 @@ impl Shelf {
 
     /// The words of a query with what else counts for them, and the query as it reads when misspelt words are corrected.
     fn groups(&self, query: &Query, ask: &Ask<'_>, allowed: &[Choice]) -> (Vec<Group>, Option<String>) {
-        let mut groups = Vec::with_capacity(query.words.len());
-        let mut corrections: Vec<(Range<usize>, String)> = Vec::new();
-        for (number, word) in query.words.iter().enumerate() {
-            let mut alternatives = vec![Alternative::new(&word.term, 1.0)];
-            let mut add = |term: &str, factor: f32| {
-                if alternatives.iter().all(|known| known.term != term) {
-                    alternatives.push(Alternative::new(term, factor));
-                }
-            };
-            for term in ask.synonyms.map_or(&[][..], |synonyms| synonyms.of(&word.term)) {
-                add(term, synonyms::FACTOR);
-            }
-            if query.open && number + 1 == query.words.len() {
-                for (term, _) in self.beginning_with(allowed, &word.typed, ENDINGS_MAX) {
-                    add(&term, ENDING_FACTOR);
-                }
-            }
-            let phrased = query.phrases.iter().any(|phrase| phrase.contains(&word.term));
-            if ask.people && !phrased && alternatives.iter().all(|a| self.found_in(allowed, &a.term) == 0) {
-                if let Some(term) = self.correction(allowed, &word.term) {
-                    corrections.push((word.range.clone(), self.written(allowed, &term)));
-                    alternatives = vec![Alternative::new(&term, 1.0)];
-                }
-            }
-            groups.push(Group { alternatives, count: word.count });
+        let mut groups: Vec<Group> =
+            query.words.iter().map(|word| Group::new(&word.term, word.count)).collect();
+        if let Some(synonyms) = ask.synonyms {
+            add_synonyms(query, synonyms, &mut groups);
         }
-        if corrections.is_empty() {
-            return (groups, None);
+        if let (true, Some(word), Some(group)) = (query.open, query.words.last(), groups.last_mut()) {
+            for (term, _) in self.beginning_with(allowed, &word.typed, ENDINGS_MAX) {
+                group.add(&term, ENDING_FACTOR);
+            }
         }
         let mut text = ask.text.to_owned();
-        for (range, word) in corrections.into_iter().rev() {
-            if text.get(range.clone()).is_some() {
-                text.replace_range(range, &word);
+        let mut corrected = false;
+        // From the last to the first, so that the places of those before stay right.
+        for (word, group) in query.words.iter().zip(&mut groups).rev().filter(|_| ask.people) {
+            let phrased = query.phrases.iter().any(|phrase| phrase.contains(&word.term));
+            if phrased || group.alternatives.iter().any(|a| self.found_in(allowed, &a.term) > 0) {
+                continue;
+            }
+            let Some(term) = self.correction(allowed, &word.term) else { continue };
+            *group = Group::new(&term, word.count);
+            if text.get(word.range.clone()).is_some() {
+                text.replace_range(word.range.clone(), &self.written(allowed, &term));
+                corrected = true;
             }
         }
-        (groups, Some(text))
+        (groups, corrected.then_some(text))
     }
 
     /// The chunks that phrases and excluded words leave, if the query has such.
@@ -460,5 +451,27 @@ impl Shelf {
         let (part, chunk) = self.place(text);
         let vectors = self.parts.get(part).and_then(|part| part.vectors.as_ref());
         vectors.map_or(0.0, |vectors| vectors.score(chunk, vector))
+    }
+}
+
+/// Adds what words and phrases of a query can be replaced by. Each word of a phrase gets the replacement, so that a chunk with it
+/// has all of them.
+fn add_synonyms(query: &Query, synonyms: &Synonyms, groups: &mut [Group]) {
+    let terms: Vec<String> = query.words.iter().map(|word| word.term.clone()).collect();
+    let mut at = 0;
+    while at < terms.len() {
+        let Some((count, others)) = synonyms.at(&terms[at..]) else {
+            at += 1;
+            continue;
+        };
+        for group in &mut groups[at..at + count] {
+            for other in others {
+                let words = u16::try_from(other.len()).unwrap_or(u16::MAX).max(1);
+                for term in other {
+                    group.add(term, SYNONYM_FACTOR / f32::from(words));
+                }
+            }
+        }
+        at += count;
     }
 }

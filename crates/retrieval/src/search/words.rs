@@ -15,6 +15,9 @@ use crate::{
 /// Lengths of chunks for which [`norm`] is computed once.
 const NORMS: u32 = 1_024;
 
+/// Ways to say one word.
+const ALTERNATIVES_MAX: usize = 64;
+
 /// One way to say a word of the query.
 #[derive(Debug, Clone)]
 pub(super) struct Alternative {
@@ -25,7 +28,7 @@ pub(super) struct Alternative {
 }
 
 impl Alternative {
-    pub fn new(term: &str, factor: f32) -> Self {
+    fn new(term: &str, factor: f32) -> Self {
         Self { term: term.to_owned(), hash: term_hash(term), factor }
     }
 }
@@ -35,6 +38,20 @@ impl Alternative {
 pub(super) struct Group {
     pub alternatives: Vec<Alternative>,
     pub count: u32,
+}
+
+impl Group {
+    /// A word that can only be said in one way so far.
+    pub fn new(term: &str, count: u32) -> Self {
+        Self { alternatives: vec![Alternative::new(term, 1.0)], count }
+    }
+
+    /// Adds another way to say it.
+    pub fn add(&mut self, term: &str, factor: f32) {
+        if self.alternatives.len() < ALTERNATIVES_MAX && self.alternatives.iter().all(|a| a.term != term) {
+            self.alternatives.push(Alternative::new(term, factor));
+        }
+    }
 }
 
 /// A term of the query in one segment.
