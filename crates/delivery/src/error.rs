@@ -1,4 +1,5 @@
 use ashlar_model::{Digest, RecordError};
+use ashlar_retrieval::segment::StoredError;
 use ashlar_store::StoreError;
 
 use crate::http::{Heavy, Problem};
@@ -33,6 +34,12 @@ pub enum DeliveryError {
         /// What is wrong.
         why: String,
     },
+    /// A search tree contains something that this room does not write.
+    #[error("{0} of the search tree is not what it should be; build it again")]
+    SearchTree(&'static str),
+    /// A segment, vectors or a basis cannot be read.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
     /// A key of the look-up tree is not one that this room writes.
     #[error("the look-up tree contains an invalid key; build it again")]
     LookupKey,

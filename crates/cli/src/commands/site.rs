@@ -101,6 +101,6 @@ async fn open(local: &Local, of: Option<&str>) -> Result<Arc<ReleaseView>, CliEr
     };
     let lookup = *derived.get("lookup").ok_or_else(|| none(&label))?;
     let roots =
-        ReleaseRoots { label, snapshot, definitions, lookup, modified: derived.get(MODIFIED).copied() };
+        ReleaseRoots { label, snapshot, definitions, lookup, modified: derived.get(MODIFIED).copied(), search: None, meaning: None };
     ReleaseView::open(&objects, &roots, None, &Caches::default()).map_err(broken)
 }

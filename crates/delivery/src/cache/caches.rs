@@ -15,6 +15,7 @@ use super::{
 use crate::{
     error::DeliveryError,
     http::{COMPRESS_BYTES_MAX, Encoding, Out, RequestParts, Written},
+    search::Shelves,
 };
 
 /// Bounded caches of bodies, shared by all releases of a process. Cheap to clone.
@@ -25,6 +26,8 @@ pub struct Caches {
     /// Entries that bodies are composed from, as they are stored. Many bodies include the same ones.
     entries: Cache<Digest, Bytes>,
     ready: Arc<Ready>,
+    /// What is open for searches; it has a bound of its own.
+    pub(crate) shelves: Shelves,
     counts: Arc<Counts>,
 }
 
@@ -72,7 +75,7 @@ impl Caches {
             .weigher(|_, bytes: &Bytes| weight(bytes.len() + 100))
             .build();
         let ready = Arc::new(Ready::new(bytes_max / 3));
-        Self { compressed, composed, entries, ready, counts: Arc::default() }
+        Self { compressed, composed, entries, ready, shelves: Shelves::default(), counts: Arc::default() }
     }
 
     /// Answers a request with what is kept of an earlier answer.

@@ -8,5 +8,6 @@ mod sources;
 
 pub use caches::{CacheCounts, Caches};
 pub(crate) use composed::Composed;
+pub(crate) use keys::of_sources;
 pub(crate) use ready::Look;
 pub(crate) use sources::{Key, Looked, Sources};

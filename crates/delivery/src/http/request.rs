@@ -28,6 +28,8 @@ pub struct RequestParts<'a> {
     pub private: bool,
     /// Whether the caller may run GraphQL documents that are not persisted.
     pub developer: bool,
+    /// The reader of `retrieval.toml` that the caller's key names; `None` for everybody.
+    pub reader: Option<&'a str>,
     /// Header lines the caller adds, each ending in CR LF (`date`, `connection`).
     pub extra_head: &'a [u8],
 }
@@ -46,6 +48,7 @@ impl<'a> RequestParts<'a> {
             traceparent,
             private: false,
             developer: false,
+            reader: None,
             extra_head: b"",
         }
     }

@@ -13,7 +13,8 @@ const EDITS_PER_STEP: usize = 50_000;
 
 type Edit = (Vec<u8>, Option<Vec<u8>>);
 
-fn fields(content: &dyn ReadObjects, digest: &Digest) -> Result<Fields, DeliveryError> {
+/// The fields of an entry.
+pub(crate) fn fields(content: &dyn ReadObjects, digest: &Digest) -> Result<Fields, DeliveryError> {
     serde_json::from_slice(&content.get(digest)?).map_err(|_| DeliveryError::Object(*digest))
 }
 

@@ -17,6 +17,7 @@ mod facts;
 mod tree;
 mod value;
 
+pub(crate) use build::fields;
 pub use build::{build, derive, update};
 pub use facts::LookupRules;
 pub use tree::{Lookup, Routed, Source};

@@ -2,12 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use ashlar_contracts::{ContractSet, IndexKind};
 use ashlar_model::{Digest, Files, Finding, ProjectConfig, TypeName};
 use ashlar_project::{Redirects, read_config};
+use ashlar_retrieval::{config::Config, routing::Router};
 use ashlar_site::Site;
 use ashlar_store::{TenantObjects, Tree};
 
@@ -30,6 +31,10 @@ pub struct Definitions {
     pub(crate) indexed: BTreeMap<TypeName, BTreeMap<String, FieldKind>>,
     /// `redirects.toml`
     pub(crate) redirects: Redirects,
+    /// `retrieval.toml`
+    pub retrieval: Config,
+    /// Which indexes a query uses, by locale.
+    routers: Mutex<BTreeMap<String, Arc<Router>>>,
     /// `queries/*.graphql`
     queries: Files,
     /// Made when it is first asked for: most releases change entries alone, and many projects have no queries.
@@ -70,6 +75,7 @@ impl Definitions {
         };
         let config = read_config(files).map_err(|found| unreadable(found.into_iter().next()))?;
         let redirects = Redirects::parse(files).map_err(|found| unreadable(found.into_iter().next()))?;
+        let retrieval = Config::parse(files).map_err(|found| unreadable(found.into_iter().next()))?;
         Site::configured(files).map_err(|found| unreadable(Some(found)))?;
         let (contracts, _) = ContractSet::load(files);
         let (views, _) = Views::parse(files, &contracts);
@@ -92,11 +98,25 @@ impl Definitions {
             locales,
             indexed,
             redirects,
+            retrieval,
+            routers: Mutex::default(),
             queries,
             graph: OnceLock::new(),
             site_files,
             site: OnceLock::new(),
         })
+    }
+
+    /// What chooses the indexes of a query in a locale.
+    pub(crate) fn router(&self, locale: &str) -> Arc<Router> {
+        let mut routers = self.routers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = routers.get(locale) {
+            return known.clone();
+        }
+        // Locales are those of the project, so there are few.
+        let made = Arc::new(Router::new(&self.retrieval.routes, locale));
+        routers.insert(locale.to_owned(), made.clone());
+        made
     }
 
     /// The GraphQL schema with the persisted documents.

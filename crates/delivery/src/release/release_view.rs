@@ -16,6 +16,7 @@ use crate::{
     error::{DeliveryError, Failure},
     http::Pace,
     lookup::{IndexKey, Lookup},
+    search::SearchTrees,
 };
 
 /// What a release is made of, as far as delivery needs it.
@@ -31,6 +32,10 @@ pub struct ReleaseRoots {
     pub lookup: Digest,
     /// The root of the tree that says when entries were changed.
     pub modified: Option<Digest>,
+    /// The root of the search tree.
+    pub search: Option<Digest>,
+    /// The root of the tree of meaning; a release may get it later.
+    pub meaning: Option<Digest>,
 }
 
 /// An opened release. Immutable; share it in an [`Arc`] and replace it when the channel moves.
@@ -42,6 +47,7 @@ pub struct ReleaseView {
     pub(crate) snapshot: Tree,
     pub(crate) lookup: Lookup,
     pub(crate) modified: Option<Tree>,
+    pub(crate) search: Option<SearchTrees>,
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) caches: Caches,
 }
@@ -66,7 +72,18 @@ impl ReleaseView {
         let lookup = Lookup::open(objects, &roots.lookup)?;
         let mut opened =
             Self::new(objects.clone(), roots.label.clone(), snapshot, lookup, definitions, caches.clone());
-        opened.modified = roots.modified.as_ref().map(|root| Tree::open(objects, root)).transpose()?;
+        let open = |root: &Option<Digest>| root.as_ref().map(|root| Tree::open(objects, root)).transpose();
+        opened.modified = open(&roots.modified)?;
+        // What cannot be searched can still be read.
+        let searched = |what: &str, root: &Option<Digest>| {
+            let label = &roots.label;
+            open(root).unwrap_or_else(|error| {
+                tracing::error!(release = label, %error, "the {what} tree cannot be opened");
+                None
+            })
+        };
+        opened.search = searched("search", &roots.search)
+            .map(|search| SearchTrees { search, meaning: searched("meaning", &roots.meaning) });
         Ok(Arc::new(opened))
     }
 
@@ -81,7 +98,7 @@ impl ReleaseView {
     ) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self { number, label, objects, snapshot, lookup, modified: None, definitions, caches }
+        Self { number, label, objects, snapshot, lookup, modified: None, search: None, definitions, caches }
     }
 
     /// The same release without the tree nodes that were touched, whose memory goes with the last reader of this one.
@@ -96,6 +113,7 @@ impl ReleaseView {
             snapshot: self.snapshot.anew()?,
             lookup: Lookup::new(self.lookup.tree().anew()?),
             modified: self.modified.as_ref().map(Tree::anew).transpose()?,
+            search: self.search.as_ref().map(SearchTrees::anew).transpose()?,
             definitions: self.definitions.clone(),
             caches: self.caches.clone(),
         }))

@@ -1,15 +1,32 @@
-//! Search and answers over one release.
+//! The trees that a search of a release needs, and what is open of them.
+//!
+//! Two derived trees belong to a release (`0` is a NUL byte):
+//!
+//! | tree | key | value |
+//! | --- | --- | --- |
+//! | `search` | `s` `0` index `0` locale `0` type `0` first id of the run `0` part | digest of a segment, how many chunks it has, how many bytes of its entries are left out |
+//! | `meaning` | `b` `0` index `0` locale `0` part | digest of a piece of the basis |
+//! | `meaning` | `t` `0` index `0` locale `0` part | digest of a piece of the record of what the basis was learned from |
+//! | `meaning` | `v` `0` index `0` locale `0` digest of a segment | digest of its vectors |
+//! | both | `0` `rules` | digest of what of the definitions the tree depends on |
+//!
+//! The search tree is a pure function of snapshot and rules, so [`update`] gives the same root as [`build`]. The tree of meaning is
+//! not: a basis is kept for as long as it describes the content.
 
-mod answers;
-mod asked;
-mod evidence;
+mod attributes;
+mod build;
 mod facts;
+mod key;
+mod meaning;
+mod rules;
+mod shelves;
 mod trace;
 
-pub use self::{
-    answers::{Answered, Asker, Citation, ENGINE, RETRIEVED_MAX, Refused, Retrieved},
-    asked::{ASKED_BYTES_MAX, Asked},
-    evidence::Passage,
-    facts::{FACTS_MAX, Fact, facts},
-    trace::{QUESTION_BYTES_MAX, TRACE_BYTES_MAX, Trace, TraceError},
-};
+pub(crate) use attributes::attributes_of;
+pub use build::{build, derive, update};
+pub use facts::{FACTS_MAX, Fact, facts};
+pub use meaning::{MeaningInput, derive_meaning};
+pub use rules::SearchRules;
+pub(crate) use rules::indexes;
+pub(crate) use shelves::{OpenShelf, SearchTrees, Shelves};
+pub use trace::{QUESTION_BYTES_MAX, TRACE_BYTES_MAX, Trace, TraceError};

@@ -168,6 +168,7 @@ pub fn ask(release: &ReleaseView, request: &str) -> String {
         traceparent: &traceparent,
         private: header("authorization").is_some(),
         developer: header("x-developer").is_some(),
+        reader: None,
         extra_head: b"",
     };
     let Some(answer) = answer(release, &parts) else { return "not delivery".to_owned() };
@@ -201,6 +202,7 @@ pub fn post(release: &ReleaseView, body: impl std::fmt::Display, developer: bool
         method: "POST",
         private: developer,
         developer,
+        reader: None,
         ..RequestParts::get("/graphql", &traceparent)
     };
     let mut out = Vec::new();

@@ -15,7 +15,10 @@ use serde_json::Value;
 
 use crate::{
     GateError,
-    candidate::Candidate,
+    candidate::{
+        Candidate,
+        search::{MeaningKind, SEARCH, SearchKind},
+    },
     definitions::{Definitions, cache::DefinitionsCache, trial::Trials},
     gate::{Gate, approvals, compatibility::Compared, references::References, validity},
     judge,
@@ -33,10 +36,11 @@ const LOOKUP: Derived = Derived {
 /// Look-up trees that are remembered: those of open candidates and of what channels serve.
 const LOOKUPS_KEPT_MAX: usize = 64;
 
-/// Runs every gate. Cheap to share; parsed definitions and look-up roots are kept between calls.
-#[derive(Default)]
+/// Runs every gate. Cheap to share; parsed definitions and roots of derived trees are kept between calls.
 pub struct Checker {
-    definitions: DefinitionsCache,
+    definitions: Arc<DefinitionsCache>,
+    search: Arc<SearchKind>,
+    meaning: MeaningKind,
     /// Snapshot, rules, the root of the look-up tree, and how often objects had been removed before it was made.
     lookups: Mutex<VecDeque<(Digest, Digest, Digest, u64)>>,
 }
@@ -44,12 +48,19 @@ pub struct Checker {
 impl Checker {
     /// A judge with nothing remembered.
     pub fn new() -> Self {
-        Self::default()
+        Self::over(DefinitionsCache::default())
+    }
+
+    fn over(definitions: DefinitionsCache) -> Self {
+        let definitions = Arc::new(definitions);
+        let search = Arc::new(SearchKind::new(definitions.clone()));
+        let meaning = MeaningKind::new(definitions.clone(), search.clone());
+        Self { definitions, search, meaning, lookups: Mutex::default() }
     }
 
     /// A judge that reads definitions only after they passed a trial.
     pub fn tried(trials: Trials) -> Self {
-        Self { definitions: DefinitionsCache::tried(trials), lookups: Mutex::default() }
+        Self::over(DefinitionsCache::tried(trials))
     }
 
     /// The root of the look-up tree that was made for this snapshot and these rules, if it is stored. Nothing may name it, so
@@ -87,6 +98,12 @@ impl Checker {
 
     fn history(&self, input: &JudgeInput<'_>) -> Vec<Arc<Definitions>> {
         input.history.iter().map(|files| self.definitions.get(files)).collect()
+    }
+}
+
+impl Default for Checker {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -155,6 +172,10 @@ impl Judge for Checker {
         let earlier = base_lookup.as_ref().zip(input.base.as_ref().map(|b| &b.snapshot));
         let lookup = self.lookup((input.objects, input.snapshot), &definitions, earlier, &mut batch)?;
         let lookup_ms = started.elapsed().as_secs_f64() * 1e3;
+        let searched = input.base.as_ref().map(|base| derived::open(input.objects, &base.derived, &SEARCH));
+        let searched = searched.transpose()?.flatten();
+        let earlier = searched.as_ref().zip(input.base.as_ref().map(|b| &b.snapshot));
+        let search = self.search.tree((input.objects, input.snapshot), &definitions, earlier, &mut batch)?;
         let history = self.history(input);
         let candidate =
             Candidate::new(input, definitions.clone(), base, history, &config, &lookup, base_lookup.as_ref());
@@ -164,7 +185,10 @@ impl Judge for Checker {
         {
             references.metrics.insert("lookup_ms".to_owned(), lookup_ms);
         }
-        let derived = BTreeMap::from([(LOOKUP.name.to_owned(), lookup.tree().root())]);
+        let derived = BTreeMap::from([
+            (LOOKUP.name.to_owned(), lookup.tree().root()),
+            (SEARCH.name.to_owned(), search.root()),
+        ]);
         Ok(Judgement { gates, derived, objects: batch })
     }
 
@@ -187,6 +211,6 @@ impl Judge for Checker {
     }
 
     fn derives(&self) -> Vec<&dyn Derive> {
-        vec![self]
+        vec![self, &*self.search, &self.meaning]
     }
 }

@@ -1,6 +1,7 @@
 mod causes;
 mod changed;
 pub(crate) mod checker;
+mod search;
 mod site;
 
 use std::{

@@ -12,6 +12,7 @@ use ashlar_contracts::{Contract, ContractSet, consumers::Consumer};
 use ashlar_delivery::{DeliveryError, graphql::Graph, views::Views};
 use ashlar_model::{ContractName, Digest, Files, Finding, ProjectConfig, Rules, TypeName, TypeRules};
 use ashlar_project::{Governance, Redirects, read_config};
+use ashlar_retrieval::config::Config;
 use ashlar_site::{Loaded, Site};
 
 use crate::inputs::Inputs;
@@ -19,10 +20,11 @@ use promises::Promise;
 use tokens::Tokens;
 
 /// Definition files that gates read.
-const READ: [&str; 13] = [
+const READ: [&str; 14] = [
     "ashlar.toml",
     "governance.toml",
     "redirects.toml",
+    "retrieval.toml",
     "contracts/",
     "views/",
     "consumers/",
@@ -58,6 +60,8 @@ pub(crate) struct Definitions {
     pub(crate) governance_findings: Vec<Finding>,
     pub(crate) redirects: Redirects,
     pub(crate) redirect_findings: Vec<Finding>,
+    /// What is searched, and who may find it.
+    pub(crate) retrieval: Config,
     /// The digest of all contracts and of what is wrong with their files.
     pub(crate) contracts_digest: Digest,
     /// The digest of the files that gates read.
@@ -104,6 +108,7 @@ impl Definitions {
             Ok(redirects) => (redirects, Vec::new()),
             Err(findings) => (Redirects::default(), findings),
         };
+        let retrieval = Config::parse(files).unwrap_or_default();
         let mut inputs = Inputs::new("contracts");
         for contract in contracts.iter() {
             inputs.digest(&contract.name.to_string(), &contract.digest);
@@ -141,6 +146,7 @@ impl Definitions {
             governance_findings,
             redirects,
             redirect_findings,
+            retrieval,
             contracts_digest: inputs.finish(),
             digest: files_digest(files),
             files: digests,

@@ -189,6 +189,7 @@ impl Serving {
         if let Some(public) = known.public.load_full()
             && served_before.as_ref().is_none_or(|b| !Arc::ptr_eq(b, &public))
         {
+            warm(&self.workers, tenant, &public);
             prerender(&self.workers, tenant.clone(), served_before, public);
         }
         match before.get(&state.channel) {
@@ -265,6 +266,19 @@ impl Serving {
     }
 }
 
+/// Opens what is searched before somebody searches.
+fn warm(workers: &Workers, tenant: &TenantId, view: &Arc<ReleaseView>) {
+    let view = view.clone();
+    let work = move || {
+        if let Err(error) = view.warm_search() {
+            tracing::error!(release = view.label(), %error, "an index cannot be opened");
+        }
+    };
+    if workers.spawn(tenant, work).is_err() {
+        tracing::warn!(%tenant, "indexes are opened when they are searched: too much work is waiting");
+    }
+}
+
 /// What delivery opens; `None` when nothing was derived.
 pub fn roots(
     label: &str,
@@ -278,5 +292,7 @@ pub fn roots(
         definitions: *definitions,
         lookup: *derived.get("lookup")?,
         modified: derived.get(ashlar_model::MODIFIED).copied(),
+        search: derived.get("search").copied(),
+        meaning: derived.get("meaning").copied(),
     })
 }

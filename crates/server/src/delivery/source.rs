@@ -59,6 +59,11 @@ fn failed(error: &ReleaseError) -> Problem {
     Problem::new(status, code, "Not available", error.public()).help(error.help())
 }
 
+/// The reader of `retrieval.toml` that a key names.
+fn reader_of(_access: &Access) -> Option<Arc<str>> {
+    None
+}
+
 impl Releases {
     /// Why a tenant has nothing to read.
     fn nothing(&self, tenant: &TenantId) -> Problem {
@@ -73,6 +78,7 @@ impl Releases {
     fn of_access(&self, access: &Access) -> Option<Resolved> {
         let tenant = self.tenants.get(&access.tenant)?;
         let developer = access.actor.may(&Right::Define);
+        let reader = reader_of(access);
         match &access.channel {
             Some(channel) => {
                 // Also on the fast path: a key that may not read reads nothing but the public channel.
@@ -80,9 +86,9 @@ impl Releases {
                     return None;
                 }
                 let live = tenant.view(channel)?;
-                Some(Resolved { release: live, public: false, developer })
+                Some(Resolved { release: live, public: false, developer, reader })
             }
-            None => Some(Resolved { release: tenant.public.load_full()?, public: false, developer }),
+            None => Some(Resolved { release: tenant.public.load_full()?, public: false, developer, reader }),
         }
     }
 
@@ -152,7 +158,7 @@ impl Source for Releases {
             }
             None => {
                 let tenant = self.tenants.get(&self.hosts.tenant_of(caller.host))?;
-                Some(Resolved { release: tenant.public.load_full()?, public: true, developer: false })
+                Some(Resolved { release: tenant.public.load_full()?, public: true, developer: false, reader: None })
             }
         }
     }
@@ -195,7 +201,8 @@ impl Source for Releases {
                 .help("use a key that has the scope `preview`"));
             }
             let developer = access.actor.may(&Right::Define);
-            return Ok(Resolved { release: self.open_at(&access, &at).await?, public: false, developer });
+            let reader = reader_of(&access);
+            return Ok(Resolved { release: self.open_at(&access, &at).await?, public: false, developer, reader });
         }
         match access {
             Some(access) => {
@@ -210,7 +217,7 @@ impl Source for Releases {
                 let tenant = self.hosts.tenant_of(caller.host);
                 let state = self.tenants.get(&tenant).ok_or_else(|| no_release(&tenant))?;
                 let release = state.public.load_full().ok_or_else(|| self.nothing(&tenant))?;
-                Ok(Resolved { release, public: true, developer: false })
+                Ok(Resolved { release, public: true, developer: false, reader: None })
             }
         }
     }

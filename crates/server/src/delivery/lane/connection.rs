@@ -145,6 +145,7 @@ fn answer(request: &Plain<'_>, shared: &Shared, extra_head: &[u8], out: &mut Vec
         traceparent: &traceparent,
         private: !resolved.public,
         developer: resolved.developer,
+        reader: resolved.reader.as_deref(),
         extra_head,
     };
     match write_quick(&resolved.release, &parts, out) {

@@ -22,6 +22,8 @@ pub struct Resolved {
     pub public: bool,
     /// Whether the caller may run GraphQL documents that are not persisted.
     pub developer: bool,
+    /// The reader of `retrieval.toml` that the caller's key names.
+    pub reader: Option<Arc<str>>,
 }
 
 /// Where the doors of delivery find the release to answer from. Implementations touch no SQL in [`Source::resolve`].

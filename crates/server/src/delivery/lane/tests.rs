@@ -32,13 +32,13 @@ impl Source for One {
             Some("known") => false,
             Some(_) => return None,
         };
-        Some(Resolved { release: self.0.clone(), public, developer: false })
+        Some(Resolved { release: self.0.clone(), public, developer: false, reader: None })
     }
 
     async fn explain(&self, caller: &Caller<'_>, at: Option<&str>) -> Result<Resolved, Problem> {
         match (at, caller.key) {
             (Some(_), Some("known")) => {
-                Ok(Resolved { release: self.0.clone(), public: false, developer: false })
+                Ok(Resolved { release: self.0.clone(), public: false, developer: false, reader: None })
             }
             (Some(_), _) => Err(Problem::new(403, "no-preview", "No preview", "this key may not preview")),
             (None, _) => Err(Problem::new(401, "bad-key", "Bad key", "the key is not known")),

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use ashlar_model::TypeName;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::trace::QUESTION_BYTES_MAX;
 use crate::{
     error::Failure,
     http::{Problem, cut},
+    search::QUESTION_BYTES_MAX,
 };
 
 /// The largest body, in bytes.
@@ -35,10 +36,13 @@ pub struct Asked {
     pub types: Vec<TypeName>,
 }
 
-#[derive(Deserialize)]
+/// A value, or several.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum OneOrMany {
+pub enum OneOrMany {
+    /// One.
     One(String),
+    /// Several.
     Many(Vec<String>),
 }
 
@@ -51,17 +55,27 @@ impl From<OneOrMany> for Vec<String> {
     }
 }
 
-#[derive(Deserialize)]
+/// A question to the release.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schemars(rename = "Question")]
+pub struct QuestionBody {
+    /// The question.
+    #[schemars(length(min = 1, max = 1000))]
     question: String,
+    /// The language; by `Accept-Language` when absent.
     #[serde(default)]
     locale: Option<String>,
+    /// The indexes that are searched; the release chooses when absent.
     #[serde(default)]
+    #[schemars(length(max = 16))]
     indexes: Vec<String>,
+    /// Attribute of `retrieval.toml` → values; `version` asks for what applies to a version.
     #[serde(default)]
     filters: BTreeMap<String, OneOrMany>,
+    /// Answers only from entries of these types.
     #[serde(default)]
+    #[schemars(length(max = 16))]
     types: Vec<TypeName>,
 }
 
@@ -80,7 +94,7 @@ impl Asked {
                 .help(format!("a question has at most {QUESTION_BYTES_MAX} bytes"))
                 .into());
         }
-        let body: Body = serde_json::from_slice(body)
+        let body: QuestionBody = serde_json::from_slice(body)
             .map_err(|error| bad(format!("the body cannot be read: {}", cut(&error.to_string())), HELP))?;
         let filters = body.filters.into_iter().map(|(name, values)| (name, values.into())).collect();
         let asked = Self {
@@ -94,7 +108,7 @@ impl Asked {
         Ok(asked)
     }
 
-    fn bounded(&self) -> Result<(), Failure> {
+    pub(super) fn bounded(&self) -> Result<(), Failure> {
         if self.question.is_empty() {
             return Err(bad("`question` is empty", "ask something, such as \"What does it cost?\""));
         }

@@ -1,0 +1,208 @@
+//! What a request asks a search.
+
+use std::{collections::BTreeSet, str::FromStr};
+
+use ashlar_model::{Locale, TypeName, nearest_of};
+use ashlar_retrieval::{
+    access::{Filter, FilterError},
+    search::Mode,
+};
+
+use crate::{
+    error::Failure,
+    http::{Problem, RequestParts, cut, query},
+    read::content::wanted,
+    release::ReleaseView,
+};
+
+/// The longest query, in bytes.
+pub(crate) const QUERY_BYTES_MAX: usize = 1_000;
+/// Hits when the request does not say.
+const LIMIT_DEFAULT: usize = 10;
+/// The most hits of an answer.
+const LIMIT_MAX: usize = 50;
+/// How far a search can be paged through.
+const OFFSET_MAX: usize = 1_000;
+/// Parameters that are not attributes.
+const PARAMETERS: [&str; 10] =
+    ["q", "locale", "index", "type", "limit", "offset", "mode", "facets", "version", "at"];
+const MODES: [&str; 3] = ["hybrid", "words", "meaning"];
+
+/// What is counted of what was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) types: bool,
+    pub(crate) indexes: bool,
+    pub(crate) attributes: BTreeSet<String>,
+}
+
+/// A question to a search.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub(crate) text: String,
+    /// The locales to look in, the preferred first.
+    pub(crate) locales: Vec<Locale>,
+    pub(crate) locale_named: bool,
+    /// The indexes that are named.
+    pub(crate) indexes: Vec<String>,
+    /// The types that are named; all when empty.
+    pub(crate) types: BTreeSet<TypeName>,
+    pub(crate) filter: Filter,
+    pub(crate) mode: Mode,
+    pub(crate) limit: usize,
+    pub(crate) offset: usize,
+    pub(crate) facets: Wanted,
+    /// The reader that the caller's key names.
+    pub(crate) reader: Option<String>,
+    /// Whether a person typed it into a search box: quotes are phrases, `-word` excludes, misspelt words are corrected.
+    pub(crate) people: bool,
+    /// When it is asked, in seconds since 1970; now when absent.
+    pub(crate) now: Option<i64>,
+}
+
+pub(super) fn bad(code: &'static str, title: &'static str, detail: String, help: impl Into<String>) -> Failure {
+    Problem::new(400, code, title, detail).help(help).into()
+}
+
+/// The name of a mode in requests and answers.
+pub(super) fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Hybrid => "hybrid",
+        Mode::Bm25 => "words",
+        Mode::Vector => "meaning",
+    }
+}
+
+fn mode(value: &str) -> Result<Mode, Failure> {
+    match value {
+        "hybrid" => Ok(Mode::Hybrid),
+        "words" => Ok(Mode::Bm25),
+        "meaning" => Ok(Mode::Vector),
+        other => {
+            let help = nearest_of(other, MODES, "mode is hybrid, words or meaning");
+            Err(bad("unknown-mode", "Unknown mode", format!("`{}` is not a mode", cut(other)), help))
+        }
+    }
+}
+
+fn number(name: &str, value: &str, range: std::ops::RangeInclusive<usize>) -> Result<usize, Failure> {
+    usize::from_str(value).ok().filter(|n| range.contains(n)).ok_or_else(|| {
+        let detail = format!("`{}` is not a value of {name}", cut(value));
+        let help = format!("{name} is a number from {} to {}", range.start(), range.end());
+        bad("bad-limit", "Bad limit", detail, help)
+    })
+}
+
+impl Question {
+    /// A question in the default mode, without filters.
+    pub(crate) fn new(text: &str, locales: Vec<Locale>) -> Self {
+        Self {
+            text: text.to_owned(),
+            locales,
+            locale_named: true,
+            indexes: Vec::new(),
+            types: BTreeSet::new(),
+            filter: Filter::default(),
+            mode: Mode::Hybrid,
+            limit: LIMIT_DEFAULT,
+            offset: 0,
+            facets: Wanted::default(),
+            reader: None,
+            people: true,
+            now: None,
+        }
+    }
+
+    /// What the query of a request asks.
+    pub(crate) fn parse(view: &ReleaseView, parts: &RequestParts<'_>) -> Result<Self, Failure> {
+        let (wanted, locale_named) = wanted(view, parts)?;
+        let mut out = Self::new("", wanted.as_slice().to_vec());
+        out.locale_named = locale_named;
+        out.reader = parts.reader.map(str::to_owned);
+        let attributes = &view.definitions.retrieval.attributes.values;
+        for (name, value) in query::pairs(parts.query.unwrap_or_default()) {
+            match name.as_ref() {
+                "q" => out.text = value.into_owned(),
+                "locale" | "at" => {}
+                "index" => out.indexes.extend(value.split(',').map(|part| part.trim().to_owned())),
+                "type" => {
+                    for part in value.split(',') {
+                        out.types.insert(type_named(view, part.trim())?);
+                    }
+                }
+                "limit" => out.limit = number("limit", &value, 1..=LIMIT_MAX)?,
+                "offset" => out.offset = number("offset", &value, 0..=OFFSET_MAX)?,
+                "mode" => out.mode = mode(&value)?,
+                "facets" => out.facet(view, &value)?,
+                "version" => out.filter.version(&value).map_err(|e| filter_problem(&e))?,
+                name if attributes.contains_key(name) => {
+                    out.filter.add(name, &value).map_err(|e| filter_problem(&e))?;
+                }
+                name => {
+                    let known = attributes.keys().map(String::as_str).chain(PARAMETERS);
+                    let names: Vec<&str> = attributes.keys().map(String::as_str).collect();
+                    let there_is = match names.is_empty() {
+                        true => "retrieval.toml declares no attributes to filter by".to_owned(),
+                        false => format!("search can be filtered by type, index, version, {}", names.join(", ")),
+                    };
+                    let detail = format!("`{}` is not a parameter of search", cut(name));
+                    return Err(bad("unknown-filter", "Unknown filter", detail, nearest_of(name, known, &there_is)));
+                }
+            }
+        }
+        out.checked()
+    }
+
+    /// The question, unless it is none.
+    pub(crate) fn checked(self) -> Result<Self, Failure> {
+        if self.text.trim().is_empty() {
+            let detail = "the request does not say what to search for".to_owned();
+            return Err(bad("missing-query", "Missing query", detail, "ask for /v1/search?q=WORDS"));
+        }
+        if self.text.len() > QUERY_BYTES_MAX {
+            let detail = format!("the query has {} bytes", self.text.len());
+            let help = format!("search for at most {QUERY_BYTES_MAX} bytes");
+            return Err(bad("query-too-long", "Query too long", detail, help));
+        }
+        Ok(self)
+    }
+
+    fn facet(&mut self, view: &ReleaseView, value: &str) -> Result<(), Failure> {
+        let attributes = &view.definitions.retrieval.attributes.values;
+        for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            match name {
+                "type" => self.facets.types = true,
+                "index" => self.facets.indexes = true,
+                name if attributes.contains_key(name) => drop(self.facets.attributes.insert(name.to_owned())),
+                name => {
+                    let known: Vec<&str> =
+                        ["type", "index"].into_iter().chain(attributes.keys().map(String::as_str)).collect();
+                    let there_is = format!("facets are {}", known.join(", "));
+                    let help = nearest_of(name, known.iter().copied(), &there_is);
+                    let detail = format!("`{}` is not a facet", cut(name));
+                    return Err(bad("unknown-facet", "Unknown facet", detail, help));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn type_named(view: &ReleaseView, name: &str) -> Result<TypeName, Failure> {
+    let types = view.definitions.contracts.types();
+    if let Some(known) = types.keys().find(|known| known.as_str() == name) {
+        return Ok((*known).clone());
+    }
+    let names: Vec<&str> = types.keys().map(|t| t.as_str()).collect();
+    let help = nearest_of(name, names.iter().copied(), &format!("types are {}", names.join(", ")));
+    Err(bad("unknown-type", "Unknown type", format!("there is no content type `{}`", cut(name)), help))
+}
+
+pub(crate) fn filter_problem(error: &FilterError) -> Failure {
+    let help = match error {
+        FilterError::Version(_) => "write a version such as version=2.3.1",
+        FilterError::Versions => "ask for one version",
+        FilterError::Many(_) | FilterError::Long(_) => "ask for less at a time",
+    };
+    bad("bad-filter", "Bad filter", error.to_string(), help)
+}

@@ -1,0 +1,361 @@
+//! Building the tree of meaning: what terms mean in each index, and the vectors of its segments.
+//!
+//! A basis is learned from the chunks that everybody may see, and then kept for release after release: vectors follow from it and from
+//! one segment, so a changed entry costs the vectors of its segment. When more than a tenth of the chunks are others than those
+//! it was learned from, a new one is learned.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use ashlar_model::Digest;
+use ashlar_retrieval::{
+    access::Readers,
+    basis::{Basis, SegmentVectors},
+    chunk::ChunkId,
+    segment::Segment,
+};
+use ashlar_store::{Batch, ReadObjects, Tree};
+use serde_json::json;
+
+use super::{
+    build::rules_of,
+    key::{RULES, SegmentValue, basis_prefix, shelf_of, taught_prefix, vector_key, vector_prefix},
+};
+use crate::error::DeliveryError;
+
+/// The form of what is stored; part of what the tree is bound to.
+const FORMAT: &str = "meaning 1";
+/// With fewer chunks, nothing can be learned of how words are used.
+const CHUNKS_MIN: u64 = 24;
+/// What may be learned from while a candidate is made, in chunks: about a tenth of a second.
+const QUICK_LEARNED_MAX: u64 = 200;
+/// Chunks whose vectors may be made while a candidate is made.
+const QUICK_EMBEDDED_MAX: u64 = 5_000;
+/// A basis is learned anew when one chunk in so many is another than when it was learned.
+const DRIFT: u64 = 10;
+/// Chunks that stand for all in the record of what a basis was learned from.
+const SAMPLE: u64 = 10_000;
+/// Pieces of a stored record, in bytes.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// What the tree of meaning is built from.
+pub struct MeaningInput<'a> {
+    /// The search tree of the release.
+    pub search: &'a Tree,
+    /// Who may see what.
+    pub readers: &'a Readers,
+    /// Objects, those of the batch included.
+    pub earlier: Option<&'a Tree>,
+    /// Whether it may only be built when that is quick.
+    pub quick: bool,
+}
+
+/// The segments of one index in one locale.
+type Segments = Vec<SegmentValue>;
+
+/// What a basis was learned from: segments, and a sample of their chunks.
+struct Taught {
+    segments: BTreeSet<Digest>,
+    /// One chunk in so many is part of the sample.
+    every: u64,
+    sample: BTreeSet<u64>,
+}
+
+/// A number that is different for different chunks.
+fn number(id: &ChunkId) -> u64 {
+    id.as_bytes().iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b))
+}
+
+impl Taught {
+    fn of(values: &Segments, opened: &[Arc<Segment>]) -> Self {
+        let chunks: u64 = values.iter().map(|v| u64::from(v.chunks)).sum();
+        let every = chunks.div_ceil(SAMPLE).max(1);
+        let ids = opened.iter().flat_map(|segment| segment.chunks().map(|chunk| number(&chunk.id)));
+        Self {
+            segments: values.iter().map(|v| v.digest).collect(),
+            every,
+            sample: ids.filter(|id| id % every == 0).collect(),
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = self.every.to_le_bytes().to_vec();
+        out.extend((self.segments.len() as u64).to_le_bytes());
+        self.segments.iter().for_each(|digest| out.extend(digest.as_bytes()));
+        self.sample.iter().for_each(|id| out.extend(id.to_le_bytes()));
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (every, rest) = bytes.split_first_chunk::<8>()?;
+        let (count, rest) = rest.split_first_chunk::<8>()?;
+        let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
+        let (segments, sample) = rest.split_at_checked(count.checked_mul(32)?)?;
+        let (digests, _) = segments.as_chunks::<32>();
+        let (ids, _) = sample.as_chunks::<8>();
+        Some(Self {
+            segments: digests.iter().map(|d| Digest::from_bytes(*d)).collect(),
+            every: u64::from_le_bytes(*every).max(1),
+            sample: ids.iter().map(|id| u64::from_le_bytes(*id)).collect(),
+        })
+    }
+
+    /// Whether too many chunks are others than those that were learned from.
+    fn has_drifted(
+        &self,
+        values: &Segments,
+        open: &mut dyn FnMut(&Digest) -> Result<Arc<Segment>, DeliveryError>,
+    ) -> Result<bool, DeliveryError> {
+        let all: u64 = values.iter().map(|v| u64::from(v.chunks)).sum();
+        let mut fresh = 0_u64;
+        for value in values.iter().filter(|v| !self.segments.contains(&v.digest)) {
+            for chunk in open(&value.digest)?.chunks() {
+                let id = number(&chunk.id);
+                if id % self.every == 0 && !self.sample.contains(&id) {
+                    fresh += self.every;
+                }
+            }
+            // It has drifted whatever follows.
+            if fresh * DRIFT > all {
+                return Ok(true);
+            }
+        }
+        // What was learned from twice as much says little of what is left.
+        Ok(fresh * DRIFT > all || self.sample.len() as u64 * self.every > all * 2)
+    }
+}
+
+/// All shelves of a search tree with their segments.
+fn shelves(search: &Tree) -> Result<BTreeMap<(String, String), Segments>, DeliveryError> {
+    let mut out: BTreeMap<(String, String), Segments> = BTreeMap::new();
+    for item in search.prefix(b"s\0") {
+        let (key, value) = item?;
+        let (index, locale) = shelf_of(&key)?;
+        out.entry((index.to_owned(), locale.to_owned())).or_default().push(SegmentValue::from_bytes(&value)?);
+    }
+    Ok(out)
+}
+
+fn digest_in(value: &[u8]) -> Result<Digest, DeliveryError> {
+    let bytes = value.first_chunk::<32>().ok_or(DeliveryError::SearchTree("a value"))?;
+    Ok(Digest::from_bytes(*bytes))
+}
+
+/// The objects that the entries under a prefix name, in order.
+pub(super) fn pieces(
+    tree: &Tree,
+    prefix: &[u8],
+    content: &dyn ReadObjects,
+) -> Result<Vec<bytes::Bytes>, DeliveryError> {
+    tree.prefix(prefix).map(|item| Ok(content.get(&digest_in(&item?.1)?)?)).collect()
+}
+
+/// The basis of a shelf; `None` when it has none.
+pub(super) fn basis_of(
+    tree: &Tree,
+    (index, locale): (&str, &str),
+    content: &dyn ReadObjects,
+) -> Result<Option<Basis>, DeliveryError> {
+    let pieces = pieces(tree, &basis_prefix(index, locale), content)?;
+    if pieces.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Basis::open(&pieces)?))
+}
+
+/// Builds the tree. `None` when that takes long and only what is quick was asked for; then nothing is in `batch`.
+///
+/// # Errors
+/// When something it is built from cannot be read.
+pub fn derive_meaning(input: &MeaningInput<'_>, batch: &mut Batch) -> Result<Option<Tree>, DeliveryError> {
+    let rules = rules(input)?;
+    let rules_digest = Digest::of(&rules);
+    let earlier = match input.earlier {
+        Some(tree) if rules_of(tree)? == Some(rules_digest) => Some(tree),
+        _ => None,
+    };
+    let mut maker = Maker {
+        input,
+        edits: BTreeMap::new(),
+        opened: BTreeMap::new(),
+        objects: Vec::new(),
+        learned: 0,
+        embedded: 0,
+    };
+    let now = shelves(input.search)?;
+    for ((index, locale), values) in &now {
+        if !maker.shelf(earlier, (index, locale), values, batch)? {
+            return Ok(None);
+        }
+    }
+    if let Some(earlier) = earlier {
+        maker.forget_others(earlier, &now)?;
+    }
+    let Maker { mut edits, objects, .. } = maker;
+    for object in objects {
+        batch.put(object);
+    }
+    edits.insert(RULES.to_vec(), Some(batch.put(rules).as_bytes().to_vec()));
+    let edits: Vec<_> = edits.into_iter().collect();
+    let tree = earlier.cloned().unwrap_or_else(Tree::empty);
+    Ok(Some(tree.apply(&edits, batch)?))
+}
+
+/// What the tree depends on besides segments.
+fn rules(input: &MeaningInput<'_>) -> Result<Vec<u8>, DeliveryError> {
+    let search = rules_of(input.search)?.map(|digest| digest.to_string());
+    let public = format!("{:?}", input.readers.public());
+    Ok(json!({"format": FORMAT, "search": search, "public": public}).to_string().into_bytes())
+}
+
+struct Maker<'a> {
+    input: &'a MeaningInput<'a>,
+    edits: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    opened: BTreeMap<Digest, Arc<Segment>>,
+    /// What goes into the batch when the tree is built.
+    objects: Vec<Vec<u8>>,
+    /// Chunks that were learned from and embedded so far.
+    learned: u64,
+    embedded: u64,
+}
+
+impl Maker<'_> {
+    fn put(&mut self, object: Vec<u8>) -> Vec<u8> {
+        let digest = Digest::of(&object);
+        self.objects.push(object);
+        digest.as_bytes().to_vec()
+    }
+
+    /// Adds the edits of one shelf. `false` when it takes too long.
+    fn shelf(
+        &mut self,
+        earlier: Option<&Tree>,
+        (index, locale): (&str, &str),
+        values: &Segments,
+        batch: &Batch,
+    ) -> Result<bool, DeliveryError> {
+        let chunks: u64 = values.iter().map(|v| u64::from(v.chunks)).sum();
+        let content: &dyn ReadObjects = batch;
+        let opened = &mut self.opened;
+        let mut open = |digest: &Digest| -> Result<Arc<Segment>, DeliveryError> {
+            if let Some(known) = opened.get(digest) {
+                return Ok(known.clone());
+            }
+            let segment = Arc::new(Segment::open(&content.get(digest)?)?);
+            opened.insert(*digest, segment.clone());
+            Ok(segment)
+        };
+        let mut kept = None;
+        if let Some(earlier) = earlier {
+            let taught = pieces(earlier, &taught_prefix(index, locale), content)?.concat();
+            if let Some(taught) = Taught::decode(&taught)
+                && !taught.has_drifted(values, &mut open)?
+            {
+                kept = basis_of(earlier, (index, locale), content)?;
+            }
+        }
+        let inherited = kept.is_some();
+        let basis = match kept {
+            Some(basis) => basis,
+            None if chunks < CHUNKS_MIN => {
+                // What was there says nothing of what is.
+                for prefix in [basis_prefix, taught_prefix, vector_prefix] {
+                    self.forget(earlier, &prefix(index, locale))?;
+                }
+                return Ok(true);
+            }
+            None => {
+                self.learned += chunks;
+                if self.input.quick && self.learned > QUICK_LEARNED_MAX {
+                    return Ok(false);
+                }
+                let all: Vec<Arc<Segment>> = values.iter().map(|v| open(&v.digest)).collect::<Result<_, _>>()?;
+                let readers = self.input.readers;
+                let basis = Basis::learn(&all, &|attributes| attributes.is_public(readers));
+                for prefix in [basis_prefix, taught_prefix, vector_prefix] {
+                    self.forget(earlier, &prefix(index, locale))?;
+                }
+                self.pieces(&basis_prefix(index, locale), basis.encode());
+                let taught = Taught::of(values, &all).encode();
+                let taught = taught.chunks(PIECE_BYTES).map(<[u8]>::to_vec).collect();
+                self.pieces(&taught_prefix(index, locale), taught);
+                basis
+            }
+        };
+        // Vectors of segments that are there, and of no others.
+        let mut known: BTreeSet<Digest> = BTreeSet::new();
+        let mut gone = Vec::new();
+        if let Some(earlier) = earlier.filter(|_| inherited) {
+            let prefix = vector_prefix(index, locale);
+            let wanted: BTreeSet<Digest> = values.iter().map(|v| v.digest).collect();
+            for item in earlier.prefix(&prefix) {
+                let (key, _) = item?;
+                let digest = digest_in(&key[prefix.len()..])?;
+                match wanted.contains(&digest) {
+                    true => drop(known.insert(digest)),
+                    false => gone.push((key.to_vec(), None)),
+                }
+            }
+        }
+        let mut made = Vec::new();
+        for value in values {
+            if !known.insert(value.digest) {
+                continue;
+            }
+            self.embedded += u64::from(value.chunks);
+            if self.input.quick && self.embedded > QUICK_EMBEDDED_MAX {
+                return Ok(false);
+            }
+            let segment = match self.opened.remove(&value.digest) {
+                Some(opened) => opened,
+                None => Arc::new(Segment::open(&content.get(&value.digest)?)?),
+            };
+            made.push((vector_key(index, locale, &value.digest), SegmentVectors::of(&segment, &basis).encode()));
+        }
+        for (key, vectors) in made {
+            let value = self.put(vectors);
+            self.edits.insert(key, Some(value));
+        }
+        self.edits.extend(gone);
+        self.opened.clear();
+        Ok(true)
+    }
+
+    fn pieces(&mut self, prefix: &[u8], pieces: Vec<Vec<u8>>) {
+        for (part, piece) in pieces.into_iter().enumerate() {
+            let value = self.put(piece);
+            self.edits.insert([prefix, format!("{part:08x}").as_bytes()].concat(), Some(value));
+        }
+    }
+
+    /// Takes what was there under a prefix out. What is written there afterwards counts.
+    fn forget(&mut self, earlier: Option<&Tree>, prefix: &[u8]) -> Result<(), DeliveryError> {
+        if let Some(earlier) = earlier {
+            for item in earlier.prefix(prefix) {
+                self.edits.insert(item?.0.to_vec(), None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out what belongs to shelves that are no more.
+    fn forget_others(
+        &mut self,
+        earlier: &Tree,
+        now: &BTreeMap<(String, String), Segments>,
+    ) -> Result<(), DeliveryError> {
+        for kind in [&b"b\0"[..], b"t\0", b"v\0"] {
+            for item in earlier.prefix(kind) {
+                let (key, _) = item?;
+                let mut parts = key[kind.len()..].splitn(3, |b| *b == 0).map(String::from_utf8_lossy);
+                let shelf = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+                if !now.contains_key(&(shelf.0.into_owned(), shelf.1.into_owned())) {
+                    self.edits.insert(key.to_vec(), None);
+                }
+            }
+        }
+        Ok(())
+    }
+}
