@@ -119,7 +119,7 @@ impl Cli {
                 | ContractsCommand::Validate { format, .. } => *format,
             },
             Command::Tokens { command } => command.format(),
-            Command::Search { command } => command.format(),
+            Command::Search(search) => search.format(),
             Command::Preview { at, .. } => at.format,
             Command::Site { command } => command.at().format,
             Command::Migrate { command } => command.at().format,
@@ -199,11 +199,8 @@ pub enum Command {
         #[command(subcommand)]
         command: ContractsCommand,
     },
-    /// Measure how good a search is.
-    Search {
-        #[command(subcommand)]
-        command: SearchCommand,
-    },
+    /// Search what is released, or measure how good a search is.
+    Search(Box<SearchArgs>),
     /// Check, compare, build and pack design tokens.
     Tokens {
         #[command(subcommand)]

@@ -248,26 +248,31 @@ impl Remote {
         if status.is_success() {
             return Ok(answer);
         }
-        let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let kind = text("type");
-        let exit = match status.as_u16() {
-            401 | 403 | 409 | 412 | 422 => 1,
-            400 | 404 | 405 | 413 | 415 => 2,
-            _ => 3,
-        };
-        let findings =
-            answer.get("findings").cloned().and_then(|f| serde_json::from_value(f).ok()).unwrap_or_default();
-        Err(CliError {
-            exit,
-            code: kind.rsplit(['/', ':']).next().unwrap_or("problem").to_owned(),
-            message: match text("detail") {
-                detail if detail.is_empty() => format!("the server answered {status}"),
-                detail => detail,
-            },
-            help: text("help"),
-            findings,
-            more: answer,
-            snippet: None,
-        })
+        Err(problem(status.as_u16(), answer))
+    }
+}
+
+/// The error that a problem of the HTTP API is on the command line.
+pub fn problem(status: u16, answer: Value) -> CliError {
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let kind = text("type");
+    let exit = match status {
+        401 | 403 | 409 | 412 | 422 => 1,
+        400 | 404 | 405 | 413 | 415 => 2,
+        _ => 3,
+    };
+    let findings =
+        answer.get("findings").cloned().and_then(|f| serde_json::from_value(f).ok()).unwrap_or_default();
+    CliError {
+        exit,
+        code: kind.rsplit(['/', ':']).next().unwrap_or("problem").to_owned(),
+        message: match text("detail") {
+            detail if detail.is_empty() => format!("the server answered {status}"),
+            detail => detail,
+        },
+        help: text("help"),
+        findings,
+        more: answer,
+        snippet: None,
     }
 }

@@ -406,6 +406,29 @@ fn an_expired_or_revoked_key_ends_at_once() {
     assert_eq!(status(key), 401);
 }
 
+#[test]
+fn a_key_is_bound_to_a_reader() {
+    let rig = Rig::new();
+    let create = ["key", "create", "--name", "by hand", "--scope", "read", "--format", "json"];
+    let made = rig.json(0, &[&create[..], &["--reader", "partner"]].concat());
+    assert_eq!(made["reader"], "partner");
+    let plain = rig.json(0, &create);
+    assert!(plain.get("reader").is_none(), "{plain}");
+    let out = rig.run(&["key", "list"]);
+    let listed = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(listed.contains("READER") && listed.contains("partner"), "{listed}");
+
+    let (_server, ready) = start(&rig, &["serve", "--data", "data"]);
+    let (url, key) = (ready["url"].as_str().unwrap(), ready["keys"]["admin"].as_str().unwrap());
+    let body = |reader: &str| json!({"name": "far", "scopes": ["read"], "reader": reader}).to_string();
+    let (status, _, made) = common::http(url, "POST", "/api/v1/keys", key, &body("partner"));
+    assert!(status == 201 && made.contains(r#""reader":"partner""#), "{made}");
+    let (status, _, refused) = common::http(url, "POST", "/api/v1/keys", key, &body("A b"));
+    assert!(status == 400 && refused.contains("readers.NAME"), "{status} {refused}");
+    let (_, _, listed) = common::http(url, "GET", "/api/v1/keys", key, "");
+    assert_eq!(listed.matches(r#""reader":"partner""#).count(), 2, "{listed}");
+}
+
 /// A time a few seconds from now, RFC 3339.
 fn in_seconds(seconds: i64) -> String {
     let out = std::process::Command::new("date")

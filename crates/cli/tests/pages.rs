@@ -199,7 +199,13 @@ fn lists_search_and_other_surfaces() {
     let empty = get(&url, "/en/search").text();
     assert!(empty.contains("role=\"search\"") && !empty.contains("<ol"));
     let hits = get(&url, "/en/search?q=offline").text();
-    assert!(hits.contains("href=\"/en/docs/offline\"") && hits.contains("value=\"offline\""), "{hits}");
+    assert!(hits.contains("href=\"/en/docs/offline") && hits.contains("value=\"offline\""), "{hits}");
+    assert!(hits.to_lowercase().contains("<mark>offline</mark>"), "{hits}");
+    // Words are found in their other forms, and misspelt ones corrected.
+    let tide = get(&url, "/en/search?q=tide").text();
+    assert!(tide.contains("<mark>tides</mark>") || tide.contains("<mark>Tides</mark>"), "{tide}");
+    let corrected = get(&url, "/en/search?q=offlnie").text();
+    assert!(corrected.contains("“offline”") && corrected.contains("“offlnie”"), "{corrected}");
     assert!(!get(&url, "/fr/search?q=offline").text().contains("/en/docs/offline"));
     let none = get(&url, "/en/search?q=zeppelin").text();
     assert!(none.contains("No results. Try fewer words."), "{none}");

@@ -166,13 +166,15 @@ fn content_that_was_reverted_has_the_date_of_the_revert() {
         fixture.runtime.block_on(fixture.objects.commit(batch)).unwrap();
         tree.root()
     };
-    let opened = |fixture: &Fixture, caches: &ashlar_delivery::Caches, search: None, meaning: None, modified: Digest| {
+    let opened = |fixture: &Fixture, caches: &ashlar_delivery::Caches, modified: Digest| {
         let roots = ReleaseRoots {
             label: "r".to_owned(),
             snapshot: fixture.snapshot.root(),
             definitions: fixture.definitions.digest,
             lookup: fixture.build().tree().root(),
-            search: None, meaning: None, modified: Some(modified),
+            search: None,
+            meaning: None,
+            modified: Some(modified),
         };
         ReleaseView::open(&fixture.objects, &roots, Some(&fixture.definitions), caches).unwrap()
     };

@@ -316,8 +316,13 @@ async fn pointers_and_keys_do_not_go_back() {
         let read = objects.get_pointer(KeyRing::POINTER, None).await.unwrap();
         serde_json::from_slice(read.body().unwrap()).unwrap()
     };
-    let create =
-        CreateKey { name: "k".to_owned(), scopes: vec![Right::Read], channel: None, expires_at: None };
+    let create = CreateKey {
+        name: "k".to_owned(),
+        scopes: vec![Right::Read],
+        channel: None,
+        reader: None,
+        expires_at: None,
+    };
     let id = engine.run(&by("ops"), create).await.unwrap().view.id;
     let with_key = ring().await;
     engine.run(&by("ops"), RevokeKey { id: id.clone() }).await.unwrap();

@@ -83,8 +83,13 @@ async fn fill(engine: &Engine) {
     let publish_at = jiff::Timestamp::from_second(START + 3600).unwrap().to_string();
     let schedule = ScheduleChangeset { name, publish_at, unpublish_at: None, zone: None };
     engine.run(&by("ops"), schedule).await.unwrap();
-    let create =
-        CreateKey { name: "app".to_owned(), scopes: vec![Right::Read], channel: None, expires_at: None };
+    let create = CreateKey {
+        name: "app".to_owned(),
+        scopes: vec![Right::Read],
+        channel: None,
+        reader: None,
+        expires_at: None,
+    };
     engine.run(&by("ops"), create).await.unwrap();
 }
 
@@ -158,6 +163,12 @@ async fn a_key_ring_is_read_and_written_as_agreed() {
     assert_eq!(stage.channel, Some(ChannelName::new("staging").unwrap()));
     assert!(known[1].1.check("", "2030-01-01T00:00:00Z".parse().unwrap()).is_none(), "it has expired");
     assert!(known[0].1.check("another", now).is_none());
+    // Without a reader, as before there were readers; a key that is bound to one keeps it.
+    assert_eq!((&app.reader, &stage.reader), (&None, &None));
+    let bound = agreed.replace("\"channel\": \"\",", "\"channel\": \"\", \"reader\": \"partner\",");
+    let bound: KeyRing = serde_json::from_str(&bound).unwrap();
+    let bound = bound.known(&TenantId::main()).next().unwrap().1.check("", now).unwrap();
+    assert_eq!(bound.reader.as_deref(), Some("partner"));
     // Without a sequence, as before there was one.
     let first: KeyRing = serde_json::from_str(r#"{"keys":{},"hosts":[]}"#).unwrap();
     assert_eq!(first, KeyRing::default());

@@ -9,7 +9,7 @@ CREATE TABLE api_keys (
     created_by TEXT NOT NULL,
     expires_at TEXT,
     revoked_at TEXT
-);
+, reader TEXT NOT NULL DEFAULT '');
 
 CREATE INDEX api_keys_tenant ON api_keys (tenant);
 

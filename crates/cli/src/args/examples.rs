@@ -40,10 +40,7 @@ const EXAMPLES: [(&str, &str); 54] = [
     ("channel list", "ashlar channel list --data ./data"),
     ("contracts", "ashlar contracts diff old/page.v1.json contracts/page.v1.json"),
     ("contracts validate", "ashlar contracts validate contracts/page.v1.json home.json"),
-    (
-        "search",
-        "ashlar search evaluate --corpus corpus.jsonl --queries queries.jsonl --qrels qrels.tsv --mode hybrid",
-    ),
+    ("search", "ashlar search 'high tide' --data ./data"),
     ("tokens", "ashlar tokens build . --out dist"),
     ("migrate", "ashlar migrate run to-v2.toml --dry-run --data ./data"),
     ("migrate run", "ashlar migrate run to-v2.toml --dry-run --data ./data"),

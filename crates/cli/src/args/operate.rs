@@ -76,6 +76,9 @@ pub enum KeyCommand {
         /// The channel that the key reads. Default: the public channel.
         #[arg(long)]
         channel: Option<String>,
+        /// The reader in retrieval.toml that decides what the key finds. Default: what everybody finds.
+        #[arg(long, value_name = "NAME")]
+        reader: Option<String>,
         /// When the key expires (RFC 3339).
         #[arg(long)]
         expires_at: Option<String>,

@@ -2,9 +2,82 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
-use super::at::Format;
+use super::at::{At, Format};
+
+/// Arguments of `search`: a query, or a subcommand.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct SearchArgs {
+    #[command(subcommand)]
+    pub command: Option<SearchCommand>,
+    /// What to search for. `"…"` is a phrase, `-word` excludes. A query that begins with `-` comes after `--`.
+    #[arg(required = true)]
+    pub query: Option<String>,
+    /// What to search: a channel, a release, a candidate or `draft`. The public channel by default.
+    #[arg(long, value_name = "WHAT")]
+    pub of: Option<String>,
+    /// The language.
+    #[arg(long)]
+    pub locale: Option<String>,
+    /// An index. Repeat it for several.
+    #[arg(long = "index", value_name = "NAME")]
+    pub indexes: Vec<String>,
+    /// A content type. Repeat it for several.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// How to search.
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: SearchModeArg,
+    /// An attribute of `retrieval.toml`, such as `region=eu`, or `version=2.3.1`.
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    pub filters: Vec<String>,
+    /// What to count: `type`, `index`, attributes.
+    #[arg(long = "facet", value_name = "NAME")]
+    pub facets: Vec<String>,
+    /// The most hits.
+    #[arg(long, default_value_t = 10)]
+    pub limit: u32,
+    /// How many hits to skip.
+    #[arg(long, default_value_t = 0)]
+    pub offset: u32,
+    #[command(flatten)]
+    pub at: At,
+}
+
+impl SearchArgs {
+    /// The output format.
+    pub const fn format(&self) -> Format {
+        match &self.command {
+            Some(command) => command.format(),
+            None => self.at.format,
+        }
+    }
+}
+
+/// How a search finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum SearchModeArg {
+    /// By words and by meaning.
+    #[default]
+    Hybrid,
+    /// By words alone.
+    Words,
+    /// By meaning alone.
+    Meaning,
+}
+
+impl SearchModeArg {
+    /// Its name in requests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Words => "words",
+            Self::Meaning => "meaning",
+        }
+    }
+}
 
 #[derive(Debug, Subcommand)]
 pub enum SearchCommand {

@@ -13,11 +13,12 @@ use crate::{
     session::Session,
 };
 
-const KEY_COLUMNS: [(&str, &str); 6] = [
+const KEY_COLUMNS: [(&str, &str); 7] = [
     ("id", "KEY"),
     ("name", "NAME"),
     ("scopes", "SCOPES"),
     ("channel", "CHANNEL"),
+    ("reader", "READER"),
     ("expires_at", "ENDS"),
     ("revoked_at", "REVOKED"),
 ];
@@ -26,13 +27,18 @@ const TENANT_COLUMNS: [(&str, &str); 3] = [("tenant", "TENANT"), ("hosts", "HOST
 
 pub async fn key(command: KeyCommand) -> Done {
     match command {
-        KeyCommand::Create { name, scopes, channel, expires_at, at } => {
+        KeyCommand::Create { name, scopes, channel, reader, expires_at, at } => {
             let session = Session::open_or_create(&at).await?;
-            let body = json!({"name": name, "scopes": scopes, "channel": channel, "expires_at": expires_at});
+            let mut body =
+                json!({"name": name, "scopes": scopes, "channel": channel, "expires_at": expires_at});
+            // A server of an earlier version does not know it.
+            if let Some(reader) = &reader {
+                body["reader"] = json!(reader);
+            }
             let right = |s: &String| s.parse::<Right>().map_err(|e| CliError::input(e.to_string(), ""));
             let scopes = scopes.iter().map(right).collect::<Result<_, _>>()?;
             let channel = channel.as_deref().map(ChannelName::new).transpose()?;
-            create_key(&session, CreateKey { name, scopes, channel, expires_at }, body).await
+            create_key(&session, CreateKey { name, scopes, channel, reader, expires_at }, body).await
         }
         KeyCommand::List { at } => list_keys(&Session::open(&at).await?).await,
         KeyCommand::Revoke { id, at } => revoke_key(&Session::open(&at).await?, id).await,

@@ -55,7 +55,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Release { command } => release::release(command).await,
         Command::Channel { command } => release::channel(command).await,
         Command::Contracts { command } => contracts::contracts(&command).await,
-        Command::Search { command } => search::search(&command),
+        Command::Search(args) => search::search(*args).await,
         Command::Tokens { command } => tokens::tokens(command).await,
         Command::Preview { what, hours, at } => preview::preview(&what, hours, &at).await,
         Command::Site { command } => site::site(command).await,

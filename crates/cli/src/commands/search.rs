@@ -1,18 +1,25 @@
-//! `search`: how good a search is.
+//! `search`: what is found in a release, and how good a search is.
 
 use std::path::Path;
 
+use ashlar_delivery::{RequestParts, ResultHit, Results, Traceparent};
 use ashlar_retrieval::{
     Mode,
     evaluate::{BeirError, Part, evaluate, read_judged},
 };
 
 use crate::{
-    args::{Format, ModeArg, SearchCommand},
+    args::{Format, ModeArg, SearchArgs, SearchCommand},
+    backend::{Backend, problem},
     error::{CliError, Done, done},
     output,
     words::count,
 };
+
+use ashlar_server::endpoints::{Call, rows};
+use serde_json::Value;
+
+use super::site;
 
 /// The largest file that is read, in bytes.
 const BYTES_MAX: u64 = 4 << 30;
@@ -28,7 +35,99 @@ fn read(path: &Path) -> Result<String, CliError> {
     std::fs::read_to_string(path).map_err(|e| CliError::file("read", path, &e))
 }
 
-pub fn search(command: &SearchCommand) -> Done {
+pub async fn search(args: SearchArgs) -> Done {
+    match &args.command {
+        Some(command) => evaluate_it(command),
+        None => find(&args).await,
+    }
+}
+
+/// The request that asks what the arguments ask.
+fn call(args: &SearchArgs) -> Result<Call, CliError> {
+    let mut call = rows::SEARCH.call().with("q", args.query.as_deref().unwrap_or_default());
+    call = call.with_any("locale", args.locale.as_deref()).with_any("at", args.of.as_deref());
+    for (name, values) in [("index", &args.indexes), ("type", &args.types), ("facets", &args.facets)] {
+        call = call.with_any(name, (!values.is_empty()).then(|| values.join(",")));
+    }
+    for filter in &args.filters {
+        let named = filter.split_once('=').filter(|(name, _)| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        });
+        let (name, value) = named.ok_or_else(|| {
+            CliError::input(format!("`{filter}` is not a filter"), "write it like --filter region=eu")
+        })?;
+        call = call.with(name, value);
+    }
+    Ok(call.with("mode", args.mode.name()).with("limit", args.limit).with("offset", args.offset))
+}
+
+async fn find(args: &SearchArgs) -> Done {
+    let call = call(args)?;
+    let answer: Value = match Backend::open(&args.at).await? {
+        Backend::Remote(remote) => remote.call(call, None).await?,
+        Backend::Local(local) => {
+            let view = site::open(&local, args.of.as_deref()).await?;
+            let here = tokio::task::spawn_blocking(move || {
+                let traceparent = Traceparent::follow(None);
+                let (path, query) = call.target.split_once('?').unwrap_or((&call.target, ""));
+                let parts = RequestParts { query: Some(query), ..RequestParts::get(path, &traceparent) };
+                ashlar_delivery::answer(&view, &parts)
+            });
+            let here = here.await.map_err(|e| CliError::new(3, "internal", e.to_string(), ""))?;
+            let here = here.ok_or_else(|| CliError::new(3, "internal", "nothing answers a search", ""))?;
+            let body = serde_json::from_slice(&here.body).unwrap_or_default();
+            match here.status {
+                200 => body,
+                status => return Err(problem(status, body)),
+            }
+        }
+    };
+    if args.at.format == Format::Json {
+        output::print_json(&answer);
+        return done();
+    }
+    let results: Results = serde_json::from_value(answer)
+        .map_err(|e| CliError::new(3, "network", format!("the server answered something else: {e}"), ""))?;
+    show(&results);
+    done()
+}
+
+/// Prints what was found, for people.
+fn show(results: &Results) {
+    if let Some(corrected) = &results.did_you_mean {
+        output::line(format!("Searched for: {corrected}"));
+    }
+    if results.hits.is_empty() {
+        output::line("No results. Try fewer words.");
+        return;
+    }
+    for hit in &results.hits {
+        let ResultHit { type_name, id, locale, title, .. } = hit;
+        let place = hit.headings.iter().map(|heading| format!(" › {heading}")).collect::<String>();
+        output::line(format!("{}{place}", output::paint(title, "1")));
+        let pieces = hit.snippet.pieces().into_iter();
+        let text: String =
+            pieces.map(|(text, marked)| if marked { output::paint(&text, "1") } else { text }).collect();
+        if !text.is_empty() {
+            output::line(format!("  {text}"));
+        }
+        let path = hit.path.as_deref().map(|path| format!("  {path}")).unwrap_or_default();
+        let anchor =
+            hit.anchor.as_deref().filter(|_| hit.path.is_some()).map(|a| format!("#{a}")).unwrap_or_default();
+        output::line(format!("  {type_name}/{id} ({locale}){path}{anchor}"));
+    }
+    for (facet, values) in &results.facets {
+        let values: Vec<String> =
+            values.iter().map(|(value, entries)| format!("{value} {entries}")).collect();
+        output::line(format!("{facet}: {}", values.join(", ")));
+    }
+    output::line(count(results.total, "entry", "entries"));
+    if let Some(next) = results.next_offset {
+        output::line(format!("More results: add --offset {next}"));
+    }
+}
+
+fn evaluate_it(command: &SearchCommand) -> Done {
     let SearchCommand::Evaluate { corpus, queries, qrels, mode, locale, format } = command;
     let judged = read_judged(&read(corpus)?, &read(queries)?, &read(qrels)?).map_err(|error| {
         let BeirError { part, line, message } = error;

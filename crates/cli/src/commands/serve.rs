@@ -41,7 +41,8 @@ impl LocalKeys {
         }
         let ctx = Ctx::new(TenantId::main(), Actor::local("local"))?;
         let make = async |name: &str, scopes: Vec<Right>| -> Result<String, CliError> {
-            let create = CreateKey { name: name.to_owned(), scopes, channel: None, expires_at: None };
+            let create =
+                CreateKey { name: name.to_owned(), scopes, channel: None, reader: None, expires_at: None };
             Ok(engine.run(&ctx, create).await?.key)
         };
         let keys = Self {

@@ -49,8 +49,8 @@ pub async fn site(command: SiteCommand) -> Done {
     done()
 }
 
-/// Opens what is to be rendered.
-async fn open(local: &Local, of: Option<&str>) -> Result<Arc<ReleaseView>, CliError> {
+/// Opens what a channel, a release, a candidate or drafts show; the public channel when nothing is named.
+pub(super) async fn open(local: &Local, of: Option<&str>) -> Result<Arc<ReleaseView>, CliError> {
     let (engine, ctx) = (&local.engine, &local.ctx);
     let objects = engine.tenant_objects(&ctx.tenant);
     let none = |what: &str| {
@@ -83,8 +83,8 @@ async fn open(local: &Local, of: Option<&str>) -> Result<Arc<ReleaseView>, CliEr
             (state.snapshot, state.definitions, state.derived)
         }
         What::Release(id) => {
-            let manifest = engine.manifest(ctx, *id).await?;
-            (manifest.snapshot, manifest.definitions, manifest.derived)
+            let found = engine.release_roots(ctx, *id).await?;
+            (found.snapshot, found.definitions, found.derived)
         }
         What::Candidate(id) => {
             let frozen = engine.candidate_roots(ctx, *id).await?;
@@ -100,7 +100,8 @@ async fn open(local: &Local, of: Option<&str>) -> Result<Arc<ReleaseView>, CliEr
         }
     };
     let lookup = *derived.get("lookup").ok_or_else(|| none(&label))?;
-    let roots =
-        ReleaseRoots { label, snapshot, definitions, lookup, modified: derived.get(MODIFIED).copied(), search: None, meaning: None };
+    let root = |name: &str| derived.get(name).copied();
+    let (modified, search, meaning) = (root(MODIFIED), root("search"), root("meaning"));
+    let roots = ReleaseRoots { label, snapshot, definitions, lookup, modified, search, meaning };
     ReleaseView::open(&objects, &roots, None, &Caches::default()).map_err(broken)
 }

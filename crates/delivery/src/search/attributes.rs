@@ -52,7 +52,8 @@ fn seconds(text: &str, end: bool) -> Option<i64> {
 
 /// The attributes of an entry. A time that cannot be read hides the entry: nobody knows when it was meant to be seen.
 pub(crate) fn attributes_of(fields: &Fields, rules: &AttributeFields) -> Attributes {
-    let named = rules.values.iter().filter_map(|(name, path)| Some((name.clone(), values(at(fields, path)?))));
+    let named =
+        rules.values.iter().filter_map(|(name, path)| Some((name.clone(), values(at(fields, path)?))));
     let of = |path: &Option<FieldPath>| at(fields, path.as_ref()?).and_then(text);
     let from = of(&rules.from).map(|text| seconds(&text, false).unwrap_or(i64::MAX));
     let until = of(&rules.until).map(|text| seconds(&text, true).unwrap_or(i64::MIN));

@@ -48,7 +48,9 @@ fn begins(key: &[u8], record: &EntryRecord) -> bool {
     u128::from(low) * u128::from(RUN_BYTES) < u128::from(record.len.max(1)) << 64
 }
 
-fn read(item: Result<(bytes::Bytes, bytes::Bytes), ashlar_store::StoreError>) -> Result<(bytes::Bytes, Entry), DeliveryError> {
+fn read(
+    item: Result<(bytes::Bytes, bytes::Bytes), ashlar_store::StoreError>,
+) -> Result<(bytes::Bytes, Entry), DeliveryError> {
     let (key, record) = item?;
     let entry = (EntryKey::from_bytes(&key)?, EntryRecord::from_bytes(&record)?);
     Ok((key, entry))
@@ -75,7 +77,8 @@ fn entries_of(snapshot: &Tree, run: &Run) -> Result<Vec<Entry>, DeliveryError> {
     let from = match &run.start {
         None => prefix.clone(),
         Some(id) => {
-            let key = EntryKey { type_name: run.type_name.clone(), id: id.clone(), locale: run.locale.clone() };
+            let key =
+                EntryKey { type_name: run.type_name.clone(), id: id.clone(), locale: run.locale.clone() };
             let key = key.to_bytes();
             match snapshot.get(&key)? {
                 Some(record) if begins(&key, &EntryRecord::from_bytes(&record)?) => key,
@@ -120,8 +123,7 @@ impl<'r> Writer<'r> {
         batch: &mut Batch,
         out: &mut Vec<Edit>,
     ) -> Result<(), DeliveryError> {
-        let analyzer =
-            self.analyzers.entry(run.locale.clone()).or_insert_with(|| analyzer(&run.locale));
+        let analyzer = self.analyzers.entry(run.locale.clone()).or_insert_with(|| analyzer(&run.locale));
         let mut parts: BTreeMap<&str, Parts<'_>> = BTreeMap::new();
         for (entry, record) in entries {
             let Some(index) = self.rules.index(entry, record) else { continue };

@@ -271,7 +271,8 @@ impl Maker<'_> {
                 if self.input.quick && self.learned > QUICK_LEARNED_MAX {
                     return Ok(false);
                 }
-                let all: Vec<Arc<Segment>> = values.iter().map(|v| open(&v.digest)).collect::<Result<_, _>>()?;
+                let all: Vec<Arc<Segment>> =
+                    values.iter().map(|v| open(&v.digest)).collect::<Result<_, _>>()?;
                 let readers = self.input.readers;
                 let basis = Basis::learn(&all, &|attributes| attributes.is_public(readers));
                 for prefix in [basis_prefix, taught_prefix, vector_prefix] {
@@ -312,7 +313,10 @@ impl Maker<'_> {
                 Some(opened) => opened,
                 None => Arc::new(Segment::open(&content.get(&value.digest)?)?),
             };
-            made.push((vector_key(index, locale, &value.digest), SegmentVectors::of(&segment, &basis).encode()));
+            made.push((
+                vector_key(index, locale, &value.digest),
+                SegmentVectors::of(&segment, &basis).encode(),
+            ));
         }
         for (key, vectors) in made {
             let value = self.put(vectors);

@@ -15,8 +15,8 @@ use ashlar_retrieval::{
     segment::Segment,
     text::Analyzer,
 };
-use rustc_hash::FxBuildHasher;
 use ashlar_store::{StoreError, TenantObjects, Tree};
+use rustc_hash::FxBuildHasher;
 
 use super::{
     key::{SegmentValue, basis_prefix, shelf_prefix, vector_key},
@@ -164,7 +164,9 @@ impl Shelves {
         // Vectors are a help: without them words answer.
         let basis = trees.meaning.as_ref().and_then(|meaning| {
             self.basis(objects, meaning, (index, locale))
-                .inspect_err(|error| tracing::warn!(%error, index, locale, "the basis of an index cannot be read"))
+                .inspect_err(
+                    |error| tracing::warn!(%error, index, locale, "the basis of an index cannot be read"),
+                )
                 .ok()
                 .flatten()
         });
@@ -189,7 +191,8 @@ impl Shelves {
             return Ok(None);
         }
         bytes += basis.as_ref().map_or(0, |basis| basis.memory());
-        let timed = parts.iter().flat_map(|part| part.segment.attributes()).any(|a| a.times() != (None, None));
+        let timed =
+            parts.iter().flat_map(|part| part.segment.attributes()).any(|a| a.times() != (None, None));
         let shelf = Shelf::new(parts, basis, Arc::new(Analyzer::for_locale(locale)));
         Ok(Some(OpenShelf { shelf, types, timed, bytes }))
     }

@@ -148,7 +148,9 @@ fn found(
         if let Some(locale) = at {
             let asked = parts.query.and_then(|q| query::get(q, "q")).unwrap_or_default();
             pace.heavy()?;
-            return Ok(Some((Arc::new(of_search(view, site, &search.layout, path, locale, &asked)?), HTML)));
+            let page = (search.layout.as_str(), path);
+            let found = of_search(view, site, page, locale, (&asked, parts.reader))?;
+            return Ok(Some((Arc::new(found), HTML)));
         }
     }
     Ok(None)

@@ -4,23 +4,23 @@ use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use ashlar_model::Locale;
 use ashlar_site::{ListRule, Page, Site};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::page::{chain, failed, memo, page, rendered, value_of, view_named};
 use crate::{
     cache::{Composed, Sources},
-    error::{DeliveryError, Failure},
+    error::Failure,
     http::Pace,
-    read::{compose, list},
+    read::{compose, list, search::Question},
     release::ReleaseView,
 };
 
 /// Entries of a list page.
 const ITEMS_MAX: usize = 100;
-/// Pages that a search looks through.
-const SEARCHED_MAX: usize = 20_000;
 /// What a search shows.
 const HITS_MAX: usize = 30;
+/// The longest query of a page, in characters.
+const QUERY_CHARS_MAX: usize = 100;
 
 pub(super) fn of_list(
     view: &ReleaseView,
@@ -66,50 +66,49 @@ pub(super) fn of_list(
     Ok(composed)
 }
 
-/// Pages whose title or summary contains every word. The release's own index answers this once there is one.
+/// What a search finds among the pages of the site.
 pub(super) fn of_search(
     view: &ReleaseView,
     site: &Site,
-    layout: &str,
-    path: &str,
+    (layout, path): (&str, &str),
     locale: &Locale,
-    asked: &str,
+    (asked, reader): (&str, Option<&str>),
 ) -> Result<Composed, Failure> {
-    let asked: String = asked.chars().filter(|c| !c.is_control()).take(100).collect();
-    let words: Vec<String> = asked.to_lowercase().split_whitespace().take(8).map(str::to_owned).collect();
+    let asked: String = asked.chars().filter(|c| !c.is_control()).take(QUERY_CHARS_MAX).collect();
+    let asked = asked.trim();
     let mut sources = Sources::default();
-    let mut items = Vec::new();
-    if !words.is_empty() {
-        for routed in view.lookup.routes_of(locale).take(SEARCHED_MAX) {
-            let routed = routed?;
-            if site.page_rule(&routed.entry.type_name).is_none() {
-                continue;
-            }
-            let Some(record) = view.record(&routed.entry)? else { continue };
-            let bytes = view.caches.entry(&view.objects, &record.digest)?;
-            let text = String::from_utf8_lossy(&bytes).to_lowercase();
-            if words.iter().all(|w| text.contains(w.as_str())) {
-                let fields: Value =
-                    serde_json::from_slice(&bytes).map_err(|_| DeliveryError::Object(record.digest))?;
-                items.push((routed.route, fields));
-                if items.len() == HITS_MAX {
-                    break;
-                }
-            }
-        }
-        // What is named by its title comes first.
-        let titled = |fields: &Value| {
-            let title = fields
-                .get("title")
-                .or_else(|| fields.get("name"))
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_lowercase();
-            words.iter().all(|w| title.contains(w.as_str()))
+    let (mut items, mut body) = (Vec::new(), Value::Null);
+    let types: BTreeSet<_> = site.file.pages.iter().map(|page| page.type_name.clone()).collect();
+    if !asked.is_empty() && !types.is_empty() {
+        let question = Question {
+            types: types.clone(),
+            limit: HITS_MAX,
+            reader: reader.map(str::to_owned),
+            ..Question::new(asked, vec![locale.clone()])
         };
-        items.sort_by_key(|(_, fields)| !titled(fields));
+        let (found, _) = view.results(&question.checked()?)?;
+        for hit in &found.hits {
+            // Without a path there is no page.
+            let Some(route) = &hit.path else { continue };
+            let pieces: Vec<Value> = hit
+                .snippet
+                .pieces()
+                .into_iter()
+                .map(|(text, marked)| json!({"text": text, "marked": marked}))
+                .collect();
+            let shown = json!({
+                "title": hit.title, "type": hit.type_name, "id": hit.id, "locale": hit.locale,
+                "headings": hit.headings, "anchor": hit.anchor, "snippet": pieces,
+                "summary": hit.snippet.text,
+            });
+            items.push((route.clone(), shown));
+        }
+        body = json!({
+            "total": found.total, "did_you_mean": found.did_you_mean, "more": found.next_offset.is_some(),
+        });
     }
-    sources.lists.extend(site.file.pages.iter().map(|p| p.type_name.clone()));
-    let page = Page { items, query: Some(&asked), ..page(view, site, (layout, path), locale, &mut sources)? };
+    sources.lists.extend(types);
+    let page =
+        Page { items, body, query: Some(asked), ..page(view, site, (layout, path), locale, &mut sources)? };
     rendered(view, site, &page, (locale, 0), sources)
 }

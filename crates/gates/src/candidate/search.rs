@@ -138,7 +138,12 @@ impl MeaningKind {
         Self { definitions, search }
     }
 
-    fn made(&self, input: &DeriveInput<'_>, quick: bool, batch: &mut Batch) -> Result<Option<Tree>, ReleaseError> {
+    fn made(
+        &self,
+        input: &DeriveInput<'_>,
+        quick: bool,
+        batch: &mut Batch,
+    ) -> Result<Option<Tree>, ReleaseError> {
         let search = match input.derived.get(SEARCH.name) {
             Some(root) => self.search.at(input.objects, root)?,
             None => self.search.build(input, batch)?,

@@ -17,6 +17,8 @@ use subtle::ConstantTimeEq;
 use crate::{Action, At, Ctx, Engine, ReleaseError, Scope, engine::action::Record, new_id};
 
 const PREFIX: &str = "ash";
+/// The longest name of a reader, in bytes.
+const READER_BYTES_MAX: usize = 64;
 
 /// An API key without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +32,9 @@ pub struct KeyView {
     /// The channel it reads; absent for the public one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// The reader of `retrieval.toml` that it is bound to; absent for everybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<String>,
     /// When it was made, RFC 3339.
     pub created_at: String,
     /// Who made it.
@@ -47,6 +52,7 @@ impl From<KeyRow> for KeyView {
             name: k.name,
             scopes: k.scopes,
             channel: Some(k.channel).filter(|c| !c.is_empty()),
+            reader: Some(k.reader).filter(|r| !r.is_empty()),
             created_at: k.created_at,
             created_by: k.created_by,
             expires_at: k.expires_at,
@@ -64,6 +70,8 @@ pub struct CreateKey {
     pub scopes: Vec<Right>,
     /// The channel it reads; the public one when absent.
     pub channel: Option<ChannelName>,
+    /// The reader of `retrieval.toml` that it is bound to: what it finds. Absent for everybody's.
+    pub reader: Option<String>,
     /// When it ends, RFC 3339.
     pub expires_at: Option<String>,
 }
@@ -103,6 +111,8 @@ pub struct Access {
     pub actor: Actor,
     /// The channel it reads; the public one when absent.
     pub channel: Option<ChannelName>,
+    /// The reader of `retrieval.toml` that it is bound to; absent for everybody's.
+    pub reader: Option<String>,
     /// Its public part.
     pub key_id: String,
     /// When it expires.
@@ -128,6 +138,9 @@ pub struct RingKey {
     name: String,
     scopes: Vec<String>,
     channel: String,
+    /// Rings of before there were readers do not have it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    reader: String,
     hash: String,
     expires_at: Option<String>,
 }
@@ -147,6 +160,7 @@ impl KeyRing {
                 tenant: tenant.clone(),
                 actor: actor(key.name.clone(), &key.scopes),
                 channel: ChannelName::new(&key.channel).ok(),
+                reader: Some(key.reader.clone()).filter(|r| !r.is_empty()),
                 key_id: id.clone(),
                 ends,
             };
@@ -196,6 +210,7 @@ fn access(row: KeyRow, secret: &str, now: Timestamp) -> Option<Access> {
         tenant: row.tenant,
         actor: actor(row.name, &row.scopes),
         channel: ChannelName::new(&row.channel).ok(),
+        reader: Some(row.reader).filter(|r| !r.is_empty()),
         key_id: row.id,
         ends,
     })
@@ -281,6 +296,7 @@ impl Engine {
                         name: k.name,
                         scopes: k.scopes,
                         channel: k.channel,
+                        reader: k.reader,
                         hash: k.hash,
                         expires_at: k.expires_at,
                     };
@@ -315,6 +331,16 @@ impl Action for CreateKey {
             return Err(ReleaseError::invalid(
                 "a key needs a name of 1 to 200 characters",
                 "say who will use it",
+            ));
+        }
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+        if let Some(reader) = &self.reader
+            && (reader.is_empty() || reader.len() > READER_BYTES_MAX || !reader.chars().all(fits))
+        {
+            let reader: String = reader.chars().take(80).collect();
+            return Err(ReleaseError::invalid(
+                format!("`{reader}` is not the name of a reader"),
+                "write the name as [readers.NAME] of retrieval.toml has it: lower-case letters, digits, `-` and `_`",
             ));
         }
         let expires_at = match &self.expires_at {
@@ -386,6 +412,7 @@ impl Action for CreatePreview {
             name: format!("preview of {at}"),
             scopes: vec![Right::Show(at)],
             channel: None,
+            reader: None,
             expires_at: None,
         };
         key.store(scope, Some(stamp(ends)), "preview.created").await
@@ -410,13 +437,18 @@ impl CreateKey {
                 name: &self.name,
                 scopes: &scopes,
                 channel: &channel,
+                reader: self.reader.as_deref().unwrap_or_default(),
                 hash: &hash(&secret),
                 at: &scope.at,
                 by: scope.actor(),
                 expires_at: expires_at.as_deref(),
             })
             .await?;
-        let data = json!({"name": self.name, "scopes": scopes, "channel": channel, "expires_at": expires_at});
+        let mut data =
+            json!({"name": self.name, "scopes": scopes, "channel": channel, "expires_at": expires_at});
+        if let Some(reader) = &self.reader {
+            data["reader"] = json!(reader);
+        }
         scope.commit(tx, Record::one(event, &id, data)).await?;
         scope.engine.publish_keys(&scope.ctx.tenant).await;
         Ok(CreatedKey {
@@ -426,6 +458,7 @@ impl CreateKey {
                 name: self.name,
                 scopes,
                 channel: self.channel.map(|c| c.to_string()),
+                reader: self.reader,
                 created_at: scope.at.clone(),
                 created_by: scope.actor().to_owned(),
                 expires_at,

@@ -133,6 +133,8 @@ pub struct KeyBody {
     scopes: Vec<Right>,
     /// The channel it reads; the public one when absent.
     channel: Option<ChannelName>,
+    /// The reader of `retrieval.toml` that decides what it finds; everybody's when absent.
+    reader: Option<String>,
     /// When it ends, RFC 3339.
     expires_at: Option<String>,
 }
@@ -142,7 +144,8 @@ pub async fn create_key(
     caller: Caller,
     Body(b): Body<KeyBody>,
 ) -> Result<Created<CreatedKey>, ApiError> {
-    let create = CreateKey { name: b.name, scopes: b.scopes, channel: b.channel, expires_at: b.expires_at };
+    let KeyBody { name, scopes, channel, reader, expires_at } = b;
+    let create = CreateKey { name, scopes, channel, reader, expires_at };
     let created = caller.engine.run(&caller.ctx, create).await?;
     read_ring(&caller.engine, &keys, &caller.ctx.tenant).await;
     Ok(Created { location: rows::REVOKE_KEY.at([&created.view.id]).target, value: created })
@@ -280,7 +283,8 @@ pub async fn create_tenant(
     hosts.set(&b.tenant, &b.hosts);
     if let Some(name) = b.admin {
         let ctx = Ctx { tenant: b.tenant.clone(), ..caller.ctx.clone() };
-        let create = CreateKey { name, scopes: vec![Right::Admin], channel: None, expires_at: None };
+        let create =
+            CreateKey { name, scopes: vec![Right::Admin], channel: None, reader: None, expires_at: None };
         made.key = Some(caller.engine.run(&ctx, create).await?);
     }
     read_ring(&caller.engine, &keys, &b.tenant).await;

@@ -1,6 +1,6 @@
 //! What delivery answers without a router, described by hand.
 
-use ashlar_delivery::{Answered, QuestionBody};
+use ashlar_delivery::{Answered, QuestionBody, Results};
 use ashlar_model::{EntryId, Locale, TypeName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,47 @@ struct RouteQuery {
     path: String,
     /// The language to look in first.
     locale: Option<Locale>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "delivery reads queries itself; this says what it takes")]
+struct SearchQuery {
+    /// Words. `"…"` is a phrase, `-word` excludes. At most 1,000 bytes.
+    q: String,
+    /// The language; by `Accept-Language` when absent.
+    locale: Option<Locale>,
+    /// Indexes, separated by commas; by the query when absent.
+    index: Option<String>,
+    /// Content types, separated by commas.
+    #[serde(rename = "type")]
+    type_name: Option<String>,
+    /// The most hits.
+    #[schemars(range(min = 1, max = 50))]
+    limit: Option<u32>,
+    /// How many hits to skip.
+    #[schemars(range(min = 0, max = 1000))]
+    offset: Option<u32>,
+    /// `hybrid`, `words` or `meaning`.
+    mode: Option<SearchMode>,
+    /// What is counted, separated by commas: `type`, `index`, attributes.
+    facets: Option<String>,
+    /// A version of the product, such as `2.3.1`.
+    version: Option<String>,
+    /// `draft`, a candidate, a release or a channel; needs the scope `preview`.
+    at: Option<String>,
+}
+
+/// How a search finds.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(dead_code, reason = "delivery reads queries itself; this says what it takes")]
+enum SearchMode {
+    /// By words and by meaning.
+    Hybrid,
+    /// By words alone.
+    Words,
+    /// By meaning alone.
+    Meaning,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -211,6 +252,10 @@ pub fn rows() -> Vec<Row> {
         told(&rows::GET_ROUTE, |about, schemas| {
             about.query::<RouteQuery>(schemas);
             read::<Route>(about, schemas);
+        }),
+        told(&rows::SEARCH, |about, schemas| {
+            about.query::<SearchQuery>(schemas);
+            read::<Results>(about, schemas);
         }),
         told(&rows::QUERY_GRAPHQL, |about, schemas| {
             about.query::<GraphQuery>(schemas);

@@ -60,8 +60,8 @@ fn failed(error: &ReleaseError) -> Problem {
 }
 
 /// The reader of `retrieval.toml` that a key names.
-fn reader_of(_access: &Access) -> Option<Arc<str>> {
-    None
+fn reader_of(access: &Access) -> Option<Arc<str>> {
+    access.reader.as_deref().map(Arc::from)
 }
 
 impl Releases {
@@ -158,7 +158,12 @@ impl Source for Releases {
             }
             None => {
                 let tenant = self.tenants.get(&self.hosts.tenant_of(caller.host))?;
-                Some(Resolved { release: tenant.public.load_full()?, public: true, developer: false, reader: None })
+                Some(Resolved {
+                    release: tenant.public.load_full()?,
+                    public: true,
+                    developer: false,
+                    reader: None,
+                })
             }
         }
     }
@@ -202,7 +207,12 @@ impl Source for Releases {
             }
             let developer = access.actor.may(&Right::Define);
             let reader = reader_of(&access);
-            return Ok(Resolved { release: self.open_at(&access, &at).await?, public: false, developer, reader });
+            return Ok(Resolved {
+                release: self.open_at(&access, &at).await?,
+                public: false,
+                developer,
+                reader,
+            });
         }
         match access {
             Some(access) => {

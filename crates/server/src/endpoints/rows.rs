@@ -167,6 +167,10 @@ rows! {
         "Returns the body of a view. `/openapi.json` describes the views of the live release.", [404 "There is no such entry."];
     GET_ROUTE = "getRoute", "delivery": Get "/v1/routes", Reads,
         "Tells what a path of the site shows.", [400 "`path` is missing."];
+    SEARCH = "search", "delivery": Get "/v1/search", Reads,
+        "Searches the release. Every attribute of `retrieval.toml` is a filter.",
+        [400 "The query is missing or too long, or names an index, filter, facet or mode that does not exist.",
+         503 "The release has no search index yet, or a part of it cannot be read."];
     QUERY_GRAPHQL = "queryGraphQl", "delivery": Get "/graphql", Reads,
         "Runs a persisted GraphQL document.", [404 "There is no such document.", 405 "A mutation or subscription was sent."];
     POST_GRAPHQL = "postGraphQl", "delivery": Post "/graphql", Reads,

@@ -99,6 +99,7 @@ impl Node {
             name: "tester".to_owned(),
             scopes: scopes.into_iter().collect(),
             channel: None,
+            reader: None,
             expires_at: None,
         };
         let key = self.engine.run(&ctx, create).await.unwrap().key;

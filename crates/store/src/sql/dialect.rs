@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0004_schedules.sql"),
     include_str!("../../migrations/0005_evidence_at.sql"),
     include_str!("../../migrations/0006_followers.sql"),
+    include_str!("../../migrations/0007_readers.sql"),
 ];
 
 /// The engine behind a [`super::Db`].

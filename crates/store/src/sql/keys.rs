@@ -33,6 +33,8 @@ pub struct KeyRow {
     pub scopes: Vec<String>,
     /// The channel it reads; empty for the public one.
     pub channel: String,
+    /// The reader of `retrieval.toml` that it is bound to; empty for everybody's.
+    pub reader: String,
     /// BLAKE3 of the secret part, hexadecimal.
     pub hash: String,
     /// When it was made, RFC 3339.
@@ -55,6 +57,8 @@ pub struct NewKey<'a> {
     pub scopes: &'a [String],
     /// The channel it reads; empty for the public one.
     pub channel: &'a str,
+    /// The reader of `retrieval.toml` that it is bound to; empty for everybody's.
+    pub reader: &'a str,
     /// BLAKE3 of the secret part, hexadecimal.
     pub hash: &'a str,
     /// When, RFC 3339.
@@ -72,6 +76,7 @@ fn key_of(row: &AnyRow) -> Result<KeyRow, SqlError> {
         name: text(row, "name")?,
         scopes: json(row, "scopes")?,
         channel: text(row, "channel")?,
+        reader: text(row, "reader")?,
         hash: text(row, "hash")?,
         created_at: text(row, "created_at")?,
         created_by: text(row, "created_by")?,
@@ -106,7 +111,7 @@ impl Db {
     /// When the database refuses or contains damaged values.
     pub async fn key(&self, id: &str) -> Result<Option<KeyRow>, SqlError> {
         let row = sqlx::query(
-            "SELECT tenant, id, name, scopes, channel, hash, created_at, created_by, expires_at, revoked_at \
+            "SELECT tenant, id, name, scopes, channel, reader, hash, created_at, created_by, expires_at, revoked_at \
              FROM api_keys WHERE id = $1",
         )
         .bind(id.to_owned())
@@ -151,8 +156,8 @@ impl Rows<'_> {
     /// When the database refuses.
     pub async fn insert_key(&mut self, key: &NewKey<'_>) -> Result<(), SqlError> {
         sqlx::query(
-            "INSERT INTO api_keys (tenant, id, name, scopes, channel, hash, created_at, created_by, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO api_keys (tenant, id, name, scopes, channel, hash, created_at, created_by, expires_at, reader) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(self.t())
         .bind(key.id.to_owned())
@@ -163,6 +168,7 @@ impl Rows<'_> {
         .bind(key.at.to_owned())
         .bind(key.by.to_owned())
         .bind(key.expires_at.map(str::to_owned))
+        .bind(key.reader.to_owned())
         .execute(&mut *self.conn)
         .await?;
         Ok(())
@@ -190,7 +196,7 @@ impl Rows<'_> {
     /// When the database refuses or contains damaged values.
     pub async fn keys(&mut self) -> Result<Vec<KeyRow>, SqlError> {
         let rows = sqlx::query(
-            "SELECT tenant, id, name, scopes, channel, hash, created_at, created_by, expires_at, revoked_at \
+            "SELECT tenant, id, name, scopes, channel, reader, hash, created_at, created_by, expires_at, revoked_at \
              FROM api_keys WHERE tenant = $1 ORDER BY created_at, id",
         )
         .bind(self.t())

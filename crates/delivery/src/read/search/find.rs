@@ -82,8 +82,6 @@ pub(crate) struct Search {
 struct Searched {
     open: Arc<OpenShelf>,
     index: String,
-    /// The place of its locale among those wanted.
-    place: usize,
     hits: Vec<Hit>,
     /// What the scores are multiplied by.
     factor: f32,
@@ -195,7 +193,7 @@ impl ReleaseView {
                 let covered = UNCOVERED_FACTOR + (1.0 - UNCOVERED_FACTOR) * found.covered.clamp(0.0, 1.0);
                 let steps = i32::try_from(place).unwrap_or(i32::MAX);
                 let factor = weight * covered * FALLBACK_FACTOR.powi(steps);
-                shelves.push(Searched { open, index: index.clone(), place, hits: found.hits, factor });
+                shelves.push(Searched { open, index: index.clone(), hits: found.hits, factor });
             }
         }
         // A word that one index has is not misspelt.
@@ -321,7 +319,11 @@ impl ReleaseView {
     }
 
     /// The text of a chunk; `None` when the field does not have it.
-    fn read(&self, key: &EntryKey, (field, from, to): (&str, u32, u32)) -> Result<Option<Read>, DeliveryError> {
+    fn read(
+        &self,
+        key: &EntryKey,
+        (field, from, to): (&str, u32, u32),
+    ) -> Result<Option<Read>, DeliveryError> {
         let Some((contract, record)) = self.contract_of(key)? else { return Ok(None) };
         let fields = self.fields_of(&record)?;
         let texts = contract.texts(&fields);
@@ -329,7 +331,9 @@ impl ReleaseView {
         let form = if fact.markdown { TextForm::Markdown } else { TextForm::Plain };
         let range = from as usize..to as usize;
         let blanked = blank(fact.text, form);
-        let (Some(source), Some(text)) = (fact.text.get(range.clone()), blanked.get(range)) else { return Ok(None) };
+        let (Some(source), Some(text)) = (fact.text.get(range.clone()), blanked.get(range)) else {
+            return Ok(None);
+        };
         let (source, text) = (source.to_owned(), text.to_owned());
         Ok(Some(Read { source, text, path: contract.facts(key, &fields).route }))
     }
@@ -360,8 +364,11 @@ impl ReleaseView {
         let rules = SearchRules::new(&self.definitions.contracts, config);
         let mut out = Vec::new();
         for pin in config.pinned(&analyzer, locale.as_str(), &question.text, today) {
-            let (Ok(type_name), Ok(id)) = (pin.type_name.parse::<TypeName>(), pin.id.parse()) else { continue };
-            let Some(index) = indexes.iter().find(|i| here.get(*i).is_some_and(|t| t.contains(&type_name))) else {
+            let (Ok(type_name), Ok(id)) = (pin.type_name.parse::<TypeName>(), pin.id.parse()) else {
+                continue;
+            };
+            let Some(index) = indexes.iter().find(|i| here.get(*i).is_some_and(|t| t.contains(&type_name)))
+            else {
                 continue;
             };
             if !question.types.is_empty() && !question.types.contains(&type_name) {

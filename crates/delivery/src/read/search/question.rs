@@ -60,7 +60,12 @@ pub(crate) struct Question {
     pub(crate) now: Option<i64>,
 }
 
-pub(super) fn bad(code: &'static str, title: &'static str, detail: String, help: impl Into<String>) -> Failure {
+pub(super) fn bad(
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    help: impl Into<String>,
+) -> Failure {
     Problem::new(400, code, title, detail).help(help).into()
 }
 
@@ -143,10 +148,17 @@ impl Question {
                     let names: Vec<&str> = attributes.keys().map(String::as_str).collect();
                     let there_is = match names.is_empty() {
                         true => "retrieval.toml declares no attributes to filter by".to_owned(),
-                        false => format!("search can be filtered by type, index, version, {}", names.join(", ")),
+                        false => {
+                            format!("search can be filtered by type, index, version, {}", names.join(", "))
+                        }
                     };
                     let detail = format!("`{}` is not a parameter of search", cut(name));
-                    return Err(bad("unknown-filter", "Unknown filter", detail, nearest_of(name, known, &there_is)));
+                    return Err(bad(
+                        "unknown-filter",
+                        "Unknown filter",
+                        detail,
+                        nearest_of(name, known, &there_is),
+                    ));
                 }
             }
         }

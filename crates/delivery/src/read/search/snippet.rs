@@ -131,7 +131,10 @@ mod tests {
     fn shown(text: &str, query: &str) -> String {
         let analyzer = Analyzer::for_locale("en");
         let made = snippet(text, &Query::typed(&analyzer, query), &analyzer);
-        made.pieces().into_iter().map(|(text, marked)| if marked { format!("[{text}]") } else { text }).collect()
+        made.pieces()
+            .into_iter()
+            .map(|(text, marked)| if marked { format!("[{text}]") } else { text })
+            .collect()
     }
 
     #[test]
@@ -145,7 +148,11 @@ mod tests {
 
     #[test]
     fn the_part_that_has_most_is_shown() {
-        let text = format!("Tide. {} A berth at high tide is free. {}", "Filler words. ".repeat(40), "More. ".repeat(90));
+        let text = format!(
+            "Tide. {} A berth at high tide is free. {}",
+            "Filler words. ".repeat(40),
+            "More. ".repeat(90)
+        );
         let found = shown(&text, "berth tide");
         assert!(found.starts_with("…"), "{found}");
         assert!(found.contains("A [berth] at high [tide] is free."), "{found}");

@@ -144,7 +144,8 @@ pub async fn deliver(
         }
     };
     let (mut out, mut shared) = (Vec::with_capacity(4 << 10), None);
-    let parts = parts_of(request, resolved.as_ref().ok(), &traceparent);
+    let known = resolved.as_ref().ok().cloned();
+    let parts = parts_of(request, known.as_ref(), &traceparent);
     let written = match resolved {
         Ok(resolved) => {
             let mut answered = write(&resolved, &parts, body.as_ref(), false, &mut out, &mut shared);

@@ -1,0 +1,337 @@
+//! Searching: over HTTP, in the pages of a site and on the command line.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod common;
+
+use common::{Rig, Served, eventually, fetch, http, start};
+use serde_json::{Value, json};
+
+const CONFIG: &str = "name = 'harbour'\n[locales]\ndefault = 'en'\nsupported = ['en', 'de']\n";
+
+const GUIDE: &str = r#"{"type":"object","additionalProperties":false,
+"x-ashlar":{"owner":"team","version":"1.0.0","route":"/{locale}/guide/{slug}","title_field":"title","index":"product"},
+"properties":{
+ "slug":{"type":"string","pattern":"^[a-z-]+$","x-ashlar":{"indexed":true}},
+ "title":{"type":"string"},
+ "body":{"type":"string","contentMediaType":"text/markdown"},
+ "audience":{"type":"string","enum":["partner","staff"]},
+ "regions":{"type":"array","items":{"enum":["eu","us"]}},
+ "applies_to":{"type":"string","pattern":"^[<>=0-9., ]+$"},
+ "until":{"type":"string","format":"date"}},
+"required":["slug","title","body"]}"#;
+
+const NOTICE: &str = r#"{"type":"object","additionalProperties":false,
+"x-ashlar":{"owner":"team","version":"1.0.0","route":"/{locale}/legal/{slug}","title_field":"title","index":"legal"},
+"properties":{"slug":{"type":"string","pattern":"^[a-z-]+$"},"title":{"type":"string"},"text":{"type":"string"}},
+"required":["slug","title","text"]}"#;
+
+const RETRIEVAL: &str = r#"
+[indexes.product]
+title = "Handbook"
+[indexes.legal]
+title = "Legal"
+alone = true
+default = false
+[attributes]
+audience = "audience"
+region = "regions"
+versions = "applies_to"
+until = "until"
+[readers.partner]
+audience = ["partner"]
+[[routes]]
+words = ["liability"]
+indexes = { legal = 1.0 }
+[synonyms.en]
+berth = ["mooring"]
+[[pins]]
+query = "opening hours"
+entry = "guide/tides"
+"#;
+
+/// A server with guides and notices.
+struct Site {
+    rig: Rig,
+    _server: Served,
+    url: String,
+    admin: String,
+}
+
+fn guides() -> Vec<(&'static str, &'static str, Value)> {
+    vec![
+        (
+            "guide",
+            "tides",
+            json!({"slug": "tides", "title": "Tides", "body": "High water comes twice a day.\n\n## Slack water\n\nBetween the **tides** the water stands. Crossing the bar is safe then."}),
+        ),
+        (
+            "guide",
+            "berths",
+            json!({"slug": "berths", "title": "Berths", "body": "A berth is booked by the night. The harbour master gives it.", "regions": ["eu"]}),
+        ),
+        (
+            "guide",
+            "cranes",
+            json!({"slug": "cranes", "title": "Cranes", "body": "The crane lifts boats of ten tonnes.", "regions": ["us"], "applies_to": ">=2.0.0"}),
+        ),
+        (
+            "guide",
+            "discounts",
+            json!({"slug": "discounts", "title": "Discounts", "body": "Partners berth boats at a zinnwald rate.", "audience": "partner"}),
+        ),
+        (
+            "guide",
+            "salaries",
+            json!({"slug": "salaries", "title": "Salaries", "body": "Staff who berth boats earn more.", "audience": "staff"}),
+        ),
+        (
+            "guide",
+            "regatta",
+            json!({"slug": "regatta", "title": "Regatta", "body": "The regatta berth is over.", "until": "2020-01-01"}),
+        ),
+        (
+            "notice",
+            "liability",
+            json!({"slug": "liability", "title": "Liability", "text": "The harbour has no liability for a berth in a storm."}),
+        ),
+    ]
+}
+
+impl Site {
+    fn new() -> Self {
+        let rig = Rig { dir: tempfile::tempdir().unwrap(), data: "data".to_owned() };
+        rig.write("site/ashlar.toml", CONFIG);
+        rig.write("site/contracts/guide.v1.json", GUIDE);
+        rig.write("site/contracts/notice.v1.json", NOTICE);
+        rig.write("site/retrieval.toml", RETRIEVAL);
+        let out = rig.run(&["push", "site"]);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let (server, ready) = start(&rig, &["serve", "--data", "data"]);
+        let text = |v: &Value| v.as_str().unwrap().to_owned();
+        let site =
+            Self { url: text(&ready["url"]), admin: text(&ready["keys"]["admin"]), _server: server, rig };
+        for (type_name, id, fields) in guides() {
+            site.put(type_name, id, "en", &fields);
+        }
+        site.release();
+        site
+    }
+
+    fn api(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, _, answer) =
+            http(&self.url, method, &format!("/api/v1{path}"), &self.admin, &body.to_string());
+        assert!(matches!(status, 200 | 201), "{method} {path}: {status} {answer}");
+        serde_json::from_str(&answer).unwrap_or_default()
+    }
+
+    fn put(&self, type_name: &str, id: &str, locale: &str, fields: &Value) {
+        let body = json!({"fields": fields});
+        self.api("PUT", &format!("/entries/{type_name}/{id}?locale={locale}"), &body);
+    }
+
+    fn release(&self) -> String {
+        let candidate = self.api("POST", "/candidates", &json!({}));
+        assert_eq!(candidate["status"], "passed", "{candidate}");
+        let id = candidate["candidate"].as_str().unwrap();
+        let made = self.api("POST", "/releases", &json!({"candidate": id}));
+        made["release"].as_str().unwrap().to_owned()
+    }
+
+    fn key(&self, reader: Option<&str>) -> String {
+        let made = self.api("POST", "/keys", &json!({"name": "app", "scopes": ["read"], "reader": reader}));
+        made["key"].as_str().unwrap().to_owned()
+    }
+
+    /// What a search answers. A new key is known after a moment.
+    fn search(&self, query: &str, key: &str) -> Value {
+        let (status, _, body) = http(&self.url, "GET", &format!("/v1/search?{query}"), key, "");
+        assert_eq!(status, 200, "{query}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    fn problem(&self, query: &str) -> (u16, String) {
+        let (status, _, body) = http(&self.url, "GET", &format!("/v1/search?{query}"), "", "");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let code = body["type"].as_str().unwrap().trim_start_matches("urn:ashlar:problem:").to_owned();
+        (status, format!("{code}: {} {}", body["detail"].as_str().unwrap(), body["help"].as_str().unwrap()))
+    }
+}
+
+fn ids(found: &Value) -> Vec<&str> {
+    let mut ids: Vec<&str> =
+        found["hits"].as_array().unwrap().iter().map(|h| h["id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[test]
+fn what_is_released_is_found_and_what_was_is_found_again() {
+    let site = Site::new();
+    let found = site.search("q=crossing+tide", "");
+    let hit = &found["hits"][0];
+    assert_eq!(
+        (&hit["type"], &hit["id"], &hit["locale"], &hit["title"]),
+        (&json!("guide"), &json!("tides"), &json!("en"), &json!("Tides"))
+    );
+    assert_eq!(
+        (&hit["path"], &hit["anchor"], &hit["headings"]),
+        (&json!("/en/guide/tides"), &json!("slack-water"), &json!(["Slack water"]))
+    );
+    assert_eq!((&hit["field"], &hit["index"]), (&json!("/body"), &json!("product")));
+    // Marks are in the snippet, and the range in the field.
+    let text = hit["snippet"]["text"].as_str().unwrap();
+    let marked: Vec<&str> = hit["snippet"]["marks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| &text[m[0].as_u64().unwrap() as usize..m[1].as_u64().unwrap() as usize])
+        .collect();
+    assert_eq!(marked, ["tides", "Crossing"], "{hit}");
+    let body = guides()[0].2["body"].as_str().unwrap().to_owned();
+    let range = hit["from"].as_u64().unwrap() as usize..hit["to"].as_u64().unwrap() as usize;
+    assert!(body[range].contains("Crossing the bar"), "{hit}");
+    assert_eq!(
+        (&found["total"], &found["did_you_mean"], &found["next_offset"]),
+        (&json!(1), &Value::Null, &Value::Null)
+    );
+
+    // The headers are those of other reads.
+    let answer = fetch(&site.url, "/v1/search?q=tide", &[]);
+    assert_eq!(answer.header("ashlar-release"), Some("r1"));
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert!(answer.header("surrogate-key").unwrap().contains("guide"));
+    let etag = answer.header("etag").unwrap().to_owned();
+    assert_eq!(fetch(&site.url, "/v1/search?q=tide", &[("if-none-match", &etag)]).status, 304);
+
+    // A release is searchable at once, a candidate before it, and a rollback brings back what was.
+    site.put(
+        "guide",
+        "tides",
+        "en",
+        &json!({"slug": "tides", "title": "Tides", "body": "The moon pulls the quagmire."}),
+    );
+    let candidate = site.api("POST", "/candidates", &json!({}));
+    let at = format!("q=quagmire&at={}", candidate["candidate"].as_str().unwrap());
+    assert_eq!(ids(&site.search(&at, &site.admin)), ["tides"]);
+    assert_eq!(ids(&site.search("q=quagmire&at=draft", &site.admin)), ["tides"]);
+    assert!(ids(&site.search("q=quagmire", "")).is_empty());
+    site.api("POST", "/releases", &json!({"candidate": candidate["candidate"]}));
+    assert_eq!(ids(&site.search("q=quagmire", "")), ["tides"]);
+    assert!(ids(&site.search("q=crossing", "")).is_empty());
+    site.api("POST", "/channels/production/rollback", &json!({"reason": "wrong"}));
+    assert_eq!(ids(&site.search("q=crossing", "")), ["tides"]);
+    assert!(ids(&site.search("q=quagmire", "")).is_empty());
+}
+
+#[test]
+fn readers_find_what_is_for_them_and_no_trace_of_the_rest() {
+    let site = Site::new();
+    let partner = site.key(Some("partner"));
+    let unknown = site.key(Some("nobody"));
+    let asked = "q=boats&facets=type,audience";
+    let of_partner = eventually("the key is known", || {
+        let (status, _, body) = http(&site.url, "GET", &format!("/v1/search?{asked}"), &partner, "");
+        (status == 200).then(|| serde_json::from_str::<Value>(&body).unwrap())
+    });
+    let public = site.search(asked, "");
+    assert_eq!(ids(&public), ["cranes"]);
+    assert_eq!(ids(&of_partner), ["cranes", "discounts"]);
+    assert_eq!((&public["total"], &of_partner["total"]), (&json!(1), &json!(2)));
+    assert_eq!(public["facets"], json!({"type": {"guide": 1}}));
+    assert_eq!(of_partner["facets"], json!({"type": {"guide": 2}, "audience": {"partner": 1}}));
+    // A reader that does not exist is everybody's.
+    assert_eq!(site.search(asked, &unknown), public);
+    // A misspelt word is corrected to words that the caller may see.
+    assert_eq!(site.search("q=zinwald", "")["did_you_mean"], Value::Null);
+    let corrected = site.search("q=zinwald", &partner);
+    assert_eq!((&corrected["did_you_mean"], ids(&corrected)), (&json!("zinnwald"), vec!["discounts"]));
+    // What ended is found by nobody, and an answer to a key is for nobody else.
+    assert!(!ids(&site.search("q=regatta", &partner)).contains(&"regatta"));
+    let answer = fetch(&site.url, "/v1/search?q=boats", &[("authorization", &format!("Bearer {partner}"))]);
+    assert!(answer.header("cache-control").unwrap().starts_with("private"));
+}
+
+#[test]
+fn filters_routes_pins_synonyms_and_languages() {
+    let site = Site::new();
+    assert_eq!(ids(&site.search("q=boats+berth&region=us", "")), ["cranes"]);
+    assert_eq!(ids(&site.search("q=crane&version=2.1", "")), ["cranes"]);
+    assert!(ids(&site.search("q=crane&version=1.9.9", "")).is_empty());
+    assert_eq!(ids(&site.search("q=mooring", "")), ["berths"]);
+    assert_eq!(site.search("q=opening+hours", "")["hits"][0]["id"], "tides");
+    assert_eq!(site.search("q=opening+hours", "")["hits"][0]["pinned"], true);
+    // An index that is never mixed is searched by a route, or when it is named.
+    assert_eq!(site.search("q=berth", "")["indexes"], json!(["product"]));
+    let routed = site.search("q=liability+berth", "");
+    assert_eq!((&routed["indexes"], ids(&routed)), (&json!(["legal"]), vec!["liability"]));
+    assert_eq!(ids(&site.search("q=berth&index=legal", "")), ["liability"]);
+    assert_eq!(ids(&site.search("q=harbour&type=guide", "")), ["berths"]);
+    // Pages.
+    let first = site.search("q=the+a+boats+berth+water+crane&limit=1", "");
+    assert_eq!((first["hits"].as_array().unwrap().len(), &first["next_offset"]), (1, &json!(1)));
+    let second = site.search("q=the+a+boats+berth+water+crane&limit=1&offset=1", "");
+    assert_ne!(first["hits"][0]["id"], second["hits"][0]["id"]);
+    // A translation is found instead of its original; what is not translated is found in the language it falls back to.
+    site.put(
+        "guide",
+        "berths",
+        "de",
+        &json!({"slug": "berths", "title": "Liegeplätze", "body": "Liegeplätze gibt es im Hafen."}),
+    );
+    site.release();
+    assert_eq!(site.search("q=Liegeplatz&locale=de", "")["hits"][0]["locale"], "de");
+    assert!(ids(&site.search("q=berth&locale=de&index=product", "")).iter().all(|id| *id != "berths"));
+    assert_eq!(site.search("q=crane&locale=de", "")["hits"][0]["locale"], "en");
+}
+
+#[test]
+fn a_wrong_question_is_answered_with_what_to_ask() {
+    let site = Site::new();
+    let told = |query: &str| {
+        let (status, text) = site.problem(query);
+        assert_eq!(status, 400, "{text}");
+        text
+    };
+    assert!(told("").starts_with("missing-query"));
+    assert!(told("q=+").starts_with("missing-query"));
+    assert!(told(&format!("q={}", "x".repeat(1_001))).starts_with("query-too-long"));
+    assert!(told("q=x&index=produkt").contains("did you mean `product`?"));
+    assert!(told("q=x&regoin=eu").contains("did you mean `region`?"));
+    assert!(told("q=x&mode=word").contains("did you mean `words`?"));
+    assert!(told("q=x&facets=audiense").contains("did you mean `audience`?"));
+    assert!(told("q=x&type=guides").contains("did you mean `guide`?"));
+    assert!(told("q=x&limit=0").starts_with("bad-limit"));
+    assert!(told("q=x&version=two").starts_with("bad-filter"));
+    assert!(told("q=x&locale=xx").starts_with("unknown-locale"));
+    // Everything else is words.
+    for odd in
+        ["%22", "-", "a%00b", "%F0%9F%9A%A4", "%28AND+OR%29%7E2%5E3", "%D7%A9%D7%9C%D7%95%D7%9D", "潮", "%FF"]
+    {
+        site.search(&format!("q={odd}"), "");
+    }
+}
+
+#[test]
+fn the_command_line_finds_the_same() {
+    let site = Site::new();
+    let json_of = |args: &[&str]| -> Value {
+        let out = site.rig.run(&[&["search"], args, &["--format", "json"]].concat());
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        serde_json::from_slice(&out.stdout).unwrap()
+    };
+    let over_http = site.search("q=high+water&limit=10&offset=0&mode=hybrid", "");
+    assert_eq!(json_of(&["high water", "--data", "data"]), over_http);
+    let remote = ["high water", "--server", site.url.as_str(), "--key", site.admin.as_str()];
+    assert_eq!(json_of(&remote), over_http);
+    let out =
+        site.rig.run(&["search", "boats", "--filter", "region=us", "--facet", "type", "--data", "data"]);
+    let shown = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(shown.contains("Cranes\n") && shown.contains("  guide/cranes (en)  /en/guide/cranes"), "{shown}");
+    assert!(shown.contains("type: guide 1") && shown.contains("1 entry"), "{shown}");
+    let out = site.rig.run(&["search", "x", "--index", "produkt", "--data", "data"]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("did you mean `product`?"));
+    let out = site.rig.run(&["search", "zzz", "--data", "data"]);
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "No results. Try fewer words.\n");
+}
