@@ -110,7 +110,11 @@ enum Bench {
         documents: usize,
     },
     /// Search quality over judged sets, beside bm25s.
-    Search,
+    Search {
+        /// Measures a shelf of so many chunks instead: speed, memory, and recall of the quantised vectors.
+        #[arg(long)]
+        chunks: Option<usize>,
+    },
     /// Quoted answers and refusals, beside a threshold on the score of the search.
     Answers {
         /// Fits the weights first, and prints them.
@@ -183,7 +187,8 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Composed { seconds } } => bench::composed::run(seconds),
         Command::Bench { what: Bench::Webhooks { count } } => bench::webhooks::run(count),
         Command::Bench { what: Bench::Import { documents } } => bench::import::run(documents),
-        Command::Bench { what: Bench::Search } => bench::search::run(),
+        Command::Bench { what: Bench::Search { chunks: None } } => bench::search::run(),
+        Command::Bench { what: Bench::Search { chunks: Some(chunks) } } => bench::shelf::run(chunks),
         Command::Bench { what: Bench::Answers { fit } } => bench::answers::run(fit),
         Command::Bench { what: Bench::Tokens { tokens, rounds, peers_max, keep } } => {
             bench::tokens::run(&tokens, rounds, peers_max, keep.as_deref())

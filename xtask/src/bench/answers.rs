@@ -120,10 +120,10 @@ fn rarities(analyzer: &Analyzer, set: &Set) -> HashMap<String, f32> {
     found_in.into_iter().map(|(term, n)| (term, rarity(n))).collect()
 }
 
-fn search<'a>(set: &'a Set, analyzer: &Analyzer) -> Vec<Found<'a>> {
+fn search<'a>(set: &'a Set, analyzer: &Analyzer) -> Result<Vec<Found<'a>>> {
     let documents: Vec<Document<'_>> =
         set.paragraphs.iter().map(|p| Document { title: "", text: &p.text }).collect();
-    let index = Index::build("en", &documents);
+    let index = Index::build("en", &documents, Mode::Hybrid)?;
     let rarities = rarities(analyzer, set);
     let find = |asked: &'a Asked| {
         let hits = index.search(&asked.text, Mode::Hybrid, PASSAGES);
@@ -134,7 +134,7 @@ fn search<'a>(set: &'a Set, analyzer: &Analyzer) -> Vec<Found<'a>> {
             words: index.search(&asked.text, Mode::Bm25, 1).first().map_or(0.0, |hit| hit.score),
         }
     };
-    set.asked.iter().map(find).collect()
+    Ok(set.asked.iter().map(find).collect())
 }
 
 /// What one way of answering did with one question.
@@ -289,7 +289,7 @@ pub fn run(refit: bool) -> Result<()> {
     let data = std::env::var_os("ASHLAR_TEST_DATA").map_or_else(|| root().join("../shared/data"), Into::into);
     let set = read(&data)?;
     let analyzer = Analyzer::for_locale("en");
-    let found = search(&set, &analyzer);
+    let found = search(&set, &analyzer)?;
     let model = if refit { fitted(&set, &analyzer, &found) } else { MODEL };
     if refit {
         println!("rank: {}", weights(&model.rank));

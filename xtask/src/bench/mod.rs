@@ -7,6 +7,7 @@ pub mod import;
 mod logistic;
 pub mod publish;
 pub mod search;
+pub mod shelf;
 pub mod site;
 mod token_set;
 pub mod tokens;

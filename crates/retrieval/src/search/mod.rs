@@ -28,6 +28,7 @@ use crate::{
     access::{Allowed, Attributes},
     basis::{Basis, QueryVector, SegmentVectors},
     fusion::Scored,
+    lexical::inverse_frequency,
     segment::{ChunkRef, Segment},
     synonyms::Synonyms,
     text::{Analyzer, term_hash},
@@ -300,6 +301,20 @@ impl Shelf {
             covered: share(all),
             tallies: if ask.tally { self.tallies(eligible, &legs) } else { Vec::new() },
             ..found
+        }
+    }
+
+    /// How rare terms are among the chunks that the caller may see: their inverse document frequency. Terms that none of those has have none.
+    pub fn rarities(
+        &self,
+        allowed: &Allowed,
+        skip: Option<&dyn Fn(&[u8]) -> bool>,
+    ) -> impl Fn(&str) -> Option<f32> + use<'_> {
+        let choices = self.choices(allowed, skip);
+        let texts = choices.iter().map(|choice| choice.count).sum();
+        move |term| {
+            let found_in = self.found_in(&choices, term);
+            (found_in > 0).then(|| inverse_frequency(texts, found_in))
         }
     }
 

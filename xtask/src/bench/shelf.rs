@@ -1,0 +1,349 @@
+//! How fast a shelf of many chunks is built and searched, how much memory it takes, and how many of the nearest chunks its quantised
+//! vectors find. Paragraphs and documentation are repeated under new ids with a part of the words replaced, so that they differ.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use ashlar_retrieval::{
+    Mode,
+    access::{Allowed, Attributes, Filter, Readers},
+    basis::{Basis, SegmentVectors},
+    chunk::{Chunk, ChunkId, ChunkRules, Text, TextForm, blank, chunks},
+    search::{Ask, Part, Shelf},
+    segment::{Passage, Segment, SegmentWriter},
+    text::{Analyzer, term_hash},
+};
+use serde_json::Value;
+
+use super::site::Result;
+use crate::{random::Random, run::root};
+
+/// Chunks of one segment. They are fewer when it is full.
+const SEGMENT_CHUNKS: usize = 256;
+/// Chunks of one entry.
+const ENTRY_CHUNKS: usize = 4;
+/// One word of so many is replaced in a repeated chunk.
+const REPLACED: u64 = 5;
+/// Queries that are timed, and those whose nearest chunks are compared.
+const QUERIES: usize = 1_000;
+const COMPARED: usize = 200;
+/// Regions, and of how many entries one has each. Others are in `rest`.
+const REGIONS: [(&str, u64); 3] = [("tenth-of-a-percent", 1_000), ("one-percent", 100), ("ten-percent", 10)];
+
+/// A chunk of the data.
+struct Original {
+    title: String,
+    headings: Vec<String>,
+    text: String,
+}
+
+fn originals(data: &Path, analyzer: &Analyzer) -> Result<(Vec<Original>, Vec<String>)> {
+    let (mut out, mut queries) = (Vec::new(), Vec::new());
+    let path = data.join("questions/squad-dev-v2.0.json");
+    let set: Value =
+        serde_json::from_str(&fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?)?;
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let text_of = |value: &Value| value.as_str().unwrap_or_default().trim().to_owned();
+    for article in list(&set["data"]) {
+        for paragraph in list(&article["paragraphs"]) {
+            out.push(Original {
+                title: text_of(&article["title"]).replace('_', " "),
+                headings: Vec::new(),
+                text: text_of(&paragraph["context"]),
+            });
+            queries.extend(list(&paragraph["qas"]).iter().map(|asked| text_of(&asked["question"])));
+        }
+    }
+    let mut folders = vec![data.join("docs/en")];
+    let mut pages: Vec<PathBuf> = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))? {
+            let path = entry?.path();
+            if path.is_dir() { folders.push(path) } else { pages.push(path) }
+        }
+    }
+    pages.sort();
+    for page in pages {
+        let text = fs::read_to_string(&page)?;
+        let body = text.splitn(3, "---\n").nth(2).unwrap_or(&text);
+        let title = text.lines().find_map(|line| line.strip_prefix("title: ")).unwrap_or_default();
+        let blanked = blank(body, TextForm::Markdown);
+        let texts = [Text::new("/body", body, TextForm::Markdown)];
+        for chunk in
+            chunks(page.as_os_str().as_encoded_bytes(), &texts, analyzer, &ChunkRules::default()).chunks
+        {
+            let text = blanked[chunk.bytes()].to_owned();
+            queries.extend(chunk.headings.last().cloned());
+            out.push(Original { title: title.to_owned(), headings: chunk.headings, text });
+        }
+    }
+    queries.sort();
+    queries.dedup();
+    Ok((out, queries))
+}
+
+/// A copy of a text in which some words are those of another.
+fn varied(text: &str, other: &str, random: &mut Random) -> String {
+    let words: Vec<&str> = other.split_whitespace().collect();
+    let mut out = String::with_capacity(text.len() + 64);
+    for word in text.split_inclusive(char::is_whitespace) {
+        if words.is_empty() || random.below(REPLACED) > 0 {
+            out.push_str(word);
+        } else {
+            out.push_str(words[random.index(words.len())]);
+            out.extend(word.chars().rev().take_while(|c| c.is_whitespace()));
+        }
+    }
+    out
+}
+
+/// A chunk of the corpus that is measured.
+struct Made {
+    entry: [u8; 8],
+    title: usize,
+    chunk: Chunk,
+    text: String,
+    attributes: Attributes,
+}
+
+fn make(originals: &[Original], number: usize, region: &str, random: &mut Random) -> Made {
+    let original = &originals[number % originals.len()];
+    let other = &originals[random.index(originals.len())];
+    let text = if number < originals.len() {
+        original.text.clone()
+    } else {
+        varied(&original.text, &other.text, random)
+    };
+    let id = [random.next().to_be_bytes(), random.next().to_be_bytes()].concat();
+    Made {
+        entry: ((number / ENTRY_CHUNKS) as u64).to_be_bytes(),
+        title: number % originals.len(),
+        chunk: Chunk {
+            id: ChunkId::from_bytes(id.try_into().unwrap_or_default()),
+            field: "/body".to_owned(),
+            range: 0..u32::try_from(text.len()).unwrap_or(u32::MAX),
+            headings: original.headings.clone(),
+            anchor: None,
+            boost: 1.0,
+        },
+        text,
+        attributes: Attributes::new([("region".to_owned(), vec![region.to_owned()])], None, None, None),
+    }
+}
+
+/// What is measured of one shelf.
+struct Built {
+    shelf: Shelf,
+    basis: Arc<Basis>,
+    queries: Vec<String>,
+}
+
+fn ms(begun: Instant) -> f64 {
+    begun.elapsed().as_secs_f64() * 1_000.0
+}
+
+fn resident_mb() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").trim().parse::<f64>().unwrap_or(f64::NAN) / 1_024.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn build(data: &Path, count: usize) -> Result<Built> {
+    let analyzer = Arc::new(Analyzer::for_locale("en"));
+    let (originals, mut queries) = originals(data, &analyzer)?;
+    println!("{} chunks of the data, {count} with copies", originals.len());
+    let mut random = Random(7);
+    let (mut segments, mut writing, mut opening) = (Vec::new(), 0.0, 0.0);
+    let mut bytes = 0;
+    let mut number = 0;
+    let resident = resident_mb();
+    while number < count {
+        let mut made: Vec<Made> = Vec::new();
+        for at in number..(number + SEGMENT_CHUNKS).min(count) {
+            let region = match made.last() {
+                Some(last) if at % ENTRY_CHUNKS != 0 => last.attributes.values_of("region")[0].clone(),
+                _ => {
+                    let region = REGIONS.iter().find(|(_, of)| random.below(*of) == 0);
+                    region.map_or("rest", |(name, _)| *name).to_owned()
+                }
+            };
+            made.push(make(&originals, at, &region, &mut random));
+        }
+        let begun = Instant::now();
+        let mut writer = SegmentWriter::new(&analyzer);
+        let mut taken = 0;
+        for made in &made {
+            let passage = Passage {
+                entry: &made.entry,
+                title: &originals[made.title].title,
+                chunk: &made.chunk,
+                text: &made.text,
+                attributes: &made.attributes,
+            };
+            if !writer.push(&passage) {
+                break;
+            }
+            taken += 1;
+        }
+        let written = writer.finish();
+        writing += ms(begun);
+        bytes += written.len();
+        let begun = Instant::now();
+        segments.push(Arc::new(Segment::open(&written)?));
+        opening += ms(begun);
+        number += taken;
+    }
+    println!("indexing: {:.0} chunks/s, on one core", count as f64 / writing * 1_000.0);
+    println!(
+        "opening: {} segments of {:.0} KB, {opening:.0} ms",
+        segments.len(),
+        bytes as f64 / segments.len() as f64 / 1_024.0
+    );
+    let begun = Instant::now();
+    let basis = Arc::new(Basis::learn(&segments, &|_| true));
+    println!("learning: {:.0} ms, {} terms, {} dimensions", ms(begun), basis.terms(), basis.dimensions());
+    let begun = Instant::now();
+    let parts: Vec<Part> = segments
+        .into_iter()
+        .map(|segment| {
+            let vectors = Some(Arc::new(SegmentVectors::of(&segment, &basis)));
+            Part { segment, vectors }
+        })
+        .collect();
+    println!("vectors: {:.0} ms", ms(begun));
+    let floats = (count * basis.dimensions() * 4) as f64 / (1 << 20) as f64;
+    let of_segments: usize = parts.iter().map(|part| part.segment.memory()).sum();
+    let of_vectors: usize = parts.iter().filter_map(|part| part.vectors.as_ref()).map(|v| v.memory()).sum();
+    let shelf = Shelf::new(parts, Some(Arc::clone(&basis)), analyzer);
+    let begun = Instant::now();
+    shelf.warm();
+    println!("words for corrections: {:.0} ms", ms(begun));
+    let mb = |bytes: usize| bytes as f64 / (1 << 20) as f64;
+    println!(
+        "memory: {:.0} MB segments, {:.0} MB vectors, {:.0} MB basis; resident {:.0} MB more than before; vectors as floats are {floats:.0} MB; ratio {:.2}",
+        mb(of_segments),
+        mb(of_vectors),
+        mb(basis.memory()),
+        resident_mb() - resident,
+        (resident_mb() - resident) / floats
+    );
+    random.shuffle(&mut queries);
+    Ok(Built { shelf, basis, queries })
+}
+
+/// What may be found in one region; everywhere without one.
+fn allowed(region: Option<&str>) -> Result<Allowed> {
+    let mut filter = Filter::default();
+    if let Some(region) = region {
+        filter.add("region", region).map_err(|e| e.to_string())?;
+    }
+    Ok(Allowed::new(filter, Readers::default().public(), 0))
+}
+
+fn percentile(times: &mut [f64], percent: usize) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.get((times.len() * percent).div_ceil(100).max(1) - 1).copied().unwrap_or(f64::NAN)
+}
+
+/// The share of the ten nearest chunks by exact vectors that a search by meaning finds.
+#[expect(clippy::cast_precision_loss, reason = "counts are small")]
+fn recall(built: &Built, allowed: &Allowed) -> f64 {
+    let Built { shelf, basis, queries } = built;
+    let vector = |query: &String| {
+        let terms = shelf.analyzer().list(query);
+        let mut vector = basis.embed(terms.iter().map(|term| (term_hash(term), 1)));
+        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+        vector.iter_mut().for_each(|x| *x /= length.max(f32::MIN_POSITIVE));
+        vector
+    };
+    let queries: Vec<&String> = queries.iter().take(COMPARED).collect();
+    let vectors: Vec<Vec<f32>> = queries.iter().map(|query| vector(query)).collect();
+    let mut exact: Vec<Vec<(f32, usize, usize)>> = vec![Vec::new(); queries.len()];
+    for (number, part) in shelf.parts().iter().enumerate() {
+        let seen: Vec<bool> = part.segment.attributes().iter().map(|own| allowed.allows(own)).collect();
+        let attributes: Vec<usize> = part.segment.chunks().map(|chunk| chunk.attributes).collect();
+        if !attributes.iter().any(|own| seen[*own]) {
+            continue;
+        }
+        for (chunk, row) in SegmentVectors::exact(&part.segment, basis).into_iter().enumerate() {
+            if !seen[attributes[chunk]] {
+                continue;
+            }
+            for (query, best) in vectors.iter().zip(&mut exact) {
+                let score: f32 = row.iter().zip(query).map(|(a, b)| a * b).sum();
+                if best.len() < 10 || score > best[best.len() - 1].0 {
+                    best.push((score, number, chunk));
+                    best.sort_by(|a, b| b.0.total_cmp(&a.0));
+                    best.truncate(10);
+                }
+            }
+        }
+    }
+    let mut shares = Vec::new();
+    for ((query, vector), best) in queries.iter().zip(&vectors).zip(&exact) {
+        if vector.iter().all(|x| *x == 0.0) || best.is_empty() {
+            continue;
+        }
+        let ask = Ask { mode: Mode::Vector, ..Ask::new(query, allowed) };
+        let found: HashSet<(usize, usize)> =
+            shelf.search(&ask).hits.iter().map(|hit| (hit.part, hit.chunk)).collect();
+        let right = best.iter().filter(|(_, part, chunk)| found.contains(&(*part, *chunk))).count();
+        shares.push(right as f64 / best.len() as f64);
+    }
+    shares.iter().sum::<f64>() / shares.len().max(1) as f64
+}
+
+/// Measures a shelf of so many chunks.
+///
+/// # Errors
+/// When there is no data, or a segment cannot be read again.
+pub fn run(count: usize) -> Result<()> {
+    let data = std::env::var_os("ASHLAR_TEST_DATA").map_or_else(|| root().join("../shared/data"), Into::into);
+    let built = build(&data, count)?;
+    println!("\n| search | p50 | p99 | hits |\n| --- | --- | --- | --- |");
+    let cases = [
+        ("hybrid", Mode::Hybrid, false, None),
+        ("hybrid, as people type", Mode::Hybrid, true, None),
+        ("words", Mode::Bm25, false, None),
+        ("meaning", Mode::Vector, false, None),
+        ("hybrid, 10 % allowed", Mode::Hybrid, false, Some(REGIONS[2].0)),
+        ("hybrid, 1 % allowed", Mode::Hybrid, false, Some(REGIONS[1].0)),
+        ("hybrid, 0.1 % allowed", Mode::Hybrid, false, Some(REGIONS[0].0)),
+    ];
+    for (name, mode, people, region) in cases {
+        let allowed = allowed(region)?;
+        let mut times = Vec::new();
+        let mut hits = 0;
+        for query in built.queries.iter().cycle().take(QUERIES + 50) {
+            let begun = Instant::now();
+            let found = built.shelf.search(&Ask { mode, people, ..Ask::new(query, &allowed) });
+            times.push(ms(begun));
+            hits += found.hits.len();
+        }
+        // The first ones find cold caches.
+        let mut times = times.split_off(50);
+        println!(
+            "| {name} | {:.2} ms | {:.2} ms | {hits} |",
+            percentile(&mut times, 50),
+            percentile(&mut times, 99)
+        );
+    }
+    for (name, region) in [
+        ("everything", None),
+        ("10 %", Some(REGIONS[2].0)),
+        ("1 %", Some(REGIONS[1].0)),
+        ("0.1 %", Some(REGIONS[0].0)),
+    ] {
+        println!(
+            "recall@10 of the quantised vectors, {name} allowed: {:.4}",
+            recall(&built, &allowed(region)?)
+        );
+    }
+    Ok(())
+}
