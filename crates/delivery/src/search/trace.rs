@@ -46,6 +46,9 @@ pub struct Trace {
     pub reader: Option<String>,
     /// When it was answered, in seconds since 1970: what is valid from or until some time depends on it.
     pub at: i64,
+    /// Whether only words were searched, because the release had no vectors yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub words: bool,
     /// The version of the rules that made the answer.
     pub engine: u32,
     /// The BLAKE3 digest of the answer, its citations and its refusal.
@@ -83,6 +86,7 @@ impl Trace {
             filters: BTreeMap::new(),
             reader: None,
             at,
+            words: false,
             engine: 0,
             answer: String::new(),
         }

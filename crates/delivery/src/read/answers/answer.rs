@@ -10,23 +10,22 @@ use ashlar_retrieval::{
     text::Analyzer,
 };
 use bytes::Bytes;
-use jiff::Timestamp;
 
 use super::{
     answered::Answered,
-    asked::Asked,
+    asked::{Asked, Asker},
     evidence::Found,
 };
 use crate::{
     cache::{Sources, of_sources},
     error::Failure,
-    http::{Out, Problem, RequestParts, Written, cut},
+    http::{Out, Problem, RequestParts, Written, cut, query},
     read::{
         content::{Content, Head, content, wanted},
         search::{Question, Search, filter_problem},
     },
     release::ReleaseView,
-    search::{OpenShelf, QUESTION_BYTES_MAX},
+    search::{OpenShelf, Trace},
 };
 
 /// Where questions are answered.
@@ -35,23 +34,6 @@ pub const ANSWERS: &str = "/v1/answers";
 const RETRIEVED_MAX: usize = 24;
 /// An answer depends on who asks and when.
 const CACHE_CONTROL_NEVER: &str = "no-store";
-
-/// Who asks, and when.
-#[derive(Debug, Clone, Copy)]
-pub struct Asker<'a> {
-    /// The reader whose rules apply; none for everybody.
-    pub reader: Option<&'a str>,
-    /// In seconds since 1970.
-    pub at: i64,
-}
-
-impl<'a> Asker<'a> {
-    /// Somebody who asks now.
-    #[must_use]
-    pub fn now(reader: Option<&'a str>) -> Self {
-        Self { reader, at: Timestamp::now().as_second() }
-    }
-}
 
 /// What somebody gets who does not post.
 pub(crate) fn only_posted(parts: &RequestParts<'_>) -> Problem {
@@ -67,13 +49,20 @@ pub(crate) fn answer(
     body: &[u8],
     out: &mut Out<'_>,
 ) -> Result<Written, Failure> {
-    let mut asked = Asked::of_body(body)?;
+    let (mut asked, trace) = Asked::of_body(body)?;
     out.pace.heavy()?;
+    let asker = match &trace {
+        Some(trace) => {
+            replayable(view, parts, trace)?;
+            Asker::of(trace)
+        }
+        None => Asker::now(parts.reader),
+    };
     if asked.locale.is_none() {
         let (wanted, _) = wanted(view, parts)?;
         asked.locale = wanted.as_slice().first().map(Locale::to_string);
     }
-    let (answered, search) = view.answered(&asked, Asker::now(parts.reader))?;
+    let (answered, search) = view.answered(&asked, asker)?;
     // Maps and strings become JSON whatever they contain.
     let body = Bytes::from(serde_json::to_vec(&answered).unwrap_or_default());
     let surrogate = of_sources(&Sources { lists: search.types, ..Sources::default() });
@@ -81,6 +70,17 @@ pub(crate) fn answer(
     let head =
         Head { cache_control: CACHE_CONTROL_NEVER, ..Head::new(&locale, Digest::of(&body), &surrogate) };
     content(view, parts, &head, &Content::Kept(&body), out)
+}
+
+/// A trace names a reader and a time, and who replays it sees what that reader saw. So it needs `at`, which needs the scope `preview`.
+fn replayable(view: &ReleaseView, parts: &RequestParts<'_>, trace: &Trace) -> Result<(), Failure> {
+    let at = parts.query.and_then(|query| query::get(query, "at"));
+    if at.as_deref() == Some(trace.release.as_str()) && view.label() == trace.release {
+        return Ok(());
+    }
+    let detail = format!("a trace is replayed from its own release, `{}`", cut(&trace.release));
+    let help = format!("ask for /v1/answers?at={} with a key that has the scope `preview`", cut(&trace.release));
+    Err(Problem::new(400, "invalid-input", "Invalid input", detail).help(help).into())
 }
 
 impl ReleaseView {
@@ -132,7 +132,7 @@ impl ReleaseView {
             MODEL.answer(&analyzer, &Covered::read(&analyzer, &asked.question, &|_| None), &[])
         };
         let (outcome, found) = best.map_or_else(|| (nothing(), None), |(outcome, found)| (outcome, Some(found)));
-        Ok((Answered::new(self.label(), (asked, asker.reader, asker.at), (outcome, found), &search.passages), search))
+        Ok((Answered::new(self.label(), (asked, Asker { words: question.mode == Mode::Bm25, ..asker }), (outcome, found), &search.passages), search))
     }
 
     /// What is searched for an answer.
@@ -157,6 +157,9 @@ impl ReleaseView {
         question.reader = asker.reader.map(str::to_owned);
         question.people = false;
         question.now = Some(asker.at);
+        // Without vectors the hybrid search is another one than with them, and a release may get them later.
+        let words = asker.words || self.search.as_ref().is_none_or(|trees| trees.meaning.is_none());
+        question.mode = if words { Mode::Bm25 } else { Mode::Hybrid };
         let attributes = &self.definitions.retrieval.attributes.values;
         for (name, values) in &asked.filters {
             for value in values {
@@ -176,7 +179,6 @@ impl ReleaseView {
                 added.map_err(|error| filter_problem(&error))?;
             }
         }
-        debug_assert!(question.text.len() <= QUESTION_BYTES_MAX);
         question.checked()
     }
 

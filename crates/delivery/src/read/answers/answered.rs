@@ -5,7 +5,10 @@ use ashlar_retrieval::answer::{Outcome, Quote};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{asked::Asked, evidence::Found};
+use super::{
+    asked::{Asked, Asker},
+    evidence::Found,
+};
 use crate::{read::search::Passage, search::Trace};
 
 /// The version of the rules that make answers. Raise it when the same passages give another answer.
@@ -96,7 +99,7 @@ impl Answered {
     /// An answer with its citations and its trace, or a refusal. `asked` also says who asks, and when.
     pub(super) fn new(
         release: &str,
-        (asked, reader, at): (&Asked, Option<&str>, i64),
+        (asked, asker): (&Asked, Asker<'_>),
         (outcome, found): (Outcome, Option<&Found<'_>>),
         passages: &[Passage],
     ) -> Self {
@@ -113,12 +116,13 @@ impl Answered {
         if let Some(found) = found {
             out.cite(found, &outcome.quotes);
         }
-        let mut trace = Trace::new(release, &asked.question, at);
+        let mut trace = Trace::new(release, &asked.question, asker.at);
         trace.locale.clone_from(&asked.locale);
         trace.indexes.clone_from(&asked.indexes);
         trace.types.extend(asked.types.iter().map(ToString::to_string));
         trace.filters.clone_from(&asked.filters);
-        trace.reader = reader.map(str::to_owned);
+        trace.reader = asker.reader.map(str::to_owned);
+        trace.words = asker.words;
         trace.engine = ENGINE;
         trace.answer = out.digest();
         out.trace = trace.encode();

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use ashlar_model::TypeName;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
     error::Failure,
     http::{Problem, cut},
-    search::QUESTION_BYTES_MAX,
+    search::{QUESTION_BYTES_MAX, Trace},
 };
 
 /// The largest body, in bytes.
-pub const ASKED_BYTES_MAX: usize = 16 << 10;
+pub const ASKED_BYTES_MAX: usize = 24 << 10;
 /// The most indexes and the most attributes of a question.
 const NAMES_MAX: usize = 16;
 /// The most values of an attribute.
@@ -34,6 +35,31 @@ pub struct Asked {
     pub filters: BTreeMap<String, Vec<String>>,
     /// Answers only from entries of these types; empty for all.
     pub types: Vec<TypeName>,
+}
+
+/// Who asks, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// The reader whose rules apply; none for everybody.
+    pub reader: Option<&'a str>,
+    /// In seconds since 1970.
+    pub at: i64,
+    /// Whether only words are searched. It is so anyway while a release has no vectors.
+    pub words: bool,
+}
+
+impl<'a> Asker<'a> {
+    /// Somebody who asks now.
+    #[must_use]
+    pub fn now(reader: Option<&'a str>) -> Self {
+        Self { reader, at: Timestamp::now().as_second(), words: false }
+    }
+
+    /// Whoever asked when a trace was made.
+    #[must_use]
+    pub fn of(trace: &'a Trace) -> Self {
+        Self { reader: trace.reader.as_deref(), at: trace.at, words: trace.words }
+    }
 }
 
 /// A value, or several.
@@ -61,8 +87,13 @@ impl From<OneOrMany> for Vec<String> {
 #[schemars(rename = "Question")]
 pub struct QuestionBody {
     /// The question.
-    #[schemars(length(min = 1, max = 1000))]
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
     question: String,
+    /// The trace of an earlier answer, instead of everything else: answers again as it was answered then. Needs `?at=` with the release of
+    /// the trace.
+    #[serde(default)]
+    trace: Option<String>,
     /// The language; by `Accept-Language` when absent.
     #[serde(default)]
     locale: Option<String>,
@@ -86,8 +117,24 @@ fn bad(detail: impl Into<String>, help: impl Into<String>) -> Failure {
 }
 
 impl Asked {
-    /// Reads a body.
-    pub(crate) fn of_body(body: &[u8]) -> Result<Self, Failure> {
+    /// What was asked when a trace was made.
+    ///
+    /// # Errors
+    /// When the trace names a type that cannot exist.
+    pub fn of(trace: &Trace) -> Result<Self, Problem> {
+        let types: Result<Vec<TypeName>, _> = trace.types.iter().map(|name| TypeName::new(name)).collect();
+        let types = types.map_err(|error| Problem::new(400, "invalid-input", "Invalid input", error.to_string()))?;
+        Ok(Self {
+            question: trace.question.clone(),
+            locale: trace.locale.clone(),
+            indexes: trace.indexes.clone(),
+            filters: trace.filters.clone(),
+            types,
+        })
+    }
+
+    /// Reads a body: a question, or a trace.
+    pub(super) fn of_body(body: &[u8]) -> Result<(Self, Option<Trace>), Failure> {
         if body.len() > ASKED_BYTES_MAX {
             let detail = format!("the body has {} bytes; at most {ASKED_BYTES_MAX} are read", body.len());
             return Err(Problem::new(413, "body-too-large", "Body too large", detail)
@@ -96,6 +143,17 @@ impl Asked {
         }
         let body: QuestionBody = serde_json::from_slice(body)
             .map_err(|error| bad(format!("the body cannot be read: {}", cut(&error.to_string())), HELP))?;
+        if let Some(trace) = &body.trace {
+            let alone = body.question.is_empty() && body.locale.is_none() && body.indexes.is_empty();
+            if !alone || !body.filters.is_empty() || !body.types.is_empty() {
+                return Err(bad("`trace` contains the question and everything else", "send `trace` alone"));
+            }
+            let trace = Trace::decode(trace)
+                .map_err(|error| bad(error.to_string(), "send the `trace` of an answer, unchanged"))?;
+            let asked = Self::of(&trace)?;
+            asked.bounded()?;
+            return Ok((asked, Some(trace)));
+        }
         let filters = body.filters.into_iter().map(|(name, values)| (name, values.into())).collect();
         let asked = Self {
             question: body.question.trim().to_owned(),
@@ -105,7 +163,7 @@ impl Asked {
             types: body.types,
         };
         asked.bounded()?;
-        Ok(asked)
+        Ok((asked, None))
     }
 
     pub(super) fn bounded(&self) -> Result<(), Failure> {
@@ -143,7 +201,7 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Result<Asked, String> {
-        Asked::of_body(body.as_bytes()).map_err(|failure| match failure {
+        Asked::of_body(body.as_bytes()).map(|(asked, _)| asked).map_err(|failure| match failure {
             Failure::Problem(problem) => problem.detail,
             _ => "no problem".to_owned(),
         })
@@ -165,6 +223,8 @@ mod tests {
         let long = format!(r#"{{"question":"{}"}}"#, "x".repeat(1_001));
         let many = format!(r#"{{"question":"x","indexes":{:?}}}"#, vec!["a"; 17]);
         for (body, says) in [
+            (r#"{"trace":"x"}"#, "not a trace"),
+            (r#"{"trace":"x","question":"y"}"#, "`trace` contains the question"),
             ("", "cannot be read"),
             ("[]", "cannot be read"),
             (r#"{"question":1}"#, "cannot be read"),

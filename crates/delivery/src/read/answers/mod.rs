@@ -6,6 +6,6 @@ mod asked;
 mod evidence;
 
 pub(crate) use answer::{answer, only_posted};
-pub use answer::{ANSWERS, Asker};
+pub use answer::ANSWERS;
 pub use answered::{Answered, Citation, Refused, Retrieved};
-pub use asked::{ASKED_BYTES_MAX, Asked, OneOrMany, QuestionBody};
+pub use asked::{ASKED_BYTES_MAX, Asked, Asker, OneOrMany, QuestionBody};
