@@ -101,6 +101,7 @@ fn guides() -> Vec<(&'static str, &'static str, Value)> {
 impl Site {
     fn new() -> Self {
         let rig = Rig { dir: tempfile::tempdir().unwrap(), data: "data".to_owned() };
+        std::fs::create_dir_all(rig.path().join("site/contracts")).unwrap();
         rig.write("site/ashlar.toml", CONFIG);
         rig.write("site/contracts/guide.v1.json", GUIDE);
         rig.write("site/contracts/notice.v1.json", NOTICE);
@@ -134,7 +135,7 @@ impl Site {
         let candidate = self.api("POST", "/candidates", &json!({}));
         assert_eq!(candidate["status"], "passed", "{candidate}");
         let id = candidate["candidate"].as_str().unwrap();
-        let made = self.api("POST", "/releases", &json!({"candidate": id}));
+        let made = self.api("POST", &format!("/candidates/{id}/promote"), &json!({}));
         made["release"].as_str().unwrap().to_owned()
     }
 
@@ -216,10 +217,11 @@ fn what_is_released_is_found_and_what_was_is_found_again() {
     assert_eq!(ids(&site.search(&at, &site.admin)), ["tides"]);
     assert_eq!(ids(&site.search("q=quagmire&at=draft", &site.admin)), ["tides"]);
     assert!(ids(&site.search("q=quagmire", "")).is_empty());
-    site.api("POST", "/releases", &json!({"candidate": candidate["candidate"]}));
+    let promote = format!("/candidates/{}/promote", candidate["candidate"].as_str().unwrap());
+    site.api("POST", &promote, &json!({}));
     assert_eq!(ids(&site.search("q=quagmire", "")), ["tides"]);
     assert!(ids(&site.search("q=crossing", "")).is_empty());
-    site.api("POST", "/channels/production/rollback", &json!({"reason": "wrong"}));
+    site.api("POST", "/releases/r1/rollback", &json!({"reason": "wrong"}));
     assert_eq!(ids(&site.search("q=crossing", "")), ["tides"]);
     assert!(ids(&site.search("q=quagmire", "")).is_empty());
 }

@@ -147,6 +147,12 @@ fn ms(begun: Instant) -> f64 {
     begun.elapsed().as_secs_f64() * 1_000.0
 }
 
+/// Milliseconds for which this thread has used a processor. Other work on the machine does not count.
+fn cpu_ms() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    std::time::Duration::try_from(time).map_or(f64::NAN, |time| time.as_secs_f64() * 1_000.0)
+}
+
 fn resident_mb() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
@@ -306,7 +312,7 @@ fn recall(built: &Built, allowed: &Allowed) -> f64 {
 pub fn run(count: usize) -> Result<()> {
     let data = std::env::var_os("ASHLAR_TEST_DATA").map_or_else(|| root().join("../shared/data"), Into::into);
     let built = build(&data, count)?;
-    println!("\n| search | p50 | p99 | hits |\n| --- | --- | --- | --- |");
+    println!("\n| search | p50 | p99 | CPU, p50 | CPU, p99 | hits |\n| --- | --- | --- | --- | --- | --- |");
     let cases = [
         ("hybrid", Mode::Hybrid, false, None),
         ("hybrid, as people type", Mode::Hybrid, true, None),
@@ -318,21 +324,20 @@ pub fn run(count: usize) -> Result<()> {
     ];
     for (name, mode, people, region) in cases {
         let allowed = allowed(region)?;
-        let mut times = Vec::new();
+        let (mut times, mut cpu_times) = (Vec::new(), Vec::new());
         let mut hits = 0;
         for query in built.queries.iter().cycle().take(QUERIES + 50) {
-            let begun = Instant::now();
+            let (begun, cpu) = (Instant::now(), cpu_ms());
             let found = built.shelf.search(&Ask { mode, people, ..Ask::new(query, &allowed) });
+            cpu_times.push(cpu_ms() - cpu);
             times.push(ms(begun));
             hits += found.hits.len();
         }
         // The first ones find cold caches.
-        let mut times = times.split_off(50);
-        println!(
-            "| {name} | {:.2} ms | {:.2} ms | {hits} |",
-            percentile(&mut times, 50),
-            percentile(&mut times, 99)
-        );
+        let (mut times, mut cpu) = (times.split_off(50), cpu_times.split_off(50));
+        let [a, b] = [50, 99].map(|percent| percentile(&mut times, percent));
+        let [c, d] = [50, 99].map(|percent| percentile(&mut cpu, percent));
+        println!("| {name} | {a:.2} ms | {b:.2} ms | {c:.2} ms | {d:.2} ms | {hits} |");
     }
     for (name, region) in [
         ("everything", None),

@@ -1,5 +1,6 @@
 //! What words mean in a corpus: a vector for each term, learned from the corpus itself, and how far it is to be trusted.
 
+mod dot;
 mod learn;
 mod vectors;
 
@@ -22,8 +23,6 @@ const BYTES_MAX: usize = 64 << 20;
 const TERMS_MAX: usize = 50_000;
 /// Dimensions that vectors may have.
 const DIMENSIONS_MAX: usize = 512;
-/// Values that are multiplied side by side.
-const LANES: usize = 32;
 
 /// Vectors for terms.
 #[derive(Debug, Clone, PartialEq)]
@@ -189,7 +188,7 @@ impl Basis {
 
 /// Dimensions rounded up to whole blocks.
 const fn stride(dimensions: usize) -> usize {
-    dimensions.div_ceil(LANES) * LANES
+    dimensions.div_ceil(dot::BLOCK) * dot::BLOCK
 }
 
 /// Adds the values of a vector as bytes; returns what one step of them is worth.
@@ -199,17 +198,4 @@ fn quantized(vector: &[f32], out: &mut Vec<i8>) -> f32 {
     let factor = if largest > 0.0 { 127.0 / largest } else { 0.0 };
     out.extend(vector.iter().map(|value| (value * factor).round() as i8));
     largest / 127.0
-}
-
-/// The scalar product of whole blocks. Exact, so the same in every order.
-#[expect(clippy::cast_precision_loss, reason = "scores need few digits")]
-fn dot(row: &[i8], query: &[i16]) -> f32 {
-    let mut sums = [0_i32; LANES];
-    let (rows, queries) = (row.as_chunks::<LANES>().0, query.as_chunks::<LANES>().0);
-    for (row, query) in rows.iter().zip(queries) {
-        for lane in 0..LANES {
-            sums[lane] += i32::from(row[lane]) * i32::from(query[lane]);
-        }
-    }
-    sums.iter().sum::<i32>() as f32
 }

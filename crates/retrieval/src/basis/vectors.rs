@@ -1,6 +1,10 @@
 //! The vectors of a segment's chunks.
 
-use super::{Basis, Row, dot, quantized};
+use super::{
+    Basis, Row,
+    dot::{dot, scores},
+    quantized,
+};
 use crate::{
     bytes::{Reader, StoredError, put},
     segment::{BREAK, CHUNKS_MAX, Segment},
@@ -11,16 +15,21 @@ use crate::{
 /// How vectors begin. The last byte is the version of the format.
 const MARK: &[u8] = b"ashlvec\x01";
 
-/// The vectors of the chunks of one segment: a byte for each dimension, and a scale for each chunk. They follow from the segment and
-/// the basis alone.
+/// The vectors of the chunks of one segment: a byte for each dimension, and a scale for each chunk. A second byte says what the first
+/// leaves out; only chunks that are nearly the best are compared with it. Vectors follow from the segment and the basis alone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SegmentVectors {
-    /// Dimensions, rounded up to whole blocks of [`super::LANES`].
+    /// Dimensions, rounded up to whole blocks.
     stride: usize,
     dimensions: usize,
     values: Vec<i8>,
+    /// What rounding took from the values, in parts of [`REST_STEPS`].
+    rests: Vec<i8>,
     scales: Vec<f32>,
 }
+
+/// Steps of the second byte in one of the first.
+const REST_STEPS: f32 = 254.0;
 
 impl SegmentVectors {
     /// The vectors of a segment.
@@ -29,12 +38,17 @@ impl SegmentVectors {
         let dimensions = basis.dimensions();
         let stride = super::stride(dimensions);
         let mut values = Vec::with_capacity(segment.len() * stride);
+        let mut rests = Vec::with_capacity(segment.len() * stride);
         let mut scales = Vec::with_capacity(segment.len());
         for mut vector in Self::exact(segment, basis) {
             vector.resize(stride, 0.0);
-            scales.push(quantized(&vector, &mut values));
+            let from = values.len();
+            let scale = quantized(&vector, &mut values);
+            let of = |(value, rounded): (&f32, &i8)| rounding(*value, *rounded, scale);
+            rests.extend(vector.iter().zip(&values[from..]).map(of));
+            scales.push(scale);
         }
-        Self { stride, dimensions, values, scales }
+        Self { stride, dimensions, values, rests, scales }
     }
 
     /// The vectors of a segment's chunks before they are quantised, each of length 1.
@@ -89,46 +103,50 @@ impl SegmentVectors {
     /// How many bytes of memory they take, about.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.values.len() + self.scales.len() * 4
+        self.values.len() * 2 + self.scales.len() * 4
     }
 
-    fn vector(&self, chunk: usize) -> &[i8] {
-        self.values.get(chunk * self.stride..(chunk + 1) * self.stride).unwrap_or_default()
+    fn row<'a>(&self, values: &'a [i8], chunk: usize) -> &'a [i8] {
+        values.get(chunk * self.stride..(chunk + 1) * self.stride).unwrap_or_default()
     }
 
-    /// The cosine of a chunk's vector and that of a query.
+    /// The cosine of a chunk's vector and that of a query, about.
+    #[expect(clippy::cast_precision_loss, reason = "scores need few digits")]
     pub(crate) fn score(&self, chunk: usize, query: &QueryVector) -> f32 {
-        dot(self.vector(chunk), &query.values) * (self.scales[chunk] * query.scale)
+        let Some(scale) = self.scales.get(chunk) else { return 0.0 };
+        dot(self.row(&self.values, chunk), &query.values) as f32 * (scale * query.scale)
     }
 
-    /// The cosine of each chunk's vector and that of a query.
+    /// What must be added to [`Self::score`] to be exact.
+    #[expect(clippy::cast_precision_loss, reason = "scores need few digits")]
+    pub(crate) fn rest(&self, chunk: usize, query: &QueryVector) -> f32 {
+        let Some(scale) = self.scales.get(chunk) else { return 0.0 };
+        dot(self.row(&self.rests, chunk), &query.values) as f32 / REST_STEPS * (scale * query.scale)
+    }
+
+    /// [`Self::score`] of each chunk.
     pub(crate) fn scores(&self, query: &QueryVector, out: &mut [f32]) {
-        if self.stride == 0 {
-            out.fill(0.0);
-            return;
-        }
-        let rows = self.values.chunks_exact(self.stride).zip(&self.scales);
-        for (out, (row, scale)) in out.iter_mut().zip(rows) {
-            *out = dot(row, &query.values) * (scale * query.scale);
-        }
+        scores(&self.values, &self.scales, &query.values, query.scale, out);
     }
 
     /// A chunk's vector as that of a query.
     pub(crate) fn as_query(&self, chunk: usize) -> QueryVector {
-        let values = self.vector(chunk).iter().map(|value| i16::from(*value)).collect();
+        let values = self.row(&self.values, chunk).iter().map(|value| i16::from(*value)).collect();
         QueryVector { values, scale: self.scales.get(chunk).copied().unwrap_or(0.0) }
     }
 
     /// The stored form.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.len() * (self.dimensions + 4) + 16);
+        let mut out = Vec::with_capacity(self.len() * (self.dimensions * 2 + 4) + 16);
         out.extend_from_slice(MARK);
         put(&mut out, self.dimensions as u64);
         put(&mut out, self.len() as u64);
         for (chunk, scale) in self.scales.iter().enumerate() {
             out.extend_from_slice(&scale.to_le_bytes());
-            out.extend(self.vector(chunk).iter().take(self.dimensions).map(|value| value.to_le_bytes()[0]));
+            for row in [self.row(&self.values, chunk), self.row(&self.rests, chunk)] {
+                out.extend(row.iter().take(self.dimensions).map(|value| value.to_le_bytes()[0]));
+            }
         }
         out
     }
@@ -142,18 +160,33 @@ impl SegmentVectors {
         let dimensions = reader.number(super::DIMENSIONS_MAX)?;
         let count = reader.number(CHUNKS_MAX)?;
         let stride = super::stride(dimensions);
-        let (mut values, mut scales) = (Vec::with_capacity(count * stride), Vec::with_capacity(count));
+        // No larger than the bytes that follow, whatever the count says.
+        let most = count.min(bytes.len() / (dimensions * 2 + 4));
+        let (mut values, mut rests) = (Vec::with_capacity(most * stride), Vec::with_capacity(most * stride));
+        let mut scales = Vec::with_capacity(most);
         for _ in 0..count {
             let scale = reader.f32()?;
             if !(0.0..=1.0).contains(&scale) {
                 return Err(reader.wrong("a scale is not between 0 and 1"));
             }
             scales.push(scale);
-            values.extend(reader.take(dimensions)?.iter().map(|byte| i8::from_le_bytes([*byte])));
-            values.resize(scales.len() * stride, 0);
+            for values in [&mut values, &mut rests] {
+                values.extend(reader.take(dimensions)?.iter().map(|byte| i8::from_le_bytes([*byte])));
+                values.resize(scales.len() * stride, 0);
+            }
         }
         reader.end()?;
-        Ok(Self { stride, dimensions, values, scales })
+        Ok(Self { stride, dimensions, values, rests, scales })
+    }
+}
+
+/// What rounding took from a value.
+#[expect(clippy::cast_possible_truncation, reason = "the value is brought into range before")]
+fn rounding(value: f32, rounded: i8, scale: f32) -> i8 {
+    if scale > 0.0 {
+        ((value / scale - f32::from(rounded)) * REST_STEPS).round().clamp(-127.0, 127.0) as i8
+    } else {
+        0
     }
 }
 

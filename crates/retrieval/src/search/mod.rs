@@ -283,10 +283,12 @@ impl Shelf {
         let wanted = if ask.diversity > 0.0 { limit.saturating_mul(DIVERSE_FROM) } else { limit };
         let hits = match ask.mode {
             Mode::Bm25 => legs.by_words(self, eligible, wanted),
-            Mode::Vector => legs.by_meaning(self, eligible, wanted),
+            Mode::Vector => {
+                vector.as_ref().map_or_else(Vec::new, |v| legs.by_meaning(self, eligible, v, wanted))
+            }
             Mode::Hybrid => {
-                let calibration = basis.map(|basis| basis.calibration());
-                legs.fused(self, eligible, &words, calibration, share(known), wanted)
+                let meaning = vector.as_ref().zip(basis.map(|basis| basis.calibration()));
+                legs.fused(self, eligible, &words, meaning, share(known), wanted)
             }
         };
         let hits =
@@ -454,6 +456,13 @@ impl Shelf {
         for (choice, start) in choices.iter().zip(&self.starts) {
             choice.each(|chunk| take(*start as usize + chunk));
         }
+    }
+
+    /// What the score by meaning of a chunk lacks to be exact.
+    fn rest(&self, text: u32, query: &QueryVector) -> f32 {
+        let (part, chunk) = self.place(text);
+        let vectors = self.parts.get(part).and_then(|part| part.vectors.as_ref());
+        vectors.map_or(0.0, |vectors| vectors.rest(chunk, query))
     }
 
     fn vector(&self, text: u32) -> Option<QueryVector> {

@@ -114,10 +114,22 @@ impl Legs {
     }
 
     /// The best by meaning alone.
-    pub fn by_meaning(&self, shelf: &Shelf, eligible: &[Choice], limit: usize) -> Vec<Scored> {
-        let mut top = Top::new(limit, f32::NEG_INFINITY);
+    pub fn by_meaning(
+        &self,
+        shelf: &Shelf,
+        eligible: &[Choice],
+        query: &QueryVector,
+        limit: usize,
+    ) -> Vec<Scored> {
+        let mut top = Top::new(limit.max(LOOKED_AT), f32::NEG_INFINITY);
         shelf.each(eligible, |text| top.add(text, self.meaning.get(text).copied().unwrap_or(0.0)));
-        top.finish()
+        let mut hits = top.finish();
+        for hit in &mut hits {
+            hit.score += shelf.rest(hit.text, query);
+        }
+        hits.sort_unstable_by(in_order);
+        hits.truncate(limit);
+        hits
     }
 
     /// The best by both. `covered` is the share of the query's weight that the best chunk covers.
@@ -126,25 +138,32 @@ impl Legs {
         shelf: &Shelf,
         eligible: &[Choice],
         words: &Words,
-        calibration: Option<&Calibration>,
+        meaning: Option<(&QueryVector, &Calibration)>,
         covered: f32,
         limit: usize,
     ) -> Vec<Scored> {
-        let calibration = calibration.filter(|_| !self.meaning.is_empty());
+        let calibration = meaning.map(|(_, calibration)| calibration);
         let weight = calibration.map_or(0.0, |calibration| calibration.vector_weight(covered));
         let floor = if calibration.is_some() { f32::NEG_INFINITY } else { 0.0 };
         let mut top = Top::new(limit.max(LOOKED_AT), floor);
-        let meaning =
+        let scaled =
             |text: usize| self.meaning.get(text).map_or(0.0, |score| self.meaning_range.scaled(*score));
         // Without vectors only chunks that have a word are found, so nothing is taken off the lowest score.
         let span =
             if calibration.is_some() { self.words_range } else { Span { low: 0.0, ..self.words_range } };
         shelf.each(eligible, |text| {
-            top.add(text, (1.0 - weight) * span.scaled(self.words[text]) + weight * meaning(text));
+            top.add(text, (1.0 - weight) * span.scaled(self.words[text]) + weight * scaled(text));
         });
         let mut hits = top.finish();
         let looked_at = hits.len().min(LOOKED_AT);
         let near = &mut hits[..looked_at];
+        let range = self.meaning_range.high - self.meaning_range.low;
+        if let Some((query, _)) = meaning.filter(|_| range > 0.0) {
+            for hit in &mut *near {
+                hit.score += weight * shelf.rest(hit.text, query) / range;
+            }
+            near.sort_unstable_by(in_order);
+        }
         let mass = words.mass().0;
         if mass > 0.0 {
             for hit in &mut *near {
