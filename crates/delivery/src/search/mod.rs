@@ -15,6 +15,7 @@
 
 mod attributes;
 mod build;
+mod counts;
 mod facts;
 mod key;
 mod meaning;
@@ -24,6 +25,8 @@ mod trace;
 
 pub(crate) use attributes::attributes_of;
 pub use build::{build, derive, update};
+pub(crate) use counts::Counters;
+pub use counts::SearchCounts;
 pub use facts::{FACTS_MAX, Fact, facts};
 pub use meaning::{MeaningInput, derive_meaning};
 pub use rules::SearchRules;

@@ -63,6 +63,7 @@ pub(crate) fn answer(
         asked.locale = wanted.as_slice().first().map(Locale::to_string);
     }
     let (answered, search) = view.answered(&asked, asker)?;
+    view.caches.searched.asked(answered.refusal.is_none());
     // Maps and strings become JSON whatever they contain.
     let body = Bytes::from(serde_json::to_vec(&answered).unwrap_or_default());
     let surrogate = of_sources(&Sources { lists: search.types, ..Sources::default() });

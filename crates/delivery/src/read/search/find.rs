@@ -103,6 +103,7 @@ impl ReleaseView {
     pub(crate) fn results(&self, question: &Question) -> Result<(Results, Search), Failure> {
         let search = self.search(question, true)?;
         let hits = search.passages.iter().map(|p| self.hit(question, &search, p)).collect();
+        self.caches.searched.searched(search.total, search.passages.len());
         let next = question.offset + search.passages.len();
         let results = Results {
             query: question.text.clone(),
@@ -291,6 +292,7 @@ impl ReleaseView {
             let place = (chunk.field, chunk.range.start, chunk.range.end);
             let key = EntryKey::from_bytes(chunk.entry)?;
             let Some(read) = self.read(&key, place)? else {
+                self.caches.searched.found_stale();
                 tracing::error!(entry = %key, field = chunk.field, "an index names a text that the release does not have");
                 continue;
             };
@@ -360,7 +362,8 @@ impl ReleaseView {
         let config = &self.definitions.retrieval;
         let Some(locale) = question.locales.first() else { return Ok(Vec::new()) };
         let analyzer = Analyzer::for_locale(locale.as_str());
-        let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let at = Timestamp::from_second(question.now.unwrap_or_else(now)).unwrap_or_default();
+        let today = at.to_zoned(jiff::tz::TimeZone::UTC).date();
         let rules = SearchRules::new(&self.definitions.contracts, config);
         let mut out = Vec::new();
         for pin in config.pinned(&analyzer, locale.as_str(), &question.text, today) {
