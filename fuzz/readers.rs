@@ -79,3 +79,56 @@ pub fn graphql(bytes: &[u8]) {
     let (contracts, _) = ContractSet::load(&files);
     Graph::compile(&files, &contracts, &Views::default());
 }
+
+pub fn chunks(bytes: &[u8]) {
+    use ashlar_retrieval::{
+        chunk::{ChunkRules, Text, TextForm, blank, chunks},
+        text::Analyzer,
+    };
+    let (text, analyzer) = (text(bytes), Analyzer::for_locale("en"));
+    for form in [TextForm::Markdown, TextForm::Plain] {
+        let blanked = blank(text, form);
+        assert_eq!(blanked.len(), text.len());
+        for rules in [ChunkRules::default(), ChunkRules { target: 2, most: 5, overlap: 1 }] {
+            let found = chunks(b"a", &[Text::new("/a", text, form)], &analyzer, &rules);
+            let mut ids = std::collections::BTreeSet::new();
+            for chunk in &found.chunks {
+                assert!(text.get(chunk.bytes()).is_some() && blanked.get(chunk.bytes()).is_some());
+                assert!(ids.insert(chunk.id));
+            }
+        }
+    }
+}
+
+pub fn retrieval(bytes: &[u8]) {
+    use ashlar_retrieval::{config::Config, routing::Router, text::Analyzer};
+    let Ok(config) = Config::read(bytes) else { return };
+    let (analyzer, router) = (Analyzer::for_locale("en"), Router::new(&config.routes, "en"));
+    let all = config.indexes.keys().map(String::as_str).collect();
+    for query in ["how do I cancel", "", "a b c"] {
+        let reader = config.readers.public();
+        let chosen = router.choose(&config, reader, &all, &[], query);
+        assert!(
+            chosen.is_ok_and(|chosen| chosen.indexes.iter().all(|(name, _)| config.may_use(reader, name)))
+        );
+        config.pinned(&analyzer, "en", query, jiff::civil::Date::MIN);
+        let _ = config.synonyms("en", &analyzer).at(&analyzer.list(query));
+    }
+}
+
+/// Parameters as lines of `name=value`, and the attributes of an entry as JSON in the last line.
+pub fn filters(bytes: &[u8]) {
+    use ashlar_retrieval::access::{Allowed, Attributes, Filter, Readers, VersionRange};
+    let text = text(bytes);
+    let (parameters, entry) = text.rsplit_once('\n').unwrap_or((text, ""));
+    let mut filter = Filter::default();
+    for (name, value) in parameters.lines().filter_map(|line| line.split_once('=')) {
+        let _ = if name == "version" { filter.version(value) } else { filter.add(name, value) };
+        let _ = VersionRange::parse(value);
+    }
+    let attributes: Attributes = serde_json::from_str(entry).unwrap_or_default();
+    let readers = Readers::default();
+    let narrowed = Allowed::new(filter, readers.public(), 0).allows(&attributes);
+    // What is asked for never widens what may be seen.
+    assert!(!narrowed || Allowed::public(&readers, 0).allows(&attributes));
+}

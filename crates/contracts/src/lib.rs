@@ -9,6 +9,7 @@ pub mod consumers;
 mod contract;
 mod cost;
 mod facts;
+mod fields;
 mod load;
 mod plan;
 mod refs;

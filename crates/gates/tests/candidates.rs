@@ -471,6 +471,19 @@ fn a_redirect_to_a_list_that_goes_is_missed() {
 }
 
 #[test]
+fn a_pin_is_missed_when_its_entry_goes() {
+    let pins = ("retrieval.toml", "[[pins]]\nquery = 'home'\nentry = 'page/home'\n");
+    let mut world = World::new();
+    world.definitions = definitions(&page_contract(), &plan_contract(), &[pins]);
+    world.put("page", "home", "en", json!({"title": "Home", "slug": "home"}));
+    world.put("page", "other", "en", json!({"title": "Other", "slug": "other"}));
+    assert_eq!(gate(&world.release(), "retrieval").status, GateStatus::Pass);
+    world.remove("page", "home", "en");
+    let gates = world.judge().gates;
+    assert_eq!(gate(&gates, "retrieval").findings[0].code, "retrieval-pin-missing");
+}
+
+#[test]
 fn a_feed_is_judged_when_the_site_cannot_be_read() {
     let config = format!("{CONFIG}[[site.feeds]]\nname = 'news'\ntype = 'nothing'\ndate = 'slug'\n");
     let mut world = world_with_site(&[("ashlar.toml", &config)]);

@@ -26,7 +26,7 @@ fn replay(target: &str, read: fn(&[u8])) {
 
 #[test]
 fn every_corpus_is_read() {
-    let targets: [(&str, fn(&[u8])); 9] = [
+    let targets: [(&str, fn(&[u8])); 12] = [
         ("yaml", readers::yaml),
         ("json", readers::json),
         ("toml", readers::toml),
@@ -36,6 +36,9 @@ fn every_corpus_is_read() {
         ("tokens", readers::tokens),
         ("svg", readers::svg),
         ("graphql", readers::graphql),
+        ("chunks", readers::chunks),
+        ("retrieval", readers::retrieval),
+        ("filters", readers::filters),
     ];
     for (target, read) in targets {
         replay(target, read);

@@ -7,7 +7,7 @@ use regex::{Regex, RegexBuilder};
 use crate::{access::Reader, config::Config, text::Analyzer};
 
 /// The largest compiled pattern of a route, in bytes.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
+const PATTERN_BYTES_MAX: usize = 256 << 10;
 /// How likely examples must find an index before they say anything: likelier than all others together.
 const SURE: f64 = 0.5;
 /// The least weight of an index that examples speak against.

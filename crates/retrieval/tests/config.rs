@@ -157,6 +157,13 @@ fn what_is_wrong_is_told_with_its_line() {
     }
     let many = (0..33).map(|n| format!("[indexes.a{n}]\n")).collect::<String>();
     assert!(Config::read(many.as_bytes()).unwrap_err()[0].message.contains("at most 32"));
+    let many = (0..4_000).map(|n| format!("w{n} = []\n")).collect::<String>();
+    assert_eq!(Config::read(format!("[synonyms.en]\n{many}").as_bytes()).unwrap_err().len(), 100);
+    assert!(Config::read(" ".repeat(2 << 20).as_bytes()).unwrap_err()[0].message.contains("at most 1048576"));
+    for pattern in ["(((a{1000}){1000}){1000})", &"a|".repeat(300)] {
+        let route = format!("[indexes.a]\n[[routes]]\nwhen = \"{pattern}\"\nindexes = {{ a = 1.0 }}");
+        assert_eq!(Config::read(route.as_bytes()).unwrap_err().len(), 1, "{pattern}");
+    }
     assert_eq!(Config::read(b"a = \"\xff\"").unwrap_err()[0].code, "encoding");
     assert!(Config::read(b"\xef\xbb\xbf[indexes.a]").is_ok());
 }

@@ -12,7 +12,7 @@ use ashlar_contracts::{Contract, ContractSet, consumers::Consumer};
 use ashlar_delivery::{DeliveryError, graphql::Graph, views::Views};
 use ashlar_model::{ContractName, Digest, Files, Finding, ProjectConfig, Rules, TypeName, TypeRules};
 use ashlar_project::{Governance, Redirects, read_config};
-use ashlar_retrieval::config::Config;
+use ashlar_retrieval::config::Config as Retrieval;
 use ashlar_site::{Loaded, Site};
 
 use crate::inputs::Inputs;
@@ -61,7 +61,8 @@ pub(crate) struct Definitions {
     pub(crate) redirects: Redirects,
     pub(crate) redirect_findings: Vec<Finding>,
     /// What is searched, and who may find it.
-    pub(crate) retrieval: Config,
+    pub(crate) retrieval: Retrieval,
+    pub(crate) retrieval_findings: Vec<Finding>,
     /// The digest of all contracts and of what is wrong with their files.
     pub(crate) contracts_digest: Digest,
     /// The digest of the files that gates read.
@@ -108,7 +109,11 @@ impl Definitions {
             Ok(redirects) => (redirects, Vec::new()),
             Err(findings) => (Redirects::default(), findings),
         };
-        let retrieval = Config::parse(files).unwrap_or_default();
+        note("retrieval.toml");
+        let (retrieval, retrieval_findings) = match Retrieval::parse(files) {
+            Ok(retrieval) => (retrieval, Vec::new()),
+            Err(findings) => (Retrieval::default(), findings),
+        };
         let mut inputs = Inputs::new("contracts");
         for contract in contracts.iter() {
             inputs.digest(&contract.name.to_string(), &contract.digest);
@@ -147,6 +152,7 @@ impl Definitions {
             redirects,
             redirect_findings,
             retrieval,
+            retrieval_findings,
             contracts_digest: inputs.finish(),
             digest: files_digest(files),
             files: digests,
@@ -207,6 +213,7 @@ impl Definitions {
             .iter()
             .chain(&self.governance_findings)
             .chain(&self.redirect_findings)
+            .chain(&self.retrieval_findings)
             .chain(of_site)
             .chain(&self.tokens.unreadable)
             .filter(|f| f.level == ashlar_model::Level::Error)

@@ -16,6 +16,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod links;
 pub(crate) mod queries;
 pub(crate) mod references;
+pub(crate) mod retrieval;
 pub(crate) mod routes;
 pub(crate) mod shared;
 pub(crate) mod tokens;
@@ -26,7 +27,7 @@ pub(crate) use interface::Gate;
 pub use interface::{About, Code};
 
 /// The gates, in the order in which they report. A new gate is a file beside this one and a line here.
-pub(crate) static GATES: [&dyn Gate; 11] = [
+pub(crate) static GATES: [&dyn Gate; 12] = [
     &compatibility::SchemaCompatibility,
     &validity::ContentValidity,
     &references::References,
@@ -37,5 +38,6 @@ pub(crate) static GATES: [&dyn Gate; 11] = [
     &queries::PersistedQueries,
     &tokens::TokenGate,
     &components::Components,
+    &retrieval::Retrieval,
     &approvals::Approvals,
 ];

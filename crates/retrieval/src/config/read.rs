@@ -20,6 +20,10 @@ use crate::{
 
 /// The longest name of an index, an attribute or a reader, in bytes.
 const NAME_BYTES_MAX: usize = 64;
+/// The most bytes of the file.
+const FILE_BYTES_MAX: usize = 1 << 20;
+/// The most findings that are told.
+const FINDINGS_MAX: usize = 100;
 /// Attributes that are not lists of values.
 const SPECIAL: [&str; 3] = ["versions", "from", "until"];
 /// The key of a reader that lists indexes.
@@ -40,6 +44,13 @@ impl Config {
     /// # Errors
     /// Everything that is wrong, with its line.
     pub fn read(bytes: &[u8]) -> Result<Self, Vec<Finding>> {
+        if bytes.len() > FILE_BYTES_MAX {
+            let message =
+                format!("The file has {} bytes; at most {FILE_BYTES_MAX} are possible.", bytes.len());
+            return Err(vec![
+                Finding::error("retrieval-config", FILE, message).help("remove what nobody needs"),
+            ]);
+        }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let text = std::str::from_utf8(bytes).map_err(|e| {
             let (line, column) = position(bytes, e.valid_up_to());
@@ -71,6 +82,9 @@ impl Reading<'_> {
     }
 
     fn wrong(&mut self, span: &std::ops::Range<usize>, message: String, help: impl Into<String>) {
+        if self.findings.len() == FINDINGS_MAX {
+            return;
+        }
         let place = format!("{FILE}:{}", self.line(span));
         self.findings.push(Finding::error("retrieval-config", place, message).help(help));
     }
@@ -295,7 +309,10 @@ impl Reading<'_> {
             }
             indexes.push((name.into_inner(), weight));
         }
-        let pattern = match raw.when {
+        if let Some(when) = &raw.when {
+            self.text(&when.span(), "The pattern of a route", when.get_ref());
+        }
+        let pattern = match raw.when.filter(|when| when.get_ref().len() <= TEXT_BYTES_MAX) {
             None => None,
             Some(when) => match Rule::pattern(when.get_ref()) {
                 Ok(pattern) => Some(pattern),

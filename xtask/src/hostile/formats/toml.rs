@@ -6,9 +6,10 @@ use crate::{
     random::Random,
 };
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "ashlar.toml",
     "redirects.toml",
+    "retrieval.toml",
     "governance.toml",
     "intents.toml",
     "tokens.toml",
@@ -126,6 +127,18 @@ pub const ALL: &[Generator] = &[
                 "surfaces = [\"web\", \"email\", \"app\"]\n[intent.notice]\nweb = \"notice.v1\"\nemail = \"notice.v1\"\napp = \"notice.v1\"\n{all}"
             ),
         )
+    }),
+    generator!("search-routes", [10, 200, 2_000, 10_000], |_, n| {
+        let one = |i: usize| {
+            format!(
+                "[[routes]]\nwhen = \"((a{{{i}}}){{100}}){{100}}|b\"\nindexes = {{ main = 1.0 }}\n[[examples]]\ntext = \"a{i} b\"\nindex = \"main\"\n"
+            )
+        };
+        Load::file("retrieval.toml", format!("[indexes.main]\n{}", pieces(n, "", one)))
+    }),
+    generator!("search-synonyms", [10, 1_000, 10_000, 100_000], |_, n| {
+        let one = |i: usize| format!("[synonyms.l{i}]\nw = []\n[readers.r{i}]\nx = []\n");
+        Load::file("retrieval.toml", pieces(n, "", one))
     }),
     generator!("includes", [2, 4, 8, 100], |_, n| {
         let one = |i: usize| {

@@ -1,0 +1,8 @@
+//! Fuzzes the filters and attributes of a search.
+#![no_main]
+
+#[path = "../readers.rs"]
+#[allow(dead_code)]
+mod readers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| readers::filters(bytes));
