@@ -141,7 +141,10 @@ impl Asked {
                 .help(format!("a question has at most {QUESTION_BYTES_MAX} bytes"))
                 .into());
         }
-        let body: QuestionBody = serde_json::from_slice(body)
+        // A list would do for serde as well.
+        let read = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body);
+        let body: QuestionBody = read
+            .and_then(|members| serde_json::from_value(serde_json::Value::Object(members)))
             .map_err(|error| bad(format!("the body cannot be read: {}", cut(&error.to_string())), HELP))?;
         if let Some(trace) = &body.trace {
             let alone = body.question.is_empty() && body.locale.is_none() && body.indexes.is_empty();
