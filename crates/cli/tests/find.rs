@@ -205,6 +205,8 @@ fn what_is_released_is_found_and_what_was_is_found_again() {
     let etag = answer.header("etag").unwrap().to_owned();
     assert_eq!(fetch(&site.url, "/v1/search?q=tide", &[("if-none-match", &etag)]).status, 304);
 
+    assert_eq!(hit["title_marks"], json!([[0, 5]]));
+
     // A release is searchable at once, a candidate before it, and a rollback brings back what was.
     site.put(
         "guide",
@@ -336,4 +338,65 @@ fn the_command_line_finds_the_same() {
     assert!(String::from_utf8_lossy(&out.stderr).contains("did you mean `product`?"));
     let out = site.rig.run(&["search", "zzz", "--data", "data"]);
     assert_eq!(String::from_utf8_lossy(&out.stdout), "No results. Try fewer words.\n");
+}
+
+#[test]
+fn an_edge_searches_without_a_database_and_meaning_comes_later() {
+    let site = Site::new();
+    assert_eq!(site.search("q=berth", "")["vectors"], false, "seven entries teach nothing");
+    // More than is learned while a candidate is made.
+    let words =
+        ["tide", "berth", "crane", "harbour", "night", "boat", "water", "master", "gate", "price", "storm"];
+    let entry = |n: usize| {
+        let word = |at: usize| words[(n * 7 + at * (n % 5 + 1)) % words.len()];
+        let text: Vec<&str> = (0..12).map(word).collect();
+        json!({"type": "notice", "id": format!("n{n}"), "locale": "en",
+            "fields": {"slug": "n", "title": format!("Notice {n}"), "text": text.join(" ")}})
+    };
+    let entries: Vec<Value> = (0..260).map(entry).collect();
+    site.api("POST", "/entries", &json!({"source": "notices.json", "entries": entries}));
+    site.release();
+    let asked = "q=berth+at+night&index=legal";
+    eventually("the vectors", || (site.search(asked, "")["vectors"] == true).then_some(()));
+    let metrics =
+        fetch(&site.url, "/metrics", &[("authorization", &format!("Bearer {}", site.admin))]).text();
+    assert!(metrics.contains("follower=\"search\""), "{metrics}");
+
+    // The edge has nothing but the objects.
+    let objects = format!("file://{}", site.rig.path().join("data/objects").display());
+    let (edge, ready) =
+        start(&site.rig, &["serve", "--role", "edge", "--objects", &objects, "--cache", "cache"]);
+    let url = ready["url"].as_str().unwrap().to_owned();
+    let ask = |url: &str| fetch(url, &format!("/v1/search?{asked}"), &[]);
+    assert_eq!(ask(&url).json(), site.search(asked, ""));
+    drop(edge);
+
+    // What is damaged is noticed and fetched again; nothing wrong is answered meanwhile.
+    for pack in std::fs::read_dir(site.rig.path().join("cache/t/main/packs")).unwrap() {
+        let path = pack.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at: Vec<usize> =
+            bytes.windows(7).enumerate().filter(|(_, w)| w == b"ashlseg").map(|(at, _)| at).collect();
+        for at in at {
+            bytes[at + 40] ^= 1;
+        }
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let (_edge, ready) =
+        start(&site.rig, &["serve", "--role", "edge", "--objects", &objects, "--cache", "cache"]);
+    let url = ready["url"].as_str().unwrap().to_owned();
+    let healed = eventually("the segments to be fetched again", || {
+        let answer = ask(&url);
+        match answer.status {
+            200 => Some(answer.json()),
+            status => {
+                assert_eq!(
+                    (status, answer.json()["type"].as_str()),
+                    (503, Some("urn:ashlar:problem:unreadable"))
+                );
+                None
+            }
+        }
+    });
+    assert_eq!(healed, site.search(asked, ""));
 }

@@ -255,6 +255,7 @@ fn covers(name: &str, text: &str, form: TextForm, rules: &ChunkRules) {
     assert_eq!(ids.len(), found.chunks.len(), "{name}: ids are unique");
     let mut covered = vec![false; text.len()];
     let mut headings: BTreeSet<String> = BTreeSet::new();
+    assert_eq!(analyzer.count(&blanked) as usize, analyzer.list(&blanked).len(), "{name}");
     for chunk in &found.chunks {
         assert!(text.get(chunk.bytes()).is_some_and(|slice| !slice.is_empty()), "{name}: {chunk:?}");
         assert!(analyzer.list(&blanked[chunk.bytes()]).len() <= rules.most as usize + 1, "{name}: {chunk:?}");

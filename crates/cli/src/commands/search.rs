@@ -92,6 +92,20 @@ async fn find(args: &SearchArgs) -> Done {
     done()
 }
 
+/// A text without what a terminal would take for a command.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// Pieces of a text, with those that are marked in bold.
+fn marked(pieces: Vec<(String, bool)>) -> String {
+    let paint = |(text, marked): (String, bool)| match marked {
+        true => output::paint(&plain(&text), "1"),
+        false => plain(&text),
+    };
+    pieces.into_iter().map(paint).collect()
+}
+
 /// Prints what was found, for people.
 fn show(results: &Results) {
     if let Some(corrected) = &results.did_you_mean {
@@ -102,12 +116,11 @@ fn show(results: &Results) {
         return;
     }
     for hit in &results.hits {
-        let ResultHit { type_name, id, locale, title, .. } = hit;
-        let place = hit.headings.iter().map(|heading| format!(" › {heading}")).collect::<String>();
-        output::line(format!("{}{place}", output::paint(title, "1")));
-        let pieces = hit.snippet.pieces().into_iter();
-        let text: String =
-            pieces.map(|(text, marked)| if marked { output::paint(&text, "1") } else { text }).collect();
+        let ResultHit { type_name, id, locale, .. } = hit;
+        let title = marked(hit.title_pieces());
+        let place = hit.headings.iter().map(|heading| format!(" › {}", plain(heading))).collect::<String>();
+        output::line(format!("{title}{place}"));
+        let text = marked(hit.snippet.pieces());
         if !text.is_empty() {
             output::line(format!("  {text}"));
         }

@@ -76,7 +76,7 @@ impl Taught {
         Self {
             segments: values.iter().map(|v| v.digest).collect(),
             every,
-            sample: ids.filter(|id| id % every == 0).collect(),
+            sample: ids.filter(|id| id.is_multiple_of(every)).collect(),
         }
     }
 
@@ -113,7 +113,7 @@ impl Taught {
         for value in values.iter().filter(|v| !self.segments.contains(&v.digest)) {
             for chunk in open(&value.digest)?.chunks() {
                 let id = number(&chunk.id);
-                if id % self.every == 0 && !self.sample.contains(&id) {
+                if id.is_multiple_of(self.every) && !self.sample.contains(&id) {
                     fresh += self.every;
                 }
             }

@@ -66,6 +66,11 @@ pub(super) fn of_list(
     Ok(composed)
 }
 
+/// Pieces of a text as templates get them.
+fn pieces(pieces: Vec<(String, bool)>) -> Vec<Value> {
+    pieces.into_iter().map(|(text, marked)| json!({"text": text, "marked": marked})).collect()
+}
+
 /// What a search finds among the pages of the site.
 pub(super) fn of_search(
     view: &ReleaseView,
@@ -90,15 +95,10 @@ pub(super) fn of_search(
         for hit in &found.hits {
             // Without a path there is no page.
             let Some(route) = &hit.path else { continue };
-            let pieces: Vec<Value> = hit
-                .snippet
-                .pieces()
-                .into_iter()
-                .map(|(text, marked)| json!({"text": text, "marked": marked}))
-                .collect();
             let shown = json!({
                 "title": hit.title, "type": hit.type_name, "id": hit.id, "locale": hit.locale,
-                "headings": hit.headings, "anchor": hit.anchor, "snippet": pieces,
+                "headings": hit.headings, "anchor": hit.anchor,
+                "name": pieces(hit.title_pieces()), "snippet": pieces(hit.snippet.pieces()),
                 "summary": hit.snippet.text,
             });
             items.push((route.clone(), shown));

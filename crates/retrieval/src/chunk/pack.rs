@@ -114,7 +114,7 @@ fn parts(
     let mut out = Vec::new();
     let mut waiting = vec![range];
     while let Some(range) = waiting.pop() {
-        let terms = count(analyzer, &blanked[range.clone()]);
+        let terms = analyzer.count(&blanked[range.clone()]);
         match middle(blanked, &range).filter(|_| terms > most) {
             Some(middle) => {
                 waiting.push(trimmed(source, &(middle..range.end)));
@@ -124,12 +124,6 @@ fn parts(
         }
     }
     out
-}
-
-fn count(analyzer: &Analyzer, text: &str) -> u32 {
-    let mut terms = 0_u32;
-    analyzer.terms(text, |_| terms = terms.saturating_add(1));
-    terms
 }
 
 /// A place to cut near the middle: behind white space, else between characters of which one is no letter, else anywhere.

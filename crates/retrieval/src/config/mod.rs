@@ -1,12 +1,10 @@
 //! `retrieval.toml`: indexes, chunks, attributes, readers, routes, synonyms and pins.
 
+mod prepared;
 mod raw;
 mod read;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::civil::Date;
 use serde::Serialize;
@@ -62,6 +60,7 @@ pub struct Config {
     pub pins: Vec<Pin>,
     /// What makes vectors.
     pub embedder: Embedder,
+    prepared: prepared::Locales,
 }
 
 /// The rules of an index.
@@ -184,34 +183,23 @@ impl Config {
         }
     }
 
-    /// Words that mean the same, for queries in a locale. Those of the locale and of its language apply.
+    /// Words that mean the same, for queries in a locale. Those of the locale and of its language apply. They are prepared once for
+    /// each locale, whose analyzer is given.
     #[must_use]
-    pub fn synonyms(&self, locale: &str, analyzer: &Analyzer) -> Synonyms {
-        let language = locale.split(['-', '_']).next().unwrap_or_default();
-        let names: BTreeSet<&str> = [locale, language].into();
-        let groups = names.into_iter().filter_map(|name| self.synonyms.get(name)).flatten();
-        Synonyms::new(analyzer, groups)
+    pub fn synonyms(&self, locale: &str, analyzer: &Analyzer) -> Arc<Synonyms> {
+        self.prepared.get(self, locale, analyzer).synonyms.clone()
     }
 
     /// The entries that a query in a locale always finds on a day, in the order of the file. Queries are compared by their
     /// terms. Whoever may not see an entry does not find it by a pin either; that is for the caller to check.
-    pub fn pinned<'a>(
-        &'a self,
-        analyzer: &Analyzer,
-        locale: &'a str,
-        query: &str,
-        today: Date,
-    ) -> Vec<&'a Pin> {
-        let here = |pin: &&Pin| {
-            pin.locale.as_deref().is_none_or(|own| own == locale)
-                && pin.until.is_none_or(|until| today <= until)
-        };
-        if !self.pins.iter().any(|pin| here(&pin)) {
+    #[must_use]
+    pub fn pinned(&self, analyzer: &Analyzer, locale: &str, query: &str, today: Date) -> Vec<&Pin> {
+        if self.pins.is_empty() {
             return Vec::new();
         }
-        let asked = analyzer.list(query);
-        let same = |pin: &&Pin| !asked.is_empty() && analyzer.list(&pin.query) == asked;
-        self.pins.iter().filter(here).filter(same).collect()
+        let numbers = self.prepared.get(self, locale, analyzer).pins_of(&analyzer.list(query));
+        let pins = numbers.into_iter().filter_map(|number| self.pins.get(number));
+        pins.filter(|pin| pin.until.is_none_or(|until| today <= until)).collect()
     }
 
     /// Everything that decides which chunks with which attributes the entries of a release have, as text: another text needs

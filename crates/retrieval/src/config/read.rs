@@ -177,7 +177,8 @@ impl Reading<'_> {
             self.wrong(&kind.span(), message, "write kind = \"lsa\"");
         }
         let embedder = Embedder::Lsa;
-        Config { indexes, chunks, attributes, readers, routes, synonyms, pins, embedder }
+        let prepared = Default::default();
+        Config { indexes, chunks, attributes, readers, routes, synonyms, pins, embedder, prepared }
     }
 
     fn index(&mut self, line: usize, raw: &RawIndex, some_default: bool) -> IndexRules {

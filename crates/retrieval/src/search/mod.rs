@@ -146,6 +146,8 @@ pub struct Hit {
     pub chunk: usize,
     /// How well it answers. Scores of different queries or modes do not compare.
     pub score: f32,
+    /// Whether it has a word of the query. Otherwise it was found by its meaning alone.
+    pub worded: bool,
 }
 
 /// How many entries with some attributes have a word of the query in one part.
@@ -295,7 +297,7 @@ impl Shelf {
             if ask.diversity > 0.0 { diversified(self, hits, ask.diversity.min(1.0), limit) } else { hits };
         let hit = |hit: Scored| {
             let (part, chunk) = self.place(hit.text);
-            Hit { part, chunk, score: hit.score }
+            Hit { part, chunk, score: hit.score, worded: legs.has_word(hit.text as usize) }
         };
         Found {
             hits: hits.into_iter().map(hit).collect(),

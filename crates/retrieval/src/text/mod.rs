@@ -94,6 +94,14 @@ impl Analyzer {
         Some(self.stemmer.as_ref().map_or(Cow::Borrowed(word), |stemmer| stemmer.stem(word)))
     }
 
+    /// How many terms a text has. Counting them is several times as quick as making them.
+    #[must_use]
+    pub fn count(&self, text: &str) -> u32 {
+        let mut count = 0_u32;
+        words(text, |word| count += u32::from(word.dense || !self.stop.contains(&word.text)));
+        count
+    }
+
     /// The terms of a text as a list.
     #[must_use]
     pub fn list(&self, text: &str) -> Vec<String> {

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use super::{
     question::{Question, Wanted, bad, mode_name},
     results::{Facets, ResultHit, Results},
-    snippet::snippet,
+    snippet::{marks, snippet},
 };
 use crate::{
     error::{DeliveryError, Failure},
@@ -32,6 +32,8 @@ use crate::{
 const CHUNKS_PER_HIT: usize = 8;
 /// What a hit counts that is not in the preferred locale, for each step of the fallback.
 const FALLBACK_FACTOR: f32 = 0.9;
+/// What a hit without a word of the query scores at least, compared with the best of its index. Everything is a little like everything else.
+const MEANING_MIN: f32 = 0.35;
 /// What the best hit of an index counts at least, when the index has nothing of the query's words.
 const UNCOVERED_FACTOR: f32 = 0.3;
 
@@ -51,9 +53,7 @@ pub(crate) struct Passage {
     pub(crate) to: u32,
     pub(crate) headings: Vec<String>,
     pub(crate) anchor: Option<String>,
-    /// What the field says there.
-    pub(crate) source: String,
-    /// The same without markup; as many bytes.
+    /// What the field says there, without markup; as many bytes.
     pub(crate) text: String,
     pub(crate) score: f32,
     pub(crate) pinned: bool,
@@ -123,6 +123,7 @@ impl ReleaseView {
     fn hit(&self, question: &Question, search: &Search, passage: &Passage) -> ResultHit {
         let analyzer = Analyzer::for_locale(passage.entry.locale.as_str());
         let typed = search.corrected.as_deref().unwrap_or(&question.text);
+        let query = Query::typed(&analyzer, typed);
         ResultHit {
             type_name: passage.entry.type_name.clone(),
             id: passage.entry.id.clone(),
@@ -130,7 +131,8 @@ impl ReleaseView {
             title: passage.title.clone(),
             path: passage.path.clone(),
             index: passage.index.clone(),
-            snippet: snippet(&passage.text, &Query::typed(&analyzer, typed), &analyzer),
+            title_marks: marks(&passage.title, &query, &analyzer),
+            snippet: snippet(&passage.text, &query, &analyzer),
             headings: passage.headings.clone(),
             anchor: passage.anchor.clone(),
             score: passage.score,
@@ -260,9 +262,12 @@ impl ReleaseView {
         for (shelf, searched) in shelves.iter().enumerate() {
             // The best of a shelf has 1: scores of two shelves mean different things.
             let best = searched.hits.first().map_or(1.0, |hit| hit.score.max(f32::MIN_POSITIVE));
-            candidates.extend(searched.hits.iter().map(|hit| {
-                let score = (hit.score / best).clamp(0.0, 1.0) * searched.factor;
-                Candidate { shelf, hit: *hit, score }
+            let scored = searched.hits.iter().map(|hit| (hit, (hit.score / best).clamp(0.0, 1.0)));
+            let near = scored.filter(|(hit, score)| hit.worded || *score >= MEANING_MIN);
+            candidates.extend(near.map(|(hit, score)| Candidate {
+                shelf,
+                hit: *hit,
+                score: score * searched.factor,
             }));
         }
         candidates.sort_by(|a, b| {
@@ -307,7 +312,6 @@ impl ReleaseView {
                 to: chunk.range.end,
                 headings: chunk.headings.iter().map(|h| (*h).to_owned()).collect(),
                 anchor: chunk.anchor.map(str::to_owned),
-                source: read.source,
                 text: read.text,
                 score,
                 pinned: false,
@@ -333,11 +337,8 @@ impl ReleaseView {
         let form = if fact.markdown { TextForm::Markdown } else { TextForm::Plain };
         let range = from as usize..to as usize;
         let blanked = blank(fact.text, form);
-        let (Some(source), Some(text)) = (fact.text.get(range.clone()), blanked.get(range)) else {
-            return Ok(None);
-        };
-        let (source, text) = (source.to_owned(), text.to_owned());
-        Ok(Some(Read { source, text, path: contract.facts(key, &fields).route }))
+        let Some(text) = blanked.get(range) else { return Ok(None) };
+        Ok(Some(Read { text: text.to_owned(), path: contract.facts(key, &fields).route }))
     }
 
     fn contract_of(&self, key: &EntryKey) -> Result<Option<(&Contract, EntryRecord)>, DeliveryError> {
@@ -364,9 +365,13 @@ impl ReleaseView {
         let analyzer = Analyzer::for_locale(locale.as_str());
         let at = Timestamp::from_second(question.now.unwrap_or_else(now)).unwrap_or_default();
         let today = at.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let pins = config.pinned(&analyzer, locale.as_str(), &question.text, today);
+        if pins.is_empty() {
+            return Ok(Vec::new());
+        }
         let rules = SearchRules::new(&self.definitions.contracts, config);
         let mut out = Vec::new();
-        for pin in config.pinned(&analyzer, locale.as_str(), &question.text, today) {
+        for pin in pins {
             let (Ok(type_name), Ok(id)) = (pin.type_name.parse::<TypeName>(), pin.id.parse()) else {
                 continue;
             };
@@ -398,7 +403,6 @@ impl ReleaseView {
                 to: chunk.range.end,
                 headings: chunk.headings,
                 anchor: chunk.anchor,
-                source: read.source,
                 text,
                 score: 1.0,
                 pinned: true,
@@ -427,7 +431,6 @@ impl ReleaseView {
 
 /// The text of a chunk.
 struct Read {
-    source: String,
     text: String,
     path: Option<String>,
 }

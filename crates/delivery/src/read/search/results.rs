@@ -24,6 +24,8 @@ pub struct ResultHit {
     pub locale: Locale,
     /// The title of the entry.
     pub title: String,
+    /// Where words of the query are in the title, in UTF-16 code units.
+    pub title_marks: Vec<[u32; 2]>,
     /// The path of its page; null when it has none.
     pub path: Option<String>,
     /// The index it was found in.
@@ -47,6 +49,13 @@ pub struct ResultHit {
     /// Whether `retrieval.toml` puts it first for this query.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pinned: bool,
+}
+
+impl ResultHit {
+    /// The title in pieces, each with whether it is marked.
+    pub fn title_pieces(&self) -> Vec<(String, bool)> {
+        Snippet { text: self.title.clone(), marks: self.title_marks.clone() }.pieces()
+    }
 }
 
 /// What a search found.

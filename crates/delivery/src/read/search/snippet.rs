@@ -49,23 +49,43 @@ struct Found {
     word: Option<usize>,
 }
 
-/// The part of a text that has most of a query. `text` has no markup.
-pub(crate) fn snippet(text: &str, query: &Query, analyzer: &Analyzer) -> Snippet {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+/// Where a text has words of a query, in UTF-16 code units.
+pub(super) fn marks(text: &str, query: &Query, analyzer: &Analyzer) -> Vec<[u32; 2]> {
+    marked(text, (0, text.len()), 0, &found(text, query, analyzer))
+}
+
+/// The words of a text.
+fn found(text: &str, query: &Query, analyzer: &Analyzer) -> Vec<Found> {
     let open = query.words.last().filter(|_| query.open).map(|last| last.typed.as_str());
     let mut words: Vec<Found> = Vec::new();
-    analyzer.tokens(&text, |token| {
+    analyzer.tokens(text, |token| {
         let same = query.words.iter().position(|word| word.term == token.term);
         let begun = || open.filter(|open| token.word.starts_with(*open)).map(|_| query.words.len());
         words.push(Found { from: token.from, to: token.to, word: same.or_else(begun) });
     });
+    words
+}
+
+/// The part of a text that has most of a query. `text` has no markup.
+pub(super) fn snippet(text: &str, query: &Query, analyzer: &Analyzer) -> Snippet {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = found(&text, query, analyzer);
     let (from, to) = window(&text, &words);
     let (before, after) = (from > 0, to < text.len());
     let mut out = String::new();
     if before {
         out.push_str(CUT);
     }
-    let shift = out.encode_utf16().count();
+    let marks = marked(&text, (from, to), out.encode_utf16().count(), &words);
+    out.push_str(&text[from..to]);
+    if after {
+        out.push_str(CUT);
+    }
+    Snippet { text: out, marks }
+}
+
+/// Where the words of the query are in a part of a text that begins with so many units.
+fn marked(text: &str, (from, to): (usize, usize), shift: usize, words: &[Found]) -> Vec<[u32; 2]> {
     let inner = &text[from..to];
     let units = |at: usize| {
         let count = shift + inner[..at - from].encode_utf16().count();
@@ -80,11 +100,7 @@ pub(crate) fn snippet(text: &str, query: &Query, analyzer: &Analyzer) -> Snippet
             _ => marks.push(mark),
         }
     }
-    out.push_str(inner);
-    if after {
-        out.push_str(CUT);
-    }
-    Snippet { text: out, marks }
+    marks
 }
 
 /// The bytes that have the most different words of the query; where several have as many, the first.
