@@ -185,7 +185,8 @@ impl<'a> Found<'a> {
             Of::Text(passage) => {
                 let from = passage.from.checked_add(u32::try_from(range.start).ok()?)?;
                 let to = passage.from.checked_add(u32::try_from(range.end).ok()?)?;
-                let text = passage.source.get(range.clone())?.to_owned();
+                let field = entry.fields.pointer(&source.field)?.as_str()?;
+                let text = field.get(from as usize..to as usize)?.to_owned();
                 let words: Vec<&str> = passage.text.get(range.clone())?.split_whitespace().collect();
                 Some(Quoted { from, to, text, reads: words.join(" "), stated: false })
             }
