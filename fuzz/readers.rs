@@ -132,3 +132,102 @@ pub fn filters(bytes: &[u8]) {
     // What is asked for never widens what may be seen.
     assert!(!narrowed || Allowed::public(&readers, 0).allows(&attributes));
 }
+
+/// Stored forms of the search: a segment, vectors or a basis.
+pub fn segment(bytes: &[u8]) {
+    use ashlar_retrieval::{
+        basis::{Basis, SegmentVectors},
+        segment::Segment,
+    };
+    use std::sync::Arc;
+    let _ = SegmentVectors::open(bytes);
+    let basis = Basis::open(&[bytes]).ok().map(Arc::new);
+    if let Some(basis) = &basis {
+        assert!(Basis::open(&basis.encode()).is_ok_and(|again| again == **basis));
+    }
+    let Ok(segment) = Segment::open(bytes) else { return };
+    assert_eq!(segment.chunks().count(), segment.len());
+    let segments = [Arc::new(segment)];
+    let basis = Arc::new(Basis::learn(&segments, &|_| true));
+    search(&segments, &basis, "\"high water\" tides -ships");
+    search(&segments, &basis, "harbuor be");
+}
+
+/// Queries as people type them.
+pub fn query(bytes: &[u8]) {
+    use ashlar_retrieval::{
+        access::Attributes,
+        basis::Basis,
+        chunk::{Chunk, ChunkId},
+        search::query::Query,
+        segment::{Passage, Segment, SegmentWriter},
+        text::Analyzer,
+    };
+    use std::sync::{Arc, OnceLock};
+    static SHELF: OnceLock<([Arc<Segment>; 1], Arc<Basis>)> = OnceLock::new();
+    let (segments, basis) = SHELF.get_or_init(|| {
+        let analyzer = Analyzer::for_locale("en");
+        let mut writer = SegmentWriter::new(&analyzer);
+        for number in 0..40_u8 {
+            let chunk = Chunk {
+                id: ChunkId::from_bytes([number; 16]),
+                field: "/a".to_owned(),
+                range: 0..9,
+                headings: vec!["Tides".to_owned()],
+                anchor: None,
+                boost: 1.0,
+            };
+            let text = format!("High water at berth {}. The harbour and the ships 潮位表 wait.", number % 9);
+            let passage = Passage {
+                entry: &[number / 2],
+                title: "Harbour",
+                chunk: &chunk,
+                text: &text,
+                attributes: &Attributes::default(),
+            };
+            assert!(writer.push(&passage));
+        }
+        let segments = [Arc::new(Segment::open(&writer.finish()).unwrap())];
+        let basis = Basis::learn(&segments, &|_| true);
+        (segments, Arc::new(basis))
+    });
+    let text = text(bytes);
+    let analyzer = Analyzer::for_locale("en");
+    for query in [Query::plain(&analyzer, text), Query::typed(&analyzer, text)] {
+        assert!(query.words.iter().all(|word| text.get(word.range.clone()).is_some()));
+    }
+    if text.len() <= 1_000 {
+        search(segments, basis, text);
+    }
+}
+
+fn search(
+    segments: &[std::sync::Arc<ashlar_retrieval::segment::Segment>],
+    basis: &std::sync::Arc<ashlar_retrieval::basis::Basis>,
+    text: &str,
+) {
+    use ashlar_retrieval::{
+        Mode,
+        access::{Allowed, Readers},
+        basis::SegmentVectors,
+        search::{Ask, Part, Shelf},
+        text::Analyzer,
+    };
+    use std::sync::Arc;
+    let part = |segment: &Arc<_>| Part {
+        segment: Arc::clone(segment),
+        vectors: Some(Arc::new(SegmentVectors::of(segment, basis))),
+    };
+    let analyzer = Arc::new(Analyzer::for_locale("en"));
+    let shelf = Shelf::new(segments.iter().map(part).collect(), Some(Arc::clone(basis)), analyzer);
+    let allowed = Allowed::public(&Readers::default(), 0);
+    for mode in [Mode::Bm25, Mode::Vector, Mode::Hybrid] {
+        for people in [false, true] {
+            let ask = Ask { mode, people, limit: 7, diversity: 0.3, tally: true, ..Ask::new(text, &allowed) };
+            let found = shelf.search(&ask);
+            assert!(found.hits.len() <= 7);
+            assert!(found.hits.iter().all(|hit| hit.score.is_finite() && shelf.chunk(hit).is_some()));
+        }
+    }
+    assert!(shelf.suggest(text, &allowed, None, 5).len() <= 5);
+}

@@ -26,7 +26,7 @@ fn replay(target: &str, read: fn(&[u8])) {
 
 #[test]
 fn every_corpus_is_read() {
-    let targets: [(&str, fn(&[u8])); 12] = [
+    let targets: [(&str, fn(&[u8])); 14] = [
         ("yaml", readers::yaml),
         ("json", readers::json),
         ("toml", readers::toml),
@@ -39,6 +39,8 @@ fn every_corpus_is_read() {
         ("chunks", readers::chunks),
         ("retrieval", readers::retrieval),
         ("filters", readers::filters),
+        ("segment", readers::segment),
+        ("query", readers::query),
     ];
     for (target, read) in targets {
         replay(target, read);

@@ -138,6 +138,7 @@ fn make(originals: &[Original], number: usize, region: &str, random: &mut Random
 
 /// What is measured of one shelf.
 struct Built {
+    originals: Vec<Original>,
     shelf: Shelf,
     basis: Arc<Basis>,
     queries: Vec<String>,
@@ -181,7 +182,7 @@ fn build(data: &Path, count: usize) -> Result<Built> {
             };
             made.push(make(&originals, at, &region, &mut random));
         }
-        let begun = Instant::now();
+        let begun = cpu_ms();
         let mut writer = SegmentWriter::new(&analyzer);
         let mut taken = 0;
         for made in &made {
@@ -198,11 +199,11 @@ fn build(data: &Path, count: usize) -> Result<Built> {
             taken += 1;
         }
         let written = writer.finish();
-        writing += ms(begun);
+        writing += cpu_ms() - begun;
         bytes += written.len();
-        let begun = Instant::now();
+        let begun = cpu_ms();
         segments.push(Arc::new(Segment::open(&written)?));
-        opening += ms(begun);
+        opening += cpu_ms() - begun;
         number += taken;
     }
     println!("indexing: {:.0} chunks/s, on one core", count as f64 / writing * 1_000.0);
@@ -211,10 +212,15 @@ fn build(data: &Path, count: usize) -> Result<Built> {
         segments.len(),
         bytes as f64 / segments.len() as f64 / 1_024.0
     );
-    let begun = Instant::now();
+    let begun = cpu_ms();
     let basis = Arc::new(Basis::learn(&segments, &|_| true));
-    println!("learning: {:.0} ms, {} terms, {} dimensions", ms(begun), basis.terms(), basis.dimensions());
-    let begun = Instant::now();
+    println!(
+        "learning: {:.0} ms, {} terms, {} dimensions",
+        cpu_ms() - begun,
+        basis.terms(),
+        basis.dimensions()
+    );
+    let begun = cpu_ms();
     let parts: Vec<Part> = segments
         .into_iter()
         .map(|segment| {
@@ -222,14 +228,14 @@ fn build(data: &Path, count: usize) -> Result<Built> {
             Part { segment, vectors }
         })
         .collect();
-    println!("vectors: {:.0} ms", ms(begun));
+    println!("vectors: {:.0} ms", cpu_ms() - begun);
     let floats = (count * basis.dimensions() * 4) as f64 / (1 << 20) as f64;
     let of_segments: usize = parts.iter().map(|part| part.segment.memory()).sum();
     let of_vectors: usize = parts.iter().filter_map(|part| part.vectors.as_ref()).map(|v| v.memory()).sum();
     let shelf = Shelf::new(parts, Some(Arc::clone(&basis)), analyzer);
-    let begun = Instant::now();
+    let begun = cpu_ms();
     shelf.warm();
-    println!("words for corrections: {:.0} ms", ms(begun));
+    println!("words for corrections: {:.0} ms", cpu_ms() - begun);
     let mb = |bytes: usize| bytes as f64 / (1 << 20) as f64;
     println!(
         "memory: {:.0} MB segments, {:.0} MB vectors, {:.0} MB basis; resident {:.0} MB more than before; vectors as floats are {floats:.0} MB; ratio {:.2}",
@@ -240,7 +246,39 @@ fn build(data: &Path, count: usize) -> Result<Built> {
         (resident_mb() - resident) / floats
     );
     random.shuffle(&mut queries);
-    Ok(Built { shelf, basis, queries })
+    Ok(Built { originals, shelf, basis, queries })
+}
+
+/// How long it takes until one changed entry can be found: its segment is written and opened, gets vectors, and a new shelf is made.
+fn update(built: &Built, originals: &[Original]) -> Result<f64> {
+    let analyzer = Arc::new(Analyzer::for_locale("en"));
+    let mut random = Random(11);
+    let made: Vec<Made> =
+        (0..SEGMENT_CHUNKS).map(|at| make(originals, at + 100_000, "rest", &mut random)).collect();
+    let begun = cpu_ms();
+    let mut writer = SegmentWriter::new(&analyzer);
+    for made in &made {
+        let passage = Passage {
+            entry: &made.entry,
+            title: &originals[made.title].title,
+            chunk: &made.chunk,
+            text: &made.text,
+            attributes: &made.attributes,
+        };
+        if !writer.push(&passage) {
+            break;
+        }
+    }
+    let segment = Arc::new(Segment::open(&writer.finish())?);
+    let vectors = Some(Arc::new(SegmentVectors::of(&segment, &built.basis)));
+    let mut parts = built.shelf.parts().to_vec();
+    if let Some(last) = parts.last_mut() {
+        *last = Part { segment, vectors };
+    }
+    let shelf = Shelf::new(parts, Some(Arc::clone(&built.basis)), analyzer);
+    let found = shelf.search(&Ask::new("harbour", &allowed(None)?));
+    let took = cpu_ms() - begun;
+    if found.hits.is_empty() { Err("nothing was found".into()) } else { Ok(took) }
 }
 
 /// What may be found in one region; everywhere without one.
@@ -260,7 +298,7 @@ fn percentile(times: &mut [f64], percent: usize) -> f64 {
 /// The share of the ten nearest chunks by exact vectors that a search by meaning finds.
 #[expect(clippy::cast_precision_loss, reason = "counts are small")]
 fn recall(built: &Built, allowed: &Allowed) -> f64 {
-    let Built { shelf, basis, queries } = built;
+    let Built { shelf, basis, queries, .. } = built;
     let vector = |query: &String| {
         let terms = shelf.analyzer().list(query);
         let mut vector = basis.embed(terms.iter().map(|term| (term_hash(term), 1)));
@@ -339,6 +377,7 @@ pub fn run(count: usize) -> Result<()> {
         let [c, d] = [50, 99].map(|percent| percentile(&mut cpu, percent));
         println!("| {name} | {a:.2} ms | {b:.2} ms | {c:.2} ms | {d:.2} ms | {hits} |");
     }
+    println!("one changed segment until it is searched: {:.1} ms", update(&built, &built.originals)?);
     for (name, region) in [
         ("everything", None),
         ("10 %", Some(REGIONS[2].0)),

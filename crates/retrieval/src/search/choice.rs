@@ -25,6 +25,7 @@ impl Bits {
         bits
     }
 
+    #[inline]
     pub const fn insert(&mut self, chunk: usize) {
         if chunk < WORDS * 64 {
             self.0[chunk / 64] |= 1 << (chunk % 64);
@@ -32,16 +33,19 @@ impl Bits {
     }
 
     /// Adds the chunks of postings.
+    #[inline]
     pub fn insert_all(&mut self, postings: &[u16]) {
         for found in postings {
             self.insert(posting(*found).0);
         }
     }
 
+    #[inline]
     pub const fn contains(&self, chunk: usize) -> bool {
         chunk < WORDS * 64 && self.0[chunk / 64] >> (chunk % 64) & 1 == 1
     }
 
+    #[inline]
     pub fn count(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
@@ -50,15 +54,18 @@ impl Bits {
         self.0.iter().all(|word| *word == 0)
     }
 
+    #[inline]
     pub fn and(&self, other: &Self) -> Self {
         Self(std::array::from_fn(|at| self.0[at] & other.0[at]))
     }
 
+    #[inline]
     pub fn without(&self, other: &Self) -> Self {
         Self(std::array::from_fn(|at| self.0[at] & !other.0[at]))
     }
 
     /// The chunks, in order.
+    #[inline]
     pub fn each(&self, mut take: impl FnMut(usize)) {
         for (mut word, number) in self.0.into_iter().zip(0_usize..) {
             while word != 0 {
@@ -85,6 +92,7 @@ impl Choice {
     }
 
     /// The chunks, in order.
+    #[inline]
     pub fn each(&self, mut take: impl FnMut(usize)) {
         if self.whole { (0..self.count).for_each(take) } else { self.bits.each(&mut take) }
     }

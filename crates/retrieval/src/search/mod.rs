@@ -350,14 +350,14 @@ impl Shelf {
         let seen: Vec<bool> = self.attributes.iter().map(|attributes| allowed.allows(attributes)).collect();
         let choose = |(part, numbers): (&Part, &Vec<u32>)| {
             let segment = &*part.segment;
-            let seen: Vec<bool> = numbers.iter().map(|number| seen[*number as usize]).collect();
-            let mut bits = if seen.iter().all(|seen| *seen) {
+            let sees = |number: &u32| seen[*number as usize];
+            let mut bits = if numbers.iter().all(sees) {
                 Bits::first(segment.len())
             } else {
                 let mut bits = Bits::NONE;
-                if seen.contains(&true) {
+                if numbers.iter().any(sees) {
                     for (chunk, attributes) in segment.chunk_attributes().iter().enumerate() {
-                        if seen[usize::from(*attributes)] {
+                        if numbers.get(usize::from(*attributes)).is_some_and(sees) {
                             bits.insert(chunk);
                         }
                     }

@@ -4,6 +4,7 @@ use super::{Shelf, choice::Choice, words::Words};
 use crate::{
     basis::QueryVector,
     fusion::{Calibration, LOOKED_AT, PASS_ON, SENTENCE, Scored, best_of, in_order, passed_on},
+    segment::CHUNKS_MAX,
 };
 
 /// The scores of all chunks of a shelf. Those that are not looked at have none that counts.
@@ -31,6 +32,12 @@ impl Span {
     const fn add(&mut self, score: f32) {
         self.low = self.low.min(score);
         self.high = self.high.max(score);
+    }
+
+    /// What a score must be multiplied with so that the range has some length.
+    fn factor(self, length: f32) -> f32 {
+        let range = self.high - self.low;
+        if range > 0.0 && range.is_finite() { length / range } else { 0.0 }
     }
 
     /// Brings a score to the range from 0 to 1.
@@ -66,16 +73,24 @@ impl Legs {
             }
             let scores = &mut legs.words[range.clone()];
             words.score(&part.segment, number, &counted[number], scores);
-            let (span, matched, top) = (&mut legs.words_range, &mut legs.matched, &mut legs.top);
+            let (span, matched) = (&mut legs.words_range, &mut legs.matched);
+            let mut high = 0.0_f32;
             choice.each(|chunk| {
                 let score = scores[chunk];
                 span.add(score);
+                high = high.max(score);
                 *matched += usize::from(score > 0.0);
-                if score > best {
-                    best = score;
-                    *top = u32::try_from(range.start + chunk).ok();
-                }
             });
+            if high > best {
+                best = high;
+                let mut first = None;
+                choice.each(|chunk| {
+                    if scores[chunk] >= high && first.is_none() {
+                        first = u32::try_from(range.start + chunk).ok();
+                    }
+                });
+                legs.top = first;
+            }
             if let (Some(query), Some(vectors)) = (query, &part.vectors) {
                 let scores = &mut legs.meaning[range];
                 let span = &mut legs.meaning_range;
@@ -146,14 +161,30 @@ impl Legs {
         let weight = calibration.map_or(0.0, |calibration| calibration.vector_weight(covered));
         let floor = if calibration.is_some() { f32::NEG_INFINITY } else { 0.0 };
         let mut top = Top::new(limit.max(LOOKED_AT), floor);
-        let scaled =
-            |text: usize| self.meaning.get(text).map_or(0.0, |score| self.meaning_range.scaled(*score));
         // Without vectors only chunks that have a word are found, so nothing is taken off the lowest score.
         let span =
             if calibration.is_some() { self.words_range } else { Span { low: 0.0, ..self.words_range } };
-        shelf.each(eligible, |text| {
-            top.add(text, (1.0 - weight) * span.scaled(self.words[text]) + weight * scaled(text));
-        });
+        let (by_words, by_meaning) = (span.factor(1.0 - weight), self.meaning_range.factor(weight));
+        let base = -span.low.min(f32::MAX) * by_words - self.meaning_range.low * by_meaning;
+        let mut scores = [0.0_f32; CHUNKS_MAX];
+        for (number, choice) in eligible.iter().enumerate().filter(|(_, choice)| choice.count > 0) {
+            let range = shelf.range(number);
+            let scores = &mut scores[..range.len().min(CHUNKS_MAX)];
+            let words = &self.words[range.clone()];
+            match self.meaning.get(range.clone()) {
+                Some(meaning) => {
+                    for ((score, words), meaning) in scores.iter_mut().zip(words).zip(meaning) {
+                        *score = words * by_words + meaning * by_meaning + base;
+                    }
+                }
+                None => {
+                    for (score, words) in scores.iter_mut().zip(words) {
+                        *score = words * by_words + base;
+                    }
+                }
+            }
+            choice.each(|chunk| top.add(range.start + chunk, scores[chunk]));
+        }
         let mut hits = top.finish();
         let looked_at = hits.len().min(LOOKED_AT);
         let near = &mut hits[..looked_at];
@@ -200,15 +231,21 @@ impl Top {
         Self { limit, floor, found: Vec::new() }
     }
 
+    #[inline]
     fn add(&mut self, text: usize, score: f32) {
         if score > self.floor {
-            let text = u32::try_from(text).unwrap_or(u32::MAX);
-            self.found.push(Scored { text, score });
-            if self.found.len() >= self.limit.saturating_mul(2).max(64) {
-                self.found = best_of(std::mem::take(&mut self.found), self.limit);
-                if let Some(last) = self.found.last().filter(|_| self.found.len() == self.limit) {
-                    self.floor = last.score;
-                }
+            self.take(text, score);
+        }
+    }
+
+    #[inline(never)]
+    fn take(&mut self, text: usize, score: f32) {
+        let text = u32::try_from(text).unwrap_or(u32::MAX);
+        self.found.push(Scored { text, score });
+        if self.found.len() >= self.limit.saturating_mul(2).max(64) {
+            self.found = best_of(std::mem::take(&mut self.found), self.limit);
+            if let Some(last) = self.found.last().filter(|_| self.found.len() == self.limit) {
+                self.floor = last.score;
             }
         }
     }

@@ -34,8 +34,10 @@ struct Meta {
 pub struct Segment {
     /// All terms in order.
     terms: Strings,
-    /// All words, those of a term together, without what they share with the term; the first byte says how much that is.
+    /// All words, those of a term together, without what they share with the term.
     words: Strings,
+    /// How many bytes each word shares with its term.
+    word_shares: Vec<u8>,
     /// The term of each word.
     word_terms: Vec<u16>,
     /// Terms by hash: sixteen bits of the hash, and the number.
@@ -93,7 +95,7 @@ impl Segment {
         if bytes.len() > BYTES_MAX {
             return Err(reader.wrong("it is too large"));
         }
-        let (terms, words, word_terms) = read_words(&mut reader)?;
+        let Words { terms, words, word_shares, word_terms } = Words::read(&mut reader)?;
         let count = reader.number(CHUNKS_MAX)?;
         let mut attributes = Vec::with_capacity(count);
         for _ in 0..count {
@@ -114,6 +116,7 @@ impl Segment {
         let mut segment = Self {
             terms,
             words,
+            word_shares,
             word_terms,
             slots: Vec::new(),
             starts: Vec::new(),
@@ -226,6 +229,7 @@ impl Segment {
     }
 
     /// Where the search for a hash begins.
+    #[inline]
     fn slot(&self, hash: u64) -> usize {
         usize::try_from(((hash >> 32) * self.slots.len() as u64) >> 32).unwrap_or(0)
     }
@@ -249,7 +253,7 @@ impl Segment {
         let entries = self.entries.iter().map(|(key, title)| key.len() + title.len() + 32).sum::<usize>();
         self.terms.memory()
             + self.words.memory()
-            + self.word_terms.len() * 2
+            + self.word_terms.len() * 3
             + self.starts.len() * 4
             + self.slots.len() * 4
             + (self.postings.len() + self.tokens.len()) * 2
@@ -306,15 +310,14 @@ impl Segment {
     /// A term by number; nothing when there is none.
     #[must_use]
     pub fn term(&self, number: u16) -> &str {
-        std::str::from_utf8(self.terms.get(usize::from(number))).unwrap_or_default()
+        self.terms.get(usize::from(number))
     }
 
     /// A word by number.
     fn word(&self, number: usize) -> String {
-        let Some((shared, rest)) = self.words.get(number).split_first() else { return String::new() };
         let term = self.word_terms.get(number).map_or("", |term| self.term(*term));
-        let base = term.get(..usize::from(*shared)).unwrap_or_default();
-        format!("{base}{}", std::str::from_utf8(rest).unwrap_or_default())
+        let shared = self.word_shares.get(number).copied().map_or(0, usize::from);
+        format!("{}{}", term.get(..shared).unwrap_or_default(), self.words.get(number))
     }
 
     /// The words that some chunks have for a term, and how often.
@@ -368,6 +371,7 @@ impl Segment {
     }
 
     /// Where the postings of a term are, for [`Self::postings`].
+    #[inline]
     pub(crate) fn posting_range(&self, number: u16) -> Range<u32> {
         let number = usize::from(number);
         match (self.starts.get(number), self.starts.get(number + 1)) {
@@ -377,20 +381,24 @@ impl Segment {
     }
 
     /// Which chunks have a term, in order; see [`posting`].
+    #[inline]
     pub(crate) fn postings(&self, range: Range<u32>) -> &[u16] {
         self.postings.get(range.start as usize..range.end as usize).unwrap_or_default()
     }
 
+    #[inline]
     fn tokens_in(&self, meta: &Meta) -> &[u16] {
         self.tokens.get(meta.tokens.start as usize..meta.tokens.end as usize).unwrap_or_default()
     }
 
+    #[inline]
     fn terms_in<'a>(&'a self, meta: &Meta) -> impl Iterator<Item = u16> + 'a {
         let term = |token: &u16| self.word_terms.get(usize::from(*token)).copied().unwrap_or(BREAK);
         self.tokens_in(meta).iter().map(term)
     }
 
     /// The terms of a chunk in order, with [`BREAK`] after each sentence.
+    #[inline]
     pub(crate) fn tokens(&self, chunk: usize) -> impl Iterator<Item = u16> + '_ {
         self.chunks.get(chunk).into_iter().flat_map(|meta| self.terms_in(meta))
     }
@@ -405,6 +413,7 @@ impl Segment {
     }
 
     /// How many terms each chunk has.
+    #[inline]
     pub(crate) fn lengths(&self) -> &[u32] {
         &self.lengths
     }
@@ -413,11 +422,13 @@ impl Segment {
         self.total_length
     }
 
+    #[inline]
     pub(crate) fn chunk_attributes(&self) -> &[u16] {
         &self.chunk_attributes
     }
 
     /// Whether some chunk weighs more or less than usual.
+    #[inline]
     pub(crate) const fn boosted(&self) -> bool {
         self.boosted
     }
@@ -427,12 +438,14 @@ impl Segment {
     }
 
     /// The number of a chunk's entry among [`Self::entries`].
+    #[inline]
     pub(crate) fn entry(&self, chunk: usize) -> usize {
         self.chunks.get(chunk).map_or(0, |meta| meta.entry as usize)
     }
 }
 
 /// The chunk of a posting, and how often it has the term (at most 127 times).
+#[inline]
 pub(crate) const fn posting(posting: u16) -> (usize, u16) {
     ((posting >> COUNT_BITS) as usize, posting & ((1 << COUNT_BITS) - 1))
 }
@@ -460,21 +473,22 @@ fn each_term(
 /// Strings one after the other.
 #[derive(Debug, Default)]
 struct Strings {
-    bytes: Vec<u8>,
+    bytes: String,
     ends: Vec<u32>,
 }
 
 impl Strings {
-    fn push(&mut self, parts: &[&[u8]]) {
-        parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
+    fn push(&mut self, text: &str) {
+        self.bytes.push_str(text);
         self.ends.push(narrow(self.bytes.len()));
     }
 
-    fn get(&self, number: usize) -> &[u8] {
+    #[inline]
+    fn get(&self, number: usize) -> &str {
         let from = number.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied());
         match (from, self.ends.get(number)) {
             (Some(from), Some(to)) => self.bytes.get(from as usize..*to as usize).unwrap_or_default(),
-            _ => &[],
+            _ => "",
         }
     }
 
@@ -487,46 +501,56 @@ impl Strings {
     }
 }
 
-fn read_words(reader: &mut Reader<'_>) -> Result<(Strings, Strings, Vec<u16>), StoredError> {
-    let all = reader.number(WORDS_MAX)?;
-    let count = reader.number(all)?;
-    let (mut terms, mut words) = (Strings::default(), Strings::default());
-    let mut word_terms: Vec<u16> = Vec::with_capacity(all);
-    let (mut before, mut term) = (String::new(), String::new());
-    for number in 0..count {
-        let shared = reader.number(TERM_LENGTH_MAX)?;
-        let rest = reader.string(TERM_LENGTH_MAX)?;
-        term.clear();
-        term.push_str(before.get(..shared).ok_or_else(|| reader.wrong("a term begins as no term does"))?);
-        term.push_str(rest);
-        if number > 0 && term <= before {
-            return Err(reader.wrong("the terms are not in order"));
-        }
-        if term.len() > TERM_LENGTH_MAX {
-            return Err(reader.wrong("a term is too long"));
-        }
-        terms.push(&[term.as_bytes()]);
-        let left = all - word_terms.len();
-        for _ in 0..reader.number(left)? {
-            let shared = reader.number(usize::from(u8::MAX))?;
+/// The words of a segment.
+#[derive(Default)]
+struct Words {
+    terms: Strings,
+    words: Strings,
+    word_shares: Vec<u8>,
+    word_terms: Vec<u16>,
+}
+
+impl Words {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, StoredError> {
+        let mut out = Self::default();
+        let all = reader.number(WORDS_MAX)?;
+        let count = reader.number(all)?;
+        let (mut before, mut term) = (String::new(), String::new());
+        for number in 0..count {
+            let shared = reader.number(TERM_LENGTH_MAX)?;
             let rest = reader.string(TERM_LENGTH_MAX)?;
-            if term.get(..shared).is_none() {
-                return Err(reader.wrong("a word begins as its term does not"));
+            term.clear();
+            term.push_str(before.get(..shared).ok_or_else(|| reader.wrong("a term begins as no term does"))?);
+            term.push_str(rest);
+            if number > 0 && term <= before {
+                return Err(reader.wrong("the terms are not in order"));
             }
-            words.push(&[&[u8::try_from(shared).unwrap_or(0)], rest.as_bytes()]);
-            word_terms.push(short(number));
+            if term.len() > TERM_LENGTH_MAX {
+                return Err(reader.wrong("a term is too long"));
+            }
+            out.terms.push(&term);
+            for _ in 0..reader.number(all - out.word_terms.len())? {
+                let shared = reader.number(usize::from(u8::MAX))?;
+                let rest = reader.string(TERM_LENGTH_MAX)?;
+                if term.get(..shared).is_none() {
+                    return Err(reader.wrong("a word begins as its term does not"));
+                }
+                out.words.push(rest);
+                out.word_shares.push(u8::try_from(shared).unwrap_or(0));
+                out.word_terms.push(short(number));
+            }
+            if out.terms.bytes.len() + out.words.bytes.len() > TERM_BYTES_MAX {
+                return Err(reader.wrong("the terms are too long"));
+            }
+            std::mem::swap(&mut before, &mut term);
         }
-        if terms.bytes.len() + words.bytes.len() > TERM_BYTES_MAX {
-            return Err(reader.wrong("the terms are too long"));
+        if out.word_terms.len() != all {
+            return Err(reader.wrong("it has another number of words than it says"));
         }
-        std::mem::swap(&mut before, &mut term);
+        out.terms.bytes.shrink_to_fit();
+        out.words.bytes.shrink_to_fit();
+        Ok(out)
     }
-    if word_terms.len() != all {
-        return Err(reader.wrong("it has another number of words than it says"));
-    }
-    terms.bytes.shrink_to_fit();
-    words.bytes.shrink_to_fit();
-    Ok((terms, words, word_terms))
 }
 
 fn below(reader: &mut Reader<'_>, count: usize) -> Result<u32, StoredError> {
