@@ -43,7 +43,7 @@ fn a_project_without_the_file_and_one_with_a_right_one_pass() {
     assert_eq!(judged(None), (GateStatus::Pass, Vec::new()));
     let full = format!(
         "{INDEXES}[attributes]\naudience = 'audience'\nregion = '/meta/regions'\nversions = 'applies_to'\nfrom = 'valid_from'\n\
-         [readers.partner]\naudience = ['partner']\n[synonyms.de]\nanleger = ['liegeplatz']\n\
+         [readers.partner]\naudience = ['partner']\nregion = ['eu']\n[synonyms.de]\nanleger = ['liegeplatz']\n\
          [[pins]]\nquery = 'berth'\nentry = 'guide/berths'\nuntil = 2026-06-01\nlocale = 'de-AT'\n"
     );
     assert_eq!(judged(Some(&full)), (GateStatus::Pass, Vec::new()));
@@ -61,7 +61,7 @@ fn what_does_not_exist_is_told_with_its_place() {
             ][..],
         ),
         (
-            "[attributes]\naudience = 'audiences'\nregion = '/meta/countries'\n",
+            "[attributes]\naudience = 'audiences'\nregion = '/meta/countries'\n[readers.a]\naudience = ['x']\n",
             GateStatus::Fail,
             &[
                 "retrieval-attribute-unknown retrieval.toml:2: The attribute `audience` names the field `audiences`, which no searched contract has. (did you mean `audience`?)",
@@ -69,7 +69,15 @@ fn what_does_not_exist_is_told_with_its_place() {
             ],
         ),
         (
-            "[attributes]\naudience = 'meta'\nuntil = 'weight'\n",
+            "[attributes]\naudience = 'audience'\nregion = '/meta/regions'\n[readers.public]\nregion = ['eu', 'uss']\n",
+            GateStatus::Pass,
+            &[
+                "retrieval-reader-missing retrieval.toml:2: No reader lists a value of `audience`, so entries that have one are found by nobody. (add audience = [\"VALUE\"] to [readers.NAME])",
+                "retrieval-reader-value retrieval.toml:3: The reader `public` lists `uss`, which no contract allows for `region`. (did you mean `us`?)",
+            ],
+        ),
+        (
+            "[attributes]\naudience = 'meta'\nuntil = 'weight'\n[readers.a]\naudience = ['x']\n",
             GateStatus::Fail,
             &[
                 "retrieval-attribute-kind retrieval.toml:2: The field `meta` of the attribute `audience` is of the kind object in `guide.v1`, so it does not restrict anything. (name a field of the kind string, number, integer, boolean)",

@@ -174,6 +174,16 @@ impl Readers {
         name == PUBLIC || self.others.contains_key(name)
     }
 
+    /// The values of an attribute that readers see, each with the reader.
+    pub fn values_of<'a>(&'a self, attribute: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let all = [&self.public].into_iter().chain(self.others.values());
+        let values: Vec<(&str, &str)> = all
+            .filter_map(|reader| Some((reader.name(), reader.sees.get(attribute)?)))
+            .flat_map(|(name, values)| values.iter().map(move |value| (name, value.as_str())))
+            .collect();
+        values.into_iter()
+    }
+
     /// The names of all readers.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         [PUBLIC].into_iter().chain(self.others.keys().map(String::as_str))

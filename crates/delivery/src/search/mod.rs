@@ -28,7 +28,7 @@ pub use build::{build, derive, update};
 pub(crate) use counts::Counters;
 pub use counts::SearchCounts;
 pub use facts::{FACTS_MAX, Fact, facts};
-pub use meaning::{MeaningInput, derive_meaning};
+pub use meaning::{Learned, MeaningInput, derive_meaning};
 pub use rules::SearchRules;
 pub(crate) use rules::indexes;
 pub(crate) use shelves::{OpenShelf, SearchTrees, Shelves};

@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use ashlar_contracts::Contract;
 use ashlar_model::{EntryId, Finding, TypeName, did_you_mean};
-use ashlar_retrieval::config::{Config, FILE, FieldPath, MAIN, Pin};
+use ashlar_retrieval::{
+    access::ALWAYS_RESTRICTING,
+    config::{Config, FILE, FieldPath, MAIN, Pin},
+};
+use serde_json::Value;
 
 use super::interface::{About, Code, Gate};
 use crate::{
@@ -21,6 +25,8 @@ const FINDINGS: &[Code] = findings! {
     "retrieval-index-unused": "No contract names an index of retrieval.toml." => "Name it as `index` in the `x-ashlar` of a contract, or remove it.";
     "retrieval-attribute-unknown": "An attribute names a field that no searched contract has." => "Correct the field in `[attributes]`, or add it to a contract.";
     "retrieval-attribute-kind": "The field of an attribute is not text, so it would not restrict anything." => "Name a field whose values are strings, numbers or booleans.";
+    "retrieval-reader-missing": "An attribute is restricted, but no reader lists a value of it." => "Add a list of its values to a reader, or entries that have a value are found by nobody.";
+    "retrieval-reader-value": "A reader lists a value that no contract allows." => "Correct the value in `[readers.NAME]`, or add it to the `enum` of the field.";
     "retrieval-pin-missing": "A pin names an entry that does not exist." => "Correct `entry`, or remove the pin.";
     "retrieval-pin-expired": "A pin has expired." => "Remove it, or give it a later `until`.";
     "retrieval-locale-unknown": "A locale in retrieval.toml is not one of the project." => "Write a locale of ashlar.toml, or its language.";
@@ -60,6 +66,7 @@ impl Gate for Retrieval {
         if findings.is_empty() {
             findings.extend(indexes(definitions, config));
             findings.extend(attributes(definitions, config));
+            findings.extend(readers(definitions, config));
             findings.extend(locales(world, config));
             let mut near = Near::new(world.site());
             for pin in &config.pins {
@@ -154,6 +161,50 @@ fn without_field(definitions: &Definitions, name: &str, field: &FieldPath, place
         "add the field to a contract with an index or a route, or remove the attribute",
     );
     Finding::error("retrieval-attribute-unknown", place, message).help(help)
+}
+
+/// Attributes whose values nobody sees, and values that do not exist.
+fn readers(definitions: &Definitions, config: &Config) -> Vec<Finding> {
+    let mut out = Vec::new();
+    for (name, field) in &config.attributes.values {
+        let line = config.attributes.lines.get(name).copied().unwrap_or(1);
+        let place = format!("{FILE}:{line}");
+        let mut listed = config.readers.values_of(name).peekable();
+        if listed.peek().is_none() && ALWAYS_RESTRICTING.contains(&name.as_str()) {
+            let message =
+                format!("No reader lists a value of `{name}`, so entries that have one are found by nobody.");
+            let help = format!("add {name} = [\"VALUE\"] to [readers.NAME]");
+            out.push(Finding::warning("retrieval-reader-missing", place.clone(), message).help(help));
+        }
+        let Some(allowed) = allowed_values(definitions, field) else { continue };
+        let mut told: BTreeSet<&str> = BTreeSet::new();
+        for (reader, value) in listed.filter(|(_, value)| !allowed.contains(*value)) {
+            if told.insert(value) {
+                let message =
+                    format!("The reader `{reader}` lists `{value}`, which no contract allows for `{name}`.");
+                let known = allowed.iter().map(String::as_str);
+                let help = did_you_mean(value, known, "correct it, or add it to the `enum` of the field");
+                out.push(Finding::warning("retrieval-reader-value", place.clone(), message).help(help));
+            }
+        }
+    }
+    out
+}
+
+/// The values that contracts allow for a field, when all of those that have it list them.
+fn allowed_values(definitions: &Definitions, field: &FieldPath) -> Option<BTreeSet<String>> {
+    let steps: Vec<String> = field.steps().collect();
+    let mut out = BTreeSet::new();
+    for contract in searched(definitions) {
+        if contract.kinds_of(steps.iter().map(String::as_str)).is_none() {
+            continue;
+        }
+        let schema =
+            steps.iter().try_fold(&contract.schema, |schema, step| schema.get("properties")?.get(step))?;
+        let values = schema.get("enum").or_else(|| schema.get("items")?.get("enum"))?.as_array()?;
+        out.extend(values.iter().filter_map(Value::as_str).map(str::to_owned));
+    }
+    Some(out).filter(|values| !values.is_empty())
 }
 
 /// Locales that the project does not have.

@@ -194,7 +194,7 @@ impl Serving {
         if let Some(public) = known.public.load_full()
             && served_before.as_ref().is_none_or(|b| !Arc::ptr_eq(b, &public))
         {
-            warm(&self.workers, tenant, &public);
+            warm(&self.workers, tenant, served_before.clone(), &public);
             prerender(&self.workers, tenant.clone(), served_before, public);
         }
         match before.get(&state.channel) {
@@ -272,10 +272,10 @@ impl Serving {
 }
 
 /// Opens what is searched before somebody searches.
-fn warm(workers: &Workers, tenant: &TenantId, view: &Arc<ReleaseView>) {
+fn warm(workers: &Workers, tenant: &TenantId, before: Option<Arc<ReleaseView>>, view: &Arc<ReleaseView>) {
     let view = view.clone();
     let work = move || {
-        if let Err(error) = view.warm_search() {
+        if let Err(error) = view.warm_search(before.as_deref()) {
             tracing::error!(release = view.label(), %error, "an index cannot be opened");
         }
     };

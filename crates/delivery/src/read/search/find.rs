@@ -411,18 +411,18 @@ impl ReleaseView {
         Ok(out)
     }
 
-    /// Opens everything that can be searched, so that no reader waits for it. Reads objects and blocks.
+    /// Opens what is searched, so that no reader waits for it: what is small, and what was open of the release before. Reads objects
+    /// and blocks.
     ///
     /// # Errors
     /// When a segment cannot be read.
-    pub fn warm_search(&self) -> Result<(), DeliveryError> {
+    pub fn warm_search(&self, before: Option<&Self>) -> Result<(), DeliveryError> {
         let Some(trees) = &self.search else { return Ok(()) };
+        let before = before.and_then(|before| before.search.as_ref());
         for index in indexes(&self.definitions.contracts, &self.definitions.retrieval).keys() {
             for locale in self.definitions.locales.all() {
                 let name = (index.as_str(), locale.as_str());
-                if let Some(open) = self.caches.shelves.open(&self.objects, trees, name)? {
-                    open.shelf.warm();
-                }
+                self.caches.shelves.warm(&self.objects, trees, before, name)?;
             }
         }
         Ok(())
