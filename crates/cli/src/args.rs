@@ -206,7 +206,9 @@ pub enum Command {
     /// Search what is released, or measure how good a search is.
     Search(Box<SearchArgs>),
     /// Answer a question with sentences and values of a release, each cited, or refuse with a reason.
-    #[command(after_help = "Examples:\n  ashlar ask 'What does the Basin plan cost?' --data ./data\n  ashlar ask 'When is high water?' --server https://cms.example --format json")]
+    #[command(
+        after_help = "Examples:\n  ashlar ask 'What does the Basin plan cost?' --data ./data\n  ashlar ask 'When is high water?' --server https://cms.example --format json"
+    )]
     Ask(Box<AskArgs>),
     /// Answer again as an earlier answer was made, and compare. Exit code 1 if the answers differ.
     #[command(after_help = "Example:\n  ashlar replay TRACE --data ./data")]

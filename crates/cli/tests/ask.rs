@@ -125,7 +125,10 @@ fn answers_cite_what_is_released() {
     let answer = site.ask(PRICE, "");
     assert_eq!(answer["answer"], "Basin: Price per month, before tax: 149.00 EUR.", "{answer}");
     let cited = &answer["citations"][0];
-    assert_eq!((&cited["type"], &cited["id"], &cited["locale"]), (&json!("pricing-plan"), &json!("basin"), &json!("en")));
+    assert_eq!(
+        (&cited["type"], &cited["id"], &cited["locale"]),
+        (&json!("pricing-plan"), &json!("basin"), &json!("en"))
+    );
     assert_eq!(
         (&cited["field"], &cited["from"], &cited["to"], &cited["text"], &cited["chunk"]),
         (&json!("/price_minor"), &json!(0), &json!(5), &json!("14900"), &Value::Null)
@@ -138,7 +141,8 @@ fn answers_cite_what_is_released() {
     assert_eq!(answer["answer"], "The harbour office was opened in 1987 by Anna Lindqvist.", "{answer}");
     let cited = &answer["citations"][0];
     let range = cited["from"].as_u64().unwrap() as usize..cited["to"].as_u64().unwrap() as usize;
-    let entry: Value = serde_json::from_slice(&fetch(&site.url, "/v1/entries/guide/tides", &[]).body).unwrap();
+    let entry: Value =
+        serde_json::from_slice(&fetch(&site.url, "/v1/entries/guide/tides", &[]).body).unwrap();
     assert_eq!(&entry["body"].as_str().unwrap()[range], cited["text"].as_str().unwrap());
     assert!(cited["text"].as_str().unwrap().contains("**harbour office**"));
     assert_eq!((&cited["path"], cited["chunk"].as_str().unwrap().len()), (&json!("/en/guide/tides"), 32));
@@ -162,7 +166,9 @@ fn what_nothing_says_is_refused_with_the_reason() {
     // Operators see how often that happens.
     http(&site.url, "GET", "/v1/search?q=zeppelin", "", "");
     let (_, _, metrics) = http(&site.url, "GET", "/metrics", &site.admin, "");
-    for line in ["ashlar_questions_total 4", "ashlar_questions_refused_total 4", "ashlar_searches_empty_total 1"] {
+    for line in
+        ["ashlar_questions_total 4", "ashlar_questions_refused_total 4", "ashlar_searches_empty_total 1"]
+    {
         assert!(metrics.lines().any(|found| found == line), "{line} is missing in\n{metrics}");
     }
 }
@@ -251,7 +257,9 @@ fn wrong_questions_are_answered_with_what_to_ask() {
     assert!(wrong(json!({"question": ""})).contains("`question` is empty"));
     assert!(wrong(json!({"question": "x", "limit": 1})).contains("unknown field `limit`"));
     assert!(wrong(json!({"question": "x", "indexes": ["produkt"]})).contains("did you mean `product`?"));
-    assert!(wrong(json!({"question": "x", "filters": {"audiense": "a"}})).contains("did you mean `audience`?"));
+    assert!(
+        wrong(json!({"question": "x", "filters": {"audiense": "a"}})).contains("did you mean `audience`?")
+    );
     assert!(wrong(json!({"question": "x", "locale": "xx"})).contains("there is no locale `xx`"));
     assert!(wrong(json!({"question": "x", "filters": {"version": "two"}})).contains("not a version"));
     assert_eq!(fetch(&site.url, "/v1/answers", &[]).status, 405);
@@ -264,8 +272,15 @@ fn wrong_questions_are_answered_with_what_to_ask() {
     assert_eq!(status, 415, "{problem}");
     let out = site.rig.run(&["ask", PRICE, "--data", "data"]);
     let shown = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(shown.contains("149.00 EUR") && shown.contains("[1] Basin: pricing-plan/basin (en) /price_minor bytes 0-5"), "{shown}");
+    assert!(
+        shown.contains("149.00 EUR")
+            && shown.contains("[1] Basin: pricing-plan/basin (en) /price_minor bytes 0-5"),
+        "{shown}"
+    );
     let refused = "Who painted the harbour?";
     let out = site.rig.run(&["ask", refused, "--server", &site.url, "--key", &site.admin]);
-    assert!(String::from_utf8_lossy(&out.stdout).starts_with("No answer. Nothing released mentions"), "{out:?}");
+    assert!(
+        String::from_utf8_lossy(&out.stdout).starts_with("No answer. Nothing released mentions"),
+        "{out:?}"
+    );
 }

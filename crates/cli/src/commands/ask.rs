@@ -72,7 +72,8 @@ pub async fn ask(args: AskArgs) -> Done {
         }
         Backend::Local(local) => {
             let reader = args.reader.clone();
-            here(&local, args.of.as_deref(), move |view| view.ask(&asked, Asker::now(reader.as_deref()))).await?
+            here(&local, args.of.as_deref(), move |view| view.ask(&asked, Asker::now(reader.as_deref())))
+                .await?
         }
     };
     match args.at.format {
@@ -128,7 +129,8 @@ pub async fn replay(args: ReplayArgs) -> Done {
         }
         Backend::Local(local) => {
             let asked = trace.clone();
-            here(&local, Some(&trace.release), move |view| view.ask(&Asked::of(&asked)?, Asker::of(&asked))).await?
+            here(&local, Some(&trace.release), move |view| view.ask(&Asked::of(&asked)?, Asker::of(&asked)))
+                .await?
         }
     };
     let found = answered.digest();

@@ -77,7 +77,15 @@ impl Caches {
             .weigher(|_, bytes: &Bytes| weight(bytes.len() + 100))
             .build();
         let ready = Arc::new(Ready::new(bytes_max / 3));
-        Self { compressed, composed, entries, ready, shelves: Shelves::default(), searched: Arc::default(), counts: Arc::default() }
+        Self {
+            compressed,
+            composed,
+            entries,
+            ready,
+            shelves: Shelves::default(),
+            searched: Arc::default(),
+            counts: Arc::default(),
+        }
     }
 
     /// Answers a request with what is kept of an earlier answer.

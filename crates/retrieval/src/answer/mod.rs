@@ -165,8 +165,11 @@ fn stated(question: &Question, evidence: &[Evidence<'_>], candidates: &[Candidat
     let most = found.iter().map(|candidate| question.share(candidate.covered)).fold(0.0, f32::max);
     found.retain(|candidate| question.share(candidate.covered) >= most);
     // Other numbers have the price in their description: what it includes, since when it applies.
-    let amounts: Vec<&Candidate> =
-        found.iter().copied().filter(|c| words::has_amount(&evidence[c.passage].text[c.range.clone()])).collect();
+    let amounts: Vec<&Candidate> = found
+        .iter()
+        .copied()
+        .filter(|c| words::has_amount(&evidence[c.passage].text[c.range.clone()]))
+        .collect();
     if question.asks_price() && !amounts.is_empty() {
         found = amounts;
     }

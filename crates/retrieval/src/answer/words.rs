@@ -333,7 +333,9 @@ pub(super) fn is_price(word: &str) -> bool {
 pub(super) fn has_amount(text: &str) -> bool {
     text.contains(['€', '$', '£', '¥'])
         || text.split(|c: char| !c.is_alphanumeric()).any(|word| {
-            word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_uppercase()) && !matches!(word, "API" | "URL" | "PDF")
+            word.len() == 3
+                && word.bytes().all(|byte| byte.is_ascii_uppercase())
+                && !matches!(word, "API" | "URL" | "PDF")
         }) && text.bytes().any(|byte| byte.is_ascii_digit())
 }
 

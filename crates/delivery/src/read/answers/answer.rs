@@ -80,7 +80,8 @@ fn replayable(view: &ReleaseView, parts: &RequestParts<'_>, trace: &Trace) -> Re
         return Ok(());
     }
     let detail = format!("a trace is replayed from its own release, `{}`", cut(&trace.release));
-    let help = format!("ask for /v1/answers?at={} with a key that has the scope `preview`", cut(&trace.release));
+    let help =
+        format!("ask for /v1/answers?at={} with a key that has the scope `preview`", cut(&trace.release));
     Err(Problem::new(400, "invalid-input", "Invalid input", detail).help(help).into())
 }
 
@@ -90,14 +91,14 @@ impl ReleaseView {
     /// # Errors
     /// When what is asked for does not exist, or the release cannot be read.
     pub fn ask(&self, asked: &Asked, asker: Asker<'_>) -> Result<Answered, Problem> {
-        asked.bounded().and_then(|()| self.answered(asked, asker)).map(|(answered, _)| answered).map_err(|failure| {
-            match failure {
+        asked.bounded().and_then(|()| self.answered(asked, asker)).map(|(answered, _)| answered).map_err(
+            |failure| match failure {
                 Failure::Problem(problem) => *problem,
                 Failure::Broken(error) => Problem::new(503, "unreadable", "Cannot be read", error.public())
                     .help("`ashlar release verify` shows what is damaged"),
                 Failure::Heavy => crate::http::busy(),
-            }
-        })
+            },
+        )
     }
 
     fn answered(&self, asked: &Asked, asker: Asker<'_>) -> Result<(Answered, Search), Failure> {
@@ -132,8 +133,17 @@ impl ReleaseView {
             let analyzer = Analyzer::for_locale(locale);
             MODEL.answer(&analyzer, &Covered::read(&analyzer, &asked.question, &|_| None), &[])
         };
-        let (outcome, found) = best.map_or_else(|| (nothing(), None), |(outcome, found)| (outcome, Some(found)));
-        Ok((Answered::new(self.label(), (asked, Asker { words: question.mode == Mode::Bm25, ..asker }), (outcome, found), &search.passages), search))
+        let (outcome, found) =
+            best.map_or_else(|| (nothing(), None), |(outcome, found)| (outcome, Some(found)));
+        Ok((
+            Answered::new(
+                self.label(),
+                (asked, Asker { words: question.mode == Mode::Bm25, ..asker }),
+                (outcome, found),
+                &search.passages,
+            ),
+            search,
+        ))
     }
 
     /// What is searched for an answer.
@@ -144,10 +154,11 @@ impl ReleaseView {
                 let all: Vec<&str> = locales.all().iter().map(Locale::as_str).collect();
                 let known = format!("this project has {}", all.join(", "));
                 let detail = format!("there is no locale `{}`", cut(named));
-                Failure::from(
-                    Problem::new(400, "unknown-locale", "Unknown locale", detail)
-                        .help(nearest_of(named, all.iter().copied(), &known)),
-                )
+                Failure::from(Problem::new(400, "unknown-locale", "Unknown locale", detail).help(nearest_of(
+                    named,
+                    all.iter().copied(),
+                    &known,
+                )))
             })?,
             None => locales.default_chain(),
         };
@@ -184,7 +195,11 @@ impl ReleaseView {
     }
 
     /// The shelves that were searched, which are open.
-    fn shelves(&self, question: &Question, search: &Search) -> Result<Vec<(Locale, Arc<OpenShelf>)>, Failure> {
+    fn shelves(
+        &self,
+        question: &Question,
+        search: &Search,
+    ) -> Result<Vec<(Locale, Arc<OpenShelf>)>, Failure> {
         let Some(trees) = &self.search else { return Ok(Vec::new()) };
         let mut out = Vec::new();
         for index in &search.indexes {

@@ -108,7 +108,9 @@ impl Answered {
             answer: None,
             citations: Vec::new(),
             confidence: (outcome.confidence * 1_000.0).round() / 1_000.0,
-            refusal: outcome.refusal.map(|(refusal, reason)| Refused { code: refusal.code().to_owned(), reason }),
+            refusal: outcome
+                .refusal
+                .map(|(refusal, reason)| Refused { code: refusal.code().to_owned(), reason }),
             release: release.to_owned(),
             trace: String::new(),
             retrieved: passages.iter().map(retrieved).collect(),

@@ -123,7 +123,8 @@ impl Asked {
     /// When the trace names a type that cannot exist.
     pub fn of(trace: &Trace) -> Result<Self, Problem> {
         let types: Result<Vec<TypeName>, _> = trace.types.iter().map(|name| TypeName::new(name)).collect();
-        let types = types.map_err(|error| Problem::new(400, "invalid-input", "Invalid input", error.to_string()))?;
+        let types =
+            types.map_err(|error| Problem::new(400, "invalid-input", "Invalid input", error.to_string()))?;
         Ok(Self {
             question: trace.question.clone(),
             locale: trace.locale.clone(),
@@ -174,13 +175,18 @@ impl Asked {
             return Err(bad("`question` is empty", "ask something, such as \"What does it cost?\""));
         }
         if self.question.len() > QUESTION_BYTES_MAX {
-            let detail = format!("`question` has {} bytes; at most {QUESTION_BYTES_MAX} are read", self.question.len());
+            let detail = format!(
+                "`question` has {} bytes; at most {QUESTION_BYTES_MAX} are read",
+                self.question.len()
+            );
             return Err(bad(detail, "ask a shorter question"));
         }
         let many = |what: &str, found: usize, most: usize| {
             bad(format!("`{what}` has {found} items; at most {most} are allowed"), "send fewer")
         };
-        for (what, count) in [("indexes", self.indexes.len()), ("types", self.types.len()), ("filters", self.filters.len())] {
+        for (what, count) in
+            [("indexes", self.indexes.len()), ("types", self.types.len()), ("filters", self.filters.len())]
+        {
             if count > NAMES_MAX {
                 return Err(many(what, count, NAMES_MAX));
             }
@@ -191,8 +197,11 @@ impl Asked {
             }
         }
         let names = self.indexes.iter().chain(&self.locale).chain(self.filters.keys());
-        if let Some(long) = names.chain(self.filters.values().flatten()).find(|name| name.len() > NAME_BYTES_MAX) {
-            let detail = format!("`{}` has {} bytes; at most {NAME_BYTES_MAX} are allowed", cut(long), long.len());
+        if let Some(long) =
+            names.chain(self.filters.values().flatten()).find(|name| name.len() > NAME_BYTES_MAX)
+        {
+            let detail =
+                format!("`{}` has {} bytes; at most {NAME_BYTES_MAX} are allowed", cut(long), long.len());
             return Err(bad(detail, "send a shorter name"));
         }
         Ok(())

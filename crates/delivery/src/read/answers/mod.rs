@@ -5,7 +5,7 @@ mod answered;
 mod asked;
 mod evidence;
 
-pub(crate) use answer::{answer, only_posted};
 pub use answer::ANSWERS;
+pub(crate) use answer::{answer, only_posted};
 pub use answered::{Answered, Citation, Refused, Retrieved};
 pub use asked::{ASKED_BYTES_MAX, Asked, Asker, OneOrMany, QuestionBody};
