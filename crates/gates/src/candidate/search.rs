@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use ashlar_delivery::search::{self, MeaningInput, SearchRules};
+use ashlar_delivery::search::{self, Learned, MeaningInput, SearchRules};
 use ashlar_model::Digest;
 use ashlar_release::{
     ReleaseError,
@@ -65,6 +65,7 @@ pub(super) struct SearchKind {
 pub(super) struct MeaningKind {
     definitions: Arc<DefinitionsCache>,
     search: Arc<SearchKind>,
+    learned: Learned,
 }
 
 impl SearchKind {
@@ -135,7 +136,7 @@ impl Derive for SearchKind {
 
 impl MeaningKind {
     pub(super) fn new(definitions: Arc<DefinitionsCache>, search: Arc<SearchKind>) -> Self {
-        Self { definitions, search }
+        Self { definitions, search, learned: Learned::default() }
     }
 
     fn made(
@@ -151,7 +152,13 @@ impl MeaningKind {
         let definitions = self.definitions.get(input.definitions);
         let earlier = input.before(&MEANING)?;
         let readers = &definitions.retrieval.readers;
-        let made = MeaningInput { search: &search, readers, earlier: earlier.as_ref(), quick };
+        let made = MeaningInput {
+            search: &search,
+            readers,
+            earlier: earlier.as_ref(),
+            quick,
+            learned: &self.learned,
+        };
         Ok(search::derive_meaning(&made, batch).map_err(GateError::from)?)
     }
 }
