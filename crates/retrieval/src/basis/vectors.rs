@@ -2,7 +2,7 @@
 
 use super::{
     Basis, Row,
-    dot::{dot, scores},
+    dot::{chosen, dot, scores},
     quantized,
 };
 use crate::{
@@ -133,6 +133,11 @@ impl SegmentVectors {
     /// [`Self::score`] of each chunk.
     pub(crate) fn scores(&self, query: &QueryVector, out: &mut [f32]) {
         scores(&self.values, &self.scales, &query.values, query.scale, out);
+    }
+
+    /// [`Self::score`] of some chunks.
+    pub(crate) fn scores_of(&self, chunks: &[u16], query: &QueryVector, out: &mut [f32]) {
+        chosen(&self.values, &self.scales, &query.values, query.scale, chunks, out);
     }
 
     /// A chunk's vector as that of a query.

@@ -76,6 +76,8 @@ pub struct Shelf {
     starts: Vec<u32>,
     /// The different attributes of all chunks.
     attributes: Vec<Attributes>,
+    /// The tables of each part's terms.
+    tables: Vec<Arc<[u32]>>,
     /// The numbers of each part's attributes among those.
     part_attributes: Vec<Vec<u32>>,
     vocabulary: OnceLock<Vocabulary>,
@@ -209,7 +211,9 @@ impl Shelf {
             })
         };
         let basis = basis.filter(fits);
-        Self { parts, basis, analyzer, starts, attributes, part_attributes, vocabulary: OnceLock::new() }
+        let tables = parts.iter().map(|part| part.segment.table()).collect();
+        let vocabulary = OnceLock::new();
+        Self { parts, basis, analyzer, starts, attributes, tables, part_attributes, vocabulary }
     }
 
     /// How many chunks it has.
