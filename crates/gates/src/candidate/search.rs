@@ -18,11 +18,11 @@ use crate::{
     definitions::{Definitions, cache::DefinitionsCache},
 };
 
-/// The segments of what is searched.
-pub(super) const SEARCH: Derived = Derived {
+/// The segments of what is searched. They come with the candidate, unless an entry cannot be read.
+const SEARCH: Derived = Derived {
     name: "search",
     form: Form { format: 1, names: Names::Objects },
-    built: Built::WithCandidate,
+    built: Built::WhenQuick,
     imported: false,
 };
 
@@ -74,7 +74,7 @@ impl SearchKind {
     }
 
     /// The search tree of a snapshot. Nothing may name one that is remembered, so it counts only while nothing was removed.
-    pub(super) fn tree(
+    fn tree(
         &self,
         (objects, snapshot): (&TenantObjects, &Tree),
         definitions: &Definitions,
@@ -132,6 +132,14 @@ impl Derive for SearchKind {
         let definitions = self.definitions.get(input.definitions);
         self.tree((input.objects, input.snapshot), &definitions, earlier, batch)
     }
+
+    fn build_quick(&self, input: &DeriveInput<'_>, batch: &mut Batch) -> Result<Option<Tree>, ReleaseError> {
+        // Gates say what is wrong with a damaged entry. A segment reads entries beside it, which must not stop others.
+        Ok(self
+            .build(input, batch)
+            .inspect_err(|error| tracing::warn!(%error, "an index is built later"))
+            .ok())
+    }
 }
 
 impl MeaningKind {
@@ -147,6 +155,7 @@ impl MeaningKind {
     ) -> Result<Option<Tree>, ReleaseError> {
         let search = match input.derived.get(SEARCH.name) {
             Some(root) => self.search.at(input.objects, root)?,
+            None if quick => return Ok(None),
             None => self.search.build(input, batch)?,
         };
         let definitions = self.definitions.get(input.definitions);

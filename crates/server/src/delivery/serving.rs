@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ashlar_delivery::{CacheCounts, Caches, Definitions, ReleaseRoots, ReleaseView};
+use ashlar_delivery::{CacheCounts, Caches, Definitions, ReleaseRoots, ReleaseView, search::SearchCounts};
 use ashlar_gates::Trials;
 use ashlar_isolate::Workers;
 use ashlar_model::{Digest, Files, TenantId};
@@ -86,6 +86,11 @@ impl Serving {
     /// Figures of composed bodies.
     pub fn cache_counts(&self) -> CacheCounts {
         self.caches.counts()
+    }
+
+    /// Figures of searches and questions.
+    pub fn search_counts(&self) -> SearchCounts {
+        self.caches.searches()
     }
 
     /// Opens what is neither live nor, by its name, open for a preview already. Definitions that are live are shared.
