@@ -111,7 +111,7 @@ pub fn retrieval(bytes: &[u8]) {
         assert!(
             chosen.is_ok_and(|chosen| chosen.indexes.iter().all(|(name, _)| config.may_use(reader, name)))
         );
-        config.pinned(&analyzer, "en", query, jiff::civil::Date::MIN);
+        let _ = config.pinned(&analyzer, "en", query, jiff::civil::Date::MIN);
         let _ = config.synonyms("en", &analyzer).at(&analyzer.list(query));
     }
 }
