@@ -80,6 +80,14 @@ pub(super) fn heading(blanked: &str) -> String {
     line
 }
 
+/// A text without its markup, and without the spaces that stand for it.
+fn without_markup(source: &str, blanked: &str) -> String {
+    let kept = |(at, c): (usize, char)| {
+        (c.is_whitespace() || blanked.as_bytes().get(at) == source.as_bytes().get(at)).then_some(c)
+    };
+    source.char_indices().filter_map(kept).collect()
+}
+
 /// A heading on the way to the present section.
 struct Step {
     level: u8,
@@ -187,11 +195,12 @@ impl Builder<'_> {
 
     fn heading(&mut self, level: u8, line: &Line) {
         self.close();
-        let (source, blanked) =
-            (&self.source[line.text..line.range.end], &self.blanked[line.text..line.range.end]);
-        let text = heading(blanked);
+        let range = line.text..line.range.end;
+        let source = &self.source[range.clone()];
+        let text = heading(&self.blanked[range.clone()]);
+        let words = without_markup(source, &self.blanked[range]);
         // Without its markup, a heading has lost the name that it gives itself.
-        let anchor = self.anchors.next(if source.contains("{#") { source } else { blanked });
+        let anchor = self.anchors.next(if source.contains("{#") { source } else { &words });
         self.path.retain(|step| step.level < level);
         self.path.push(Step { level, text });
         let path = self.path.iter().map(|step| step.text.clone()).filter(|text| !text.is_empty());
