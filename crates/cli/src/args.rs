@@ -1,5 +1,6 @@
 //! The commands and their arguments.
 
+mod ask;
 mod at;
 mod content;
 mod contracts;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use self::{
+    ask::{AskArgs, ReplayArgs},
     at::{At, CheckFormat, Color, Format},
     content::*,
     contracts::*,
@@ -120,6 +122,8 @@ impl Cli {
             },
             Command::Tokens { command } => command.format(),
             Command::Search(search) => search.format(),
+            Command::Ask(a) => a.at.format,
+            Command::Replay(a) => a.at.format,
             Command::Preview { at, .. } => at.format,
             Command::Site { command } => command.at().format,
             Command::Migrate { command } => command.at().format,
@@ -201,6 +205,14 @@ pub enum Command {
     },
     /// Search what is released, or measure how good a search is.
     Search(Box<SearchArgs>),
+    /// Answer a question with sentences and values of a release, each cited, or refuse with a reason.
+    #[command(
+        after_help = "Examples:\n  ashlar ask 'What does the Basin plan cost?' --data ./data\n  ashlar ask 'When is high water?' --server https://cms.example --format json"
+    )]
+    Ask(Box<AskArgs>),
+    /// Answer again as an earlier answer was made, and compare. Exit code 1 if the answers differ.
+    #[command(after_help = "Example:\n  ashlar replay TRACE --data ./data")]
+    Replay(Box<ReplayArgs>),
     /// Check, compare, build and pack design tokens.
     Tokens {
         #[command(subcommand)]

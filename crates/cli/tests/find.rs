@@ -350,8 +350,10 @@ fn an_edge_searches_without_a_database_and_meaning_comes_later() {
     let entry = |n: usize| {
         let word = |at: usize| words[(n * 7 + at * (n % 5 + 1)) % words.len()];
         let text: Vec<&str> = (0..12).map(word).collect();
+        let letter = |n: usize| char::from(b"abcdefghijklmnopqrstuvwxyz"[n % 26]);
+        let slug = format!("n-{}{}", letter(n / 26), letter(n));
         json!({"type": "notice", "id": format!("n{n}"), "locale": "en",
-            "fields": {"slug": "n", "title": format!("Notice {n}"), "text": text.join(" ")}})
+            "fields": {"slug": slug, "title": format!("Notice {n}"), "text": text.join(" ")}})
     };
     let entries: Vec<Value> = (0..260).map(entry).collect();
     site.api("POST", "/entries", &json!({"source": "notices.json", "entries": entries}));

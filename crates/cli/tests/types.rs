@@ -97,6 +97,8 @@ for (const section of page.sections) {
 console.log("again", await client.pagesV1("home", { locale: "de", etag: found.etag }));
 const plans = await client.entries.pricingPlan.list({ sort: "price_minor" });
 console.log("list", plans?.body.items.map((item) => item.fields.name));
+const hits = await client.search("tides", { type: "doc-article" }, { locale: "en" });
+console.log("search", hits?.body.hits[0]?.type, (hits?.body.total ?? 0) > 0);
 const log = await client.queries.log({ first: 2 });
 console.log("log", log?.body.postList.items.map((post) => post.author?.name));
 const asked = await client.queries.offer({ slug: "home", locale: "de" });
@@ -158,6 +160,7 @@ fn typescript_compiles_strictly_and_runs_against_the_server() {
         "hero true /de/",
         "again null",
         "list [ 'Jetty', 'Basin', 'Port' ]",
+        "search doc-article true",
         "log [ 'Jonas Abel', 'Mara Olsen' ]",
         "features berth-map",
         "none null",

@@ -20,9 +20,12 @@ pub use cache::{CacheCounts, Caches};
 pub use crawl::feed_findings;
 pub use error::DeliveryError;
 pub use http::{Answer, Encoding, GRAPHQL, Problem, Quick, RequestParts, Traceparent, Written, busy};
+pub use read::answers::{
+    ANSWERS, ASKED_BYTES_MAX, Answered, Asked, Asker, Citation, OneOrMany, QuestionBody, Refused, Retrieved,
+};
 pub use read::search::{Facets, ResultHit, Results, Snippet};
 pub use release::{
     Definitions, FieldKind, Purge, ReleaseRoots, ReleaseView, openapi, purge_between, purge_dates, read_files,
 };
-pub use router::{answer, share_answer, share_graphql, write_problem, write_quick};
+pub use router::{answer, share_answer, share_posted, write_problem, write_quick};
 pub use site::{PAGE_POLICY, PageAt, Rendered};

@@ -7,7 +7,7 @@ use crate::{
     crawl,
     error::Failure,
     http::{Answer, GRAPHQL, Out, Pace, Problem, Quick, RequestParts, Written, busy},
-    read::{entry, graphql, list, search, view},
+    read::{answers, entry, graphql, list, search, view},
     release::ReleaseView,
     site,
 };
@@ -75,6 +75,9 @@ fn routed(
         let answered = only_reads().and_then(|()| search::answer(view, parts, out));
         return Some((answered, Lasts::Unknown));
     }
+    if parts.path == answers::ANSWERS {
+        return Some((Err(answers::only_posted(parts).into()), Lasts::Unknown));
+    }
     if parts.path == GRAPHQL {
         let answered = only_reads().and_then(|()| graphql::answer::answer_get(view, parts, out));
         return Some((answered, Lasts::Unknown));
@@ -90,8 +93,8 @@ fn routed(
     Some((only_reads().and(answered), Lasts::Unknown))
 }
 
-/// Answers `POST /graphql` with this body, like [`share_answer`].
-pub fn share_graphql(
+/// Answers `POST /graphql` or `POST /v1/answers` with this body, like [`share_answer`].
+pub fn share_posted(
     view: &ReleaseView,
     parts: &RequestParts<'_>,
     body: &[u8],
@@ -101,7 +104,11 @@ pub fn share_graphql(
 ) -> Quick {
     let start = out.len();
     let mut out = Out { buf: out, start, pace: Pace::of(patient), shared: Some(shared) };
-    match graphql::answer::answer_post(view, parts, body, &mut out) {
+    let answered = match parts.path {
+        answers::ANSWERS => answers::answer(view, parts, body, &mut out),
+        _ => graphql::answer::answer_post(view, parts, body, &mut out),
+    };
+    match answered {
         Err(Failure::Heavy) => {
             out.buf.truncate(start);
             Quick::Heavy

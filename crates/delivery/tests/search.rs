@@ -3,7 +3,7 @@
 
 mod common;
 
-use ashlar_delivery::search::{self, MeaningInput, SearchRules};
+use ashlar_delivery::search::{self, Learned, MeaningInput, SearchRules};
 use ashlar_model::EntryKey;
 use ashlar_retrieval::{access::Readers, config::Config};
 use ashlar_store::Tree;
@@ -95,7 +95,7 @@ fn one_changed_entry_rewrites_one_segment() {
 fn meaning(f: &Fixture, search: &Tree, earlier: Option<&Tree>, quick: bool) -> Option<(Tree, usize)> {
     let readers = Readers::default();
     let mut batch = f.objects.batch();
-    let input = MeaningInput { search, readers: &readers, earlier, quick };
+    let input = MeaningInput { search, readers: &readers, earlier, quick, learned: &Learned::default() };
     let made = search::derive_meaning(&input, &mut batch).unwrap();
     let new = batch.len();
     let Some(made) = made else {

@@ -6,6 +6,7 @@ use crate::{
     access::{Allowed, Attributes, Readers},
     basis::{Basis, SegmentVectors},
     chunk::{Chunk, ChunkId},
+    embedder::{self, Embedder},
     fusion::Calibration,
     search::{Ask, Mode, Part, Shelf},
     segment::{Passage, Segment, SegmentWriter, StoredError},
@@ -20,6 +21,14 @@ pub struct Document<'a> {
     pub title: &'a str,
     /// What it says.
     pub text: &'a str,
+}
+
+impl Document<'_> {
+    /// Title and text as an embedder reads them.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        if self.title.is_empty() { self.text.to_owned() } else { format!("{}\n\n{}", self.title, self.text) }
+    }
 }
 
 /// A document that was found.
@@ -44,6 +53,20 @@ impl Index {
     /// # Errors
     /// Never for documents of a usual size; a segment that cannot be read again is a bug.
     pub fn build(locale: &str, documents: &[Document<'_>], mode: Mode) -> Result<Self, StoredError> {
+        Self::build_with(locale, documents, mode, None)
+    }
+
+    /// As [`Index::build`], with the vectors of an embedder where there is one. What is asked then needs its vector, see
+    /// [`Index::search_with`].
+    ///
+    /// # Errors
+    /// As [`Index::build`].
+    pub fn build_with(
+        locale: &str,
+        documents: &[Document<'_>],
+        mode: Mode,
+        embedder: Option<&dyn Embedder>,
+    ) -> Result<Self, StoredError> {
         let analyzer = Arc::new(Analyzer::for_locale(locale));
         let attributes = Attributes::default();
         let mut segments: Vec<Arc<Segment>> = Vec::new();
@@ -74,10 +97,23 @@ impl Index {
             }
         }
         segments.push(Arc::new(Segment::open(&writer.finish())?));
-        let basis = (mode != Mode::Bm25).then(|| Arc::new(Basis::learn(&segments, &|_| true)));
+        let (basis, mut given) = match embedder.filter(|_| mode != Mode::Bm25) {
+            Some(embedder) => {
+                let texts: Vec<String> = documents.iter().map(Document::whole).collect();
+                let vectors = embedder::all(embedder, &texts);
+                let calibration = embedder::calibrate(embedder, &analyzer, documents, &vectors);
+                let taught = u32::try_from(documents.len()).unwrap_or(u32::MAX);
+                (Some(Basis::given(taught, calibration)), Some(vectors.into_iter()))
+            }
+            None => ((mode != Mode::Bm25).then(|| Basis::learn(&segments, &|_| true)), None),
+        };
+        let basis = basis.map(Arc::new);
         let parts = segments.into_iter().map(|segment| {
-            let vectors = basis.as_ref().map(|basis| Arc::new(SegmentVectors::of(&segment, basis)));
-            Part { segment, vectors }
+            let vectors = basis.as_ref().map(|basis| match &mut given {
+                Some(given) => SegmentVectors::given(basis.dimensions(), given.take(segment.len())),
+                None => SegmentVectors::of(&segment, basis),
+            });
+            Part { segment, vectors: vectors.map(Arc::new) }
         });
         let shelf = Shelf::new(parts.collect(), basis.clone(), Arc::clone(&analyzer));
         Ok(Self { shelf, allowed: Allowed::public(&Readers::default(), 0) })
@@ -93,7 +129,13 @@ impl Index {
     /// one whose terms are in one document each, because nothing is known of their company.
     #[must_use]
     pub fn search(&self, query: &str, mode: Mode, limit: usize) -> Vec<Match> {
-        let ask = Ask { mode, limit, ..Ask::new(query, &self.allowed) };
+        self.search_with(query, None, mode, limit)
+    }
+
+    /// As [`Index::search`], with the vector that an embedder made of the query.
+    #[must_use]
+    pub fn search_with(&self, query: &str, vector: Option<&[f32]>, mode: Mode, limit: usize) -> Vec<Match> {
+        let ask = Ask { mode, limit, vector, ..Ask::new(query, &self.allowed) };
         let found = self.shelf.search(&ask);
         let document = |entry: &[u8]| entry.try_into().map_or(u64::MAX, u64::from_be_bytes);
         let hits = found.hits.iter().filter_map(|hit| {

@@ -12,6 +12,7 @@ mod bytes;
 pub mod chunk;
 pub mod config;
 mod corpus;
+mod embedder;
 pub mod evaluate;
 pub mod fusion;
 mod index;
@@ -26,6 +27,7 @@ mod vector;
 
 pub use self::{
     bytes::StoredError,
+    embedder::Embedder,
     index::{Document, Index, Match},
     search::Mode,
 };

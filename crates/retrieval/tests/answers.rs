@@ -74,6 +74,7 @@ fn a_statement_answers_only_what_it_states() {
         ask(question, &evidence).quotes.into_iter().map(|quote| quote.passage).collect::<Vec<_>>()
     };
     assert_eq!(answered("How much does the Basin plan cost each month?"), [1]);
+    assert_eq!(answered("How much does the Basin plan cost?"), [1]);
     assert_eq!(answered("How many berths are included in the Basin plan?"), [2]);
     assert_eq!(answered("What do the plans cost per month?"), [0, 1]);
     assert!(answered("How much does the Basin insurance cost?").is_empty());

@@ -314,7 +314,7 @@ pub fn run(refit: bool) -> Result<()> {
         ratio(own.count(), all),
     );
     println!(
-        "| | answered | citation precision | answerable answered rightly | refusal precision | refusal recall | refusal F1 | right decisions |"
+        "| method | answered | citation precision | answerable answered rightly | refusal precision | refusal recall | refusal F1 | right decisions |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     println!("{}", test(&ours, model.threshold).row("quoted answers"));

@@ -42,6 +42,12 @@ pub fn run(entries: usize, keep: Option<&Path>) -> Result<()> {
     println!("{:44} {:.0} MB  target 200 MB at 100,000", "resident memory after reads", server.memory_mb());
 
     let (mut publishes, mut rollbacks, mut served) = (Vec::new(), Vec::new(), Vec::new());
+    // The first search opens the index.
+    let started = Instant::now();
+    server.done("GET", "/v1/search?q=tide", &Value::Null)?;
+    println!("{:44} {:.1} ms", "first search", ms(started));
+    println!("{:44} {:.0} MB", "resident memory with the index", server.memory_mb());
+    let mut found = Vec::new();
     let (process, mut cpu) = (server.child.id(), 0.0);
     for round in 1..=ROUNDS {
         let i = (round * 7919) % entries;
@@ -57,6 +63,12 @@ pub fn run(entries: usize, keep: Option<&Path>) -> Result<()> {
         if body != entry(i, base + round) {
             return Err("the new body is not served".into());
         }
+        let search = format!("/v1/search?q={}&limit=1", base + round);
+        let hits = server.done("GET", &search, &Value::Null)?;
+        found.push(ms(started));
+        if hits["hits"][0]["id"] != format!("p{i}") {
+            return Err(format!("the new body is not found: {hits}").into());
+        }
         let from = promoted["from"].as_str().unwrap_or_default().to_owned();
         let started = Instant::now();
         let back = server.done("POST", &format!("/api/v1/releases/{from}/rollback"), &json!({}))?;
@@ -69,6 +81,7 @@ pub fn run(entries: usize, keep: Option<&Path>) -> Result<()> {
     }
     let limit = if entries > 100_000 { 150.0 } else { 50.0 };
     report("one entry: freeze, gates, promote, read", publishes, Some(limit));
+    report("one entry: the same, and searched and found", found, Some(150.0));
     println!("{:44} {:.1} ms", "CPU of the server per publish", cpu / ROUNDS as f64 / 1000.0);
     report("rollback until the old body is served", served, Some(20.0));
     report("rollback, as reported", rollbacks, Some(20.0));

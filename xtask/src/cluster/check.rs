@@ -14,6 +14,8 @@ use crate::random::Random;
 const CONVERGE_MAX: Duration = Duration::from_secs(60);
 /// Releases that are verified per round.
 const VERIFIED: usize = 2;
+/// Entries that are searched for on each edge per round.
+const SEARCHED: usize = 5;
 
 /// Checks everything that was acknowledged.
 pub fn check(rig: &Rig, known: &Known, random: &mut Random) -> Result<()> {
@@ -22,6 +24,7 @@ pub fn check(rig: &Rig, known: &Known, random: &mut Random) -> Result<()> {
     converge(rig, &release, moves)?;
     drafts(rig, known, random)?;
     served(rig, known)?;
+    found(rig, known, random)?;
     releases(rig, known, random, &release)?;
     keys(rig, known)?;
     for author in rig.authors() {
@@ -167,6 +170,33 @@ fn served(rig: &Rig, known: &Known) -> Result<()> {
                     edge.name, answer.status
                 )
                 .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every edge finds what was acknowledged, by its whole title.
+fn found(rig: &Rig, known: &Known, random: &mut Random) -> Result<()> {
+    let entries = get(&known.entries).clone();
+    let certain: Vec<(&String, &String)> = entries
+        .iter()
+        .filter(|(id, titles)| titles.len() == 1 && !titles[0].is_empty() && id.starts_with("page/"))
+        .map(|(id, titles)| (id, &titles[0]))
+        .collect();
+    for edge in rig.edges() {
+        for _ in 0..SEARCHED.min(certain.len()) {
+            let (id, title) = certain[random.index(certain.len())];
+            let phrase = title.replace(' ', "+");
+            let path = format!("/v1/search?q=%22{phrase}%22&limit=50");
+            let answer = ask(edge.port, "GET", &path, None, None).ok_or("an edge does not answer")?;
+            let bare = id.trim_start_matches("page/");
+            let hits = read(&answer)["hits"].as_array().cloned().unwrap_or_default();
+            if !hits.iter().any(|hit| hit["id"] == bare && hit["title"] == title.as_str()) {
+                let said = String::from_utf8_lossy(&answer.body);
+                return Err(
+                    format!("{}: {path}: {} {said}; it must find {id}", edge.name, answer.status).into()
+                );
             }
         }
     }

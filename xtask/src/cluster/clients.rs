@@ -267,6 +267,7 @@ pub fn watch(rig: &Rig, edge: usize, known: &Known, stop: &AtomicBool) -> Result
             }
             last = sequence;
         }
+        search(node.port).map_err(|error| format!("{}: {error}", node.name))?;
         // A node that starts with an empty disk knows no key; one that every edge has refused is taken by none again.
         let gone: Vec<_> = get(&known.keys).gone.iter().rev().take(2).cloned().collect();
         for (id, key) in gone {
@@ -277,6 +278,35 @@ pub fn watch(rig: &Rig, edge: usize, known: &Known, stop: &AtomicBool) -> Result
         }
     }
     Ok(looks)
+}
+
+/// Searches, and compares what was found with the entries of the same release: no answer mixes two.
+fn search(port: u16) -> Result<(), String> {
+    let Some(found) = ask(port, "GET", "/v1/search?q=says&limit=20", None, None) else { return Ok(()) };
+    if found.status != 200 {
+        // A node without a release, or one that cannot reach what it lacks, says so.
+        return match found.status {
+            404 | 429 | 503 => Ok(()),
+            status => {
+                Err(format!("a search was answered with {status}: {}", String::from_utf8_lossy(&found.body)))
+            }
+        };
+    }
+    let release = found.header("ashlar-release");
+    let body = json(&found);
+    for hit in body["hits"].as_array().into_iter().flatten() {
+        let (id, title) = (hit["id"].as_str().unwrap_or_default(), hit["title"].as_str().unwrap_or_default());
+        let Some(entry) = ask(port, "GET", &format!("/v1/entries/page/{id}"), None, None) else { continue };
+        // The channel may have moved in between.
+        if entry.header("ashlar-release") == release && !entry.contains(&format!("\"{title}\"")) {
+            let said = String::from_utf8_lossy(&entry.body).into_owned();
+            return Err(format!(
+                "a search of {release:?} finds {id} as `{title}`; the entry is {} {said}",
+                entry.status
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The last move of the public channel that a node serves.

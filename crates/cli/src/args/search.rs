@@ -98,6 +98,9 @@ pub enum SearchCommand {
         /// What the search looks at.
         #[arg(long, value_enum, default_value_t)]
         mode: ModeArg,
+        /// A directory with an embedding model, used instead of what the documents teach: `*.safetensors` and `tokenizer.json`.
+        #[arg(long, value_name = "DIR")]
+        embedder: Option<PathBuf>,
         /// The language of the documents.
         #[arg(long, default_value = "en")]
         locale: String,

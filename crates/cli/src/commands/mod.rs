@@ -1,6 +1,7 @@
 //! One module per group of commands.
 
 mod access;
+mod ask;
 mod audit;
 mod backup;
 mod candidate;
@@ -56,6 +57,8 @@ pub async fn run(cli: Cli) -> Done {
         Command::Channel { command } => release::channel(command).await,
         Command::Contracts { command } => contracts::contracts(&command).await,
         Command::Search(args) => search::search(*args).await,
+        Command::Ask(args) => ask::ask(*args).await,
+        Command::Replay(args) => ask::replay(*args).await,
         Command::Tokens { command } => tokens::tokens(command).await,
         Command::Preview { what, hours, at } => preview::preview(&what, hours, &at).await,
         Command::Site { command } => site::site(command).await,

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use ashlar_delivery::{RequestParts, ResultHit, Results, Traceparent};
+use ashlar_embed::{EmbedError, Model};
 use ashlar_retrieval::{
-    Mode,
-    evaluate::{BeirError, Part, evaluate, read_judged},
+    Embedder, Mode,
+    evaluate::{BeirError, Part, evaluate_with, read_judged},
 };
 
 use crate::{
@@ -33,6 +34,39 @@ fn read(path: &Path) -> Result<String, CliError> {
         ));
     }
     std::fs::read_to_string(path).map_err(|e| CliError::file("read", path, &e))
+}
+
+/// The most dimensions that vectors may have.
+const DIMENSIONS_MAX: usize = 1_024;
+
+/// A model from a directory.
+struct Pretrained(Model);
+
+impl Pretrained {
+    fn open(dir: &Path) -> Result<Self, CliError> {
+        let help = "a model is a directory with `*.safetensors` and `tokenizer.json`: static token embeddings, or a BERT sentence transformer";
+        let model = Model::open(dir).map_err(|error| match error {
+            EmbedError::Io { path, source } => CliError::file("read", &path, &source),
+            other => CliError::input(other.to_string(), help),
+        })?;
+        match model.dimensions() {
+            1..=DIMENSIONS_MAX => Ok(Self(model)),
+            many => Err(CliError::input(
+                format!("{} makes vectors of {many} dimensions", dir.display()),
+                format!("use a model with at most {DIMENSIONS_MAX}"),
+            )),
+        }
+    }
+}
+
+impl Embedder for Pretrained {
+    fn dimensions(&self) -> usize {
+        self.0.dimensions()
+    }
+
+    fn embed(&self, text: &str) -> Vec<f32> {
+        self.0.embed(text)
+    }
 }
 
 pub async fn search(args: SearchArgs) -> Done {
@@ -141,7 +175,7 @@ fn show(results: &Results) {
 }
 
 fn evaluate_it(command: &SearchCommand) -> Done {
-    let SearchCommand::Evaluate { corpus, queries, qrels, mode, locale, format } = command;
+    let SearchCommand::Evaluate { corpus, queries, qrels, mode, embedder, locale, format } = command;
     let judged = read_judged(&read(corpus)?, &read(queries)?, &read(qrels)?).map_err(|error| {
         let BeirError { part, line, message } = error;
         let (path, help) = match part {
@@ -157,8 +191,10 @@ fn evaluate_it(command: &SearchCommand) -> Done {
         ModeArg::Vector => Mode::Vector,
         ModeArg::Hybrid => Mode::Hybrid,
     };
+    let model = embedder.as_deref().map(Pretrained::open).transpose()?;
+    let model = model.as_ref().map(|model| model as &dyn Embedder);
     output::note(format!("Indexing {} …", count(judged.documents.len(), "document", "documents")));
-    let figures = evaluate(&judged, locale, mode)
+    let figures = evaluate_with(&judged, locale, mode, model)
         .map_err(|error| CliError::input(error.to_string(), "report this, with the set that was measured"))?;
     match format {
         Format::Json => output::print_json(&figures),

@@ -76,10 +76,11 @@ pub(super) async fn open(local: &Local, of: Option<&str>) -> Result<Arc<ReleaseV
             What::Channel(public.ok_or_else(|| none("any channel"))?)
         }
     };
-    let label = what.to_string();
+    let mut label = what.to_string();
     let (snapshot, definitions, derived): (Digest, Digest, BTreeMap<String, Digest>) = match &what {
         What::Channel(name) => {
             let state = engine.channel_state(&ctx.tenant, name).await?.ok_or_else(|| none(&label))?;
+            label = state.release.to_string();
             (state.snapshot, state.definitions, state.derived)
         }
         What::Release(id) => {

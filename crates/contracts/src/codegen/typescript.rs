@@ -118,6 +118,46 @@ export type ListQuery = Record<string, string>;
 const encode = (value: string): string => value.split("/").map(encodeURIComponent).join("/");
 "#;
 
+/// The search of a release, unless a view has its name.
+const SEARCH: &str = r#"
+/** What a search may say besides its words: `index`, `type`, `mode`, `facets`, `limit`, `offset`, `version`, and attributes. */
+export type SearchQuery = Record<string, string>;
+
+/** An entry that was found, with the part of it that answers best. */
+export interface SearchHit {
+  type: string;
+  id: string;
+  locale: string;
+  title: string;
+  title_marks: Array<[number, number]>;
+  path: string | null;
+  index: string;
+  snippet: { text: string; marks: Array<[number, number]> };
+  headings: string[];
+  anchor: string | null;
+  score: number;
+  chunk: string;
+  field: string;
+  from: number;
+  to: number;
+  pinned?: boolean;
+}
+
+/** What a search found. */
+export interface SearchResults {
+  query: string;
+  locale: string;
+  indexes: string[];
+  mode: string;
+  vectors: boolean;
+  hits: SearchHit[];
+  total: number;
+  facets: Record<string, Record<string, number>>;
+  did_you_mean: string | null;
+  next_offset: number | null;
+}
+"#;
+
 /// Types, then a client with a method for each operation.
 pub(super) fn write_typescript(
     contracts: &ContractSet,
@@ -147,6 +187,10 @@ pub(super) fn write_typescript(
         }
     }
     out.push_str(CLIENT);
+    let searches = operations.iter().all(|operation| camel(&operation.name) != "search");
+    if searches {
+        out.push_str(SEARCH);
+    }
     out.push_str("\n/** Makes a client. Its methods answer `null` only when `etag` was given and nothing has changed. */\n");
     out.push_str("export function createClient(client: ClientOptions) {\n  return {\n");
     for operation in operations {
@@ -161,6 +205,13 @@ pub(super) fn write_typescript(
             operation.doc,
             camel(&operation.name),
             json!(operation.prefix),
+        );
+    }
+    if searches {
+        out.push_str(
+            "    /**\n     * GET /v1/search · What a search finds, the best first.\n     */\n    \
+             search: (q: string, query: SearchQuery = {}, options: ReadOptions = {}): Promise<Read<SearchResults> | null> =>\n      \
+             read<SearchResults>(client, \"/v1/search\", { ...query, q }, options),\n",
         );
     }
     out.push_str("    entries: {\n");

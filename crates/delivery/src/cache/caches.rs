@@ -15,7 +15,7 @@ use super::{
 use crate::{
     error::DeliveryError,
     http::{COMPRESS_BYTES_MAX, Encoding, Out, RequestParts, Written},
-    search::Shelves,
+    search::{Counters, SearchCounts, Shelves},
 };
 
 /// Bounded caches of bodies, shared by all releases of a process. Cheap to clone.
@@ -28,6 +28,8 @@ pub struct Caches {
     ready: Arc<Ready>,
     /// What is open for searches; it has a bound of its own.
     pub(crate) shelves: Shelves,
+    /// How often was searched.
+    pub(crate) searched: Arc<Counters>,
     counts: Arc<Counts>,
 }
 
@@ -75,7 +77,15 @@ impl Caches {
             .weigher(|_, bytes: &Bytes| weight(bytes.len() + 100))
             .build();
         let ready = Arc::new(Ready::new(bytes_max / 3));
-        Self { compressed, composed, entries, ready, shelves: Shelves::default(), counts: Arc::default() }
+        Self {
+            compressed,
+            composed,
+            entries,
+            ready,
+            shelves: Shelves::default(),
+            searched: Arc::default(),
+            counts: Arc::default(),
+        }
     }
 
     /// Answers a request with what is kept of an earlier answer.
@@ -111,6 +121,11 @@ impl Caches {
         let bytes = objects.get(digest)?;
         self.entries.insert(*digest, bytes.clone());
         Ok(bytes)
+    }
+
+    /// How often was searched and asked, since the process started.
+    pub fn searches(&self) -> SearchCounts {
+        self.searched.read()
     }
 
     /// How often composed bodies were answered from the cache, since the process started.

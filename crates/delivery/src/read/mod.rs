@@ -1,5 +1,6 @@
 //! What a request reads of a release: an entry, a list, a view, a GraphQL operation.
 
+pub(crate) mod answers;
 pub(crate) mod compose;
 pub(crate) mod content;
 pub(crate) mod entry;

@@ -5,8 +5,8 @@
 //! it was learned from, a new one is learned.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use ashlar_model::Digest;
@@ -40,6 +40,13 @@ const SAMPLE: u64 = 10_000;
 /// Pieces of a stored record, in bytes.
 const PIECE_BYTES: usize = 256 << 10;
 
+/// Bases that are remembered.
+const LEARNED_MAX: usize = 16;
+
+/// What was learned, remembered by the digests of its pieces: a change of one entry must not read megabytes.
+#[derive(Default)]
+pub struct Learned(Mutex<VecDeque<(Digest, Arc<Basis>, Arc<Taught>)>>);
+
 /// What the tree of meaning is built from.
 pub struct MeaningInput<'a> {
     /// The search tree of the release.
@@ -50,6 +57,8 @@ pub struct MeaningInput<'a> {
     pub earlier: Option<&'a Tree>,
     /// Whether it may only be built when that is quick.
     pub quick: bool,
+    /// What was learned before.
+    pub learned: &'a Learned,
 }
 
 /// The segments of one index in one locale.
@@ -61,6 +70,45 @@ struct Taught {
     /// One chunk in so many is part of the sample.
     every: u64,
     sample: BTreeSet<u64>,
+}
+
+impl Learned {
+    /// What the tree of a release says was learned of a shelf.
+    fn at(
+        &self,
+        tree: &Tree,
+        (index, locale): (&str, &str),
+        content: &dyn ReadObjects,
+    ) -> Result<Option<(Arc<Basis>, Arc<Taught>)>, DeliveryError> {
+        let mut digests = Vec::new();
+        for prefix in [basis_prefix(index, locale), taught_prefix(index, locale)] {
+            for item in tree.prefix(&prefix) {
+                digests.extend_from_slice(digest_in(&item?.1)?.as_bytes());
+            }
+        }
+        if digests.is_empty() {
+            return Ok(None);
+        }
+        let name = Digest::of(&digests);
+        let known = {
+            let learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            learned
+                .iter()
+                .find(|(known, ..)| *known == name)
+                .map(|(_, basis, taught)| (basis.clone(), taught.clone()))
+        };
+        if known.is_some() {
+            return Ok(known);
+        }
+        let taught = Taught::decode(&pieces(tree, &taught_prefix(index, locale), content)?.concat());
+        let basis = basis_of(tree, (index, locale), content)?;
+        let Some((taught, basis)) = taught.zip(basis) else { return Ok(None) };
+        let (basis, taught) = (Arc::new(basis), Arc::new(taught));
+        let mut learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        learned.push_front((name, basis.clone(), taught.clone()));
+        learned.truncate(LEARNED_MAX);
+        Ok(Some((basis, taught)))
+    }
 }
 
 /// A number that is different for different chunks.
@@ -248,13 +296,11 @@ impl Maker<'_> {
             Ok(segment)
         };
         let mut kept = None;
-        if let Some(earlier) = earlier {
-            let taught = pieces(earlier, &taught_prefix(index, locale), content)?.concat();
-            if let Some(taught) = Taught::decode(&taught)
-                && !taught.has_drifted(values, &mut open)?
-            {
-                kept = basis_of(earlier, (index, locale), content)?;
-            }
+        if let Some(earlier) = earlier
+            && let Some((basis, taught)) = self.input.learned.at(earlier, (index, locale), content)?
+            && !taught.has_drifted(values, &mut open)?
+        {
+            kept = Some(basis);
         }
         let inherited = kept.is_some();
         let basis = match kept {
@@ -274,7 +320,7 @@ impl Maker<'_> {
                 let all: Vec<Arc<Segment>> =
                     values.iter().map(|v| open(&v.digest)).collect::<Result<_, _>>()?;
                 let readers = self.input.readers;
-                let basis = Basis::learn(&all, &|attributes| attributes.is_public(readers));
+                let basis = Arc::new(Basis::learn(&all, &|attributes| attributes.is_public(readers)));
                 for prefix in [basis_prefix, taught_prefix, vector_prefix] {
                     self.forget(earlier, &prefix(index, locale))?;
                 }

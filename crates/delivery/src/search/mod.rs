@@ -15,6 +15,7 @@
 
 mod attributes;
 mod build;
+mod counts;
 mod facts;
 mod key;
 mod meaning;
@@ -24,9 +25,11 @@ mod trace;
 
 pub(crate) use attributes::attributes_of;
 pub use build::{build, derive, update};
+pub(crate) use counts::Counters;
+pub use counts::SearchCounts;
 pub use facts::{FACTS_MAX, Fact, facts};
-pub use meaning::{MeaningInput, derive_meaning};
+pub use meaning::{Learned, MeaningInput, derive_meaning};
 pub use rules::SearchRules;
 pub(crate) use rules::indexes;
 pub(crate) use shelves::{OpenShelf, SearchTrees, Shelves};
-pub use trace::{TRACE_BYTES_MAX, Trace, TraceError};
+pub use trace::{QUESTION_BYTES_MAX, TRACE_BYTES_MAX, Trace, TraceError};

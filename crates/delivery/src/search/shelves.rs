@@ -29,6 +29,8 @@ const OPEN_BYTES_MAX: usize = 1 << 30;
 /// What is known of objects that nothing uses is forgotten when there are this many more.
 const FORGET_AT: usize = 4_096;
 
+/// Larger shelves are opened when somebody searches them.
+const WARM_CHUNKS_MAX: u64 = 20_000;
 /// Shelves that are opened at a time.
 const OPENING: usize = 64;
 
@@ -123,6 +125,35 @@ impl Shelves {
         let found = inner.open.remove(at)?;
         inner.open.push_back(found.clone());
         Some(found.1)
+    }
+
+    /// Whether a shelf is open.
+    fn is_open(&self, trees: &SearchTrees, (index, locale): (&str, &str)) -> bool {
+        let meaning = trees.meaning.as_ref().map(Tree::root);
+        let name = (trees.search.root(), meaning, index.to_owned(), locale.to_owned());
+        lock(&self.inner).open.iter().any(|(known, _)| *known == name)
+    }
+
+    /// Opens a shelf before it is searched, if it is small, or was open as it was before. What nobody searches takes no memory.
+    pub(crate) fn warm(
+        &self,
+        objects: &TenantObjects,
+        trees: &SearchTrees,
+        before: Option<&SearchTrees>,
+        name: (&str, &str),
+    ) -> Result<(), DeliveryError> {
+        let mut chunks = 0_u64;
+        for item in trees.search.prefix(&shelf_prefix(name.0, name.1)) {
+            chunks += u64::from(SegmentValue::from_bytes(&item?.1)?.chunks);
+        }
+        let small = chunks <= WARM_CHUNKS_MAX;
+        if small || before.is_some_and(|before| self.is_open(before, name)) {
+            let open = self.open(objects, trees, name)?;
+            if let Some(open) = open.filter(|_| small) {
+                open.shelf.warm();
+            }
+        }
+        Ok(())
     }
 
     /// The shelf of an index in a locale; `None` when nothing is on it. Reads objects and blocks.

@@ -35,6 +35,9 @@ pub struct Trace {
     /// The indexes that were asked for; empty when the release chose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<String>,
+    /// The types that were asked for; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<String>,
     /// The filters: attribute → values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub filters: BTreeMap<String, Vec<String>>,
@@ -43,6 +46,9 @@ pub struct Trace {
     pub reader: Option<String>,
     /// When it was answered, in seconds since 1970: what is valid from or until some time depends on it.
     pub at: i64,
+    /// Whether only words were searched, because the release had no vectors yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub words: bool,
     /// The version of the rules that made the answer.
     pub engine: u32,
     /// The BLAKE3 digest of the answer, its citations and its refusal.
@@ -76,9 +82,11 @@ impl Trace {
             question: question.into(),
             locale: None,
             indexes: Vec::new(),
+            types: Vec::new(),
             filters: BTreeMap::new(),
             reader: None,
             at,
+            words: false,
             engine: 0,
             answer: String::new(),
         }
@@ -126,10 +134,12 @@ impl Trace {
         name("answer", &self.answer)?;
         name("locale", self.locale.as_deref().unwrap_or_default())?;
         name("reader", self.reader.as_deref().unwrap_or_default())?;
-        if self.indexes.len() > NAMES_MAX {
-            return Err(TraceError::Bound("indexes"));
+        for (part, names) in [("indexes", &self.indexes), ("types", &self.types)] {
+            if names.len() > NAMES_MAX {
+                return Err(TraceError::Bound(part));
+            }
+            names.iter().try_for_each(|one| name(part, one))?;
         }
-        self.indexes.iter().try_for_each(|index| name("indexes", index))?;
         if self.filters.len() > NAMES_MAX || self.filters.values().any(|values| values.len() > VALUES_MAX) {
             return Err(TraceError::Bound("filters"));
         }

@@ -7,7 +7,7 @@ use ashlar_contracts::ContractSet;
 use ashlar_delivery::{
     Caches, Definitions, Quick, ReleaseView, RequestParts, Traceparent, answer,
     lookup::{self, Lookup, LookupRules},
-    share_graphql,
+    share_posted,
     views::Views,
 };
 use ashlar_model::{
@@ -208,7 +208,7 @@ pub fn post(release: &ReleaseView, body: impl std::fmt::Display, developer: bool
     let mut out = Vec::new();
     let mut shared = None;
     let body = body.to_string();
-    let posted = share_graphql(release, &parts, body.as_bytes(), true, &mut out, &mut shared);
+    let posted = share_posted(release, &parts, body.as_bytes(), true, &mut out, &mut shared);
     let Quick::Written(written) = posted else { panic!("{posted:?}") };
     let body = shared.as_deref().unwrap_or(&out[written.head_len..]);
     (written.status, serde_json::from_slice(body).unwrap())

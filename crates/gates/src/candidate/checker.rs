@@ -17,7 +17,7 @@ use crate::{
     GateError,
     candidate::{
         Candidate,
-        search::{MeaningKind, SEARCH, SearchKind},
+        search::{MeaningKind, SearchKind},
     },
     definitions::{Definitions, cache::DefinitionsCache, trial::Trials},
     gate::{Gate, approvals, compatibility::Compared, references::References, validity},
@@ -172,10 +172,6 @@ impl Judge for Checker {
         let earlier = base_lookup.as_ref().zip(input.base.as_ref().map(|b| &b.snapshot));
         let lookup = self.lookup((input.objects, input.snapshot), &definitions, earlier, &mut batch)?;
         let lookup_ms = started.elapsed().as_secs_f64() * 1e3;
-        let searched = input.base.as_ref().map(|base| derived::open(input.objects, &base.derived, &SEARCH));
-        let searched = searched.transpose()?.flatten();
-        let earlier = searched.as_ref().zip(input.base.as_ref().map(|b| &b.snapshot));
-        let search = self.search.tree((input.objects, input.snapshot), &definitions, earlier, &mut batch)?;
         let history = self.history(input);
         let candidate =
             Candidate::new(input, definitions.clone(), base, history, &config, &lookup, base_lookup.as_ref());
@@ -185,10 +181,7 @@ impl Judge for Checker {
         {
             references.metrics.insert("lookup_ms".to_owned(), lookup_ms);
         }
-        let derived = BTreeMap::from([
-            (LOOKUP.name.to_owned(), lookup.tree().root()),
-            (SEARCH.name.to_owned(), search.root()),
-        ]);
+        let derived = BTreeMap::from([(LOOKUP.name.to_owned(), lookup.tree().root())]);
         Ok(Judgement { gates, derived, objects: batch })
     }
 

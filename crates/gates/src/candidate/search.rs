@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use ashlar_delivery::search::{self, MeaningInput, SearchRules};
+use ashlar_delivery::search::{self, Learned, MeaningInput, SearchRules};
 use ashlar_model::Digest;
 use ashlar_release::{
     ReleaseError,
@@ -18,11 +18,11 @@ use crate::{
     definitions::{Definitions, cache::DefinitionsCache},
 };
 
-/// The segments of what is searched.
-pub(super) const SEARCH: Derived = Derived {
+/// The segments of what is searched. They come with the candidate, unless an entry cannot be read.
+const SEARCH: Derived = Derived {
     name: "search",
     form: Form { format: 1, names: Names::Objects },
-    built: Built::WithCandidate,
+    built: Built::WhenQuick,
     imported: false,
 };
 
@@ -65,6 +65,7 @@ pub(super) struct SearchKind {
 pub(super) struct MeaningKind {
     definitions: Arc<DefinitionsCache>,
     search: Arc<SearchKind>,
+    learned: Learned,
 }
 
 impl SearchKind {
@@ -73,7 +74,7 @@ impl SearchKind {
     }
 
     /// The search tree of a snapshot. Nothing may name one that is remembered, so it counts only while nothing was removed.
-    pub(super) fn tree(
+    fn tree(
         &self,
         (objects, snapshot): (&TenantObjects, &Tree),
         definitions: &Definitions,
@@ -131,11 +132,19 @@ impl Derive for SearchKind {
         let definitions = self.definitions.get(input.definitions);
         self.tree((input.objects, input.snapshot), &definitions, earlier, batch)
     }
+
+    fn build_quick(&self, input: &DeriveInput<'_>, batch: &mut Batch) -> Result<Option<Tree>, ReleaseError> {
+        // Gates say what is wrong with a damaged entry. A segment reads entries beside it, which must not stop others.
+        Ok(self
+            .build(input, batch)
+            .inspect_err(|error| tracing::warn!(%error, "an index is built later"))
+            .ok())
+    }
 }
 
 impl MeaningKind {
     pub(super) fn new(definitions: Arc<DefinitionsCache>, search: Arc<SearchKind>) -> Self {
-        Self { definitions, search }
+        Self { definitions, search, learned: Learned::default() }
     }
 
     fn made(
@@ -146,12 +155,19 @@ impl MeaningKind {
     ) -> Result<Option<Tree>, ReleaseError> {
         let search = match input.derived.get(SEARCH.name) {
             Some(root) => self.search.at(input.objects, root)?,
+            None if quick => return Ok(None),
             None => self.search.build(input, batch)?,
         };
         let definitions = self.definitions.get(input.definitions);
         let earlier = input.before(&MEANING)?;
         let readers = &definitions.retrieval.readers;
-        let made = MeaningInput { search: &search, readers, earlier: earlier.as_ref(), quick };
+        let made = MeaningInput {
+            search: &search,
+            readers,
+            earlier: earlier.as_ref(),
+            quick,
+            learned: &self.learned,
+        };
         Ok(search::derive_meaning(&made, batch).map_err(GateError::from)?)
     }
 }

@@ -15,7 +15,7 @@ use super::evidence::Reports;
 use crate::{
     Approval, Base, DeclaredEnd, Engine, Judge, JudgeInput, Judgement, ReleaseError, RequiredApproval, Scope,
     artifacts::{
-        derived::{self, DeriveInput, Earlier},
+        derived::{self, Derive, DeriveInput, Earlier},
         kinds::kinds,
     },
     changesets::find::declared_end,
@@ -91,7 +91,31 @@ impl Docket {
     /// Judges a candidate that is new, and builds what is derived from it. `imported`: what a bundle brought.
     pub(crate) fn judge_new(&self, imported: BTreeMap<String, Digest>) -> Result<Judgement, ReleaseError> {
         let mut judgement = self.judge()?;
-        let Facts { judge, objects, definitions, base, .. } = &self.facts;
+        let Facts { judge, objects, .. } = &self.facts;
+        for kind in kinds(judge.as_ref()).map(|kind| kind.about()).filter(|kind| kind.imported) {
+            if derived::open(objects, &imported, &kind)?.is_some() {
+                judgement.derived.insert(kind.name.to_owned(), imported[kind.name]);
+            }
+        }
+        self.build(kinds(judge.as_ref()), &mut judgement)?;
+        Ok(judgement)
+    }
+
+    /// Judges drafts that are only shown, and builds what is derived from them. What an import could bring, such as when entries
+    /// were changed, is decided by a release.
+    pub(crate) fn judge_shown(&self) -> Result<Judgement, ReleaseError> {
+        let mut judgement = self.judge()?;
+        let shown = kinds(self.facts.judge.as_ref()).filter(|kind| !kind.about().imported);
+        self.build(shown, &mut judgement)?;
+        Ok(judgement)
+    }
+
+    fn build<'k>(
+        &self,
+        kinds: impl Iterator<Item = &'k dyn Derive>,
+        judgement: &mut Judgement,
+    ) -> Result<(), ReleaseError> {
+        let Facts { objects, definitions, base, .. } = &self.facts;
         let earlier = base.as_ref().map(|base| Earlier {
             definitions: &base.definitions,
             snapshot: &base.snapshot,
@@ -101,14 +125,7 @@ impl Docket {
         let (snapshot, at) = (&self.snapshot, self.facts.now);
         let derived = &BTreeMap::new();
         let input = DeriveInput { objects, definitions, snapshot, earlier, derived, at };
-        for kind in kinds(judge.as_ref()).map(|kind| kind.about()).filter(|kind| kind.imported) {
-            if derived::open(objects, &imported, &kind)?.is_some() {
-                judgement.derived.insert(kind.name.to_owned(), imported[kind.name]);
-            }
-        }
-        let kinds = kinds(judge.as_ref());
-        derived::build_missing(kinds, &input, &mut judgement.derived, &mut judgement.objects)?;
-        Ok(judgement)
+        derived::build_missing(kinds, &input, &mut judgement.derived, &mut judgement.objects)
     }
 
     /// What is wrong when an entry is known to be damaged that was not changed: no gate reads it again. Looks at all entries

@@ -49,7 +49,7 @@ impl Action for PreviewDrafts {
         let _hold = scope.rely().await?;
         let create = CreateCandidate { changeset: self.changeset, note: String::new() };
         let Frozen { row: frozen, docket, .. } = create.freeze(scope, With::Working).await?;
-        let judgement = scope.heavy(move || docket.judge()).await?;
+        let judgement = scope.heavy(move || docket.judge_shown()).await?;
         scope.objects().commit(judgement.objects).await?;
         Ok(Preview { snapshot: frozen.snapshot, definitions: frozen.definitions, derived: judgement.derived })
     }

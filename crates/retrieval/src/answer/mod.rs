@@ -20,7 +20,7 @@ pub use self::{
 use crate::text::Analyzer;
 
 /// Passages that are looked at.
-pub const PASSAGES_MAX: usize = 16;
+pub const PASSAGES_MAX: usize = 128;
 /// Sentences that an answer quotes.
 pub const QUOTES_MAX: usize = 3;
 /// The longest sentence that is quoted, in bytes. Longer ones are tables or code without sentences.
@@ -164,6 +164,15 @@ fn stated(question: &Question, evidence: &[Evidence<'_>], candidates: &[Candidat
         .collect();
     let most = found.iter().map(|candidate| question.share(candidate.covered)).fold(0.0, f32::max);
     found.retain(|candidate| question.share(candidate.covered) >= most);
+    // Other numbers have the price in their description: what it includes, since when it applies.
+    let amounts: Vec<&Candidate> = found
+        .iter()
+        .copied()
+        .filter(|c| words::has_amount(&evidence[c.passage].text[c.range.clone()]))
+        .collect();
+    if question.asks_price() && !amounts.is_empty() {
+        found = amounts;
+    }
     found.sort_by_key(|candidate| candidate.passage);
     found.truncate(QUOTES_MAX);
     found.into_iter().map(|c| Quote { passage: c.passage, range: c.range.clone() }).collect()

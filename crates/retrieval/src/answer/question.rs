@@ -92,6 +92,11 @@ impl Question {
         self.asked.is_empty()
     }
 
+    /// Whether it asks what something costs.
+    pub(super) fn asks_price(&self) -> bool {
+        self.asked.iter().any(|asked| words::is_price(&asked.lower))
+    }
+
     /// The words of the question that no text has, as written.
     #[must_use]
     pub fn unknown(&self) -> Vec<&str> {

@@ -324,6 +324,21 @@ pub(super) fn representative(word: &str) -> &str {
     SAME.iter().find(|group| group.contains(&word)).map_or(word, |group| group[0])
 }
 
+/// Whether a word is about what something costs.
+pub(super) fn is_price(word: &str) -> bool {
+    representative(word) == SAME[0][0]
+}
+
+/// Whether a text has an amount of money: a sign or a code of a currency.
+pub(super) fn has_amount(text: &str) -> bool {
+    text.contains(['€', '$', '£', '¥'])
+        || text.split(|c: char| !c.is_alphanumeric()).any(|word| {
+            word.len() == 3
+                && word.bytes().all(|byte| byte.is_ascii_uppercase())
+                && !matches!(word, "API" | "URL" | "PDF")
+        }) && text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
 pub(super) fn asks(word: &str) -> bool {
     ASKING.contains(&word)
 }

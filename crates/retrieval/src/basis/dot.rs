@@ -13,6 +13,18 @@ pub(super) fn scores(rows: &[i8], scales: &[f32], query: &[i16], factor: f32, ou
     dispatch!(Level::new(), simd => many(simd, rows, scales, query, factor, out));
 }
 
+/// [`scores`] of some rows.
+pub(super) fn chosen(
+    rows: &[i8],
+    scales: &[f32],
+    query: &[i16],
+    factor: f32,
+    numbers: &[u16],
+    out: &mut [f32],
+) {
+    dispatch!(Level::new(), simd => some(simd, rows, scales, query, factor, numbers, out));
+}
+
 /// The scalar product of one row with a query of the same length.
 pub(super) fn dot(row: &[i8], query: &[i16]) -> i32 {
     dispatch!(Level::new(), simd => one(simd, row, query))
@@ -25,6 +37,28 @@ fn many<S: Simd>(simd: S, rows: &[i8], scales: &[f32], query: &[i16], factor: f3
     let rows = rows.chunks_exact(query.len().max(1));
     for ((out, row), scale) in out.iter_mut().zip(rows).zip(scales) {
         *out = one(simd, row, query) as f32 * (scale * factor);
+    }
+}
+
+#[expect(clippy::inline_always, reason = "what it calls must be compiled for the instructions of the caller")]
+#[expect(clippy::cast_precision_loss, reason = "scores need few digits")]
+#[inline(always)]
+fn some<S: Simd>(
+    simd: S,
+    rows: &[i8],
+    scales: &[f32],
+    query: &[i16],
+    factor: f32,
+    numbers: &[u16],
+    out: &mut [f32],
+) {
+    let length = query.len();
+    for number in numbers {
+        let number = usize::from(*number);
+        let row = rows.get(number * length..(number + 1) * length).unwrap_or_default();
+        if let (Some(out), Some(scale)) = (out.get_mut(number), scales.get(number)) {
+            *out = one(simd, row, query) as f32 * (scale * factor);
+        }
     }
 }
 

@@ -22,7 +22,7 @@ const BYTES_MAX: usize = 64 << 20;
 /// Terms that a basis knows.
 const TERMS_MAX: usize = 50_000;
 /// Dimensions that vectors may have.
-const DIMENSIONS_MAX: usize = 512;
+const DIMENSIONS_MAX: usize = 1_024;
 
 /// Vectors for terms.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +67,20 @@ struct Head {
 }
 
 impl Basis {
+    /// A basis of vectors that an embedder makes. It knows no terms; who asks brings the vector of the query.
+    #[must_use]
+    pub fn given(taught: u32, calibration: Calibration) -> Self {
+        Self {
+            dimensions: calibration.dimensions,
+            terms: Vec::new(),
+            weights: Vec::new(),
+            rows: Vec::new(),
+            scales: Vec::new(),
+            taught,
+            calibration,
+        }
+    }
+
     /// How many dimensions its vectors have. None when it has learned nothing.
     #[must_use]
     pub const fn dimensions(&self) -> usize {

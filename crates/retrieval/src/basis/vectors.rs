@@ -2,7 +2,7 @@
 
 use super::{
     Basis, Row,
-    dot::{dot, scores},
+    dot::{chosen, dot, scores},
     quantized,
 };
 use crate::{
@@ -35,12 +35,18 @@ impl SegmentVectors {
     /// The vectors of a segment.
     #[must_use]
     pub fn of(segment: &Segment, basis: &Basis) -> Self {
-        let dimensions = basis.dimensions();
+        Self::given(basis.dimensions(), Self::exact(segment, basis))
+    }
+
+    /// Vectors that were made elsewhere, in the order of the chunks. Each is brought to `dimensions` and to length 1.
+    #[must_use]
+    pub fn given(dimensions: usize, vectors: impl IntoIterator<Item = Vec<f32>>) -> Self {
+        let dimensions = dimensions.min(super::DIMENSIONS_MAX);
         let stride = super::stride(dimensions);
-        let mut values = Vec::with_capacity(segment.len() * stride);
-        let mut rests = Vec::with_capacity(segment.len() * stride);
-        let mut scales = Vec::with_capacity(segment.len());
-        for mut vector in Self::exact(segment, basis) {
+        let (mut values, mut rests, mut scales) = (Vec::new(), Vec::new(), Vec::new());
+        for mut vector in vectors {
+            vector.resize(dimensions, 0.0);
+            unit(&mut vector);
             vector.resize(stride, 0.0);
             let from = values.len();
             let scale = quantized(&vector, &mut values);
@@ -129,6 +135,11 @@ impl SegmentVectors {
         scores(&self.values, &self.scales, &query.values, query.scale, out);
     }
 
+    /// [`Self::score`] of some chunks.
+    pub(crate) fn scores_of(&self, chunks: &[u16], query: &QueryVector, out: &mut [f32]) {
+        chosen(&self.values, &self.scales, &query.values, query.scale, chunks, out);
+    }
+
     /// A chunk's vector as that of a query.
     pub(crate) fn as_query(&self, chunk: usize) -> QueryVector {
         let values = self.row(&self.values, chunk).iter().map(|value| i16::from(*value)).collect();
@@ -206,7 +217,7 @@ impl QueryVector {
         if largest <= 0.0 || !largest.is_finite() {
             return None;
         }
-        // A sum of 512 products of at most 127 · 16,383 fits into 32 bits.
+        // A sum of 1,024 products of at most 127 · 16,383 fits into 32 bits.
         let factor = 16_383.0 / largest;
         let mut values: Vec<i16> = vector.iter().map(|value| (value * factor).round() as i16).collect();
         values.resize(super::stride(vector.len()), 0);

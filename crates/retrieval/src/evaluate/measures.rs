@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Instant};
 use serde::Serialize;
 
 use super::Judged;
-use crate::{Document, Index, Mode, StoredError, fusion::Calibration};
+use crate::{Document, Embedder, Index, Mode, StoredError, fusion::Calibration};
 
 /// How good and how fast a search is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,10 +36,24 @@ pub struct Figures {
 /// # Errors
 /// See [`Index::build`].
 pub fn evaluate(judged: &Judged, locale: &str, mode: Mode) -> Result<Figures, StoredError> {
+    evaluate_with(judged, locale, mode, None)
+}
+
+/// As [`evaluate`], with the vectors of an embedder where there is one.
+///
+/// # Errors
+/// See [`Index::build`].
+pub fn evaluate_with(
+    judged: &Judged,
+    locale: &str,
+    mode: Mode,
+    embedder: Option<&dyn Embedder>,
+) -> Result<Figures, StoredError> {
+    let embedder = embedder.filter(|_| mode != Mode::Bm25);
     let documents: Vec<Document<'_>> =
         judged.documents.iter().map(|(_, title, text)| Document { title, text }).collect();
     let begun = Instant::now();
-    let index = Index::build(locale, &documents, mode)?;
+    let index = Index::build_with(locale, &documents, mode, embedder)?;
     let index_ms = begun.elapsed().as_secs_f64() * 1_000.0;
     let (mut gains, mut recalls, mut times) = (Vec::new(), Vec::new(), Vec::new());
     for (id, text) in &judged.queries {
@@ -48,7 +62,8 @@ pub fn evaluate(judged: &Judged, locale: &str, mode: Mode) -> Result<Figures, St
         };
         let begun = Instant::now();
         // One more than counts: a query that is itself a document does not count as its own answer.
-        let hits = index.search(text, mode, 101);
+        let vector = embedder.map(|embedder| embedder.embed(text));
+        let hits = index.search_with(text, vector.as_deref(), mode, 101);
         times.push(begun.elapsed().as_secs_f64() * 1_000.0);
         let found: Vec<&str> = hits
             .iter()

@@ -5,5 +5,5 @@ mod measures;
 
 pub use self::{
     beir::{BeirError, Judged, Part, read_judged},
-    measures::{Figures, evaluate, ndcg, recall},
+    measures::{Figures, evaluate, evaluate_with, ndcg, recall},
 };

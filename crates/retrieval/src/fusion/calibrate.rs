@@ -20,7 +20,7 @@ const TRUST_FROM: f32 = 0.8;
 
 /// The trust that is usual, and how far corpora differ from it. Few questions tell little, so both count together with them.
 const TRUST_USUAL: f32 = 0.6;
-const TRUST_SPREAD: f32 = 0.15;
+const TRUST_SPREAD: f32 = 0.5;
 
 /// A text that may answer a question.
 struct Candidate {
@@ -80,29 +80,39 @@ pub(crate) fn calibrate(sample: &Sample) -> Calibration {
         return Calibration::default();
     }
     let corpus = Corpus::of(sample.hashes.len(), exam.texts.iter().map(Vec::as_slice));
-    let lexical = Lexical::of(&corpus);
     let lsa = Lsa::learn(&corpus, DIMENSIONS);
-    let vectors = vectors(&corpus, &lsa);
-    let found: Vec<Found> = exam
-        .questions
-        .iter()
-        .map(|question| {
-            let query = corpus.query(&question.terms);
-            let meaning = vectors.scores(&lsa.embed(query.iter().copied()));
-            look(&lexical, &query, meaning, question.answer)
-        })
+    let questions = exam.questions.iter().map(|question| {
+        let query = corpus.query(&question.terms);
+        let vector = lsa.embed(query.iter().copied());
+        (query, vector, question.answer)
+    });
+    learn(&corpus, &vectors(&corpus, &lsa), questions.collect())
+}
+
+/// A question: its terms with their counts, its vector, and the text that answers it.
+pub(crate) type Asked = (Vec<(u32, u32)>, Vec<f32>, u32);
+
+/// Learns from questions about a corpus with its vectors.
+pub(crate) fn learn(corpus: &Corpus, vectors: &Vectors, questions: Vec<Asked>) -> Calibration {
+    if questions.len() < QUESTIONS_MIN {
+        return Calibration { dimensions: vectors.dimensions(), ..Calibration::default() };
+    }
+    let lexical = Lexical::of(corpus);
+    let found: Vec<Found> = questions
+        .into_iter()
+        .map(|(query, vector, answer)| look(&lexical, &query, vectors.scores(&vector), answer))
         .collect();
     let by_words: Vec<f32> = found.iter().map(|f| f.gain_by(|c| c.words)).collect();
     let by_meaning: Vec<f32> = found.iter().map(|f| f.gain_by(|c| c.meaning)).collect();
     let (words, meaning) = (mean(&by_words), mean(&by_meaning));
     let trust = trust(&by_words, &by_meaning);
     let mut learned = Calibration {
-        dimensions: lsa.dimensions(),
+        dimensions: vectors.dimensions(),
         trust,
         questions: found.len(),
         quality: [words, meaning, 0.0],
     };
-    learned.quality[2] = mean(&found.iter().map(|f| f.gain(&vectors, &learned)).collect::<Vec<_>>());
+    learned.quality[2] = mean(&found.iter().map(|f| f.gain(vectors, &learned)).collect::<Vec<_>>());
     learned
 }
 

@@ -16,7 +16,7 @@ mod questions;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::calibrate::calibrate;
+pub(crate) use self::calibrate::{calibrate, learn};
 
 /// Dimensions of the vectors. Fewer tell topics apart better, more tell documents apart.
 const DIMENSIONS: usize = 128;
@@ -25,15 +25,15 @@ pub(crate) const LOOKED_AT: usize = 100;
 /// The most that the vector leg may weigh.
 const VECTOR_MAX: f32 = 0.95;
 /// What the vector leg weighs for a query that one document covers whole: enough to order what words cannot tell apart.
-const VECTOR_MIN: f32 = 0.05;
+const VECTOR_MIN: f32 = 0.03;
 /// What it weighs more for a query that nothing covers, where it is trusted.
-const VECTOR_UNCOVERED: f32 = 1.5;
+const VECTOR_UNCOVERED: f32 = 2.0;
 /// What neighbours pass on for such a query.
-const NEIGHBOURS_UNCOVERED: f32 = 2.0;
+const NEIGHBOURS_UNCOVERED: f32 = 2.7;
 /// How both grow with what is uncovered: slowly at first.
-const UNCOVERED_POWER: f32 = 1.5;
+const UNCOVERED_POWER: f32 = 2.5;
 /// What the best sentence of a document weighs.
-pub(crate) const SENTENCE: f32 = 0.5;
+pub(crate) const SENTENCE: f32 = 0.4;
 /// How many of the best documents pass their scores on to their neighbours.
 pub(crate) const PASS_ON: usize = 5;
 

@@ -76,6 +76,8 @@ pub struct Shelf {
     starts: Vec<u32>,
     /// The different attributes of all chunks.
     attributes: Vec<Attributes>,
+    /// The tables of each part's terms.
+    tables: Vec<Arc<[u32]>>,
     /// The numbers of each part's attributes among those.
     part_attributes: Vec<Vec<u32>>,
     vocabulary: OnceLock<Vocabulary>,
@@ -97,6 +99,8 @@ pub struct Ask<'a> {
     pub allowed: &'a Allowed,
     /// Entries that are left out, by key, such as those that exist in a preferred locale.
     pub skip: Option<&'a dyn Fn(&[u8]) -> bool>,
+    /// The vector of the question, where an embedder made those of the chunks.
+    pub vector: Option<&'a [f32]>,
     /// Words that also count.
     pub synonyms: Option<&'a Synonyms>,
     /// How much unlike hits are preferred, from 0 (not at all) to 1.
@@ -116,6 +120,7 @@ impl<'a> Ask<'a> {
             people: false,
             allowed,
             skip: None,
+            vector: None,
             synonyms: None,
             diversity: 0.0,
             tally: false,
@@ -206,7 +211,9 @@ impl Shelf {
             })
         };
         let basis = basis.filter(fits);
-        Self { parts, basis, analyzer, starts, attributes, part_attributes, vocabulary: OnceLock::new() }
+        let tables = parts.iter().map(|part| part.segment.table()).collect();
+        let vocabulary = OnceLock::new();
+        Self { parts, basis, analyzer, starts, attributes, tables, part_attributes, vocabulary }
     }
 
     /// How many chunks it has.
@@ -265,7 +272,11 @@ impl Shelf {
         let basis = self.basis.as_ref().filter(|_| ask.mode != Mode::Bm25);
         let vector = basis.and_then(|basis| {
             let first = |group: &Group| group.alternatives.first().map(|a| (term_hash(&a.term), group.count));
-            let vector = QueryVector::new(basis.embed(groups.iter().filter_map(first)))?;
+            let vector = match ask.vector {
+                Some(vector) => vector.to_vec(),
+                None => basis.embed(groups.iter().filter_map(first)),
+            };
+            let vector = QueryVector::new(vector)?;
             self.parts
                 .iter()
                 .filter_map(|part| part.vectors.as_ref())

@@ -66,6 +66,7 @@ impl Legs {
             matched: 0,
         };
         let mut best = 0.0;
+        let mut numbers: Vec<u16> = Vec::new();
         for (number, part) in shelf.parts.iter().enumerate() {
             let (choice, range) = (&eligible[number], shelf.range(number));
             if choice.count == 0 {
@@ -98,10 +99,10 @@ impl Legs {
                     vectors.scores(query, scores);
                     scores.iter().for_each(|score| span.add(*score));
                 } else {
-                    choice.each(|chunk| {
-                        scores[chunk] = vectors.score(chunk, query);
-                        span.add(scores[chunk]);
-                    });
+                    numbers.clear();
+                    choice.each(|chunk| numbers.push(u16::try_from(chunk).unwrap_or(u16::MAX)));
+                    vectors.scores_of(&numbers, query, scores);
+                    choice.each(|chunk| span.add(scores[chunk]));
                 }
             }
         }

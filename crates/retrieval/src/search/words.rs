@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     lexical::{average, inverse_frequency, norm},
-    segment::{BREAK, CHUNKS_MAX, Segment, posting},
+    segment::{BREAK, CHUNKS_MAX, Segment, may_have, posting},
     text::term_hash,
 };
 
@@ -84,8 +84,16 @@ impl Words {
         let mut located: Vec<Located> = Vec::new();
         let mut parts = Vec::with_capacity(choices.len());
         let mut found_in = vec![0; groups.len()];
-        for (part, choice) in shelf.parts.iter().zip(choices) {
+        // All tables are looked into first. These looks do not wait for each other, so memory answers many of them at once.
+        let alternatives: Vec<u64> = groups.iter().flat_map(|g| &g.alternatives).map(|a| a.hash).collect();
+        let mut may = Vec::with_capacity(alternatives.len() * choices.len());
+        for table in &shelf.tables {
+            may.extend(alternatives.iter().map(|hash| may_have(table, *hash)));
+        }
+        let may_of_parts = may.chunks(alternatives.len().max(1)).map(Some).chain(std::iter::repeat(None));
+        for ((part, choice), may) in shelf.parts.iter().zip(choices).zip(may_of_parts) {
             let from = located.len();
+            let mut may = may.unwrap_or_default().iter();
             if choice.count > 0 {
                 let segment = &*part.segment;
                 texts += choice.count;
@@ -93,7 +101,8 @@ impl Words {
                 for (group, words) in groups.iter().enumerate() {
                     let begun = located.len();
                     for Alternative { term, hash, factor } in &words.alternatives {
-                        if let Some(term) = segment.find(term, *hash) {
+                        let maybe = may.next().copied().unwrap_or(false);
+                        if let Some(term) = maybe.then(|| segment.find(term, *hash)).flatten() {
                             let postings = segment.posting_range(term);
                             located.push(Located { group, term, factor: *factor, postings });
                         }

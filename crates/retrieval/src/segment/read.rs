@@ -1,6 +1,6 @@
 //! Reading a segment.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use super::{BREAK, CHUNK_TERMS_MAX, CHUNKS_MAX, COUNT_BITS, HEADINGS_MAX, MARK, StoredError, WORDS_MAX};
 use crate::{access::Attributes, bytes::Reader, chunk::ChunkId, text::term_hash};
@@ -32,8 +32,11 @@ struct Meta {
 /// A segment.
 #[derive(Debug)]
 pub struct Segment {
-    /// All terms in order.
-    terms: Strings,
+    /// All terms in order, one after the other.
+    names: String,
+    /// Where the bytes and the postings of each term begin; one more than there are terms. They lie together because a search
+    /// needs both.
+    terms: Vec<[u32; 2]>,
     /// All words, those of a term together, without what they share with the term.
     words: Strings,
     /// How many bytes each word shares with its term.
@@ -41,9 +44,7 @@ pub struct Segment {
     /// The term of each word.
     word_terms: Vec<u16>,
     /// Terms by hash: sixteen bits of the hash, and the number.
-    slots: Vec<u32>,
-    /// Where the postings of each term begin; one more than there are terms.
-    starts: Vec<u32>,
+    slots: Arc<[u32]>,
     /// Chunks and how often each has the term, by term and then by chunk.
     postings: Vec<u16>,
     /// The words of all chunks in order, with [`BREAK`] after each sentence.
@@ -113,13 +114,15 @@ impl Segment {
         for _ in 0..count {
             entries.push((reader.bytes(BYTES_MAX)?.into(), reader.string(BYTES_MAX)?.into()));
         }
+        let mut places = vec![[0, 0]];
+        places.extend(terms.ends.iter().map(|end| [*end, 0]));
         let mut segment = Self {
-            terms,
+            names: terms.bytes,
+            terms: places,
             words,
             word_shares,
             word_terms,
-            slots: Vec::new(),
-            starts: Vec::new(),
+            slots: Arc::default(),
             postings: Vec::new(),
             tokens: Vec::with_capacity(bytes.len() / 2),
             chunks: Vec::new(),
@@ -194,44 +197,46 @@ impl Segment {
     }
     /// Makes the postings of the sequences of terms.
     fn count_terms(&mut self) {
-        let mut counts = vec![0_u16; self.terms.len()];
-        let mut starts = vec![0_u32; self.terms.len() + 1];
+        let mut counts = vec![0_u16; self.terms()];
+        let mut starts = vec![0_u32; self.terms() + 1];
         let mut seen: Vec<u16> = Vec::new();
         for meta in &self.chunks {
             each_term(self.terms_in(meta), &mut counts, &mut seen, |term, _| starts[term + 1] += 1);
         }
-        for term in 0..self.terms.len() {
+        for term in 0..self.terms() {
             starts[term + 1] += starts[term];
         }
-        let mut next = starts.clone();
+        for (place, start) in self.terms.iter_mut().zip(&starts) {
+            place[1] = *start;
+        }
         let mut postings = vec![0_u16; starts.last().map_or(0, |end| *end as usize)];
         for (meta, chunk) in self.chunks.iter().zip(0_u16..) {
             each_term(self.terms_in(meta), &mut counts, &mut seen, |term, count| {
-                postings[next[term] as usize] = chunk << COUNT_BITS | count.min((1 << COUNT_BITS) - 1);
-                next[term] += 1;
+                postings[starts[term] as usize] = chunk << COUNT_BITS | count.min((1 << COUNT_BITS) - 1);
+                starts[term] += 1;
             });
         }
-        self.starts = starts;
         self.postings = postings;
     }
 
     fn make_slots(&mut self) {
-        self.slots = vec![FREE; self.terms.len() * 4 / 3 + 1];
-        for number in 0..self.terms.len() {
+        // Half of them stay free, so that most searches for a term that is not there end at once.
+        let mut slots = vec![FREE; self.terms() * 2 + 1];
+        for number in 0..self.terms() {
             let number = u16::try_from(number).unwrap_or(BREAK);
             let hash = term_hash(self.term(number));
-            let mut slot = self.slot(hash);
-            while self.slots[slot] != FREE {
-                slot = (slot + 1) % self.slots.len();
+            let mut at = slot(hash, slots.len());
+            while slots[at] != FREE {
+                at = (at + 1) % slots.len();
             }
-            self.slots[slot] = tag(hash) << 16 | u32::from(number);
+            slots[at] = tag(hash) << 16 | u32::from(number);
         }
+        self.slots = slots.into();
     }
 
-    /// Where the search for a hash begins.
-    #[inline]
-    fn slot(&self, hash: u64) -> usize {
-        usize::try_from(((hash >> 32) * self.slots.len() as u64) >> 32).unwrap_or(0)
+    /// The table in which [`Self::find`] searches, for [`may_have`].
+    pub(crate) fn table(&self) -> Arc<[u32]> {
+        Arc::clone(&self.slots)
     }
 
     /// How many chunks it has.
@@ -251,10 +256,10 @@ impl Segment {
     pub fn memory(&self) -> usize {
         let strings = self.strings.iter().map(|s| s.len() + 16).sum::<usize>();
         let entries = self.entries.iter().map(|(key, title)| key.len() + title.len() + 32).sum::<usize>();
-        self.terms.memory()
+        self.names.len()
+            + self.terms.len() * 8
             + self.words.memory()
             + self.word_terms.len() * 3
-            + self.starts.len() * 4
             + self.slots.len() * 4
             + (self.postings.len() + self.tokens.len()) * 2
             + self.chunks.len() * (size_of::<Meta>() + 6)
@@ -303,14 +308,20 @@ impl Segment {
 
     /// How many different terms it has. They are numbered in their order.
     #[must_use]
-    pub fn terms(&self) -> usize {
-        self.terms.len()
+    pub const fn terms(&self) -> usize {
+        self.terms.len().saturating_sub(1)
     }
 
     /// A term by number; nothing when there is none.
     #[must_use]
     pub fn term(&self, number: u16) -> &str {
-        self.terms.get(usize::from(number))
+        let number = usize::from(number);
+        match (self.terms.get(number), self.terms.get(number + 1)) {
+            (Some([from, _]), Some([to, _])) => {
+                self.names.get(*from as usize..*to as usize).unwrap_or_default()
+            }
+            _ => "",
+        }
     }
 
     /// A word by number.
@@ -341,9 +352,9 @@ impl Segment {
     /// The number of a term, whose hash is [`term_hash`].
     #[must_use]
     pub fn find(&self, term: &str, hash: u64) -> Option<u16> {
-        let mut slot = self.slot(hash);
+        let mut at = slot(hash, self.slots.len());
         loop {
-            let found = *self.slots.get(slot)?;
+            let found = *self.slots.get(at)?;
             if found == FREE {
                 return None;
             }
@@ -351,7 +362,7 @@ impl Segment {
             if found >> 16 == tag(hash) && self.term(number) == term {
                 return Some(number);
             }
-            slot = if slot + 1 == self.slots.len() { 0 } else { slot + 1 };
+            at = if at + 1 == self.slots.len() { 0 } else { at + 1 };
         }
     }
 
@@ -359,7 +370,7 @@ impl Segment {
     #[must_use]
     pub fn beginning_with(&self, prefix: &str) -> Range<u16> {
         let at = |after: &dyn Fn(&str) -> bool| {
-            let (mut low, mut high) = (0, self.terms.len());
+            let (mut low, mut high) = (0, self.terms());
             while low < high {
                 let middle = usize::midpoint(low, high);
                 let term = self.term(u16::try_from(middle).unwrap_or(BREAK));
@@ -374,8 +385,8 @@ impl Segment {
     #[inline]
     pub(crate) fn posting_range(&self, number: u16) -> Range<u32> {
         let number = usize::from(number);
-        match (self.starts.get(number), self.starts.get(number + 1)) {
-            (Some(from), Some(to)) => *from..*to,
+        match (self.terms.get(number), self.terms.get(number + 1)) {
+            (Some([_, from]), Some([_, to])) => *from..*to,
             _ => 0..0,
         }
     }
@@ -492,10 +503,6 @@ impl Strings {
         }
     }
 
-    const fn len(&self) -> usize {
-        self.ends.len()
-    }
-
     const fn memory(&self) -> usize {
         self.bytes.len() + self.ends.len() * 4
     }
@@ -551,6 +558,18 @@ impl Words {
         out.words.bytes.shrink_to_fit();
         Ok(out)
     }
+}
+
+/// Where the search for a hash begins in a table.
+#[inline]
+fn slot(hash: u64, slots: usize) -> usize {
+    usize::try_from(((hash >> 32) * slots as u64) >> 32).unwrap_or(0)
+}
+
+/// Whether a table may have a term. `false` is certain.
+#[inline]
+pub(crate) fn may_have(table: &[u32], hash: u64) -> bool {
+    table.get(slot(hash, table.len())).is_some_and(|found| *found != FREE)
 }
 
 fn below(reader: &mut Reader<'_>, count: usize) -> Result<u32, StoredError> {

@@ -39,6 +39,11 @@ impl Vectors {
         self.count += 1;
     }
 
+    /// The number of dimensions.
+    pub const fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
     fn vector(&self, number: u32) -> &[f32] {
         &self.values[number as usize * self.dimensions..(number as usize + 1) * self.dimensions]
     }

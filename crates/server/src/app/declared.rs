@@ -54,6 +54,12 @@ metrics! {
     CACHE_STALE = Counter "ashlar_cache_stale_total" [] "Composed responses that were rebuilt after a release.";
     CACHE_OVERPURGED = Counter "ashlar_cache_overpurged_total" [] "Of these, responses that came out unchanged.";
     CACHE_BYTES = Gauge "ashlar_cache_bytes" [] "Bytes of cached composed responses.";
+    SEARCHES = Counter "ashlar_searches_total" [] "Searches over HTTP and of pages.";
+    SEARCHES_EMPTY = Counter "ashlar_searches_empty_total" [] "Of these, searches that found nothing.";
+    SEARCH_HITS = Counter "ashlar_search_hits_total" [] "Hits that searches showed.";
+    SEARCH_HITS_STALE = Counter "ashlar_search_hits_stale_total" [] "Hits that were left out because the release does not have their text.";
+    QUESTIONS = Counter "ashlar_questions_total" [] "Questions to `/v1/answers`.";
+    QUESTIONS_REFUSED = Counter "ashlar_questions_refused_total" [] "Of these, questions without an answer.";
     PURGES = Counter "ashlar_purges_total" [] "Purges that upstream caches acknowledged.";
     PURGE_FAILURES = Counter "ashlar_purge_failures_total" [] "Failed purges of upstream caches.";
     PURGE_PROBES = Counter "ashlar_purge_probes_total" [] "Reads through an upstream cache after a purge.";

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
-use ashlar_delivery::CacheCounts;
+use ashlar_delivery::{CacheCounts, search::SearchCounts};
 use ashlar_release::FollowerFigures;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
@@ -32,6 +32,7 @@ pub struct Gathered {
     pub stranded: u64,
     pub fences: u64,
     pub composed: CacheCounts,
+    pub searches: SearchCounts,
     pub upstream: Totals,
     /// Tenant, channel, release number, sequence.
     pub channels: Vec<(String, String, u64, u64)>,
@@ -201,6 +202,12 @@ impl Gathered {
             (&declared::CACHE_STALE, self.composed.stale),
             (&declared::CACHE_OVERPURGED, self.composed.same),
             (&declared::CACHE_BYTES, self.composed.bytes),
+            (&declared::SEARCHES, self.searches.searches),
+            (&declared::SEARCHES_EMPTY, self.searches.empty),
+            (&declared::SEARCH_HITS, self.searches.hits),
+            (&declared::SEARCH_HITS_STALE, self.searches.stale),
+            (&declared::QUESTIONS, self.searches.questions),
+            (&declared::QUESTIONS_REFUSED, self.searches.refused),
             (&declared::PURGES, self.upstream.purges),
             (&declared::PURGE_PROBES, self.upstream.probes),
             (&declared::PURGE_STALE, self.upstream.stale),

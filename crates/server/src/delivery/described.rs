@@ -1,6 +1,6 @@
 //! What delivery answers without a router, described by hand.
 
-use ashlar_delivery::Results;
+use ashlar_delivery::{Answered, QuestionBody, Results};
 use ashlar_model::{EntryId, Locale, TypeName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -260,6 +260,11 @@ pub fn rows() -> Vec<Row> {
         told(&rows::QUERY_GRAPHQL, |about, schemas| {
             about.query::<GraphQuery>(schemas);
             graph(about, schemas);
+        }),
+        told(&rows::ANSWER_QUESTION, |about, schemas| {
+            about.query::<ReadQuery>(schemas);
+            about.body = Some(("application/json", schemas.sent.subschema_for::<QuestionBody>().to_value()));
+            delivered(about.json::<Answered>(200, "Done.", schemas));
         }),
         told(&rows::POST_GRAPHQL, |about, schemas| {
             about.body = Some(("application/json", schemas.sent.subschema_for::<GraphBody>().to_value()));

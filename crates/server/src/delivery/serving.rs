@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ashlar_delivery::{CacheCounts, Caches, Definitions, ReleaseRoots, ReleaseView};
+use ashlar_delivery::{CacheCounts, Caches, Definitions, ReleaseRoots, ReleaseView, search::SearchCounts};
 use ashlar_gates::Trials;
 use ashlar_isolate::Workers;
 use ashlar_model::{Digest, Files, TenantId};
@@ -86,6 +86,11 @@ impl Serving {
     /// Figures of composed bodies.
     pub fn cache_counts(&self) -> CacheCounts {
         self.caches.counts()
+    }
+
+    /// Figures of searches and questions.
+    pub fn search_counts(&self) -> SearchCounts {
+        self.caches.searches()
     }
 
     /// Opens what is neither live nor, by its name, open for a preview already. Definitions that are live are shared.
@@ -189,7 +194,7 @@ impl Serving {
         if let Some(public) = known.public.load_full()
             && served_before.as_ref().is_none_or(|b| !Arc::ptr_eq(b, &public))
         {
-            warm(&self.workers, tenant, &public);
+            warm(&self.workers, tenant, served_before.clone(), &public);
             prerender(&self.workers, tenant.clone(), served_before, public);
         }
         match before.get(&state.channel) {
@@ -267,10 +272,10 @@ impl Serving {
 }
 
 /// Opens what is searched before somebody searches.
-fn warm(workers: &Workers, tenant: &TenantId, view: &Arc<ReleaseView>) {
+fn warm(workers: &Workers, tenant: &TenantId, before: Option<Arc<ReleaseView>>, view: &Arc<ReleaseView>) {
     let view = view.clone();
     let work = move || {
-        if let Err(error) = view.warm_search() {
+        if let Err(error) = view.warm_search(before.as_deref()) {
             tracing::error!(release = view.label(), %error, "an index cannot be opened");
         }
     };

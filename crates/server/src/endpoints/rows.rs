@@ -176,6 +176,9 @@ rows! {
     POST_GRAPHQL = "postGraphQl", "delivery": Post "/graphql", Reads,
         "Runs a persisted GraphQL document; with the scope `define` also one that is not persisted.",
         [404 "There is no such document.", 413 "The body is too large.", 415 "The body is not JSON."];
+    ANSWER_QUESTION = "answerQuestion", "delivery": Post "/v1/answers", Reads,
+        "Answers a question with sentences and values of the release, each cited, or refuses with a reason.",
+        [413 "The body is too large.", 415 "The body is not JSON.", 503 "The release has no search index yet."];
     FOLLOW_CHANGES = "followChanges", "delivery": Get "/v1/changes", Reads,
         "Streams what is released on the caller's channel as server-sent events.", [404 "Nothing is released yet."];
 

@@ -109,6 +109,7 @@ impl Operators {
         let mut gathered = Gathered {
             packs_open: self.objects.packs_open() as u64,
             composed: self.serving.cache_counts(),
+            searches: self.serving.search_counts(),
             upstream: self.cache_stats.totals(),
             channels,
             ..Gathered::default()

@@ -103,6 +103,7 @@ impl ReleaseView {
     pub(crate) fn results(&self, question: &Question) -> Result<(Results, Search), Failure> {
         let search = self.search(question, true)?;
         let hits = search.passages.iter().map(|p| self.hit(question, &search, p)).collect();
+        self.caches.searched.searched(search.total, search.passages.len());
         let next = question.offset + search.passages.len();
         let results = Results {
             query: question.text.clone(),
@@ -147,7 +148,7 @@ impl ReleaseView {
     pub(crate) fn search(&self, question: &Question, grouped: bool) -> Result<Search, Failure> {
         let config = &self.definitions.retrieval;
         let reader = config.readers.reader(question.reader.as_deref());
-        let allowed = Allowed::new(question.filter.clone(), reader, now());
+        let allowed = Allowed::new(question.filter.clone(), reader, question.now.unwrap_or_else(now));
         let here = indexes(&self.definitions.contracts, config);
         let chosen = self.chosen(question, reader, &here)?;
         let mut out = Search {
@@ -176,7 +177,7 @@ impl ReleaseView {
                 let ask = Ask {
                     mode: question.mode,
                     limit: wanted * CHUNKS_PER_HIT,
-                    people: true,
+                    people: question.people,
                     skip: (place > 0 || !question.types.is_empty()).then_some(&skip),
                     synonyms: Some(&synonyms),
                     tally: true,
@@ -296,6 +297,7 @@ impl ReleaseView {
             let place = (chunk.field, chunk.range.start, chunk.range.end);
             let key = EntryKey::from_bytes(chunk.entry)?;
             let Some(read) = self.read(&key, place)? else {
+                self.caches.searched.found_stale();
                 tracing::error!(entry = %key, field = chunk.field, "an index names a text that the release does not have");
                 continue;
             };
@@ -345,7 +347,7 @@ impl ReleaseView {
         Ok(self.definitions.contracts.get(&name).map(|contract| (contract, record)))
     }
 
-    fn fields_of(&self, record: &EntryRecord) -> Result<Fields, DeliveryError> {
+    pub(crate) fn fields_of(&self, record: &EntryRecord) -> Result<Fields, DeliveryError> {
         let bytes = self.caches.entry(&self.objects, &record.digest)?;
         serde_json::from_slice(&bytes).map_err(|_| DeliveryError::Object(record.digest))
     }
@@ -361,7 +363,8 @@ impl ReleaseView {
         let config = &self.definitions.retrieval;
         let Some(locale) = question.locales.first() else { return Ok(Vec::new()) };
         let analyzer = Analyzer::for_locale(locale.as_str());
-        let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let at = Timestamp::from_second(question.now.unwrap_or_else(now)).unwrap_or_default();
+        let today = at.to_zoned(jiff::tz::TimeZone::UTC).date();
         let pins = config.pinned(&analyzer, locale.as_str(), &question.text, today);
         if pins.is_empty() {
             return Ok(Vec::new());
@@ -408,18 +411,18 @@ impl ReleaseView {
         Ok(out)
     }
 
-    /// Opens everything that can be searched, so that no reader waits for it. Reads objects and blocks.
+    /// Opens what is searched, so that no reader waits for it: what is small, and what was open of the release before. Reads objects
+    /// and blocks.
     ///
     /// # Errors
     /// When a segment cannot be read.
-    pub fn warm_search(&self) -> Result<(), DeliveryError> {
+    pub fn warm_search(&self, before: Option<&Self>) -> Result<(), DeliveryError> {
         let Some(trees) = &self.search else { return Ok(()) };
+        let before = before.and_then(|before| before.search.as_ref());
         for index in indexes(&self.definitions.contracts, &self.definitions.retrieval).keys() {
             for locale in self.definitions.locales.all() {
                 let name = (index.as_str(), locale.as_str());
-                if let Some(open) = self.caches.shelves.open(&self.objects, trees, name)? {
-                    open.shelf.warm();
-                }
+                self.caches.shelves.warm(&self.objects, trees, before, name)?;
             }
         }
         Ok(())

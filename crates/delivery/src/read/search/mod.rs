@@ -7,6 +7,7 @@ mod results;
 mod snippet;
 
 pub(crate) use answer::{SEARCH, answer};
-pub(crate) use question::Question;
+pub(crate) use find::{Passage, Search};
+pub(crate) use question::{Question, filter_problem};
 pub use results::{Facets, ResultHit, Results};
 pub use snippet::Snippet;

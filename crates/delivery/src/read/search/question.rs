@@ -54,6 +54,10 @@ pub(crate) struct Question {
     pub(crate) facets: Wanted,
     /// The reader that the caller's key names.
     pub(crate) reader: Option<String>,
+    /// Whether a person typed it into a search box: quotes are phrases, `-word` excludes, misspelt words are corrected.
+    pub(crate) people: bool,
+    /// When it is asked, in seconds since 1970; now when absent.
+    pub(crate) now: Option<i64>,
 }
 
 pub(super) fn bad(
@@ -109,6 +113,8 @@ impl Question {
             offset: 0,
             facets: Wanted::default(),
             reader: None,
+            people: true,
+            now: None,
         }
     }
 
@@ -204,7 +210,7 @@ fn type_named(view: &ReleaseView, name: &str) -> Result<TypeName, Failure> {
     Err(bad("unknown-type", "Unknown type", format!("there is no content type `{}`", cut(name)), help))
 }
 
-pub(super) fn filter_problem(error: &FilterError) -> Failure {
+pub(crate) fn filter_problem(error: &FilterError) -> Failure {
     let help = match error {
         FilterError::Version(_) => "write a version such as version=2.3.1",
         FilterError::Versions => "ask for one version",

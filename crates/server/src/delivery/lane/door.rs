@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ashlar_delivery::{
-    Answer, GRAPHQL, Problem, Quick, RequestParts, Traceparent, busy, share_answer, share_graphql,
+    ANSWERS, Answer, GRAPHQL, Problem, Quick, RequestParts, Traceparent, busy, share_answer, share_posted,
     write_problem,
 };
 use ashlar_isolate::Busy;
@@ -37,7 +37,8 @@ const BODY_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 
 async fn handle(State(source): State<Arc<dyn Source>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if parts.uri.path() != GRAPHQL || parts.method != hyper::Method::POST {
+    let posted = matches!(parts.uri.path(), GRAPHQL | ANSWERS) && parts.method == hyper::Method::POST;
+    if !posted {
         return deliver(source.as_ref(), &parts, None).await;
     }
     let read = tokio::time::timeout(BODY_TIME_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX)).await;
@@ -49,7 +50,7 @@ async fn handle(State(source): State<Arc<dyn Source>>, request: Request) -> Resp
             415,
             "unsupported-media-type",
             "Unsupported media type",
-            "GraphQL is posted as JSON",
+            "the body must be JSON",
         )
         .help("send `Content-Type: application/json`")),
         Ok(Ok(body)) => Ok(body),
@@ -60,7 +61,7 @@ async fn handle(State(source): State<Arc<dyn Source>>, request: Request) -> Resp
             "Body too large",
             format!("the body has more than {BODY_BYTES_MAX} bytes"),
         )
-        .help("send `documentId` of a persisted document instead of its text")),
+        .help("send `documentId` of a persisted document instead of its text, or a shorter question")),
         Err(_) => Err(too_slow()),
     };
     deliver(source.as_ref(), &parts, Some(body)).await
@@ -119,13 +120,12 @@ fn write(
     let view = &resolved.release;
     match body {
         Some(Err(problem)) => Quick::Written(write_problem(problem, parts, out)),
-        Some(Ok(body)) => share_graphql(view, parts, body, patient, out, shared),
+        Some(Ok(body)) => share_posted(view, parts, body, patient, out, shared),
         None => share_answer(view, parts, patient, out, shared),
     }
 }
 
-/// Answers one request from the release its caller may read. `body` is that of a GraphQL request, or what is wrong with
-/// it.
+/// Answers one request from the release its caller may read. `body` is what was posted, or what is wrong with it.
 pub async fn deliver(
     source: &dyn Source,
     request: &hyper::http::request::Parts,
