@@ -124,7 +124,7 @@ pub(crate) fn average(total: u64, texts: usize) -> f32 {
     (total as f32 / texts.max(1) as f32).max(1.0)
 }
 
-/// What holds a term back in a text of some length: it adds `count / (count + norm)`.
+/// How much a term counts less in a text of some length: it adds `count / (count + norm)`.
 #[expect(clippy::cast_precision_loss, reason = "lengths of texts need few digits")]
 pub(crate) fn norm(length: u32, average: f32) -> f32 {
     K1 * (1.0 - B + B * length as f32 / average)

@@ -160,16 +160,16 @@ fn resident_mb() -> f64 {
     line.trim().trim_end_matches(" kB").trim().parse::<f64>().unwrap_or(f64::NAN) / 1_024.0
 }
 
+/// Writes and opens the segments of a corpus.
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn build(data: &Path, count: usize) -> Result<Built> {
-    let analyzer = Arc::new(Analyzer::for_locale("en"));
-    let (originals, mut queries) = originals(data, &analyzer)?;
-    println!("{} chunks of the data, {count} with copies", originals.len());
-    let mut random = Random(7);
+fn segments(
+    analyzer: &Analyzer,
+    originals: &[Original],
+    count: usize,
+    random: &mut Random,
+) -> Result<Vec<Arc<Segment>>> {
     let (mut segments, mut writing, mut opening) = (Vec::new(), 0.0, 0.0);
-    let mut bytes = 0;
-    let mut number = 0;
-    let resident = resident_mb();
+    let (mut bytes, mut number) = (0, 0);
     while number < count {
         let mut made: Vec<Made> = Vec::new();
         for at in number..(number + SEGMENT_CHUNKS).min(count) {
@@ -180,10 +180,10 @@ fn build(data: &Path, count: usize) -> Result<Built> {
                     region.map_or("rest", |(name, _)| *name).to_owned()
                 }
             };
-            made.push(make(&originals, at, &region, &mut random));
+            made.push(make(originals, at, &region, random));
         }
         let begun = cpu_ms();
-        let mut writer = SegmentWriter::new(&analyzer);
+        let mut writer = SegmentWriter::new(analyzer);
         let mut taken = 0;
         for made in &made {
             let passage = Passage {
@@ -212,6 +212,17 @@ fn build(data: &Path, count: usize) -> Result<Built> {
         segments.len(),
         bytes as f64 / segments.len() as f64 / 1_024.0
     );
+    Ok(segments)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn build(data: &Path, count: usize) -> Result<Built> {
+    let analyzer = Arc::new(Analyzer::for_locale("en"));
+    let (originals, mut queries) = originals(data, &analyzer)?;
+    println!("{} chunks of the data, {count} with copies", originals.len());
+    let mut random = Random(7);
+    let resident = resident_mb();
+    let segments = segments(&analyzer, &originals, count, &mut random)?;
     let begun = cpu_ms();
     let basis = Arc::new(Basis::learn(&segments, &|_| true));
     println!(
