@@ -40,7 +40,7 @@ pub use markdown_bounds::{
     MARKDOWN_BYTES_MAX, MARKDOWN_CELLS_MAX, MARKDOWN_FOOTNOTES_MAX, MARKDOWN_NESTING_MAX, MARKDOWN_WORK_MAX,
     MarkdownTooMuch, check_markdown,
 };
-pub use markup::escaped;
+pub use markup::{Anchors, escaped};
 pub use modified::{MODIFIED, OTHERS, modified_value, read_modified};
 pub use nearest::{did_you_mean, nearest, nearest_in_message, nearest_of};
 pub use network::{Network, NetworkError};

@@ -72,6 +72,20 @@ fn a_page_becomes_its_sections() {
 }
 
 #[test]
+fn indented_code_has_no_headings() {
+    let anchor = cut("# `JSON`, *and* [more](/x)\n\nWords.", &RULES).remove(0).anchor;
+    assert_eq!(anchor.as_deref(), Some("json-and-more"));
+    let text = "# Run it\n\nLike so:\n\n    # a comment\n    run --it\n\n- item\n\n      # not either\n\nAfter.\n\n\t# nor this";
+    let chunks = cut(text, &RULES);
+    assert_eq!(chunks.len(), 1, "{chunks:#?}");
+    assert_eq!(
+        (chunks[0].headings.join(""), chunks[0].anchor.as_deref()),
+        ("Run it".to_owned(), Some("run-it"))
+    );
+    assert!(blank(text, TextForm::Markdown).contains("    # a comment\n    run --it\n"));
+}
+
+#[test]
 fn long_sections_are_cut_between_sentences_and_overlap() {
     let sentence = |n: usize| format!("Boat number{n} sails past mole{n} towards harbour{n} before dawn{n}.");
     let text = (0..60).map(sentence).collect::<Vec<_>>().join(" ");

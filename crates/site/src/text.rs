@@ -1,9 +1,38 @@
 //! From values to what people read.
 
-use comrak::Options;
+use std::{
+    fmt::{self, Write},
+    sync::{Mutex, PoisonError},
+};
+
+use ashlar_model::Anchors;
+use comrak::{
+    Options,
+    adapters::{HeadingAdapter, HeadingMeta},
+    nodes::Sourcepos,
+    options::Plugins,
+};
 use serde_json::Value;
 
-/// Markdown as HTML that is safe to show: raw HTML is left out, links keep to http, https, mailto and tel. A text that would
+/// Headings with the ids that search results lead to.
+#[derive(Default)]
+struct Headings(Mutex<Anchors>);
+
+impl HeadingAdapter for Headings {
+    fn enter(&self, out: &mut dyn Write, heading: &HeadingMeta, _: Option<Sourcepos>) -> fmt::Result {
+        let anchor = self.0.lock().unwrap_or_else(PoisonError::into_inner).next(&heading.content);
+        match anchor {
+            Some(anchor) => write!(out, "<h{} id=\"{}\">", heading.level, ashlar_model::escaped(&anchor)),
+            None => write!(out, "<h{}>", heading.level),
+        }
+    }
+
+    fn exit(&self, out: &mut dyn Write, heading: &HeadingMeta) -> fmt::Result {
+        writeln!(out, "</h{}>", heading.level)
+    }
+}
+
+/// Markdown as HTML that is safe to show: raw HTML is left out, links keep to http, https, mailto and tel. Headings have ids. A text that would
 /// take too long to parse (see [`ashlar_model::check_markdown`]) is shown as it was written.
 pub fn markdown(text: &str) -> String {
     if ashlar_model::check_markdown(text).is_err() {
@@ -14,8 +43,16 @@ pub fn markdown(text: &str) -> String {
     options.extension.strikethrough = true;
     options.extension.footnotes = true;
     options.parse.smart = true;
-    let html = comrak::markdown_to_html(text, &options);
-    ammonia::Builder::default()
+    let headings = Headings::default();
+    let mut plugins = Plugins::default();
+    plugins.render.heading_adapter = Some(&headings);
+    let html = comrak::markdown_to_html_with_plugins(text, &options, &plugins);
+    let mut builder = ammonia::Builder::default();
+    for tag in ["h1", "h2", "h3", "h4", "h5", "h6"] {
+        // Raw HTML is gone by now, so these ids are the ones from above.
+        builder.add_tag_attributes(tag, &["id"]);
+    }
+    builder
         .link_rel(Some("noopener"))
         .url_schemes(["http", "https", "mailto", "tel"].into())
         .clean(&html)
@@ -103,6 +140,16 @@ mod tests {
             "{html}"
         );
         assert!(html.contains("href=\"/en/x\""), "{html}");
+    }
+
+    #[test]
+    fn headings_have_ids() {
+        let html =
+            markdown("# Set *up*\n\n## Set up\n\n## \"><script>x</script>\n\n## …\n\n<h2 id=\"own\">x</h2>");
+        for expect in ["<h1 id=\"set-up\">Set <em>up</em></h1>", "<h2 id=\"set-up-1\">", "<h2>…</h2>"] {
+            assert!(html.contains(expect), "{html}");
+        }
+        assert!(!html.contains("own") && !html.contains("<script"), "{html}");
     }
 
     #[test]

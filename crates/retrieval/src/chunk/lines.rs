@@ -43,6 +43,8 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
     let mut out: Vec<Line> = Vec::new();
     let mut fence: Option<(u8, usize)> = None;
     let mut table = false;
+    // Where the text of the last list item begins, in columns.
+    let mut list: Option<usize> = None;
     let mut ranges = ranges(text).peekable();
     while let Some(range) = ranges.next() {
         let mark = range.start + prefix(&text[range.clone()]);
@@ -59,8 +61,16 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
             continue;
         }
         table &= stripped.contains('|');
+        let indent = indent(&text[line.range.clone()]);
+        let before = out.last().map_or(Kind::Blank, |before| before.kind);
+        // After a blank line, a line at the margin is no part of a list any more.
+        let margin = indent < 2 && before == Kind::Blank && !stripped.is_empty() && item(stripped).is_none();
+        list = list.filter(|_| !margin);
+        let begun = matches!(before, Kind::Text | Kind::Item | Kind::TableRow | Kind::TableRule);
         if stripped.is_empty() {
             line.kind = Kind::Blank;
+        } else if indent >= list.unwrap_or(0) + 4 && !begun {
+            line.kind = Kind::Code;
         } else if table {
             line.kind = if is_table_rule(stripped) { Kind::TableRule } else { Kind::TableRow };
         } else if let Some(opened) = opens_fence(stripped) {
@@ -79,6 +89,7 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
         } else if let Some(behind) = item(stripped) {
             line.kind = Kind::Item;
             line.text = mark + behind;
+            list = Some(line.text - line.range.start);
             fence = opens_fence(&stripped[behind..]);
             if fence.is_some() {
                 line.kind = Kind::Fence;
@@ -106,6 +117,17 @@ fn ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
 /// The length of white space and marks of quotes.
 fn prefix(line: &str) -> usize {
     line.bytes().take_while(|byte| matches!(byte, b' ' | b'\t' | b'>')).count()
+}
+
+/// The white space before a line, in columns.
+fn indent(line: &str) -> usize {
+    line.bytes()
+        .map_while(|byte| match byte {
+            b' ' => Some(1),
+            b'\t' => Some(4),
+            _ => None,
+        })
+        .sum()
 }
 
 fn run_of(text: &str, byte: u8) -> usize {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use rustc_hash::FxHashMap;
+use ashlar_model::Anchors;
 
 use super::{
     HEADING_BYTES_MAX, Text, TextForm,
@@ -63,7 +63,7 @@ pub(super) fn sections(source: &str, blanked: &str, text: &Text<'_>) -> Vec<Sect
         outer,
         path: Vec::new(),
         block: Block::None,
-        anchors: FxHashMap::default(),
+        anchors: Anchors::default(),
     };
     match text.form {
         TextForm::Plain => builder.plain(),
@@ -80,16 +80,12 @@ pub(super) fn heading(blanked: &str) -> String {
     line
 }
 
-/// The fragment that leads to a heading: lower case, hyphens for spaces, no punctuation.
-fn slug(heading: &str) -> String {
-    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
-}
-
-/// `Title {#anchor}`.
-fn named_anchor(line: &str) -> Option<&str> {
-    let (_, name) = line.trim_end().strip_suffix('}')?.rsplit_once("{#")?;
-    (!name.is_empty() && !name.contains(char::is_whitespace)).then_some(name)
+/// A text without its markup, and without the spaces that stand for it.
+fn without_markup(source: &str, blanked: &str) -> String {
+    let kept = |(at, c): (usize, char)| {
+        (c.is_whitespace() || blanked.as_bytes().get(at) == source.as_bytes().get(at)).then_some(c)
+    };
+    source.char_indices().filter_map(kept).collect()
 }
 
 /// A heading on the way to the present section.
@@ -119,7 +115,7 @@ struct Builder<'a> {
     outer: Vec<String>,
     path: Vec<Step>,
     block: Block,
-    anchors: FxHashMap<String, u32>,
+    anchors: Anchors,
 }
 
 impl Builder<'_> {
@@ -199,22 +195,18 @@ impl Builder<'_> {
 
     fn heading(&mut self, level: u8, line: &Line) {
         self.close();
-        let text = heading(&self.blanked[line.text..line.range.end]);
-        let named = named_anchor(&self.source[line.text..line.range.end]).map(str::to_owned);
-        let anchor = named.unwrap_or_else(|| self.free_anchor(&text));
+        let range = line.text..line.range.end;
+        let source = &self.source[range.clone()];
+        let text = heading(&self.blanked[range.clone()]);
+        let words = without_markup(source, &self.blanked[range]);
+        // Without its markup, a heading has lost the name that it gives itself.
+        let anchor = self.anchors.next(if source.contains("{#") { source } else { &words });
         self.path.retain(|step| step.level < level);
         self.path.push(Step { level, text });
         let path = self.path.iter().map(|step| step.text.clone()).filter(|text| !text.is_empty());
         let headings = self.outer.iter().cloned().chain(path).collect();
-        let anchor = Some(anchor).filter(|anchor| !anchor.is_empty());
         let own = Some((level, line.text..line.range.end));
         self.sections.push(Section { headings, anchor, own, atoms: Vec::new() });
-    }
-
-    fn free_anchor(&mut self, heading: &str) -> String {
-        let slug = slug(heading);
-        let count = self.anchors.entry(slug.clone()).and_modify(|n| *n += 1).or_insert(0);
-        if *count == 0 { slug } else { format!("{slug}-{count}") }
     }
 
     fn text(&mut self, range: Range<usize>) {
