@@ -158,6 +158,13 @@ export interface SearchResults {
 }
 "#;
 
+const SEARCH_METHOD: &str = r#"    /**
+     * GET /v1/search · What a search finds, the best first.
+     */
+    search: (q: string, query: SearchQuery = {}, options: ReadOptions = {}): Promise<Read<SearchResults> | null> =>
+      read<SearchResults>(client, "/v1/search", { ...query, q }, options),
+"#;
+
 /// Types, then a client with a method for each operation.
 pub(super) fn write_typescript(
     contracts: &ContractSet,
@@ -208,11 +215,7 @@ pub(super) fn write_typescript(
         );
     }
     if searches {
-        out.push_str(
-            "    /**\n     * GET /v1/search · What a search finds, the best first.\n     */\n    \
-             search: (q: string, query: SearchQuery = {}, options: ReadOptions = {}): Promise<Read<SearchResults> | null> =>\n      \
-             read<SearchResults>(client, \"/v1/search\", { ...query, q }, options),\n",
-        );
+        out.push_str(SEARCH_METHOD);
     }
     out.push_str("    entries: {\n");
     for (name, versions) in contracts.types() {

@@ -24,7 +24,7 @@ use crate::{error::DeliveryError, lookup::fields};
 
 /// What the entries of a run have together, in bytes of their objects, on average.
 const RUN_BYTES: u64 = 64 << 10;
-/// When more than one entry in so many has changed, the tree is built anew: walking back to the begin of each run costs more.
+/// When more than one entry in so many has changed, the whole tree is built: walking back to the begin of each run costs more.
 const CHANGED_SHARE: u64 = 8;
 /// How many edits are applied at a time.
 const EDITS_PER_STEP: usize = 50_000;

@@ -33,7 +33,7 @@ const CHUNKS_MIN: u64 = 24;
 const QUICK_LEARNED_MAX: u64 = 200;
 /// Chunks whose vectors may be made while a candidate is made.
 const QUICK_EMBEDDED_MAX: u64 = 5_000;
-/// A basis is learned anew when one chunk in so many is another than when it was learned.
+/// Another basis is learned when one chunk in so many is another than when it was learned.
 const DRIFT: u64 = 10;
 /// Chunks that stand for all in the record of what a basis was learned from.
 const SAMPLE: u64 = 10_000;
@@ -331,10 +331,21 @@ impl Maker<'_> {
                 basis
             }
         };
-        // Vectors of segments that are there, and of no others.
+        let earlier = earlier.filter(|_| inherited);
+        self.vectors(earlier, (index, locale), (values, &basis), content)
+    }
+
+    /// Adds the edits of vectors: of the segments that are there, and of no others. `false` when it takes too long.
+    fn vectors(
+        &mut self,
+        earlier: Option<&Tree>,
+        (index, locale): (&str, &str),
+        (values, basis): (&Segments, &Basis),
+        content: &dyn ReadObjects,
+    ) -> Result<bool, DeliveryError> {
         let mut known: BTreeSet<Digest> = BTreeSet::new();
         let mut gone = Vec::new();
-        if let Some(earlier) = earlier.filter(|_| inherited) {
+        if let Some(earlier) = earlier {
             let prefix = vector_prefix(index, locale);
             let wanted: BTreeSet<Digest> = values.iter().map(|v| v.digest).collect();
             for item in earlier.prefix(&prefix) {
@@ -361,7 +372,7 @@ impl Maker<'_> {
             };
             made.push((
                 vector_key(index, locale, &value.digest),
-                SegmentVectors::of(&segment, &basis).encode(),
+                SegmentVectors::of(&segment, basis).encode(),
             ));
         }
         for (key, vectors) in made {

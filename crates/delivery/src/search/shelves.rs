@@ -134,7 +134,7 @@ impl Shelves {
         lock(&self.inner).open.iter().any(|(known, _)| *known == name)
     }
 
-    /// Opens a shelf before it is searched, if it is small, or was open as it was before. What nobody searches takes no memory.
+    /// Opens a shelf before it is searched, if it is small, or was open in the release before. What nobody searches takes no memory.
     pub(crate) fn warm(
         &self,
         objects: &TenantObjects,

@@ -165,7 +165,7 @@ impl Question {
         out.checked()
     }
 
-    /// The question, unless it is none.
+    /// The question, if it asks something of a bounded length.
     pub(crate) fn checked(self) -> Result<Self, Failure> {
         if self.text.trim().is_empty() {
             let detail = "the request does not say what to search for".to_owned();
