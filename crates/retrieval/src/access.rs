@@ -218,7 +218,7 @@ pub enum FilterError {
     /// A value is too long.
     #[error("a value of `{0}` is longer than {VALUE_BYTES_MAX} bytes")]
     Long(String),
-    /// A version is none.
+    /// A value that is not a version.
     #[error("`{0}` is not a version such as `2.3.1`")]
     Version(String),
     /// There are two versions.

@@ -45,7 +45,7 @@ impl Rule {
     /// Compiles a pattern. Matching takes a time that grows with the query alone.
     ///
     /// # Errors
-    /// Why it is none.
+    /// What is wrong with it.
     pub fn pattern(text: &str) -> Result<Regex, String> {
         let built = RegexBuilder::new(text).case_insensitive(true).size_limit(PATTERN_BYTES_MAX).build();
         built.map_err(|e| e.to_string().lines().last().unwrap_or_default().trim().to_owned())

@@ -166,6 +166,8 @@ const SEARCH_METHOD: &str = r#"    /**
 "#;
 
 /// Types, then a client with a method for each operation.
+///
+/// Long because it is the file from top to bottom.
 pub(super) fn write_typescript(
     contracts: &ContractSet,
     definitions: &[Definition],

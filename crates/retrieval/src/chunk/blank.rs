@@ -14,7 +14,7 @@ const TICKS_MAX: usize = 8;
 
 /// The text with spaces in place of its markup: marks of headings, lists, quotes, tables and emphasis, targets of links, tags, and the
 /// fences of code. A line break takes the place of the mark of a heading, an item or a row, so that a sentence ends there. The result has as many
-/// bytes, and what is left stands where it stood. Plain text stays as it is.
+/// bytes, and what is left is where it was. Plain text stays as it is.
 #[must_use]
 pub fn blank(text: &str, form: TextForm) -> String {
     if form == TextForm::Plain {

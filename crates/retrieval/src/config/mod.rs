@@ -41,7 +41,7 @@ pub const CHUNK_TERMS_MAX: u32 = 2_000;
 pub const PARAMETERS: [&str; 11] =
     ["q", "locale", "index", "type", "limit", "offset", "mode", "facets", "version", "cursor", "indexes"];
 
-/// What `retrieval.toml` says. The default is what holds without the file.
+/// What `retrieval.toml` says. The default is that of a project without the file.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     /// Index → its rules. An index that is not declared has the usual ones.

@@ -22,7 +22,7 @@ use crate::{
 const NAME_BYTES_MAX: usize = 64;
 /// The most bytes of the file.
 const FILE_BYTES_MAX: usize = 1 << 20;
-/// The most findings that are told.
+/// The most findings that are reported.
 const FINDINGS_MAX: usize = 100;
 /// Attributes that are not lists of values.
 const SPECIAL: [&str; 3] = ["versions", "from", "until"];
@@ -48,7 +48,7 @@ impl Config {
             let message =
                 format!("The file has {} bytes; at most {FILE_BYTES_MAX} are possible.", bytes.len());
             return Err(vec![
-                Finding::error("retrieval-config", FILE, message).help("remove what nobody needs"),
+                Finding::error("retrieval-config", FILE, message).help("remove what is not used"),
             ]);
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
