@@ -122,7 +122,21 @@ fn figures(command: &mut Command) -> Result<Value> {
     Ok(serde_json::from_slice(&out.stdout)?)
 }
 
-/// Measures all sets of `ASHLAR_TEST_DATA` (or `../shared/data`).
+/// The directories with embedding models in `ASHLAR_TEST_EMBEDDERS`, if it is set.
+fn models() -> Result<Vec<PathBuf>> {
+    let Some(dir) = std::env::var_os("ASHLAR_TEST_EMBEDDERS") else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Measures all sets of `ASHLAR_TEST_DATA` (or `../shared/data`), and with the models of `ASHLAR_TEST_EMBEDDERS`.
 ///
 /// # Errors
 /// When there is no such data, or a program fails.
@@ -136,6 +150,8 @@ pub fn run() -> Result<()> {
         sets.insert(format!("headings-{locale}"), (headings(&data, locale)?, locale, language));
     }
     let (binary, python) = (dist_binary()?, python()?);
+    let models = models()?;
+    let mut with_models = Vec::new();
     let temp = tempfile::Builder::new().prefix("ashlar-bench-").tempdir()?;
     println!(
         "| set | documents | queries | bm25s | bm25 | vector | hybrid | hybrid, p50 | bm25s, p50 | indexing, bm25s |"
@@ -148,17 +164,27 @@ pub fn run() -> Result<()> {
         let peer = figures(
             Command::new(&python).arg(script).arg(&dir).arg(language).stdout(std::process::Stdio::piped()),
         )?;
-        let ours = |mode: &str| {
-            figures(
-                Command::new(&binary)
-                    .args(["search", "evaluate", "--corpus", "corpus.jsonl", "--queries", "queries.jsonl"])
-                    .args(["--qrels", "qrels.tsv", "--locale", locale, "--mode", mode, "--format", "json"])
-                    .current_dir(&dir)
-                    .stdout(std::process::Stdio::piped()),
-            )
+        let ours = |mode: &str, embedder: Option<&Path>| {
+            let mut command = Command::new(&binary);
+            command
+                .args(["search", "evaluate", "--corpus", "corpus.jsonl", "--queries", "queries.jsonl"])
+                .args(["--qrels", "qrels.tsv", "--locale", locale, "--mode", mode, "--format", "json"])
+                .current_dir(&dir)
+                .stdout(std::process::Stdio::piped());
+            if let Some(embedder) = embedder {
+                command.arg("--embedder").arg(embedder);
+            }
+            figures(&mut command)
         };
-        let (words, meaning, both) = (ours("bm25")?, ours("vector")?, ours("hybrid")?);
+        let (words, meaning, both) = (ours("bm25", None)?, ours("vector", None)?, ours("hybrid", None)?);
         let part = |value: &Value, key: &str| value[key].as_f64().unwrap_or(f64::NAN);
+        for model in &models {
+            let (meaning, both) = (ours("vector", Some(model))?, ours("hybrid", Some(model))?);
+            let (meaning_gain, both_gain) = (part(&meaning, "ndcg@10"), part(&both, "ndcg@10"));
+            let model = model.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let by = [part(&words, "ndcg@10"), meaning_gain, both_gain, part(&both, "index_ms") / 1_000.0];
+            with_models.push((model, name.clone(), by));
+        }
         println!(
             "| {name} | {} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {:.2} ms | {:.2} ms | {:.0} ms, {:.0} ms |",
             set.documents.len(),
@@ -172,6 +198,15 @@ pub fn run() -> Result<()> {
             part(&both, "index_ms"),
             part(&peer, "index_ms"),
         );
+    }
+    if !with_models.is_empty() {
+        println!(
+            "\n| model | set | bm25 | vector | hybrid | indexing |\n| --- | --- | --- | --- | --- | --- |"
+        );
+    }
+    with_models.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    for (model, name, [words, meaning, both, seconds]) in with_models {
+        println!("| {model} | {name} | {words:.3} | {meaning:.3} | {both:.3} | {seconds:.1} s |");
     }
     Ok(())
 }
