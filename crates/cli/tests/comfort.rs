@@ -7,7 +7,7 @@ mod common;
 use std::process::{Command, Output, Stdio};
 
 use common::{Demo, Rig};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -390,7 +390,14 @@ fn the_same_works_with_a_server() {
     let status = rig.json(0, &with(&["status", "--format", "json"]));
     assert_eq!(status["live"][0]["channel"], "production", "{status}");
     let local = rig.json(0, &["status", "--format", "json"]);
-    assert_eq!(status, local);
+    // The server may add a search index to the release in between, which is another sequence of the same release.
+    let without_sequence = |mut status: Value| {
+        for channel in status["live"].as_array_mut().unwrap() {
+            channel.as_object_mut().unwrap().remove("sequence").unwrap();
+        }
+        status
+    };
+    assert_eq!(without_sequence(status), without_sequence(local));
     let out = edit(rig, "sed -i 's/39900/42900/' \"$1\"", &with(&["pricing-plan/port"]));
     assert!(ok(&out).contains("Wrote pricing-plan/port (en)"), "{}", text(&out.stdout));
     let pulled = rig.json(0, &with(&["pull", "copy", "--format", "json"]));
