@@ -56,7 +56,8 @@ pub fn test(filter: Option<&str>) -> Result<()> {
     let postgres = or_absent("PostgreSQL", peers::postgres())?;
     let s3 = or_absent("S3", peers::s3(&cache()))?;
     let mut cargo = Command::new("cargo");
-    cargo.args(["test", "--workspace"]).args(filter).current_dir(root());
+    // One run shows every failure.
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).args(filter).current_dir(root());
     if let Some(peer) = &postgres {
         cargo.env("ASHLAR_TEST_POSTGRES", &peer.address);
     }
