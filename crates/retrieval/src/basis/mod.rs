@@ -6,7 +6,7 @@ mod vectors;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::vectors::QueryVector;
+pub(crate) use self::{dot::range, vectors::QueryVector};
 pub use self::vectors::SegmentVectors;
 use crate::{
     bytes::{Reader, StoredError, put, put_bytes},
