@@ -149,7 +149,10 @@ fn show(results: &Results) {
         output::line("No results. Try fewer words.");
         return;
     }
-    for hit in &results.hits {
+    for (hit, number) in results.hits.iter().zip(0..) {
+        if number > 0 {
+            output::line("");
+        }
         let ResultHit { type_name, id, locale, .. } = hit;
         let title = marked(hit.title_pieces());
         let place = hit.headings.iter().map(|heading| format!(" › {}", plain(heading))).collect::<String>();
@@ -163,6 +166,7 @@ fn show(results: &Results) {
             hit.anchor.as_deref().filter(|_| hit.path.is_some()).map(|a| format!("#{a}")).unwrap_or_default();
         output::line(format!("  {type_name}/{id} ({locale}){path}{anchor}"));
     }
+    output::line("");
     for (facet, values) in &results.facets {
         let values: Vec<String> =
             values.iter().map(|(value, entries)| format!("{value} {entries}")).collect();
