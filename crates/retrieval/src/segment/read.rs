@@ -336,7 +336,7 @@ impl Segment {
         self.terms.len().saturating_sub(1)
     }
 
-    /// A term by number; nothing when there is none.
+    /// A term by number, or an empty one if there is no such number.
     #[must_use]
     pub fn term(&self, number: u16) -> &str {
         let number = usize::from(number);
