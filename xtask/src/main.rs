@@ -191,7 +191,9 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Webhooks { count } } => bench::webhooks::run(count),
         Command::Bench { what: Bench::Import { documents } } => bench::import::run(documents),
         Command::Bench { what: Bench::Search { chunks: None, .. } } => bench::search::run(),
-        Command::Bench { what: Bench::Search { chunks: Some(chunks), peers } } => bench::shelf::run(chunks, peers),
+        Command::Bench { what: Bench::Search { chunks: Some(chunks), peers } } => {
+            bench::shelf::run(chunks, peers)
+        }
         Command::Bench { what: Bench::Answers { fit } } => bench::answers::run(fit),
         Command::Bench { what: Bench::Tokens { tokens, rounds, peers_max, keep } } => {
             bench::tokens::run(&tokens, rounds, peers_max, keep.as_deref())

@@ -181,7 +181,8 @@ fn segments(
     random: &mut Random,
     peers: Option<&Path>,
 ) -> Result<Vec<Arc<Segment>>> {
-    let mut chunks = peers.map(|dir| File::create(dir.join("chunks.jsonl")).map(BufWriter::new)).transpose()?;
+    let mut chunks =
+        peers.map(|dir| File::create(dir.join("chunks.jsonl")).map(BufWriter::new)).transpose()?;
     let (mut segments, mut writing, mut opening) = (Vec::new(), 0.0, 0.0);
     let (mut bytes, mut number) = (0, 0);
     while number < count {

@@ -105,8 +105,9 @@ fn some<S: Simd>(
 fn together<S: Simd>(simd: S, rows: &[i8], query: &[i16]) -> [i32; ROWS] {
     let mut sums = [i32x8::splat(simd, 0); ROWS];
     let length = query.len();
-    let rows: [&[[i8; BLOCK]]; ROWS] =
-        std::array::from_fn(|row| rows.get(row * length..(row + 1) * length).unwrap_or_default().as_chunks().0);
+    let rows: [&[[i8; BLOCK]]; ROWS] = std::array::from_fn(|row| {
+        rows.get(row * length..(row + 1) * length).unwrap_or_default().as_chunks().0
+    });
     for (block, query) in query.as_chunks::<BLOCK>().0.iter().enumerate() {
         let (first, second) = query.split_at(BLOCK / 2);
         let (first, second) = (i16x16::from_slice(simd, first), i16x16::from_slice(simd, second));

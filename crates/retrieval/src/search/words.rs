@@ -83,8 +83,11 @@ impl Words {
     pub fn locate(shelf: &Shelf, choices: &[Choice], groups: &[Group]) -> Self {
         let (mut texts, mut length) = (0, 0);
         let mut found_in = vec![0; groups.len()];
-        let alternatives: Vec<(usize, &Alternative)> =
-            groups.iter().enumerate().flat_map(|(group, g)| g.alternatives.iter().map(move |a| (group, a))).collect();
+        let alternatives: Vec<(usize, &Alternative)> = groups
+            .iter()
+            .enumerate()
+            .flat_map(|(group, g)| g.alternatives.iter().map(move |a| (group, a)))
+            .collect();
         let terms: Vec<(&str, u64)> = alternatives.iter().map(|(_, a)| (a.term.as_str(), a.hash)).collect();
         let places = lookup(shelf, choices, &terms);
         let mut located: Vec<Located> = Vec::with_capacity(places.len());

@@ -235,7 +235,8 @@ impl Segment {
         }
         let mut members = vec![[0; CHUNKS_MAX / 64]; self.attributes.len()];
         for (chunk, attributes) in self.chunk_attributes.iter().enumerate() {
-            if let Some(word) = members.get_mut(usize::from(*attributes)).and_then(|m| m.get_mut(chunk / 64)) {
+            if let Some(word) = members.get_mut(usize::from(*attributes)).and_then(|m| m.get_mut(chunk / 64))
+            {
                 *word |= 1_u64 << (chunk % 64);
             }
         }
