@@ -47,7 +47,7 @@ pub fn run(entries: usize, keep: Option<&Path>) -> Result<()> {
     server.done("GET", "/v1/search?q=tide", &Value::Null)?;
     println!("{:44} {:.1} ms", "first search", ms(started));
     println!("{:44} {:.0} MB", "resident memory with the index", server.memory_mb());
-    let mut found = Vec::new();
+    let (mut found, mut answered) = (Vec::new(), Vec::new());
     let (process, mut cpu) = (server.child.id(), 0.0);
     for round in 1..=ROUNDS {
         let i = (round * 7919) % entries;
@@ -69,6 +69,12 @@ pub fn run(entries: usize, keep: Option<&Path>) -> Result<()> {
         if hits["hits"][0]["id"] != format!("p{i}") {
             return Err(format!("the new body is not found: {hits}").into());
         }
+        let question = json!({"question": format!("Which page has version {}?", base + round)});
+        let answer = server.done("POST", "/v1/answers", &question)?;
+        answered.push(ms(started));
+        if answer["retrieved"][0]["id"] != format!("p{i}") || answer["release"] != promoted["release"] {
+            return Err(format!("the new body is not what is answered from: {answer}").into());
+        }
         let from = promoted["from"].as_str().unwrap_or_default().to_owned();
         let started = Instant::now();
         let back = server.done("POST", &format!("/api/v1/releases/{from}/rollback"), &json!({}))?;
@@ -82,6 +88,7 @@ pub fn run(entries: usize, keep: Option<&Path>) -> Result<()> {
     let limit = if entries > 100_000 { 150.0 } else { 50.0 };
     report("one entry: freeze, gates, promote, read", publishes, Some(limit));
     report("one entry: the same, and searched and found", found, Some(150.0));
+    report("one entry: the same, and a question answered", answered, Some(150.0));
     println!("{:44} {:.1} ms", "CPU of the server per publish", cpu / ROUNDS as f64 / 1000.0);
     report("rollback until the old body is served", served, Some(20.0));
     report("rollback, as reported", rollbacks, Some(20.0));

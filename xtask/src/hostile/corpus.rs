@@ -92,7 +92,7 @@ pub struct Generator {
 }
 
 /// What costs most for what it weighs.
-pub const WORST: [&str; 30] = [
+pub const WORST: [&str; 34] = [
     "templates/minus",
     "templates/attribute",
     "templates/elif",
@@ -123,6 +123,10 @@ pub const WORST: [&str; 30] = [
     "images/svg-attributes",
     "css/rules",
     "redirects/chain",
+    "requests/search-words",
+    "requests/search-api",
+    "requests/search-misspelt",
+    "requests/answers",
 ];
 
 /// The words for [`Generator::sizes`].

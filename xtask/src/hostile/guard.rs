@@ -63,12 +63,14 @@ fn outline(answer: &Answer) -> Vec<String> {
 
 /// What the quiet tenant reads, with the answers of an undisturbed server.
 pub fn learn(rig: &Rig, address: &str) -> rig::Result<Vec<Target>> {
-    let plain: [(&str, bool); 17] = [
+    let plain: [(&str, bool); 19] = [
         ("/", false),
         ("/en/home", false),
         ("/de/p1", false),
         ("/en/all", false),
         ("/en/search?q=words", false),
+        ("/v1/search?q=words&facets=type", false),
+        ("/v1/search?q=hoem+wrods&limit=5", true),
         ("/en/nothing", false),
         ("/en/old", false),
         ("/v1/entries/page/home", false),

@@ -86,6 +86,13 @@ fn shots(rig: &Rig, seed: u64) -> Vec<Shot> {
                 let body = format!("{{\"query\":{},\"variables\":{variables}}}", json!(document));
                 (with("POST", "/graphql", body.as_bytes()), false)
             }
+            Load::Read { path, headers } => {
+                (http::request("GET", &path, &host, key, &headers, None, false), false)
+            }
+            Load::Raw(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                (text.replacen("HOST", &host, 1).into_bytes(), false)
+            }
             _ => return None,
         };
         Some(Shot { name: case.to_string(), first, then })

@@ -85,6 +85,26 @@ pub const ALL: &[Generator] = &[
         "/en/search?q={}",
         "%CC%81".repeat(n / 6 + 1)
     ))),
+    generator!("search-api", MANY, |_, n| Load::read(format!(
+        "/v1/search?limit=50&facets=type,index&q={}",
+        pieces(n.min(400), "+", |i| format!("word{i}"))
+    ))),
+    // Letters swapped, so that each word is compared with all there are.
+    generator!("search-misspelt", [1, 5, 20, 64], |r, n| {
+        let begins = r.below(10);
+        let words = pieces(n, "+", |i| format!("{}{begins}{i}", ["wrods", "hmoe", "contnet", "paeg"][i % 4]));
+        Load::read(format!("/v1/search?q={words}"))
+    }),
+    generator!("answers", [1, 20, 60, 200], |_, n| {
+        let body = format!(r#"{{"question":"{}"}}"#, pieces(n, " ", |i| format!("what word{i}")));
+        raw(
+            &format!(
+                "POST /v1/answers HTTP/1.1\r\nhost: HOST\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            ),
+            body.as_bytes(),
+        )
+    }),
     generator!("search-distinct", [1, 2, 3, 4], |r, _| Load::read(format!("/en/search?q=x{}", r.next()))),
     generator!("surface", LONG, |_, n| Load::read(format!("/en/home?surface={}", "a".repeat(n)))),
     generator!("compare", LONG, |_, n| Load::read(format!("/v1/routes?path=/{}", "a/".repeat(n / 2)))),
