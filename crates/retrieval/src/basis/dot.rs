@@ -60,19 +60,20 @@ pub(super) fn dot(row: &[i8], query: &[i16]) -> i32 {
 #[inline(always)]
 fn many<S: Simd>(simd: S, rows: &[i8], scales: &[f32], query: &[i16], factor: f32, out: &mut [f32]) {
     let length = query.len().max(1);
-    let count = out.len().min(scales.len()).min(rows.len() / length);
-    let run = count / ROWS;
-    let row = |number: usize| rows.get(number * length..(number + 1) * length).unwrap_or_default();
-    // Rows that are far from each other: memory delivers several runs at the same time.
-    for at in 0..run {
-        let sums = together(simd, std::array::from_fn(|part| row(part * run + at)), query);
-        for (part, sum) in sums.into_iter().enumerate() {
-            let number = part * run + at;
-            out[number] = sum as f32 * (scales[number] * factor);
+    let whole = out.len().min(scales.len()).min(rows.len() / length) / ROWS * ROWS;
+    let (first, last) = out.split_at_mut(whole);
+    let (first_scales, last_scales) = scales.split_at(whole);
+    let (first_rows, last_rows) = rows.split_at(whole * length);
+    let out = first.as_chunks_mut::<ROWS>().0.iter_mut();
+    let scales = first_scales.as_chunks::<ROWS>().0;
+    for ((out, rows), scales) in out.zip(first_rows.chunks_exact(ROWS * length)).zip(scales) {
+        let sums = together(simd, rows, query);
+        for row in 0..ROWS {
+            out[row] = sums[row] as f32 * (scales[row] * factor);
         }
     }
-    for number in run * ROWS..count {
-        out[number] = one(simd, row(number), query) as f32 * (scales[number] * factor);
+    for ((out, row), scale) in last.iter_mut().zip(last_rows.chunks_exact(length)).zip(last_scales) {
+        *out = one(simd, row, query) as f32 * (scale * factor);
     }
 }
 
@@ -101,9 +102,12 @@ fn some<S: Simd>(
 /// The scalar products of [`ROWS`] rows with a query: memory answers for all of them at once, and the query is read once.
 #[expect(clippy::inline_always, reason = "what it calls must be compiled for the instructions of the caller")]
 #[inline(always)]
-fn together<S: Simd>(simd: S, rows: [&[i8]; ROWS], query: &[i16]) -> [i32; ROWS] {
+fn together<S: Simd>(simd: S, rows: &[i8], query: &[i16]) -> [i32; ROWS] {
     let mut sums = [i32x8::splat(simd, 0); ROWS];
-    let rows = rows.map(|row| row.as_chunks::<BLOCK>().0);
+    let length = query.len();
+    let rows: [&[[i8; BLOCK]]; ROWS] = std::array::from_fn(|row| {
+        rows.get(row * length..(row + 1) * length).unwrap_or_default().as_chunks().0
+    });
     for (block, query) in query.as_chunks::<BLOCK>().0.iter().enumerate() {
         let (first, second) = query.split_at(BLOCK / 2);
         let (first, second) = (i16x16::from_slice(simd, first), i16x16::from_slice(simd, second));
