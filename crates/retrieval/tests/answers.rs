@@ -61,6 +61,50 @@ fn a_question_without_an_answer_is_refused_with_the_reason() {
     assert_eq!(ask("When was the office opened?", &[]).refusal.unwrap().0, Refusal::NothingFound);
 }
 
+/// A definition, an entry whose title is the question, a section whose heading asks the same, a purpose, and a sentence that leaves to its
+/// headings what it is about. What they do not cover is refused, and so is what they deny.
+#[test]
+fn the_structure_of_a_text_answers() {
+    let of = |context, text| Evidence { context, text, score: 0.5, statement: false };
+    let evidence = [
+        of("Harbours", "Boats use a sluice daily. A sluice is a gate in a lock. Keep it shut."),
+        of("Does it work without a signal?", "The map stays on the tablet. It is sent on later."),
+        of(
+            "Running the office \u{b7} Revoke a pass",
+            "Open Passes and choose Revoke. The gate is told at once.",
+        ),
+        of("Webhooks", "Redirects are not followed. The receiver has ten seconds to answer."),
+        of("Passes", "To extend a pass, scan it twice."),
+    ];
+    let answered = |question: &str| {
+        let outcome = ask(question, &evidence);
+        outcome
+            .quotes
+            .first()
+            .map(|q| &evidence[q.passage].text[q.range.clone()])
+            .unwrap_or_default()
+            .to_owned()
+    };
+    for (question, expect) in [
+        ("What is a sluice?", "A sluice is a gate in a lock."),
+        ("Does it work without a signal?", "The map stays on the tablet. It is sent on later."),
+        ("How do I revoke a pass?", "Open Passes and choose Revoke. The gate is told at once."),
+        ("Do webhooks follow redirects?", "Redirects are not followed."),
+        ("How long does the receiver of webhooks have to answer?", "The receiver has ten seconds to answer."),
+        ("How do I extend a pass?", "To extend a pass, scan it twice."),
+    ] {
+        assert_eq!(answered(question), expect, "{question}");
+    }
+    for question in [
+        "What is a zeppelin?",
+        "Does it work with a signal?",
+        "How do I revoke a contract?",
+        "Do boats follow zeppelins?",
+    ] {
+        assert_eq!(answered(question), "", "{question}");
+    }
+}
+
 /// A statement answers when the question asks for nothing else than what it and its entry say.
 #[test]
 fn a_statement_answers_only_what_it_states() {
@@ -75,6 +119,9 @@ fn a_statement_answers_only_what_it_states() {
     };
     assert_eq!(answered("How much does the Basin plan cost each month?"), [1]);
     assert_eq!(answered("How much does the Basin plan cost?"), [1]);
+    assert_eq!(answered("How much is Basin?"), [1]);
+    assert_eq!(answered("How much does the Basin subscription cost?"), [1]);
+    assert!(answered("How much is the water?").is_empty());
     assert_eq!(answered("How many berths are included in the Basin plan?"), [2]);
     assert_eq!(answered("What do the plans cost per month?"), [0, 1]);
     assert!(answered("How much does the Basin insurance cost?").is_empty());

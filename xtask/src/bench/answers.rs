@@ -1,6 +1,6 @@
 //! Quoted answers and refusals over questions of which half have no answer, beside a threshold on the score of the search.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, fs, ops::Range, path::Path};
 
 use ashlar_retrieval::{
     Document, Index, Mode,
@@ -223,13 +223,10 @@ fn outcomes(
 ) -> (Vec<Outcome>, Vec<Outcome>) {
     let (mut ours, mut baseline) = (Vec::new(), Vec::new());
     for found in found {
-        let candidates = model.candidates(analyzer, &found.question, &found.evidence(set));
-        let right = |candidate: Option<&Candidate>| {
-            candidate.is_some_and(|candidate| {
-                found.contains(
-                    &set.paragraphs[found.passages[candidate.passage].0].text[candidate.range.clone()],
-                )
-            })
+        let evidence = found.evidence(set);
+        let candidates = model.candidates(analyzer, &found.question, &evidence);
+        let right = |quoted: Option<(usize, &Range<usize>)>| {
+            quoted.is_some_and(|(passage, range)| found.contains(&evidence[passage].text[range.clone()]))
         };
         let outcome = |score: f32, right: bool| Outcome {
             score,
@@ -237,11 +234,14 @@ fn outcomes(
             answerable: !found.asked.gold.is_empty(),
             train: found.asked.train,
         };
-        let confidence = model.confidence(&doubts(&found.question, &candidates));
-        ours.push(outcome(confidence, right(candidates.first())));
+        let answer = model.answer(analyzer, &found.question, &evidence);
+        let best = candidates.first().map(|candidate| (candidate.passage, &candidate.range));
+        let quoted = answer.quotes.first().map(|quote| (quote.passage, &quote.range));
+        ours.push(outcome(answer.confidence, right(quoted.or(best))));
         let first = candidates.iter().filter(|candidate| candidate.passage == 0);
         let plain =
             first.max_by(|a, b| covered(a).total_cmp(&covered(b)).then(b.range.start.cmp(&a.range.start)));
+        let plain = plain.map(|candidate| (candidate.passage, &candidate.range));
         baseline.push(outcome(found.words, right(plain)));
     }
     (ours, baseline)

@@ -28,17 +28,22 @@ pub struct Candidate {
     pub(super) covered: u64,
     /// The terms of the question that its passage and its title have.
     pub(super) around: u64,
+    /// The terms of the question that the title and the headings of its passage have.
+    pub(super) context: u64,
+    /// The terms of the question that the sentence before it has, when it begins with a pronoun.
+    pub(super) before: u64,
     /// Whether it has what the question expects: a date, a number, a name.
     pub(super) kind: bool,
 }
 
 /// A word of a passage, compared with the question.
-struct Seen {
-    word: Word,
-    bits: u64,
+pub(super) struct Seen {
+    pub(super) word: Word,
+    /// The terms of the question that it is.
+    pub(super) bits: u64,
 }
 
-fn seen(analyzer: &Analyzer, question: &Question, text: &str) -> Vec<Seen> {
+pub(super) fn seen(analyzer: &Analyzer, question: &Question, text: &str) -> Vec<Seen> {
     let bits = |word: &Word| {
         terms_of(analyzer, word)
             .iter()
@@ -88,6 +93,8 @@ pub(super) fn candidates(
             let look = Look { question, part, own: own[at], beside: beside | context, all };
             let score = if best_score > 0.0 { (evidence.score / best_score).clamp(0.0, 1.0) } else { 0.0 };
             let kind = look.kind().is_some();
+            let refers = part.first().is_some_and(|seen| words::is_pronoun(&seen.word.lower));
+            let before = if refers { at.checked_sub(1).map_or(0, |before| own[before]) } else { 0 };
             let figures = look.figures(score, passage == 0);
             Candidate {
                 passage,
@@ -96,6 +103,8 @@ pub(super) fn candidates(
                 score: 0.0,
                 covered: own[at],
                 around: all,
+                context,
+                before,
                 kind,
             }
         })
@@ -167,7 +176,11 @@ impl Look<'_> {
         };
         match self.question.expects {
             Expects::Number => (word.digits && !year) || words::is_number(&word.lower),
-            Expects::Time => year || words::is_time(&word.lower) || (word.capital && word.lower == "may"),
+            Expects::Time => {
+                year || words::is_time(&word.lower)
+                    || words::is_span(&word.lower)
+                    || (word.capital && word.lower == "may")
+            }
             Expects::Name => named(at),
             Expects::Place => {
                 let before = self.part[at.saturating_sub(3)..at].iter();

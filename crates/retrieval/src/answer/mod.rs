@@ -2,11 +2,13 @@
 //!
 //! Every sentence of the best passages is judged by a few figures ([`Candidate::figures`]): how much of the question's weight it has,
 //! whether it has a date where one is asked for, whether it denies what the question states, and so on. One logistic model ranks the sentences, a second says how likely
-//! the best one is to be right. Below a threshold the answer is a refusal. [`MODEL`] contains the weights.
+//! the best one is to be right. Below a threshold the answer is a refusal. [`MODEL`] contains the weights. Before that, the structure of
+//! the passages may answer: a definition, or a section whose heading asks the same.
 
 mod look;
 mod model;
 mod question;
+mod structure;
 mod tokens;
 mod words;
 
@@ -21,6 +23,8 @@ use crate::text::Analyzer;
 
 /// Passages that are looked at.
 pub const PASSAGES_MAX: usize = 128;
+/// Passages whose sentences are judged one by one. Those after them may answer by their structure, or with a statement.
+const JUDGED: usize = 8;
 /// Sentences that an answer quotes.
 pub const QUOTES_MAX: usize = 3;
 /// The longest sentence that is quoted, in bytes. Longer ones are tables or code without sentences.
@@ -34,7 +38,7 @@ const STATED: f32 = 0.95;
 /// A passage in which an answer may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Evidence<'a> {
-    /// What the passage belongs to: the title of the entry, its headings, its type. It counts as context, and is never quoted.
+    /// What the passage belongs to: the title of the entry, its headings, its type, separated by `·`. It is never quoted.
     pub context: &'a str,
     /// The text that may be quoted.
     pub text: &'a str,
@@ -133,11 +137,19 @@ impl Model {
             return Outcome::refused(0.0, Refusal::NoQuestion, reason);
         }
         let mut candidates = self.candidates(analyzer, question, evidence);
+        let text = |at: &usize| !evidence[*at].statement;
+        let beyond = (0..evidence.len()).filter(text).nth(JUDGED).unwrap_or(evidence.len());
         let stated = stated(question, evidence, &candidates);
         if !stated.is_empty() {
             return Outcome { quotes: stated, confidence: STATED, refusal: None };
         }
         candidates.retain(|candidate| !evidence[candidate.passage].statement);
+        let looked_at = &evidence[..evidence.len().min(PASSAGES_MAX)];
+        if let Some((quotes, confidence)) = structure::structured(analyzer, question, looked_at, &candidates)
+        {
+            return Outcome { quotes, confidence, refusal: None };
+        }
+        candidates.retain(|candidate| candidate.passage < beyond);
         let Some(best) = candidates.first() else {
             let reason = "Nothing released matches the question.".to_owned();
             return Outcome::refused(0.0, Refusal::NothingFound, reason);
@@ -158,8 +170,10 @@ fn stated(question: &Question, evidence: &[Evidence<'_>], candidates: &[Candidat
     let mut found: Vec<&Candidate> = candidates
         .iter()
         .filter(|candidate| evidence.get(candidate.passage).is_some_and(|found| found.statement))
-        .filter(|candidate| {
-            candidate.kind && candidate.covered != 0 && question.share(!candidate.around) <= 0.0
+        .filter(|c| {
+            let says = c.covered != 0
+                || question.how_much && words::has_amount(&evidence[c.passage].text[c.range.clone()]);
+            c.kind && says && question.share(!c.around) <= 0.0
         })
         .collect();
     let most = found.iter().map(|candidate| question.share(candidate.covered)).fold(0.0, f32::max);

@@ -30,13 +30,50 @@ pub(super) struct Asked {
     pub known: bool,
 }
 
+/// How a question is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// What something is, or what a word means.
+    Definition,
+    /// How the one who asks does something.
+    How,
+    /// Whether something is so.
+    YesOrNo,
+    /// Any other question.
+    Other,
+}
+
+/// How a question is asked, from its words in lower case.
+fn form(words: &[&str]) -> Form {
+    match words {
+        ["what" | "was", "is" | "are" | "ist" | "sind" | "bedeutet" | "heißt", ..]
+        | ["qu", "est", "ce", ..]
+        | ["que", "signifie" | "signifient" | "veut", ..]
+        | ["what" | "was", "does" | "do", .., "mean"] => Form::Definition,
+        ["comment", ..] => Form::How,
+        ["how", "to", ..] => Form::How,
+        ["how" | "wie", next, ..]
+            if !words::is_measure(next) && words.iter().any(|word| words::is_asker(word)) =>
+        {
+            Form::How
+        }
+        [first, ..] if words::asks_whether(first) => Form::YesOrNo,
+        _ => Form::Other,
+    }
+}
+
 /// A question, read.
 #[derive(Debug)]
 pub struct Question {
     pub(super) asked: Vec<Asked>,
     pub(super) numbers: FxHashMap<String, u8>,
     pub(super) expects: Expects,
+    pub(super) form: Form,
+    /// The terms of the word that names what is asked for: `mode` in `What mode …`.
+    pub(super) noun: u64,
     pub(super) negated: bool,
+    /// Whether it asks how much something is, and so for its price.
+    pub(super) how_much: bool,
     pub(super) mass: f32,
 }
 
@@ -49,11 +86,26 @@ impl Question {
         let lower: Vec<&str> = all.iter().map(|word| word.lower.as_str()).collect();
         let (expects, kind) = words::expects(&lower);
         let negated = lower.iter().any(|word| words::denies(word));
-        let mut read = Self { asked: Vec::new(), numbers: FxHashMap::default(), expects, negated, mass: 0.0 };
+        let form = form(&lower);
+        let how_much = matches!(lower.as_slice(), ["how", "much", "is" | "are" | "for", ..]);
+        let mut read = Self {
+            asked: Vec::new(),
+            numbers: FxHashMap::default(),
+            expects,
+            form,
+            noun: 0,
+            negated,
+            how_much,
+            mass: 0.0,
+        };
         let mut unknown = Vec::new();
         let mut most = 1.0_f32;
         for (place, word) in all.iter().enumerate() {
-            if words::asks(&word.lower) || words::denies(&word.lower) {
+            let before = place.checked_sub(1).map_or("", |before| lower[before]);
+            if words::asks(&word.lower)
+                || words::denies(&word.lower)
+                || words::is_measured(before, &word.lower)
+            {
                 continue;
             }
             for term in terms_of(analyzer, word) {
@@ -67,6 +119,9 @@ impl Question {
                 let share = if kind == Some(place) { KIND_WEIGHT } else { 1.0 };
                 if rarity.is_none() {
                     unknown.push((usize::from(number), share));
+                }
+                if words::asks_which(before) {
+                    read.noun |= 1 << number;
                 }
                 read.numbers.insert(term, number);
                 read.asked.push(Asked {
@@ -94,7 +149,7 @@ impl Question {
 
     /// Whether it asks what something costs.
     pub(super) fn asks_price(&self) -> bool {
-        self.asked.iter().any(|asked| words::is_price(&asked.lower))
+        self.how_much || self.asked.iter().any(|asked| words::is_price(&asked.lower))
     }
 
     /// The words of the question that no text has, as written.

@@ -20,16 +20,184 @@ pub enum Expects {
 /// Words that ask, and words that only carry the grammar of a question.
 const ASKING: &[&str] = &[
     // English
-    "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "many", "much", "do", "does",
-    "did", "done", "have", "has", "had", "having", "been", "being", "were", "would", "could", "can",
-    "should", "may", "might", "must", "shall", "he", "she", "him", "his", "her", "hers", "its", "them", "i",
-    "me", "my", "we", "us", "our", "you", "your", "from", "about", "than", "also", "so", "any", "some",
-    "each", "every", "per", "please", "name", "tell", "other", "another", "am", // German
-    "wer", "wen", "wem", "wann", "wo", "wieso", "warum", "weshalb", "welche", "welcher", "welches",
-    "welchen", "viel", "viele", "haben", "hat", "wurde", "wurden", "waren", "sein", "gibt", "es", "man",
-    "pro", "jede", "jeder", "jedes", "jeden", // French
-    "quel", "quelle", "quels", "quelles", "quand", "où", "pourquoi", "comment", "combien", "est", "ce",
-    "sont", "était", "ont", "chaque",
+    "what",
+    "which",
+    "who",
+    "whom",
+    "whose",
+    "when",
+    "where",
+    "why",
+    "how",
+    "many",
+    "much",
+    "do",
+    "does",
+    "did",
+    "done",
+    "have",
+    "has",
+    "had",
+    "having",
+    "been",
+    "being",
+    "were",
+    "would",
+    "could",
+    "can",
+    "should",
+    "may",
+    "might",
+    "must",
+    "shall",
+    "he",
+    "she",
+    "him",
+    "his",
+    "her",
+    "hers",
+    "its",
+    "them",
+    "i",
+    "me",
+    "my",
+    "we",
+    "us",
+    "our",
+    "you",
+    "your",
+    "from",
+    "about",
+    "than",
+    "also",
+    "so",
+    "any",
+    "some",
+    "each",
+    "every",
+    "per",
+    "please",
+    "name",
+    "tell",
+    "other",
+    "another",
+    "am",
+    "happen",
+    "happens",
+    "happened",
+    "mean",
+    "means",
+    "meant", // German
+    "wer",
+    "wen",
+    "wem",
+    "wann",
+    "wo",
+    "wieso",
+    "warum",
+    "weshalb",
+    "welche",
+    "welcher",
+    "welches",
+    "welchen",
+    "viel",
+    "viele",
+    "haben",
+    "hat",
+    "wurde",
+    "wurden",
+    "waren",
+    "sein",
+    "gibt",
+    "es",
+    "man",
+    "pro",
+    "jede",
+    "jeder",
+    "jedes",
+    "jeden",
+    "woher",
+    "wohin",
+    "womit",
+    "wozu",
+    "können",
+    "könnte",
+    "könnten",
+    "soll",
+    "sollte",
+    "muss",
+    "müssen",
+    "darf",
+    "dürfen",
+    "bedeutet",
+    "bedeuten",
+    "heißt",
+    "passiert",
+    "geschieht",
+    "ihr",
+    "mein",
+    "meine",
+    "unser",
+    "unsere",
+    "unseren", // French
+    "quel",
+    "quelle",
+    "quels",
+    "quelles",
+    "quand",
+    "où",
+    "pourquoi",
+    "comment",
+    "combien",
+    "est",
+    "ce",
+    "sont",
+    "était",
+    "ont",
+    "chaque",
+    "quoi",
+    "peut",
+    "peuvent",
+    "puis",
+    "pouvons",
+    "doit",
+    "faut",
+    "signifie",
+    "signifient",
+    "veut",
+    "dire",
+];
+
+/// Words that begin a question whether something is so.
+const WHETHER: &[&str] = &[
+    "do", "does", "did", "is", "are", "was", "were", "can", "could", "will", "would", "may", "must",
+    "should", "has", "have", "ist", "sind", "kann", "können", "hat", "haben", "gibt", "darf", "dürfen",
+    "muss", "müssen", "peut", "est", "sont", "faut",
+];
+
+/// Words that say that something is something.
+const COPULA: &[&str] =
+    &["is", "are", "means", "mean", "ist", "sind", "bedeutet", "heißt", "est", "sont", "signifie", "désigne"];
+
+/// Words that begin a condition.
+const CONDITION: &[&str] = &["when", "if", "as", "wenn", "sobald", "quand", "si", "lorsque"];
+
+/// Words that stand for what the sentence before is about.
+const PRONOUNS: &[&str] = &[
+    "it", "they", "this", "these", "es", "sie", "er", "dies", "diese", "il", "elle", "ils", "elles", "cela",
+];
+
+/// What is asked for after `how`.
+const MEASURED: &[&str] = &[
+    "long", "often", "old", "far", "large", "tall", "big", "soon", "lange", "oft", "alt", "weit", "groß",
+    "hoch", "temps",
+];
+
+/// Spans of time.
+const SPANS: &[&str] = &[
+    "second", "seconds", "minute", "minutes", "hour", "hours", "day", "days", "week", "weeks", "month",
+    "months", "sekunden", "minuten", "stunde", "stunden", "tag", "tage", "tagen", "woche", "wochen", "monat",
+    "monats", "monate", "secondes", "heure", "heures", "jour", "jours", "semaine", "semaines", "mois",
 ];
 
 /// Words that deny.
@@ -72,6 +240,21 @@ const SAME: &[&[&str]] = &[
     &["choose", "chose", "chosen", "select", "selected"],
     &["grow", "grew", "grown", "growth"],
     &["kind", "kinds", "type", "types", "sort"],
+    &[
+        "plan",
+        "plans",
+        "package",
+        "packages",
+        "subscription",
+        "subscriptions",
+        "paket",
+        "pakete",
+        "abo",
+        "formule",
+        "formules",
+        "abonnement",
+        "abonnements",
+    ],
     &["use", "used", "uses", "using", "utilize", "utilized"],
 ];
 
@@ -200,12 +383,29 @@ const NUMBERS: &[&str] = &[
     "drei",
     "vier",
     "fünf",
+    "sechs",
+    "sieben",
+    "acht",
+    "neun",
     "zehn",
+    "zwölf",
+    "zwanzig",
+    "dreißig",
+    "vierzig",
     "hundert",
     "tausend",
     "deux",
     "trois",
     "quatre",
+    "cinq",
+    "sept",
+    "huit",
+    "neuf",
+    "dix",
+    "douze",
+    "vingt",
+    "trente",
+    "quarante",
     "cent",
 ];
 
@@ -341,6 +541,86 @@ pub(super) fn has_amount(text: &str) -> bool {
 
 pub(super) fn asks(word: &str) -> bool {
     ASKING.contains(&word)
+}
+
+/// Whether a word begins a question whether something is so.
+pub(super) fn asks_whether(word: &str) -> bool {
+    WHETHER.contains(&word)
+}
+
+pub(super) fn is_copula(word: &str) -> bool {
+    COPULA.contains(&word)
+}
+
+pub(super) fn is_condition(word: &str) -> bool {
+    CONDITION.contains(&word)
+}
+
+pub(super) fn is_pronoun(word: &str) -> bool {
+    PRONOUNS.contains(&word)
+}
+
+pub(super) fn is_span(word: &str) -> bool {
+    SPANS.contains(&word)
+}
+
+/// Whether `how` and this word ask for a number.
+pub(super) fn is_measure(word: &str) -> bool {
+    MEASURED.contains(&word) || matches!(word, "many" | "much") || word.starts_with("viel")
+}
+
+/// Whether a word asks for one of several things, which the next word names.
+pub(super) fn asks_which(word: &str) -> bool {
+    matches!(
+        word,
+        "what"
+            | "which"
+            | "welche"
+            | "welcher"
+            | "welches"
+            | "welchen"
+            | "quel"
+            | "quelle"
+            | "quels"
+            | "quelles"
+    )
+}
+
+pub(super) fn is_article(word: &str) -> bool {
+    matches!(
+        word,
+        "a" | "an"
+            | "the"
+            | "one"
+            | "any"
+            | "every"
+            | "ein"
+            | "eine"
+            | "einen"
+            | "der"
+            | "die"
+            | "das"
+            | "un"
+            | "une"
+            | "le"
+            | "la"
+            | "les"
+    )
+}
+
+/// Whether a word stands for the one who asks.
+pub(super) fn is_asker(word: &str) -> bool {
+    matches!(word, "i" | "we" | "you" | "one" | "ich" | "wir" | "man")
+}
+
+/// Whether a word begins a purpose, at the beginning of a sentence.
+pub(super) fn is_purpose(word: &str) -> bool {
+    matches!(word, "to" | "um" | "pour")
+}
+
+/// Whether a word says what is measured, as `long` in `how long`.
+pub(super) fn is_measured(before: &str, word: &str) -> bool {
+    matches!(before, "how" | "wie" | "combien" | "de") && MEASURED.contains(&word)
 }
 
 pub(super) fn denies(word: &str) -> bool {

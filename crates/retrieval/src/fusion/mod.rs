@@ -34,21 +34,23 @@ const VECTOR_MIN: f32 = 0.005;
 /// What it weighs more where it is trusted.
 const VECTOR_TRUSTED: f32 = 0.12;
 /// What it weighs more where it is trusted and the query is uncovered.
-const VECTOR_UNCOVERED: f32 = 0.7;
+const VECTOR_UNCOVERED: f32 = 5.0;
 /// What neighbours pass on where vectors are trusted.
-const NEIGHBOURS_TRUSTED: f32 = 0.4;
+const NEIGHBOURS_TRUSTED: f32 = 0.35;
 /// What they pass on more where vectors are trusted and the query is uncovered.
-const NEIGHBOURS_UNCOVERED: f32 = 4.0;
+const NEIGHBOURS_UNCOVERED: f32 = 20.0;
+/// The most that neighbours pass on.
+const NEIGHBOURS_MAX: f32 = 3.0;
 /// How both grow with what is uncovered: slowly at first.
-const UNCOVERED_POWER: f32 = 2.75;
+const UNCOVERED_POWER: f32 = 6.0;
 /// How both grow with the trust, for any query and for one that is uncovered.
-const TRUST_POWERS: [f32; 2] = [1.5, 3.0];
+const TRUST_POWERS: [f32; 2] = [1.5, 2.0];
 /// Vectors with less than this share of the quality of the words are not trusted; those that equal the words are trusted fully.
 const TRUST_FROM: f32 = 0.5;
 /// The quality of vectors as a share of that of the words, by how far the first stand out: what is usual.
 const USUAL: [[f32; 2]; 5] = [[0.05, 0.35], [0.1, 0.5], [0.2, 0.7], [0.3, 0.85], [0.45, 0.95]];
 /// What the best sentence of a document weighs beside its words.
-const SENTENCE: f32 = 0.25;
+const SENTENCE: f32 = 0.3;
 /// The first vectors are compared with the one at this rank.
 pub(crate) const STANDS_OUT_AT: usize = 10;
 /// Points of a curve that is learned.
@@ -117,7 +119,7 @@ impl Calibration {
         let vector = (VECTOR_MIN + VECTOR_TRUSTED * trusted + VECTOR_UNCOVERED * uncovered).min(VECTOR_MAX);
         Weights {
             vector,
-            neighbours: NEIGHBOURS_TRUSTED * trusted + NEIGHBOURS_UNCOVERED * uncovered,
+            neighbours: (NEIGHBOURS_TRUSTED * trusted + NEIGHBOURS_UNCOVERED * uncovered).min(NEIGHBOURS_MAX),
             sentence: SENTENCE * (1.0 - vector),
         }
     }
@@ -219,7 +221,7 @@ mod tests {
             Weights { vector: VECTOR_MIN, neighbours: 0.0, sentence: SENTENCE * (1.0 - VECTOR_MIN) }
         );
         let rising =
-            [weights(1.0, 0.1), weights(1.0, 0.25), weights(1.0, 0.9), weights(0.5, 0.9), weights(0.0, 0.9)];
+            [weights(1.0, 0.1), weights(1.0, 0.25), weights(1.0, 0.9), weights(0.7, 0.9), weights(0.4, 0.9)];
         for pair in rising.windows(2) {
             assert!(pair[0].vector < pair[1].vector && pair[0].neighbours < pair[1].neighbours, "{pair:?}");
         }

@@ -12,7 +12,7 @@ use super::{
 use crate::{read::search::Passage, search::Trace};
 
 /// The version of the rules that make answers. Raise it when the same passages give another answer.
-const ENGINE: u32 = 1;
+const ENGINE: u32 = 2;
 
 /// A quote with its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

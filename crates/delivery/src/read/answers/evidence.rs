@@ -13,8 +13,8 @@ use crate::{
     search::{Fact, facts},
 };
 
-/// Passages whose sentences are looked at.
-const PASSAGES_MAX: usize = 8;
+/// Passages that are looked at: the sentences of the first few one by one, the others for what their structure answers.
+const PASSAGES_MAX: usize = 24;
 /// Entries whose facts are looked at.
 const ENTRIES_MAX: usize = 12;
 /// The most facts that are looked at together.
