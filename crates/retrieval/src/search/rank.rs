@@ -3,7 +3,9 @@
 use super::{Shelf, choice::Choice, words::Words};
 use crate::{
     basis::QueryVector,
-    fusion::{Calibration, LOOKED_AT, PASS_ON, SENTENCE, Scored, best_of, in_order, passed_on},
+    fusion::{
+        Calibration, LOOKED_AT, PASS_ON, STANDS_OUT_AT, Scored, Signs, Weights, best_of, in_order, passed_on,
+    },
     segment::CHUNKS_MAX,
 };
 
@@ -13,6 +15,8 @@ pub(super) struct Legs {
     meaning: Vec<f32>,
     words_range: Span,
     meaning_range: Span,
+    /// The meaning of the tenth chunk, or of the last when there are fewer.
+    tenth: f32,
     /// The chunk whose words answer best.
     top: Option<u32>,
     /// How many chunks have a word of the query.
@@ -62,10 +66,12 @@ impl Legs {
             meaning: if query.is_some() { vec![0.0; total] } else { Vec::new() },
             words_range: Span::EMPTY,
             meaning_range: Span::EMPTY,
+            tenth: 0.0,
             top: None,
             matched: 0,
         };
         let mut best = 0.0;
+        let mut first = Top::new(STANDS_OUT_AT, f32::NEG_INFINITY);
         let mut numbers: Vec<u16> = Vec::new();
         for (number, part) in shelf.parts.iter().enumerate() {
             let (choice, range) = (&eligible[number], shelf.range(number));
@@ -97,15 +103,22 @@ impl Legs {
                 let span = &mut legs.meaning_range;
                 if choice.whole {
                     vectors.scores(query, scores);
-                    scores.iter().for_each(|score| span.add(*score));
+                    for (chunk, score) in scores.iter().enumerate() {
+                        span.add(*score);
+                        first.add(chunk, *score);
+                    }
                 } else {
                     numbers.clear();
                     choice.each(|chunk| numbers.push(u16::try_from(chunk).unwrap_or(u16::MAX)));
                     vectors.scores_of(&numbers, query, scores);
-                    choice.each(|chunk| span.add(scores[chunk]));
+                    choice.each(|chunk| {
+                        span.add(scores[chunk]);
+                        first.add(chunk, scores[chunk]);
+                    });
                 }
             }
         }
+        legs.tenth = first.finish().last().map_or(0.0, |tenth| tenth.score);
         legs
     }
 
@@ -159,7 +172,10 @@ impl Legs {
         limit: usize,
     ) -> Vec<Scored> {
         let calibration = meaning.map(|(_, calibration)| calibration);
-        let weight = calibration.map_or(0.0, |calibration| calibration.vector_weight(covered));
+        let stands_out = if meaning.is_some() { 1.0 - self.meaning_range.scaled(self.tenth) } else { 0.0 };
+        let weights = calibration
+            .map_or(Weights::WORDS, |calibration| calibration.weights(Signs { covered, stands_out }));
+        let weight = weights.vector;
         let floor = if calibration.is_some() { f32::NEG_INFINITY } else { 0.0 };
         let mut top = Top::new(limit.max(LOOKED_AT), floor);
         // Without vectors only chunks that have a word are found, so nothing is taken off the lowest score.
@@ -200,17 +216,17 @@ impl Legs {
         if mass > 0.0 {
             for hit in &mut *near {
                 let (part, chunk) = shelf.place(hit.text);
-                hit.score += SENTENCE * words.coverage(&shelf.parts[part].segment, part, chunk).1 / mass;
+                hit.score +=
+                    weights.sentence * words.coverage(&shelf.parts[part].segment, part, chunk).1 / mass;
             }
             near.sort_unstable_by(in_order);
         }
-        let weight = calibration.map_or(0.0, |calibration| calibration.neighbour_weight(covered));
-        if weight > 0.0 {
+        if weights.neighbours > 0.0 {
             let first: Vec<Scored> = near.iter().take(PASS_ON).copied().collect();
             let vectors: Vec<Option<QueryVector>> = first.iter().map(|hit| shelf.vector(hit.text)).collect();
             for hit in &mut *near {
                 let close = |n: usize| vectors[n].as_ref().map_or(0.0, |v| shelf.closeness(hit.text, v));
-                hit.score += weight * passed_on(&first, close);
+                hit.score += weights.neighbours * passed_on(&first, close);
             }
             near.sort_unstable_by(in_order);
         }
