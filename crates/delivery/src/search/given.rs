@@ -50,6 +50,13 @@ impl Made {
         made.known.iter().find(|(known, _)| known == name).map(|(_, vectors)| vectors.clone())
     }
 
+    /// Forgets what a tree names now.
+    pub(super) fn forget(made: &Mutex<Self>, names: &[Digest]) {
+        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.known.retain(|(known, _)| !names.contains(known));
+        made.bytes = made.known.iter().map(|(_, vectors)| vectors.len()).sum();
+    }
+
     fn keep(made: &Mutex<Self>, name: Digest, vectors: &Arc<Vec<u8>>) {
         let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
         made.bytes += vectors.len();
@@ -237,6 +244,7 @@ impl Maker<'_> {
     ) -> Result<bool, DeliveryError> {
         let name = [value.digest.as_bytes(), self.rules.as_bytes(), model.id.as_bytes()].concat();
         let (name, key) = (Digest::of(&name), vector_key(index, locale, &value.digest));
+        self.made.push(name);
         if let Some(made) = Made::get(&self.input.learned.made, &name) {
             let made = self.put(made.to_vec());
             self.edits.insert(key, Some(made));

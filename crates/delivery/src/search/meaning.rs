@@ -246,6 +246,7 @@ pub fn derive_meaning(input: &MeaningInput<'_>, batch: &mut Batch) -> Result<Opt
         learned: 0,
         embedded: 0,
         asked: 0,
+        made: Vec::new(),
         rules: rules_digest,
     };
     for ((index, locale), values) in &now {
@@ -261,14 +262,18 @@ pub fn derive_meaning(input: &MeaningInput<'_>, batch: &mut Batch) -> Result<Opt
     if let Some(earlier) = earlier {
         maker.forget_others(earlier, &now)?;
     }
-    let Maker { mut edits, objects, .. } = maker;
+    let Maker { mut edits, objects, made, .. } = maker;
     for object in objects.into_values() {
         batch.put(object);
     }
     edits.insert(RULES.to_vec(), Some(batch.put(rules).as_bytes().to_vec()));
     let edits: Vec<_> = edits.into_iter().collect();
     let tree = earlier.cloned().unwrap_or_else(Tree::empty);
-    Ok(Some(tree.apply(&edits, batch)?))
+    let tree = tree.apply(&edits, batch)?;
+    if !made.is_empty() {
+        Made::forget(&input.learned.made, &made);
+    }
+    Ok(Some(tree))
 }
 
 /// The model that some of the shelves use.
@@ -323,6 +328,8 @@ pub(super) struct Maker<'a> {
     embedded: u64,
     /// Texts that a model was asked for.
     pub(super) asked: u64,
+    /// The segments whose vectors were made by a model, as [`Made`] names them.
+    pub(super) made: Vec<Digest>,
     /// The digest of what the tree depends on besides segments.
     pub(super) rules: Digest,
 }
