@@ -131,7 +131,7 @@ impl Old {
 }
 
 /// Where the vector of a chunk comes from.
-enum From {
+enum Origin {
     Earlier(Earlier),
     Text(usize),
     /// The text must not leave the node.
@@ -264,12 +264,12 @@ impl Maker<'_> {
                 None => old.chunk(&chunk, values, content),
             };
             from.push(match earlier {
-                Some(earlier) => From::Earlier(earlier),
+                Some(earlier) => Origin::Earlier(earlier),
                 None if self.may_read(model, index, &segment, &chunk) => {
                     wanted.push(place);
-                    From::Text(wanted.len() - 1)
+                    Origin::Text(wanted.len() - 1)
                 }
-                None => From::Nowhere,
+                None => Origin::Nowhere,
             });
         }
         if !self.may_ask(model, wanted.len() as u64) {
@@ -289,11 +289,11 @@ impl Maker<'_> {
         let mut vectors = SegmentVectors::none(model.embedder.dimensions());
         for from in from {
             match from {
-                From::Earlier((earlier, place)) if vectors.push_from(&earlier, place) => {}
-                From::Text(number) => {
+                Origin::Earlier((earlier, place)) if vectors.push_from(&earlier, place) => {}
+                Origin::Text(number) => {
                     vectors.push(fresh.get_mut(number).map(std::mem::take).unwrap_or_default());
                 }
-                From::Earlier(_) | From::Nowhere => vectors.push(Vec::new()),
+                Origin::Earlier(_) | Origin::Nowhere => vectors.push(Vec::new()),
             }
         }
         let encoded = Arc::new(vectors.encode());

@@ -147,7 +147,7 @@ impl Target {
         bytes_max: usize,
     ) -> Result<Vec<u8>, Failed> {
         let mut request = self.client.post(&self.address.url).timeout(timeout).json(body);
-        if let Some(key) = &self.address.key {
+        if let Some(key) = self.address.key.as_ref().map_err(|why| Failed::from(why.clone()))? {
             request = request.bearer_auth(&key.0);
         }
         let work = async move {

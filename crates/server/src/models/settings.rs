@@ -18,6 +18,8 @@ pub const MODELS_FILE: &str = "models.toml";
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// The most models of a node.
 const MODELS_MAX: usize = 32;
+/// The longest key, in bytes.
+const KEY_BYTES_MAX: usize = 4_096;
 /// The most texts of one request, and how many are sent when the file does not say.
 const BATCH_MAX: usize = 2_048;
 const BATCH: usize = 64;
@@ -70,7 +72,8 @@ pub struct Address {
     pub url: String,
     /// What the endpoint calls the model.
     pub model: String,
-    pub key: Option<Secret>,
+    /// The key, if there is one, or why it cannot be read. Commands that do not need the endpoint work without it.
+    pub key: Result<Option<Secret>, String>,
     /// It may be inside the server's own networks.
     pub private: bool,
     pub timeout: Duration,
@@ -152,20 +155,19 @@ impl Reading<'_> {
         }
     }
 
-    fn key(&self, at: usize, env: Option<&str>, file: Option<&Path>) -> Result<Option<Secret>, SettingsError> {
+    fn key(&self, env: Option<&str>, file: Option<&Path>) -> Result<Option<Secret>, String> {
         let key = match (env, file) {
-            (Some(_), Some(_)) => return Err(self.wrong(at, "key_env and key_file: write one of them")),
-            (Some(name), None) => std::env::var(name).map_err(|_| {
-                self.wrong(at, format!("key_env = \"{name}\": the variable is not set; set it to the key"))
-            })?,
-            (None, Some(file)) => std::fs::read_to_string(self.beside(file)).map_err(|e| {
-                self.wrong(at, format!("key_file = \"{}\" cannot be read: {e}", file.display()))
-            })?,
+            (Some(_), Some(_)) => return Err("key_env and key_file: write one of them".to_owned()),
+            (Some(name), None) => {
+                std::env::var(name).map_err(|_| format!("the variable {name} with its key is not set"))?
+            }
+            (None, Some(file)) => std::fs::read_to_string(self.beside(file))
+                .map_err(|e| format!("the file with its key cannot be read: {e}"))?,
             (None, None) => return Ok(None),
         };
         let key = key.trim().to_owned();
-        if key.is_empty() || key.len() > 4_096 || !key.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(self.wrong(at, "the key is empty, or contains characters that a header cannot contain"));
+        if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err("its key is empty, or contains characters that a header cannot contain".to_owned());
         }
         Ok(Some(Secret(key)))
     }
@@ -191,7 +193,7 @@ impl Reading<'_> {
         Ok(Address {
             url: url.into_inner(),
             model: raw.model.unwrap_or_default(),
-            key: self.key(at, raw.key_env.as_deref(), raw.key_file.as_deref())?,
+            key: self.key(raw.key_env.as_deref(), raw.key_file.as_deref()),
             private: raw.private,
             timeout: self.seconds(at, "timeout", raw.timeout, TIMEOUT)?,
             query_timeout: self.seconds(at, "query_timeout", query_timeout, QUERY_TIMEOUT)?,
@@ -295,6 +297,20 @@ mod tests {
         assert_eq!(read.rerankers["rank"].query_timeout, Duration::from_millis(500));
     }
 
+    /// Commands that need no endpoint must not need its key.
+    #[test]
+    fn a_missing_key_is_said_when_it_is_needed() {
+        for (key, says) in [
+            ("key_env = 'ASHLAR_NO_SUCH'", "the variable ASHLAR_NO_SUCH with its key is not set"),
+            ("key_file = 'none'", "the file with its key cannot be read"),
+            ("key_env = 'A'\nkey_file = 'b'", "write one of them"),
+        ] {
+            let read = parse(&format!("[rerankers.r]\nurl = 'https://e.com/'\n{key}\n")).unwrap();
+            let error = read.rerankers["r"].key.as_ref().unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         let endpoint = "\n[embedders.x]\nurl = 'https://api.example.com/v1/embeddings'\nmodel = 'm'\n";
@@ -306,8 +322,6 @@ mod tests {
             (&format!("{endpoint}dimensions = 5000\n"), "from 1 to 1024"),
             (&format!("{endpoint}dimensions = 8\nbatch = 0\n"), "batch = 0"),
             (&format!("{endpoint}dimensions = 8\ntimeout = -1.0\n"), "timeout = -1"),
-            (&format!("{endpoint}dimensions = 8\nkey_env = 'ASHLAR_NO_SUCH'\n"), "the variable is not set"),
-            (&format!("{endpoint}dimensions = 8\nkey_file = 'none'\n"), "key_file = \"none\" cannot be read"),
             ("[rerankers.r]\nurl = 'http://10.0.0.1/'\n", ":2: `url` does not begin with https:// or leads"),
             ("[rerankers.r]\nurl = 'https://a:b@e.com/'\n", ":2: `url` is not an address without"),
         ] {
