@@ -4,8 +4,8 @@
 //! made before a model failed is remembered, so the next try goes on from there.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
 };
 
 use ashlar_model::{Digest, EntryKey, EntryRecord};
@@ -23,50 +23,18 @@ use ashlar_store::{Batch, ReadObjects, Tree};
 
 use super::{
     key::{SegmentValue, basis_prefix, taught_prefix, vector_key, vector_prefix},
+    made::Made,
     meaning::{CHUNKS_MIN, Maker, PIECE_BYTES, Segments, Taught, digest_in, number},
 };
 use crate::{error::DeliveryError, lookup::fields};
 
 /// The most bytes of a text that are embedded.
 const TEXT_BYTES_MAX: usize = 16 << 10;
-/// Bytes of vectors that are remembered for another try.
-const MADE_BYTES_MAX: usize = 256 << 20;
 /// Chunks that a model is tried with, to see how far its vectors are trusted.
 const TRIED_MAX: usize = 10_000;
 /// Chunks that are asked about then, and texts that each of them costs.
 const ASKED_MAX: u64 = 300;
 const ASKED_TEXTS: u64 = 4;
-
-/// Vectors of segments that no tree names yet, by segment, model and rules.
-#[derive(Default)]
-pub(super) struct Made {
-    known: VecDeque<(Digest, Arc<Vec<u8>>)>,
-    bytes: usize,
-}
-
-impl Made {
-    fn get(made: &Mutex<Self>, name: &Digest) -> Option<Arc<Vec<u8>>> {
-        let made = made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.known.iter().find(|(known, _)| known == name).map(|(_, vectors)| vectors.clone())
-    }
-
-    /// Forgets what a tree names now.
-    pub(super) fn forget(made: &Mutex<Self>, names: &[Digest]) {
-        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.known.retain(|(known, _)| !names.contains(known));
-        made.bytes = made.known.iter().map(|(_, vectors)| vectors.len()).sum();
-    }
-
-    fn keep(made: &Mutex<Self>, name: Digest, vectors: &Arc<Vec<u8>>) {
-        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.bytes += vectors.len();
-        made.known.push_back((name, vectors.clone()));
-        while made.bytes > MADE_BYTES_MAX {
-            let Some((_, oldest)) = made.known.pop_front() else { break };
-            made.bytes -= oldest.len();
-        }
-    }
-}
 
 /// A chunk of an earlier release: its vectors, and its place among them.
 type Earlier = (Arc<SegmentVectors>, usize);

@@ -21,10 +21,10 @@ use ashlar_store::{Batch, ReadObjects, Tree};
 use serde_json::json;
 
 use super::{
-    SearchRules,
     build::rules_of,
-    given::Made,
     key::{RULES, SegmentValue, basis_prefix, shelf_of, taught_prefix, vector_key, vector_prefix},
+    made::Made,
+    rules::SearchRules,
 };
 use crate::error::DeliveryError;
 

@@ -19,6 +19,7 @@ mod counts;
 mod facts;
 mod given;
 mod key;
+mod made;
 mod meaning;
 mod rules;
 mod shelves;
