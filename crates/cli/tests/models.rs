@@ -272,8 +272,8 @@ fn an_endpoint_makes_the_vectors_of_a_release() {
     assert!(found["hits"][0]["snippet"]["text"].as_str().unwrap().contains("loaf"));
     assert_eq!(ids(&site.search("q=automobile"))[0], "cars");
     let mut texts = stand_in.texts();
-    texts.dedup();
-    assert_eq!(texts, ["bread", "Kitchen\n\nA loaf is baked in the evening."], "in any order");
+    texts.sort();
+    assert_eq!(texts, ["Kitchen\n\nA loaf is baked in the evening.", "bread"]);
     assert!(site.metric("ashlar_model_texts_total") >= 7);
     assert_eq!(site.metric("ashlar_model_failures_total"), 0);
 }
@@ -324,10 +324,8 @@ fn a_search_does_not_wait_for_a_slow_model() {
     assert!(site.metric("ashlar_searches_without_vectors_total") >= 2);
 
     // An answer without vectors says so in its trace, and can be made again.
-    let question = json!({"question": "What costs ten euros?"}).to_string();
-    let (status, _, answer) = http(&site.url, "POST", "/v1/answers", "", &question);
-    assert_eq!(status, 200, "{answer}");
-    let answered: Value = serde_json::from_str(&answer).unwrap();
+    let question = "What does a berth for a yacht cost?";
+    let answered = site.rig.json(0, &["ask", question, "--data", "data", "--format", "json"]);
     let trace = answered["trace"].as_str().unwrap();
     let again = site.rig.json(0, &["replay", trace, "--data", "data", "--format", "json"]);
     assert_eq!(again["same"], true, "{again}");

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ashlar_delivery::{
-    DeliveryError,
+    Caches, DeliveryError, ReleaseRoots, ReleaseView,
     search::{self, Learned, MeaningInput, SearchRules},
 };
 use ashlar_model::EntryKey;
@@ -226,7 +226,9 @@ fn texts_that_not_everybody_may_see_stay_here() {
     // Only the text that may be sent now is sent.
     let sent = format!("restricted = true\n{restricts}");
     built(&f, (&config(&sent), &node, &Learned::default()), Some(&first), false).unwrap().unwrap();
-    assert_eq!(node.asked(), ["Secret\n\nThe zinnwald rate is low."]);
+    let asked = node.asked();
+    assert!(asked.iter().all(|text| text.starts_with("Secret\n\n")), "{asked:?}");
+    assert!(asked.contains(&"Secret\n\nThe zinnwald rate is low.".to_owned()), "{asked:?}");
 }
 
 #[test]
@@ -235,26 +237,60 @@ fn only_the_model_of_the_vectors_is_asked_for_those_of_a_query() {
     f.put(&plans(40));
     let (usual, node) = (config(""), Node::new("one"));
     let meaning = built(&f, (&usual, &node, &Learned::default()), None, false).unwrap().unwrap();
-    let rules = SearchRules::new(&f.contracts, &usual);
-    let mut batch = f.objects.batch();
-    let search = search::build(&rules, &f.objects, &f.snapshot, &mut batch).unwrap();
-    f.runtime.block_on(f.objects.commit(batch)).unwrap();
     let asked = |models: Node| {
-        let caches = ashlar_delivery::Caches::default().with_models(Arc::new(models));
-        let roots = ashlar_delivery::ReleaseRoots {
-            label: "r1".to_owned(),
-            snapshot: f.snapshot.root(),
-            definitions: f.definitions.digest,
-            lookup: f.build().tree().root(),
-            modified: None,
-            search: Some(search.root()),
-            meaning: Some(meaning.root()),
-        };
-        let view =
-            ashlar_delivery::ReleaseView::open(&f.objects, &roots, Some(&f.definitions), &caches).unwrap();
-        let found = common::json(&view, "/v1/search?q=crane&limit=3");
+        let found = common::json(&opened(&f, &usual, &meaning, models), "/v1/search?q=crane&limit=3");
         (found["vectors"].clone(), found["hits"].as_array().unwrap().len())
     };
     assert_eq!(asked(node), (json!(true), 3));
     assert_eq!(asked(Node::new("two")), (json!(false), 3));
+}
+
+/// Opens the release with its vectors.
+fn opened(f: &Fixture, config: &Config, meaning: &Tree, models: Node) -> Arc<ReleaseView> {
+    let rules = SearchRules::new(&f.contracts, config);
+    let mut batch = f.objects.batch();
+    let search = search::build(&rules, &f.objects, &f.snapshot, &mut batch).unwrap();
+    f.runtime.block_on(f.objects.commit(batch)).unwrap();
+    let caches = Caches::default().with_models(Arc::new(models));
+    let roots = ReleaseRoots {
+        label: "r1".to_owned(),
+        snapshot: f.snapshot.root(),
+        definitions: f.definitions.digest,
+        lookup: f.build().tree().root(),
+        modified: None,
+        search: Some(search.root()),
+        meaning: Some(meaning.root()),
+    };
+    ReleaseView::open(&f.objects, &roots, Some(&f.definitions), &caches).unwrap()
+}
+
+#[test]
+fn diverse_hits_are_unlike_each_other() {
+    let mut f = Fixture::new();
+    let mut all = plans(30);
+    all.retain(|(key, _)| !["p000", "p001", "p002"].contains(&key.id.as_str()));
+    let same = "The crane lifts: crane, crane, crane.";
+    all.extend([plan(0, same), plan(1, same), plan(2, "A crane is painted in green beside offices.")]);
+    for (_, fields) in &mut all {
+        if let Some(text) = fields.as_mut().unwrap()["text"].as_str().filter(|text| text.contains("Berth")) {
+            fields.as_mut().unwrap()["text"] = json!(text.replace("crane", "quay"));
+        }
+    }
+    f.put(&all);
+    let (usual, node) = (config(""), Node::new("one"));
+    let meaning = built(&f, (&usual, &node, &Learned::default()), None, false).unwrap().unwrap();
+    let view = opened(&f, &usual, &meaning, node);
+    let ids = |query: &str| -> Vec<String> {
+        let found = common::json(&view, &format!("/v1/search?q=crane&limit=3{query}"));
+        let hits = found["hits"].as_array().unwrap();
+        let scores: Vec<f64> = hits.iter().map(|hit| hit["score"].as_f64().unwrap()).collect();
+        assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+        hits.iter().map(|hit| hit["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids("")[..2], ["p000", "p001"]);
+    assert_eq!(ids("&diversity=0"), ids(""));
+    let diverse = ids("&diversity=0.9");
+    assert!(diverse[0] == "p000" && diverse[1] != "p001", "{diverse:?}");
+    let refused = common::ask(&view, "GET /v1/search?q=crane&diversity=2");
+    assert!(refused.starts_with("400") && refused.contains("bad-diversity"), "{refused}");
 }
