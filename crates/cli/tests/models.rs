@@ -297,9 +297,7 @@ fn a_release_does_not_wait_for_a_model_that_fails() {
     for manner in [Manner::Dimensions(5), Manner::Body(r#"{"data":[]}"#), Manner::Body("[1e999]")] {
         let before = site.metric("ashlar_model_failures_total");
         stand_in.now(manner);
-        eventually("another failure", || {
-            (site.metric("ashlar_model_failures_total") > before).then_some(())
-        });
+        eventually("another failure", || (site.metric("ashlar_model_failures_total") > before).then_some(()));
         assert_eq!(site.search("q=berth")["vectors"], false);
     }
     // As soon as it answers as it should, the release has its vectors.
@@ -407,7 +405,10 @@ fn a_directory_makes_the_vectors_of_a_release() {
 fn what_is_wrong_with_models_is_said() {
     let rig = Rig::new();
     rig.push();
-    rig.write("data/models.toml", "[embedders.x]\nurl = \"http://127.0.0.1:9/\"\nmodel = \"m\"\ndimensions = 8\n");
+    rig.write(
+        "data/models.toml",
+        "[embedders.x]\nurl = \"http://127.0.0.1:9/\"\nmodel = \"m\"\ndimensions = 8\n",
+    );
     let out = rig.run(&["search", "x"]);
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert_eq!(out.status.code(), Some(2), "{said}");

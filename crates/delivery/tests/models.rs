@@ -49,10 +49,9 @@ impl Embedder for StandIn {
 
     fn embed_all(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, ModelError> {
         if let Some(left) = &mut *self.left.lock().unwrap() {
-            *left = left.checked_sub(texts.len()).ok_or(ModelError::Failed {
-                name: "m".to_owned(),
-                why: "it is gone".to_owned(),
-            })?;
+            *left = left
+                .checked_sub(texts.len())
+                .ok_or(ModelError::Failed { name: "m".to_owned(), why: "it is gone".to_owned() })?;
         }
         self.texts.lock().unwrap().extend_from_slice(texts);
         Ok(texts.iter().map(|text| self.embed(text)).collect())

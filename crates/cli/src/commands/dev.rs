@@ -171,7 +171,11 @@ pub async fn dev(args: DevArgs) -> Done {
     let models = models(None)?;
     let checker = Arc::new(Checker::tried(isolation::children().trials()).with_models(models.clone()));
     let engine = Engine::open(&Location::embedded(data.path()), checker).await?;
-    let local = Local { engine: engine.clone(), ctx: Ctx::new(TenantId::main(), Actor::local("dev"))?, models: models.clone() };
+    let local = Local {
+        engine: engine.clone(),
+        ctx: Ctx::new(TenantId::main(), Actor::local("dev"))?,
+        models: models.clone(),
+    };
     let before = look(&args.dir);
     if args.format == Format::Human {
         let files = count(before.len(), "file", "files");

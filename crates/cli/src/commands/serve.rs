@@ -177,7 +177,8 @@ pub async fn run(
     let workers = ashlar_isolate::Workers::new()
         .map_err(|e| CliError::new(3, "server", format!("no threads can be started: {e}"), ""))?;
     let trials = Some(isolation::children().trials());
-    let options = ServeOptions { engine, objects, role, config, purge, workers, trials, models, remote_interval };
+    let options =
+        ServeOptions { engine, objects, role, config, purge, workers, trials, models, remote_interval };
     ashlar_server::serve(options, |bound| ready(url_of(bound)), stop).await.map_err(|e| server_error(&e))
 }
 

@@ -77,7 +77,12 @@ impl Old {
     }
 
     /// The vector of a chunk whose segment is no more.
-    fn chunk(&mut self, chunk: &ChunkRef<'_>, values: &Segments, content: &dyn ReadObjects) -> Option<Earlier> {
+    fn chunk(
+        &mut self,
+        chunk: &ChunkRef<'_>,
+        values: &Segments,
+        content: &dyn ReadObjects,
+    ) -> Option<Earlier> {
         let segments = &self.segments;
         let chunks = self.chunks.get_or_insert_with(|| {
             let here: BTreeSet<Digest> = values.iter().map(|value| value.digest).collect();
@@ -247,10 +252,8 @@ impl Maker<'_> {
             true => Vec::new(),
             false => {
                 let texts = self.texts(&segment, &wanted, locale, content)?;
-                let whole: Vec<String> = texts
-                    .iter()
-                    .map(|(title, text)| bounded(Document { title, text }.whole()))
-                    .collect();
+                let whole: Vec<String> =
+                    texts.iter().map(|(title, text)| bounded(Document { title, text }.whole())).collect();
                 model.embedder.embed_all(&whole)?
             }
         };

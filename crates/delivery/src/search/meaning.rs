@@ -299,7 +299,8 @@ fn rules(input: &MeaningInput<'_>, model: Option<&Model>) -> Result<Vec<u8>, Del
         rules[MODEL] = json!(model.id);
         rules["learned"] = json!(unlike(|rules| rules.lsa));
         if model.leaves {
-            rules["restricted"] = json!(matches!(&config.embedder, Embedder::Model(named) if named.restricted));
+            rules["restricted"] =
+                json!(matches!(&config.embedder, Embedder::Model(named) if named.restricted));
             rules["hidden"] = json!(unlike(|rules| !rules.public));
         }
     }

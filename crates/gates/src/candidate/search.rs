@@ -7,10 +7,13 @@ use std::{
 
 use ashlar_delivery::search::{self, Learned, MeaningInput, SearchRules};
 use ashlar_model::{Digest, Files};
-use ashlar_retrieval::{config::Embedder, models::{Models, NoModels}};
 use ashlar_release::{
     ReleaseError,
     derived::{self, Built, Derive, DeriveInput, Derived, Form, Names},
+};
+use ashlar_retrieval::{
+    config::Embedder,
+    models::{Models, NoModels},
 };
 use ashlar_store::{Batch, TenantObjects, Tree};
 

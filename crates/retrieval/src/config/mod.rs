@@ -40,7 +40,18 @@ pub const TEXT_BYTES_MAX: usize = 500;
 pub const CHUNK_TERMS_MAX: u32 = 2_000;
 /// What `search` calls its own parameters: attributes cannot have these names.
 pub const PARAMETERS: [&str; 12] = [
-    "q", "locale", "index", "type", "limit", "offset", "mode", "facets", "version", "cursor", "indexes", "diversity",
+    "q",
+    "locale",
+    "index",
+    "type",
+    "limit",
+    "offset",
+    "mode",
+    "facets",
+    "version",
+    "cursor",
+    "indexes",
+    "diversity",
 ];
 
 /// What `retrieval.toml` says. The default is that of a project without the file.

@@ -9,7 +9,8 @@ use ashlar_model::{Files, Finding, did_you_mean, nearest_in_message, position, s
 
 use super::{
     AttributeFields, CHUNK_TERMS_MAX, Config, EXAMPLES_MAX, Embedder, FILE, FieldPath, INDEXES_MAX,
-    IndexRules, ModelRef, PARAMETERS, PINS_MAX, Pin, READERS_MAX, ROUTES_MAX, Rerank, SYNONYMS_MAX, TEXT_BYTES_MAX,
+    IndexRules, ModelRef, PARAMETERS, PINS_MAX, Pin, READERS_MAX, ROUTES_MAX, Rerank, SYNONYMS_MAX,
+    TEXT_BYTES_MAX,
     raw::{Raw, RawEmbedder, RawIndex, RawPin, RawRerank, RawRoute},
 };
 use crate::{

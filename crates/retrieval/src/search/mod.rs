@@ -296,7 +296,8 @@ impl Shelf {
         let best = legs.covered(self, &words);
         let (known, all) = words.mass();
         let share = |of: f32| if of > 0.0 { best / of } else { 0.0 };
-        let wanted = if ask.diversity > 0.0 { limit.max(limit.min(DIVERSE_MAX) * DIVERSE_FROM) } else { limit };
+        let wanted =
+            if ask.diversity > 0.0 { limit.max(limit.min(DIVERSE_MAX) * DIVERSE_FROM) } else { limit };
         let hits = match ask.mode {
             Mode::Bm25 => legs.by_words(self, eligible, wanted),
             Mode::Vector => {
@@ -307,8 +308,11 @@ impl Shelf {
                 legs.fused(self, eligible, &words, meaning, share(known), wanted)
             }
         };
-        let hits =
-            if ask.diversity > 0.0 { diversified(self, hits, ask.diversity.min(1.0), limit.min(DIVERSE_MAX), limit) } else { hits };
+        let hits = if ask.diversity > 0.0 {
+            diversified(self, hits, ask.diversity.min(1.0), limit.min(DIVERSE_MAX), limit)
+        } else {
+            hits
+        };
         let hit = |hit: Scored| {
             let (part, chunk) = self.place(hit.text);
             Hit { part, chunk, score: hit.score, worded: legs.has_word(hit.text as usize) }

@@ -9,8 +9,7 @@ use std::{
 use ashlar_model::Actor;
 use ashlar_release::{
     Ctx, Engine, Failure, Follower, Outgoing, ReleaseError, Round, Sent, Target, UpdateWebhook, WEBHOOKS,
-    place_name,
-    receivers::refused,
+    place_name, receivers::refused,
 };
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};

@@ -88,7 +88,8 @@ impl From<String> for Failed {
 impl Target {
     pub fn new(address: Address) -> Result<Self, SettingsError> {
         let most = address.timeout.max(address.query_timeout);
-        let client = outward::client(address.private, most).map_err(|e| SettingsError::Client(e.to_string()))?;
+        let client =
+            outward::client(address.private, most).map_err(|e| SettingsError::Client(e.to_string()))?;
         Ok(Self { address, client, pause: Mutex::default() })
     }
 
@@ -153,7 +154,8 @@ impl Target {
         let work = async move {
             let mut response = request.send().await.map_err(|e| Failed::from(outward::chain(&e)))?;
             let status = response.status();
-            let wait = response.headers().get("retry-after").and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+            let wait =
+                response.headers().get("retry-after").and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
             let most = if status.is_success() { bytes_max } else { SHOWN_BYTES };
             let mut bytes = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(|e| Failed::from(outward::chain(&e)))? {

@@ -100,9 +100,8 @@ impl Endpoint {
         // Twice as many dimensions are read, so that another length is said and not that there are too many bytes.
         let most = AROUND_BYTES + texts.len() * self.dimensions * 2 * NUMBER_BYTES;
         let answered = self.target.post::<Embeddings>(&self.caller, &body, timeout, most);
-        let vectors = answered.and_then(|answer| {
-            self.checked(answer, texts.len()).map_err(|why| self.target.refuse(why))
-        });
+        let vectors = answered
+            .and_then(|answer| self.checked(answer, texts.len()).map_err(|why| self.target.refuse(why)));
         self.counts.called(&vectors);
         if vectors.is_ok() {
             self.target.succeeded();
@@ -221,7 +220,9 @@ fn scores(answer: Ranked, wanted: usize) -> Result<Vec<f32>, String> {
         }
         match out.get_mut(index) {
             Some(score) if *score == f32::NEG_INFINITY => *score = relevance_score,
-            _ => return Err(format!("it answered a score for text {index} that was not sent, or two scores")),
+            _ => {
+                return Err(format!("it answered a score for text {index} that was not sent, or two scores"));
+            }
         }
     }
     Ok(out)

@@ -92,7 +92,9 @@ impl Local {
                 let why = match model.dimensions() {
                     _ if changed => "its files changed since the node started; start it again".to_owned(),
                     1..=DIMENSIONS_MAX => String::new(),
-                    many => format!("it makes vectors of {many} dimensions; at most {DIMENSIONS_MAX} are possible"),
+                    many => format!(
+                        "it makes vectors of {many} dimensions; at most {DIMENSIONS_MAX} are possible"
+                    ),
                 };
                 if !why.is_empty() {
                     return Err(ModelError::Failed { name: self.name.clone(), why });
@@ -195,7 +197,10 @@ impl Offered {
         }
         for (name, ranker) in &self.rankers {
             let outcome = ranker.ask(TRIED, &[TRIED, "low water"]);
-            out.push(Checked { name: name.clone(), outcome: outcome.map(|_| "the endpoint ranks".to_owned()) });
+            out.push(Checked {
+                name: name.clone(),
+                outcome: outcome.map(|_| "the endpoint ranks".to_owned()),
+            });
         }
         out
     }
@@ -248,7 +253,10 @@ impl Models for Offered {
             Offer::Endpoint(endpoint) => {
                 let timeout = endpoint.target.address.query_timeout;
                 let asked = endpoint.ask(&[text.to_owned()], timeout);
-                asked.inspect_err(|why| tracing::debug!(model = endpoint.name, why, "a query has no vector")).ok()?.pop()?
+                asked
+                    .inspect_err(|why| tracing::debug!(model = endpoint.name, why, "a query has no vector"))
+                    .ok()?
+                    .pop()?
             }
         };
         let vector: Arc<[f32]> = vector.into();

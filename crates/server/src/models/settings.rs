@@ -148,10 +148,19 @@ impl Reading<'_> {
         SettingsError::Wrong { path: self.path.to_owned(), line, message: message.into() }
     }
 
-    fn seconds(&self, at: usize, what: &str, given: Option<f64>, usual: f64) -> Result<Duration, SettingsError> {
+    fn seconds(
+        &self,
+        at: usize,
+        what: &str,
+        given: Option<f64>,
+        usual: f64,
+    ) -> Result<Duration, SettingsError> {
         match given.unwrap_or(usual) {
             seconds if seconds > 0.0 && seconds <= TIMEOUT_MAX => Ok(Duration::from_secs_f64(seconds)),
-            other => Err(self.wrong(at, format!("{what} = {other}: write seconds, above 0 and at most {TIMEOUT_MAX}"))),
+            other => {
+                Err(self
+                    .wrong(at, format!("{what} = {other}: write seconds, above 0 and at most {TIMEOUT_MAX}")))
+            }
         }
     }
 
@@ -177,12 +186,18 @@ impl Reading<'_> {
         self.path.parent().map_or_else(|| path.to_owned(), |dir| dir.join(path))
     }
 
-    fn address(&self, at: usize, raw: RawAddress, query_timeout: Option<f64>) -> Result<Address, SettingsError> {
+    fn address(
+        &self,
+        at: usize,
+        raw: RawAddress,
+        query_timeout: Option<f64>,
+    ) -> Result<Address, SettingsError> {
         let url = raw.url.ok_or_else(|| self.wrong(at, "no `url`: add the address of the endpoint"))?;
         let parsed = reqwest::Url::parse(url.get_ref());
         let plain = parsed.as_ref().is_ok_and(|u| u.username().is_empty() && u.password().is_none());
         if !plain {
-            let message = "`url` is not an address without a name and a password; give the key by key_env or key_file";
+            let message =
+                "`url` is not an address without a name and a password; give the key by key_env or key_file";
             return Err(self.wrong(url.span().start, message));
         }
         if refused(url.get_ref(), raw.private).is_some() {
@@ -292,8 +307,10 @@ mod tests {
         .unwrap();
         assert!(matches!(&read.embedders["minilm"],
             EmbedderSettings::Directory(dir) if dir == Path::new("/etc/ashlar/minilm")));
-        assert!(matches!(&read.embedders["open"],
-            EmbedderSettings::Endpoint { dimensions: 512, batch: BATCH, .. }));
+        assert!(matches!(
+            &read.embedders["open"],
+            EmbedderSettings::Endpoint { dimensions: 512, batch: BATCH, .. }
+        ));
         assert_eq!(read.rerankers["rank"].query_timeout, Duration::from_millis(500));
     }
 
