@@ -1,14 +1,14 @@
 //! Vectors from elsewhere: a model that has learned from other texts than those of the corpus.
 
-use std::{num::NonZero, thread};
+use std::{fmt, num::NonZero, thread};
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     corpus::Corpus,
     fusion::{self, Calibration},
     index::Document,
-    models::ModelError,
     sample::END,
     text::{Analyzer, sentences},
     vector::{Random, Vectors},
@@ -22,6 +22,54 @@ const ASKED_MAX: usize = 300;
 const TERMS_MIN: usize = 4;
 /// The fewest sentences of a document that one is taken from.
 const SENTENCES_MIN: usize = 3;
+
+/// What kind of model makes vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelKind {
+    /// A table of token vectors in a directory.
+    Static,
+    /// A sentence transformer in a directory.
+    Transformer,
+    /// An endpoint that speaks the embeddings format of OpenAI.
+    Endpoint,
+}
+
+impl fmt::Display for ModelKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Static => "static",
+            Self::Transformer => "transformer",
+            Self::Endpoint => "endpoint",
+        })
+    }
+}
+
+/// Why a model cannot be used now. The text names no file and no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// The node does not offer it.
+    #[error("this node has no model `{0}`; add it to models.toml")]
+    Unknown(String),
+    /// It is of another kind.
+    #[error("retrieval.toml names `{name}` as {wanted}, but models.toml says {found}")]
+    Kind {
+        /// Its name.
+        name: String,
+        /// What `retrieval.toml` says.
+        wanted: ModelKind,
+        /// What the node offers.
+        found: ModelKind,
+    },
+    /// It was asked and failed.
+    #[error("the model `{name}` failed: {why}")]
+    Failed {
+        /// Its name.
+        name: String,
+        /// What happened.
+        why: String,
+    },
+}
 
 /// Turns texts into vectors of one length, so that texts that mean the same come close.
 pub trait Embedder: Sync {

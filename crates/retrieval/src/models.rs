@@ -3,62 +3,14 @@
 
 use std::{fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
-
 use crate::embedder::Embedder;
+pub use crate::{
+    basis::DIMENSIONS_MAX,
+    embedder::{ModelError, ModelKind},
+};
 
-/// The most dimensions that vectors may have.
-pub const DIMENSIONS_MAX: usize = 1_024;
 /// The most texts that are ranked again for one search.
 pub const RERANKED_MAX: usize = 50;
-
-/// What kind of model makes vectors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModelKind {
-    /// A table of token vectors in a directory.
-    Static,
-    /// A sentence transformer in a directory.
-    Transformer,
-    /// An endpoint that speaks the embeddings format of OpenAI.
-    Endpoint,
-}
-
-impl fmt::Display for ModelKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Static => "static",
-            Self::Transformer => "transformer",
-            Self::Endpoint => "endpoint",
-        })
-    }
-}
-
-/// Why a model cannot be used now. The text names no file and no address.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ModelError {
-    /// The node does not offer it.
-    #[error("this node has no model `{0}`; add it to models.toml")]
-    Unknown(String),
-    /// It is of another kind.
-    #[error("retrieval.toml names `{name}` as {wanted}, but models.toml says {found}")]
-    Kind {
-        /// Its name.
-        name: String,
-        /// What `retrieval.toml` says.
-        wanted: ModelKind,
-        /// What the node offers.
-        found: ModelKind,
-    },
-    /// It was asked and failed.
-    #[error("the model `{name}` failed: {why}")]
-    Failed {
-        /// Its name.
-        name: String,
-        /// What happened.
-        why: String,
-    },
-}
 
 /// A model that can be asked.
 #[derive(Clone)]

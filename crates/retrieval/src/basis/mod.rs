@@ -11,7 +11,6 @@ pub(crate) use self::{dot::range, vectors::QueryVector};
 use crate::{
     bytes::{Reader, StoredError, put, put_bytes},
     fusion::Calibration,
-    models::DIMENSIONS_MAX,
 };
 
 /// How a basis begins. The last byte is the version of the format.
@@ -22,6 +21,8 @@ const PIECE_BYTES: usize = 256 * 1024;
 const BYTES_MAX: usize = 64 << 20;
 /// Terms that a basis knows.
 const TERMS_MAX: usize = 50_000;
+/// Dimensions that vectors may have.
+pub const DIMENSIONS_MAX: usize = 1_024;
 /// The longest id of a model, in bytes.
 const MODEL_BYTES_MAX: usize = 100;
 
