@@ -5,7 +5,11 @@ use std::{path::PathBuf, sync::Arc};
 use ashlar_gates::Checker;
 use ashlar_model::{Actor, Rules, TenantId};
 use ashlar_release::{Action, Ctx, Engine, Location};
-use ashlar_server::endpoints::{Call, Method, rows};
+use ashlar_retrieval::models::Models;
+use ashlar_server::{
+    endpoints::{Call, Method, rows},
+    models::{MODELS_FILE, Offered, SettingsError},
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -23,6 +27,8 @@ pub enum Backend {
 pub struct Local {
     pub engine: Engine,
     pub ctx: Ctx,
+    /// The models that releases may use.
+    pub models: Arc<dyn Models>,
 }
 
 /// A server with a key.
@@ -81,6 +87,29 @@ pub fn location(
         location.remote = Some(objects.to_owned());
     }
     Ok(location)
+}
+
+/// The variable that names the file with the models of this machine.
+const MODELS: &str = "ASHLAR_MODELS";
+
+/// The file with the models of this machine: what `ASHLAR_MODELS` names, else `models.toml` in an embedded data directory.
+pub fn models_file(data: Option<&str>) -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os(MODELS).filter(|named| !named.is_empty()) {
+        return Some(named.into());
+    }
+    let beside = PathBuf::from(data.filter(|data| !data.contains("://"))?).join(MODELS_FILE);
+    beside.is_file().then_some(beside)
+}
+
+/// The models that releases may use here.
+pub fn models(data: Option<&str>) -> Result<Arc<dyn Models>, CliError> {
+    Offered::read(models_file(data).as_deref()).map_err(|error| models_error(&error))
+}
+
+/// What is wrong with the file.
+pub fn models_error(error: &SettingsError) -> CliError {
+    let help = "docs/search.md describes models.toml";
+    CliError::new(2, "models", error.to_string(), help)
 }
 
 /// Says on standard error which target is used.
@@ -154,7 +183,9 @@ impl Backend {
 impl Local {
     async fn open(at: &At, create: bool) -> Result<Self, CliError> {
         let location = location(at.data.as_deref(), at.objects.as_deref(), at.cache.as_ref(), create)?;
-        let engine = Engine::open(&location, Arc::new(Checker::new())).await?;
+        let models = models(at.data.as_deref())?;
+        let checker = Checker::new().with_models(models.clone());
+        let engine = Engine::open(&location, Arc::new(checker)).await?;
         let tenant = TenantId::new(&at.tenant)?;
         if !engine
             .db()
@@ -169,7 +200,7 @@ impl Local {
         }
         let actor = at.actor.clone().unwrap_or_else(default_actor);
         let ctx = Ctx::new(tenant, Actor::local(actor))?;
-        Ok(Self { engine, ctx })
+        Ok(Self { engine, ctx, models })
     }
 
     /// The rules of the working definitions; `None` before the first push.

@@ -1,5 +1,5 @@
 use ashlar_model::{Digest, RecordError};
-use ashlar_retrieval::segment::StoredError;
+use ashlar_retrieval::{models::ModelError, segment::StoredError};
 use ashlar_store::StoreError;
 
 use crate::http::{Heavy, Problem};
@@ -40,6 +40,9 @@ pub enum DeliveryError {
     /// A segment, vectors or a basis cannot be read.
     #[error(transparent)]
     Stored(#[from] StoredError),
+    /// A model did not make the vectors that were needed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// A key of the look-up tree is not one that this room writes.
     #[error("the look-up tree contains an invalid key; build it again")]
     LookupKey,

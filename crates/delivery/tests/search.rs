@@ -5,7 +5,7 @@ mod common;
 
 use ashlar_delivery::search::{self, Learned, MeaningInput, SearchRules};
 use ashlar_model::EntryKey;
-use ashlar_retrieval::{access::Readers, config::Config};
+use ashlar_retrieval::{config::Config, models::NoModels};
 use ashlar_store::Tree;
 use common::{Fixture, key};
 use proptest::prelude::*;
@@ -93,9 +93,17 @@ fn one_changed_entry_rewrites_one_segment() {
 
 /// Derives the tree of meaning and stores it; says how many objects were new.
 fn meaning(f: &Fixture, search: &Tree, earlier: Option<&Tree>, quick: bool) -> Option<(Tree, usize)> {
-    let readers = Readers::default();
+    let config = Config::default();
     let mut batch = f.objects.batch();
-    let input = MeaningInput { search, readers: &readers, earlier, quick, learned: &Learned::default() };
+    let input = MeaningInput {
+        search,
+        rules: &SearchRules::new(&f.contracts, &config),
+        snapshot: &f.snapshot,
+        models: &NoModels,
+        earlier,
+        quick,
+        learned: &Learned::default(),
+    };
     let made = search::derive_meaning(&input, &mut batch).unwrap();
     let new = batch.len();
     let Some(made) = made else {

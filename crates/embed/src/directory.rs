@@ -15,6 +15,9 @@ const WEIGHTS_MAX: u64 = 2 << 30;
 /// The most bytes of any other file.
 const TEXT_MAX: u64 = 64 << 20;
 
+/// How models are read. Another text when the same files give other vectors.
+const FORM: &[u8] = b"embed 1";
+
 /// A directory with a model.
 pub(crate) struct Directory {
     dir: PathBuf,
@@ -59,6 +62,24 @@ impl Directory {
         serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|e| EmbedError::Unusable { path, why: format!("is not JSON: {e}") })
+    }
+
+    /// A digest of every file that is read of the directory.
+    pub fn digest(&self) -> Result<String, EmbedError> {
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        add(FORM);
+        add(&self.weights);
+        let (path, _) = self.tokenizer()?;
+        add(&read(&path, TEXT_MAX)?);
+        for name in ["config.json", "1_Pooling/config.json", "sentence_bert_config.json"] {
+            let path = self.dir.join(name);
+            add(&if path.exists() { read(&path, TEXT_MAX)? } else { Vec::new() });
+        }
+        Ok(hasher.finalize().to_hex().to_string())
     }
 
     /// The description of the tokenizer and where it is.

@@ -46,6 +46,20 @@ impl Model {
         Ok(Self { tokenizer: Tokenizer::read(&directory)?, form })
     }
 
+    /// A digest of everything in a directory that decides the vectors of its model, and of how this version reads it.
+    ///
+    /// # Errors
+    /// When a file is missing, too large, or cannot be read.
+    pub fn digest_of(dir: &Path) -> Result<String, EmbedError> {
+        Directory::read(dir)?.digest()
+    }
+
+    /// Whether it is a sentence transformer; otherwise it is a table of token embeddings.
+    #[must_use]
+    pub const fn is_transformer(&self) -> bool {
+        matches!(self.form, Form::Bert(_))
+    }
+
     /// The length of its vectors.
     #[must_use]
     pub fn dimensions(&self) -> usize {

@@ -50,6 +50,7 @@ impl From<GateError> for ReleaseError {
     fn from(error: GateError) -> Self {
         match error {
             GateError::Store(e) | GateError::Delivery(DeliveryError::Store(e)) => Self::Store(e),
+            GateError::Delivery(DeliveryError::Model(e)) => Self::Model(e.to_string()),
             other => Self::Corrupt { what: "the candidate".to_owned(), why: other.to_string() },
         }
     }

@@ -101,6 +101,9 @@ pub enum ReleaseError {
     /// As much work of the tenant waits as may.
     #[error("too much work of this tenant is waiting")]
     Busy,
+    /// A model that something is made with does not answer as it should.
+    #[error("vectors cannot be made now: {0}")]
+    Model(String),
     /// Work on another thread was lost.
     #[error("an internal task ended early: {0}")]
     Task(String),
@@ -137,6 +140,7 @@ impl ReleaseError {
             Self::Store(_) => "storage",
             Self::Sql(_) => "database",
             Self::Busy => "busy",
+            Self::Model(_) => "model-unavailable",
             Self::Task(_) => "internal",
         }
     }
@@ -171,6 +175,7 @@ impl ReleaseError {
             }
             Self::Busy => "wait until earlier requests are answered, then send it again".to_owned(),
             Self::Store(StoreError::Bundle(_)) => "export the release again, and send the whole file".to_owned(),
+            Self::Model(_) => "`ashlar doctor` on the server checks its models".to_owned(),
             Self::Store(_) | Self::Sql(_) | Self::Task(_) => String::new(),
         }
     }

@@ -1,8 +1,9 @@
 //! Vectors from elsewhere: a model that has learned from other texts than those of the corpus.
 
-use std::{num::NonZero, thread};
+use std::{fmt, num::NonZero, thread};
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     corpus::Corpus,
@@ -22,6 +23,54 @@ const TERMS_MIN: usize = 4;
 /// The fewest sentences of a document that one is taken from.
 const SENTENCES_MIN: usize = 3;
 
+/// What kind of model makes vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelKind {
+    /// A table of token vectors in a directory.
+    Static,
+    /// A sentence transformer in a directory.
+    Transformer,
+    /// An endpoint that speaks the embeddings format of OpenAI.
+    Endpoint,
+}
+
+impl fmt::Display for ModelKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Static => "static",
+            Self::Transformer => "transformer",
+            Self::Endpoint => "endpoint",
+        })
+    }
+}
+
+/// Why a model cannot be used now. The text names no file and no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// The node does not offer it.
+    #[error("this node has no model `{0}`; add it to models.toml")]
+    Unknown(String),
+    /// It is of another kind.
+    #[error("retrieval.toml names `{name}` as {wanted}, but models.toml says {found}")]
+    Kind {
+        /// Its name.
+        name: String,
+        /// What `retrieval.toml` says.
+        wanted: ModelKind,
+        /// What the node offers.
+        found: ModelKind,
+    },
+    /// It was asked and failed.
+    #[error("the model `{name}` failed: {why}")]
+    Failed {
+        /// Its name.
+        name: String,
+        /// What happened.
+        why: String,
+    },
+}
+
 /// Turns texts into vectors of one length, so that texts that mean the same come close.
 pub trait Embedder: Sync {
     /// The length of its vectors.
@@ -29,17 +78,20 @@ pub trait Embedder: Sync {
 
     /// The vector of a text; zeros when nothing is known of it.
     fn embed(&self, text: &str) -> Vec<f32>;
-}
 
-/// The vectors of texts, in their order, made on all cores.
-pub(crate) fn all(embedder: &dyn Embedder, texts: &[String]) -> Vec<Vec<f32>> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = texts.len().div_ceil(threads).max(1);
-    thread::scope(|scope| {
-        let one = |texts: &'_ [String]| texts.iter().map(|text| embedder.embed(text)).collect::<Vec<_>>();
-        let running: Vec<_> = texts.chunks(share).map(|texts| scope.spawn(move || one(texts))).collect();
-        running.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
-    })
+    /// The vectors of texts, in their order. What computes them here uses all cores.
+    ///
+    /// # Errors
+    /// When what makes them does not answer as it should.
+    fn embed_all(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, ModelError> {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let share = texts.len().div_ceil(threads).max(1);
+        Ok(thread::scope(|scope| {
+            let one = |texts: &'_ [String]| texts.iter().map(|text| self.embed(text)).collect::<Vec<_>>();
+            let running: Vec<_> = texts.chunks(share).map(|texts| scope.spawn(move || one(texts))).collect();
+            running.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+        }))
+    }
 }
 
 /// A question, and the place of the text that answers it.
@@ -50,12 +102,15 @@ struct Question {
 
 /// Learns how far an embedder is trusted in a corpus, from questions that the corpus asks itself: a sentence is taken out of a document,
 /// and what is left is what it, some of its words, and the title should find. `vectors` are those of the documents.
-pub(crate) fn calibrate(
+///
+/// # Errors
+/// When the embedder fails.
+pub fn trust(
     embedder: &dyn Embedder,
     analyzer: &Analyzer,
     documents: &[Document<'_>],
     vectors: &[Vec<f32>],
-) -> Calibration {
+) -> Result<Calibration, ModelError> {
     let mut random = Random(documents.len() as u64);
     let mut order: Vec<usize> = (0..documents.len()).collect();
     for at in (1..order.len()).rev() {
@@ -80,7 +135,7 @@ pub(crate) fn calibrate(
         questions.extend(asked.into_iter().flatten().map(|text| Question { text, answer }));
     }
     let rewritten: Vec<String> = changed.iter().map(|place| texts[*place].clone()).collect();
-    let mut fresh = changed.into_iter().zip(all(embedder, &rewritten)).peekable();
+    let mut fresh = changed.into_iter().zip(embedder.embed_all(&rewritten)?).peekable();
     let mut own = Vectors::new(embedder.dimensions());
     for (place, number) in order.iter().enumerate() {
         match fresh.next_if(|(changed, _)| *changed == place) {
@@ -89,7 +144,7 @@ pub(crate) fn calibrate(
         }
     }
     let asked: Vec<String> = questions.iter().map(|question| question.text.clone()).collect();
-    let asked = all(embedder, &asked);
+    let asked = embedder.embed_all(&asked)?;
 
     let mut numbers: FxHashMap<String, u32> = FxHashMap::default();
     let texts: Vec<Vec<u32>> = texts.iter().map(|text| terms(analyzer, text, &mut numbers)).collect();
@@ -101,7 +156,7 @@ pub(crate) fn calibrate(
         .zip(queries)
         .zip(asked)
         .map(|((question, terms), vector)| (corpus.query(&terms), vector, question.answer));
-    fusion::learn(&corpus, &own, questions.collect())
+    Ok(fusion::learn(&corpus, &own, questions.collect()))
 }
 
 /// The terms of a text by number, with [`END`] after each sentence.

@@ -100,10 +100,12 @@ impl Index {
         let (basis, mut given) = match embedder.filter(|_| mode != Mode::Bm25) {
             Some(embedder) => {
                 let texts: Vec<String> = documents.iter().map(Document::whole).collect();
-                let vectors = embedder::all(embedder, &texts);
-                let calibration = embedder::calibrate(embedder, &analyzer, documents, &vectors);
+                let failed = |_| StoredError { what: "vectors", at: 0, message: "the model failed" };
+                let vectors = embedder.embed_all(&texts).map_err(failed)?;
+                let calibration =
+                    embedder::trust(embedder, &analyzer, documents, &vectors).map_err(failed)?;
                 let taught = u32::try_from(documents.len()).unwrap_or(u32::MAX);
-                (Some(Basis::given(taught, calibration)), Some(vectors.into_iter()))
+                (Some(Basis::given(taught, calibration, String::new())), Some(vectors.into_iter()))
             }
             None => ((mode != Mode::Bm25).then(|| Basis::learn(&segments, &|_| true)), None),
         };

@@ -17,6 +17,7 @@ pub mod evaluate;
 pub mod fusion;
 mod index;
 mod lexical;
+pub mod models;
 pub mod routing;
 mod sample;
 pub mod search;
@@ -27,7 +28,7 @@ mod vector;
 
 pub use self::{
     bytes::StoredError,
-    embedder::Embedder,
+    embedder::{Embedder, trust},
     index::{Document, Index, Match},
     search::Mode,
 };

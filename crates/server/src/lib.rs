@@ -10,6 +10,8 @@ mod delivery;
 pub mod endpoints;
 mod front;
 mod jobs;
+pub mod models;
+mod outward;
 mod pages;
 mod registry;
 mod serve;

@@ -11,6 +11,7 @@ use ashlar_gates::Trials;
 use ashlar_isolate::Workers;
 use ashlar_model::ServerConfig;
 use ashlar_release::{Engine, follow};
+use ashlar_retrieval::models::Models;
 use ashlar_store::Objects;
 use axum::extract::FromRef;
 use tokio::{
@@ -67,6 +68,8 @@ pub struct ServeOptions {
     pub workers: Workers,
     /// Definitions are read only after they passed a trial.
     pub trials: Option<Trials>,
+    /// The models that releases may use.
+    pub models: Arc<dyn Models>,
     /// How often a remote object store is asked for moves.
     pub remote_interval: Duration,
 }
@@ -106,6 +109,7 @@ pub async fn serve(
         options.objects.clone(),
         options.workers.clone(),
         options.trials.clone(),
+        options.models.clone(),
     );
     if let Some(engine) = &options.engine {
         engine.work_in(options.workers.clone());

@@ -26,6 +26,9 @@ pub struct SearchArgs {
     /// What to count: `type`, `index`, attributes.
     #[arg(long = "facet", value_name = "NAME")]
     pub facets: Vec<String>,
+    /// How much hits that are unlike each other are preferred, from 0 to 1.
+    #[arg(long, value_name = "SHARE")]
+    pub diversity: Option<f32>,
     /// The most hits.
     #[arg(long, default_value_t = 10)]
     pub limit: u32,

@@ -3,10 +3,11 @@
 mod docs;
 mod embedded;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use ashlar_model::{Actor, EntryKey, Fields, Files, ServerConfig, TenantId};
 use ashlar_release::{Approve, CreateCandidate, Ctx, Engine, Promote, PushDefinitions, PutEntry};
+use ashlar_retrieval::models::NoModels;
 use ashlar_server::Role;
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use self::embedded::{broken, files_of};
 use super::serve::{LocalKeys, open, ready_line, remember, run, stop_signal};
 use crate::{
     args::{DemoArgs, Format},
-    backend::Local,
+    backend::{Local, models},
     error::{CliError, Done, done},
     output, project, writing,
 };
@@ -60,7 +61,8 @@ async fn seed(engine: &Engine, files: &Files) -> Result<(), CliError> {
     let definitions = project::read(temp.path())?;
     let entries = project::read_content(temp.path(), &definitions)?;
     let act = |name: &str| -> Result<Local, CliError> {
-        Ok(Local { engine: engine.clone(), ctx: Ctx::new(TenantId::main(), Actor::local(name))? })
+        let ctx = Ctx::new(TenantId::main(), Actor::local(name))?;
+        Ok(Local { engine: engine.clone(), ctx, models: Arc::new(NoModels) })
     };
     act("platform")?.run(PushDefinitions { files: definitions }).await?;
     let mut entries = Some(entries);
@@ -139,7 +141,8 @@ pub async fn demo(args: DemoArgs) -> Done {
             .map_err(|e| CliError::file("create", &std::env::temp_dir(), &e))?;
         args.data = Some(temp.insert(dir).path().display().to_string());
     }
-    let (engine, keys) = open(&args).await?;
+    let models = models(args.data.as_deref())?;
+    let (engine, keys) = open(&args, &models).await?;
     let Some(keys) = keys else {
         return Err(CliError::input("the demo works in a directory", "give --data DIR"));
     };
@@ -162,6 +165,6 @@ pub async fn demo(args: DemoArgs) -> Done {
     };
     let objects = engine.objects().clone();
     let stop = stop_signal(&config);
-    run(Some(engine), objects, Role::All, config, args.purge.clone(), ready, stop).await?;
+    run(Some(engine), objects, Role::All, config, (args.purge.clone(), models), ready, stop).await?;
     done()
 }

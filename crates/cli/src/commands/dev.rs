@@ -18,7 +18,7 @@ use serde_json::json;
 use super::{check, serve};
 use crate::{
     args::{DevArgs, Format},
-    backend::Local,
+    backend::{Local, models},
     error::{CliError, Done, done},
     isolation, output, project,
     words::count,
@@ -168,9 +168,14 @@ pub async fn dev(args: DevArgs) -> Done {
         .prefix("ashlar-dev-")
         .tempdir()
         .map_err(|e| CliError::file("create", &std::env::temp_dir(), &e))?;
-    let checker = Arc::new(Checker::tried(isolation::children().trials()));
+    let models = models(None)?;
+    let checker = Arc::new(Checker::tried(isolation::children().trials()).with_models(models.clone()));
     let engine = Engine::open(&Location::embedded(data.path()), checker).await?;
-    let local = Local { engine: engine.clone(), ctx: Ctx::new(TenantId::main(), Actor::local("dev"))? };
+    let local = Local {
+        engine: engine.clone(),
+        ctx: Ctx::new(TenantId::main(), Actor::local("dev"))?,
+        models: models.clone(),
+    };
     let before = look(&args.dir);
     if args.format == Format::Human {
         let files = count(before.len(), "file", "files");
@@ -194,7 +199,7 @@ pub async fn dev(args: DevArgs) -> Done {
     let objects = engine.objects().clone();
     let stop = serve::stop_signal(&config);
     tokio::select! {
-        served = serve::run(Some(engine), objects, Role::All, config, Vec::new(), ready, stop) => served?,
+        served = serve::run(Some(engine), objects, Role::All, config, (Vec::new(), models), ready, stop) => served?,
         () = watching => {}
     }
     done()

@@ -9,14 +9,18 @@ use std::{
 use ashlar_gates::{CheckOptions, CheckStatus, Checker, check_project};
 use ashlar_model::{Actor, TenantId};
 use ashlar_release::{ChannelState, Ctx, Engine, ReleaseError};
-use ashlar_server::endpoints::rows;
+use ashlar_retrieval::models::NoModels;
+use ashlar_server::{
+    endpoints::rows,
+    models::{Checked, Offered, SettingsError},
+};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     args::{At, DoctorArgs, Format},
-    backend::{Backend, Remote, location, remembered},
+    backend::{Backend, Remote, location, models_error, models_file, remembered},
     error::{CliError, Done},
     hints, output,
     words::{count, figure},
@@ -213,6 +217,47 @@ async fn pointers(report: &mut Report, engine: &Engine, tenant: &TenantId) -> Re
     Ok(())
 }
 
+/// Whether the models of this machine can be used.
+async fn models(report: &mut Report, data: Option<&str>) {
+    let Some(file) = models_file(data) else { return };
+    let tried = tokio::task::spawn_blocking(move || Ok(Offered::of(&file)?.check()));
+    let tried: Result<Vec<Checked>, SettingsError> = match tried.await {
+        Ok(tried) => tried,
+        Err(e) => return report.error("models", e.to_string(), ""),
+    };
+    let checked = match tried {
+        Ok(checked) => checked,
+        Err(error) => return report.failed("models", &models_error(&error)),
+    };
+    for Checked { name, outcome } in checked {
+        match outcome {
+            Ok(found) => report.ok("models", format!("{name}: {found}")),
+            Err(why) => report.error(
+                "models",
+                format!("{name}: {why}"),
+                "correct models.toml; until then releases that use it are searched by words",
+            ),
+        }
+    }
+}
+
+/// Whether what channels serve can be searched, and has vectors.
+async fn vectors(report: &mut Report, engine: &Engine, tenant: &TenantId) -> Result<(), CliError> {
+    let ctx = Ctx::new(tenant.clone(), Actor::local("doctor"))?;
+    for channel in engine.channels(&ctx).await? {
+        let ready = engine.derived_ready(&ctx, channel.release).await?;
+        let missing: Vec<&str> = ready.iter().filter(|(_, ready)| !**ready).map(|(name, _)| *name).collect();
+        if missing.contains(&"meaning") {
+            report.warn(
+                "vectors",
+                format!("{tenant}: {} serves {} without its vectors", channel.channel, channel.release),
+                "a running server builds them; its log says why when it cannot",
+            );
+        }
+    }
+    Ok(())
+}
+
 async fn local(report: &mut Report, at: &At) -> Result<(), CliError> {
     let directory = at.data.as_deref().filter(|d| !d.contains("://")).map(PathBuf::from);
     let place = match location(at.data.as_deref(), at.objects.as_deref(), at.cache.as_ref(), false) {
@@ -224,7 +269,10 @@ async fn local(report: &mut Report, at: &At) -> Result<(), CliError> {
     };
     disk(report, directory.as_deref().unwrap_or(&place.objects_dir));
     open_files(report);
-    let engine = match Engine::open(&place, Arc::new(Checker::new())).await {
+    models(report, at.data.as_deref()).await;
+    let offered = crate::backend::models(at.data.as_deref()).unwrap_or_else(|_| Arc::new(NoModels));
+    let checker = Checker::new().with_models(offered);
+    let engine = match Engine::open(&place, Arc::new(checker)).await {
         Ok(engine) => engine,
         Err(error) => {
             report.failed("database", &error.into());
@@ -256,6 +304,9 @@ async fn local(report: &mut Report, at: &At) -> Result<(), CliError> {
         }
         if let Err(error) = pointers(report, &engine, &tenant.tenant).await {
             report.failed("pointers", &error);
+        }
+        if let Err(error) = vectors(report, &engine, &tenant.tenant).await {
+            report.failed("vectors", &error);
         }
     }
     clock(report, last, "the newest entry of the audit log");

@@ -87,6 +87,7 @@ fn call(args: &SearchArgs) -> Result<Call, CliError> {
     for (name, value) in scope.filters()? {
         call = call.with(name, value);
     }
+    let call = call.with_any("diversity", args.diversity);
     Ok(call.with("mode", args.mode.name()).with("limit", args.limit).with("offset", args.offset))
 }
 

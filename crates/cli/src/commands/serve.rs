@@ -5,6 +5,7 @@ use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration
 use ashlar_gates::Checker;
 use ashlar_model::{Actor, Right, ServerConfig, TenantId};
 use ashlar_release::{CreateKey, Ctx, Engine, ReleaseError};
+use ashlar_retrieval::models::Models;
 use ashlar_server::{PurgeTarget, Role, ServeOptions, ServerError};
 use ashlar_store::{Objects, Remote, StoreError};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     args::{Format, Role as RoleArg, ServeArgs},
-    backend::{location, noted},
+    backend::{location, models, noted},
     error::{CliError, Done, done},
     isolation, output, target,
 };
@@ -168,7 +169,7 @@ pub async fn run(
     objects: Objects,
     role: Role,
     config: ServerConfig,
-    purge: Vec<PurgeTarget>,
+    (purge, models): (Vec<PurgeTarget>, Arc<dyn Models>),
     ready: impl FnOnce(String),
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), CliError> {
@@ -176,7 +177,8 @@ pub async fn run(
     let workers = ashlar_isolate::Workers::new()
         .map_err(|e| CliError::new(3, "server", format!("no threads can be started: {e}"), ""))?;
     let trials = Some(isolation::children().trials());
-    let options = ServeOptions { engine, objects, role, config, purge, workers, trials, remote_interval };
+    let options =
+        ServeOptions { engine, objects, role, config, purge, workers, trials, models, remote_interval };
     ashlar_server::serve(options, |bound| ready(url_of(bound)), stop).await.map_err(|e| server_error(&e))
 }
 
@@ -204,9 +206,13 @@ pub fn ready_line(url: &str, keys: Option<&LocalKeys>) {
 }
 
 /// Opens an engine and, when it is embedded, the keys of its directory.
-pub async fn open(args: &ServeArgs) -> Result<(Engine, Option<LocalKeys>), CliError> {
+pub async fn open(
+    args: &ServeArgs,
+    models: &Arc<dyn Models>,
+) -> Result<(Engine, Option<LocalKeys>), CliError> {
     let location = location(args.data.as_deref(), args.objects.as_deref(), args.cache.as_ref(), true)?;
-    let engine = Engine::open(&location, Arc::new(Checker::tried(isolation::children().trials()))).await?;
+    let checker = Checker::tried(isolation::children().trials()).with_models(models.clone());
+    let engine = Engine::open(&location, Arc::new(checker)).await?;
     for tenant in engine.db().tenants().await.map_err(ReleaseError::from)? {
         if let Err(error) = engine.repair_pointers(&tenant.tenant).await {
             // Upkeep tries again; what can be served is served meanwhile.
@@ -262,10 +268,11 @@ pub async fn serve(mut args: ServeArgs) -> Done {
         RoleArg::Edge => Role::Edge,
         RoleArg::Worker => Role::Worker,
     };
+    let models = models(args.data.as_deref())?;
     let (engine, keys, objects) = if role == Role::Edge {
         (None, None, edge_objects(&args)?)
     } else {
-        let (engine, keys) = open(&args).await?;
+        let (engine, keys) = open(&args, &models).await?;
         let objects = engine.objects().clone();
         (Some(engine), keys, objects)
     };
@@ -287,7 +294,7 @@ pub async fn serve(mut args: ServeArgs) -> Done {
         }
     };
     let stop = stop_signal(&config);
-    run(engine, objects, role, config, args.purge, ready, stop).await?;
+    run(engine, objects, role, config, (args.purge, models), ready, stop).await?;
     done()
 }
 

@@ -104,5 +104,6 @@ pub(super) async fn open(local: &Local, of: Option<&str>) -> Result<Arc<ReleaseV
     let root = |name: &str| derived.get(name).copied();
     let (modified, search, meaning) = (root(MODIFIED), root("search"), root("meaning"));
     let roots = ReleaseRoots { label, snapshot, definitions, lookup, modified, search, meaning };
-    ReleaseView::open(&objects, &roots, None, &Caches::default()).map_err(broken)
+    ReleaseView::open(&objects, &roots, None, &Caches::default().with_models(local.models.clone()))
+        .map_err(broken)
 }

@@ -4,6 +4,7 @@ use std::sync::{
 };
 
 use ashlar_model::Digest;
+use ashlar_retrieval::models::{ModelCounts, Models, NoModels};
 use ashlar_store::TenantObjects;
 use bytes::Bytes;
 use moka::sync::Cache;
@@ -28,6 +29,8 @@ pub struct Caches {
     ready: Arc<Ready>,
     /// What is open for searches; it has a bound of its own.
     pub(crate) shelves: Shelves,
+    /// The models of this node.
+    pub(crate) models: Arc<dyn Models>,
     /// How often was searched.
     pub(crate) searched: Arc<Counters>,
     counts: Arc<Counts>,
@@ -83,9 +86,21 @@ impl Caches {
             entries,
             ready,
             shelves: Shelves::default(),
+            models: Arc::new(NoModels),
             searched: Arc::default(),
             counts: Arc::default(),
         }
+    }
+
+    /// The same with the models of a node.
+    #[must_use]
+    pub fn with_models(self, models: Arc<dyn Models>) -> Self {
+        Self { models, ..self }
+    }
+
+    /// How often the models were asked.
+    pub fn model_counts(&self) -> ModelCounts {
+        self.models.counts()
     }
 
     /// Answers a request with what is kept of an earlier answer.

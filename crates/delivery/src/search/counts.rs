@@ -9,6 +9,7 @@ pub(crate) struct Counters {
     empty: AtomicU64,
     hits: AtomicU64,
     stale: AtomicU64,
+    not_embedded: AtomicU64,
     questions: AtomicU64,
     refused: AtomicU64,
 }
@@ -24,6 +25,8 @@ pub struct SearchCounts {
     pub hits: u64,
     /// Chunks that were found and left out, because the release does not have their text.
     pub stale: u64,
+    /// Times that an index was searched by words alone, because a model did not say what the query means.
+    pub not_embedded: u64,
     /// Questions.
     pub questions: u64,
     /// Of these, questions without an answer.
@@ -43,6 +46,11 @@ impl Counters {
         self.stale.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A query without the vector that its index needs.
+    pub(crate) fn not_embedded(&self) {
+        self.not_embedded.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A question that was answered or refused.
     pub(crate) fn asked(&self, answered: bool) {
         self.questions.fetch_add(1, Ordering::Relaxed);
@@ -57,6 +65,7 @@ impl Counters {
             empty: read(&self.empty),
             hits: read(&self.hits),
             stale: read(&self.stale),
+            not_embedded: read(&self.not_embedded),
             questions: read(&self.questions),
             refused: read(&self.refused),
         }

@@ -2,7 +2,7 @@
 //!
 //! A basis is learned from the chunks that everybody may see, and then kept for release after release: vectors follow from it and from
 //! one segment, so a changed entry costs the vectors of its segment. When more than a tenth of the chunks are others than those
-//! it was learned from, a new one is learned.
+//! it was learned from, a new one is learned. Vectors that a model makes are built in [`super::given`].
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -11,9 +11,10 @@ use std::{
 
 use ashlar_model::Digest;
 use ashlar_retrieval::{
-    access::Readers,
     basis::{Basis, SegmentVectors},
     chunk::ChunkId,
+    config::{Embedder, IndexRules},
+    models::{Model, Models},
     segment::Segment,
 };
 use ashlar_store::{Batch, ReadObjects, Tree};
@@ -22,13 +23,17 @@ use serde_json::json;
 use super::{
     build::rules_of,
     key::{RULES, SegmentValue, basis_prefix, shelf_of, taught_prefix, vector_key, vector_prefix},
+    made::Made,
+    rules::SearchRules,
 };
 use crate::error::DeliveryError;
 
 /// The form of what is stored; part of what the tree is bound to.
 const FORMAT: &str = "meaning 1";
+/// What names the model among what the tree depends on.
+const MODEL: &str = "model";
 /// With fewer chunks, nothing can be learned of how words are used.
-const CHUNKS_MIN: u64 = 24;
+pub(super) const CHUNKS_MIN: u64 = 24;
 /// What may be learned from while a candidate is made, in chunks: about a tenth of a second.
 const QUICK_LEARNED_MAX: u64 = 200;
 /// Chunks whose vectors may be made while a candidate is made.
@@ -38,22 +43,29 @@ const DRIFT: u64 = 10;
 /// Chunks that stand for all in the record of what a basis was learned from.
 const SAMPLE: u64 = 10_000;
 /// Pieces of a stored record, in bytes.
-const PIECE_BYTES: usize = 256 << 10;
+pub(super) const PIECE_BYTES: usize = 256 << 10;
 
 /// Bases that are remembered.
 const LEARNED_MAX: usize = 16;
 
 /// What was learned, remembered by the digests of its pieces: a change of one entry must not read megabytes.
 #[derive(Default)]
-pub struct Learned(Mutex<VecDeque<(Digest, Arc<Basis>, Arc<Taught>)>>);
+pub struct Learned {
+    bases: Mutex<VecDeque<(Digest, Arc<Basis>, Arc<Taught>)>>,
+    pub(super) made: Mutex<Made>,
+}
 
 /// What the tree of meaning is built from.
 pub struct MeaningInput<'a> {
     /// The search tree of the release.
     pub search: &'a Tree,
-    /// Who may see what.
-    pub readers: &'a Readers,
-    /// Objects, those of the batch included.
+    /// What it was built with.
+    pub rules: &'a SearchRules<'a>,
+    /// The entries of the release.
+    pub snapshot: &'a Tree,
+    /// The models of this node.
+    pub models: &'a dyn Models,
+    /// The tree of meaning of an earlier release.
     pub earlier: Option<&'a Tree>,
     /// Whether it may only be built when that is quick.
     pub quick: bool,
@@ -62,10 +74,10 @@ pub struct MeaningInput<'a> {
 }
 
 /// The segments of one index in one locale.
-type Segments = Vec<SegmentValue>;
+pub(super) type Segments = Vec<SegmentValue>;
 
 /// What a basis was learned from: segments, and a sample of their chunks.
-struct Taught {
+pub(super) struct Taught {
     segments: BTreeSet<Digest>,
     /// One chunk in so many is part of the sample.
     every: u64,
@@ -74,7 +86,7 @@ struct Taught {
 
 impl Learned {
     /// What the tree of a release says was learned of a shelf.
-    fn at(
+    pub(super) fn at(
         &self,
         tree: &Tree,
         (index, locale): (&str, &str),
@@ -91,7 +103,7 @@ impl Learned {
         }
         let name = Digest::of(&digests);
         let known = {
-            let learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let learned = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
             learned
                 .iter()
                 .find(|(known, ..)| *known == name)
@@ -104,7 +116,7 @@ impl Learned {
         let basis = basis_of(tree, (index, locale), content)?;
         let Some((taught, basis)) = taught.zip(basis) else { return Ok(None) };
         let (basis, taught) = (Arc::new(basis), Arc::new(taught));
-        let mut learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut learned = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
         learned.push_front((name, basis.clone(), taught.clone()));
         learned.truncate(LEARNED_MAX);
         Ok(Some((basis, taught)))
@@ -112,12 +124,12 @@ impl Learned {
 }
 
 /// A number that is different for different chunks.
-fn number(id: &ChunkId) -> u64 {
+pub(super) fn number(id: &ChunkId) -> u64 {
     id.as_bytes().iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b))
 }
 
 impl Taught {
-    fn of(values: &Segments, opened: &[Arc<Segment>]) -> Self {
+    pub(super) fn of(values: &Segments, opened: &[Arc<Segment>]) -> Self {
         let chunks: u64 = values.iter().map(|v| u64::from(v.chunks)).sum();
         let every = chunks.div_ceil(SAMPLE).max(1);
         let ids = opened.iter().flat_map(|segment| segment.chunks().map(|chunk| number(&chunk.id)));
@@ -128,7 +140,7 @@ impl Taught {
         }
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = self.every.to_le_bytes().to_vec();
         out.extend((self.segments.len() as u64).to_le_bytes());
         self.segments.iter().for_each(|digest| out.extend(digest.as_bytes()));
@@ -151,7 +163,7 @@ impl Taught {
     }
 
     /// Whether too many chunks are others than those that were learned from.
-    fn has_drifted(
+    pub(super) fn has_drifted(
         &self,
         values: &Segments,
         open: &mut dyn FnMut(&Digest) -> Result<Arc<Segment>, DeliveryError>,
@@ -186,7 +198,7 @@ fn shelves(search: &Tree) -> Result<BTreeMap<(String, String), Segments>, Delive
     Ok(out)
 }
 
-fn digest_in(value: &[u8]) -> Result<Digest, DeliveryError> {
+pub(super) fn digest_in(value: &[u8]) -> Result<Digest, DeliveryError> {
     let bytes = value.first_chunk::<32>().ok_or(DeliveryError::SearchTree("a value"))?;
     Ok(Digest::from_bytes(*bytes))
 }
@@ -218,7 +230,9 @@ pub(super) fn basis_of(
 /// # Errors
 /// When something it is built from cannot be read.
 pub fn derive_meaning(input: &MeaningInput<'_>, batch: &mut Batch) -> Result<Option<Tree>, DeliveryError> {
-    let rules = rules(input)?;
+    let now = shelves(input.search)?;
+    let model = model_for(input, &now)?;
+    let rules = rules(input, model.as_ref())?;
     let rules_digest = Digest::of(&rules);
     let earlier = match input.earlier {
         Some(tree) if rules_of(tree)? == Some(rules_digest) => Some(tree),
@@ -228,52 +242,109 @@ pub fn derive_meaning(input: &MeaningInput<'_>, batch: &mut Batch) -> Result<Opt
         input,
         edits: BTreeMap::new(),
         opened: BTreeMap::new(),
-        objects: Vec::new(),
+        objects: BTreeMap::new(),
         learned: 0,
         embedded: 0,
+        asked: 0,
+        made: Vec::new(),
+        rules: rules_digest,
     };
-    let now = shelves(input.search)?;
     for ((index, locale), values) in &now {
-        if !maker.shelf(earlier, (index, locale), values, batch)? {
+        let shelf = (index.as_str(), locale.as_str());
+        let made = match model.as_ref().filter(|_| input.rules.config().model_of(index).is_some()) {
+            Some(model) => maker.given(model, earlier, shelf, values, batch)?,
+            None => maker.shelf(earlier, shelf, values, batch)?,
+        };
+        if !made {
             return Ok(None);
         }
     }
     if let Some(earlier) = earlier {
         maker.forget_others(earlier, &now)?;
     }
-    let Maker { mut edits, objects, .. } = maker;
-    for object in objects {
+    let Maker { mut edits, objects, made, .. } = maker;
+    for object in objects.into_values() {
         batch.put(object);
     }
     edits.insert(RULES.to_vec(), Some(batch.put(rules).as_bytes().to_vec()));
     let edits: Vec<_> = edits.into_iter().collect();
     let tree = earlier.cloned().unwrap_or_else(Tree::empty);
-    Ok(Some(tree.apply(&edits, batch)?))
+    let tree = tree.apply(&edits, batch)?;
+    if !made.is_empty() {
+        Made::forget(&input.learned.made, &made);
+    }
+    Ok(Some(tree))
+}
+
+/// The model that some of the shelves use.
+fn model_for(
+    input: &MeaningInput<'_>,
+    now: &BTreeMap<(String, String), Segments>,
+) -> Result<Option<Model>, DeliveryError> {
+    let config = input.rules.config();
+    let named = now.keys().find_map(|(index, _)| config.model_of(index));
+    Ok(named.map(|named| input.models.model(named.kind, &named.name)).transpose()?)
 }
 
 /// What the tree depends on besides segments.
-fn rules(input: &MeaningInput<'_>) -> Result<Vec<u8>, DeliveryError> {
+fn rules(input: &MeaningInput<'_>, model: Option<&Model>) -> Result<Vec<u8>, DeliveryError> {
     let search = rules_of(input.search)?.map(|digest| digest.to_string());
-    let public = format!("{:?}", input.readers.public());
-    Ok(json!({"format": FORMAT, "search": search, "public": public}).to_string().into_bytes())
+    let config = input.rules.config();
+    let public = format!("{:?}", config.readers.public());
+    let mut rules = json!({"format": FORMAT, "search": search, "public": public});
+    if let Some(model) = model {
+        let unlike = |of: fn(&IndexRules) -> bool| -> Vec<&String> {
+            config.indexes.iter().filter(|(_, rules)| of(rules)).map(|(name, _)| name).collect()
+        };
+        rules[MODEL] = json!(model.id);
+        rules["learned"] = json!(unlike(|rules| rules.lsa));
+        if model.leaves {
+            rules["restricted"] =
+                json!(matches!(&config.embedder, Embedder::Model(named) if named.restricted));
+            rules["hidden"] = json!(unlike(|rules| !rules.public));
+        }
+    }
+    Ok(rules.to_string().into_bytes())
 }
 
-struct Maker<'a> {
-    input: &'a MeaningInput<'a>,
-    edits: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+/// The id of the model whose vectors a tree of meaning contains; `None` when all of them were learned from the content.
+///
+/// # Errors
+/// When the tree cannot be read.
+pub fn model_in(tree: &Tree, content: &dyn ReadObjects) -> Result<Option<String>, DeliveryError> {
+    let Some(rules) = rules_of(tree)? else { return Ok(None) };
+    let rules: serde_json::Value = serde_json::from_slice(&content.get(&rules)?)
+        .map_err(|_| DeliveryError::SearchTree("what the tree depends on"))?;
+    Ok(rules.get(MODEL).and_then(serde_json::Value::as_str).map(str::to_owned))
+}
+
+pub(super) struct Maker<'a> {
+    pub(super) input: &'a MeaningInput<'a>,
+    pub(super) edits: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     opened: BTreeMap<Digest, Arc<Segment>>,
     /// What goes into the batch when the tree is built.
-    objects: Vec<Vec<u8>>,
+    objects: BTreeMap<Digest, Vec<u8>>,
     /// Chunks that were learned from and embedded so far.
     learned: u64,
     embedded: u64,
+    /// Texts that a model was asked for.
+    pub(super) asked: u64,
+    /// The segments whose vectors were made by a model, as [`Made`] names them.
+    pub(super) made: Vec<Digest>,
+    /// The digest of what the tree depends on besides segments.
+    pub(super) rules: Digest,
 }
 
 impl Maker<'_> {
-    fn put(&mut self, object: Vec<u8>) -> Vec<u8> {
+    pub(super) fn put(&mut self, object: Vec<u8>) -> Vec<u8> {
         let digest = Digest::of(&object);
-        self.objects.push(object);
+        self.objects.insert(digest, object);
         digest.as_bytes().to_vec()
+    }
+
+    /// What was put under a digest.
+    pub(super) fn object(&self, digest: &Digest) -> Option<&[u8]> {
+        self.objects.get(digest).map(Vec::as_slice)
     }
 
     /// Adds the edits of one shelf. `false` when it takes too long.
@@ -319,7 +390,7 @@ impl Maker<'_> {
                 }
                 let all: Vec<Arc<Segment>> =
                     values.iter().map(|v| open(&v.digest)).collect::<Result<_, _>>()?;
-                let readers = self.input.readers;
+                let readers = &self.input.rules.config().readers;
                 let basis = Arc::new(Basis::learn(&all, &|attributes| attributes.is_public(readers)));
                 for prefix in [basis_prefix, taught_prefix, vector_prefix] {
                     self.forget(earlier, &prefix(index, locale))?;
@@ -384,7 +455,7 @@ impl Maker<'_> {
         Ok(true)
     }
 
-    fn pieces(&mut self, prefix: &[u8], pieces: Vec<Vec<u8>>) {
+    pub(super) fn pieces(&mut self, prefix: &[u8], pieces: Vec<Vec<u8>>) {
         for (part, piece) in pieces.into_iter().enumerate() {
             let value = self.put(piece);
             self.edits.insert([prefix, format!("{part:08x}").as_bytes()].concat(), Some(value));
@@ -392,7 +463,7 @@ impl Maker<'_> {
     }
 
     /// Takes what was there under a prefix out. What is written there afterwards counts.
-    fn forget(&mut self, earlier: Option<&Tree>, prefix: &[u8]) -> Result<(), DeliveryError> {
+    pub(super) fn forget(&mut self, earlier: Option<&Tree>, prefix: &[u8]) -> Result<(), DeliveryError> {
         if let Some(earlier) = earlier {
             for item in earlier.prefix(prefix) {
                 self.edits.insert(item?.0.to_vec(), None);

@@ -79,6 +79,11 @@ impl<'a> SearchRules<'a> {
         Self { contracts, config, indexed, written, digest }
     }
 
+    /// Indexes, readers and what makes vectors.
+    pub(super) fn config(&self) -> &'a Config {
+        self.config
+    }
+
     /// The same rules give the same digest, and the same search tree for the same snapshot.
     pub fn digest(&self) -> &Digest {
         &self.digest

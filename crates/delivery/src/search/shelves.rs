@@ -134,6 +134,13 @@ impl Shelves {
         lock(&self.inner).open.iter().any(|(known, _)| *known == name)
     }
 
+    /// The id of the model of a shelf that is open.
+    pub(crate) fn model(&self, trees: &SearchTrees, name: (&str, &str)) -> Option<String> {
+        let meaning = trees.meaning.as_ref().map(Tree::root);
+        let open = self.known(&(trees.search.root(), meaning, name.0.to_owned(), name.1.to_owned()))?;
+        open.shelf.basis().map(|basis| basis.model().to_owned()).filter(|model| !model.is_empty())
+    }
+
     /// Opens a shelf before it is searched, if it is small, or was open in the release before. What nobody searches takes no memory.
     pub(crate) fn warm(
         &self,

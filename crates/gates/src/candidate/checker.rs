@@ -10,6 +10,7 @@ use ashlar_release::{
     Judge, JudgeInput, Judgement, ReleaseError, RequiredApproval,
     derived::{self, Built, Derive, DeriveInput, Derived, Form, Names},
 };
+use ashlar_retrieval::models::Models;
 use ashlar_store::{Batch, TenantObjects, Tree};
 use serde_json::Value;
 
@@ -56,6 +57,13 @@ impl Checker {
         let search = Arc::new(SearchKind::new(definitions.clone()));
         let meaning = MeaningKind::new(definitions.clone(), search.clone());
         Self { definitions, search, meaning, lookups: Mutex::default() }
+    }
+
+    /// The same with the models of this node.
+    #[must_use]
+    pub fn with_models(mut self, models: Arc<dyn Models>) -> Self {
+        self.meaning.models = models;
+        self
     }
 
     /// A judge that reads definitions only after they passed a trial.

@@ -6,10 +6,14 @@ use std::{
 };
 
 use ashlar_delivery::search::{self, Learned, MeaningInput, SearchRules};
-use ashlar_model::Digest;
+use ashlar_model::{Digest, Files};
 use ashlar_release::{
     ReleaseError,
     derived::{self, Built, Derive, DeriveInput, Derived, Form, Names},
+};
+use ashlar_retrieval::{
+    config::Embedder,
+    models::{Models, NoModels},
 };
 use ashlar_store::{Batch, TenantObjects, Tree};
 
@@ -66,6 +70,7 @@ pub(super) struct MeaningKind {
     definitions: Arc<DefinitionsCache>,
     search: Arc<SearchKind>,
     learned: Learned,
+    pub(super) models: Arc<dyn Models>,
 }
 
 impl SearchKind {
@@ -144,7 +149,7 @@ impl Derive for SearchKind {
 
 impl MeaningKind {
     pub(super) fn new(definitions: Arc<DefinitionsCache>, search: Arc<SearchKind>) -> Self {
-        Self { definitions, search, learned: Learned::default() }
+        Self { definitions, search, learned: Learned::default(), models: Arc::new(NoModels) }
     }
 
     fn made(
@@ -160,10 +165,12 @@ impl MeaningKind {
         };
         let definitions = self.definitions.get(input.definitions);
         let earlier = input.before(&MEANING)?;
-        let readers = &definitions.retrieval.readers;
+        let rules = SearchRules::new(&definitions.contracts, &definitions.retrieval);
         let made = MeaningInput {
             search: &search,
-            readers,
+            rules: &rules,
+            snapshot: input.snapshot,
+            models: &*self.models,
             earlier: earlier.as_ref(),
             quick,
             learned: &self.learned,
@@ -183,6 +190,24 @@ impl Derive for MeaningKind {
     }
 
     fn build_quick(&self, input: &DeriveInput<'_>, batch: &mut Batch) -> Result<Option<Tree>, ReleaseError> {
-        self.made(input, true, batch)
+        // A model that fails must not keep anybody from publishing.
+        Ok(self
+            .made(input, true, batch)
+            .inspect_err(|error| tracing::warn!(%error, "vectors are built later"))
+            .unwrap_or_default())
+    }
+
+    fn is_current(
+        &self,
+        objects: &TenantObjects,
+        tree: &Tree,
+        definitions: &Arc<Files>,
+    ) -> Result<bool, ReleaseError> {
+        let definitions = self.definitions.get(definitions);
+        let Embedder::Model(named) = &definitions.retrieval.embedder else { return Ok(true) };
+        // A node that cannot ask the model leaves what another one built.
+        let Ok(model) = self.models.model(named.kind, &named.name) else { return Ok(true) };
+        let built = search::model_in(tree, objects).map_err(GateError::from)?;
+        Ok(built.is_none_or(|built| built == model.id))
     }
 }

@@ -71,6 +71,20 @@ pub trait Derive: Send + Sync {
     /// When the release cannot be read.
     fn build(&self, input: &DeriveInput<'_>, batch: &mut Batch) -> Result<Tree, ReleaseError>;
 
+    /// Whether a tree that was built before is what would be built now, as far as that depends on something other than the release, such as a
+    /// model of this node. A tree that is not is built again by [`crate::Engine::derive`]; until then it is used.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn is_current(
+        &self,
+        _objects: &TenantObjects,
+        _tree: &Tree,
+        _definitions: &Arc<Files>,
+    ) -> Result<bool, ReleaseError> {
+        Ok(true)
+    }
+
     /// Builds the tree of a candidate when that is quick. `None` means later: then [`Derive::build`] is called after the release
     /// was made, and nothing may have been put into `batch`. Only kinds with [`Built::WhenQuick`] are asked. A release whose tree
     /// comes later does without it until then.
@@ -231,7 +245,8 @@ pub(crate) fn build_missing<'k>(
     Ok(())
 }
 
-/// Builds kinds of a release that was made before, in their order.
+/// Builds kinds of a release that was made before, in their order. What was built before one that fails is not lost; the rest is
+/// tried again.
 pub(crate) fn build_later<'k>(
     kinds: impl Iterator<Item = &'k dyn Derive>,
     input: &DeriveInput<'_>,
@@ -239,9 +254,17 @@ pub(crate) fn build_later<'k>(
 ) -> Result<BTreeMap<String, Digest>, ReleaseError> {
     let (mut derived, mut built) = (input.derived.clone(), BTreeMap::new());
     for kind in kinds {
-        let (name, root) = build(kind, &DeriveInput { derived: &derived, ..*input }, batch)?;
-        derived.insert(name.clone(), root);
-        built.insert(name, root);
+        match build(kind, &DeriveInput { derived: &derived, ..*input }, batch) {
+            Ok((name, root)) => {
+                derived.insert(name.clone(), root);
+                built.insert(name, root);
+            }
+            Err(error) if built.is_empty() => return Err(error),
+            Err(error) => {
+                tracing::warn!(kind = kind.about().name, %error, "a derived tree is built later");
+                break;
+            }
+        }
     }
     Ok(built)
 }

@@ -96,7 +96,7 @@ async fn release(rows: &mut Rows<'_>, id: ReleaseId) -> Result<ReleaseRow, Relea
 }
 
 impl Engine {
-    /// Which kinds of derived trees a release has in their present format, by name. A kind that is not ready is built by
+    /// Which kinds of derived trees a release has in their present form, by name. A kind that is not ready is built by
     /// [`Engine::derive`].
     ///
     /// # Errors
@@ -109,9 +109,12 @@ impl Engine {
         self.permit(ctx, Right::Preview)?;
         let row = release(&mut self.db().read(&ctx.tenant).await?.rows(), id).await?;
         let objects = self.tenant_objects(&ctx.tenant);
+        let definitions = self.files(&ctx.tenant, &row.definitions)?;
         let ready = |kind: &dyn Derive| {
-            let kind = kind.about();
-            Ok((kind.name, derived::open(&objects, &row.derived, &kind)?.is_some()))
+            let about = kind.about();
+            let tree = derived::open(&objects, &row.derived, &about)?;
+            let current = |tree: &Tree| kind.is_current(&objects, tree, &definitions);
+            Ok((about.name, tree.as_ref().map(current).transpose()?.unwrap_or(false)))
         };
         kinds(self.judge().as_ref()).map(ready).collect()
     }

@@ -37,6 +37,7 @@ impl Basis {
             scales: Vec::with_capacity(terms.len()),
             taught: u32::try_from(sample.of).unwrap_or(u32::MAX),
             calibration,
+            model: String::new(),
         };
         for (_, term) in terms {
             basis.terms.push(sample.hashes[term as usize]);

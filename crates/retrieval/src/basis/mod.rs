@@ -22,7 +22,9 @@ const BYTES_MAX: usize = 64 << 20;
 /// Terms that a basis knows.
 const TERMS_MAX: usize = 50_000;
 /// Dimensions that vectors may have.
-const DIMENSIONS_MAX: usize = 1_024;
+pub const DIMENSIONS_MAX: usize = 1_024;
+/// The longest id of a model, in bytes.
+const MODEL_BYTES_MAX: usize = 100;
 
 /// Vectors for terms.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +38,8 @@ pub struct Basis {
     scales: Vec<f32>,
     taught: u32,
     calibration: Calibration,
+    /// The id of the model that made the vectors; empty when they were learned.
+    model: String,
 }
 
 /// The vector of a term, with its weight.
@@ -64,12 +68,14 @@ struct Head {
     terms: usize,
     taught: u32,
     calibration: Calibration,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    model: String,
 }
 
 impl Basis {
-    /// A basis of vectors that an embedder makes. It knows no terms; who asks brings the vector of the query.
+    /// A basis of vectors that a model makes, with the id of the model. It knows no terms; who asks brings the vector of the query.
     #[must_use]
-    pub fn given(taught: u32, calibration: Calibration) -> Self {
+    pub const fn given(taught: u32, calibration: Calibration, model: String) -> Self {
         Self {
             dimensions: calibration.dimensions,
             terms: Vec::new(),
@@ -78,7 +84,15 @@ impl Basis {
             scales: Vec::new(),
             taught,
             calibration,
+            model,
         }
+    }
+
+    /// The id of the model that made the vectors; empty when the basis was learned. Only the same model makes vectors of queries
+    /// that can be compared with them.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
     }
 
     /// How many dimensions its vectors have. None when it has learned nothing.
@@ -138,6 +152,7 @@ impl Basis {
             terms: self.terms.len(),
             taught: self.taught,
             calibration: self.calibration.clone(),
+            model: self.model.clone(),
         };
         let mut out = MARK.to_vec();
         put_bytes(&mut out, &serde_json::to_vec(&head).unwrap_or_default());
@@ -165,8 +180,8 @@ impl Basis {
         let mut reader = Reader::new("basis", MARK, &bytes)?;
         let head: Head = serde_json::from_slice(reader.bytes(4_096)?)
             .map_err(|_| reader.wrong("its head cannot be read"))?;
-        let Head { dimensions, terms: count, taught, calibration } = head;
-        if dimensions > DIMENSIONS_MAX || !calibration.is_sound() {
+        let Head { dimensions, terms: count, taught, calibration, model } = head;
+        if dimensions > DIMENSIONS_MAX || !calibration.is_sound() || model.len() > MODEL_BYTES_MAX {
             return Err(reader.wrong("its head has numbers out of range"));
         }
         if reader.number(TERMS_MAX)? != count {
@@ -180,6 +195,7 @@ impl Basis {
             scales: Vec::with_capacity(count),
             taught,
             calibration,
+            model,
         };
         for _ in 0..count {
             let hash = u64::from_le_bytes(reader.array()?);

@@ -41,20 +41,57 @@ impl SegmentVectors {
     /// Vectors that were made elsewhere, in the order of the chunks. Each is brought to `dimensions` and to length 1.
     #[must_use]
     pub fn given(dimensions: usize, vectors: impl IntoIterator<Item = Vec<f32>>) -> Self {
+        let mut out = Self::none(dimensions);
+        for vector in vectors {
+            out.push(vector);
+        }
+        out
+    }
+
+    /// No vectors, to be filled.
+    #[must_use]
+    pub fn none(dimensions: usize) -> Self {
         let dimensions = dimensions.min(super::DIMENSIONS_MAX);
         let stride = super::stride(dimensions);
-        let (mut values, mut rests, mut scales) = (Vec::new(), Vec::new(), Vec::new());
-        for mut vector in vectors {
-            vector.resize(dimensions, 0.0);
-            unit(&mut vector);
-            vector.resize(stride, 0.0);
-            let from = values.len();
-            let scale = quantized(&vector, &mut values);
-            let of = |(value, rounded): (&f32, &i8)| rounding(*value, *rounded, scale);
-            rests.extend(vector.iter().zip(&values[from..]).map(of));
-            scales.push(scale);
-        }
-        Self { stride, dimensions, values, rests, scales }
+        Self { stride, dimensions, values: Vec::new(), rests: Vec::new(), scales: Vec::new() }
+    }
+
+    /// Adds a vector, brought to these dimensions and to length 1.
+    pub fn push(&mut self, mut vector: Vec<f32>) {
+        vector.resize(self.dimensions, 0.0);
+        unit(&mut vector);
+        vector.resize(self.stride, 0.0);
+        let from = self.values.len();
+        let scale = quantized(&vector, &mut self.values);
+        let of = |(value, rounded): (&f32, &i8)| rounding(*value, *rounded, scale);
+        self.rests.extend(vector.iter().zip(&self.values[from..]).map(of));
+        self.scales.push(scale);
+    }
+
+    /// Adds a vector of others as it is. Whether they have it, with as many dimensions.
+    pub fn push_from(&mut self, other: &Self, chunk: usize) -> bool {
+        let Some(scale) = other.scales.get(chunk).filter(|_| other.dimensions == self.dimensions) else {
+            return false;
+        };
+        self.values.extend_from_slice(other.row(&other.values, chunk));
+        self.rests.extend_from_slice(other.row(&other.rests, chunk));
+        self.scales.push(*scale);
+        true
+    }
+
+    /// Whether a chunk has a vector that says something.
+    #[must_use]
+    pub fn is_known(&self, chunk: usize) -> bool {
+        self.scales.get(chunk).is_some_and(|scale| *scale > 0.0)
+    }
+
+    /// The vector of a chunk, about as it was given; empty when there is none.
+    #[must_use]
+    pub fn vector(&self, chunk: usize) -> Vec<f32> {
+        let scale = self.scales.get(chunk).copied().unwrap_or(0.0);
+        let both = self.row(&self.values, chunk).iter().zip(self.row(&self.rests, chunk));
+        let exact = |(value, rest): (&i8, &i8)| (f32::from(*value) + f32::from(*rest) / REST_STEPS) * scale;
+        both.take(self.dimensions).map(exact).collect()
     }
 
     /// The vectors of a segment's chunks before they are quantised, each of length 1.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::{
     access::{Reader, Readers},
     chunk::ChunkRules,
+    models::ModelKind,
     routing::Routes,
     synonyms::Synonyms,
     text::Analyzer,
@@ -38,8 +39,20 @@ pub const TEXT_BYTES_MAX: usize = 500;
 /// The most terms of a chunk.
 pub const CHUNK_TERMS_MAX: u32 = 2_000;
 /// What `search` calls its own parameters: attributes cannot have these names.
-pub const PARAMETERS: [&str; 11] =
-    ["q", "locale", "index", "type", "limit", "offset", "mode", "facets", "version", "cursor", "indexes"];
+pub const PARAMETERS: [&str; 12] = [
+    "q",
+    "locale",
+    "index",
+    "type",
+    "limit",
+    "offset",
+    "mode",
+    "facets",
+    "version",
+    "cursor",
+    "indexes",
+    "diversity",
+];
 
 /// What `retrieval.toml` says. The default is that of a project without the file.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +73,8 @@ pub struct Config {
     pub pins: Vec<Pin>,
     /// What makes vectors.
     pub embedder: Embedder,
+    /// What ranks the best hits again.
+    pub rerank: Option<Rerank>,
     prepared: prepared::Locales,
 }
 
@@ -76,6 +91,8 @@ pub struct IndexRules {
     pub public: bool,
     /// Whether its hits are never mixed with those of others, unless a route says so.
     pub alone: bool,
+    /// Whether its vectors are learned from its own content, whatever makes those of the others.
+    pub lsa: bool,
     /// Its line in the file.
     pub line: usize,
 }
@@ -85,7 +102,8 @@ impl IndexRules {
     #[must_use]
     pub fn usual() -> Self {
         let title = String::new();
-        Self { title, freshness: Duration::from_secs(5), default: true, public: true, alone: false, line: 1 }
+        let freshness = Duration::from_secs(5);
+        Self { title, freshness, default: true, public: true, alone: false, lsa: false, line: 1 }
     }
 }
 
@@ -152,11 +170,35 @@ pub struct Pin {
 }
 
 /// What makes vectors of texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Embedder {
     /// Latent semantic analysis, learned from the content itself.
     #[default]
     Lsa,
+    /// A model that learned elsewhere.
+    Model(ModelRef),
+}
+
+/// A model that nodes offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelRef {
+    /// What kind of model it is.
+    pub kind: ModelKind,
+    /// What nodes call it.
+    pub name: String,
+    /// Whether an endpoint gets texts that not everybody may see.
+    pub restricted: bool,
+}
+
+/// What ranks the best hits again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rerank {
+    /// What nodes call the model.
+    pub model: String,
+    /// How many of the best hits are ranked again.
+    pub top: usize,
+    /// Whether it gets texts that not everybody may see.
+    pub restricted: bool,
 }
 
 impl Config {
@@ -172,6 +214,15 @@ impl Config {
     pub fn index_of<'a>(&self, named: Option<&'a str>, has_route: bool) -> Option<&'a str> {
         let main = has_route && (self.indexes.is_empty() || self.indexes.contains_key(MAIN));
         named.or(main.then_some(MAIN))
+    }
+
+    /// The model that makes the vectors of an index; `None` when they are learned from its content.
+    #[must_use]
+    pub fn model_of(&self, index: &str) -> Option<&ModelRef> {
+        match &self.embedder {
+            Embedder::Model(model) if !self.indexes.get(index).is_some_and(|rules| rules.lsa) => Some(model),
+            _ => None,
+        }
     }
 
     /// Whether a reader may use an index.

@@ -21,6 +21,7 @@ pub(super) struct Raw {
     pub synonyms: Named<Named<Vec<String>>>,
     pub pins: Vec<Spanned<RawPin>>,
     pub embedder: RawEmbedder,
+    pub rerank: Option<Spanned<RawRerank>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -31,6 +32,7 @@ pub(super) struct RawIndex {
     pub default: Option<bool>,
     pub public: Option<bool>,
     pub alone: bool,
+    pub embedder: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -82,4 +84,18 @@ impl Day {
 pub(super) struct RawEmbedder {
     #[serde(default)]
     pub kind: Option<Spanned<String>>,
+    #[serde(default)]
+    pub model: Option<Spanned<String>>,
+    #[serde(default)]
+    pub restricted: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRerank {
+    pub model: Spanned<String>,
+    #[serde(default)]
+    pub top: Option<usize>,
+    #[serde(default)]
+    pub restricted: bool,
 }

@@ -9,12 +9,14 @@ use ashlar_model::{Files, Finding, did_you_mean, nearest_in_message, position, s
 
 use super::{
     AttributeFields, CHUNK_TERMS_MAX, Config, EXAMPLES_MAX, Embedder, FILE, FieldPath, INDEXES_MAX,
-    IndexRules, PARAMETERS, PINS_MAX, Pin, READERS_MAX, ROUTES_MAX, SYNONYMS_MAX, TEXT_BYTES_MAX,
-    raw::{Raw, RawIndex, RawPin, RawRoute},
+    IndexRules, ModelRef, PARAMETERS, PINS_MAX, Pin, READERS_MAX, ROUTES_MAX, Rerank, SYNONYMS_MAX,
+    TEXT_BYTES_MAX,
+    raw::{Raw, RawEmbedder, RawIndex, RawPin, RawRerank, RawRoute},
 };
 use crate::{
     access::{ATTRIBUTES_MAX, Readers, VALUE_BYTES_MAX, VALUES_MAX},
     chunk::ChunkRules,
+    models::{ModelKind, RERANKED_MAX},
     routing::{Example, Routes, Rule},
 };
 
@@ -26,6 +28,10 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 const FINDINGS_MAX: usize = 100;
 /// Attributes that are not lists of values.
 const SPECIAL: [&str; 3] = ["versions", "from", "until"];
+/// The embedder that needs no model.
+const LSA: &str = "lsa";
+/// Hits that are ranked again when the file does not say.
+const RERANKED: usize = 30;
 /// The key of a reader that lists indexes.
 const INDEXES: &str = "indexes";
 
@@ -172,13 +178,10 @@ impl Reading<'_> {
             let span = pin.span();
             pins.extend(self.pin(&span, pin.into_inner()));
         }
-        if let Some(kind) = raw.embedder.kind.filter(|kind| kind.get_ref() != "lsa") {
-            let message = format!("There is no embedder `{}`.", shown(kind.get_ref()));
-            self.wrong(&kind.span(), message, "write kind = \"lsa\"");
-        }
-        let embedder = Embedder::Lsa;
+        let embedder = self.embedder(raw.embedder);
+        let rerank = raw.rerank.map(|rerank| self.rerank(&rerank.span(), rerank.into_inner()));
         let prepared = Default::default();
-        Config { indexes, chunks, attributes, readers, routes, synonyms, pins, embedder, prepared }
+        Config { indexes, chunks, attributes, readers, routes, synonyms, pins, embedder, rerank, prepared }
     }
 
     fn index(&mut self, line: usize, raw: &RawIndex, some_default: bool) -> IndexRules {
@@ -193,6 +196,14 @@ impl Reading<'_> {
                 }
             }
         }
+        let lsa = raw.embedder.as_ref().is_some_and(|named| {
+            if named.get_ref() != LSA {
+                let message = format!("An index cannot use the embedder `{}`.", shown(named.get_ref()));
+                let help = "write embedder = \"lsa\", or remove the line to use [embedder]";
+                self.wrong(&named.span(), message, help);
+            }
+            true
+        });
         IndexRules {
             title: raw.title.clone(),
             freshness,
@@ -200,6 +211,7 @@ impl Reading<'_> {
             default: raw.default.unwrap_or(!some_default && !raw.alone),
             public: raw.public.unwrap_or(usual.public),
             alone: raw.alone,
+            lsa,
             line,
         }
     }
@@ -325,6 +337,45 @@ impl Reading<'_> {
             },
         };
         Some(Rule { pattern, words: raw.words, locale: raw.locale, indexes, line: self.line(span) })
+    }
+
+    fn embedder(&mut self, raw: RawEmbedder) -> Embedder {
+        let RawEmbedder { kind, model, restricted } = raw;
+        let Some(kind) = kind.filter(|kind| kind.get_ref() != LSA) else {
+            if let Some(model) = model {
+                let help = "add kind = \"static\", \"transformer\" or \"endpoint\"";
+                self.wrong(&model.span(), "[embedder] names a model and no kind.".to_owned(), help);
+            }
+            return Embedder::Lsa;
+        };
+        let known = match kind.get_ref().as_str() {
+            "static" => ModelKind::Static,
+            "transformer" => ModelKind::Transformer,
+            "endpoint" => ModelKind::Endpoint,
+            other => {
+                let kinds = [LSA, "static", "transformer", "endpoint"];
+                let help = did_you_mean(other, kinds, "kinds are lsa, static, transformer and endpoint");
+                self.wrong(&kind.span(), format!("There is no embedder `{}`.", shown(other)), help);
+                return Embedder::Lsa;
+            }
+        };
+        let Some(model) = model else {
+            let message = format!("The embedder `{known}` names no model.");
+            self.wrong(&kind.span(), message, "add model = \"NAME\", as models.toml of the server calls it");
+            return Embedder::Lsa;
+        };
+        self.name(&model.span(), "a model", model.get_ref());
+        Embedder::Model(ModelRef { kind: known, name: model.into_inner(), restricted })
+    }
+
+    fn rerank(&mut self, span: &std::ops::Range<usize>, raw: RawRerank) -> Rerank {
+        self.name(&raw.model.span(), "a model", raw.model.get_ref());
+        let top = raw.top.unwrap_or(RERANKED);
+        if !(2..=RERANKED_MAX).contains(&top) {
+            let message = format!("[rerank] cannot rank {top} hits again.");
+            self.wrong(span, message, format!("choose a number from 2 to {RERANKED_MAX}"));
+        }
+        Rerank { model: raw.model.into_inner(), top, restricted: raw.restricted }
     }
 
     fn synonyms(

@@ -43,7 +43,9 @@ const ENDING_FACTOR: f32 = 0.5;
 const SYNONYM_FACTOR: f32 = 0.7;
 /// The most hits of one search.
 const HITS_MAX: usize = 10_000;
-/// Hits that diverse results are chosen from, for each one wanted.
+/// Hits that are chosen to be unlike each other. The rest follows in its order.
+const DIVERSE_MAX: usize = 200;
+/// Hits that these are chosen from, for each of them.
 const DIVERSE_FROM: usize = 3;
 
 /// Which legs a search uses.
@@ -294,7 +296,8 @@ impl Shelf {
         let best = legs.covered(self, &words);
         let (known, all) = words.mass();
         let share = |of: f32| if of > 0.0 { best / of } else { 0.0 };
-        let wanted = if ask.diversity > 0.0 { limit.saturating_mul(DIVERSE_FROM) } else { limit };
+        let wanted =
+            if ask.diversity > 0.0 { limit.max(limit.min(DIVERSE_MAX) * DIVERSE_FROM) } else { limit };
         let hits = match ask.mode {
             Mode::Bm25 => legs.by_words(self, eligible, wanted),
             Mode::Vector => {
@@ -305,8 +308,11 @@ impl Shelf {
                 legs.fused(self, eligible, &words, meaning, share(known), wanted)
             }
         };
-        let hits =
-            if ask.diversity > 0.0 { diversified(self, hits, ask.diversity.min(1.0), limit) } else { hits };
+        let hits = if ask.diversity > 0.0 {
+            diversified(self, hits, ask.diversity.min(1.0), limit.min(DIVERSE_MAX), limit)
+        } else {
+            hits
+        };
         let hit = |hit: Scored| {
             let (part, chunk) = self.place(hit.text);
             Hit { part, chunk, score: hit.score, worded: legs.has_word(hit.text as usize) }

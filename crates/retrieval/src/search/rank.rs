@@ -319,13 +319,21 @@ impl Top {
 }
 
 /// The best of some hits, each time one that is good and unlike those before it: maximal marginal relevance (Carbonell and
-/// Goldstein 1998). `diversity` is what likeness weighs, from 0 to 1.
-pub(super) fn diversified(shelf: &Shelf, mut hits: Vec<Scored>, diversity: f32, limit: usize) -> Vec<Scored> {
+/// Goldstein 1998). `diversity` is what likeness weighs, from 0 to 1. So many are chosen from the best; the others follow as they are.
+/// No hit has a higher score than the one before it, so scores still say the order.
+pub(super) fn diversified(
+    shelf: &Shelf,
+    mut hits: Vec<Scored>,
+    diversity: f32,
+    chosen: usize,
+    limit: usize,
+) -> Vec<Scored> {
+    let others = hits.split_off(hits.len().min(chosen * super::DIVERSE_FROM));
     let mut span = Span::EMPTY;
     hits.iter().for_each(|hit| span.add(hit.score));
     let mut likeness = vec![0.0_f32; hits.len()];
     let mut out = Vec::with_capacity(limit.min(hits.len()));
-    while out.len() < limit && !hits.is_empty() {
+    while out.len() < chosen && !hits.is_empty() {
         let value = |at: usize| (1.0 - diversity) * span.scaled(hits[at].score) - diversity * likeness[at];
         let best = (1..hits.len()).fold(0, |best, at| if value(at) > value(best) { at } else { best });
         let hit = hits.remove(best);
@@ -336,6 +344,14 @@ pub(super) fn diversified(shelf: &Shelf, mut hits: Vec<Scored>, diversity: f32, 
             }
         }
         out.push(hit);
+    }
+    out.extend(hits);
+    out.extend(others);
+    out.truncate(limit);
+    let mut most = f32::INFINITY;
+    for hit in &mut out {
+        most = most.min(hit.score);
+        hit.score = most;
     }
     out
 }

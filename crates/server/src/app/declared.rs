@@ -58,6 +58,10 @@ metrics! {
     SEARCHES_EMPTY = Counter "ashlar_searches_empty_total" [] "Of these, searches that found nothing.";
     SEARCH_HITS = Counter "ashlar_search_hits_total" [] "Hits that searches showed.";
     SEARCH_HITS_STALE = Counter "ashlar_search_hits_stale_total" [] "Hits that were left out because the release does not have their text.";
+    SEARCHES_WITHOUT_VECTORS = Counter "ashlar_searches_without_vectors_total" [] "Times that an index was searched by words alone, because its model did not answer.";
+    MODEL_TEXTS = Counter "ashlar_model_texts_total" [] "Texts that models embedded.";
+    MODEL_CALLS = Counter "ashlar_model_calls_total" [] "Requests to endpoints of models.";
+    MODEL_FAILURES = Counter "ashlar_model_failures_total" [] "Of these, requests that failed.";
     QUESTIONS = Counter "ashlar_questions_total" [] "Questions to `/v1/answers`.";
     QUESTIONS_REFUSED = Counter "ashlar_questions_refused_total" [] "Of these, questions without an answer.";
     PURGES = Counter "ashlar_purges_total" [] "Purges that upstream caches acknowledged.";

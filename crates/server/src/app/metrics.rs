@@ -9,6 +9,7 @@ use std::{
 
 use ashlar_delivery::{CacheCounts, search::SearchCounts};
 use ashlar_release::FollowerFigures;
+use ashlar_retrieval::models::ModelCounts;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
 use super::{cache_stats::Totals, declared};
@@ -33,6 +34,7 @@ pub struct Gathered {
     pub fences: u64,
     pub composed: CacheCounts,
     pub searches: SearchCounts,
+    pub models: ModelCounts,
     pub upstream: Totals,
     /// Tenant, channel, release number, sequence.
     pub channels: Vec<(String, String, u64, u64)>,
@@ -206,6 +208,10 @@ impl Gathered {
             (&declared::SEARCHES_EMPTY, self.searches.empty),
             (&declared::SEARCH_HITS, self.searches.hits),
             (&declared::SEARCH_HITS_STALE, self.searches.stale),
+            (&declared::SEARCHES_WITHOUT_VECTORS, self.searches.not_embedded),
+            (&declared::MODEL_TEXTS, self.models.texts),
+            (&declared::MODEL_CALLS, self.models.calls),
+            (&declared::MODEL_FAILURES, self.models.failures),
             (&declared::QUESTIONS, self.searches.questions),
             (&declared::QUESTIONS_REFUSED, self.searches.refused),
             (&declared::PURGES, self.upstream.purges),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use ashlar_gates::Trials;
 use ashlar_isolate::Workers;
 use ashlar_release::Engine;
+use ashlar_retrieval::models::Models;
 use ashlar_store::Objects;
 use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
@@ -39,11 +40,17 @@ pub struct App {
 
 impl App {
     /// `trials`: definitions are read only after they passed one.
-    pub fn new(engine: Option<Engine>, objects: Objects, workers: Workers, trials: Option<Trials>) -> Self {
+    pub fn new(
+        engine: Option<Engine>,
+        objects: Objects,
+        workers: Workers,
+        trials: Option<Trials>,
+        models: Arc<dyn Models>,
+    ) -> Self {
         let (hosts, tenants, metrics) =
             (Arc::<Hosts>::default(), Arc::<Tenants>::default(), Arc::<Metrics>::default());
         let serving =
-            Serving::new(tenants.clone(), objects.clone(), workers.clone(), trials, metrics.clone());
+            Serving::new(tenants.clone(), objects.clone(), workers.clone(), trials, metrics.clone(), models);
         Self {
             keys: Arc::new(Keys::new(engine.clone(), hosts.clone())),
             engine,

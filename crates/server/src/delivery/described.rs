@@ -88,6 +88,8 @@ struct SearchQuery {
     mode: Option<SearchMode>,
     /// What is counted, separated by commas: `type`, `index`, attributes.
     facets: Option<String>,
+    /// How much hits that are unlike each other are preferred, from 0 (not at all) to 1.
+    diversity: Option<f32>,
     /// A version of the product, such as `2.3.1`.
     version: Option<String>,
     /// `draft`, a candidate, a release or a channel; needs the scope `preview`.

@@ -11,6 +11,7 @@ use ashlar_gates::Trials;
 use ashlar_isolate::Workers;
 use ashlar_model::{Digest, Files, TenantId};
 use ashlar_release::ChannelState;
+use ashlar_retrieval::models::{ModelCounts, Models};
 use ashlar_store::{Node, Objects, TenantObjects};
 
 use super::prerender::prerender;
@@ -64,6 +65,7 @@ impl Serving {
         workers: Workers,
         trials: Option<Trials>,
         metrics: Arc<Metrics>,
+        models: Arc<dyn Models>,
     ) -> Self {
         let node = objects.serve_as_node();
         if let Err(error) = &node {
@@ -75,7 +77,7 @@ impl Serving {
             node: node.ok(),
             workers,
             trials,
-            caches: Caches::new(CACHE_BYTES),
+            caches: Caches::new(CACHE_BYTES).with_models(models),
             metrics,
             previews: Mutex::default(),
             tree_bytes_max: tree_bytes_max(),
@@ -91,6 +93,11 @@ impl Serving {
     /// Figures of searches and questions.
     pub fn search_counts(&self) -> SearchCounts {
         self.caches.searches()
+    }
+
+    /// How often models were asked.
+    pub fn model_counts(&self) -> ModelCounts {
+        self.caches.model_counts()
     }
 
     /// Opens what is neither live nor, by its name, open for a preview already. Definitions that are live are shared.

@@ -70,7 +70,7 @@ pub fn status_of(error: &ReleaseError) -> (u16, &'static str) {
         ReleaseError::Corrupt { .. }
         | ReleaseError::Store(StoreError::Corrupt { .. })
         | ReleaseError::Task(_) => 500,
-        ReleaseError::Store(_) | ReleaseError::Sql(_) | ReleaseError::Busy => 503,
+        ReleaseError::Store(_) | ReleaseError::Sql(_) | ReleaseError::Busy | ReleaseError::Model(_) => 503,
     };
     (status, error.code())
 }

@@ -85,13 +85,17 @@ impl Follower for Search {
 
     async fn work(&self, of: &Target, stop: &CancellationToken) -> Result<(), Failure> {
         let ctx = Ctx::new(of.tenant.clone(), Actor::local("search"))?;
+        // A release that fails must not keep the others waiting.
+        let mut failed = None;
         for Due { release, .. } in self.due(&of.tenant).await? {
             if stop.is_cancelled() {
                 break;
             }
-            let built = self.engine.derive(&ctx, release).await?;
-            tracing::info!(tenant = %of.tenant, %release, ?built, "what is derived from a release is complete");
+            match self.engine.derive(&ctx, release).await {
+                Ok(built) => tracing::info!(tenant = %of.tenant, %release, ?built, "derived trees are built"),
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 }

@@ -2,7 +2,6 @@
 //! unless that is allowed, at least once, in order per entry.
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -10,19 +9,20 @@ use std::{
 use ashlar_model::Actor;
 use ashlar_release::{
     Ctx, Engine, Failure, Follower, Outgoing, ReleaseError, Round, Sent, Target, UpdateWebhook, WEBHOOKS,
-    place_name,
-    receivers::{is_public, refused},
+    place_name, receivers::refused,
 };
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::{FutureExt, StreamExt, stream};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use sha2::Sha256;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::metrics::Metrics;
+use crate::{
+    app::metrics::Metrics,
+    outward::{self, chain},
+};
 
 /// How long a receiver may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -36,22 +36,6 @@ const ANSWER_BYTES_MAX: usize = 4 << 10;
 const RETRY_AFTER_MAX: i64 = 3_600;
 /// How often old deliveries are forgotten.
 const FORGET: Duration = Duration::from_secs(3_600);
-
-/// Names are resolved to public addresses alone, and what was looked at is what is connected to.
-struct PublicOnly;
-
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str().to_owned(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|a| is_public(a.ip())).collect();
-            if public.is_empty() {
-                return Err(format!("{} leads to no public address", name.as_str()).into());
-            }
-            Ok(Box::new(public.into_iter()) as Addrs)
-        })
-    }
-}
 
 /// `v1,…` for each secret over `id.timestamp.body`.
 pub fn signature(secrets: &[String], id: &str, timestamp: i64, body: &str) -> String {
@@ -79,15 +63,8 @@ impl Webhooks {
     /// # Errors
     /// When no client can be made.
     pub fn new(engine: Engine, metrics: Arc<Metrics>, private: bool) -> reqwest::Result<Self> {
-        let builder = reqwest::Client::builder()
-            .timeout(ANSWER_MAX)
-            .connect_timeout(Duration::from_secs(5))
-            // A redirect would lead past everything that was checked.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .user_agent(concat!("Ashlar/", env!("CARGO_PKG_VERSION")));
-        let builder = if private { builder } else { builder.dns_resolver(Arc::new(PublicOnly)) };
-        Ok(Self { engine, metrics, client: builder.build()?, private, forgotten: Mutex::new(Instant::now()) })
+        let client = outward::client(private, ANSWER_MAX)?;
+        Ok(Self { engine, metrics, client, private, forgotten: Mutex::new(Instant::now()) })
     }
 
     /// Whether it is time to forget old deliveries.
@@ -230,20 +207,6 @@ impl Webhooks {
             false => format!("it answered {}: {said}", sent.status),
         };
     }
-}
-
-/// An error with what caused it, without the address it was about.
-fn chain(error: &reqwest::Error) -> String {
-    let mut out = if error.is_timeout() { "it did not answer in time".to_owned() } else { String::new() };
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if !out.is_empty() {
-            out.push_str(": ");
-        }
-        out.push_str(&error.to_string());
-        cause = error.source();
-    }
-    if out.is_empty() { "it could not be sent".to_owned() } else { out }
 }
 
 #[cfg(test)]

@@ -110,6 +110,7 @@ impl Operators {
             packs_open: self.objects.packs_open() as u64,
             composed: self.serving.cache_counts(),
             searches: self.serving.search_counts(),
+            models: self.serving.model_counts(),
             upstream: self.cache_stats.totals(),
             channels,
             ..Gathered::default()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ashlar_isolate::Workers;
 use ashlar_model::{Right, ServerConfig};
+use ashlar_retrieval::models::NoModels;
 use axum::extract::FromRef;
 
 use super::Node;
@@ -16,7 +17,8 @@ use crate::{
 impl Node {
     /// An edge over the objects of this node. It has read every pointer once.
     async fn edge(self) -> Self {
-        let app = App::new(None, self.engine.objects().clone(), Workers::new().unwrap(), None);
+        let app =
+            App::new(None, self.engine.objects().clone(), Workers::new().unwrap(), None, Arc::new(NoModels));
         Follow::start(&app).await;
         let source = Arc::new(Releases::from_ref(&app));
         let router = surface::router(&app, &ServerConfig::default(), &LaneConfig::default(), source, false);

@@ -13,6 +13,7 @@ use ashlar_gates::Checker;
 use ashlar_isolate::Workers;
 use ashlar_model::{Actor, Files, Right, ServerConfig, TenantId};
 use ashlar_release::{CreateKey, CreateTenant, Ctx, Engine, Location, PushDefinitions};
+use ashlar_retrieval::models::NoModels;
 use axum::{
     Router,
     body::Body,
@@ -81,7 +82,8 @@ impl Node {
     async fn with(config: ServerConfig) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let engine = Engine::open(&Location::embedded(dir.path()), Arc::new(Checker::new())).await.unwrap();
-        let app = App::new(Some(engine.clone()), engine.objects().clone(), Workers::new().unwrap(), None);
+        let (objects, workers) = (engine.objects().clone(), Workers::new().unwrap());
+        let app = App::new(Some(engine.clone()), objects, workers, None, Arc::new(NoModels));
         let source = Arc::new(Releases::from_ref(&app));
         let lane = LaneConfig { proxies: Proxies::new(&config.trusted_proxies), ..LaneConfig::default() };
         let router = surface::router(&app, &config, &lane, source, true);

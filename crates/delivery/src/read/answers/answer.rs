@@ -102,8 +102,19 @@ impl ReleaseView {
     }
 
     fn answered(&self, asked: &Asked, asker: Asker<'_>) -> Result<(Answered, Search), Failure> {
-        let question = self.question(asked, asker)?;
-        let search = self.search(&question, false)?;
+        let mut question = self.question(asked, asker)?;
+        let mut search = self.search(&question, false)?;
+        if search.unembedded {
+            if asker.replays {
+                let detail = "the model that this answer was searched with cannot be asked now".to_owned();
+                return Err(Problem::new(503, "model-unavailable", "Model unavailable", detail)
+                    .help("try again in a moment; `ashlar doctor` on the server checks its models")
+                    .into());
+            }
+            // The trace says that words alone were searched, so the answer can be made again.
+            question.mode = Mode::Bm25;
+            search = self.search(&question, false)?;
+        }
         let found = Found::read(self, &search.passages)?;
         let shelves = self.shelves(&question, &search)?;
         let reader = self.definitions.retrieval.readers.reader(asker.reader);

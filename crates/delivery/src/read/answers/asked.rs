@@ -46,19 +46,21 @@ pub struct Asker<'a> {
     pub at: i64,
     /// Whether only words are searched. It is so anyway while a release has no vectors.
     pub words: bool,
+    /// Whether an earlier answer is made again.
+    pub replays: bool,
 }
 
 impl<'a> Asker<'a> {
     /// Somebody who asks now.
     #[must_use]
     pub fn now(reader: Option<&'a str>) -> Self {
-        Self { reader, at: Timestamp::now().as_second(), words: false }
+        Self { reader, at: Timestamp::now().as_second(), words: false, replays: false }
     }
 
     /// Whoever asked when a trace was made.
     #[must_use]
     pub fn of(trace: &'a Trace) -> Self {
-        Self { reader: trace.reader.as_deref(), at: trace.at, words: trace.words }
+        Self { reader: trace.reader.as_deref(), at: trace.at, words: trace.words, replays: true }
     }
 }
 

@@ -11,7 +11,7 @@ use ashlar_retrieval::{
     access::{Allowed, Attributes, Reader},
     chunk::{TextForm, blank},
     routing::RouteError,
-    search::{Ask, Hit, query::Query},
+    search::{Ask, Hit, Mode, query::Query},
     text::Analyzer,
 };
 use jiff::Timestamp;
@@ -38,6 +38,7 @@ const MEANING_MIN: f32 = 0.35;
 const UNCOVERED_FACTOR: f32 = 0.3;
 
 /// A chunk that was found, with what it is a part of.
+#[derive(Clone)]
 pub(crate) struct Passage {
     pub(crate) entry: EntryKey,
     pub(crate) index: String,
@@ -57,6 +58,8 @@ pub(crate) struct Passage {
     pub(crate) text: String,
     pub(crate) score: f32,
     pub(crate) pinned: bool,
+    /// Whether everybody may see it.
+    pub(crate) public: bool,
 }
 
 /// What was found, before it becomes an answer.
@@ -68,6 +71,8 @@ pub(crate) struct Search {
     /// The types that are in them.
     pub(crate) types: BTreeSet<TypeName>,
     pub(crate) vectors: bool,
+    /// Whether a model did not say what the query means, so that an index with vectors was searched by words alone.
+    pub(crate) unembedded: bool,
     /// How many entries were found.
     pub(crate) total: usize,
     pub(crate) facets: Facets,
@@ -90,6 +95,7 @@ struct Searched {
 /// One hit among all shelves.
 struct Candidate {
     shelf: usize,
+    rank: usize,
     hit: Hit,
     score: f32,
 }
@@ -101,7 +107,7 @@ fn now() -> i64 {
 impl ReleaseView {
     /// Answers a question. Opens what it needs, so it is called where blocking is allowed.
     pub(crate) fn results(&self, question: &Question) -> Result<(Results, Search), Failure> {
-        let search = self.search(question, true)?;
+        let (search, reranked) = self.ranked(question)?;
         let hits = search.passages.iter().map(|p| self.hit(question, &search, p)).collect();
         self.caches.searched.searched(search.total, search.passages.len());
         let next = question.offset + search.passages.len();
@@ -111,6 +117,7 @@ impl ReleaseView {
             indexes: search.indexes.clone(),
             mode: mode_name(question.mode).to_owned(),
             vectors: search.vectors,
+            reranked,
             hits,
             total: search.total,
             facets: search.facets.clone(),
@@ -156,6 +163,7 @@ impl ReleaseView {
             indexes: chosen.iter().map(|(name, _)| name.clone()).collect(),
             types: chosen.iter().filter_map(|(name, _)| here.get(name)).flatten().cloned().collect(),
             vectors: false,
+            unembedded: false,
             total: 0,
             facets: Facets::new(),
             corrected: None,
@@ -173,6 +181,7 @@ impl ReleaseView {
                 let Some(open) = self.caches.shelves.open(&self.objects, trees, name)? else { continue };
                 out.passing |= open.timed;
                 let skip = |key: &[u8]| self.is_left_out(question, place, key);
+                let vector = self.query_vector(question, &open, &mut out);
                 let synonyms = config.synonyms(locale.as_str(), open.shelf.analyzer());
                 let ask = Ask {
                     mode: question.mode,
@@ -180,6 +189,8 @@ impl ReleaseView {
                     people: question.people,
                     skip: (place > 0 || !question.types.is_empty()).then_some(&skip),
                     synonyms: Some(&synonyms),
+                    vector: vector.as_deref(),
+                    diversity: question.diversity,
                     tally: true,
                     ..Ask::new(&question.text, &allowed)
                 };
@@ -206,6 +217,22 @@ impl ReleaseView {
         }
         self.collect(question, (&allowed, &here), &shelves, grouped, &mut out)?;
         Ok(out)
+    }
+
+    /// The vector of a query for a shelf whose vectors a model made. Only the same model makes one.
+    fn query_vector(&self, question: &Question, open: &OpenShelf, out: &mut Search) -> Option<Arc<[f32]>> {
+        let basis = open.shelf.basis().filter(|basis| !basis.model().is_empty())?;
+        if question.mode == Mode::Bm25 {
+            return None;
+        }
+        let vector = self.caches.models.query(basis.model(), &question.text);
+        let vector = vector.filter(|vector| vector.len() == basis.dimensions());
+        if vector.is_none() {
+            // The next answer may be another.
+            (out.unembedded, out.passing) = (true, true);
+            self.caches.searched.not_embedded();
+        }
+        vector
     }
 
     /// The indexes that are searched, with their weights.
@@ -262,17 +289,18 @@ impl ReleaseView {
         for (shelf, searched) in shelves.iter().enumerate() {
             // The best of a shelf has 1: scores of two shelves mean different things.
             let best = searched.hits.first().map_or(1.0, |hit| hit.score.max(f32::MIN_POSITIVE));
-            let scored = searched.hits.iter().map(|hit| (hit, (hit.score / best).clamp(0.0, 1.0)));
-            let near = scored.filter(|(hit, score)| hit.worded || *score >= MEANING_MIN);
-            candidates.extend(near.map(|(hit, score)| Candidate {
+            let scored = searched.hits.iter().enumerate();
+            let scored = scored.map(|(rank, hit)| (rank, hit, (hit.score / best).clamp(0.0, 1.0)));
+            let near = scored.filter(|(_, hit, score)| hit.worded || *score >= MEANING_MIN);
+            candidates.extend(near.map(|(rank, hit, score)| Candidate {
                 shelf,
+                rank,
                 hit: *hit,
                 score: score * searched.factor,
             }));
         }
         candidates.sort_by(|a, b| {
-            let order = (a.shelf, a.hit.part, a.hit.chunk).cmp(&(b.shelf, b.hit.part, b.hit.chunk));
-            b.score.total_cmp(&a.score).then(order)
+            b.score.total_cmp(&a.score).then_with(|| (a.shelf, a.rank).cmp(&(b.shelf, b.rank)))
         });
         let mut found = self.pinned(question, allowed, here, &out.indexes)?;
         let mut seen: HashSet<Vec<u8>> = found.iter().map(|p| p.entry.to_bytes()).collect();
@@ -281,7 +309,7 @@ impl ReleaseView {
         let mut number = found.len();
         // Only what is shown is read.
         let mut passages: Vec<Passage> = found.into_iter().skip(skipped).collect();
-        for Candidate { shelf, hit, score } in candidates {
+        for Candidate { shelf, hit, score, .. } in candidates {
             if passages.len() > question.limit {
                 break;
             }
@@ -294,6 +322,9 @@ impl ReleaseView {
             if number <= skipped {
                 continue;
             }
+            let readers = &self.definitions.retrieval.readers;
+            let segment = searched.open.shelf.parts().get(hit.part).map(|part| &part.segment);
+            let attributes = segment.and_then(|s| s.attributes().get(chunk.attributes));
             let place = (chunk.field, chunk.range.start, chunk.range.end);
             let key = EntryKey::from_bytes(chunk.entry)?;
             let Some(read) = self.read(&key, place)? else {
@@ -315,6 +346,7 @@ impl ReleaseView {
                 text: read.text,
                 score,
                 pinned: false,
+                public: attributes.is_some_and(|attributes| attributes.is_public(readers)),
             });
         }
         out.more = passages.len() > question.limit;
@@ -406,6 +438,7 @@ impl ReleaseView {
                 text,
                 score: 1.0,
                 pinned: true,
+                public: false,
             });
         }
         Ok(out)
@@ -423,6 +456,9 @@ impl ReleaseView {
             for locale in self.definitions.locales.all() {
                 let name = (index.as_str(), locale.as_str());
                 self.caches.shelves.warm(&self.objects, trees, before, name)?;
+                if let Some(model) = self.caches.shelves.model(trees, name) {
+                    self.caches.models.prepare(&model);
+                }
             }
         }
         Ok(())

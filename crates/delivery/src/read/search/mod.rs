@@ -3,6 +3,7 @@
 mod answer;
 mod find;
 mod question;
+mod rerank;
 mod results;
 mod snippet;
 

@@ -24,8 +24,8 @@ const LIMIT_MAX: usize = 50;
 /// How far a search can be paged through.
 const OFFSET_MAX: usize = 1_000;
 /// Parameters that are not attributes.
-const PARAMETERS: [&str; 10] =
-    ["q", "locale", "index", "type", "limit", "offset", "mode", "facets", "version", "at"];
+const PARAMETERS: [&str; 11] =
+    ["q", "locale", "index", "type", "limit", "offset", "mode", "facets", "version", "diversity", "at"];
 const MODES: [&str; 3] = ["hybrid", "words", "meaning"];
 
 /// What is counted of what was found.
@@ -52,6 +52,8 @@ pub(crate) struct Question {
     pub(crate) limit: usize,
     pub(crate) offset: usize,
     pub(crate) facets: Wanted,
+    /// How much hits that are unlike each other are preferred, from 0 to 1.
+    pub(crate) diversity: f32,
     /// The reader that the caller's key names.
     pub(crate) reader: Option<String>,
     /// Whether a person typed it into a search box: quotes are phrases, `-word` excludes, misspelt words are corrected.
@@ -98,6 +100,14 @@ fn number(name: &str, value: &str, range: std::ops::RangeInclusive<usize>) -> Re
     })
 }
 
+fn share(name: &str, value: &str) -> Result<f32, Failure> {
+    f32::from_str(value).ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| {
+        let detail = format!("`{}` is not a value of {name}", cut(value));
+        let help = format!("{name} is a number from 0 to 1, such as 0.3");
+        bad("bad-diversity", "Bad diversity", detail, help)
+    })
+}
+
 impl Question {
     /// A question in the default mode, without filters.
     pub(crate) fn new(text: &str, locales: Vec<Locale>) -> Self {
@@ -112,6 +122,7 @@ impl Question {
             limit: LIMIT_DEFAULT,
             offset: 0,
             facets: Wanted::default(),
+            diversity: 0.0,
             reader: None,
             people: true,
             now: None,
@@ -138,6 +149,7 @@ impl Question {
                 "limit" => out.limit = number("limit", &value, 1..=LIMIT_MAX)?,
                 "offset" => out.offset = number("offset", &value, 0..=OFFSET_MAX)?,
                 "mode" => out.mode = mode(&value)?,
+                "diversity" => out.diversity = share("diversity", &value)?,
                 "facets" => out.facet(view, &value)?,
                 "version" => out.filter.version(&value).map_err(|e| filter_problem(&e))?,
                 name if attributes.contains_key(name) => {

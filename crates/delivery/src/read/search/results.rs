@@ -72,6 +72,9 @@ pub struct Results {
     pub mode: String,
     /// Whether meaning was looked at. A new release is searched by words alone until its vectors are ready.
     pub vectors: bool,
+    /// Whether the best hits were ranked again by the model that `retrieval.toml` names; absent when it names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reranked: Option<bool>,
     /// Entries, the best first.
     pub hits: Vec<ResultHit>,
     /// How many entries have a word of the query.

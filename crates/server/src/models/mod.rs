@@ -1,0 +1,10 @@
+//! The models of a node: embedding models from directories, and endpoints that embed and rank. The operator names them in
+//! `models.toml`; `retrieval.toml` uses the names. Nothing here belongs to a tenant.
+
+mod calls;
+mod endpoint;
+mod offered;
+mod settings;
+
+pub use offered::{Checked, Offered};
+pub use settings::{MODELS_FILE, SettingsError};
