@@ -75,6 +75,10 @@ fn routed(
         let answered = only_reads().and_then(|()| search::answer(view, parts, out));
         return Some((answered, Lasts::Unknown));
     }
+    if parts.path == search::SUGGEST {
+        let answered = only_reads().and_then(|()| search::suggest(view, parts, out));
+        return Some((answered, Lasts::Unknown));
+    }
     if parts.path == answers::ANSWERS {
         return Some((Err(answers::only_posted(parts).into()), Lasts::Unknown));
     }

@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use self::{
@@ -431,9 +431,12 @@ impl Shelf {
         Some(self.parts.iter().zip(allowed).map(narrow).collect())
     }
 
-    /// How many entries have a word of the query, by part and attributes.
+    /// How many entries have a word of the query, by part and attributes. An entry whose chunks lie in several parts counts in the
+    /// first.
     fn tallies(&self, eligible: &[Choice], legs: &Legs) -> Vec<Tally> {
         let mut out = Vec::new();
+        // Parts are cut from entries in their order, so only the first and the last entry of one can go on in another.
+        let mut counted: FxHashSet<&[u8]> = FxHashSet::default();
         for (number, (part, choice)) in self.parts.iter().zip(eligible).enumerate() {
             let start = self.range(number).start;
             let mut seen: Vec<(u16, usize)> = Vec::new();
@@ -445,6 +448,7 @@ impl Shelf {
             });
             seen.sort_unstable();
             seen.dedup();
+            seen.retain(|(_, entry)| part.segment.edge(*entry).is_none_or(|key| counted.insert(key)));
             for same in seen.chunk_by(|a, b| a.0 == b.0) {
                 let attributes = usize::from(same[0].0);
                 out.push(Tally { part: number, attributes, entries: same.len() });

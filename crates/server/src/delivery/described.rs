@@ -1,6 +1,6 @@
 //! What delivery answers without a router, described by hand.
 
-use ashlar_delivery::{Answered, QuestionBody, Results};
+use ashlar_delivery::{Answered, QuestionBody, Results, Suggestions};
 use ashlar_model::{EntryId, Locale, TypeName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,27 @@ struct SearchQuery {
     mode: Option<SearchMode>,
     /// What is counted, separated by commas: `type`, `index`, attributes.
     facets: Option<String>,
+    /// A version of the product, such as `2.3.1`.
+    version: Option<String>,
+    /// `draft`, a candidate, a release or a channel; needs the scope `preview`.
+    at: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "delivery reads queries itself; this says what it takes")]
+struct SuggestQuery {
+    /// What was typed so far. At most 1,000 bytes.
+    q: String,
+    /// The language; by `Accept-Language` when absent.
+    locale: Option<Locale>,
+    /// Indexes, separated by commas; by the query when absent.
+    index: Option<String>,
+    /// Content types, separated by commas.
+    #[serde(rename = "type")]
+    type_name: Option<String>,
+    /// The most suggestions.
+    #[schemars(range(min = 1, max = 20))]
+    limit: Option<u32>,
     /// A version of the product, such as `2.3.1`.
     version: Option<String>,
     /// `draft`, a candidate, a release or a channel; needs the scope `preview`.
@@ -256,6 +277,10 @@ pub fn rows() -> Vec<Row> {
         told(&rows::SEARCH, |about, schemas| {
             about.query::<SearchQuery>(schemas);
             read::<Results>(about, schemas);
+        }),
+        told(&rows::SUGGEST, |about, schemas| {
+            about.query::<SuggestQuery>(schemas);
+            read::<Suggestions>(about, schemas);
         }),
         told(&rows::QUERY_GRAPHQL, |about, schemas| {
             about.query::<GraphQuery>(schemas);

@@ -171,6 +171,10 @@ rows! {
         "Searches the release. Every attribute of `retrieval.toml` is a filter.",
         [400 "The query is missing or too long, or names an index, filter, facet or mode that does not exist.",
          503 "The release has no search index yet, or a part of it cannot be read."];
+    SUGGEST = "suggestQueries", "delivery": Get "/v1/search/suggest", Reads,
+        "Suggests how the last word of a query may go on. Every attribute of `retrieval.toml` is a filter.",
+        [400 "The query is missing or too long, or names an index or filter that does not exist.",
+         503 "The release has no search index yet, or a part of it cannot be read."];
     QUERY_GRAPHQL = "queryGraphQl", "delivery": Get "/graphql", Reads,
         "Runs a persisted GraphQL document.", [404 "There is no such document.", 405 "A mutation or subscription was sent."];
     POST_GRAPHQL = "postGraphQl", "delivery": Post "/graphql", Reads,

@@ -23,9 +23,14 @@ const LIMIT_DEFAULT: usize = 10;
 const LIMIT_MAX: usize = 50;
 /// How far a search can be paged through.
 const OFFSET_MAX: usize = 1_000;
+/// Suggestions when the request does not say, and at most.
+const SUGGESTIONS_DEFAULT: usize = 8;
+const SUGGESTIONS_MAX: usize = 20;
 /// Parameters that are not attributes.
 const PARAMETERS: [&str; 10] =
-    ["q", "locale", "index", "type", "limit", "offset", "mode", "facets", "version", "at"];
+    ["q", "locale", "index", "type", "limit", "version", "at", "offset", "mode", "facets"];
+/// The first of them are also those of suggestions.
+const OF_SUGGESTIONS: usize = 7;
 const MODES: [&str; 3] = ["hybrid", "words", "meaning"];
 
 /// What is counted of what was found.
@@ -118,10 +123,21 @@ impl Question {
         }
     }
 
-    /// What the query of a request asks.
-    pub(crate) fn parse(view: &ReleaseView, parts: &RequestParts<'_>) -> Result<Self, Failure> {
+    /// What the query of a request asks; `suggestions` when it asks for endings of a word.
+    pub(crate) fn parse(
+        view: &ReleaseView,
+        parts: &RequestParts<'_>,
+        suggestions: bool,
+    ) -> Result<Self, Failure> {
         let (wanted, locale_named) = wanted(view, parts)?;
         let mut out = Self::new("", wanted.as_slice().to_vec());
+        let (parameters, limit_max) = match suggestions {
+            true => (&PARAMETERS[..OF_SUGGESTIONS], SUGGESTIONS_MAX),
+            false => (&PARAMETERS[..], LIMIT_MAX),
+        };
+        if suggestions {
+            out.limit = SUGGESTIONS_DEFAULT;
+        }
         out.locale_named = locale_named;
         out.reader = parts.reader.map(str::to_owned);
         let attributes = &view.definitions.retrieval.attributes.values;
@@ -135,16 +151,16 @@ impl Question {
                         out.types.insert(type_named(view, part.trim())?);
                     }
                 }
-                "limit" => out.limit = number("limit", &value, 1..=LIMIT_MAX)?,
-                "offset" => out.offset = number("offset", &value, 0..=OFFSET_MAX)?,
-                "mode" => out.mode = mode(&value)?,
-                "facets" => out.facet(view, &value)?,
+                "limit" => out.limit = number("limit", &value, 1..=limit_max)?,
+                "offset" if !suggestions => out.offset = number("offset", &value, 0..=OFFSET_MAX)?,
+                "mode" if !suggestions => out.mode = mode(&value)?,
+                "facets" if !suggestions => out.facet(view, &value)?,
                 "version" => out.filter.version(&value).map_err(|e| filter_problem(&e))?,
                 name if attributes.contains_key(name) => {
                     out.filter.add(name, &value).map_err(|e| filter_problem(&e))?;
                 }
                 name => {
-                    let known = attributes.keys().map(String::as_str).chain(PARAMETERS);
+                    let known = attributes.keys().map(String::as_str).chain(parameters.iter().copied());
                     let names: Vec<&str> = attributes.keys().map(String::as_str).collect();
                     let there_is = match names.is_empty() {
                         true => "retrieval.toml declares no attributes to filter by".to_owned(),
