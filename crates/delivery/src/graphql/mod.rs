@@ -1,6 +1,7 @@
 //! GraphQL over a release: the schema is derived from contracts and views, the public endpoint runs persisted documents
 //! alone, and every document is compiled into a plan before anybody sends it.
 
+mod builtin;
 mod graph;
 pub(crate) mod plan;
 mod print;

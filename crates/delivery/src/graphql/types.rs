@@ -150,7 +150,7 @@ fn object(selected: &Selected) -> Value {
                 Some(name) => field.below.get(name).map_or(json!(true), |b| object(b)),
                 None => any(),
             }),
-            Show::Root(Root::One { .. }, _) => nullable(any(), true),
+            Show::Root(Root::One { .. } | Root::Search | Root::Answer, _) => nullable(any(), true),
             Show::Root(Root::List { .. }, _) => any(),
             Show::Items => json!({"type": "array", "items": any()}),
             Show::NextCursor => nullable(json!({"type": "string"}), true),

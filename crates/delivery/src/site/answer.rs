@@ -135,8 +135,11 @@ fn found(
         // A surface that the project does not have is none; a page without one is that of the web.
         let asked = parts.query.and_then(|q| query::get(q, "surface"));
         return match asked.as_deref().filter(|s| site.intents().surfaces.iter().any(|known| known == s)) {
-            Some("app") => for_app(view, site, &entry, pace).map(|found| found.map(|c| (Arc::new(c), JSON, CACHE_CONTROL))),
-            Some("email") => Ok(of_entry(view, site, path, &entry, "email", pace)?.map(|c| (c, HTML, CACHE_CONTROL))),
+            Some("app") => for_app(view, site, &entry, pace)
+                .map(|found| found.map(|c| (Arc::new(c), JSON, CACHE_CONTROL))),
+            Some("email") => {
+                Ok(of_entry(view, site, path, &entry, "email", pace)?.map(|c| (c, HTML, CACHE_CONTROL)))
+            }
             _ => Ok(of_entry(view, site, path, &entry, "web", pace)?.map(|c| (c, HTML, CACHE_CONTROL))),
         };
     }

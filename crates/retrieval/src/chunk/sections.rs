@@ -52,12 +52,7 @@ pub(super) enum AtomKind {
 }
 
 /// Cuts a text at its headings. `blanked` is the text without its markup, and `anchors` knows the fragments of the texts before.
-pub(super) fn sections(
-    source: &str,
-    blanked: &str,
-    text: &Text<'_>,
-    anchors: &mut Anchors,
-) -> Vec<Section> {
+pub(super) fn sections(source: &str, blanked: &str, text: &Text<'_>, anchors: &mut Anchors) -> Vec<Section> {
     let outer: Vec<String> = text.heading.map(heading).into_iter().filter(|h| !h.is_empty()).collect();
     let anchor = text.anchor.map(str::to_owned);
     let first = Section { headings: outer.clone(), anchor, own: None, atoms: Vec::new() };

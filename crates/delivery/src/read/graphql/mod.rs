@@ -2,3 +2,4 @@
 
 pub(crate) mod answer;
 mod run;
+mod searching;

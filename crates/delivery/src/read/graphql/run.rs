@@ -8,6 +8,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json, value::RawValue};
 
+use super::searching;
 use crate::{
     cache::{Key, Looked, Sources},
     error::Failure,
@@ -15,12 +16,13 @@ use crate::{
         plan::{Arguments, Below, Conditions, FIRST, FIRST_MAX, Plan, Selected, Show},
         schema::{Kind, Root, Schema, Slot},
     },
-    http::{Pace, Problem, cut},
+    http::{CACHE_CONTROL, Pace, Problem, cut},
     read::{
         compose::{BODY_BYTES_MAX, ENTRIES_MAX},
         entry::listed,
         list,
         members::{pick, text},
+        search::cache_control,
     },
     release::ReleaseView,
 };
@@ -29,6 +31,8 @@ use crate::{
 const WRITTEN_MAX: usize = 20_000;
 /// Members of an object that are found without memory of their own.
 const FEW: usize = 16;
+/// An answer depends on who asks and when.
+const NEVER: &str = "no-store";
 /// Reported errors.
 const ERRORS_MAX: usize = 50;
 
@@ -41,6 +45,8 @@ pub(crate) struct Outcome {
     pub(crate) locale: Option<Locale>,
     /// Whether something went wrong; then the answer is for nobody else.
     pub(crate) failed: bool,
+    /// How long the answer may be kept, when it contains a search or an answer to a question.
+    pub(crate) searched: Option<&'static str>,
 }
 
 struct Loaded<'r> {
@@ -77,6 +83,8 @@ struct Run<'r> {
     pace: &'r Pace,
     schema: &'r Schema,
     variables: &'r Map<String, Value>,
+    /// The reader that the caller's key names.
+    reader: Option<&'r str>,
     /// The chains of locales that fields ask for, that of the request first.
     chains: Vec<Chain<'r>>,
     /// The chain of the field that is answered.
@@ -95,7 +103,7 @@ pub(crate) fn run(
     view: &ReleaseView,
     schema: &Schema,
     plan: &Plan,
-    locales: &[Locale],
+    (locales, reader): (&[Locale], Option<&str>),
     variables: &Map<String, Value>,
     pace: &Pace,
 ) -> Result<Outcome, Failure> {
@@ -104,6 +112,7 @@ pub(crate) fn run(
         pace,
         schema,
         variables,
+        reader,
         chains: vec![Chain::new(locales)],
         chain: 0,
         loaded: Vec::new(),
@@ -135,23 +144,23 @@ fn holds(when: &[Conditions], variables: &Map<String, Value>) -> bool {
     when.iter().any(|all| all.iter().all(|(name, wanted)| variables.get(name) == Some(&Value::Bool(*wanted))))
 }
 
-fn bad(detail: String, help: impl Into<String>) -> Failure {
+pub(super) fn bad(detail: String, help: impl Into<String>) -> Failure {
     Problem::new(400, "bad-argument", "Bad argument", detail).help(help).into()
 }
 
 /// A value as the parameter of a query.
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// The arguments of a field with the variables of the request.
-struct Given<'r> {
+pub(super) struct Given<'r> {
     arguments: &'r Arguments,
     variables: &'r Map<String, Value>,
 }
 
 impl Given<'_> {
-    fn value(&self, name: &str) -> Option<Value> {
+    pub(super) fn value(&self, name: &str) -> Option<Value> {
         self.arguments.get(name).and_then(|a| a.value(self.variables)).filter(|v| !v.is_null())
     }
 
@@ -237,7 +246,7 @@ impl<'r> Run<'r> {
                     Err(Failure::Problem(problem)) if problem.status < 500 => {
                         self.error(problem.code, format!("{}; {}", problem.detail, problem.help));
                         out.truncate(mark);
-                        matches!(root, Root::One { .. }) && {
+                        !matches!(root, Root::List { .. }) && {
                             out.extend_from_slice(b"null");
                             true
                         }
@@ -310,7 +319,40 @@ impl<'r> Run<'r> {
                 self.outcome.sources.lists.insert(source.clone());
                 self.page(out, &page, below)
             }
+            Root::Search | Root::Answer => self.searched(out, root, &given, below),
         }
+    }
+
+    /// Searches or answers a question, and writes what is selected of that.
+    fn searched(
+        &mut self,
+        out: &mut Vec<u8>,
+        root: &Root,
+        given: &Given<'_>,
+        below: &'r Below,
+    ) -> Result<bool, Failure> {
+        self.pace.heavy()?;
+        let locales = self.chains[self.chain].locales;
+        let (raw, kept) = if *root == Root::Search {
+            let (raw, search) = searching::results(self.view, given, locales, self.reader)?;
+            let kept = cache_control(&search);
+            self.outcome.sources.lists.extend(search.types);
+            (raw, kept)
+        } else {
+            let (raw, search) = searching::answer(self.view, given, locales, self.reader)?;
+            self.outcome.sources.lists.extend(search.types);
+            (raw, NEVER)
+        };
+        // What may be kept for the shortest time decides.
+        let before = self.outcome.searched.unwrap_or(kept);
+        self.outcome.searched = Some(if before == CACHE_CONTROL || kept == NEVER { kept } else { before });
+        let Some(selected) = below.values().next() else { return Ok(false) };
+        let mark = out.len();
+        if !self.object(out, &raw, selected, None)? {
+            out.truncate(mark);
+            out.extend_from_slice(b"null");
+        }
+        Ok(true)
     }
 
     /// The entry that the arguments of a field name.

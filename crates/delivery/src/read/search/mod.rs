@@ -9,6 +9,6 @@ mod suggest;
 
 pub(crate) use answer::{SEARCH, SUGGEST, answer, cache_control, suggest};
 pub(crate) use find::{Passage, Search};
-pub(crate) use question::{Question, filter_problem};
+pub(crate) use question::{LIMIT_DEFAULT, LIMIT_MAX, Question, filter_problem};
 pub use results::{Facets, ResultHit, Results, Suggestions};
 pub use snippet::Snippet;

@@ -1,6 +1,6 @@
 //! What a request asks a search.
 
-use std::{collections::BTreeSet, str::FromStr};
+use std::{borrow::Cow, collections::BTreeSet, str::FromStr};
 
 use ashlar_model::{Locale, TypeName, nearest_of};
 use ashlar_retrieval::{
@@ -18,9 +18,9 @@ use crate::{
 /// The longest query, in bytes.
 pub(crate) const QUERY_BYTES_MAX: usize = 1_000;
 /// Hits when the request does not say.
-const LIMIT_DEFAULT: usize = 10;
+pub(crate) const LIMIT_DEFAULT: usize = 10;
 /// The most hits of an answer.
-const LIMIT_MAX: usize = 50;
+pub(crate) const LIMIT_MAX: usize = 50;
 /// How far a search can be paged through.
 const OFFSET_MAX: usize = 1_000;
 /// Suggestions when the request does not say, and at most.
@@ -131,6 +131,19 @@ impl Question {
     ) -> Result<Self, Failure> {
         let (wanted, locale_named) = wanted(view, parts)?;
         let mut out = Self::new("", wanted.as_slice().to_vec());
+        out.locale_named = locale_named;
+        out.reader = parts.reader.map(str::to_owned);
+        out.read(view, query::pairs(parts.query.unwrap_or_default()), suggestions)
+    }
+
+    /// What parameters ask, at most as many as a query may have. `locale` and `at` are read by others.
+    pub(crate) fn read<'p>(
+        mut self,
+        view: &ReleaseView,
+        pairs: impl Iterator<Item = (Cow<'p, str>, Cow<'p, str>)>,
+        suggestions: bool,
+    ) -> Result<Self, Failure> {
+        let out = &mut self;
         let (parameters, limit_max) = match suggestions {
             true => (&PARAMETERS[..OF_SUGGESTIONS], SUGGESTIONS_MAX),
             false => (&PARAMETERS[..], LIMIT_MAX),
@@ -138,10 +151,8 @@ impl Question {
         if suggestions {
             out.limit = SUGGESTIONS_DEFAULT;
         }
-        out.locale_named = locale_named;
-        out.reader = parts.reader.map(str::to_owned);
         let attributes = &view.definitions.retrieval.attributes.values;
-        for (name, value) in query::pairs(parts.query.unwrap_or_default()) {
+        for (name, value) in pairs {
             match name.as_ref() {
                 "q" => out.text = value.into_owned(),
                 "locale" | "at" => {}
@@ -178,7 +189,12 @@ impl Question {
                 }
             }
         }
-        out.checked()
+        self.checked()
+    }
+
+    /// Whether a name is that of a parameter, and so not one of an attribute.
+    pub(crate) fn is_parameter(name: &str) -> bool {
+        PARAMETERS.contains(&name)
     }
 
     /// The question, if it asks something of a bounded length.
