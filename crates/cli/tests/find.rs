@@ -28,6 +28,8 @@ const NOTICE: &str = r#"{"type":"object","additionalProperties":false,
 "required":["slug","title","text"]}"#;
 
 const RETRIEVAL: &str = r#"
+[log]
+days = 30
 [indexes.product]
 title = "Handbook"
 [indexes.legal]
@@ -420,6 +422,22 @@ fn an_edge_searches_without_a_database_and_meaning_comes_later() {
     assert_eq!(healed, site.search(asked, ""));
 }
 
+/// A POST of JSON: status, head and body.
+fn post(url: &str, path: &str, body: &Value) -> (u16, String, String) {
+    use std::io::{Read, Write};
+    let (address, body) = (url.strip_prefix("http://").unwrap(), body.to_string());
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), head.to_ascii_lowercase(), body.to_owned())
+}
+
 impl Site {
     /// What a persisted operation answers, with the headers.
     fn operation(&self, name: &str, variables: &Value, key: &str) -> (String, Value) {
@@ -495,7 +513,7 @@ fn a_persisted_operation_searches_and_answers() {
 
     let question = json!({"question": "How often does high water come?", "locale": "en"});
     let (head, answered) = site.operation("Ask", &question, "");
-    let (status, _, body) = http(&site.url, "POST", "/v1/answers", "", &question.to_string());
+    let (status, _, body) = post(&site.url, "/v1/answers", &question);
     assert_eq!(status, 200, "{body}");
     let rest: Value = serde_json::from_str(&body).unwrap();
     let answered = &answered["data"]["answer"];
@@ -530,4 +548,108 @@ fn endings_of_a_word_are_suggested_from_what_the_caller_may_find() {
     let answer = fetch(&site.url, "/v1/search/suggest?q=wa", &[("origin", "https://other.example")]);
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
     assert!(answer.header("surrogate-key").unwrap().contains("guide"));
+}
+
+/// The figures of searches, once they say what is expected.
+fn stats(site: &Site, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    eventually(what, || {
+        let stats = site.api("GET", "/search/stats?days=1", &Value::Null);
+        is(&stats).then_some(stats)
+    })
+}
+
+#[test]
+fn searches_are_logged_without_names_and_counted() {
+    let site = Site::new();
+    let (status, _, _) = http(&site.url, "GET", "/api/v1/search/stats", "", "");
+    assert_eq!(status, 401);
+    for query in ["q=Crossing+TIDE", "q=crossing+tide", "q=zz%40qqqq.xx+4111+1111+1111", "q=nothingness"]
+    {
+        site.search(query, "");
+    }
+    // Further hits of a search, suggestions, previews and wrong queries are no searches.
+    site.search("q=crossing+tide&offset=5", "");
+    site.suggested("q=cro", "");
+    site.search("q=crossing+tide&at=draft", &site.admin);
+    site.problem("q=x&limit=0");
+    site.operation("Find", &json!({"q": "nothingness"}), "");
+    let click =
+        json!({"query": "crossing tide", "type": "guide", "id": "tides", "position": 1, "locale": "en"});
+    let report = |body: &Value| post(&site.url, "/v1/search/clicks", body);
+    for _ in 0..2 {
+        let (status, head, body) = report(&click);
+        assert_eq!((status, body.as_str()), (204, ""), "{head}");
+        assert!(head.contains("access-control-allow-origin: *") && head.contains("no-store"), "{head}");
+    }
+    let found = stats(&site, "all is stored", |stats| stats["log"]["searches"] == 5);
+    let log = &found["log"];
+    // The same click of the same caller on the same day counts once.
+    assert_eq!((&log["without_results"], &log["clicks"], &log["callers"]), (&json!(3), &json!(1), &json!(1)));
+    assert_eq!(log["click_through"], json!(0.2));
+    let of = |list: &str| -> Vec<(String, u64, u64)> {
+        let rows = log[list].as_array().unwrap().iter();
+        rows.map(|row| {
+            let number = |name: &str| row[name].as_u64().unwrap();
+            (row["query"].as_str().unwrap().to_owned(), number("searches"), number("clicks"))
+        })
+        .collect()
+    };
+    let row = |query: &str, searches: u64, clicks: u64| (query.to_owned(), searches, clicks);
+    assert_eq!(
+        of("queries"),
+        [row("crossing tide", 2, 1), row("nothingness", 2, 0), row("[email] [number]", 1, 0)]
+    );
+    assert_eq!(of("failing"), [row("nothingness", 2, 0), row("[email] [number]", 1, 0)]);
+    assert_eq!((&found["log_days"], &found["node"]["clicks"]), (&json!(30), &json!(2)));
+    assert_eq!((&found["node"]["stale_hits"], &found["node"]["unlogged"]), (&json!(0), &json!(0)));
+
+    // The release came while this node ran, so how long it took is known.
+    let index = &found["indexes"][1];
+    assert_eq!((&index["index"], &index["target_seconds"]), (&json!("product"), &json!(5.0)));
+    let whole = stats(&site, "vectors are there", |stats| stats["indexes"][1]["complete"] == true);
+    let index = &whole["indexes"][1];
+    assert!(index["lag_seconds"].as_f64() >= index["words_seconds"].as_f64(), "{index}");
+    let (_, _, metrics) = http(&site.url, "GET", "/metrics", &site.admin, "");
+    for line in [
+        "ashlar_search_target_seconds{index=\"legal\",tenant=\"main\"} 5",
+        "ashlar_search_clicks_total 2",
+        "ashlar_search_unlogged_total 0",
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "{line}: {metrics}");
+    }
+    assert!(metrics.contains("ashlar_search_lag_seconds{index=\"product\",tenant=\"main\"}"));
+
+    // The command line shows the same, also without a server.
+    let out = site.rig.run(&["search", "stats", "--data", "data"]);
+    let shown = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        shown.starts_with("In 7 days: 5 searches, 3 without results, 1 click (0.20 for each search)\n"),
+        "{shown}"
+    );
+    let out = site.rig.run(&["search", "stats", "--server", &site.url, "--key", &site.admin]);
+    let shown = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(shown.contains("product: searchable after"), "{shown}");
+
+    for (wrong, told) in [
+        (json!({"query": "x", "type": "guide", "id": "nobody", "position": 1}), "no entry guide/nobody"),
+        (json!({"query": "x", "type": "guide", "id": "tides", "position": 0}), "`position` is 0"),
+        (json!({"query": " ", "type": "guide", "id": "tides", "position": 1}), "`query` has 0 bytes"),
+        (
+            json!({"query": "x", "type": "guide", "id": "tides", "position": 1, "locale": "xx"}),
+            "no locale `xx`",
+        ),
+        (json!([1]), "cannot be read"),
+    ] {
+        let (status, _, body) = report(&wrong);
+        assert!(status == 400 && body.contains(told), "{wrong}: {body}");
+    }
+    assert_eq!(http(&site.url, "GET", "/v1/search/clicks", "", "").0, 405);
+
+    // A project that no longer keeps a log counts no clicks.
+    let quiet = RETRIEVAL.replace("[log]\ndays = 30\n", "");
+    site.rig.write("site/retrieval.toml", &quiet);
+    assert!(site.rig.run(&["push", "site"]).status.success());
+    site.release();
+    eventually("the log is off", || (report(&click).0 == 404).then_some(()));
 }

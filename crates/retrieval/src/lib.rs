@@ -17,6 +17,7 @@ pub mod evaluate;
 pub mod fusion;
 mod index;
 mod lexical;
+pub mod redact;
 pub mod routing;
 mod sample;
 pub mod search;

@@ -153,7 +153,7 @@ fn found(
             let asked = parts.query.and_then(|q| query::get(q, "q")).unwrap_or_default();
             pace.heavy()?;
             let page = (search.layout.as_str(), path);
-            let (found, cache_control) = of_search(view, site, page, locale, (&asked, parts.reader))?;
+            let (found, cache_control) = of_search(view, site, page, locale, &asked, parts)?;
             return Ok(Some((Arc::new(found), HTML, cache_control)));
         }
     }

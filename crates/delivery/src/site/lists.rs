@@ -10,7 +10,7 @@ use super::page::{chain, failed, memo, page, rendered, value_of, view_named};
 use crate::{
     cache::{Composed, Sources},
     error::Failure,
-    http::{CACHE_CONTROL, Pace},
+    http::{CACHE_CONTROL, Pace, RequestParts},
     read::{
         compose, list,
         search::{Question, cache_control},
@@ -80,7 +80,8 @@ pub(super) fn of_search(
     site: &Site,
     (layout, path): (&str, &str),
     locale: &Locale,
-    (asked, reader): (&str, Option<&str>),
+    asked: &str,
+    parts: &RequestParts<'_>,
 ) -> Result<(Composed, &'static str), Failure> {
     let asked: String = asked.chars().filter(|c| !c.is_control()).take(QUERY_CHARS_MAX).collect();
     let asked = asked.trim();
@@ -91,10 +92,12 @@ pub(super) fn of_search(
         let question = Question {
             types: types.clone(),
             limit: HITS_MAX,
-            reader: reader.map(str::to_owned),
+            reader: parts.reader.map(str::to_owned),
             ..Question::new(asked, vec![locale.clone()])
         };
-        let (found, search) = view.results(&question.checked()?)?;
+        let question = question.checked()?;
+        let (found, search) = view.results(&question)?;
+        view.log_search(parts.asker, &question, search.total);
         kept = cache_control(&search);
         for hit in &found.hits {
             // Without a path there is no page.

@@ -21,6 +21,7 @@ pub(super) struct Raw {
     pub synonyms: Named<Named<Vec<String>>>,
     pub pins: Vec<Spanned<RawPin>>,
     pub embedder: RawEmbedder,
+    pub log: Option<RawLog>,
 }
 
 #[derive(Deserialize, Default)]
@@ -75,6 +76,12 @@ impl Day {
             Self::Text(text) => text.clone(),
         }
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLog {
+    pub days: Spanned<u32>,
 }
 
 #[derive(Deserialize, Default)]

@@ -9,7 +9,8 @@ use ashlar_model::{Files, Finding, did_you_mean, nearest_in_message, position, s
 
 use super::{
     AttributeFields, CHUNK_TERMS_MAX, Config, EXAMPLES_MAX, Embedder, FILE, FieldPath, INDEXES_MAX,
-    IndexRules, PARAMETERS, PINS_MAX, Pin, READERS_MAX, ROUTES_MAX, SYNONYMS_MAX, TEXT_BYTES_MAX,
+    IndexRules, LOG_DAYS_MAX, Log, PARAMETERS, PINS_MAX, Pin, READERS_MAX, ROUTES_MAX, SYNONYMS_MAX,
+    TEXT_BYTES_MAX,
     raw::{Raw, RawIndex, RawPin, RawRoute},
 };
 use crate::{
@@ -177,8 +178,17 @@ impl Reading<'_> {
             self.wrong(&kind.span(), message, "write kind = \"lsa\"");
         }
         let embedder = Embedder::Lsa;
+        let log = raw.log.map(|log| {
+            let days = *log.days.get_ref();
+            if !(1..=LOG_DAYS_MAX).contains(&days) {
+                let message = format!("`days = {days}` is not possible.");
+                let help = format!("write 1 to {LOG_DAYS_MAX}, or remove [log] to keep no searches");
+                self.wrong(&log.days.span(), message, help);
+            }
+            Log { days }
+        });
         let prepared = Default::default();
-        Config { indexes, chunks, attributes, readers, routes, synonyms, pins, embedder, prepared }
+        Config { indexes, chunks, attributes, readers, routes, synonyms, pins, embedder, log, prepared }
     }
 
     fn index(&mut self, line: usize, raw: &RawIndex, some_default: bool) -> IndexRules {

@@ -38,6 +38,9 @@ use crate::{
 const ENDINGS_MAX: usize = 32;
 /// What a word counts that only begins like the one in the query.
 const ENDING_FACTOR: f32 = 0.5;
+/// How many letters of a typed word a stem may lack, and how many are left at least, when the word is completed.
+const STEM_CUT_MAX: usize = 4;
+const STEM_CHARS_MIN: usize = 3;
 /// What a synonym counts, where the word itself counts 1.
 const SYNONYM_FACTOR: f32 = 0.7;
 /// The most hits of one search.
@@ -347,10 +350,22 @@ impl Shelf {
         let choices = self.choices(allowed, skip);
         let before = text.get(..last.range.start).unwrap_or_default();
         let mut out: Vec<String> = Vec::new();
-        for (term, _) in self.beginning_with(&choices, &last.typed, limit.min(ENDINGS_MAX)) {
-            let whole = format!("{before}{}", self.written(&choices, &term));
-            if !out.contains(&whole) {
-                out.push(whole);
+        // Terms are stems, which can be shorter than what was typed of a word.
+        let ends = last.typed.char_indices().map(|(at, c)| at + c.len_utf8()).skip(STEM_CHARS_MIN - 1);
+        let ends: Vec<usize> = ends.collect();
+        let shorter = ends.iter().rev().skip(1).take(STEM_CUT_MAX).copied();
+        for end in std::iter::once(last.typed.len()).chain(shorter) {
+            let prefix = &last.typed[..end];
+            for (term, _) in self.beginning_with(&choices, prefix, ENDINGS_MAX) {
+                let written = self.written(&choices, &term);
+                let whole = format!("{before}{written}");
+                let fits = end == last.typed.len() || written.to_lowercase().starts_with(&last.typed);
+                if fits && out.len() < limit && !out.contains(&whole) {
+                    out.push(whole);
+                }
+            }
+            if !out.is_empty() {
+                break;
             }
         }
         out

@@ -1,7 +1,7 @@
 //! Every metric by name: what it counts, and by which labels.
 
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::Collector,
 };
 
@@ -58,6 +58,10 @@ metrics! {
     SEARCHES_EMPTY = Counter "ashlar_searches_empty_total" [] "Of these, searches that found nothing.";
     SEARCH_HITS = Counter "ashlar_search_hits_total" [] "Hits that searches showed.";
     SEARCH_HITS_STALE = Counter "ashlar_search_hits_stale_total" [] "Hits that were left out because the release does not have their text.";
+    SEARCH_CLICKS = Counter "ashlar_search_clicks_total" [] "Clicks on hits that were reported.";
+    SEARCH_UNLOGGED = Counter "ashlar_search_unlogged_total" [] "Searches and clicks that are missing in the log because too many waited.";
+    SEARCH_LAG_SECONDS = Gauge "ashlar_search_lag_seconds" ["tenant", "index"] "How long after its release an index was searchable by words and vectors here, or how long vectors have been missing. Absent for a release that was served when the node started.";
+    SEARCH_TARGET_SECONDS = Gauge "ashlar_search_target_seconds" ["tenant", "index"] "How soon after a release the index should be searchable: `freshness` in retrieval.toml.";
     QUESTIONS = Counter "ashlar_questions_total" [] "Questions to `/v1/answers`.";
     QUESTIONS_REFUSED = Counter "ashlar_questions_refused_total" [] "Of these, questions without an answer.";
     PURGES = Counter "ashlar_purges_total" [] "Purges that upstream caches acknowledged.";
@@ -122,6 +126,10 @@ impl Declared {
 
     pub fn gauges(&self, registry: &Registry) -> IntGaugeVec {
         made(registry, IntGaugeVec::new(self.opts(), self.labels))
+    }
+
+    pub fn fractions(&self, registry: &Registry) -> GaugeVec {
+        made(registry, GaugeVec::new(self.opts(), self.labels))
     }
 
     pub fn histogram(&self, registry: &Registry, buckets: &[f64]) -> Histogram {

@@ -11,7 +11,7 @@ use ashlar_delivery::{CacheCounts, search::SearchCounts};
 use ashlar_release::FollowerFigures;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
-use super::{cache_stats::Totals, declared};
+use super::{cache_stats::Totals, declared, freshness::IndexLag};
 use crate::delivery::lane::Figures;
 
 /// Upper bounds of the latency histogram, in seconds.
@@ -36,6 +36,8 @@ pub struct Gathered {
     pub upstream: Totals,
     /// Tenant, channel, release number, sequence.
     pub channels: Vec<(String, String, u64, u64)>,
+    /// Tenant, and how late an index of its public channel is.
+    pub indexes: Vec<(String, IndexLag)>,
 }
 
 macro_rules! counted {
@@ -206,6 +208,8 @@ impl Gathered {
             (&declared::SEARCHES_EMPTY, self.searches.empty),
             (&declared::SEARCH_HITS, self.searches.hits),
             (&declared::SEARCH_HITS_STALE, self.searches.stale),
+            (&declared::SEARCH_CLICKS, self.searches.clicks),
+            (&declared::SEARCH_UNLOGGED, self.searches.unlogged),
             (&declared::QUESTIONS, self.searches.questions),
             (&declared::QUESTIONS_REFUSED, self.searches.refused),
             (&declared::PURGES, self.upstream.purges),
@@ -227,6 +231,15 @@ impl Gathered {
             releases.with_label_values(&[tenant, channel]).set(gauge(*release));
             moves.with_label_values(&[tenant, channel]).inc_by(*sequence);
         }
+        let (lags, targets) =
+            (declared::SEARCH_LAG_SECONDS.fractions(now), declared::SEARCH_TARGET_SECONDS.fractions(now));
+        for (tenant, index) in &self.indexes {
+            let labels = [tenant.as_str(), index.index.as_str()];
+            targets.with_label_values(&labels).set(index.target.as_secs_f64());
+            if let Some(lag) = index.lag {
+                lags.with_label_values(&labels).set(lag.as_secs_f64());
+            }
+        }
         declared::BUILD_INFO.gauges(now).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
     }
 }
@@ -246,7 +259,16 @@ mod tests {
         metrics.read("other", "pages.v1", "hidden");
         metrics.follower("webhooks");
         let channels = vec![("main".to_owned(), "production".to_owned(), 4, 7)];
-        metrics.render(&Gathered { channels, ..Gathered::default() }, &|tenant| tenant == "main")
+        let second = std::time::Duration::from_secs(1);
+        let lag = IndexLag {
+            index: "product".to_owned(),
+            target: second * 2,
+            words: Some(second / 10),
+            lag: Some(second / 2),
+            complete: true,
+        };
+        let indexes = vec![("main".to_owned(), lag)];
+        metrics.render(&Gathered { channels, indexes, ..Gathered::default() }, &|tenant| tenant == "main")
     }
 
     #[test]
@@ -265,6 +287,8 @@ mod tests {
             "ashlar_channel_moves{channel=\"production\",tenant=\"main\"} 7",
             "ashlar_view_reads_total{key=\"a \\\"quoted\\\" key\",tenant=\"main\",view=\"pages.v1\"} 1",
             "# HELP ashlar_schedules_overdue Overdue schedules.",
+            "ashlar_search_lag_seconds{index=\"product\",tenant=\"main\"} 0.5",
+            "ashlar_search_target_seconds{index=\"product\",tenant=\"main\"} 2",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }

@@ -1,6 +1,6 @@
 //! What delivery answers without a router, described by hand.
 
-use ashlar_delivery::{Answered, QuestionBody, Results, Suggestions};
+use ashlar_delivery::{Answered, ClickBody, QuestionBody, Results, Suggestions};
 use ashlar_model::{EntryId, Locale, TypeName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -290,6 +290,10 @@ pub fn rows() -> Vec<Row> {
             about.query::<ReadQuery>(schemas);
             about.body = Some(("application/json", schemas.sent.subschema_for::<QuestionBody>().to_value()));
             delivered(about.json::<Answered>(200, "Done.", schemas));
+        }),
+        told(&rows::REPORT_CLICK, |about, schemas| {
+            about.body = Some(("application/json", schemas.sent.subschema_for::<ClickBody>().to_value()));
+            about.empty(204, "Counted.");
         }),
         told(&rows::POST_GRAPHQL, |about, schemas| {
             about.body = Some(("application/json", schemas.sent.subschema_for::<GraphBody>().to_value()));

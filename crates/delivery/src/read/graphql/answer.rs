@@ -141,7 +141,7 @@ fn made(
         Ok(Value::Object(map)) => map,
         _ => Map::new(),
     };
-    let outcome = run::run(view, schema, plan, (locales, parts.reader), &variables, pace)?;
+    let outcome = run::run(view, schema, plan, locales, (&variables, parts), pace)?;
     let locale = outcome.locale.unwrap_or_else(|| first.clone());
     let composed = Composed::new(view.number, outcome.body, (locale, 0), outcome.sources);
     let fine = persisted && !outcome.failed;

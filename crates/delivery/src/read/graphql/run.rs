@@ -16,7 +16,7 @@ use crate::{
         plan::{Arguments, Below, Conditions, FIRST, FIRST_MAX, Plan, Selected, Show},
         schema::{Kind, Root, Schema, Slot},
     },
-    http::{CACHE_CONTROL, Pace, Problem, cut},
+    http::{CACHE_CONTROL, Pace, Problem, RequestParts, cut},
     read::{
         compose::{BODY_BYTES_MAX, ENTRIES_MAX},
         entry::listed,
@@ -83,8 +83,8 @@ struct Run<'r> {
     pace: &'r Pace,
     schema: &'r Schema,
     variables: &'r Map<String, Value>,
-    /// The reader that the caller's key names.
-    reader: Option<&'r str>,
+    /// Who asks.
+    parts: &'r RequestParts<'r>,
     /// The chains of locales that fields ask for, that of the request first.
     chains: Vec<Chain<'r>>,
     /// The chain of the field that is answered.
@@ -103,8 +103,8 @@ pub(crate) fn run(
     view: &ReleaseView,
     schema: &Schema,
     plan: &Plan,
-    (locales, reader): (&[Locale], Option<&str>),
-    variables: &Map<String, Value>,
+    locales: &[Locale],
+    (variables, parts): (&Map<String, Value>, &RequestParts<'_>),
     pace: &Pace,
 ) -> Result<Outcome, Failure> {
     let mut run = Run {
@@ -112,7 +112,7 @@ pub(crate) fn run(
         pace,
         schema,
         variables,
-        reader,
+        parts,
         chains: vec![Chain::new(locales)],
         chain: 0,
         loaded: Vec::new(),
@@ -334,12 +334,12 @@ impl<'r> Run<'r> {
         self.pace.heavy()?;
         let locales = self.chains[self.chain].locales;
         let (raw, kept) = if *root == Root::Search {
-            let (raw, search) = searching::results(self.view, given, locales, self.reader)?;
+            let (raw, search) = searching::results(self.view, given, locales, self.parts)?;
             let kept = cache_control(&search);
             self.outcome.sources.lists.extend(search.types);
             (raw, kept)
         } else {
-            let (raw, search) = searching::answer(self.view, given, locales, self.reader)?;
+            let (raw, search) = searching::answer(self.view, given, locales, self.parts.reader)?;
             self.outcome.sources.lists.extend(search.types);
             (raw, NEVER)
         };

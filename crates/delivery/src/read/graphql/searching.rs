@@ -3,12 +3,13 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use ashlar_model::{Locale, TypeName};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::run::{Given, bad, plain};
 use crate::{
     error::Failure,
-    http::cut,
+    http::{RequestParts, cut},
     read::{
         answers::{Asked, Asker},
         search::{Question, Search},
@@ -54,15 +55,21 @@ fn name_entries(objects: Option<&mut Value>) {
     }
 }
 
+/// A value as it is written: a number of half the precision has no more digits than over HTTP.
+fn shown(value: &impl Serialize) -> Value {
+    let written = serde_json::to_vec(value).unwrap_or_default();
+    serde_json::from_slice(&written).unwrap_or_else(|_| json!({}))
+}
+
 /// What a search finds.
 pub(super) fn results(
     view: &ReleaseView,
     given: &Given<'_>,
     locales: &[Locale],
-    reader: Option<&str>,
+    parts: &RequestParts<'_>,
 ) -> Result<(String, Search), Failure> {
     let mut question = Question::new("", locales.to_vec());
-    question.reader = reader.map(str::to_owned);
+    question.reader = parts.reader.map(str::to_owned);
     let mut pairs: Vec<(String, String)> = Vec::new();
     for (argument, parameter) in [("query", "q"), ("mode", "mode"), ("limit", "limit"), ("offset", "offset")]
     {
@@ -81,7 +88,8 @@ pub(super) fn results(
     let pairs = pairs.into_iter().map(|(name, value)| (Cow::Owned(name), Cow::Owned(value)));
     let question = question.read(view, pairs, false)?;
     let (results, search) = view.results(&question)?;
-    let mut shown = serde_json::to_value(&results).unwrap_or_default();
+    view.log_search(parts.asker, &question, search.total);
+    let mut shown = shown(&results);
     name_entries(shown.get_mut("hits"));
     for hit in shown["hits"].as_array_mut().into_iter().flatten() {
         let pinned = hit.get("pinned").and_then(Value::as_bool).unwrap_or(false);
@@ -120,7 +128,7 @@ pub(super) fn answer(
     };
     asked.bounded()?;
     let (answered, search) = view.answered(&asked, Asker::now(reader))?;
-    let mut shown = serde_json::to_value(&answered).unwrap_or_else(|_| Value::Object(Map::new()));
+    let mut shown = shown(&answered);
     name_entries(shown.get_mut("citations"));
     Ok((shown.to_string(), search))
 }

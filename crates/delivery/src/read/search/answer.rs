@@ -28,6 +28,7 @@ pub(crate) fn answer(
     out.pace.heavy()?;
     let question = Question::parse(view, parts, false)?;
     let (results, search) = view.results(&question)?;
+    view.log_search(parts.asker, &question, search.total);
     written(view, parts, (&question, &results.locale), (&results, search), out)
 }
 

@@ -22,7 +22,7 @@ pub(crate) const LIMIT_DEFAULT: usize = 10;
 /// The most hits of an answer.
 pub(crate) const LIMIT_MAX: usize = 50;
 /// How far a search can be paged through.
-const OFFSET_MAX: usize = 1_000;
+pub(super) const OFFSET_MAX: usize = 1_000;
 /// Suggestions when the request does not say, and at most.
 const SUGGESTIONS_DEFAULT: usize = 8;
 const SUGGESTIONS_MAX: usize = 20;
