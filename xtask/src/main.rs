@@ -114,6 +114,9 @@ enum Bench {
         /// Measures a shelf of so many chunks instead: speed, memory, and recall of the quantised vectors.
         #[arg(long)]
         chunks: Option<usize>,
+        /// Then also measures Qdrant's engine and bm25s over the same chunks.
+        #[arg(long, requires = "chunks")]
+        peers: bool,
     },
     /// Quoted answers and refusals, beside a threshold on the score of the search.
     Answers {
@@ -187,8 +190,10 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Composed { seconds } } => bench::composed::run(seconds),
         Command::Bench { what: Bench::Webhooks { count } } => bench::webhooks::run(count),
         Command::Bench { what: Bench::Import { documents } } => bench::import::run(documents),
-        Command::Bench { what: Bench::Search { chunks: None } } => bench::search::run(),
-        Command::Bench { what: Bench::Search { chunks: Some(chunks) } } => bench::shelf::run(chunks),
+        Command::Bench { what: Bench::Search { chunks: None, .. } } => bench::search::run(),
+        Command::Bench { what: Bench::Search { chunks: Some(chunks), peers } } => {
+            bench::shelf::run(chunks, peers)
+        }
         Command::Bench { what: Bench::Answers { fit } } => bench::answers::run(fit),
         Command::Bench { what: Bench::Tokens { tokens, rounds, peers_max, keep } } => {
             bench::tokens::run(&tokens, rounds, peers_max, keep.as_deref())

@@ -8,6 +8,7 @@ mod daily;
 mod examples;
 mod operate;
 mod release;
+mod scope;
 mod search;
 mod tokens;
 

@@ -48,7 +48,7 @@ fn a_move_on_the_command_line_is_served_when_it_returns() {
     let (_server, ready) = start(&rig, &["serve", "--data", "data"]);
     let (_edge, edge) = start(&rig, &["serve", "--data", "data", "--role", "edge"]);
     let urls = [ready["url"].as_str().unwrap(), edge["url"].as_str().unwrap()];
-    let told = kinds(urls[0], 4);
+    let reported = kinds(urls[0], 4);
     for round in 0..8 {
         for (release, name) in [("r1", "One"), ("r2", "Two")] {
             rig.json(0, &["release", "rollback", release, "--format", "json"]);
@@ -59,7 +59,7 @@ fn a_move_on_the_command_line_is_served_when_it_returns() {
         }
     }
     // Whether the number grows says nothing about how the channel moved.
-    assert_eq!(told.join().unwrap(), ["release.rolled_back"; 4]);
+    assert_eq!(reported.join().unwrap(), ["release.rolled_back"; 4]);
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn configuration_that_cannot_be_read_is_refused() {
         let before = rig.read(path);
         rig.edit(path, from, to);
         let said = rig.json(2, &["push", "site", "--format", "json"]);
-        let told = said["error"]["findings"][0]["where"].as_str().unwrap_or_default().to_owned();
-        assert!(told.starts_with(place), "{path}: {said}");
+        let reported = said["error"]["findings"][0]["where"].as_str().unwrap_or_default().to_owned();
+        assert!(reported.starts_with(place), "{path}: {said}");
         rig.write(path, &before);
     }
     rig.push();
@@ -125,12 +125,12 @@ fn locale_files_must_agree_on_what_they_share() {
     rig.place("site/content/plan/pro.en.json", "{\n \"name\": \"Pro\",\n\n \"price\": 7\n}");
     // Before anything is written, with both places.
     let report = rig.json(1, &["check", "site", "--format", "json"]);
-    let told = found(&report, "content-validity");
+    let reported = found(&report, "content-validity");
     assert_eq!(
-        (told[0].0.as_str(), told[0].1.as_str()),
+        (reported[0].0.as_str(), reported[0].1.as_str()),
         ("shared-field", "content/plan/pro.en.json:4 /price")
     );
-    assert!(told[0].2.contains("content/plan/pro.de.json:3 /price"), "{told:?}");
+    assert!(reported[0].2.contains("content/plan/pro.de.json:3 /price"), "{reported:?}");
     let said = rig.json(2, &["push", "site", "--content", "--format", "json"]);
     assert_eq!(said["error"]["findings"][0]["where"], "content/plan/pro.en.json:4 /price", "{said}");
     assert!(!rig.run(&["entry", "get", "plan", "pro"]).status.success(), "something was written");
@@ -151,9 +151,9 @@ fn locale_files_must_agree_on_what_they_share() {
     };
     rig.write("basic.ndjson", &format!("{}\n{}\n", line("en", 1), line("de", 2)));
     let said = rig.json(2, &["import", "json", "basic.ndjson", "--format", "json"]);
-    let told: &Value = &said["error"]["findings"][0];
-    assert_eq!(told["where"], "plan/basic (de) /price", "{said}");
-    assert!(told["message"].as_str().unwrap().contains("plan/basic (en)"), "{said}");
+    let reported: &Value = &said["error"]["findings"][0];
+    assert_eq!(reported["where"], "plan/basic (de) /price", "{said}");
+    assert!(reported["message"].as_str().unwrap().contains("plan/basic (en)"), "{said}");
 }
 
 #[test]

@@ -70,8 +70,11 @@ fn a_breaking_change_to_the_hero_is_refused_on_files_and_on_a_candidate() {
         (&candidate["status"], &gate(&candidate, "consumers")["status"]),
         (&json!("failed"), &json!("fail"))
     );
-    let told = gate(&candidate, "consumers").to_string();
-    assert!(told.contains(named) && told.contains("What changed: contracts/hero.v1.json"), "{told}");
+    let reported = gate(&candidate, "consumers").to_string();
+    assert!(
+        reported.contains(named) && reported.contains("What changed: contracts/hero.v1.json"),
+        "{reported}"
+    );
     let name = candidate["candidate"].as_str().unwrap();
     assert_eq!(
         rig.json(1, &["release", "promote", name, "--format", "json"])["error"]["code"],

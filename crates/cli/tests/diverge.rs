@@ -73,7 +73,7 @@ impl App {
 }
 
 #[test]
-fn what_is_found_is_told_with_its_place() {
+fn what_is_found_is_reported_with_its_place() {
     let app = App::new();
     insta::assert_snapshot!(app.human(1, &["web", "shop"]), @r#"
     web/card.css:2:10  raw-value  #1A2B3C → --acme-semantic-color-text (fix: var(--acme-semantic-color-text))
@@ -120,8 +120,8 @@ fn what_is_found_is_told_with_its_place() {
 #[test]
 fn fixes_leave_files_that_scan_clean() {
     let app = App::new();
-    let told = app.human(1, &["web", "--fix"]);
-    assert!(told.contains("fixed 7 places in 3 files"), "{told}");
+    let reported = app.human(1, &["web", "--fix"]);
+    assert!(reported.contains("fixed 7 places in 3 files"), "{reported}");
     // What no token is equal to stays, and so does what has no value of its own.
     assert_eq!(
         app.text("web/card.css"),
@@ -183,7 +183,7 @@ fn the_budget_decides() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_and_no_more() {
+fn what_cannot_be_read_is_reported_and_no_more() {
     let app = App::new();
     app.write("web/broken.css", "a { color: ; : red; } } } b { gap: 8px");
     app.write("web/src/broken.tsx", "const = = ;;; <p");
@@ -242,8 +242,8 @@ fn figures_are_tracked() {
     // A line that was cut off from its end goes on as a line.
     let text = app.text("figures.ndjson");
     app.write("figures.ndjson", text.trim_end());
-    let told = app.human(1, &["web", "--fix", "--track", "figures.ndjson"]);
-    assert!(told.contains("36.36% (budget 5%), −54.55 points since 20"), "{told}");
+    let reported = app.human(1, &["web", "--fix", "--track", "figures.ndjson"]);
+    assert!(reported.contains("36.36% (budget 5%), −54.55 points since 20"), "{reported}");
     let lines: Vec<Value> =
         app.text("figures.ndjson").lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let figures: Vec<_> = lines
@@ -311,9 +311,9 @@ fn an_app_that_uses_no_token_fails_within_its_budget() {
     let app = App::new();
     let fine = "a { color: inherit }\n".repeat(40);
     app.write("kit/a.css", &format!("{fine}b {{ color: #1a2b3c }}\n"));
-    let told = app.human(1, &["kit"]);
-    assert!(told.contains("FAIL  kit: 1 override / 41 styled declarations = 2.44%"), "{told}");
-    assert!(told.contains("no declaration of kit uses a token"), "{told}");
+    let reported = app.human(1, &["kit"]);
+    assert!(reported.contains("FAIL  kit: 1 override / 41 styled declarations = 2.44%"), "{reported}");
+    assert!(reported.contains("no declaration of kit uses a token"), "{reported}");
     app.write("kit/b.css", "c { color: var(--acme-semantic-color-text) }\n");
     app.human(0, &["kit"]);
 }

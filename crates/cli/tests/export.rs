@@ -73,17 +73,17 @@ fn differing(
 #[test]
 fn every_page_is_a_file_and_every_link_leads_to_one() {
     let rig = released();
-    let told = export(&rig, &[]);
+    let reported = export(&rig, &[]);
     let written = files(&rig.path().join("public"));
-    assert_eq!(told["files"], written.len());
+    assert_eq!(reported["files"], written.len());
     assert_eq!(
-        (&told["written"], &told["unchanged"], &told["removed"]),
+        (&reported["written"], &reported["unchanged"], &reported["removed"]),
         (&json!(written.len()), &json!(0), &json!(0))
     );
     let led_on = |name: &Path| text(&written, &name.display().to_string()).contains("http-equiv=\"refresh\"");
     let pages = written.keys().filter(|n| n.ends_with("index.html") && !led_on(n)).count();
     // The first page stands at `/` too, and the three search pages are no pages of entries or lists.
-    assert_eq!(told["pages"], pages - 4);
+    assert_eq!(reported["pages"], pages - 4);
     // What a server sends elsewhere, because it is not translated, a file leads there.
     let contact = text(&written, "de/contact/index.html");
     assert!(
@@ -127,7 +127,7 @@ fn every_page_is_a_file_and_every_link_leads_to_one() {
         for attribute in ["href=\"/", "src=\"/", "action=\"/", "content=\"0;url=/"] {
             html.split(attribute).skip(1).for_each(|r| leads(r.split('"').next().unwrap()));
         }
-        // Of what is not there, no address is told that would have to be.
+        // Of what is not there, no address is reported that would have to be.
         for link in html.split("<link ").skip(1).filter(|_| name != Path::new("404.html")) {
             let address = link.split('>').next().unwrap().split("href=\"https://mooring.example").nth(1);
             address.iter().for_each(|r| leads(r.split('"').next().unwrap()));
@@ -177,10 +177,10 @@ fn only_what_changed_is_written() {
     // A post is on its page, on the list, and in what tells of it; no other page is touched.
     rig.set("post", "gauge", "en", &json!({"title": "A gauge of your own, at last"}));
     publish(&rig);
-    let told = export(&rig, &[]);
+    let reported = export(&rig, &[]);
     let second = files(&public);
     let (written, gone) = differing(&first, &second);
-    assert_eq!(told["written"], written.len());
+    assert_eq!(reported["written"], written.len());
     let pages: Vec<&String> = written.iter().filter(|n| n.ends_with(".html")).collect();
     assert_eq!(pages, ["en/log/gauge/index.html", "en/log/index.html"]);
     for name in written.iter().filter(|n| !n.ends_with(".html")) {
@@ -203,13 +203,13 @@ fn only_what_changed_is_written() {
     rig.write("site/redirects.toml", &format!("{redirects}{gone}"));
     rig.push();
     publish(&rig);
-    let told = export(&rig, &[]);
+    let reported = export(&rig, &[]);
     let third = files(&public);
     let (written, gone) = differing(&second, &third);
     // The French one led on to the English one.
     let pages = ["de", "en", "fr"].map(|l| format!("{l}/log/public-list/index.html"));
     assert_eq!(gone, pages);
-    assert_eq!(told["removed"], 3);
+    assert_eq!(reported["removed"], 3);
     for list in ["de/log/index.html", "en/log/index.html"] {
         assert!(
             written.contains(&list.to_owned()) && !text(&third, list).contains("/log/public-list\""),

@@ -535,7 +535,7 @@ fn each_part_restored_alone_is_noticed_and_the_database_wins() {
     served_price(&url, 4);
     drop(served);
 
-    // Older objects beside a newer database: what they can serve is served, it is told, and putting them back ends it.
+    // Older objects beside a newer database: what they can serve is served, it is reported, and putting them back ends it.
     put_back(&["objects"]);
     let (served, url) = serve(&rig);
     assert_eq!(price(&url), Some(2));

@@ -311,22 +311,22 @@ fn filters_routes_pins_synonyms_and_languages() {
 #[test]
 fn a_wrong_question_is_answered_with_what_to_ask() {
     let site = Site::new();
-    let told = |query: &str| {
+    let reported = |query: &str| {
         let (status, text) = site.problem(query);
         assert_eq!(status, 400, "{text}");
         text
     };
-    assert!(told("").starts_with("missing-query"));
-    assert!(told("q=+").starts_with("missing-query"));
-    assert!(told(&format!("q={}", "x".repeat(1_001))).starts_with("query-too-long"));
-    assert!(told("q=x&index=produkt").contains("did you mean `product`?"));
-    assert!(told("q=x&regoin=eu").contains("did you mean `region`?"));
-    assert!(told("q=x&mode=word").contains("did you mean `words`?"));
-    assert!(told("q=x&facets=audiense").contains("did you mean `audience`?"));
-    assert!(told("q=x&type=guides").contains("did you mean `guide`?"));
-    assert!(told("q=x&limit=0").starts_with("bad-limit"));
-    assert!(told("q=x&version=two").starts_with("bad-filter"));
-    assert!(told("q=x&locale=xx").starts_with("unknown-locale"));
+    assert!(reported("").starts_with("missing-query"));
+    assert!(reported("q=+").starts_with("missing-query"));
+    assert!(reported(&format!("q={}", "x".repeat(1_001))).starts_with("query-too-long"));
+    assert!(reported("q=x&index=produkt").contains("did you mean `product`?"));
+    assert!(reported("q=x&regoin=eu").contains("did you mean `region`?"));
+    assert!(reported("q=x&mode=word").contains("did you mean `words`?"));
+    assert!(reported("q=x&facets=audiense").contains("did you mean `audience`?"));
+    assert!(reported("q=x&type=guides").contains("did you mean `guide`?"));
+    assert!(reported("q=x&limit=0").starts_with("bad-limit"));
+    assert!(reported("q=x&version=two").starts_with("bad-filter"));
+    assert!(reported("q=x&locale=xx").starts_with("unknown-locale"));
     // Everything else is words.
     for odd in
         ["%22", "-", "a%00b", "%F0%9F%9A%A4", "%28AND+OR%29%7E2%5E3", "%D7%A9%D7%9C%D7%95%D7%9D", "潮", "%FF"]

@@ -384,7 +384,7 @@ fn of_two_promotes_at_once_one_wins() {
 }
 
 #[test]
-fn a_server_that_is_told_to_stop_finishes_what_it_began() {
+fn a_server_that_is_reported_to_stop_finishes_what_it_began() {
     let mut site = Site::new();
     site.note(&site.admin, "a", &"text ".repeat(2000));
     site.publish(&site.admin);
@@ -482,19 +482,19 @@ fn changes_are_followed_and_gone_on_with() {
     });
     let kinds: Vec<&str> = listening.iter().map(|(kind, ..)| kind.as_str()).collect();
     assert_eq!(kinds, ["current", "release.promoted", "release.rolled_back"]);
-    let told = &listening[1].2;
+    let reported = &listening[1].2;
     assert_eq!(
-        (&told["release"], &told["from"], &told["entries_total"]),
+        (&reported["release"], &reported["from"], &reported["entries_total"]),
         (&json!("r2"), &json!("r1"), &json!(2))
     );
     let entries: Vec<_> =
-        told["entries"].as_array().unwrap().iter().map(|e| (&e["surrogate_key"], &e["change"])).collect();
+        reported["entries"].as_array().unwrap().iter().map(|e| (&e["surrogate_key"], &e["change"])).collect();
     assert_eq!(entries, [(&json!("note:a:en"), &json!("changed")), (&json!("note:b:en"), &json!("removed"))]);
     // Who knows the first move gets the two after it, and nothing twice.
     let resumed = events(address, &started, "", 2);
     assert_eq!(resumed, listening[1..]);
     assert_eq!(events(address, &resumed[0].1, "", 1), resumed[1..]);
-    // What this node cannot go on from is told, so that the client reads again.
+    // What this node cannot go on from is reported, so that the client reads again.
     let unknown = events(address, "999999", "", 1);
     assert_eq!((unknown[0].0.as_str(), &unknown[0].2), ("reset", &json!({"release": "r1"})));
     assert_eq!(events(address, "nonsense", "", 1)[0].0, "reset");

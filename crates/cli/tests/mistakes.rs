@@ -305,7 +305,7 @@ fn in_drafts_a_price_that_nobody_approved() {
     insta::assert_snapshot!(story.refused());
 }
 
-/// What cannot be written at all is told at once.
+/// What cannot be written at all is reported at once.
 #[test]
 fn in_drafts_what_is_not_written() {
     let mut story = Story::new();

@@ -126,7 +126,7 @@ fn a_page_is_what_readers_and_crawlers_expect() {
 }
 
 #[test]
-fn what_is_not_there_is_told_in_the_readers_language() {
+fn what_is_not_there_is_reported_in_the_readers_language() {
     let (_rig, _server, url) = demo();
     for (path, lang, says) in [
         ("/en/nothing", "en", "Nothing is moored here"),
@@ -140,7 +140,7 @@ fn what_is_not_there_is_told_in_the_readers_language() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert!(answer.header("content-security-policy").is_some());
     }
-    // Where there are no pages, it is told as to programs.
+    // Where there are no pages, it is reported as to programs.
     let answer = get(&url, "/nothing");
     assert_eq!((answer.status, answer.header("content-type")), (404, Some("application/problem+json")));
 }
@@ -363,9 +363,9 @@ fn what_components_cannot_show_is_refused() {
         "[intent.faq]\nweb = \"faq.v1\"\nemail = \"faq.v1\"\n",
         "[intent.faq]\nweb = \"faq.v1\"\n",
     );
-    let told = codes(&rig, "intent-unmapped");
-    assert_eq!(told[0].0, line("[intent.faq]"));
-    assert!(told[0].1.contains("`faq`") && told[0].1.contains("`email`"), "{told:?}");
+    let reported = codes(&rig, "intent-unmapped");
+    assert_eq!(reported[0].0, line("[intent.faq]"));
+    assert!(reported[0].1.contains("`faq`") && reported[0].1.contains("`email`"), "{reported:?}");
     restore();
     // One that there is not, and a surface that there is not.
     rig.edit("site/intents.toml", "web = \"stat-row.v1\"", "web = \"stat-rows.v1\"");
@@ -385,8 +385,8 @@ fn what_components_cannot_show_is_refused() {
     // A template that is missing for a surface.
     let mail = rig.read("site/components/faq.v1/template.email.html");
     std::fs::remove_file(rig.path().join("site/components/faq.v1/template.email.html")).unwrap();
-    let told = codes(&rig, "intent-component");
-    assert!(told[0].1.contains("faq.v1") && told[0].1.contains("email"), "{told:?}");
+    let reported = codes(&rig, "intent-component");
+    assert!(reported[0].1.contains("faq.v1") && reported[0].1.contains("email"), "{reported:?}");
     rig.write("site/components/faq.v1/template.email.html", &mail);
     // A state that nobody can look at, and an example that does not fit.
     rig.edit("site/components/hero.v1/component.toml", "states = [", "states = [\"asleep\", ");
@@ -394,9 +394,9 @@ fn what_components_cannot_show_is_refused() {
     restore();
     let example = rig.read("site/components/hero.v1/examples/default.json");
     rig.write("site/components/hero.v1/examples/default.json", "{\"intent\": \"hero\",\n \"title\": }");
-    let told = codes(&rig, "component-example");
-    assert!(told.iter().any(|t| t.0 == "components/hero.v1/examples/default.json:2:11"), "{told:?}");
-    assert!(!told.iter().any(|t| t.1.contains("has no example")), "it has one: {told:?}");
+    let reported = codes(&rig, "component-example");
+    assert!(reported.iter().any(|t| t.0 == "components/hero.v1/examples/default.json:2:11"), "{reported:?}");
+    assert!(!reported.iter().any(|t| t.1.contains("has no example")), "it has one: {reported:?}");
     rig.write("site/components/hero.v1/examples/default.json", &example);
 
     // Content says what it means. How it looks needs a reason.

@@ -55,7 +55,7 @@ fn a_draft_is_shown_as_it_will_be() {
     assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
     assert!(page.header("etag").is_none());
 
-    // What leads on stays inside; what is not there is told.
+    // What leads on stays inside; what is not there is reported.
     for attribute in ["href", "src"] {
         for address in html.split(&format!("{attribute}=\"")).skip(1).map(|r| r.split('"').next().unwrap()) {
             let inside =

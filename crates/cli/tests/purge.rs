@@ -80,7 +80,7 @@ fn publish(rig: &Rig, name: &str) {
 }
 
 #[test]
-fn hosted_caches_are_told_in_their_own_words() {
+fn hosted_caches_are_reported_in_their_own_words() {
     for (kind, everything, keys) in [
         (
             "fastly",
@@ -109,7 +109,7 @@ fn hosted_caches_are_told_in_their_own_words() {
 }
 
 #[test]
-fn a_cache_that_was_away_is_told_everything_it_missed() {
+fn a_cache_that_was_away_is_reported_everything_it_missed() {
     // It answers with errors twice, and is tried again.
     let cache = StandIn::new(2);
     let rig = Rig { dir: tempfile::tempdir().unwrap(), data: "demo".to_owned() };

@@ -132,7 +132,7 @@ fn what_is_gone_for_good_says_so() {
     let (status, _, body) = get(url, "/pricing/basin");
     assert!(status == 410 && body.contains("urn:ashlar:problem:gone"), "{body}");
     assert!(get(url, "/v1/routes?path=/pricing/basin").2.contains("\"status\":410"));
-    // A redirect into nothing and one with a target for what is gone are told on files.
+    // A redirect into nothing and one with a target for what is gone are reported on files.
     for (text, says) in [
         (
             "[[redirect]]\nfrom = \"/a\"\nto = \"/pricing/basin\"\n[[redirect]]\nfrom = \"/pricing/basin\"\nstatus = 410\n",

@@ -30,7 +30,7 @@ fn the_site_is_for_everybody() {
     for (page, figure) in figures {
         println!("{page}: {figure}");
         let number = |name: &str| figure[name].as_f64().unwrap();
-        // How fast it paints depends on the machine, and is told, not asserted; what is sent and what moves is not.
+        // How fast it paints depends on the machine, and is reported, not asserted; what is sent and what moves is not.
         assert!(number("bytes") <= BYTES_MAX, "{page} sends {} bytes", number("bytes"));
         assert!(number("cls") == 0.0, "{page} moves by {}", number("cls"));
         if number("lcp_ms") > LCP_MS_MAX {

@@ -120,7 +120,7 @@ fn the_story_on_postgresql() {
 }
 
 #[test]
-fn bad_input_is_told_with_its_place_and_loses_nothing() {
+fn bad_input_is_reported_with_its_place_and_loses_nothing() {
     let rig = Rig::new();
     let refused = |args: &[&str], code: &str, part: &str| {
         let error = rig.json(2, args)["error"].clone();

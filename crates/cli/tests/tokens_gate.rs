@@ -118,7 +118,7 @@ fn a_used_token_does_not_vanish() {
 }
 
 #[test]
-fn a_name_that_is_no_token_is_told_with_its_line() {
+fn a_name_that_is_no_token_is_reported_with_its_line() {
     let rig = Rig::demo();
     let path = "site/components/hero.v1/style.css";
     let text = rig.read(path);
@@ -146,7 +146,7 @@ fn aliases_lead_somewhere() {
         t["semantic"]["size"]["text-large"]["$value"] = json!("{semantic.size.text-small}");
     });
     assert_eq!(check(&rig, &[]).0, Some(0));
-    // The cause is told, and not that everything that uses them names no token.
+    // The cause is reported, and not that everything that uses them names no token.
     small(&rig, "{semantic.size.text-large}");
     let (exit, findings) = check(&rig, &[]);
     assert_eq!(exit, Some(1));
@@ -226,7 +226,7 @@ fn what_templates_and_the_site_use_is_used() {
     assert_eq!(unused(findings.into_iter().map(|f| (f.0, f.1)).collect()), ["of-nobody"]);
     // The command for tokens alone says the same.
     let report = rig.json(0, &["tokens", "check", "site", "--format", "json"]);
-    let told = report["findings"].as_array().unwrap().iter();
+    let reported = report["findings"].as_array().unwrap().iter();
     let text = |v: &Value| v.as_str().unwrap().to_owned();
-    assert_eq!(unused(told.map(|f| (text(&f["code"]), text(&f["where"]))).collect()), ["of-nobody"]);
+    assert_eq!(unused(reported.map(|f| (text(&f["code"]), text(&f["where"]))).collect()), ["of-nobody"]);
 }

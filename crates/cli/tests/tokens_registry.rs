@@ -206,7 +206,7 @@ fn the_registry_speaks_like_npms() {
     assert_eq!(one, packument["versions"]["1.0.0"]);
     let tags = it.get("/npm/-/package/@harbour%2ftokens/dist-tags").json();
     assert_eq!(tags, packument["dist-tags"]);
-    // The address that clients are told is the one they came by.
+    // The address that clients are reported is the one they came by.
     let proxied = fetch(
         &it.url,
         "/npm/@harbour%2ftokens",
@@ -215,7 +215,7 @@ fn the_registry_speaks_like_npms() {
     let tarball = proxied.json()["versions"]["1.1.0"]["dist"]["tarball"].clone();
     assert_eq!(tarball, "https://tokens.example/npm/@harbour/tokens/-/tokens-1.1.0.tgz");
 
-    // Who has no key reads what is public; a bad key is told, and opens nothing.
+    // Who has no key reads what is public; a bad key is reported, and opens nothing.
     for path in [
         "/v1/tokens",
         "/npm/@harbour%2ftokens",

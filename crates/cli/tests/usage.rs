@@ -14,7 +14,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn wrong_usage_is_told_to_people_and_to_programs() {
+fn wrong_usage_is_reported_to_people_and_to_programs() {
     let rig = Rig::new();
     for args in [&["release", "promote"][..], &["nonsense"], &["entry", "put", "page"]] {
         let out = rig.run(args);
@@ -193,7 +193,7 @@ fn entries(rig: &Rig, prefix: &str, n: usize) -> String {
 }
 
 #[test]
-fn a_full_disk_loses_nothing_and_is_told() {
+fn a_full_disk_loses_nothing_and_is_reported() {
     let rig = Rig::new();
     std::fs::remove_file(rig.path().join("site/contracts/plan.v1.json")).unwrap();
     let data = rig.path().join("data");

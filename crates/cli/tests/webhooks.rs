@@ -191,7 +191,7 @@ fn about(got: &Got) -> String {
 }
 
 #[test]
-fn what_is_served_is_told_signed_and_traced() {
+fn what_is_served_is_reported_signed_and_traced() {
     let rig = site();
     put(&rig, "note", "a", "en", &json!({"text": "one"}));
     publish(&rig);
@@ -204,10 +204,10 @@ fn what_is_served_is_told_signed_and_traced() {
     let second = publish(&rig);
     // The first release happened before the webhook was made, and is no news to it.
     let got = receiver.until("the second release", 20, |g| g.len() >= 5);
-    let mut told: Vec<String> = got.iter().map(about).collect();
-    told.sort();
+    let mut sent: Vec<String> = got.iter().map(about).collect();
+    sent.sort();
     assert_eq!(
-        told,
+        sent,
         [
             "entry.published note/a",
             "entry.published note/b",
@@ -250,7 +250,7 @@ fn what_is_served_is_told_signed_and_traced() {
     let got = receiver.until("the test", 20, |g| g.len() >= 6);
     let test = find(&got, "webhook.test");
     assert!(signed(&test, &secret) && signed(&test, rotated["secret"].as_str().unwrap()));
-    // What a rollback takes back is told.
+    // What a rollback takes back is reported.
     rig.json(0, &["release", "rollback", "r1", "--format", "json"]);
     let got = receiver.until("the rollback", 20, |g| g.iter().any(|g| about(g) == "release.rolled_back"));
     assert!(
@@ -321,7 +321,7 @@ fn nothing_is_lost_between_workers_that_die_and_a_receiver_that_fails() {
 }
 
 #[test]
-fn receivers_that_do_not_behave_are_told_again_or_no_more() {
+fn receivers_that_do_not_behave_are_reported_again_or_no_more() {
     let rig = site();
     let garbage = Receiver::new(|_| "lorem ipsum\r\n\r\n");
     let redirect = Receiver::new(

@@ -419,7 +419,7 @@ const WORDS: &[Case] = &[
     (r#"{"x-ashlar":{"status":"active"}}"#, r#"{"x-ashlar":{"status":"deprecated"}}"#, "patch yes yes"),
 ];
 
-fn told(old: &str, new: &str, lenient: bool) -> String {
+fn reported(old: &str, new: &str, lenient: bool) -> String {
     let one = |text: &str| BTreeMap::from([(NAME.to_owned(), serde_json::from_str::<Value>(text).unwrap())]);
     let c = compare_documents((&one(old), NAME), (&one(new), NAME), lenient);
     let word = |a: Answer| match a {
@@ -439,7 +439,7 @@ fn every_case_is_judged_as_a_careful_person_would() {
     let mut n = 0;
     for (old, new, expected) in all.into_iter().flatten() {
         n += 1;
-        let got = told(old, new, expected.ends_with("lenient"));
+        let got = reported(old, new, expected.ends_with("lenient"));
         if got != *expected {
             wrong.push(format!("{old}\n  {new}\n    expected {expected}\n    told     {got}"));
         }

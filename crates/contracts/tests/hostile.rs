@@ -40,13 +40,13 @@ fn used(schema: &Value, value: &Value) -> (Vec<Finding>, Vec<String>) {
     let (set, findings) = one(schema);
     let (other, _) = one(&json!({ "type": "integer" }));
     let contract = set.iter().next().unwrap();
-    let told = contract.validate(value).into_iter().map(|v| v.message).collect();
+    let reported = contract.validate(value).into_iter().map(|v| v.message).collect();
     let _ = contract.is_valid(value);
     compare(contract, other.iter().next().unwrap(), true);
     compare(contract, contract, false);
     ashlar_contracts::codegen::generate(&set, &[], &[], &[], ashlar_contracts::codegen::Language::TypeScript);
     assert!(start.elapsed() < LONG, "{:?}", start.elapsed());
-    (findings, told)
+    (findings, reported)
 }
 
 #[test]
@@ -98,9 +98,9 @@ fn a_value_that_branches_at_every_level_is_refused() {
         "$defs": { "a": { "properties": { "a": { "$ref": "#" } } } },
         "anyOf": [{ "$ref": "#/$defs/a" }, { "$ref": "#/$defs/a" }], "required": ["b"],
     });
-    let (findings, told) = used(&schema, &(0..50).fold(json!(1), |v, _| json!({ "a": v })));
+    let (findings, reported) = used(&schema, &(0..50).fold(json!(1), |v, _| json!({ "a": v })));
     assert!(findings.is_empty(), "{findings:?}");
-    assert!(told[0].contains("more than 5000000 steps"), "{told:?}");
+    assert!(reported[0].contains("more than 5000000 steps"), "{reported:?}");
     // Blocks inside blocks, as sites have them, are checked and explained.
     let block = |n: usize| json!({ "properties": { "kind": { "const": format!("k{n}") }, "inner": { "items": { "$ref": "#/$defs/block" } } }, "required": ["kind"] });
     let schema = json!({
@@ -111,10 +111,10 @@ fn a_value_that_branches_at_every_level_is_refused() {
     for _ in 0..3 {
         value = json!({ "kind": "k3", "inner": [value, { "kind": "k1" }] });
     }
-    let (findings, told) = used(&schema, &json!({ "sections": [value, { "kind": "none" }] }));
+    let (findings, reported) = used(&schema, &json!({ "sections": [value, { "kind": "none" }] }));
     assert!(findings.is_empty(), "{findings:?}");
-    assert_eq!(told.len(), 1);
-    assert!(!told[0].contains("too many"), "{told:?}");
+    assert_eq!(reported.len(), 1);
+    assert!(!reported[0].contains("too many"), "{reported:?}");
 }
 
 #[test]
@@ -122,9 +122,9 @@ fn alternatives_do_not_copy_a_large_value_for_each_of_them() {
     let schema = json!({ "anyOf": (0..4_000).map(|n| json!({ "type": "array", "maxItems": 1, "title": n.to_string() })).collect::<Vec<_>>() });
     let value = Value::Array((0..3_000).map(|n| json!("x".repeat(200 + n % 7))).collect());
     let (set, findings) = one(&schema);
-    let told = set.iter().next().unwrap().validate(&value);
+    let reported = set.iter().next().unwrap().validate(&value);
     assert!(findings.is_empty(), "{findings:?}");
-    assert!(told[0].message.contains("too many alternatives to say where"), "{told:?}");
+    assert!(reported[0].message.contains("too many alternatives to say where"), "{reported:?}");
 }
 
 #[test]
@@ -136,8 +136,8 @@ fn comparing_ends_with_unknown_and_always_with_the_same_answer() {
     let (old, _) = one(&wide(3));
     let (new, _) = one(&wide(4));
     let start = Instant::now();
-    let told = || compare(old.iter().next().unwrap(), new.iter().next().unwrap(), true);
-    let (first, second) = (told(), told());
+    let reported = || compare(old.iter().next().unwrap(), new.iter().next().unwrap(), true);
+    let (first, second) = (reported(), reported());
     assert_eq!(first, second);
     assert_ne!(first.backward, Answer::Yes);
     assert!(start.elapsed() < LONG, "{:?}", start.elapsed());

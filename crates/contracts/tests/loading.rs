@@ -5,7 +5,7 @@
 use ashlar_contracts::ContractSet;
 use ashlar_model::Files;
 
-fn told(files: &[(&str, String)]) -> String {
+fn reported(files: &[(&str, String)]) -> String {
     let mut all = Files::new();
     for (path, text) in files {
         all.insert(path, text.as_bytes().to_vec()).unwrap();
@@ -19,7 +19,7 @@ fn told(files: &[(&str, String)]) -> String {
 }
 
 fn one(text: &str) -> String {
-    told(&[("contracts/page.v1.json", text.to_owned())])
+    reported(&[("contracts/page.v1.json", text.to_owned())])
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn files_that_are_no_contracts() {
         one(""),
         one(r#"{"type": "nothing"}"#),
         one(r#"{"required": "a"}"#),
-        told(&[("contracts/Page.json", "{}".to_owned())]),
+        reported(&[("contracts/Page.json", "{}".to_owned())]),
         one(&deep),
         one(&format!("{{\"description\": \"{}\"}}", "x".repeat(2 << 20))),
     ];
@@ -84,5 +84,5 @@ fn contracts_may_refer_to_each_other_in_a_circle() {
         ("contracts/a.v1.json", r#"{"properties": {"b": {"$ref": "b.v1.json"}}}"#.to_owned()),
         ("contracts/b.v1.json", r#"{"properties": {"a": {"$ref": "a.v1.json"}}}"#.to_owned()),
     ];
-    assert_eq!(told(&list), "");
+    assert_eq!(reported(&list), "");
 }

@@ -176,7 +176,7 @@ fn findings(edits: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn documents_are_judged_before_anybody_sends_them() {
     assert_eq!(findings(&[]), Vec::<String>::new());
-    let told = |text: &str| findings(&[("queries/x.graphql", text)]).join("\n");
+    let reported = |text: &str| findings(&[("queries/x.graphql", text)]).join("\n");
     for (text, says) in [
         ("", "query-invalid queries/x.graphql:1"),
         ("{", "query-invalid queries/x.graphql:1"),
@@ -196,7 +196,7 @@ fn documents_are_judged_before_anybody_sends_them() {
         ("query Page { plan(id: \"a\") { name } }", "query-name queries/x.graphql: `Page`"),
         ("query A { plan(id: \"a\") { ...F } } fragment F on Plan { ...F }", "query-invalid"),
     ] {
-        let said = told(text);
+        let said = reported(text);
         assert!(said.contains(says), "{text}: {said}");
     }
     // Many fragments in one another neither hang nor overflow.
@@ -205,10 +205,10 @@ fn documents_are_judged_before_anybody_sends_them() {
         bomb.push_str(&format!("fragment F{n} on Plan {{ ...F{m} ...F{m} ...F{m} }}\n", m = n + 1));
     }
     bomb.push_str("fragment F40 on Plan { name }");
-    assert_eq!(told(&bomb), "");
+    assert_eq!(reported(&bomb), "");
     let deep = format!("{{ plan(id: \"a\") {}name{} }}", "{ ... on Plan ".repeat(3_000), "}".repeat(3_000));
-    assert!(told(&deep).contains("query-invalid"));
-    assert!(told(&"a".repeat(70_000)).contains("query-too-large"));
+    assert!(reported(&deep).contains("query-invalid"));
+    assert!(reported(&"a".repeat(70_000)).contains("query-too-large"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What GraphQL clients send: aliases, documents by the hash of what they print, and what they are told.
+//! What GraphQL clients send: aliases, documents by the hash of what they print, and what they are reported.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 

@@ -187,7 +187,7 @@ fn content_that_was_reverted_has_the_date_of_the_revert() {
     etag(&opened(&fixture, &fixture.caches, before));
     let warm = etag(&opened(&fixture, &fixture.caches, after));
     assert_eq!(warm, etag(&opened(&fixture, &ashlar_delivery::Caches::default(), after)));
-    // And caches in front are told.
+    // And caches in front are reported.
     let purge = |from, to| purge_dates(&fixture.objects, Purge::Nothing, Some(from), Some(to)).unwrap();
     assert_eq!(purge(&before, &after), Purge::Keys(vec!["page".to_owned(), "page:p1:en".to_owned()]));
     assert_eq!(purge(&after, &after), Purge::Nothing);

@@ -88,7 +88,7 @@ pub(crate) fn unusable(findings: &[Finding], inputs: &Digest) -> Vec<GateReport>
     const WHY: &str = "ashlar.toml cannot be used";
     let mut gates: Vec<GateReport> =
         names().map(|gate| GateReport::blocked(gate, *inputs, GateStatus::Error, WHY)).collect();
-    // The cause is told once.
+    // The cause is reported once.
     if let Some(first) = gates.first_mut() {
         *first = GateReport::judged(&first.gate, *inputs, WHY, findings.to_vec());
         first.status = GateStatus::Error;

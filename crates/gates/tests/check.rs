@@ -249,7 +249,7 @@ fn a_semantic_change_needs_the_owner_until_it_is_accepted() {
 }
 
 #[test]
-fn a_waiver_is_told_and_ends() {
+fn a_waiver_is_reported_and_ends() {
     let broken = ("content/page/a.en.md", "---\ntitle: A\nslug: a\n---\n[x](/nowhere)");
     let waiver = |until: &str| {
         format!(
@@ -348,7 +348,7 @@ fn no_project_is_an_error_with_a_way_out() {
 }
 
 /// Codes and messages of findings with these codes.
-fn told(report: &CheckReport, wanted: &str) -> Vec<String> {
+fn reported(report: &CheckReport, wanted: &str) -> Vec<String> {
     let findings = report.gates.iter().flat_map(|g| &g.findings).filter(|f| f.code.starts_with(wanted));
     findings.map(|f| format!("{:?} {} {}: {}", f.level, f.code, f.place, f.message)).collect()
 }
@@ -361,21 +361,21 @@ fn contracts_have_an_owner_unless_governance_says_otherwise() {
         "contract-owner contracts/plan.v1.json: It names no owner, so nobody answers for its changes.";
     let dir = project(&plan);
     assert_eq!(
-        told(&check_project(dir.path(), &options()).unwrap(), "contract-owner"),
+        reported(&check_project(dir.path(), &options()).unwrap(), "contract-owner"),
         [format!("Error {message}")]
     );
     // What is there already keeps nothing else from being released.
     let here = project(&[plan[0], ("content/plan/a.en.json", r#"{"name": "A"}"#)]);
     let against = CheckOptions { against: Some(dir.path().to_owned()), ..options() };
     let report = check_project(here.path(), &against).unwrap();
-    assert_eq!(told(&report, "contract-owner"), [format!("Warning {message}")]);
+    assert_eq!(reported(&report, "contract-owner"), [format!("Warning {message}")]);
     let governance = ("governance.toml", "[contracts]\nowner_optional = true\n");
     let free = project(&[plan[0], governance]);
     assert_eq!(check_project(free.path(), &options()).unwrap().status, ashlar_gates::CheckStatus::Pass);
 }
 
 #[test]
-fn a_sunset_is_told_as_it_nears_and_refuses_new_entries_after_it() {
+fn a_sunset_is_reported_as_it_nears_and_refuses_new_entries_after_it() {
     // The first of June is today.
     let ending = |day: &str, more: &str| {
         PLAN.replace(r#""status": "active""#, &format!(r#""status": "deprecated", "sunset": "{day}"{more}"#))
@@ -389,10 +389,10 @@ fn a_sunset_is_told_as_it_nears_and_refuses_new_entries_after_it() {
         check_project(here.path(), &options).unwrap()
     };
     assert_eq!(
-        told(&report(&ending("2027-12-01", r#", "replaced_by": "page.v1""#), &[]), "contract-"),
+        reported(&report(&ending("2027-12-01", r#", "replaced_by": "page.v1""#), &[]), "contract-"),
         Vec::<String>::new()
     );
-    let near = told(&report(&ending("2026-06-13", ""), &[]), "contract-");
+    let near = reported(&report(&ending("2026-06-13", ""), &[]), "contract-");
     assert_eq!(near.len(), 2, "{near:?}");
     assert!(
         near[0].starts_with("Warning contract-replacement") && near[0].contains("what replaces it"),
@@ -407,13 +407,13 @@ fn a_sunset_is_told_as_it_nears_and_refuses_new_entries_after_it() {
         "{near:?}"
     );
     let past = ending("2026-05-31", r#", "replaced_by": "page.v1""#);
-    let told_past = told(&report(&past, &[]), "contract-");
+    let reported_past = reported(&report(&past, &[]), "contract-");
     assert!(
-        told_past.len() == 1 && told_past[0].starts_with("Warning contract-sunset-past"),
-        "{told_past:?}"
+        reported_past.len() == 1 && reported_past[0].starts_with("Warning contract-sunset-past"),
+        "{reported_past:?}"
     );
     let new = report(&past, &[("content/plan/b.en.json", r#"{"name": "B"}"#)]);
-    let refused = told(&new, "contract-sunset-new");
+    let refused = reported(&new, "contract-sunset-new");
     assert!(refused.len() == 1 && refused[0].starts_with("Error"), "{refused:?}");
     assert!(refused[0].contains("content/plan/b.en.json:1: The new entry follows plan.v1"), "{refused:?}");
 }
@@ -431,13 +431,13 @@ fn a_route_needs_a_page_where_there_is_a_site() {
     };
     let code = "route-without-page";
     let alone = project(&site(""));
-    let found = told(&check_project(alone.path(), &options()).unwrap(), code);
+    let found = reported(&check_project(alone.path(), &options()).unwrap(), code);
     assert!(
         found.len() == 1 && found[0].starts_with("Warning") && found[0].contains("/{slug} and no page"),
         "{found:?}"
     );
     let listed = project(&site(list));
-    let found = told(&check_project(listed.path(), &options()).unwrap(), code);
+    let found = reported(&check_project(listed.path(), &options()).unwrap(), code);
     assert!(found.len() == 1 && found[0].starts_with("Error"), "{found:?}");
     assert!(found[0].contains("and /{locale}/all links to them"), "{found:?}");
 }

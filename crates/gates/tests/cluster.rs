@@ -27,13 +27,13 @@ use serde_json::json;
 
 /// Judges like everybody else, unless it is told to wait or to refuse.
 #[derive(Default)]
-struct Told {
+struct Orders {
     checker: Checker,
     waits: AtomicBool,
     refuses: AtomicBool,
 }
 
-struct Judged(Arc<Told>);
+struct Judged(Arc<Orders>);
 
 impl Judge for Judged {
     fn rules(&self, definitions: &Files) -> Result<Rules, Vec<Finding>> {
@@ -71,7 +71,7 @@ const START: i64 = 1_800_000_000;
 struct Site {
     dir: tempfile::TempDir,
     clock: Arc<AtomicI64>,
-    told: Arc<Told>,
+    orders: Arc<Orders>,
 }
 
 impl Site {
@@ -79,12 +79,12 @@ impl Site {
         Self {
             dir: tempfile::tempdir().unwrap(),
             clock: Arc::new(AtomicI64::new(START)),
-            told: Arc::default(),
+            orders: Arc::default(),
         }
     }
 
     async fn open(&self) -> Engine {
-        open_at(self.dir.path(), &self.clock, &self.told).await
+        open_at(self.dir.path(), &self.clock, &self.orders).await
     }
 
     fn pass(&self, seconds: i64) {
@@ -92,8 +92,8 @@ impl Site {
     }
 }
 
-async fn open_at(dir: &Path, clock: &Arc<AtomicI64>, told: &Arc<Told>) -> Engine {
-    let (time, judge) = (clock.clone(), Arc::new(Judged(told.clone())));
+async fn open_at(dir: &Path, clock: &Arc<AtomicI64>, orders: &Arc<Orders>) -> Engine {
+    let (time, judge) = (clock.clone(), Arc::new(Judged(orders.clone())));
     let now = move || Timestamp::from_second(time.load(Ordering::SeqCst)).unwrap();
     Engine::open_with_clock(&Location::embedded(dir), judge, now).await.unwrap()
 }
@@ -279,10 +279,10 @@ async fn a_restart_in_good_order_is_no_crash() {
     site.pass(100);
     for _ in 0..3 {
         let engine = site.open().await;
-        site.told.waits.store(true, Ordering::SeqCst);
+        site.orders.waits.store(true, Ordering::SeqCst);
         let ended = tokio::time::timeout(Duration::from_millis(200), engine.run_schedules()).await;
         assert!(ended.is_err(), "{ended:?}");
-        site.told.waits.store(false, Ordering::SeqCst);
+        site.orders.waits.store(false, Ordering::SeqCst);
         engine.close().await;
     }
     let tick = engine.run_schedules().await.unwrap();
@@ -294,10 +294,10 @@ async fn what_was_begun_ends_when_nobody_waits_for_it() {
     let site = Site::new();
     let engine = site.open().await;
     let candidate = frozen(&engine, "").await;
-    site.told.waits.store(true, Ordering::SeqCst);
+    site.orders.waits.store(true, Ordering::SeqCst);
     let dropped = tokio::time::timeout(Duration::from_millis(100), promote(&engine, candidate, None)).await;
     assert!(dropped.is_err());
-    site.told.waits.store(false, Ordering::SeqCst);
+    site.orders.waits.store(false, Ordering::SeqCst);
     engine.close().await;
     let objects = engine.tenant_objects(&TenantId::main());
     let name = ChannelState::pointer(&ChannelName::new("production").unwrap());
@@ -345,10 +345,10 @@ async fn a_staged_release_is_judged_again_when_it_goes_public() {
     let engine = site.open().await;
     let candidate = frozen(&engine, "").await;
     promote(&engine, candidate, Some("staging")).await.unwrap();
-    site.told.refuses.store(true, Ordering::SeqCst);
+    site.orders.refuses.store(true, Ordering::SeqCst);
     let refused = promote(&engine, candidate, None).await.unwrap_err();
     assert!(matches!(refused, ReleaseError::GatesFailed { .. }), "{refused}");
-    site.told.refuses.store(false, Ordering::SeqCst);
+    site.orders.refuses.store(false, Ordering::SeqCst);
     assert_eq!(promote(&engine, candidate, None).await.unwrap().release.to_string(), "r1");
 }
 

@@ -41,7 +41,7 @@ fn project(dir: &Path, consumer: &str) {
 }
 
 /// What the gate says of a consumer, with changes to files.
-fn told(consumer: &str, edits: &[(&str, &str, &str)]) -> Vec<String> {
+fn reported(consumer: &str, edits: &[(&str, &str, &str)]) -> Vec<String> {
     let (base, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     project(base.path(), consumer);
     project(here.path(), consumer);
@@ -62,21 +62,21 @@ const WEB: &str = "consumer: marketing-web\nprovider: content-api\nowner: web-te
 
 #[test]
 fn what_is_kept_passes() {
-    assert_eq!(told(WEB, &[]), Vec::<String>::new());
+    assert_eq!(reported(WEB, &[]), Vec::<String>::new());
     let more = "consumer: app\nexpects:\n  - endpoint: /v1/pages/{slug}\n    must_include: ['sections[intent=hero].title']\n    version: 1.2\n  - endpoint: /v1/entries/person/{id}\n    must_include: [name]\n    types: {name: string}\n";
-    let found = told(more, &[]);
+    let found = reported(more, &[]);
     // Sections are optional, so what is in them may be absent with them.
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("may be absent"), "{found:?}");
     let with =
-        told(more, &[("contracts/page.v1.json", r#"["slug","hero"]"#, r#"["slug","hero","sections"]"#)]);
+        reported(more, &[("contracts/page.v1.json", r#"["slug","hero"]"#, r#"["slug","hero","sections"]"#)]);
     assert_eq!(with, Vec::<String>::new());
 }
 
 #[test]
 fn a_breaking_change_names_the_consumer_its_owner_and_the_change() {
     let found =
-        told(WEB, &[("contracts/hero.v1.json", r#"["intent","title","cta"]"#, r#"["intent","cta"]"#)]);
+        reported(WEB, &[("contracts/hero.v1.json", r#"["intent","title","cta"]"#, r#"["intent","cta"]"#)]);
     assert_eq!(found.len(), 1, "{found:?}");
     for part in [
         "consumer-broken consumers/web.yaml expects[0] hero.title",
@@ -111,17 +111,17 @@ fn a_breaking_change_names_the_consumer_its_owner_and_the_change() {
         (vec![(view, "lookup = 'slug'", "lookup = 'slug'\nfields = ['slug', 'author']")], "hero.title"),
         (vec![(view, include, "fields = ['name']\n[rename]\nhero = 'top'\n")], "hero.title"),
     ] {
-        let found = told(WEB, &edits);
+        let found = reported(WEB, &edits);
         assert!(found.iter().any(|f| f.contains(part)), "{edits:?}: {found:?}");
     }
     // The view goes, or another major version takes its path's name.
-    let gone = told(
+    let gone = reported(
         WEB,
         &[("views/pages.v1.toml", "lookup = 'slug'", "lookup = 'slug'\npath = '/v1/sites/{slug}'")],
     );
     assert!(gone[0].starts_with("consumer-endpoint-unknown"), "{gone:?}");
     let newer = WEB.replace("1.x", "1.3");
-    assert!(told(&newer, &[])[0].starts_with("consumer-version"));
+    assert!(reported(&newer, &[])[0].starts_with("consumer-version"));
 }
 
 #[test]
@@ -135,11 +135,11 @@ fn a_rename_keeps_the_old_shape() {
             "fields = ['name']\n[rename]\n'hero.headline' = 'title'\n",
         ),
     ];
-    assert_eq!(told(WEB, &edits), Vec::<String>::new());
+    assert_eq!(reported(WEB, &edits), Vec::<String>::new());
 }
 
 #[test]
-fn files_that_are_no_consumer_contracts_are_told_with_their_place() {
+fn files_that_are_no_consumer_contracts_are_reported_with_their_place() {
     for (text, part) in [
         (
             "consumer: a\nexpects:\n  - endpoint: /v1/pages/{slug}\n    must_includ: [a]\n",
@@ -165,7 +165,7 @@ fn files_that_are_no_consumer_contracts_are_told_with_their_place() {
             "consumer-endpoint-unknown",
         ),
     ] {
-        let found = told(text, &[]);
+        let found = reported(text, &[]);
         assert!(found.iter().any(|f| f.contains(part)), "{part}: {found:?}");
     }
 }
@@ -219,9 +219,9 @@ fn a_pact_file_gets_the_right_verdict_or_a_plain_word() {
             check_project(dir.path(), &CheckOptions { cache: false, ..CheckOptions::default() }).unwrap();
         let gate = report.gates.iter().find(|g| g.gate == "consumers").unwrap().clone();
         let short = |place: &str| place.replace("consumers/shop.json", "").trim().to_owned();
-        let told: Vec<String> =
+        let reported: Vec<String> =
             gate.findings.iter().map(|f| format!("{} {}: {}", f.code, short(&f.place), f.message)).collect();
-        told
+        reported
     };
     let get = |path: &str, body: Value, rules: Value| {
         json!({"description": "d", "request": {"method": "GET", "path": path},
@@ -253,8 +253,8 @@ fn a_pact_file_gets_the_right_verdict_or_a_plain_word() {
     }
     // What does not.
     let wrong = |file: Value, says: &[&str]| {
-        let told = check(&file).join("\n");
-        assert!(says.iter().all(|s| told.contains(s)), "{file}: {told}");
+        let reported = check(&file).join("\n");
+        assert!(says.iter().all(|s| reported.contains(s)), "{file}: {reported}");
     };
     wrong(
         one("/v1/pages/home", json!({"rank": 1}), json!({"$.rank": {"matchers": [{"match": "integer"}]}})),
@@ -314,7 +314,7 @@ fn a_pact_file_gets_the_right_verdict_or_a_plain_word() {
 #[test]
 fn a_field_of_a_required_included_reference_can_be_relied_on() {
     let relies = "consumer: c\nexpects:\n  - endpoint: /v1/pages/{slug}\n    must_include: [author.name]\n    types: { author.name: string }\n";
-    assert!(told(relies, &[])[0].contains("`author.name` may be absent"));
+    assert!(reported(relies, &[])[0].contains("`author.name` may be absent"));
     let dir = tempfile::tempdir().unwrap();
     project(dir.path(), relies);
     write(
@@ -331,7 +331,7 @@ fn a_field_of_a_required_included_reference_can_be_relied_on() {
 #[test]
 fn of_two_promises_that_contradict_each_other_one_is_broken() {
     let both = "consumer: c\nexpects:\n  - endpoint: /v1/pages/{slug}\n    types: { hero.title: string }\n  - endpoint: /v1/pages/{slug}\n    types: { hero.title: integer }\n    must_include: [hero.nothing.ever]\n";
-    let found = told(both, &[]);
+    let found = reported(both, &[]);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().all(|f| f.contains("expects[1]")), "{found:?}");
     assert!(found.iter().any(|f| f.contains("hero.nothing.ever")), "what never existed: {found:?}");

@@ -20,7 +20,7 @@ fn project(dir: &Path, files: &[(&str, &str)]) {
 }
 
 /// What the gate says when `after` follows `before`.
-fn told(before: &[(&str, &str)], after: &[(&str, &str)]) -> Vec<String> {
+fn reported(before: &[(&str, &str)], after: &[(&str, &str)]) -> Vec<String> {
     let (base, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     project(base.path(), before);
     project(here.path(), after);
@@ -34,7 +34,7 @@ fn told(before: &[(&str, &str)], after: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn a_document_goes_when_its_end_has_come() {
     let is = |before: &str, after: &[(&str, &str)], says: &str| {
-        let found = told(&[("queries/plan.graphql", before)], after).join("\n");
+        let found = reported(&[("queries/plan.graphql", before)], after).join("\n");
         assert!(if says.is_empty() { found.is_empty() } else { found.contains(says) }, "{before}: {found}");
     };
     is(QUERY, &[("queries/plan.graphql", QUERY)], "");
@@ -53,11 +53,11 @@ fn a_document_goes_when_its_end_has_come() {
     for (day, says) in [("2020-01-01", ""), ("2999-01-01", "query-removed"), ("'2020-01-01'", "")] {
         let sunsets = format!("\"plan.graphql\" = {day}\n");
         let before = [("queries/plan.graphql", QUERY), ("queries/sunsets.toml", sunsets.as_str())];
-        let found = told(&before, &before[1..]).join("\n");
+        let found = reported(&before, &before[1..]).join("\n");
         assert!(if says.is_empty() { found.is_empty() } else { found.contains(says) }, "{day}: {found}");
     }
     for bad in ["\"plan.graphql\" = 5", "plan = ", "= 1"] {
-        let found = told(&[], &[("queries/sunsets.toml", bad)]).join("\n");
+        let found = reported(&[], &[("queries/sunsets.toml", bad)]).join("\n");
         assert!(found.starts_with("query-sunset queries/sunsets.toml"), "{bad}: {found}");
     }
 }
@@ -66,7 +66,7 @@ fn a_document_goes_when_its_end_has_come() {
 fn a_contract_that_takes_away_what_a_document_asks_for_is_refused() {
     let without = PLAN.replace(r#","price":{"type":"number"}"#, "");
     let query = ("queries/plan.graphql", QUERY);
-    let found = told(&[query], &[query, ("contracts/plan.v1.json", &without)]).join("\n");
+    let found = reported(&[query], &[query, ("contracts/plan.v1.json", &without)]).join("\n");
     assert!(
         found.contains("query-invalid queries/plan.graphql:1:45") && found.contains("`price`"),
         "{found}"
@@ -81,10 +81,10 @@ fn a_contract_that_takes_away_what_a_document_asks_for_is_refused() {
     assert!(!one.broken.is_empty());
     // What was always there and may be absent from now on.
     let optional = PLAN.replace(r#""required":["name"]"#, r#""required":[]"#);
-    let found = told(&[query], &[query, ("contracts/plan.v1.json", &optional)]).join("\n");
+    let found = reported(&[query], &[query, ("contracts/plan.v1.json", &optional)]).join("\n");
     assert!(found.contains("query-weaker queries/plan.graphql: `plan.name` of Plan may be null"), "{found}");
     let other = PLAN.replace(r#""price":{"type":"number"}"#, r#""price":{"type":"string"}"#);
-    let found = told(&[query], &[query, ("contracts/plan.v1.json", &other)]).join("\n");
+    let found = reported(&[query], &[query, ("contracts/plan.v1.json", &other)]).join("\n");
     assert!(found.contains("`plan.price` of Plan has another type"), "{found}");
     // A change beside what it reads touches it and breaks nothing.
     let more = PLAN.replace(r#""price":"#, r#""note":{"type":"string"},"price":"#);

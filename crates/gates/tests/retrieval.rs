@@ -34,8 +34,9 @@ fn judged(retrieval: Option<&str>) -> (GateStatus, Vec<String>) {
     let now = "2026-06-01T12:00:00Z".parse().unwrap();
     let report = check_project(dir.path(), &CheckOptions { against: None, cache: false, now }).unwrap();
     let gate = report.gates.into_iter().find(|gate| gate.gate == "retrieval").unwrap();
-    let told = gate.findings.iter().map(|f| format!("{} {}: {} ({})", f.code, f.place, f.message, f.help));
-    (gate.status, told.collect())
+    let reported =
+        gate.findings.iter().map(|f| format!("{} {}: {} ({})", f.code, f.place, f.message, f.help));
+    (gate.status, reported.collect())
 }
 
 #[test]
@@ -50,7 +51,7 @@ fn a_project_without_the_file_and_one_with_a_right_one_pass() {
 }
 
 #[test]
-fn what_does_not_exist_is_told_with_its_place() {
+fn what_does_not_exist_is_reported_with_its_place() {
     for (text, status, expect) in [
         (
             "[indexes.products]\n[indexes.legal]\n",
@@ -115,10 +116,10 @@ fn what_does_not_exist_is_told_with_its_place() {
         ),
         ("[[pins]\n", GateStatus::Fail, &["toml-malformed retrieval.toml:1"]),
     ] {
-        let (is, told) = judged(Some(text));
-        assert_eq!((is, told.len()), (status, expect.len()), "{text}: {told:#?}");
-        for (told, expect) in told.iter().zip(expect) {
-            assert!(told.starts_with(expect), "{text}: {told}");
+        let (is, reported) = judged(Some(text));
+        assert_eq!((is, reported.len()), (status, expect.len()), "{text}: {reported:#?}");
+        for (reported, expect) in reported.iter().zip(expect) {
+            assert!(reported.starts_with(expect), "{text}: {reported}");
         }
     }
 }

@@ -84,7 +84,7 @@ fn a_statement_answers_only_what_it_states() {
 
 /// Real questions, of which half have no answer in their paragraph: every seventh of the articles that no weight was fitted on.
 #[test]
-fn real_questions_are_told_apart() {
+fn real_questions_are_reported_apart() {
     let data = std::env::var_os("ASHLAR_TEST_DATA").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
         PathBuf::from,

@@ -15,7 +15,7 @@ fn cut(text: &str, rules: &ChunkRules) -> Vec<Chunk> {
     chunks(b"page/a/en", &texts, &Analyzer::for_locale("en"), rules).chunks
 }
 
-fn told<'a>(text: &'a str, chunks: &'a [Chunk]) -> Vec<(String, &'a str)> {
+fn listed<'a>(text: &'a str, chunks: &'a [Chunk]) -> Vec<(String, &'a str)> {
     chunks.iter().map(|chunk| (chunk.headings.join(" > "), &text[chunk.bytes()])).collect()
 }
 
@@ -55,7 +55,7 @@ fn a_page_becomes_its_sections() {
                 ```text\n# no heading\n```\n\n## Nothing here\n\n# Tides\n\nAgain.";
     let chunks = cut(text, &RULES);
     assert_eq!(
-        told(text, &chunks),
+        listed(text, &chunks),
         [
             (String::new(), "Intro line."),
             ("Tides".into(), "The water rises. It falls."),
@@ -151,12 +151,12 @@ fn other_fields_give_headings_and_anchors() {
     (block.heading, block.anchor, block.boost) = (Some("The `block`"), Some("the-block"), 2.0);
     let analyzer = Analyzer::for_locale("en");
     let found = chunks(b"k", &[block], &analyzer, &RULES).chunks;
-    let told: Vec<_> = found
+    let listed: Vec<_> = found
         .iter()
         .map(|c| (c.headings.join(" > "), c.anchor.as_deref().unwrap_or_default(), c.boost))
         .collect();
     assert_eq!(
-        told,
+        listed,
         [("The `block`".to_owned(), "the-block", 2.0), ("The `block` > Part".to_owned(), "part", 2.0)]
     );
 }

@@ -97,7 +97,7 @@ fn a_full_file_is_read() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_line() {
+fn what_is_wrong_is_reported_with_its_line() {
     for (text, line, message, help) in [
         ("[indexs.a]", 1, "Unknown field `indexs`", "did you mean `indexes`?"),
         ("\n[indexes.A]", 2, "`A` cannot be the name of an index.", "lower-case"),

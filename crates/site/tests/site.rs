@@ -53,7 +53,7 @@ fn page(site: &Site, body: serde_json::Value) -> Result<String, String> {
         .map_err(|e| e.to_string())
 }
 
-fn told(edits: &[(&str, &[u8])]) -> Vec<String> {
+fn reported(edits: &[(&str, &[u8])]) -> Vec<String> {
     let loaded = Site::load(&project(edits));
     loaded.findings.iter().map(|f| format!("{} [{}] {}", f.place, f.code, f.message)).collect()
 }
@@ -61,7 +61,7 @@ fn told(edits: &[(&str, &[u8])]) -> Vec<String> {
 #[test]
 fn text_is_escaped_and_markup_is_not() {
     let loaded = Site::load(&project(&[]));
-    assert_eq!(told(&[]), Vec::<String>::new());
+    assert_eq!(reported(&[]), Vec::<String>::new());
     let site = loaded.site.unwrap();
     let html =
         page(&site, json!({ "title": "<b> & \"x\"", "sections": [{ "intent": "note", "text": "1 < 2" }] }))
@@ -103,7 +103,7 @@ fn images_that_lie_are_refused() {
     let script =
         b"<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'><script>alert(1)</script></svg>";
     let half = &photo(600, 600, ImageFormat::Png)[..20];
-    let said = told(&[("assets/a.png", &lie), ("assets/b.svg", script), ("assets/c.png", half)]);
+    let said = reported(&[("assets/a.png", &lie), ("assets/b.svg", script), ("assets/c.png", half)]);
     assert_eq!(said.len(), 3, "{said:?}");
     assert!(said.iter().all(|s| s.contains("[image]")), "{said:?}");
     assert!(said[0].starts_with("assets/a.png"), "{said:?}");
@@ -117,21 +117,21 @@ fn templates_that_do_not_end_are_refused() {
     for (template, word) in
         [(&endless[..], "does not end"), (itself, "is nested deeper"), (includes, "recursion")]
     {
-        let said = told(&[("components/note.v1/template.html", template)]);
+        let said = reported(&[("components/note.v1/template.html", template)]);
         assert_eq!(said.len(), 1, "{said:?}");
         assert!(said[0].starts_with("components/note.v1/template.html:"), "{said:?}");
         assert!(said[0].contains(word), "{said:?}");
     }
-    let said = told(&[("components/note.v1/template.html", b"<p>\n{{ props.text }\n</p>")]);
+    let said = reported(&[("components/note.v1/template.html", b"<p>\n{{ props.text }\n</p>")]);
     assert!(said[0].starts_with("components/note.v1/template.html:2 [template]"), "{said:?}");
     assert!(
-        told(&[("site/layouts/page.html", b"{% extends 'none.html' %}")]).is_empty(),
+        reported(&[("site/layouts/page.html", b"{% extends 'none.html' %}")]).is_empty(),
         "seen when a page is rendered"
     );
 }
 
 #[test]
-fn components_and_intents_that_do_not_fit_are_told() {
+fn components_and_intents_that_do_not_fit_are_reported() {
     for (path, text, code) in [
         ("components/note.v1/examples/default.json", r#"{"intent":"note"}"#, "component-example"),
         ("components/note.v1/examples/bad.json", "{", "component-example"),
@@ -150,7 +150,7 @@ fn components_and_intents_that_do_not_fit_are_told() {
         ("site/site.toml", "titel = 'S'", "site-form"),
         ("site/site.toml", "title = 'S'\nnot_found = 'gone.html'", "site-layout"),
     ] {
-        let said = told(&[(path, text.as_bytes())]);
+        let said = reported(&[(path, text.as_bytes())]);
         assert!(said.iter().any(|s| s.contains(&format!("[{code}]"))), "{path} {text}: {said:?}");
     }
 }
@@ -162,7 +162,7 @@ fn addresses_are_checked_and_a_live_site_stays_usable() {
         ("components/note.v1/examples/default.json", br#"{"intent":"note","text":"java\tscript:alert(1)"}"#),
     ];
     assert_eq!(
-        told(&edits),
+        reported(&edits),
         [
             "components/note.v1/template.html:1 [template-unquoted] The value of `title` has no quotes, so that a space in it begins another attribute.",
             "components/note.v1/examples/default.json [url-blocked] `href` gets `javascript:alert(1)`, which is not allowed there.",

@@ -429,7 +429,7 @@ fn only_pack(dir: &Path) -> std::path::PathBuf {
 }
 
 #[tokio::test]
-async fn damage_is_told_with_its_place() {
+async fn damage_is_reported_with_its_place() {
     let dir = tempfile::tempdir().unwrap();
     let objects = open(dir.path(), None);
     let mut batch = objects.batch();

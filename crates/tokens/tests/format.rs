@@ -112,7 +112,7 @@ fn the_older_style_is_read_with_a_warning() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_with_its_place() {
+fn what_cannot_be_read_is_reported_with_its_place() {
     let mut all = String::new();
     for text in [
         "{ \"a\": }",
@@ -189,7 +189,7 @@ fn resolver_documents_that_cannot_be_used() {
 }
 
 #[test]
-fn names_that_meet_in_css_are_told() {
+fn names_that_meet_in_css_are_reported() {
     let (resolved, set, _) = read(
         "{ \"a-b\": { \"$type\": \"number\", \"$value\": 1 }, \"a\": { \"b\": { \"$type\": \"number\", \"$value\": 2 } } }",
     );

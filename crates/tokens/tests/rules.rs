@@ -131,7 +131,7 @@ fn each_rule_has_teeth() {
 }
 
 #[test]
-fn rules_that_cannot_be_used_are_told_with_their_line() {
+fn rules_that_cannot_be_used_are_reported_with_their_line() {
     for (text, place) in [
         ("name = 1", "tokens.toml:1"),
         ("\nnaming = \"(\"", "tokens.toml:2"),

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::site::Result;
 use crate::run::{Start, dist_binary, root, target};
 
-/// What the yardstick is made of, from PyPI.
-const PACKAGES: [&str; 2] = ["bm25s==0.3.16", "PyStemmer==3.1.0"];
+/// What the yardsticks are made of, from PyPI. `qdrant-edge-py` is the engine of Qdrant as a library.
+const PACKAGES: [&str; 4] = ["bm25s==0.3.16", "PyStemmer==3.1.0", "numpy==2.4.6", "qdrant-edge-py==0.9.0"];
 /// The shortest text and sentence that is used, in bytes.
 const TEXT_MIN: usize = 80;
 const SENTENCE_MIN: usize = 60;
@@ -101,8 +101,8 @@ fn headings(data: &Path, locale: &str) -> Result<Set> {
     Ok(set)
 }
 
-/// The Python environment with the yardstick.
-fn python() -> Result<PathBuf> {
+/// The Python environment with the yardsticks.
+pub(super) fn python() -> Result<PathBuf> {
     let dir = target().join("bench-search");
     let (python, mark, wanted) = (dir.join("bin/python"), dir.join("installed"), PACKAGES.join("\n"));
     if fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
@@ -114,7 +114,8 @@ fn python() -> Result<PathBuf> {
     Ok(python)
 }
 
-fn figures(command: &mut Command) -> Result<Value> {
+/// What a program prints as JSON.
+pub(super) fn figures(command: &mut Command) -> Result<Value> {
     let out = command.start()?.wait_with_output()?;
     if !out.status.success() {
         return Err(format!("{command:?} failed").into());

@@ -1,10 +1,13 @@
 //! How fast a shelf of many chunks is built and searched, how much memory it takes, and how many of the nearest chunks its quantised
 //! vectors find. Paragraphs and documentation are repeated under new ids with a part of the words replaced, so that they differ.
+//! With peers, Qdrant's engine and bm25s search the same chunks afterwards, with the same queries and vectors.
 
 use std::{
     collections::HashSet,
-    fs,
+    fs::{self, File},
+    io::{BufWriter, Write},
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     sync::Arc,
     time::Instant,
 };
@@ -18,9 +21,9 @@ use ashlar_retrieval::{
     segment::{Passage, Segment, SegmentWriter},
     text::{Analyzer, term_hash},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::site::Result;
+use super::{search, site::Result};
 use crate::{random::Random, run::root};
 
 /// Chunks of one segment. They are fewer when it is full.
@@ -42,8 +45,14 @@ struct Original {
     text: String,
 }
 
-fn originals(data: &Path, analyzer: &Analyzer) -> Result<(Vec<Original>, Vec<String>)> {
-    let (mut out, mut queries) = (Vec::new(), Vec::new());
+/// A query, and the chunk that answers it if that is known.
+struct Question {
+    text: String,
+    answer: Option<usize>,
+}
+
+fn originals(data: &Path, analyzer: &Analyzer) -> Result<(Vec<Original>, Vec<Question>)> {
+    let (mut out, mut queries): (Vec<Original>, Vec<Question>) = (Vec::new(), Vec::new());
     let path = data.join("questions/squad-dev-v2.0.json");
     let set: Value =
         serde_json::from_str(&fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?)?;
@@ -51,12 +60,15 @@ fn originals(data: &Path, analyzer: &Analyzer) -> Result<(Vec<Original>, Vec<Str
     let text_of = |value: &Value| value.as_str().unwrap_or_default().trim().to_owned();
     for article in list(&set["data"]) {
         for paragraph in list(&article["paragraphs"]) {
+            queries.extend(list(&paragraph["qas"]).iter().map(|asked| Question {
+                text: text_of(&asked["question"]),
+                answer: (asked["is_impossible"] == false).then_some(out.len()),
+            }));
             out.push(Original {
                 title: text_of(&article["title"]).replace('_', " "),
                 headings: Vec::new(),
                 text: text_of(&paragraph["context"]),
             });
-            queries.extend(list(&paragraph["qas"]).iter().map(|asked| text_of(&asked["question"])));
         }
     }
     let mut folders = vec![data.join("docs/en")];
@@ -78,12 +90,12 @@ fn originals(data: &Path, analyzer: &Analyzer) -> Result<(Vec<Original>, Vec<Str
             chunks(page.as_os_str().as_encoded_bytes(), &texts, analyzer, &ChunkRules::default()).chunks
         {
             let text = blanked[chunk.bytes()].to_owned();
-            queries.extend(chunk.headings.last().cloned());
+            queries.extend(chunk.headings.last().cloned().map(|text| Question { text, answer: None }));
             out.push(Original { title: title.to_owned(), headings: chunk.headings, text });
         }
     }
-    queries.sort();
-    queries.dedup();
+    queries.sort_by(|a, b| a.text.cmp(&b.text));
+    queries.dedup_by(|a, b| a.text == b.text);
     Ok((out, queries))
 }
 
@@ -141,7 +153,7 @@ struct Built {
     originals: Vec<Original>,
     shelf: Shelf,
     basis: Arc<Basis>,
-    queries: Vec<String>,
+    queries: Vec<Question>,
 }
 
 fn ms(begun: Instant) -> f64 {
@@ -167,7 +179,10 @@ fn segments(
     originals: &[Original],
     count: usize,
     random: &mut Random,
+    peers: Option<&Path>,
 ) -> Result<Vec<Arc<Segment>>> {
+    let mut chunks =
+        peers.map(|dir| File::create(dir.join("chunks.jsonl")).map(BufWriter::new)).transpose()?;
     let (mut segments, mut writing, mut opening) = (Vec::new(), 0.0, 0.0);
     let (mut bytes, mut number) = (0, 0);
     while number < count {
@@ -205,6 +220,12 @@ fn segments(
         segments.push(Arc::new(Segment::open(&written)?));
         opening += cpu_ms() - begun;
         number += taken;
+        for made in made.iter().take(taken).filter(|_| peers.is_some()) {
+            let Original { title, headings, .. } = &originals[made.title];
+            let text = format!("{title}\n{}\n{}", headings.join("\n"), made.text);
+            let line = json!({"text": text, "region": made.attributes.values_of("region")[0]});
+            chunks.as_mut().map_or(Ok(()), |file| writeln!(file, "{line}"))?;
+        }
     }
     println!("indexing: {:.0} chunks/s, on one core", count as f64 / writing * 1_000.0);
     println!(
@@ -216,13 +237,13 @@ fn segments(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn build(data: &Path, count: usize) -> Result<Built> {
+fn build(data: &Path, count: usize, peers: Option<&Path>) -> Result<Built> {
     let analyzer = Arc::new(Analyzer::for_locale("en"));
     let (originals, mut queries) = originals(data, &analyzer)?;
     println!("{} chunks of the data, {count} with copies", originals.len());
     let mut random = Random(7);
     let resident = resident_mb();
-    let segments = segments(&analyzer, &originals, count, &mut random)?;
+    let segments = segments(&analyzer, &originals, count, &mut random, peers)?;
     let begun = cpu_ms();
     let basis = Arc::new(Basis::learn(&segments, &|_| true));
     println!(
@@ -306,19 +327,21 @@ fn percentile(times: &mut [f64], percent: usize) -> f64 {
     times.get((times.len() * percent).div_ceil(100).max(1) - 1).copied().unwrap_or(f64::NAN)
 }
 
+/// The vector of a query, of length 1.
+fn vector_of(built: &Built, query: &str) -> Vec<f32> {
+    let terms = built.shelf.analyzer().list(query);
+    let mut vector = built.basis.embed(terms.iter().map(|term| (term_hash(term), 1)));
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    vector.iter_mut().for_each(|x| *x /= length.max(f32::MIN_POSITIVE));
+    vector
+}
+
 /// The share of the ten nearest chunks by exact vectors that a search by meaning finds.
 #[expect(clippy::cast_precision_loss, reason = "counts are small")]
 fn recall(built: &Built, allowed: &Allowed) -> f64 {
     let Built { shelf, basis, queries, .. } = built;
-    let vector = |query: &String| {
-        let terms = shelf.analyzer().list(query);
-        let mut vector = basis.embed(terms.iter().map(|term| (term_hash(term), 1)));
-        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-        vector.iter_mut().for_each(|x| *x /= length.max(f32::MIN_POSITIVE));
-        vector
-    };
-    let queries: Vec<&String> = queries.iter().take(COMPARED).collect();
-    let vectors: Vec<Vec<f32>> = queries.iter().map(|query| vector(query)).collect();
+    let queries: Vec<&String> = queries.iter().take(COMPARED).map(|query| &query.text).collect();
+    let vectors: Vec<Vec<f32>> = queries.iter().map(|query| vector_of(built, query)).collect();
     let mut exact: Vec<Vec<(f32, usize, usize)>> = vec![Vec::new(); queries.len()];
     for (number, part) in shelf.parts().iter().enumerate() {
         let seen: Vec<bool> = part.segment.attributes().iter().map(|own| allowed.allows(own)).collect();
@@ -354,14 +377,66 @@ fn recall(built: &Built, allowed: &Allowed) -> f64 {
     shares.iter().sum::<f64>() / shares.len().max(1) as f64
 }
 
-/// Measures a shelf of so many chunks.
+/// Writes queries and vectors for the peers, and prints what they measure. Their processes inherit core and priority.
+fn peers(built: &Built, dir: &Path) -> Result<()> {
+    let write = |name: &str, vectors: &mut dyn Iterator<Item = Vec<f32>>| -> Result<()> {
+        let mut file = BufWriter::new(File::create(dir.join(name))?);
+        for value in vectors.flatten() {
+            file.write_all(&value.to_le_bytes())?;
+        }
+        Ok(file.flush()?)
+    };
+    let parts = built.shelf.parts().iter();
+    write("chunks.f32", &mut parts.flat_map(|part| SegmentVectors::exact(&part.segment, &built.basis)))?;
+    let queries = || built.queries.iter().take(QUERIES + 50);
+    write("queries.f32", &mut queries().map(|query| vector_of(built, &query.text)))?;
+    let mut file = BufWriter::new(File::create(dir.join("queries.jsonl"))?);
+    for Question { text, answer } in queries() {
+        writeln!(file, "{}", json!({"text": text, "answer": answer}))?;
+    }
+    file.flush()?;
+    let figures = search::figures(
+        Command::new(search::python()?)
+            .arg(root().join("xtask/src/bench/shelf_peers.py"))
+            .arg(dir)
+            .arg(built.basis.dimensions().to_string())
+            .stdout(Stdio::piped()),
+    )?;
+    for peer in ["bm25s", "qdrant"] {
+        println!("indexing, {peer}: {:.0} chunks/s", figures[peer]["indexing"].as_f64().unwrap_or(f64::NAN));
+    }
+    println!("\n{TABLE}");
+    let cases = [
+        ("bm25s", "words", "words"),
+        ("qdrant", "hybrid", "hybrid"),
+        ("qdrant", "words", "words"),
+        ("qdrant", "meaning", "meaning"),
+        ("qdrant", "hybrid, 10 % allowed", "ten-percent"),
+        ("qdrant", "hybrid, 1 % allowed", "one-percent"),
+        ("qdrant", "hybrid, 0.1 % allowed", "tenth-of-a-percent"),
+    ];
+    for (peer, name, key) in cases {
+        let of = |what: &str| figures[peer][key][what].as_f64().unwrap_or(f64::NAN);
+        let [a, b, c, d] = ["p50", "p99", "cpu_p50", "cpu_p99"].map(of);
+        println!("| {peer}: {name} | {a:.2} ms | {b:.2} ms | {c:.2} ms | {d:.2} ms | {:.3} |", of("ndcg"));
+    }
+    Ok(())
+}
+
+/// The head of a table of searches.
+const TABLE: &str =
+    "| search | p50 | p99 | CPU, p50 | CPU, p99 | nDCG@10 |\n| --- | --- | --- | --- | --- | --- |";
+
+/// Measures a shelf of so many chunks, and its peers if they are wanted.
 ///
 /// # Errors
-/// When there is no data, or a segment cannot be read again.
-pub fn run(count: usize) -> Result<()> {
+/// When there is no data, a segment cannot be read again, or a peer fails.
+pub fn run(count: usize, with_peers: bool) -> Result<()> {
     let data = std::env::var_os("ASHLAR_TEST_DATA").map_or_else(|| root().join("../shared/data"), Into::into);
-    let built = build(&data, count)?;
-    println!("\n| search | p50 | p99 | CPU, p50 | CPU, p99 | hits |\n| --- | --- | --- | --- | --- | --- |");
+    let temp = tempfile::Builder::new().prefix("ashlar-bench-").tempdir()?;
+    let dir = with_peers.then_some(temp.path());
+    let built = build(&data, count, dir)?;
+    println!("\n{TABLE}");
     let cases = [
         ("hybrid", Mode::Hybrid, false, None),
         ("hybrid, as people type", Mode::Hybrid, true, None),
@@ -371,22 +446,36 @@ pub fn run(count: usize) -> Result<()> {
         ("hybrid, 1 % allowed", Mode::Hybrid, false, Some(REGIONS[1].0)),
         ("hybrid, 0.1 % allowed", Mode::Hybrid, false, Some(REGIONS[0].0)),
     ];
+    let starts: Vec<usize> = built
+        .shelf
+        .parts()
+        .iter()
+        .scan(0, |end, part| {
+            let start = *end;
+            *end += part.segment.len();
+            Some(start)
+        })
+        .collect();
     for (name, mode, people, region) in cases {
         let allowed = allowed(region)?;
         let (mut times, mut cpu_times) = (Vec::new(), Vec::new());
-        let mut hits = 0;
+        let (mut gain, mut judged) = (0.0, 0.0_f64);
         for query in built.queries.iter().cycle().take(QUERIES + 50) {
             let (begun, cpu) = (Instant::now(), cpu_ms());
-            let found = built.shelf.search(&Ask { mode, people, ..Ask::new(query, &allowed) });
+            let found = built.shelf.search(&Ask { mode, people, ..Ask::new(&query.text, &allowed) });
             cpu_times.push(cpu_ms() - cpu);
             times.push(ms(begun));
-            hits += found.hits.len();
+            if let Some(answer) = query.answer {
+                let rank = found.hits.iter().position(|hit| starts[hit.part] + hit.chunk == answer);
+                gain += rank.map_or(0.0, |rank| 1.0 / (rank as f64 + 2.0).log2());
+                judged += 1.0;
+            }
         }
         // The first ones find cold caches.
         let (mut times, mut cpu) = (times.split_off(50), cpu_times.split_off(50));
         let [a, b] = [50, 99].map(|percent| percentile(&mut times, percent));
         let [c, d] = [50, 99].map(|percent| percentile(&mut cpu, percent));
-        println!("| {name} | {a:.2} ms | {b:.2} ms | {c:.2} ms | {d:.2} ms | {hits} |");
+        println!("| {name} | {a:.2} ms | {b:.2} ms | {c:.2} ms | {d:.2} ms | {:.3} |", gain / judged);
     }
     println!("one changed segment until it is searched: {:.1} ms", update(&built, &built.originals)?);
     for (name, region) in [
@@ -400,5 +489,5 @@ pub fn run(count: usize) -> Result<()> {
             recall(&built, &allowed(region)?)
         );
     }
-    Ok(())
+    dir.map_or(Ok(()), |dir| peers(&built, dir))
 }

@@ -38,7 +38,7 @@ pub fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
-fn told(what: &str, since: Instant) {
+fn print_since(what: &str, since: Instant) {
     println!("{what:44} {:.2} s", since.elapsed().as_secs_f64());
 }
 
@@ -110,14 +110,17 @@ impl Site {
         drop(out);
         let started = Instant::now();
         self.ashlar(&["import", "json", "entries.ndjson"])?;
-        told("import of all entries", started);
+        print_since("import of all entries", started);
         fs::remove_file(&file)?;
         let started = Instant::now();
         let candidate = self.ashlar(&["candidate", "create", "--format", "json"])?;
-        told(&format!("first freeze and gates ({})", candidate["status"].as_str().unwrap_or("?")), started);
+        print_since(
+            &format!("first freeze and gates ({})", candidate["status"].as_str().unwrap_or("?")),
+            started,
+        );
         let started = Instant::now();
         self.ashlar(&["release", "promote", "c1"])?;
-        told("first promote", started);
+        print_since("first promote", started);
         fs::write(self.dir.join("made"), "")?;
         Ok(())
     }

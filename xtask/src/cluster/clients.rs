@@ -1,4 +1,4 @@
-//! What clients do, and what they were told.
+//! What clients do, and what they were reported.
 
 use std::{
     collections::BTreeMap,
@@ -68,7 +68,7 @@ pub fn get<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// How a request ended.
-enum Told {
+enum Reply {
     Done(Value),
     /// Nothing was changed.
     Refused,
@@ -120,26 +120,26 @@ impl Actor<'_> {
         }
     }
 
-    fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Told {
+    fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Reply {
         let port = self.random.one(self.rig.authors()).map_or(0, |n| n.port);
         let counts = &self.known.counts;
         match send(port, method, &format!("/api/v1{path}"), Some(&self.rig.key), body) {
             Outcome::Answered(answer) if (200..300).contains(&answer.status) => {
                 counts.done.fetch_add(1, Ordering::Relaxed);
-                Told::Done(json(&answer))
+                Reply::Done(json(&answer))
             }
             Outcome::Answered(answer) if (400..500).contains(&answer.status) && answer.status != 408 => {
                 counts.refused.fetch_add(1, Ordering::Relaxed);
-                Told::Refused
+                Reply::Refused
             }
             Outcome::Answered(_) => {
                 counts.refused.fetch_add(1, Ordering::Relaxed);
-                Told::Unknown
+                Reply::Unknown
             }
-            Outcome::Refused => Told::Refused,
+            Outcome::Refused => Reply::Refused,
             Outcome::Closed | Outcome::Silent => {
                 counts.lost.fetch_add(1, Ordering::Relaxed);
-                Told::Unknown
+                Reply::Unknown
             }
         }
     }
@@ -149,7 +149,7 @@ impl Actor<'_> {
         format!("{} says {}", self.prefix, self.number)
     }
 
-    fn write(&mut self, id: &str, title: &str) -> Told {
+    fn write(&mut self, id: &str, title: &str) -> Reply {
         let slug = id.rsplit('/').next().unwrap_or_default();
         let body = json!({"fields": {"slug": slug, "title": title}});
         self.call("PUT", &format!("/entries/{id}"), Some(&body))
@@ -171,20 +171,20 @@ impl Actor<'_> {
             _ => self.random.one(&mine).cloned(),
         };
         let id = id.unwrap_or_else(|| format!("page/{}-{}", self.prefix, self.number));
-        let told = self.write(&id, &title);
+        let reply = self.write(&id, &title);
         let mut entries = get(&self.known.entries);
-        match told {
-            Told::Done(_) => drop(entries.insert(id, vec![title])),
-            Told::Refused => {}
+        match reply {
+            Reply::Done(_) => drop(entries.insert(id, vec![title])),
+            Reply::Refused => {}
             // A new entry may be absent as well.
-            Told::Unknown => entries.entry(id).or_insert_with(|| vec![String::new()]).push(title),
+            Reply::Unknown => entries.entry(id).or_insert_with(|| vec![String::new()]).push(title),
         }
     }
 
     fn promote(&mut self) {
-        let Told::Done(made) = self.call("POST", "/candidates", Some(&json!({}))) else { return };
+        let Reply::Done(made) = self.call("POST", "/candidates", Some(&json!({}))) else { return };
         let candidate = made["candidate"].as_str().unwrap_or_default();
-        if let Told::Done(done) =
+        if let Reply::Done(done) =
             self.call("POST", &format!("/candidates/{candidate}/promote"), Some(&json!({})))
             && let Some(release) = done["release"].as_str()
         {
@@ -195,27 +195,27 @@ impl Actor<'_> {
     fn schedule(&mut self) {
         self.number += 1;
         let name = format!("{}-plan-{}", self.prefix, self.number);
-        let Told::Done(_) = self.call("POST", "/changesets", Some(&json!({"name": name}))) else { return };
+        let Reply::Done(_) = self.call("POST", "/changesets", Some(&json!({"name": name}))) else { return };
         let mut entries = Vec::new();
         for n in 0..2 {
             // Notes have no pages: a page that is taken down needs a redirect.
             let (id, title) = (format!("note/{name}-{n}"), self.title());
             // Written and put into the changeset by two requests: an entry that ships with others in between is not
             // followed here.
-            let Told::Done(_) = self.write(&id, &title) else { return };
+            let Reply::Done(_) = self.write(&id, &title) else { return };
             entries.push((id, title));
         }
         let draft = |id: &str| json!({"type": "note", "id": id.rsplit('/').next(), "locale": "en"});
         let drafts: Vec<Value> = entries.iter().map(|(id, _)| draft(id)).collect();
         let add = self.call("POST", &format!("/changesets/{name}/drafts"), Some(&json!({"drafts": drafts})));
-        let Told::Done(_) = add else { return };
+        let Reply::Done(_) = add else { return };
         let ends = self.random.below(2) == 0;
         let mut times = json!({"publish_at": seconds(1 + self.random.below(3))});
         if ends {
             times["unpublish_at"] = json!(seconds(5 + self.random.below(3)));
         }
-        let told = self.call("POST", &format!("/changesets/{name}/schedule"), Some(&times));
-        if let Told::Done(_) = told {
+        let reply = self.call("POST", &format!("/changesets/{name}/schedule"), Some(&times));
+        if let Reply::Done(_) = reply {
             get(&self.known.planned).insert(name, Planned { entries, ends });
         }
     }
@@ -224,14 +224,14 @@ impl Actor<'_> {
         let used = get(&self.known.keys).used.pop();
         match used {
             Some((id, key)) if self.random.below(2) == 0 => {
-                if let Told::Done(_) = self.call("DELETE", &format!("/keys/{id}"), None) {
+                if let Reply::Done(_) = self.call("DELETE", &format!("/keys/{id}"), None) {
                     get(&self.known.keys).revoked.push((id, key));
                 }
             }
             other => {
                 get(&self.known.keys).used.extend(other);
                 let body = json!({"name": self.prefix, "scopes": ["read"]});
-                if let Told::Done(made) = self.call("POST", "/keys", Some(&body)) {
+                if let Reply::Done(made) = self.call("POST", "/keys", Some(&body)) {
                     let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
                     get(&self.known.keys).used.push((text("id"), text("key")));
                 }

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::at::{At, Format};
+use super::{
+    at::{At, Format},
+    scope::Scope,
+};
 
 /// Arguments of `search`: a query, or a subcommand.
 #[derive(Debug, Args)]
@@ -15,24 +18,11 @@ pub struct SearchArgs {
     /// What to search for. `"…"` is a phrase, `-word` excludes. A query that begins with `-` comes after `--`.
     #[arg(required = true)]
     pub query: Option<String>,
-    /// What to search: a channel, a release, a candidate or `draft`. The public channel by default.
-    #[arg(long, value_name = "WHAT")]
-    pub of: Option<String>,
-    /// The language.
-    #[arg(long)]
-    pub locale: Option<String>,
-    /// An index. Repeat it for several.
-    #[arg(long = "index", value_name = "NAME")]
-    pub indexes: Vec<String>,
-    /// A content type. Repeat it for several.
-    #[arg(long = "type", value_name = "TYPE")]
-    pub types: Vec<String>,
+    #[command(flatten)]
+    pub scope: Scope,
     /// How to search.
     #[arg(long, value_enum, default_value_t)]
     pub mode: SearchModeArg,
-    /// An attribute of `retrieval.toml`, such as `region=eu`, or `version=2.3.1`.
-    #[arg(long = "filter", value_name = "NAME=VALUE")]
-    pub filters: Vec<String>,
     /// What to count: `type`, `index`, attributes.
     #[arg(long = "facet", value_name = "NAME")]
     pub facets: Vec<String>,

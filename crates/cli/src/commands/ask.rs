@@ -20,17 +20,14 @@ use crate::{
 /// What the arguments ask.
 fn asked(args: &AskArgs) -> Result<Asked, CliError> {
     let mut filters: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for filter in &args.filters {
-        let (name, value) = filter.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-            CliError::input(format!("`{filter}` is not a filter"), "write it like --filter region=eu")
-        })?;
+    for (name, value) in args.scope.filters()? {
         filters.entry(name.to_owned()).or_default().push(value.to_owned());
     }
-    let types = args.types.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
+    let types = args.scope.types.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
     Ok(Asked {
         question: args.question.trim().to_owned(),
-        locale: args.locale.clone(),
-        indexes: args.indexes.clone(),
+        locale: args.scope.locale.clone(),
+        indexes: args.scope.indexes.clone(),
         filters,
         types,
     })
@@ -67,13 +64,15 @@ pub async fn ask(args: AskArgs) -> Done {
             for (name, value, _) in parts.into_iter().filter(|(.., empty)| !empty) {
                 body[name] = value;
             }
-            let call = rows::ANSWER_QUESTION.call().with_any("at", args.of.as_deref());
+            let call = rows::ANSWER_QUESTION.call().with_any("at", args.scope.of.as_deref());
             read(remote.call(call, Some(body)).await?)?
         }
         Backend::Local(local) => {
-            let reader = args.reader.clone();
-            here(&local, args.of.as_deref(), move |view| view.ask(&asked, Asker::now(reader.as_deref())))
-                .await?
+            let reader = args.scope.reader.clone();
+            here(&local, args.scope.of.as_deref(), move |view| {
+                view.ask(&asked, Asker::now(reader.as_deref()))
+            })
+            .await?
         }
     };
     match args.at.format {

@@ -102,7 +102,8 @@ fn print(url: &str, data: &Path, keys: &LocalKeys) {
     output::line("Read what is live:");
     output::line(format!("  curl -i '{url}/v1/plans/basin?locale=de'"));
     output::line(format!("  curl '{url}/v1/entries/pricing-plan?sort=price_minor'"));
-    output::line(format!("  curl '{url}/v1/pages/home'\n"));
+    output::line(format!("  curl '{url}/v1/pages/home'"));
+    output::line(format!("  curl '{url}/v1/search?q=high+tide'\n"));
     output::line("Change a price, and see what blocks its release (in another terminal):");
     output::line(format!("  export ASHLAR_DATA='{data}'"));
     output::line("  ashlar entry get pricing-plan port > port.json");
@@ -113,8 +114,11 @@ fn print(url: &str, data: &Path, keys: &LocalKeys) {
     output::line("  ashlar candidate approve c4 --right pricing --as ines");
     output::line("  ashlar release promote c4");
     output::line(format!("  curl '{url}/v1/plans/port'"));
+    output::line("  ashlar ask 'What does the Port plan cost?'     # answers from the same release");
     output::line("  ashlar release diff r3 r4");
-    output::line("  ashlar release rollback r3\n");
+    output::line(
+        "  ashlar release rollback r3                     # pages, API, search and answers: the old price\n",
+    );
     output::line("The same over HTTP, with this installation's admin key:");
     output::line(format!("  curl -H 'Authorization: Bearer {}' {url}/api/v1/releases\n", keys.admin));
     output::line("`ashlar` is the binary that `cargo install --path crates/cli` installs. Stop with Ctrl-C.");

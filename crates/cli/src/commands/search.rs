@@ -90,17 +90,12 @@ pub async fn search(args: SearchArgs) -> Done {
 /// The request that asks what the arguments ask.
 fn call(args: &SearchArgs) -> Result<Call, CliError> {
     let mut call = rows::SEARCH.call().with("q", args.query.as_deref().unwrap_or_default());
-    call = call.with_any("locale", args.locale.as_deref()).with_any("at", args.of.as_deref());
-    for (name, values) in [("index", &args.indexes), ("type", &args.types), ("facets", &args.facets)] {
+    let scope = &args.scope;
+    call = call.with_any("locale", scope.locale.as_deref()).with_any("at", scope.of.as_deref());
+    for (name, values) in [("index", &scope.indexes), ("type", &scope.types), ("facets", &args.facets)] {
         call = call.with_any(name, (!values.is_empty()).then(|| values.join(",")));
     }
-    for filter in &args.filters {
-        let named = filter.split_once('=').filter(|(name, _)| {
-            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-        });
-        let (name, value) = named.ok_or_else(|| {
-            CliError::input(format!("`{filter}` is not a filter"), "write it like --filter region=eu")
-        })?;
+    for (name, value) in scope.filters()? {
         call = call.with(name, value);
     }
     Ok(call.with("mode", args.mode.name()).with("limit", args.limit).with("offset", args.offset))
@@ -111,11 +106,16 @@ async fn find(args: &SearchArgs) -> Done {
     let answer: Value = match Backend::open(&args.at).await? {
         Backend::Remote(remote) => remote.call(call, None).await?,
         Backend::Local(local) => {
-            let view = site::open(&local, args.of.as_deref()).await?;
+            let view = site::open(&local, args.scope.of.as_deref()).await?;
+            let reader = args.scope.reader.clone();
             let here = tokio::task::spawn_blocking(move || {
                 let traceparent = Traceparent::follow(None);
                 let (path, query) = call.target.split_once('?').unwrap_or((&call.target, ""));
-                let parts = RequestParts { query: Some(query), ..RequestParts::get(path, &traceparent) };
+                let parts = RequestParts {
+                    query: Some(query),
+                    reader: reader.as_deref(),
+                    ..RequestParts::get(path, &traceparent)
+                };
                 ashlar_delivery::answer(&view, &parts)
             });
             let here = here.await.map_err(|e| CliError::new(3, "internal", e.to_string(), ""))?;
@@ -160,7 +160,10 @@ fn show(results: &Results) {
         output::line("No results. Try fewer words.");
         return;
     }
-    for hit in &results.hits {
+    for (hit, number) in results.hits.iter().zip(0..) {
+        if number > 0 {
+            output::line("");
+        }
         let ResultHit { type_name, id, locale, .. } = hit;
         let title = marked(hit.title_pieces());
         let place = hit.headings.iter().map(|heading| format!(" › {}", plain(heading))).collect::<String>();
@@ -174,6 +177,7 @@ fn show(results: &Results) {
             hit.anchor.as_deref().filter(|_| hit.path.is_some()).map(|a| format!("#{a}")).unwrap_or_default();
         output::line(format!("  {type_name}/{id} ({locale}){path}{anchor}"));
     }
+    output::line("");
     for (facet, values) in &results.facets {
         let values: Vec<String> =
             values.iter().map(|(value, entries)| format!("{value} {entries}")).collect();

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_are_told_apart() {
+    fn patterns_are_reported_apart() {
         let work = Work::new(1_000_000);
         for (outer, inner, wanted) in [
             ("^a", "^ab", true),

@@ -22,7 +22,7 @@ impl Candidate<'_> {
 
     /// Whether another gate already says why the body or page of an entry is wrong: the entry, or one that it includes, is not
     /// valid or refers to what does not exist. A page without an entry shows any of them.
-    pub(crate) fn told_elsewhere(&self, key: Option<&EntryKey>) -> Result<bool, GateError> {
+    pub(crate) fn reported_elsewhere(&self, key: Option<&EntryKey>) -> Result<bool, GateError> {
         if !self.unsound.load(Ordering::Relaxed) {
             return Ok(false);
         }

@@ -89,7 +89,7 @@ impl<'a> MemorySite<'a> {
 
     /// Whether another gate already says why the page of an entry is wrong: the entry, or one that it includes, is not valid,
     /// cannot be read or does not exist.
-    pub(super) fn told_elsewhere(&self, key: &EntryKey, locales: &[Locale]) -> bool {
+    pub(super) fn reported_elsewhere(&self, key: &EntryKey, locales: &[Locale]) -> bool {
         let first = (&key.type_name, &key.id);
         let (mut seen, mut open) = (FxHashSet::from_iter([first]), vec![first]);
         for _ in 0..=ashlar_delivery::views::INCLUDE_DEPTH_MAX {

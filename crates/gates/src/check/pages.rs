@@ -37,7 +37,7 @@ pub(super) fn render(
     let mut batch = objects.batch();
     let mut edits: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
     for file in &project.files {
-        // What cannot be read is told where content is read.
+        // What cannot be read is reported where content is read.
         let Ok(bytes) = content::read(project.dir, &file.path) else { continue };
         let entries: Vec<_> = match content::is_lines(&file.path) {
             true => {
@@ -75,12 +75,12 @@ pub(super) fn render(
         let mut own = Findings::default();
         judge(&view, &at, &place, &mut own);
         checked += 1;
-        let told = || match &at.entry {
-            Some(key) => site.told_elsewhere(key, locales),
+        let reported = || match &at.entry {
+            Some(key) => site.reported_elsewhere(key, locales),
             // A list shows any of its entries.
             None => site.is_unsound(),
         };
-        if own.total() > 0 && !told() {
+        if own.total() > 0 && !reported() {
             findings.merge(own);
         }
     }

@@ -126,7 +126,7 @@ impl Gate for SchemaCompatibility {
 }
 
 /// Changes of one contract that are reported in full; the others are counted.
-const CHANGES_TOLD_MAX: usize = 20;
+const CHANGES_NAMED_MAX: usize = 20;
 
 /// How one contract differs from an earlier one of the same name and major version.
 struct Pair<'a> {
@@ -241,7 +241,7 @@ impl<'a> Compared<'a> {
                     Finding::error(
                         "contract-incompatible",
                         &place,
-                        format!("It breaks with {}: {}", pair.against, self.told(comparison, false)),
+                        format!("It breaks with {}: {}", pair.against, self.summary(comparison, false)),
                     )
                     .help(format!(
                         "make it a new major version, contracts/{}.v{}.json, or accept it in governance.toml: {}",
@@ -264,7 +264,7 @@ impl<'a> Compared<'a> {
                         Finding::error(
                             code,
                             &place,
-                            format!("{what} {}, so its owner `{}` has to agree{why}: {}", pair.against, pair.new.owner, self.told(comparison, comparison.semantic)),
+                            format!("{what} {}, so its owner `{}` has to agree{why}: {}", pair.against, pair.new.owner, self.summary(comparison, comparison.semantic)),
                         )
                         .help(format!(
                             "ashlar candidate approve CANDIDATE --right {} --as NAME, or accept it in governance.toml: {}",
@@ -282,23 +282,26 @@ impl<'a> Compared<'a> {
         findings
     }
 
-    fn told(&self, comparison: &Comparison, semantic: bool) -> String {
+    fn summary(&self, comparison: &Comparison, semantic: bool) -> String {
         let mode = self.config.compatibility;
         let counts = |c: &ashlar_contracts::Change| match mode {
             Compatibility::Backward => c.backward != Answer::Yes,
             Compatibility::Forward => c.forward != Answer::Yes,
             Compatibility::Full => c.backward != Answer::Yes || c.forward != Answer::Yes,
         };
-        let told: Vec<String> = comparison
+        let summary: Vec<String> = comparison
             .changes
             .iter()
             .filter(|c| if semantic { c.semantic } else { counts(c) })
             .map(|c| format!("{} {}", if c.path.is_empty() { "/" } else { &c.path }, sentence(&c.message)))
             .collect();
-        let told =
-            if told.is_empty() { comparison.reasons.iter().map(|r| sentence(r)).collect() } else { told };
-        let more = told.len().saturating_sub(CHANGES_TOLD_MAX);
-        let mut text = told.into_iter().take(CHANGES_TOLD_MAX).collect::<Vec<_>>().join(" ");
+        let summary = if summary.is_empty() {
+            comparison.reasons.iter().map(|r| sentence(r)).collect()
+        } else {
+            summary
+        };
+        let more = summary.len().saturating_sub(CHANGES_NAMED_MAX);
+        let mut text = summary.into_iter().take(CHANGES_NAMED_MAX).collect::<Vec<_>>().join(" ");
         if more > 0 {
             text.push_str(&format!(" And {more} more."));
         }

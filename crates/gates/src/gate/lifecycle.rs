@@ -111,7 +111,7 @@ fn ended(
         .filter(|v| contract.is_type() && !goes_on && v.source == contract.name.name)
         .map(|v| format!("{}.v{}", v.name, v.major))
         .collect();
-    let mut still: Vec<String> = Some(followers.told()).into_iter().filter(|t| !t.is_empty()).collect();
+    let mut still: Vec<String> = Some(followers.summary()).into_iter().filter(|t| !t.is_empty()).collect();
     if !views.is_empty() {
         let word = if views.len() == 1 { "view" } else { "views" };
         still.push(format!("the {word} {}", views.join(", ")));

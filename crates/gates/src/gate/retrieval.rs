@@ -177,9 +177,9 @@ fn readers(definitions: &Definitions, config: &Config) -> Vec<Finding> {
             out.push(Finding::warning("retrieval-reader-missing", place.clone(), message).help(help));
         }
         let Some(allowed) = allowed_values(definitions, field) else { continue };
-        let mut told: BTreeSet<&str> = BTreeSet::new();
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
         for (reader, value) in listed.filter(|(_, value)| !allowed.contains(*value)) {
-            if told.insert(value) {
+            if seen.insert(value) {
                 let message =
                     format!("The reader `{reader}` lists `{value}`, which no contract allows for `{name}`.");
                 let known = allowed.iter().map(String::as_str);
@@ -219,9 +219,9 @@ fn locales(world: &dyn World, config: &Config) -> Vec<Finding> {
     let examples = config.routes.examples.iter().filter_map(|example| Some((example.locale.as_deref()?, 1)));
     let named =
         config.synonyms.keys().map(|locale| (locale.as_str(), 1)).chain(pins).chain(rules).chain(examples);
-    let mut told: BTreeSet<&str> = BTreeSet::new();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     let unknown = named.filter(|(locale, _)| !known.contains(locale));
-    let unknown = unknown.filter(|(locale, _)| told.insert(locale));
+    let unknown = unknown.filter(|(locale, _)| seen.insert(locale));
     let findings = unknown.map(|(locale, line)| {
         let message = format!("The project has no locale `{locale}`.");
         let help =

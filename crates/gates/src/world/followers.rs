@@ -36,7 +36,7 @@ impl Followers {
     }
 
     /// How many there are, with the first of them, for people.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let named = self.first.join(", ");
         match self.count {
             0 => String::new(),

@@ -52,7 +52,7 @@ fn what_is_no_image_is_unknown() {
 }
 
 #[test]
-fn a_lying_ending_is_told() {
+fn a_lying_ending_is_reported() {
     let jpeg = make::jpeg(8, 8);
     let error = facts_of("pictures/hero.png", &jpeg).unwrap_err();
     assert_eq!(error.to_string(), "pictures/hero.png is a JPEG; rename it to end in .jpg");

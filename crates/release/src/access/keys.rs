@@ -519,20 +519,16 @@ impl Action for CreateTenant {
                 ));
             }
         }
-        for other in scope.engine.db().tenants().await? {
-            if other.tenant != self.tenant
-                && let Some(host) = other.hosts.iter().find(|h| self.hosts.contains(h))
-            {
-                let message = format!("the host `{host}` already leads to the tenant `{}`", other.tenant);
-                return Err(ReleaseError::refused("host-taken", message, "choose another host name"));
-            }
+        let mut tx = scope.begin().await?;
+        if let Some(other) = tx.put_tenant(&self.tenant, &self.hosts, &scope.at, KeyRing::COUNTER).await? {
+            let taken = other.hosts.iter().find(|host| self.hosts.contains(host));
+            let message = format!(
+                "the host `{}` already leads to the tenant `{}`",
+                taken.map_or("", String::as_str),
+                other.tenant
+            );
+            return Err(ReleaseError::refused("host-taken", message, "choose another host name"));
         }
-        scope.engine.db().ensure_tenant(&self.tenant, &scope.at).await?;
-        let mut hosts = scope.engine.db().write(&self.tenant).await?;
-        hosts.rows().set_hosts(&self.hosts).await?;
-        hosts.rows().next(KeyRing::COUNTER).await?;
-        hosts.commit().await?;
-        let tx = scope.begin().await?;
         let data = json!({"tenant": self.tenant, "hosts": self.hosts});
         scope.commit(tx, Record::one("tenant.created", self.tenant.as_str(), data)).await?;
         scope.engine.publish_keys(&self.tenant).await;

@@ -109,7 +109,7 @@ impl Engine {
         let mut out = Vec::new();
         for event in events {
             let inside = std::mem::take(&mut place.inside);
-            match self.told(tenant, &filter, &event, &inside, &mut out).await? {
+            match self.append(tenant, &filter, &event, &inside, &mut out).await? {
                 Some(inside) => {
                     place.inside = inside;
                     break;
@@ -131,7 +131,7 @@ impl Engine {
     }
 
     /// Appends what an event tells; a place inside it when there is more of it.
-    async fn told(
+    async fn append(
         &self,
         tenant: &TenantId,
         filter: &EventFilter,

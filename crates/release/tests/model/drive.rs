@@ -220,12 +220,12 @@ impl Rig {
     pub async fn step(&mut self, op: &Op) -> Result<Outcome, String> {
         let engine = self.act(op).await;
         let model = self.world.apply(op);
-        let told = match &engine {
+        let reported = match &engine {
             Ok(()) => "done".to_owned(),
             Err(error) => format!("{}: {error}", error.code()),
         };
         if engine.as_ref().map_err(ReleaseError::code).err() != model.err() {
-            return Err(format!("the engine says {told}; the model says {model:?}"));
+            return Err(format!("the engine says {reported}; the model says {model:?}"));
         }
         self.compare().await?;
         Ok(model)

@@ -71,7 +71,7 @@ fn run(cases: u32, mut place: impl FnMut(u32) -> (Location, TenantId, Option<tem
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let seen = Mutex::default();
     let place = Mutex::new((0, &mut place));
-    let told = runner.run(&ops::story(60), |story| {
+    let reported = runner.run(&ops::story(60), |story| {
         let (location, tenant, _dir) = {
             let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
             place.0 += 1;
@@ -83,7 +83,7 @@ fn run(cases: u32, mut place: impl FnMut(u32) -> (Location, TenantId, Option<tem
             tell(&mut rig, &story, &seen).await.map_err(TestCaseError::fail)
         })
     });
-    match told {
+    match reported {
         Ok(()) => {}
         Err(TestError::Fail(why, story)) => {
             let lines: Vec<String> = story.iter().map(|op| format!("{op:?}")).collect();

@@ -6,8 +6,8 @@ mod vectors;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::vectors::QueryVector;
 pub use self::vectors::SegmentVectors;
+pub(crate) use self::{dot::range, vectors::QueryVector};
 use crate::{
     bytes::{Reader, StoredError, put, put_bytes},
     fusion::Calibration,

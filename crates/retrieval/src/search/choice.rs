@@ -25,6 +25,14 @@ impl Bits {
         bits
     }
 
+    /// Adds chunks that come as such bits.
+    #[inline]
+    pub fn add(&mut self, other: &[u64; WORDS]) {
+        for (word, other) in self.0.iter_mut().zip(other) {
+            *word |= other;
+        }
+    }
+
     #[inline]
     pub const fn insert(&mut self, chunk: usize) {
         if chunk < WORDS * 64 {

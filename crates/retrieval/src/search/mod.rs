@@ -4,6 +4,7 @@
 //! those of a corpus in which the others do not exist.
 
 mod choice;
+mod lookup;
 pub mod query;
 mod rank;
 mod vocabulary;
@@ -381,7 +382,10 @@ impl Shelf {
                 Bits::first(segment.len())
             } else {
                 let mut bits = Bits::NONE;
-                if numbers.iter().any(sees) {
+                if let members @ [_, ..] = segment.members() {
+                    let seen = numbers.iter().zip(members).filter(|(number, _)| sees(number));
+                    seen.for_each(|(_, members)| bits.add(members));
+                } else if numbers.iter().any(sees) {
                     for (chunk, attributes) in segment.chunk_attributes().iter().enumerate() {
                         if numbers.get(usize::from(*attributes)).is_some_and(sees) {
                             bits.insert(chunk);
@@ -481,13 +485,6 @@ impl Shelf {
     fn place(&self, text: u32) -> (usize, usize) {
         let part = self.starts.partition_point(|start| *start <= text).saturating_sub(1);
         (part, (text - self.starts[part]) as usize)
-    }
-
-    /// Calls `take` with the numbers of all chunks of some choices, in order.
-    fn each(&self, choices: &[Choice], mut take: impl FnMut(usize)) {
-        for (choice, start) in choices.iter().zip(&self.starts) {
-            choice.each(|chunk| take(*start as usize + chunk));
-        }
     }
 
     /// What the score by meaning of a chunk lacks to be exact.

@@ -2,10 +2,15 @@
 
 use super::{Shelf, choice::Choice, words::Words};
 use crate::{
-    basis::QueryVector,
-    fusion::{Calibration, LOOKED_AT, PASS_ON, SENTENCE, Scored, best_of, in_order, passed_on},
+    basis::{QueryVector, range},
+    fusion::{
+        Calibration, LOOKED_AT, PASS_ON, STANDS_OUT_AT, Scored, Signs, Weights, best_of, in_order, passed_on,
+    },
     segment::CHUNKS_MAX,
 };
+
+/// Parts whose postings are read before the first of them is needed.
+const TOUCHED: usize = 16;
 
 /// The scores of all chunks of a shelf. Those that are not looked at have none that counts.
 pub(super) struct Legs {
@@ -13,8 +18,12 @@ pub(super) struct Legs {
     meaning: Vec<f32>,
     words_range: Span,
     meaning_range: Span,
+    /// The meaning of the tenth chunk, or of the last when there are fewer.
+    tenth: f32,
     /// The chunk whose words answer best.
     top: Option<u32>,
+    /// The highest scores of each part, by words and by meaning.
+    highest: Vec<[f32; 2]>,
     /// How many chunks have a word of the query.
     pub matched: usize,
 }
@@ -32,6 +41,16 @@ impl Span {
     const fn add(&mut self, score: f32) {
         self.low = self.low.min(score);
         self.high = self.high.max(score);
+    }
+
+    /// The range of many scores.
+    fn of(scores: &[f32]) -> Self {
+        range(scores).map_or(Self::EMPTY, |(low, high)| Self { low, high })
+    }
+
+    /// The range of the scores of both.
+    const fn and(self, other: Self) -> Self {
+        Self { low: self.low.min(other.low), high: self.high.max(other.high) }
     }
 
     /// What a score must be multiplied with so that the range has some length.
@@ -62,26 +81,38 @@ impl Legs {
             meaning: if query.is_some() { vec![0.0; total] } else { Vec::new() },
             words_range: Span::EMPTY,
             meaning_range: Span::EMPTY,
+            tenth: 0.0,
             top: None,
+            highest: vec![[f32::MIN; 2]; shelf.parts.len()],
             matched: 0,
         };
         let mut best = 0.0;
+        let mut first = Top::new(STANDS_OUT_AT, f32::NEG_INFINITY);
         let mut numbers: Vec<u16> = Vec::new();
         for (number, part) in shelf.parts.iter().enumerate() {
+            if number % TOUCHED == 0 {
+                words.touch(shelf, number..(number + TOUCHED).min(shelf.parts.len()));
+            }
             let (choice, range) = (&eligible[number], shelf.range(number));
             if choice.count == 0 {
                 continue;
             }
             let scores = &mut legs.words[range.clone()];
             words.score(&part.segment, number, &counted[number], scores);
-            let (span, matched) = (&mut legs.words_range, &mut legs.matched);
-            let mut high = 0.0_f32;
-            choice.each(|chunk| {
-                let score = scores[chunk];
-                span.add(score);
-                high = high.max(score);
-                *matched += usize::from(score > 0.0);
-            });
+            let span = if choice.whole {
+                legs.matched += scores.iter().map(|score| usize::from(*score > 0.0)).sum::<usize>();
+                Span::of(scores)
+            } else {
+                let (mut span, matched) = (Span::EMPTY, &mut legs.matched);
+                choice.each(|chunk| {
+                    span.add(scores[chunk]);
+                    *matched += usize::from(scores[chunk] > 0.0);
+                });
+                span
+            };
+            legs.words_range = legs.words_range.and(span);
+            let high = span.high;
+            legs.highest[number][0] = high;
             if high > best {
                 best = high;
                 let mut first = None;
@@ -94,18 +125,25 @@ impl Legs {
             }
             if let (Some(query), Some(vectors)) = (query, &part.vectors) {
                 let scores = &mut legs.meaning[range];
-                let span = &mut legs.meaning_range;
-                if choice.whole {
+                let span = if choice.whole {
                     vectors.scores(query, scores);
-                    scores.iter().for_each(|score| span.add(*score));
+                    Span::of(scores)
                 } else {
                     numbers.clear();
                     choice.each(|chunk| numbers.push(u16::try_from(chunk).unwrap_or(u16::MAX)));
                     vectors.scores_of(&numbers, query, scores);
+                    let mut span = Span::EMPTY;
                     choice.each(|chunk| span.add(scores[chunk]));
+                    span
+                };
+                legs.meaning_range = legs.meaning_range.and(span);
+                legs.highest[number][1] = span.high;
+                if span.high > first.floor {
+                    choice.each(|chunk| first.add(chunk, scores[chunk]));
                 }
             }
         }
+        legs.tenth = first.finish().last().map_or(0.0, |tenth| tenth.score);
         legs
     }
 
@@ -125,7 +163,12 @@ impl Legs {
     /// The best by words alone.
     pub fn by_words(&self, shelf: &Shelf, eligible: &[Choice], limit: usize) -> Vec<Scored> {
         let mut top = Top::new(limit, 0.0);
-        shelf.each(eligible, |text| top.add(text, self.words[text]));
+        for (number, choice) in eligible.iter().enumerate() {
+            if self.highest[number][0] > top.floor {
+                let start = shelf.range(number).start;
+                choice.each(|chunk| top.add(start + chunk, self.words[start + chunk]));
+            }
+        }
         top.finish()
     }
 
@@ -138,7 +181,13 @@ impl Legs {
         limit: usize,
     ) -> Vec<Scored> {
         let mut top = Top::new(limit.max(LOOKED_AT), f32::NEG_INFINITY);
-        shelf.each(eligible, |text| top.add(text, self.meaning.get(text).copied().unwrap_or(0.0)));
+        for (number, choice) in eligible.iter().enumerate() {
+            if self.highest[number][1] > top.floor {
+                let start = shelf.range(number).start;
+                let score = |chunk: usize| self.meaning.get(start + chunk).copied().unwrap_or(0.0);
+                choice.each(|chunk| top.add(start + chunk, score(chunk)));
+            }
+        }
         let mut hits = top.finish();
         for hit in &mut hits {
             hit.score += shelf.rest(hit.text, query);
@@ -159,7 +208,10 @@ impl Legs {
         limit: usize,
     ) -> Vec<Scored> {
         let calibration = meaning.map(|(_, calibration)| calibration);
-        let weight = calibration.map_or(0.0, |calibration| calibration.vector_weight(covered));
+        let stands_out = if meaning.is_some() { 1.0 - self.meaning_range.scaled(self.tenth) } else { 0.0 };
+        let weights = calibration
+            .map_or(Weights::WORDS, |calibration| calibration.weights(Signs { covered, stands_out }));
+        let weight = weights.vector;
         let floor = if calibration.is_some() { f32::NEG_INFINITY } else { 0.0 };
         let mut top = Top::new(limit.max(LOOKED_AT), floor);
         // Without vectors only chunks that have a word are found, so nothing is taken off the lowest score.
@@ -169,6 +221,16 @@ impl Legs {
         let base = -span.low.min(f32::MAX) * by_words - self.meaning_range.low * by_meaning;
         let mut scores = [0.0_f32; CHUNKS_MAX];
         for (number, choice) in eligible.iter().enumerate().filter(|(_, choice)| choice.count > 0) {
+            // No chunk of the part has more: factors are not negative, and rounding keeps the order.
+            let [highest_words, highest_meaning] = self.highest[number];
+            let most = if self.meaning.is_empty() {
+                highest_words * by_words + base
+            } else {
+                highest_words * by_words + highest_meaning * by_meaning + base
+            };
+            if most <= top.floor {
+                continue;
+            }
             let range = shelf.range(number);
             let scores = &mut scores[..range.len().min(CHUNKS_MAX)];
             let words = &self.words[range.clone()];
@@ -200,17 +262,17 @@ impl Legs {
         if mass > 0.0 {
             for hit in &mut *near {
                 let (part, chunk) = shelf.place(hit.text);
-                hit.score += SENTENCE * words.coverage(&shelf.parts[part].segment, part, chunk).1 / mass;
+                hit.score +=
+                    weights.sentence * words.coverage(&shelf.parts[part].segment, part, chunk).1 / mass;
             }
             near.sort_unstable_by(in_order);
         }
-        let weight = calibration.map_or(0.0, |calibration| calibration.neighbour_weight(covered));
-        if weight > 0.0 {
+        if weights.neighbours > 0.0 {
             let first: Vec<Scored> = near.iter().take(PASS_ON).copied().collect();
             let vectors: Vec<Option<QueryVector>> = first.iter().map(|hit| shelf.vector(hit.text)).collect();
             for hit in &mut *near {
                 let close = |n: usize| vectors[n].as_ref().map_or(0.0, |v| shelf.closeness(hit.text, v));
-                hit.score += weight * passed_on(&first, close);
+                hit.score += weights.neighbours * passed_on(&first, close);
             }
             near.sort_unstable_by(in_order);
         }

@@ -2,8 +2,13 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Shelf, choice::Choice, words::chunks_of};
-use crate::text::term_hash;
+use super::{
+    Shelf,
+    choice::Choice,
+    lookup::{Place, lookup},
+    words::chunks_of,
+};
+use crate::{segment::posting, text::term_hash};
 
 /// The fewest letters of a word that may be misspelt.
 const MISSPELT_CHARS_MIN: usize = 3;
@@ -98,31 +103,41 @@ fn distance(a: &[char], b: &[char]) -> usize {
 impl Shelf {
     /// How many of the chunks looked at have a term.
     pub(super) fn found_in(&self, choices: &[Choice], term: &str) -> usize {
-        let hash = term_hash(term);
-        let mut count = 0;
-        for (part, choice) in self.parts.iter().zip(choices).filter(|(_, choice)| choice.count > 0) {
-            if let Some(number) = part.segment.find(term, hash) {
-                count += if choice.whole {
-                    part.segment.posting_range(number).len()
-                } else {
-                    chunks_of(&part.segment, number).and(&choice.bits).count()
-                };
-            }
+        self.found_in_each(choices, &[term])[0]
+    }
+
+    /// How many of the chunks looked at have each of some terms.
+    fn found_in_each(&self, choices: &[Choice], terms: &[&str]) -> Vec<usize> {
+        let hashed: Vec<(&str, u64)> = terms.iter().map(|term| (*term, term_hash(term))).collect();
+        let mut counts = vec![0; terms.len()];
+        for Place { part, of, postings, .. } in lookup(self, choices, &hashed) {
+            let (segment, choice) = (&self.parts[part].segment, &choices[part]);
+            counts[of] += if choice.whole {
+                postings.len()
+            } else {
+                let found = segment.postings(postings);
+                found.iter().filter(|found| choice.bits.contains(posting(**found).0)).count()
+            };
         }
-        count
+        counts
     }
 
     /// The term that was probably meant: of those with the fewest mistakes the one that most chunks have.
     pub(super) fn correction(&self, choices: &[Choice], word: &str) -> Option<String> {
         let vocabulary = self.vocabulary.get_or_init(|| Vocabulary::of(self));
         let mut found: Vec<(usize, std::cmp::Reverse<usize>, &str)> = Vec::new();
-        for (apart, term) in vocabulary.near(word) {
-            if found.len() == CORRECTIONS || found.first().is_some_and(|(first, ..)| *first < apart) {
+        let near = vocabulary.near(word);
+        // As many at a time as are compared at most, and only those with the same number of mistakes.
+        for same in near.chunk_by(|(a, _), (b, _)| a == b).flat_map(|same| same.chunks(CORRECTIONS)) {
+            let apart = same[0].0;
+            if found.len() >= CORRECTIONS || found.first().is_some_and(|(first, ..)| *first < apart) {
                 break;
             }
-            let count = self.found_in(choices, term);
-            if count > 0 {
-                found.push((apart, std::cmp::Reverse(count), term));
+            let terms: Vec<&str> = same.iter().map(|(_, term)| *term).collect();
+            for (count, term) in self.found_in_each(choices, &terms).into_iter().zip(terms) {
+                if count > 0 && found.len() < CORRECTIONS {
+                    found.push((apart, std::cmp::Reverse(count), term));
+                }
             }
         }
         found.into_iter().min().map(|(.., term)| term.to_owned())

@@ -5,10 +5,11 @@ use std::ops::Range;
 use super::{
     Shelf,
     choice::{Bits, Choice},
+    lookup::{Place, lookup},
 };
 use crate::{
     lexical::{average, inverse_frequency, norm},
-    segment::{BREAK, CHUNKS_MAX, Segment, may_have, posting},
+    segment::{BREAK, CHUNKS_MAX, Segment, posting},
     text::term_hash,
 };
 
@@ -81,41 +82,36 @@ impl Words {
     #[expect(clippy::cast_precision_loss, reason = "a word is not in a query a million times")]
     pub fn locate(shelf: &Shelf, choices: &[Choice], groups: &[Group]) -> Self {
         let (mut texts, mut length) = (0, 0);
-        let mut located: Vec<Located> = Vec::new();
-        let mut parts = Vec::with_capacity(choices.len());
         let mut found_in = vec![0; groups.len()];
-        // All tables are looked into first. These looks do not wait for each other, so memory answers many of them at once.
-        let alternatives: Vec<u64> = groups.iter().flat_map(|g| &g.alternatives).map(|a| a.hash).collect();
-        let mut may = Vec::with_capacity(alternatives.len() * choices.len());
-        for table in &shelf.tables {
-            may.extend(alternatives.iter().map(|hash| may_have(table, *hash)));
-        }
-        let may_of_parts = may.chunks(alternatives.len().max(1)).map(Some).chain(std::iter::repeat(None));
-        for ((part, choice), may) in shelf.parts.iter().zip(choices).zip(may_of_parts) {
+        let alternatives: Vec<(usize, &Alternative)> = groups
+            .iter()
+            .enumerate()
+            .flat_map(|(group, g)| g.alternatives.iter().map(move |a| (group, a)))
+            .collect();
+        let terms: Vec<(&str, u64)> = alternatives.iter().map(|(_, a)| (a.term.as_str(), a.hash)).collect();
+        let places = lookup(shelf, choices, &terms);
+        let mut located: Vec<Located> = Vec::with_capacity(places.len());
+        let mut of_parts = vec![0..0; choices.len()];
+        for same in places.chunk_by(|a, b| a.part == b.part) {
             let from = located.len();
-            let mut may = may.unwrap_or_default().iter();
-            if choice.count > 0 {
-                let segment = &*part.segment;
-                texts += choice.count;
-                length += length_of(segment, choice);
-                for (group, words) in groups.iter().enumerate() {
-                    let begun = located.len();
-                    for Alternative { term, hash, factor } in &words.alternatives {
-                        let maybe = may.next().copied().unwrap_or(false);
-                        if let Some(term) = maybe.then(|| segment.find(term, *hash)).flatten() {
-                            let postings = segment.posting_range(term);
-                            located.push(Located { group, term, factor: *factor, postings });
-                        }
-                    }
-                    found_in[group] += chunks_with(segment, &located[begun..], choice);
-                }
+            located.extend(same.iter().map(|Place { of, term, postings, .. }| {
+                let (group, Alternative { factor, .. }) = alternatives[*of];
+                Located { group, term: *term, factor: *factor, postings: postings.clone() }
+            }));
+            let part = same[0].part;
+            of_parts[part] = from..located.len();
+            for same in located[from..].chunk_by(|a, b| a.group == b.group) {
+                found_in[same[0].group] += chunks_with(&shelf.parts[part].segment, same, &choices[part]);
             }
-            parts.push(from..located.len());
+        }
+        for (part, choice) in shelf.parts.iter().zip(choices).filter(|(_, choice)| choice.count > 0) {
+            texts += choice.count;
+            length += length_of(&part.segment, choice);
         }
         let average = average(length, texts);
         Self {
             located,
-            parts,
+            parts: of_parts,
             weights: found_in.iter().map(|count| inverse_frequency(texts, *count)).collect(),
             found_in,
             counts: groups.iter().map(|group| group.count as f32).collect(),
@@ -127,6 +123,18 @@ impl Words {
     /// Whether no chunk has any of the words.
     pub fn is_empty(&self) -> bool {
         self.found_in.iter().all(|count| *count == 0)
+    }
+
+    /// Reads the first postings of each word in some parts, so that memory answers for all of them at once.
+    pub fn touch(&self, shelf: &Shelf, parts: Range<usize>) {
+        let mut sum = 0_u16;
+        for part in parts {
+            let segment = &shelf.parts[part].segment;
+            for found in &self.located[self.parts[part].clone()] {
+                sum ^= segment.postings(found.postings.clone()).first().copied().unwrap_or(0);
+            }
+        }
+        std::hint::black_box(sum);
     }
 
     /// The scores of the chunks of a part that are looked at. `out` is all zero before.
@@ -226,6 +234,10 @@ fn chunks_with(segment: &Segment, terms: &[Located], choice: &Choice) -> usize {
     match terms {
         [] => 0,
         [term] if choice.whole => term.postings.len(),
+        [term] => {
+            let found = segment.postings(term.postings.clone());
+            found.iter().filter(|found| choice.bits.contains(posting(**found).0)).count()
+        }
         terms => {
             let mut bits = Bits::NONE;
             for term in terms {

@@ -9,7 +9,7 @@
 mod read;
 mod write;
 
-pub(crate) use self::read::{may_have, posting};
+pub(crate) use self::read::{Slot, posting, slot_at};
 pub use self::{
     read::{ChunkRef, Segment},
     write::{Passage, SEGMENT_BYTES_MAX, SegmentWriter},

@@ -14,6 +14,11 @@ const TERM_LENGTH_MAX: usize = 1_024;
 /// A place of the table of terms that is free.
 const FREE: u32 = u32::MAX;
 
+/// The most attributes of which it is kept which chunks have them.
+const MEMBERS_MAX: usize = 16;
+/// A bit for each chunk.
+pub(crate) type Members = [u64; CHUNKS_MAX / 64];
+
 /// What is known of a chunk.
 #[derive(Debug)]
 struct Meta {
@@ -55,6 +60,8 @@ pub struct Segment {
     lengths: Vec<u32>,
     total_length: u64,
     chunk_attributes: Vec<u16>,
+    /// The chunks with each of the attributes, if they are few but more than one.
+    members: Vec<Members>,
     boosted: bool,
     attributes: Vec<Attributes>,
     strings: Vec<Box<str>>,
@@ -130,6 +137,7 @@ impl Segment {
             lengths: Vec::new(),
             total_length: 0,
             chunk_attributes: Vec::new(),
+            members: Vec::new(),
             boosted: false,
             attributes,
             strings,
@@ -143,6 +151,7 @@ impl Segment {
         segment.tokens.shrink_to_fit();
         segment.count_terms();
         segment.make_slots();
+        segment.collect_members();
         Ok(segment)
     }
 
@@ -219,6 +228,21 @@ impl Segment {
         self.postings = postings;
     }
 
+    /// Many attributes would take more memory than they save time.
+    fn collect_members(&mut self) {
+        if !(2..=MEMBERS_MAX).contains(&self.attributes.len()) {
+            return;
+        }
+        let mut members = vec![[0; CHUNKS_MAX / 64]; self.attributes.len()];
+        for (chunk, attributes) in self.chunk_attributes.iter().enumerate() {
+            if let Some(word) = members.get_mut(usize::from(*attributes)).and_then(|m| m.get_mut(chunk / 64))
+            {
+                *word |= 1_u64 << (chunk % 64);
+            }
+        }
+        self.members = members;
+    }
+
     fn make_slots(&mut self) {
         // Half of them stay free, so that most searches for a term that is not there end at once.
         let mut slots = vec![FREE; self.terms() * 2 + 1];
@@ -234,7 +258,7 @@ impl Segment {
         self.slots = slots.into();
     }
 
-    /// The table in which [`Self::find`] searches, for [`may_have`].
+    /// The table in which [`Self::find`] searches, for [`slot_at`].
     pub(crate) fn table(&self) -> Arc<[u32]> {
         Arc::clone(&self.slots)
     }
@@ -266,6 +290,7 @@ impl Segment {
             + self.headings.len() * 4
             + strings
             + entries
+            + self.members.len() * size_of::<Members>()
             + self.attributes.len() * 256
     }
 
@@ -318,7 +343,7 @@ impl Segment {
         self.terms.len().saturating_sub(1)
     }
 
-    /// A term by number; nothing when there is none.
+    /// A term by number, or an empty one if there is no such number.
     #[must_use]
     pub fn term(&self, number: u16) -> &str {
         let number = usize::from(number);
@@ -397,6 +422,22 @@ impl Segment {
         }
     }
 
+    /// Where the letters and the postings of a term are.
+    #[inline]
+    pub(crate) fn ranges(&self, number: u16) -> (Range<u32>, Range<u32>) {
+        let number = usize::from(number);
+        match (self.terms.get(number), self.terms.get(number + 1)) {
+            (Some([name, from]), Some([name_end, to])) => (*name..*name_end, *from..*to),
+            _ => (0..0, 0..0),
+        }
+    }
+
+    /// Whether some letters of [`Self::ranges`] are those of a term.
+    #[inline]
+    pub(crate) fn is_named(&self, name: Range<u32>, term: &str) -> bool {
+        self.names.as_bytes().get(name.start as usize..name.end as usize) == Some(term.as_bytes())
+    }
+
     /// Which chunks have a term, in order; see [`posting`].
     #[inline]
     pub(crate) fn postings(&self, range: Range<u32>) -> &[u16] {
@@ -442,6 +483,12 @@ impl Segment {
     #[inline]
     pub(crate) fn chunk_attributes(&self) -> &[u16] {
         &self.chunk_attributes
+    }
+
+    /// The chunks with each of the attributes; empty when they are one or many, see [`Self::chunk_attributes`].
+    #[inline]
+    pub(crate) fn members(&self) -> &[Members] {
+        &self.members
     }
 
     /// Whether some chunk weighs more or less than usual.
@@ -572,10 +619,33 @@ fn slot(hash: u64, slots: usize) -> usize {
     usize::try_from(((hash >> 32) * slots as u64) >> 32).unwrap_or(0)
 }
 
-/// Whether a table may have a term. `false` is certain.
+/// What is at the place of a table where the search for a hash begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot(u32);
+
+/// Reads that place, and decides nothing.
 #[inline]
-pub(crate) fn may_have(table: &[u32], hash: u64) -> bool {
-    table.get(slot(hash, table.len())).is_some_and(|found| *found != FREE)
+pub(crate) fn slot_at(table: &[u32], hash: u64) -> Slot {
+    Slot(table.get(slot(hash, table.len())).copied().unwrap_or(FREE))
+}
+
+impl Slot {
+    /// The number of the term that has the hash, if there is one: of another one only rarely.
+    #[inline]
+    pub fn candidate(self, table: &[u32], hash: u64) -> Option<u16> {
+        if self.0 == FREE {
+            return None;
+        }
+        let (mut found, mut at) = (self.0, slot(hash, table.len()));
+        while found >> 16 != tag(hash) {
+            at = if at + 1 == table.len() { 0 } else { at + 1 };
+            found = *table.get(at)?;
+            if found == FREE {
+                return None;
+            }
+        }
+        Some(u16::try_from(found & 0xffff).unwrap_or(BREAK))
+    }
 }
 
 fn below(reader: &mut Reader<'_>, count: usize) -> Result<u32, StoredError> {

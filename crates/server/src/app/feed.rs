@@ -52,8 +52,8 @@ impl Feed {
 
     /// Adds a move from what was served to what is served now.
     pub fn moved(&self, before: (&ChannelState, &ReleaseView), now: (&ChannelState, &ReleaseView)) {
-        let (kind, data) = match told(before, now) {
-            Ok(told) => told,
+        let (kind, data) = match described(before, now) {
+            Ok(described) => described,
             // What cannot be told in full makes clients read again.
             Err(error) => {
                 tracing::error!(%error, "what a release changed cannot be read");
@@ -88,7 +88,7 @@ impl Feed {
 }
 
 /// A move in words: its kind, and what it changed.
-fn told(
+fn described(
     before: (&ChannelState, &ReleaseView),
     now: (&ChannelState, &ReleaseView),
 ) -> Result<(&'static str, Value), String> {

@@ -169,7 +169,7 @@ impl Stream {
             change = self.rest.recv() => match change {
                 _ if !self.may_go_on().await => None,
                 Ok(change) => Some(change.event.clone()),
-                // Too slow: what it missed is told as one.
+                // Too slow: what it missed is reported as one.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     let (first, rest) = self.feed.join(Some(u64::MAX));
                     self.rest = rest;

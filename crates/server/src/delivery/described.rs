@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::endpoints::{
     rows,
     signature::{About, Reply, Schemas},
-    table::{Row, told},
+    table::{Row, documented},
 };
 
 /// The fields of an entry.
@@ -256,46 +256,46 @@ fn graph(about: &mut About, schemas: &mut Schemas) {
 /// What delivery answers.
 pub fn rows() -> Vec<Row> {
     vec![
-        told(&rows::GET_ENTRY, |about, schemas| {
+        documented(&rows::GET_ENTRY, |about, schemas| {
             about.path = Some(EntryAt::json_schema(&mut schemas.sent).to_value());
             about.query::<ReadQuery>(schemas);
             read::<Fields>(about, schemas);
         }),
-        told(&rows::LIST_ENTRIES, |about, schemas| {
+        documented(&rows::LIST_ENTRIES, |about, schemas| {
             about.path = Some(TypeAt::json_schema(&mut schemas.sent).to_value());
             about.query::<ListQuery>(schemas);
             read::<Items>(about, schemas);
         }),
-        told(&rows::GET_VIEW, |about, schemas| {
+        documented(&rows::GET_VIEW, |about, schemas| {
             about.query::<ReadQuery>(schemas);
             read::<Fields>(about, schemas);
         }),
-        told(&rows::GET_ROUTE, |about, schemas| {
+        documented(&rows::GET_ROUTE, |about, schemas| {
             about.query::<RouteQuery>(schemas);
             read::<Route>(about, schemas);
         }),
-        told(&rows::SEARCH, |about, schemas| {
+        documented(&rows::SEARCH, |about, schemas| {
             about.query::<SearchQuery>(schemas);
             read::<Results>(about, schemas);
         }),
-        told(&rows::SUGGEST, |about, schemas| {
+        documented(&rows::SUGGEST, |about, schemas| {
             about.query::<SuggestQuery>(schemas);
             read::<Suggestions>(about, schemas);
         }),
-        told(&rows::QUERY_GRAPHQL, |about, schemas| {
+        documented(&rows::QUERY_GRAPHQL, |about, schemas| {
             about.query::<GraphQuery>(schemas);
             graph(about, schemas);
         }),
-        told(&rows::ANSWER_QUESTION, |about, schemas| {
+        documented(&rows::ANSWER_QUESTION, |about, schemas| {
             about.query::<ReadQuery>(schemas);
             about.body = Some(("application/json", schemas.sent.subschema_for::<QuestionBody>().to_value()));
             delivered(about.json::<Answered>(200, "Done.", schemas));
         }),
-        told(&rows::REPORT_CLICK, |about, schemas| {
+        documented(&rows::REPORT_CLICK, |about, schemas| {
             about.body = Some(("application/json", schemas.sent.subschema_for::<ClickBody>().to_value()));
             about.empty(204, "Counted.");
         }),
-        told(&rows::POST_GRAPHQL, |about, schemas| {
+        documented(&rows::POST_GRAPHQL, |about, schemas| {
             about.body = Some(("application/json", schemas.sent.subschema_for::<GraphBody>().to_value()));
             graph(about, schemas);
         }),

@@ -185,7 +185,7 @@ impl Follow {
     }
 
     /// Warns of pointers that have stayed older than what is served.
-    fn tell_older(&mut self) {
+    fn report_older(&mut self) {
         let Self { older, versions, .. } = self;
         older.retain(|id, (version, seen)| {
             if versions.get(id) != Some(version) {
@@ -207,7 +207,7 @@ impl Follow {
             self.versions.remove(&(tenant.clone(), name.trim_start_matches(FAILED).to_owned()));
             self.versions.remove(&(tenant, name));
         }
-        self.tell_older();
+        self.report_older();
         let mut hosts = HashMap::new();
         let tenants = match &self.engine {
             Some(engine) => {

@@ -16,7 +16,7 @@ use crate::front::Problem;
 pub(crate) fn document(rows: &[Row]) -> Value {
     let mut schemas = Schemas::new();
     let problem = schemas.answered.subschema_for::<Problem>().to_value();
-    let told: Vec<(&Operation, About)> = rows
+    let documented: Vec<(&Operation, About)> = rows
         .iter()
         .map(|row| {
             let mut about = About::default();
@@ -46,7 +46,7 @@ pub(crate) fn document(rows: &[Row]) -> Value {
         components.entry(name).or_insert_with(|| retarget(schema, &renamed));
     }
     let mut paths: Map<String, Value> = Map::new();
-    for (operation, about) in told {
+    for (operation, about) in documented {
         let path = operation.path.replace("{*", "{");
         let item = paths.entry(path).or_insert_with(|| json!({}));
         item[operation.method.name().to_ascii_lowercase()] =

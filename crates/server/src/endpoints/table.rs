@@ -27,7 +27,7 @@ pub(crate) struct Table<S> {
 }
 
 /// An operation whose router is not axum's, described by hand.
-pub(crate) fn told(
+pub(crate) fn documented(
     operation: &'static Operation,
     about: impl Fn(&mut About, &mut Schemas) + Send + Sync + 'static,
 ) -> Row {

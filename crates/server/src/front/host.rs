@@ -435,13 +435,13 @@ mod tests {
             ("x-forwarded-proto", "https"),
             ("x-forwarded-host", "Out.example"),
         ];
-        let told = |origin: &str, client: &str, proxied| (origin.to_owned(), client.to_owned(), proxied);
-        assert_eq!(asked(&[], "10.0.0.1", &said), told("http://in.example:8080", "10.0.0.1", false));
+        let seen = |origin: &str, client: &str, proxied| (origin.to_owned(), client.to_owned(), proxied);
+        assert_eq!(asked(&[], "10.0.0.1", &said), seen("http://in.example:8080", "10.0.0.1", false));
         assert_eq!(
             asked(&["10.0.0.0/8"], "11.0.0.1", &said),
-            told("http://in.example:8080", "11.0.0.1", false)
+            seen("http://in.example:8080", "11.0.0.1", false)
         );
-        assert_eq!(asked(&["10.0.0.0/8"], "10.0.0.1", &said), told("https://out.example", "9.9.9.9", true));
+        assert_eq!(asked(&["10.0.0.0/8"], "10.0.0.1", &said), seen("https://out.example", "9.9.9.9", true));
         // A client may write what it likes to the left of what proxies add.
         let chain = [("x-forwarded-for", "1.1.1.1, 9.9.9.9"), ("x-forwarded-for", "10.0.0.2")];
         assert_eq!(asked(&["10.0.0.0/8"], "10.0.0.1", &chain).1, "9.9.9.9");
@@ -451,11 +451,11 @@ mod tests {
             [("forwarded", "for=1.1.1.1;proto=http, For=\"[2001:db8::9]:471\";proto=https;host=out.example")];
         assert_eq!(
             asked(&["10.0.0.0/8"], "::ffff:10.0.0.1", &forwarded),
-            told("https://out.example", "2001:db8::9", true)
+            seen("https://out.example", "2001:db8::9", true)
         );
         // Two headers that disagree: one of them may be the client's own.
         let both = [("x-forwarded-for", "9.9.9.9"), ("forwarded", "for=8.8.8.8;host=evil.example")];
-        assert_eq!(asked(&["10.0.0.1"], "10.0.0.1", &both), told("http://in.example:8080", "10.0.0.1", true));
+        assert_eq!(asked(&["10.0.0.1"], "10.0.0.1", &both), seen("http://in.example:8080", "10.0.0.1", true));
         // A host that is none is not repeated.
         let evil = [("x-forwarded-host", "evil\"><script>")];
         assert_eq!(asked(&["10.0.0.1"], "10.0.0.1", &evil).0, "http://in.example:8080");

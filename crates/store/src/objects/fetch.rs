@@ -319,7 +319,7 @@ impl TenantObjects {
             count.fetch_sub(1, Ordering::Relaxed);
             return Err(said(op, "too many readers wait for it"));
         }
-        let (tell, told) = mpsc::sync_channel(1);
+        let (tell, reported) = mpsc::sync_channel(1);
         let until = Instant::now() + WAIT_MAX;
         let waited = carrier().and_then(|carrier| {
             let work = work();
@@ -329,7 +329,7 @@ impl TenantObjects {
             });
             aside(|| {
                 loop {
-                    match told.recv_timeout(LOOK) {
+                    match reported.recv_timeout(LOOK) {
                         Ok(Ok(_)) => return Ok(Waited::Ended),
                         // What is wanted may have come although something else could not be had.
                         Ok(Err(error)) => return find().map(Waited::Found).ok_or(error),

@@ -4,7 +4,7 @@ use ashlar_model::TenantId;
 use sqlx::any::AnyRow;
 
 use super::{
-    db::{Db, Rows},
+    db::{Db, Rows, WriteTx},
     error::SqlError,
     values::{json, maybe_text, parsed, text, to_json},
 };
@@ -69,6 +69,16 @@ pub struct NewKey<'a> {
     pub expires_at: Option<&'a str>,
 }
 
+const TENANTS: &str = "SELECT tenant, hosts, created_at FROM tenants ORDER BY tenant";
+
+fn tenant_of(row: &AnyRow) -> Result<TenantRow, SqlError> {
+    Ok(TenantRow {
+        tenant: parsed(row, "tenant")?,
+        hosts: json(row, "hosts")?,
+        created_at: text(row, "created_at")?,
+    })
+}
+
 fn key_of(row: &AnyRow) -> Result<KeyRow, SqlError> {
     Ok(KeyRow {
         tenant: parsed(row, "tenant")?,
@@ -91,18 +101,8 @@ impl Db {
     /// # Errors
     /// When the database refuses or contains damaged values.
     pub async fn tenants(&self) -> Result<Vec<TenantRow>, SqlError> {
-        let rows = sqlx::query("SELECT tenant, hosts, created_at FROM tenants ORDER BY tenant")
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter()
-            .map(|r| {
-                Ok(TenantRow {
-                    tenant: parsed(r, "tenant")?,
-                    hosts: json(r, "hosts")?,
-                    created_at: text(r, "created_at")?,
-                })
-            })
-            .collect()
+        let rows = sqlx::query(TENANTS).fetch_all(&self.pool).await?;
+        rows.iter().map(tenant_of).collect()
     }
 
     /// The key with this public part, whichever tenant it belongs to.
@@ -136,20 +136,42 @@ impl Db {
     }
 }
 
-impl Rows<'_> {
-    /// Sets the host names that lead to this tenant.
+impl WriteTx {
+    /// Makes a tenant, or changes the host names that lead to it, and advances one of its counters. Returns the tenant that has one
+    /// of the host names already; then nothing is changed. Begun for the tenant `main`, such writes follow one another.
     ///
     /// # Errors
-    /// When the database refuses.
-    pub async fn set_hosts(&mut self, hosts: &[String]) -> Result<(), SqlError> {
-        sqlx::query("UPDATE tenants SET hosts = $2 WHERE tenant = $1")
-            .bind(self.t())
-            .bind(to_json(&hosts)?)
-            .execute(&mut *self.conn)
-            .await?;
-        Ok(())
+    /// When the database refuses or contains damaged values.
+    pub async fn put_tenant(
+        &mut self,
+        tenant: &TenantId,
+        hosts: &[String],
+        at: &str,
+        counter: &str,
+    ) -> Result<Option<TenantRow>, SqlError> {
+        let conn = self.rows().conn;
+        let known = sqlx::query(TENANTS).fetch_all(&mut *conn).await?;
+        for row in &known {
+            let other = tenant_of(row)?;
+            if other.tenant != *tenant && other.hosts.iter().any(|host| hosts.contains(host)) {
+                return Ok(Some(other));
+            }
+        }
+        sqlx::query(
+            "INSERT INTO tenants (tenant, hosts, created_at) VALUES ($1, $2, $3) \
+             ON CONFLICT (tenant) DO UPDATE SET hosts = excluded.hosts",
+        )
+        .bind(tenant.as_str().to_owned())
+        .bind(to_json(&hosts)?)
+        .bind(at.to_owned())
+        .execute(&mut *conn)
+        .await?;
+        Rows { conn, tenant, names_objects: &mut false }.next(counter).await?;
+        Ok(None)
     }
+}
 
+impl Rows<'_> {
     /// Stores a key.
     ///
     /// # Errors

@@ -43,7 +43,7 @@ pub(super) struct Work<'a> {
     literals: Vec<Option<Outcome>>,
     stack: Vec<(u32, Combination)>,
     pub(super) findings: Vec<Finding>,
-    told: FxHashSet<(Box<str>, String)>,
+    reported: FxHashSet<(Box<str>, String)>,
     /// What is wrong in some combinations: the finding, the modifiers that matter, and the combinations.
     in_contexts: FxHashMap<(Box<str>, String), (usize, u32, Vec<Combination>)>,
     pub(super) notes: Notes,
@@ -70,7 +70,7 @@ impl<'a> Work<'a> {
             literals: vec![None; literals],
             stack: Vec::new(),
             findings: Vec::new(),
-            told: FxHashSet::default(),
+            reported: FxHashSet::default(),
             in_contexts: FxHashMap::default(),
             notes: Notes::default(),
             trail: Vec::new(),
@@ -138,15 +138,15 @@ impl<'a> Work<'a> {
             }
             self.in_contexts.insert(key, (self.findings.len(), mask, vec![combination]));
         } else if wrong.code == "token-cycle" {
-            // A circle is told once, wherever one enters it.
+            // A circle is reported once, wherever one enters it.
             let names = wrong.message.rsplit_once(": ").map_or("", |(_, names)| names.trim_end_matches('.'));
             let mut members: Vec<&str> = names.split(" → ").collect();
             members.sort_unstable();
             members.dedup();
-            if !names.is_empty() && !self.told.insert((members.join(" ").into(), "circle".to_owned())) {
+            if !names.is_empty() && !self.reported.insert((members.join(" ").into(), "circle".to_owned())) {
                 return;
             }
-        } else if !self.told.insert((name.into(), wrong.message.clone())) {
+        } else if !self.reported.insert((name.into(), wrong.message.clone())) {
             // A value that is wrong is wrong in every context.
             return;
         }
@@ -250,13 +250,13 @@ impl<'a> Work<'a> {
         if let Some(from) = self.stack.iter().position(|s| *s == (token, combination)) {
             let mut path: Vec<&str> =
                 self.stack[from..].iter().map(|(t, _)| &*self.set.tokens[*t as usize].name).collect();
-            // Told once, at the token that comes first in the files.
+            // Reported once, at the token that comes first in the files.
             let (first, at) = self.stack[from..].iter().copied().min().unwrap_or((token, combination));
             path.push(name);
             let message = format!("The references run in a circle: {}.", path.join(" → "));
             let members: BTreeMap<&str, ()> = path.iter().map(|p| (*p, ())).collect();
             let key = members.keys().copied().collect::<Vec<_>>().join(" ");
-            if self.told.insert((key.into(), "circle".to_owned())) {
+            if self.reported.insert((key.into(), "circle".to_owned())) {
                 // The definition that counts in these contexts: the others need not be part of the circle.
                 if let Some(def) = self.active(first, at) {
                     let place = self.set.place_of(def, &self.set.tokens[first as usize].name, "/$value");
@@ -293,7 +293,7 @@ impl<'a> Work<'a> {
     fn value_of(&mut self, name: &str, def: &'a Def, combination: Combination) -> Outcome {
         if let Link::Alias(target) = def.link {
             let Some((value, ty)) = self.token(target, combination) else {
-                // What is wrong with the token itself is told there.
+                // What is wrong with the token itself is reported there.
                 if self.active(target, combination).is_none() {
                     let wrong = self.undefined(target, combination);
                     self.tell(name, def, wrong);
@@ -343,7 +343,7 @@ impl<'a> Work<'a> {
                 Some((self.values.len() as u32 - 1, ty))
             }
             Err(wrong) => {
-                // What follows from a token that is wrong itself is told there.
+                // What follows from a token that is wrong itself is reported there.
                 let follows = !matches!(wrong.code, "token-cycle" | "token-expansion")
                     && self.refers_to_wrong(&def.value, combination);
                 if !follows {

@@ -305,7 +305,7 @@ impl TokenSet {
         }
         work.name_contexts();
         let Followed { mut tokens, positions, retyped } = followed;
-        self.tell_retyped(&mut work, &uses, &masks, &retyped);
+        self.report_retyped(&mut work, &uses, &masks, &retyped);
         let Work { values, mut findings, notes, .. } = work;
         for (at, position) in positions.iter().enumerate().filter_map(|(at, p)| Some((at, (*p)?))) {
             let token = &mut tokens[position as usize];
@@ -391,9 +391,9 @@ impl TokenSet {
     }
 
     /// Reports tokens whose type depends on the contexts.
-    fn tell_retyped(&self, work: &mut Work<'_>, uses: &Lists, masks: &[u32], retyped: &[Retyped]) {
+    fn report_retyped(&self, work: &mut Work<'_>, uses: &Lists, masks: &[u32], retyped: &[Retyped]) {
         let changed: FxHashSet<usize> = retyped.iter().map(|(at, ..)| *at).collect();
-        // Told where it starts: at a token that refers to no other one whose type changes.
+        // Reported where it starts: at a token that refers to no other one whose type changes.
         let starts = |at: &usize| !uses.get(*at).iter().any(|used| changed.contains(&(*used as usize)));
         for (at, combination, from, to) in retyped.iter().filter(|(at, ..)| starts(at)).take(FINDINGS_MAX) {
             let token = &self.tokens[*at];

@@ -239,12 +239,12 @@ impl<'a> Checker<'a> {
             })
             .collect();
         colors.sort_by(|a, b| a.0[0].total_cmp(&b.0[0]));
-        let (mut left, mut told) = (COMPARED_MAX, 0);
+        let (mut left, mut reported) = (COMPARED_MAX, 0);
         for (at, (lab, alpha, token)) in colors.iter().enumerate() {
             for (other_lab, other_alpha, other) in
                 colors[at + 1..].iter().take_while(|c| c.0[0] - lab[0] < limit * 1.75)
             {
-                if left == 0 || told >= crate::source::FINDINGS_MAX {
+                if left == 0 || reported >= crate::source::FINDINGS_MAX {
                     let message =
                         "The base colours are too many, or too much alike, to be compared all.".to_owned();
                     return self.error(
@@ -263,8 +263,8 @@ impl<'a> Checker<'a> {
                 if excepted || difference >= limit || (alpha - other_alpha).abs() > 0.01 {
                     continue;
                 }
-                told += 1;
-                // Told at the one that stands further down: it is probably the newer one.
+                reported += 1;
+                // Reported at the one that stands further down: it is probably the newer one.
                 let (first, second) =
                     if token.place() <= other.place() { (token, other) } else { (other, token) };
                 let message = format!(
@@ -312,7 +312,7 @@ impl<'a> Checker<'a> {
                         );
                     }
                     let low = self.low_contrasts(rule, &layers, &mut tally);
-                    self.tell_contrast(rule, &layers, low);
+                    self.report_contrast(rule, &layers, low);
                 }
             }
         }
@@ -361,7 +361,7 @@ impl<'a> Checker<'a> {
         low
     }
 
-    fn tell_contrast(&mut self, rule: &Contrast, layers: &Layers<'_>, mut low: Vec<Low>) {
+    fn report_contrast(&mut self, rule: &Contrast, layers: &Layers<'_>, mut low: Vec<Low>) {
         low.sort_by(|a, b| a.ratio.total_cmp(&b.ratio));
         let Some((Low { ratio, front, back, combination }, more)) = low.split_first() else { return };
         let also: Vec<String> = more.iter().take(3).map(|l| self.resolved.shown(l.combination)).collect();

@@ -52,7 +52,7 @@ impl TokenSet {
         within: &mut Within,
     ) {
         // A set that is too large is refused, so that what else it inherits does not matter.
-        if done[at] || self.told_definitions || self.told_tokens {
+        if done[at] || self.reported_definitions || self.reported_tokens {
             return;
         }
         let Extends { group, target, .. } = &all[at];

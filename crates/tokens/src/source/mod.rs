@@ -194,8 +194,8 @@ pub struct TokenSet {
     pub(crate) extends: Vec<Extends>,
     /// How many definitions there are, and whether it was reported that there are too many of them or of tokens.
     pub(crate) definitions: usize,
-    pub(crate) told_definitions: bool,
-    pub(crate) told_tokens: bool,
+    pub(crate) reported_definitions: bool,
+    pub(crate) reported_tokens: bool,
     /// For places: the lines of the file that was asked for last.
     lines: Mutex<(Option<u32>, Lines)>,
     pub(crate) findings: Vec<Finding>,
@@ -522,8 +522,8 @@ impl TokenSet {
             Some(at) => at as usize,
             None => {
                 if self.tokens.len() >= TOKENS_MAX {
-                    if !self.told_tokens {
-                        self.told_tokens = true;
+                    if !self.reported_tokens {
+                        self.reported_tokens = true;
                         self.tell(|_| {
                             Finding::error(
                                 "token-too-many",
@@ -543,8 +543,8 @@ impl TokenSet {
         };
         let defs = &mut self.tokens[at].defs;
         if self.definitions >= DEFINITIONS_MAX || defs.len() >= DEFINITIONS_OF_ONE_MAX {
-            if !self.told_definitions {
-                self.told_definitions = true;
+            if !self.reported_definitions {
+                self.reported_definitions = true;
                 let name = self.tokens[at].name.clone();
                 self.tell(|_| {
                     Finding::error(

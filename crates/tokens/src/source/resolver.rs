@@ -77,7 +77,7 @@ struct Reading {
     /// Bytes that were parsed, and sources that were looked at; a file counts each time it is named.
     read_bytes: usize,
     sources: usize,
-    told_too_much: bool,
+    reported_too_much: bool,
 }
 
 impl Reading {
@@ -116,8 +116,8 @@ impl Reading {
 
     /// Says once that the document names too much.
     fn too_much(&mut self) {
-        if !self.told_too_much {
-            self.told_too_much = true;
+        if !self.reported_too_much {
+            self.reported_too_much = true;
             // This one is said, however many others there are.
             self.findings.truncate(FINDINGS_MAX - 1);
             self.error(
@@ -287,7 +287,7 @@ impl Reading {
         for (at, source) in sources.iter().enumerate() {
             let pointer = format!("{base}/{at}");
             self.sources += 1;
-            if self.sources > SOURCES_MAX || self.told_too_much {
+            if self.sources > SOURCES_MAX || self.reported_too_much {
                 return self.too_much();
             }
             let Some(to) = source.get("$ref").and_then(Json::text) else {

@@ -34,7 +34,7 @@ pub struct ResultHit {
     pub snippet: Snippet,
     /// The headings above the match, the outermost first.
     pub headings: Vec<String>,
-    /// The fragment of the nearest heading on the page; null when there is none.
+    /// The fragment of the nearest heading on the page, or null.
     pub anchor: Option<String>,
     /// How well it answers, from 0 to 1. Scores of different queries do not compare.
     pub score: f32,

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_preface_in_pieces_is_told_from_other_bytes() {
+    fn a_preface_in_pieces_is_reported_from_other_bytes() {
         let whole = Progress::new(1, Arc::default());
         let mut seen = Some(0);
         for piece in PREFACE.chunks(5) {
