@@ -563,8 +563,7 @@ fn searches_are_logged_without_names_and_counted() {
     let site = Site::new();
     let (status, _, _) = http(&site.url, "GET", "/api/v1/search/stats", "", "");
     assert_eq!(status, 401);
-    for query in ["q=Crossing+TIDE", "q=crossing+tide", "q=zz%40qqqq.xx+4111+1111+1111", "q=nothingness"]
-    {
+    for query in ["q=Crossing+TIDE", "q=crossing+tide", "q=zz%40qqqq.xx+4111+1111+1111", "q=nothingness"] {
         site.search(query, "");
     }
     // Further hits of a search, suggestions, previews and wrong queries are no searches.
