@@ -6,6 +6,7 @@ mod common;
 
 use common::{Rig, Served, eventually, fetch, http, start};
 use serde_json::{Value, json};
+use sha2::Digest as _;
 
 const CONFIG: &str = "name = 'harbour'\n[locales]\ndefault = 'en'\nsupported = ['en', 'de']\n";
 
@@ -27,6 +28,8 @@ const NOTICE: &str = r#"{"type":"object","additionalProperties":false,
 "required":["slug","title","text"]}"#;
 
 const RETRIEVAL: &str = r#"
+[log]
+days = 30
 [indexes.product]
 title = "Handbook"
 [indexes.legal]
@@ -49,6 +52,19 @@ berth = ["mooring"]
 query = "opening hours"
 entry = "guide/tides"
 "#;
+
+const FIND: &str = "query Find($q: String!, $filters: [SearchFilter!], $limit: Int = 5) {
+  search(query: $q, filters: $filters, limit: $limit, facets: [\"type\"]) {
+    query total didYouMean facets { name values { value count } }
+    hits { id title titleMarks path anchor pinned snippet { text marks } entry { _id _locale ... on Guide { body } } }
+  }
+}
+query Ask($question: String!, $locale: String) {
+  answer(question: $question, locale: $locale) {
+    answer confidence release citations { id text from to entry { _type } } refusal { code } retrieved { id }
+  }
+}
+";
 
 /// A server with guides and notices.
 struct Site {
@@ -101,11 +117,14 @@ fn guides() -> Vec<(&'static str, &'static str, Value)> {
 impl Site {
     fn new() -> Self {
         let rig = Rig { dir: tempfile::tempdir().unwrap(), data: "data".to_owned() };
-        std::fs::create_dir_all(rig.path().join("site/contracts")).unwrap();
+        for dir in ["contracts", "queries"] {
+            std::fs::create_dir_all(rig.path().join("site").join(dir)).unwrap();
+        }
         rig.write("site/ashlar.toml", CONFIG);
         rig.write("site/contracts/guide.v1.json", GUIDE);
         rig.write("site/contracts/notice.v1.json", NOTICE);
         rig.write("site/retrieval.toml", RETRIEVAL);
+        rig.write("site/queries/find.graphql", FIND);
         let out = rig.run(&["push", "site"]);
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         let (server, ready) = start(&rig, &["serve", "--data", "data"]);
@@ -401,4 +420,235 @@ fn an_edge_searches_without_a_database_and_meaning_comes_later() {
         }
     });
     assert_eq!(healed, site.search(asked, ""));
+}
+
+/// A POST of JSON: status, head and body.
+fn post(url: &str, path: &str, body: &Value) -> (u16, String, String) {
+    use std::io::{Read, Write};
+    let (address, body) = (url.strip_prefix("http://").unwrap(), body.to_string());
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), head.to_ascii_lowercase(), body.to_owned())
+}
+
+impl Site {
+    /// What a persisted operation answers, with the headers.
+    fn operation(&self, name: &str, variables: &Value, key: &str) -> (String, Value) {
+        let bytes: String = variables.to_string().bytes().map(|b| format!("%{b:02X}")).collect();
+        let id: String = sha2::Sha256::digest(FIND.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+        let path = format!("/graphql?documentId=sha256:{id}&operationName={name}&variables={bytes}");
+        let (status, head, body) = http(&self.url, "GET", &path, key, "");
+        assert_eq!(status, 200, "{body}");
+        (head, serde_json::from_str(&body).unwrap())
+    }
+
+    fn suggested(&self, query: &str, key: &str) -> Value {
+        let (status, _, body) = http(&self.url, "GET", &format!("/v1/search/suggest?{query}"), key, "");
+        assert_eq!(status, 200, "{query}: {body}");
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        answer["suggestions"].clone()
+    }
+
+    /// A key of a reader that is known by now.
+    fn known_key(&self, reader: &str) -> String {
+        let key = self.key(Some(reader));
+        eventually("the key is known", || {
+            (http(&self.url, "GET", "/v1/search?q=x", &key, "").0 == 200).then_some(())
+        });
+        key
+    }
+}
+
+#[test]
+fn a_persisted_operation_searches_and_answers() {
+    let site = Site::new();
+    let (head, found) = site.operation("Find", &json!({"q": "crossing tide"}), "");
+    let found = &found["data"]["search"];
+    let rest = site.search("q=crossing+tide&limit=5&facets=type", "");
+    let (hit, same) = (&found["hits"][0], &rest["hits"][0]);
+    for (name, member) in [
+        ("id", "id"),
+        ("title", "title"),
+        ("titleMarks", "title_marks"),
+        ("path", "path"),
+        ("anchor", "anchor"),
+    ] {
+        assert_eq!(hit[name], same[member], "{found}");
+    }
+    assert_eq!((&hit["snippet"], &hit["pinned"]), (&same["snippet"], &json!(false)));
+    assert_eq!((&found["total"], &found["didYouMean"]), (&json!(1), &Value::Null));
+    assert_eq!(found["facets"], json!([{"name": "type", "values": [{"value": "guide", "count": 1}]}]));
+    // The entry is the one of the same release.
+    assert_eq!((&hit["entry"]["_id"], &hit["entry"]["_locale"]), (&json!("tides"), &json!("en")));
+    assert!(hit["entry"]["body"].as_str().unwrap().starts_with("High water"), "{hit}");
+    // The headers are those of a search: purged with its types, and kept no longer.
+    assert!(head.contains("surrogate-key: ") && head.contains("guide"), "{head}");
+    assert!(head.contains("cache-control: public, no-cache"), "{head}");
+
+    // The rules of a reader hold, and nobody gets what was answered to another.
+    let partner = site.known_key("partner");
+    let total =
+        |key: &str| site.operation("Find", &json!({"q": "boats"}), key).1["data"]["search"]["total"].clone();
+    assert_eq!((total(""), total(&partner), total("")), (json!(1), json!(2), json!(1)));
+    let filtered = json!({"q": "boats berth", "filters": [{"name": "region", "values": ["us"]}]});
+    let filtered = site.operation("Find", &filtered, "").1;
+    assert_eq!(filtered["data"]["search"]["hits"][0]["id"], "cranes", "{filtered}");
+    // What is wrong is an error of its field.
+    for (filters, told) in [
+        (json!([{"name": "regoin", "values": ["us"]}]), "did you mean `region`?"),
+        (json!([{"name": "limit", "values": ["1"]}]), "`limit` is not an attribute"),
+    ] {
+        let (head, wrong) = site.operation("Find", &json!({"q": "boats", "filters": filters}), "");
+        assert_eq!(wrong["data"]["search"], Value::Null);
+        assert!(wrong["errors"][0]["message"].as_str().unwrap().contains(told), "{wrong}");
+        assert!(head.contains("cache-control: no-store"), "{head}");
+    }
+
+    let question = json!({"question": "How often does high water come?", "locale": "en"});
+    let (head, answered) = site.operation("Ask", &question, "");
+    let (status, _, body) = post(&site.url, "/v1/answers", &question);
+    assert_eq!(status, 200, "{body}");
+    let rest: Value = serde_json::from_str(&body).unwrap();
+    let answered = &answered["data"]["answer"];
+    assert_eq!((&answered["answer"], &answered["confidence"]), (&rest["answer"], &rest["confidence"]));
+    assert_eq!(answered["citations"][0]["text"], rest["citations"][0]["text"], "{answered}");
+    assert_eq!((&answered["release"], &answered["refusal"]), (&json!("r1"), &Value::Null));
+    assert_eq!(answered["citations"][0]["entry"]["_type"], "guide");
+    assert!(head.contains("cache-control: no-store"), "{head}");
+}
+
+#[test]
+fn endings_of_a_word_are_suggested_from_what_the_caller_may_find() {
+    let site = Site::new();
+    assert_eq!(site.suggested("q=high+wa", ""), json!(["high water"]));
+    assert_eq!(site.suggested("q=ber&limit=1", ""), json!(["berth"]));
+    assert_eq!(site.suggested("q=zinn", ""), json!([]));
+    assert_eq!(site.suggested("q=zinn", &site.known_key("partner")), json!(["zinnwald"]));
+    // What ended is suggested to nobody, and a filter narrows.
+    assert_eq!(site.suggested("q=regat", ""), json!([]));
+    assert_eq!(site.suggested("q=cra&region=eu", ""), json!([]));
+    assert_eq!(site.suggested("q=liabili&index=legal", ""), json!(["liability"]));
+    assert_eq!(site.suggested("q=water+", ""), json!([]));
+    for (query, told) in [
+        ("", "missing-query"),
+        ("q=x&mode=words", "unknown-filter"),
+        ("q=x&limit=21", "bad-limit"),
+        ("q=x&index=produkt", "unknown-index"),
+    ] {
+        let (status, _, body) = http(&site.url, "GET", &format!("/v1/search/suggest?{query}"), "", "");
+        assert!(status == 400 && body.contains(told), "{query}: {body}");
+    }
+    let answer = fetch(&site.url, "/v1/search/suggest?q=wa", &[("origin", "https://other.example")]);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert!(answer.header("surrogate-key").unwrap().contains("guide"));
+}
+
+/// The figures of searches, once they say what is expected.
+fn stats(site: &Site, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    eventually(what, || {
+        let stats = site.api("GET", "/search/stats?days=1", &Value::Null);
+        is(&stats).then_some(stats)
+    })
+}
+
+#[test]
+fn searches_are_logged_without_names_and_counted() {
+    let site = Site::new();
+    let (status, _, _) = http(&site.url, "GET", "/api/v1/search/stats", "", "");
+    assert_eq!(status, 401);
+    for query in ["q=Crossing+TIDE", "q=crossing+tide", "q=zz%40qqqq.xx+4111+1111+1111", "q=nothingness"] {
+        site.search(query, "");
+    }
+    // Further hits of a search, suggestions, previews and wrong queries are no searches.
+    site.search("q=crossing+tide&offset=5", "");
+    site.suggested("q=cro", "");
+    site.search("q=crossing+tide&at=draft", &site.admin);
+    site.problem("q=x&limit=0");
+    site.operation("Find", &json!({"q": "nothingness"}), "");
+    let click =
+        json!({"query": "crossing tide", "type": "guide", "id": "tides", "position": 1, "locale": "en"});
+    let report = |body: &Value| post(&site.url, "/v1/search/clicks", body);
+    for _ in 0..2 {
+        let (status, head, body) = report(&click);
+        assert_eq!((status, body.as_str()), (204, ""), "{head}");
+        assert!(head.contains("access-control-allow-origin: *") && head.contains("no-store"), "{head}");
+    }
+    let found = stats(&site, "all is stored", |stats| stats["log"]["searches"] == 5);
+    let log = &found["log"];
+    // The same click of the same caller on the same day counts once.
+    assert_eq!((&log["without_results"], &log["clicks"], &log["callers"]), (&json!(3), &json!(1), &json!(1)));
+    assert_eq!(log["click_through"], json!(0.2));
+    let of = |list: &str| -> Vec<(String, u64, u64)> {
+        let rows = log[list].as_array().unwrap().iter();
+        rows.map(|row| {
+            let number = |name: &str| row[name].as_u64().unwrap();
+            (row["query"].as_str().unwrap().to_owned(), number("searches"), number("clicks"))
+        })
+        .collect()
+    };
+    let row = |query: &str, searches: u64, clicks: u64| (query.to_owned(), searches, clicks);
+    assert_eq!(
+        of("queries"),
+        [row("crossing tide", 2, 1), row("nothingness", 2, 0), row("[email] [number]", 1, 0)]
+    );
+    assert_eq!(of("failing"), [row("nothingness", 2, 0), row("[email] [number]", 1, 0)]);
+    assert_eq!((&found["log_days"], &found["node"]["clicks"]), (&json!(30), &json!(2)));
+    assert_eq!((&found["node"]["stale_hits"], &found["node"]["unlogged"]), (&json!(0), &json!(0)));
+
+    // The release came while this node ran, so how long it took is known.
+    let index = &found["indexes"][1];
+    assert_eq!((&index["index"], &index["target_seconds"]), (&json!("product"), &json!(5.0)));
+    let whole = stats(&site, "vectors are there", |stats| stats["indexes"][1]["complete"] == true);
+    let index = &whole["indexes"][1];
+    assert!(index["lag_seconds"].as_f64() >= index["words_seconds"].as_f64(), "{index}");
+    let (_, _, metrics) = http(&site.url, "GET", "/metrics", &site.admin, "");
+    for line in [
+        "ashlar_search_target_seconds{index=\"legal\",tenant=\"main\"} 5",
+        "ashlar_search_clicks_total 2",
+        "ashlar_search_unlogged_total 0",
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "{line}: {metrics}");
+    }
+    assert!(metrics.contains("ashlar_search_lag_seconds{index=\"product\",tenant=\"main\"}"));
+
+    // The command line shows the same, also without a server.
+    let out = site.rig.run(&["search", "stats", "--data", "data"]);
+    let shown = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        shown.starts_with("In 7 days: 5 searches, 3 without results, 1 click (0.20 for each search)\n"),
+        "{shown}"
+    );
+    let out = site.rig.run(&["search", "stats", "--server", &site.url, "--key", &site.admin]);
+    let shown = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(shown.contains("product: searchable after"), "{shown}");
+
+    for (wrong, told) in [
+        (json!({"query": "x", "type": "guide", "id": "nobody", "position": 1}), "no entry guide/nobody"),
+        (json!({"query": "x", "type": "guide", "id": "tides", "position": 0}), "`position` is 0"),
+        (json!({"query": " ", "type": "guide", "id": "tides", "position": 1}), "`query` has 0 bytes"),
+        (
+            json!({"query": "x", "type": "guide", "id": "tides", "position": 1, "locale": "xx"}),
+            "no locale `xx`",
+        ),
+        (json!([1]), "cannot be read"),
+    ] {
+        let (status, _, body) = report(&wrong);
+        assert!(status == 400 && body.contains(told), "{wrong}: {body}");
+    }
+    assert_eq!(http(&site.url, "GET", "/v1/search/clicks", "", "").0, 405);
+
+    // A project that no longer keeps a log counts no clicks.
+    let quiet = RETRIEVAL.replace("[log]\ndays = 30\n", "");
+    site.rig.write("site/retrieval.toml", &quiet);
+    assert!(site.rig.run(&["push", "site"]).status.success());
+    site.release();
+    eventually("the log is off", || (report(&click).0 == 404).then_some(()));
 }

@@ -52,6 +52,16 @@ const fetcher = async (input, init) => {
 const told = (name, value) => console.log(`${name}: ${value}`);
 const variables = { slug: "home", locale: "de" };
 
+{
+  const link = persisted.createPersistedQueryLink({ sha256, useGETForHashedQueries: true })
+    .concat(new HttpLink({ uri: url, fetch: fetcher }));
+  const client = new ApolloClient({ link, cache: new InMemoryCache() });
+  const search = gql(readFileSync(process.env.SEARCH, "utf8"));
+  const found = await client.query({ query: search, variables: { words: "tides", locale: "en" } });
+  const [hit] = found.data.search.hits;
+  told("apollo search", `${found.data.search.__typename} ${hit.__typename} ${typeof hit.entry._type} (${sent.join(", ")})`);
+}
+
 for (const get of [true, false]) {
   const link = persisted.createPersistedQueryLink({ sha256, useGETForHashedQueries: get })
     .concat(new HttpLink({ uri: url, fetch: fetcher }));
@@ -88,6 +98,7 @@ fn apollo_client_and_urql_send_hashes() {
         .current_dir(&tools)
         .env("CONTENT_URL", ready["url"].as_str().unwrap())
         .env("DOCUMENT", document)
+        .env("SEARCH", concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/demo/queries/search.graphql"))
         .env("NODE_ENV", "production")
         .output()
         .unwrap();
@@ -95,9 +106,10 @@ fn apollo_client_and_urql_send_hashes() {
     let said = String::from_utf8_lossy(&run.stdout).into_owned();
     assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));
     let title =
-        said.lines().next().unwrap().strip_prefix("apollo true: ").unwrap().split(" PageV1").next().unwrap();
+        said.lines().nth(1).unwrap().strip_prefix("apollo true: ").unwrap().split(" PageV1").next().unwrap();
     assert!(!title.is_empty(), "{said}");
     let expect = [
+        "apollo search: SearchResults SearchHit string (GET hash)".to_owned(),
         format!("apollo true: {title} PageV1 (GET hash)"),
         "apollo true other: true (GET hash, POST text)".to_owned(),
         format!("urql true: {title} PageV1 (GET hash)"),

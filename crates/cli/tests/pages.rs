@@ -205,7 +205,10 @@ fn lists_search_and_other_surfaces() {
     let tide = get(&url, "/en/search?q=tide").text();
     assert!(tide.contains("<mark>tides</mark>") || tide.contains("<mark>Tides</mark>"), "{tide}");
     let corrected = get(&url, "/en/search?q=offlnie").text();
-    assert!(corrected.contains("“offline”") && corrected.contains("“offlnie”"), "{corrected}");
+    assert!(
+        corrected.contains("“<bdi>offline</bdi>”") && corrected.contains("“<bdi>offlnie</bdi>”"),
+        "{corrected}"
+    );
     assert!(!get(&url, "/fr/search?q=offline").text().contains("/en/docs/offline"));
     let none = get(&url, "/en/search?q=zeppelin").text();
     assert!(none.contains("No results. Try fewer words."), "{none}");

@@ -99,6 +99,10 @@ const plans = await client.entries.pricingPlan.list({ sort: "price_minor" });
 console.log("list", plans?.body.items.map((item) => item.fields.name));
 const hits = await client.search("tides", { type: "doc-article" }, { locale: "en" });
 console.log("search", hits?.body.hits[0]?.type, (hits?.body.total ?? 0) > 0);
+const typed = await client.suggest("tid", { limit: "3" }, { locale: "en" });
+console.log("suggest", typed?.body.suggestions[0]);
+const entries = await client.queries.find({ words: "tides", locale: "en" });
+console.log("find", typeof entries?.body.search?.hits[0]?.entry?._type);
 const log = await client.queries.log({ first: 2 });
 console.log("log", log?.body.postList.items.map((post) => post.author?.name));
 const asked = await client.queries.offer({ slug: "home", locale: "de" });
@@ -161,6 +165,8 @@ fn typescript_compiles_strictly_and_runs_against_the_server() {
         "again null",
         "list [ 'Jetty', 'Basin', 'Port' ]",
         "search doc-article true",
+        "suggest tide",
+        "find string",
         "log [ 'Jonas Abel', 'Mara Olsen' ]",
         "features berth-map",
         "none null",

@@ -23,7 +23,7 @@ pub use http::{Answer, Encoding, GRAPHQL, Problem, Quick, RequestParts, Tracepar
 pub use read::answers::{
     ANSWERS, ASKED_BYTES_MAX, Answered, Asked, Asker, Citation, OneOrMany, QuestionBody, Refused, Retrieved,
 };
-pub use read::search::{Facets, ResultHit, Results, Snippet};
+pub use read::search::{CLICKS, ClickBody, Facets, ResultHit, Results, Snippet, Suggestions};
 pub use release::{
     Definitions, FieldKind, Purge, ReleaseRoots, ReleaseView, openapi, purge_between, purge_dates, read_files,
 };

@@ -75,6 +75,13 @@ fn routed(
         let answered = only_reads().and_then(|()| search::answer(view, parts, out));
         return Some((answered, Lasts::Unknown));
     }
+    if parts.path == search::SUGGEST {
+        let answered = only_reads().and_then(|()| search::suggest(view, parts, out));
+        return Some((answered, Lasts::Unknown));
+    }
+    if parts.path == search::CLICKS {
+        return Some((Err(search::clicks_are_posted(parts).into()), Lasts::Unknown));
+    }
     if parts.path == answers::ANSWERS {
         return Some((Err(answers::only_posted(parts).into()), Lasts::Unknown));
     }
@@ -93,7 +100,7 @@ fn routed(
     Some((only_reads().and(answered), Lasts::Unknown))
 }
 
-/// Answers `POST /graphql` or `POST /v1/answers` with this body, like [`share_answer`].
+/// Answers `POST /graphql`, `POST /v1/answers` or `POST /v1/search/clicks` with this body, like [`share_answer`].
 pub fn share_posted(
     view: &ReleaseView,
     parts: &RequestParts<'_>,
@@ -106,6 +113,7 @@ pub fn share_posted(
     let mut out = Out { buf: out, start, pace: Pace::of(patient), shared: Some(shared) };
     let answered = match parts.path {
         answers::ANSWERS => answers::answer(view, parts, body, &mut out),
+        search::CLICKS => search::click(view, parts, body, &mut out),
         _ => graphql::answer::answer_post(view, parts, body, &mut out),
     };
     match answered {

@@ -78,6 +78,7 @@ fn kept_answers_are_those_that_are_written_anew() {
                         private: n % 5 == 0,
                         developer: false,
                         reader: None,
+                        asker: None,
                         extra_head: date.as_bytes(),
                     };
                     seen.push(both(&cached, &fresh, &parts));

@@ -23,27 +23,50 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The fragments that lead to the headings of one text: pages and search results agree on them.
+/// The fragments that lead to the headings of one page: pages and search results agree on them. No two are the same.
 #[derive(Debug, Default)]
 pub struct Anchors {
-    /// How often a fragment was given out before.
+    /// The fragments that are in use, each with the number that was last put behind it.
     given: HashMap<String, u32>,
 }
 
 impl Anchors {
+    /// Keeps a fragment that something else on the page has, such as a block.
+    pub fn reserve(&mut self, fragment: &str) {
+        self.given.entry(fragment.to_owned()).or_insert(0);
+    }
+
     /// The fragment of the next heading, from its text without markup: lower case, hyphens for spaces, no punctuation, and a number
-    /// when an earlier heading has the same. A heading such as `Title {#name}` says it itself. `None` for a heading without letters.
+    /// when the page has the same already. A heading such as `Title {#name}` says it itself. `None` for a heading without letters.
     pub fn next(&mut self, heading: &str) -> Option<String> {
         if let Some(name) = named(heading) {
-            return Some(name.to_owned());
+            return Some(self.unused(name.to_owned()));
         }
         let words: Vec<String> = heading.split_whitespace().map(plain).collect();
         let slug = words.join("-");
         if slug.chars().all(|c| c == '-') {
             return None;
         }
-        let count = self.given.entry(slug.clone()).and_modify(|n| *n += 1).or_insert(0);
-        Some(if *count == 0 { slug } else { format!("{slug}-{count}") })
+        Some(self.unused(slug))
+    }
+
+    /// A fragment, with the first number that makes it the only one.
+    fn unused(&mut self, fragment: String) -> String {
+        let Some(last) = self.given.get(&fragment).copied() else {
+            self.given.insert(fragment.clone(), 0);
+            return fragment;
+        };
+        let mut number = last;
+        let free = loop {
+            number = number.saturating_add(1);
+            let numbered = format!("{fragment}-{number}");
+            if !self.given.contains_key(&numbered) {
+                break numbered;
+            }
+        };
+        self.given.insert(fragment, number);
+        self.given.insert(free.clone(), 0);
+        free
     }
 }
 
@@ -77,11 +100,23 @@ mod tests {
             ("One – two", Some("one--two-1")),
             ("Größe & Gewicht: 潮位", Some("größe--gewicht-潮位")),
             ("Title {#own-name}", Some("own-name")),
+            ("Own name", Some("own-name-1")),
+            ("Set up 2", Some("set-up-2")),
+            ("Set up", Some("set-up-3")),
             ("…", None),
             ("", None),
         ] {
             assert_eq!(anchors.next(heading).as_deref(), expect, "{heading}");
         }
+    }
+
+    #[test]
+    fn a_fragment_that_a_block_has_is_not_given_again() {
+        let mut anchors = Anchors::default();
+        anchors.reserve("usage");
+        assert_eq!(anchors.next("Usage").as_deref(), Some("usage-1"));
+        anchors.reserve("usage");
+        assert_eq!(anchors.next("Usage").as_deref(), Some("usage-2"));
     }
 
     #[test]

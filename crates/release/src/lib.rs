@@ -73,6 +73,7 @@ pub use events::{
     kinds::EventFilter,
     outbox::{FOLLOWER as WEBHOOKS, Outgoing, Round, Sent, TRIES_MAX},
     receivers,
+    searches::{LoggedSearch, SEARCH_LOG_ROWS_MAX, SearchStats},
     webhooks::{
         CreateWebhook, DeleteWebhook, DeliveryView, EVENT_SCHEMA, ReplayDeliveries, RotateSecret,
         SecretShown, TestWebhook, UpdateWebhook, WEBHOOKS_MAX, WebhookView,

@@ -36,7 +36,7 @@ fn sources() -> Vec<(usize, Source)> {
         let words: Vec<String> = (0..20)
             .map(|_| {
                 let any = next(&mut state) % WORDS;
-                word(if any % 3 == 0 { any * any / WORDS } else { (topic + any % 7) % WORDS })
+                word(if any.is_multiple_of(3) { any * any / WORDS } else { (topic + any % 7) % WORDS })
             })
             .collect();
         let mut source = Source::new(&format!("e{}", number / 4), &words.join(" "));

@@ -130,3 +130,17 @@ fn diverse_results_repeat_less() {
     };
     assert!(different(0.7) > different(0.0), "{} {}", different(0.7), different(0.0));
 }
+
+#[test]
+fn an_entry_in_several_segments_counts_once() {
+    let analyzer = Arc::new(Analyzer::for_locale("en"));
+    let of = |(number, entry): (usize, &&str)| (number, Source::new(entry, "The tide turns."));
+    let sources: Vec<(usize, Source)> =
+        ["a", "b", "b", "b", "b", "b", "c"].iter().enumerate().map(of).collect();
+    for most in 1..8 {
+        let shelf = shelf(&analyzer, &segments(&analyzer, &sources, most), None);
+        let found = shelf.search(&Ask { tally: true, ..Ask::new("tide", &public()) });
+        assert_eq!(found.tallies.iter().map(|tally| tally.entries).sum::<usize>(), 3, "{most}");
+        assert_eq!(found.matched, 7);
+    }
+}

@@ -29,7 +29,7 @@ use crate::{
         source::Releases,
     },
     front::{Limits, Proxies},
-    jobs::{self, purge::PurgeTarget, upkeep::Upkeep},
+    jobs::{self, purge::PurgeTarget, searches::Searches, upkeep::Upkeep},
     surface,
 };
 
@@ -154,6 +154,10 @@ async fn begin(app: &App, options: &ServeOptions, stop: &CancellationToken) -> V
     if works {
         let upkeep = Upkeep::new(app, engine, options.config.scrub_bytes_per_second);
         tasks.push(tokio::spawn(upkeep.run(app.stopping.clone())));
+    }
+    if let Some(searches) = Searches::new(app, engine) {
+        // Requests that are still open are logged as well.
+        tasks.push(tokio::spawn(searches.run(stop.clone())));
     }
     let private = options.config.webhooks_to_private;
     let followers = jobs::followers(app, engine, works.then_some(private), options.purge.clone());

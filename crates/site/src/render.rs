@@ -1,9 +1,13 @@
-use std::{cell::Cell, collections::BTreeMap, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    sync::Arc,
+};
 
-use ashlar_model::{Finding, escaped};
+use ashlar_model::{Anchors, Finding, escaped};
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, context, escape_formatter,
-    value::{Kwargs, Value},
+    value::{Kwargs, Value, ValueKind},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -12,13 +16,15 @@ use crate::{
     intents::Intents,
     pictures::ImageCall,
     stage::{Drawn, Note, Stage},
-    text::{date, markdown, money},
+    text::{date, markdown_among, money},
 };
 
 /// How many steps a template may take: a page of a thousand sections stays far below it, a loop without end does not.
 const FUEL: u64 = 20_000_000;
 /// How deep components may lie in each other.
 const DEPTH_MAX: usize = 12;
+/// How deep the body of a page is looked into for ids.
+const BODY_DEPTH_MAX: usize = 64;
 
 /// A page cannot be rendered: a template does what it cannot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -246,6 +252,32 @@ pub(crate) struct Templates {
 
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// The ids of headings on the page that this thread renders.
+    static ANCHORS: RefCell<Anchors> = RefCell::default();
+}
+
+/// Begins a page: none of its headings has an id yet, and blocks that name their own keep it.
+fn begin(body: &Value) {
+    let mut anchors = Anchors::default();
+    reserve(body, &mut anchors, 0);
+    ANCHORS.with(|of_page| of_page.replace(anchors));
+}
+
+/// Keeps the ids that blocks name for themselves.
+fn reserve(value: &Value, anchors: &mut Anchors, depth: usize) {
+    let (ValueKind::Seq | ValueKind::Map, true) = (value.kind(), depth < BODY_DEPTH_MAX) else { return };
+    let Ok(inside) = value.try_iter() else { return };
+    for item in inside {
+        if value.kind() == ValueKind::Seq {
+            reserve(&item, anchors, depth + 1);
+            continue;
+        }
+        let Ok(member) = value.get_item(&item) else { continue };
+        match member.as_str() {
+            Some(anchor) if item.as_str() == Some("anchor") => anchors.reserve(anchor),
+            _ => reserve(&member, anchors, depth + 1),
+        }
+    }
 }
 
 struct Deeper;
@@ -298,7 +330,13 @@ fn environment() -> Environment<'static> {
 
 /// Functions that write values as people of a locale do, and as programs do.
 fn add_texts(env: &mut Environment<'static>, words: BTreeMap<String, Json>) {
-    env.add_filter("markdown", |text: &str| Value::from_safe_string(markdown(text)));
+    env.add_filter("markdown", |text: &str| {
+        let html = ANCHORS.with(|anchors| match anchors.try_borrow_mut() {
+            Ok(mut anchors) => markdown_among(text, &mut anchors),
+            Err(_) => markdown_among(text, &mut Anchors::default()),
+        });
+        Value::from_safe_string(html)
+    });
     env.add_function("money", |state: &State<'_, '_>, minor: i64, currency: &str| {
         money(minor, currency, &text(state, "locale"))
     });
@@ -407,6 +445,7 @@ impl Templates {
     }
 
     pub(crate) fn page(&self, page: Shown) -> Result<String, RenderError> {
+        begin(&page.body);
         let file = format!("site/layouts/{}", page.layout);
         let template = self.env.get_template(&file).map_err(|e| RenderError::of(&e))?;
         let alternates: Vec<Value> = page
@@ -437,10 +476,12 @@ impl Templates {
 
     /// One component with props, as it appears on a page.
     pub(crate) fn component(&self, drawn: &Drawn) -> Result<String, RenderError> {
+        let props = Value::from_serialize(&drawn.props);
+        begin(&props);
         render_component(
             &self.env,
             &drawn.file,
-            &Value::from_serialize(&drawn.props),
+            &props,
             Some(Value::from(drawn.locale.as_str())),
             self.texts.get(&drawn.locale).cloned(),
             &drawn.surface,

@@ -15,10 +15,9 @@ use comrak::{
 use serde_json::Value;
 
 /// Headings with the ids that search results lead to.
-#[derive(Default)]
-struct Headings(Mutex<Anchors>);
+struct Headings<'a>(Mutex<&'a mut Anchors>);
 
-impl HeadingAdapter for Headings {
+impl HeadingAdapter for Headings<'_> {
     fn enter(&self, out: &mut dyn Write, heading: &HeadingMeta, _: Option<Sourcepos>) -> fmt::Result {
         let anchor = self.0.lock().unwrap_or_else(PoisonError::into_inner).next(&heading.content);
         match anchor {
@@ -35,6 +34,11 @@ impl HeadingAdapter for Headings {
 /// Markdown as HTML that is safe to show: raw HTML is left out, links keep to http, https, mailto and tel. Headings have ids. A text that would
 /// take too long to parse (see [`ashlar_model::check_markdown`]) is shown as it was written.
 pub fn markdown(text: &str) -> String {
+    markdown_among(text, &mut Anchors::default())
+}
+
+/// The same on a page that has these ids already.
+pub(crate) fn markdown_among(text: &str, anchors: &mut Anchors) -> String {
     if ashlar_model::check_markdown(text).is_err() {
         return format!("<pre>{}</pre>", ashlar_model::escaped(text));
     }
@@ -43,7 +47,7 @@ pub fn markdown(text: &str) -> String {
     options.extension.strikethrough = true;
     options.extension.footnotes = true;
     options.parse.smart = true;
-    let headings = Headings::default();
+    let headings = Headings(Mutex::new(anchors));
     let mut plugins = Plugins::default();
     plugins.render.heading_adapter = Some(&headings);
     let html = comrak::markdown_to_html_with_plugins(text, &options, &plugins);

@@ -246,6 +246,21 @@ CREATE TABLE releases (
 
 CREATE TABLE schema_version (version BIGINT NOT NULL);
 
+CREATE TABLE search_log (
+    tenant   TEXT   NOT NULL,
+    id       TEXT   NOT NULL,
+    at       TEXT   NOT NULL,
+    caller   TEXT   NOT NULL,
+    query    TEXT   NOT NULL,
+    locale   TEXT   NOT NULL,
+    found    BIGINT NOT NULL,
+    entry    TEXT   NOT NULL,
+    position BIGINT NOT NULL,
+    PRIMARY KEY (tenant, id)
+);
+
+CREATE INDEX search_log_at ON search_log (tenant, at);
+
 CREATE TABLE tenants (
     tenant     TEXT   NOT NULL PRIMARY KEY,
     hosts      TEXT   NOT NULL,

@@ -93,6 +93,11 @@ pub fn run(entries: usize, keep: Option<&Path>) -> Result<()> {
     report("rollback until the old body is served", served, Some(20.0));
     report("rollback, as reported", rollbacks, Some(20.0));
 
+    diffs(&server, last)
+}
+
+/// Times the difference of two releases that are ten publishes apart.
+fn diffs(server: &super::site::Server, last: usize) -> Result<()> {
     let mut diffs = Vec::new();
     for _ in 0..20 {
         let started = Instant::now();

@@ -101,6 +101,18 @@ pub enum SearchCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Show how searches do: frequent queries, queries without results, clicks, and how late indexes are.
+    #[command(after_help = "Example:\n  ashlar search stats --days 30 --server https://content.example")]
+    Stats {
+        /// How many days count.
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=365))]
+        days: u32,
+        /// The most queries of a list.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+        #[command(flatten)]
+        at: At,
+    },
 }
 
 impl SearchCommand {
@@ -108,6 +120,7 @@ impl SearchCommand {
     pub const fn format(&self) -> Format {
         match self {
             Self::Evaluate { format, .. } => *format,
+            Self::Stats { at, .. } => at.format,
         }
     }
 }

@@ -10,17 +10,27 @@ use ashlar_retrieval::{
 };
 
 use crate::{
-    args::{Format, ModeArg, SearchArgs, SearchCommand},
-    backend::{Backend, problem},
+    args::{At, Format, ModeArg, SearchArgs, SearchCommand},
+    backend::{Backend, Local, problem},
     error::{CliError, Done, done},
     output,
+    session::Session,
     words::count,
 };
 
 use ashlar_server::endpoints::{Call, rows};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::site;
+
+/// Columns of a list of queries.
+const QUERY_COLUMNS: [(&str, &str); 5] = [
+    ("query", "QUERY"),
+    ("locale", "LOCALE"),
+    ("searches", "SEARCHES"),
+    ("without_results", "WITHOUT RESULTS"),
+    ("clicks", "CLICKS"),
+];
 
 /// The largest file that is read, in bytes.
 const BYTES_MAX: u64 = 4 << 30;
@@ -71,6 +81,7 @@ impl Embedder for Pretrained {
 
 pub async fn search(args: SearchArgs) -> Done {
     match &args.command {
+        Some(SearchCommand::Stats { days, limit, at }) => stats(*days, *limit, at).await,
         Some(command) => evaluate_it(command),
         None => find(&args).await,
     }
@@ -179,8 +190,65 @@ fn show(results: &Results) {
     }
 }
 
+/// Shows how searches do. Without a server that is what the log says.
+async fn stats(days: u32, limit: u32, at: &At) -> Done {
+    let session = Session::open(at).await?;
+    let call = rows::GET_SEARCH_STATS.call().with("days", days).with("limit", limit);
+    let here = async |local: &Local| {
+        let log = local.engine.search_stats(&local.ctx, days, limit).await;
+        log.map(|log| json!({ "log": log }))
+    };
+    let answer = session.read(here, call).await?;
+    if session.json {
+        output::print_json(&answer);
+        return done();
+    }
+    let log = &answer["log"];
+    let number = |of: &Value, name: &str| of[name].as_u64().unwrap_or(0);
+    let counted = |name: &str, one: &str, many: &str| count(number(log, name) as usize, one, many);
+    let through = log["click_through"].as_f64().map(|share| format!(" ({share:.2} for each search)"));
+    output::line(format!(
+        "In {}: {}, {} without results, {}{}",
+        count(days as usize, "day", "days"),
+        counted("searches", "search", "searches"),
+        number(log, "without_results"),
+        counted("clicks", "click", "clicks"),
+        through.unwrap_or_default()
+    ));
+    for (title, list) in [("Most frequent queries", "queries"), ("Queries without results", "failing")] {
+        let rows = output::items(&log[list]);
+        if !rows.is_empty() {
+            output::line("");
+            output::line(title);
+            output::table(rows, &QUERY_COLUMNS, "");
+        }
+    }
+    let indexes = output::items(&answer["indexes"]);
+    if !indexes.is_empty() {
+        output::line("");
+        output::line("Indexes");
+        for index in indexes {
+            let seconds = |name: &str| index[name].as_f64();
+            let lag = match (index["complete"].as_bool(), seconds("lag_seconds")) {
+                (Some(true), Some(lag)) => format!("searchable after {lag:.2} s"),
+                (Some(true), None) => "searchable since before the server started".to_owned(),
+                (_, lag) => format!("vectors missing for {:.2} s", lag.unwrap_or(0.0)),
+            };
+            let late = if index["late"] == true { ", late" } else { "" };
+            let target = seconds("target_seconds").unwrap_or(0.0);
+            output::line(format!("{}: {lag} (target {target} s{late})", output::text(index, "index")));
+        }
+    }
+    if answer.get("indexes").is_some() && answer["log_days"].is_null() {
+        output::note("Searches are not logged. Add [log] with days = 30 to retrieval.toml");
+    }
+    done()
+}
+
 fn evaluate_it(command: &SearchCommand) -> Done {
-    let SearchCommand::Evaluate { corpus, queries, qrels, mode, embedder, locale, format } = command;
+    let SearchCommand::Evaluate { corpus, queries, qrels, mode, embedder, locale, format } = command else {
+        return done();
+    };
     let judged = read_judged(&read(corpus)?, &read(queries)?, &read(qrels)?).map_err(|error| {
         let BeirError { part, line, message } = error;
         let (path, help) = match part {

@@ -87,7 +87,7 @@ for (const path of ["/en/home", "/en/pricing", "/en/docs/first-day"]) {
 }
 
 // Widths: nothing has to be scrolled sideways, and fingers meet what they aim at.
-for (const path of ["/en/home", "/en/pricing", "/en/docs/first-day", "/en/search?q=tide", "/de/home", "/fr/pricing"]) {
+for (const path of ["/en/home", "/en/pricing", "/en/docs/first-day", "/en/search", "/en/search?q=tide", "/de/home", "/fr/pricing"]) {
   const page = await open(path);
   for (const width of [320, 375, 768, 1280, 1920]) {
     await page.setViewport({ width, height: 900 });
@@ -122,6 +122,43 @@ for (const path of ["/en/home", "/en/pricing", "/en/docs/first-day", "/en/search
   if (kept.theme !== "dark" || kept.page === light) wrong("look", "/en/log", JSON.stringify(kept));
   await page.evaluate(() => localStorage.clear());
   await page.close();
+}
+
+// Search: by keyboard alone, with suggestions, from right to left, and without scripts.
+{
+  const page = await open("/en/search");
+  const reach = async (what) => {
+    for (let stops = 0; stops < 40; stops++) {
+      await page.keyboard.press("Tab");
+      if (await page.evaluate((what) => document.activeElement.matches(what), what)) return true;
+    }
+    return false;
+  };
+  if (!(await reach("#q"))) wrong("keyboard", "/en/search", "the field cannot be reached");
+  await page.keyboard.type("tid");
+  const suggested = await page.waitForFunction(() => document.querySelectorAll("#suggestions option").length > 0, { timeout: 5000 }).catch(() => null);
+  if (!suggested) wrong("suggestions", "/en/search", "none for tid");
+  await page.keyboard.type("e");
+  await Promise.all([page.waitForNavigation({ waitUntil: "networkidle0" }), page.keyboard.press("Enter")]);
+  if (!(await reach(".entries a"))) wrong("keyboard", page.url(), "no result can be reached");
+  const ring = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+  if (ring === "none") wrong("keyboard", page.url(), "the focus cannot be seen");
+  for (const width of [320, 768, 1280]) {
+    await page.setViewport({ width, height: 900 });
+    const over = await page.evaluate(() => {
+      document.documentElement.dir = "rtl";
+      return document.documentElement.scrollWidth - document.documentElement.clientWidth;
+    });
+    if (over > 0) wrong("sideways", `/en/search?q=tide from right to left at ${width}`, `${over} px`);
+  }
+  await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+  if (page.url().includes("/en/search")) wrong("keyboard", page.url(), "a result does not open");
+  await page.close();
+  const plain = await open("/en/search", (p) => p.setJavaScriptEnabled(false));
+  await plain.type("#q", "offlnie");
+  await Promise.all([plain.waitForNavigation(), plain.keyboard.press("Enter")]);
+  if (!(await plain.content()).includes("<bdi>offline</bdi>")) wrong("without scripts", plain.url(), "no correction");
+  await plain.close();
 }
 
 // Without scripts, and as the system asks.

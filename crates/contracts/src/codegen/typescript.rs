@@ -156,6 +156,14 @@ export interface SearchResults {
   did_you_mean: string | null;
   next_offset: number | null;
 }
+
+/** How the last word of a query may go on. */
+export interface SearchSuggestions {
+  query: string;
+  locale: string;
+  indexes: string[];
+  suggestions: string[];
+}
 "#;
 
 const SEARCH_METHOD: &str = r#"    /**
@@ -163,6 +171,13 @@ const SEARCH_METHOD: &str = r#"    /**
      */
     search: (q: string, query: SearchQuery = {}, options: ReadOptions = {}): Promise<Read<SearchResults> | null> =>
       read<SearchResults>(client, "/v1/search", { ...query, q }, options),
+"#;
+
+const SUGGEST_METHOD: &str = r#"    /**
+     * GET /v1/search/suggest · How the last word of a query may go on: whole queries, the most frequent words first.
+     */
+    suggest: (q: string, query: SearchQuery = {}, options: ReadOptions = {}): Promise<Read<SearchSuggestions> | null> =>
+      read<SearchSuggestions>(client, "/v1/search/suggest", { ...query, q }, options),
 "#;
 
 /// Types, then a client with a method for each operation.
@@ -196,7 +211,8 @@ pub(super) fn write_typescript(
         }
     }
     out.push_str(CLIENT);
-    let searches = operations.iter().all(|operation| camel(&operation.name) != "search");
+    let is_free = |name: &str| operations.iter().all(|operation| camel(&operation.name) != name);
+    let searches = is_free("search");
     if searches {
         out.push_str(SEARCH);
     }
@@ -218,6 +234,9 @@ pub(super) fn write_typescript(
     }
     if searches {
         out.push_str(SEARCH_METHOD);
+        if is_free("suggest") {
+            out.push_str(SUGGEST_METHOD);
+        }
     }
     out.push_str("    entries: {\n");
     for (name, versions) in contracts.types() {

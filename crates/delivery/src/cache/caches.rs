@@ -1,6 +1,7 @@
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
+    mpsc::Receiver,
 };
 
 use ashlar_model::Digest;
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     error::DeliveryError,
     http::{COMPRESS_BYTES_MAX, Encoding, Out, RequestParts, Written},
-    search::{Counters, SearchCounts, Shelves},
+    search::{Counters, Logged, SearchCounts, SearchLog, Shelves},
 };
 
 /// Bounded caches of bodies, shared by all releases of a process. Cheap to clone.
@@ -33,6 +34,8 @@ pub struct Caches {
     pub(crate) models: Arc<dyn Models>,
     /// How often was searched.
     pub(crate) searched: Arc<Counters>,
+    /// What was searched for.
+    pub(crate) log: Arc<SearchLog>,
     counts: Arc<Counts>,
 }
 
@@ -88,6 +91,7 @@ impl Caches {
             shelves: Shelves::default(),
             models: Arc::new(NoModels),
             searched: Arc::default(),
+            log: Arc::default(),
             counts: Arc::default(),
         }
     }
@@ -140,7 +144,12 @@ impl Caches {
 
     /// How often was searched and asked, since the process started.
     pub fn searches(&self) -> SearchCounts {
-        self.searched.read()
+        SearchCounts { unlogged: self.log.dropped(), ..self.searched.read() }
+    }
+
+    /// What is searched for from now on, where projects ask for a log; `None` when somebody takes it already.
+    pub fn follow_searches(&self) -> Option<Receiver<Logged>> {
+        self.log.follow()
     }
 
     /// How often composed bodies were answered from the cache, since the process started.

@@ -12,7 +12,9 @@ use apollo_compiler::{
 use ashlar_model::TypeName;
 use serde_json::Value;
 
-use super::schema::{Kind, Root, Schema, Slot};
+use super::schema::{Root, Schema};
+use super::slot::{Kind, Slot};
+use crate::search::{LIMIT_DEFAULT, LIMIT_MAX};
 
 /// The largest document, in bytes.
 pub(crate) const DOCUMENT_BYTES_MAX: usize = 64 << 10;
@@ -26,6 +28,10 @@ pub const DEPTH_MAX: usize = 12;
 pub const COST_MAX: u64 = 2_000;
 /// The entries a list of references counts for.
 const REFERENCES_COUNTED: u64 = 10;
+/// The entries that a search or a question counts for, beside those it shows.
+const SEARCH_COUNTED: u64 = 400;
+/// The most entries that an answer cites.
+const ANSWER_COUNTED: u64 = 3;
 /// Items of a page when `first` is not given, and at most.
 pub(crate) const FIRST: usize = 20;
 pub(crate) const FIRST_MAX: usize = 100;
@@ -377,6 +383,9 @@ impl<'d> Compiler<'_, 'd> {
                 0 => cost,
                 each => each.saturating_mul(cost + 1),
             });
+            if let Show::Root(Root::Search | Root::Answer, _) = &show {
+                out.cost = out.cost.saturating_add(SEARCH_COUNTED);
+            }
             out.depth = out.depth.max(deepest + 1);
             let mut member_at = 0;
             if let Show::Member(_) = &show {
@@ -456,21 +465,46 @@ impl<'d> Compiler<'_, 'd> {
                 Ok((Show::Root(root.clone(), arguments), self.types_of(source), 1))
             }
             Root::List { .. } => {
-                let first = match arguments.get("first") {
-                    None | Some(Argument::Is(Value::Null)) => FIRST,
-                    Some(Argument::Is(n)) => {
-                        let allowed = n.as_u64().map(|n| n as usize).filter(|n| (1..=FIRST_MAX).contains(n));
-                        let help = || format!("ask for 1 to {FIRST_MAX} items, and for more with `after`");
-                        allowed.ok_or_else(|| wrong("query-page-size", format!("`first` is {n}"), help()))?
-                    }
-                    // Whatever the variable will be.
-                    Some(_) => FIRST_MAX,
-                };
+                let first = self.bounded(field, &arguments, "first", (FIRST, FIRST_MAX))?;
                 let page = field.ty().inner_named_type().to_string();
                 // Items count once for each, and nothing for the page itself.
-                Ok((Show::Root(root.clone(), arguments), vec![page], first as u64))
+                Ok((Show::Root(root.clone(), arguments), vec![page], first))
+            }
+            Root::Search => {
+                let limit = self.bounded(field, &arguments, "limit", (LIMIT_DEFAULT, LIMIT_MAX))?;
+                let results = field.ty().inner_named_type().to_string();
+                Ok((Show::Root(root.clone(), arguments), vec![results], limit))
+            }
+            Root::Answer => {
+                let answer = field.ty().inner_named_type().to_string();
+                Ok((Show::Root(root.clone(), arguments), vec![answer], ANSWER_COUNTED))
             }
         }
+    }
+
+    /// How many items an argument asks for: `usual` without it, and at most `most`, which a variable counts for.
+    fn bounded(
+        &self,
+        field: &Node<AstField>,
+        arguments: &Arguments,
+        name: &str,
+        (usual, most): (usize, usize),
+    ) -> Result<u64, Objection> {
+        let count = match arguments.get(name) {
+            None | Some(Argument::Is(Value::Null)) => usual,
+            Some(Argument::Is(n)) => {
+                let allowed = n.as_u64().and_then(|n| usize::try_from(n).ok());
+                allowed.filter(|n| (1..=most).contains(n)).ok_or_else(|| {
+                    let further = if name == "first" { "after" } else { "offset" };
+                    let help = format!("ask for 1 to {most} items, and for more with `{further}`");
+                    let objection = Objection::new("query-page-size", format!("`{name}` is {n}"), help);
+                    Objection { at: self.place(field), ..objection }
+                })?
+            }
+            // Whatever the variable will be.
+            Some(_) => most,
+        };
+        Ok(count as u64)
     }
 
     /// A member of an object.

@@ -11,6 +11,10 @@ use ashlar_contracts::{
 use ashlar_model::TypeName;
 use serde_json::Value;
 
+use super::{
+    builtin,
+    slot::{Kind, Slot},
+};
 use crate::views::Views;
 
 /// How deep types inside one another are followed.
@@ -64,6 +68,10 @@ pub(crate) enum Root {
     One { source: TypeName, by: BTreeMap<String, Option<String>> },
     /// A page of entries; the names of `where` and `sort` → fields.
     List { source: TypeName, fields: BTreeMap<String, String> },
+    /// What a search finds.
+    Search,
+    /// The answer to a question.
+    Answer,
 }
 
 /// An object type.
@@ -73,6 +81,8 @@ pub(crate) struct Object {
     /// Fields in the order of the schema, with what is said of them.
     order: Vec<(String, String)>,
     implements: Vec<String>,
+    /// What is said of it, when no contract does.
+    doc: String,
 }
 
 /// A field of an object type.
@@ -81,33 +91,6 @@ pub(crate) struct Field {
     /// The member it shows.
     pub(crate) member: String,
     pub(crate) slot: Slot,
-}
-
-/// What a place of an answer contains.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Slot {
-    pub(crate) kind: Kind,
-    /// Whether it is never null.
-    pub(crate) required: bool,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Kind {
-    Text,
-    Bool,
-    Int,
-    Float,
-    Json,
-    Object(String),
-    /// Objects that are distinguished by a member.
-    Union {
-        name: String,
-        tag: String,
-        types: BTreeMap<String, String>,
-    },
-    /// A reference to an entry of one of these types.
-    Reference(Vec<TypeName>),
-    List(Box<Slot>),
 }
 
 struct Builder<'a> {
@@ -410,6 +393,8 @@ impl Schema {
             builder.roots(type_name, versions, views, &interface, &mut out);
             entries.insert((*type_name).clone(), majors);
         }
+        let all: Vec<TypeName> = types.keys().map(|t| (*t).clone()).collect();
+        builder.builtin(&all, &mut out);
         let Derived { mut sdl, query, roots } = out;
         builder.types(&mut sdl);
         let _ = write!(sdl, "{query}}}\n\n");
@@ -431,9 +416,8 @@ impl Builder<'_> {
     /// Writes objects and unions.
     fn types(&self, sdl: &mut String) {
         for (own, object) in &self.objects {
-            if let Some((_, doc)) = self.shapes.named.get(own) {
-                described(sdl, "", doc);
-            }
+            let doc = self.shapes.named.get(own).map_or(object.doc.as_str(), |(_, doc)| doc);
+            described(sdl, "", doc);
             let _ = write!(sdl, "type {own}");
             if !object.implements.is_empty() {
                 let _ = write!(sdl, " implements {}", object.implements.join(" & "));
@@ -529,6 +513,34 @@ impl Builder<'_> {
         out.roots.insert(one, Root::One { source: type_name.clone(), by });
         let fields = fields.into_iter().map(|(n, (f, _))| (n, f)).collect();
         out.roots.insert(list, Root::List { source: type_name.clone(), fields });
+    }
+
+    /// Search and answers. Types and fields of the project keep their names.
+    fn builtin(&mut self, types: &[TypeName], out: &mut Derived) {
+        let objects = builtin::OBJECTS.iter().map(|(name, ..)| *name);
+        let names: builtin::Names =
+            objects.chain(builtin::OTHERS).map(|name| (name, self.free(name))).collect();
+        for (name, doc, fields) in builtin::OBJECTS {
+            let mut object = Object::default();
+            for (field, member, kind, about) in fields {
+                let slot = builtin::slot(kind, &names, types);
+                object.order.push(((*field).to_owned(), (*about).to_owned()));
+                object.fields.insert((*field).to_owned(), Field { member: (*member).to_owned(), slot });
+            }
+            doc.clone_into(&mut object.doc);
+            self.objects.insert(names[name].clone(), object);
+        }
+        out.sdl.push_str(&builtin::inputs(&names));
+        let mut field = |wanted: &str, root: Root| {
+            let mut own = wanted.to_owned();
+            while out.roots.contains_key(&own) {
+                own.push('_');
+            }
+            out.roots.insert(own.clone(), root);
+            own
+        };
+        let (search, answer) = (field("search", Root::Search), field("answer", Root::Answer));
+        out.query.push_str(&builtin::fields(&names, (&search, &answer)));
     }
 
     /// The field for the list of a type, with the types of its arguments and of its pages.

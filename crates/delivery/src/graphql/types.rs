@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     plan::{Plan, Selected, Show},
-    schema::{Kind, Root, Schema, Slot},
+    schema::{Root, Schema},
+    slot::{Kind, Slot},
 };
 
 /// The content types an operation reads.
@@ -150,7 +151,7 @@ fn object(selected: &Selected) -> Value {
                 Some(name) => field.below.get(name).map_or(json!(true), |b| object(b)),
                 None => any(),
             }),
-            Show::Root(Root::One { .. }, _) => nullable(any(), true),
+            Show::Root(Root::One { .. } | Root::Search | Root::Answer, _) => nullable(any(), true),
             Show::Root(Root::List { .. }, _) => any(),
             Show::Items => json!({"type": "array", "items": any()}),
             Show::NextCursor => nullable(json!({"type": "string"}), true),

@@ -41,6 +41,7 @@ impl Out<'_> {
         // Whole lines: formatting them from a table of reasons would cost more than the rest of a head.
         let line: &[u8] = match status {
             200 => b"HTTP/1.1 200 OK\r\n",
+            204 => b"HTTP/1.1 204 No Content\r\n",
             301 => b"HTTP/1.1 301 Moved Permanently\r\n",
             302 => b"HTTP/1.1 302 Found\r\n",
             307 => b"HTTP/1.1 307 Temporary Redirect\r\n",

@@ -30,6 +30,8 @@ pub struct RequestParts<'a> {
     pub developer: bool,
     /// The reader of `retrieval.toml` that the caller's key names; `None` for everybody.
     pub reader: Option<&'a str>,
+    /// Who asks, in whatever words tell askers apart, when what is searched for may be logged.
+    pub asker: Option<&'a str>,
     /// Header lines the caller adds, each ending in CR LF (`date`, `connection`).
     pub extra_head: &'a [u8],
 }
@@ -49,6 +51,7 @@ impl<'a> RequestParts<'a> {
             private: false,
             developer: false,
             reader: None,
+            asker: None,
             extra_head: b"",
         }
     }

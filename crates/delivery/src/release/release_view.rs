@@ -1,6 +1,9 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use ashlar_model::{
@@ -16,7 +19,7 @@ use crate::{
     error::{DeliveryError, Failure},
     http::Pace,
     lookup::{IndexKey, Lookup},
-    search::SearchTrees,
+    search::{SearchTrees, indexes},
 };
 
 /// What a release is made of, as far as delivery needs it.
@@ -122,6 +125,23 @@ impl ReleaseView {
     /// What `Ashlar-Release` says.
     pub fn label(&self) -> &str {
         &self.label
+    }
+
+    /// Whether it is searched by vectors as well as by words.
+    pub fn has_vectors(&self) -> bool {
+        self.search.as_ref().is_some_and(|trees| trees.meaning.is_some())
+    }
+
+    /// How soon after a release each index should be searchable.
+    pub fn search_targets(&self) -> Vec<(String, Duration)> {
+        let config = &self.definitions.retrieval;
+        let names = indexes(&self.definitions.contracts, config).into_keys();
+        names.map(|name| (name.clone(), config.index(&name).freshness)).collect()
+    }
+
+    /// For how many days searches are kept; `None` when they are not.
+    pub fn log_days(&self) -> Option<u32> {
+        self.definitions.retrieval.log.map(|log| log.days)
     }
 
     /// Whose release it is.

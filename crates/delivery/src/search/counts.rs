@@ -12,6 +12,7 @@ pub(crate) struct Counters {
     not_embedded: AtomicU64,
     questions: AtomicU64,
     refused: AtomicU64,
+    clicks: AtomicU64,
 }
 
 /// Figures of searches and questions since the process started.
@@ -31,6 +32,10 @@ pub struct SearchCounts {
     pub questions: u64,
     /// Of these, questions without an answer.
     pub refused: u64,
+    /// Clicks that were reported.
+    pub clicks: u64,
+    /// Searches and clicks that are missing in the log, because too many waited to be stored.
+    pub unlogged: u64,
 }
 
 impl Counters {
@@ -57,6 +62,11 @@ impl Counters {
         self.refused.fetch_add(u64::from(!answered), Ordering::Relaxed);
     }
 
+    /// A click that was reported.
+    pub(crate) fn clicked(&self) {
+        self.clicks.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The figures so far.
     pub(crate) fn read(&self) -> SearchCounts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -68,6 +78,8 @@ impl Counters {
             not_embedded: read(&self.not_embedded),
             questions: read(&self.questions),
             refused: read(&self.refused),
+            clicks: read(&self.clicks),
+            unlogged: 0,
         }
     }
 }

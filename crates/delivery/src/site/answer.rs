@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cache::Composed,
     error::Failure,
-    http::{Out, Pace, RequestParts, Written, decoded, query},
+    http::{CACHE_CONTROL, Out, Pace, RequestParts, Written, decoded, query},
     read::content::{self, Content, Head, JSON, content},
     release::ReleaseView,
 };
@@ -62,9 +62,9 @@ pub(crate) fn answer(
             let query = parts.query.map(|q| format!("?{q}")).unwrap_or_default();
             Some(Ok(out.redirect(&view.label, parts, 308, &format!("{path}{query}"))))
         }
-        Ok(Some((composed, content_type))) => {
+        Ok(Some((composed, content_type, cache_control))) => {
             let of_view: &[u8] = if content_type == HTML { HEAD_OF_PAGES } else { b"" };
-            let head = Head { of_view, content_type, ..Head::of(&composed) };
+            let head = Head { of_view, content_type, cache_control, ..Head::of(&composed) };
             Some(content::composed(view, parts, &head, &composed, out))
         }
         Ok(None) => {
@@ -116,7 +116,8 @@ fn falls_back(view: &ReleaseView, site: &Site, path: &str) -> Option<String> {
     })
 }
 
-type Found = Option<(Arc<Composed>, &'static [u8])>;
+/// A page with its content type and how long it may be kept.
+type Found = Option<(Arc<Composed>, &'static [u8], &'static str)>;
 
 fn found(
     view: &ReleaseView,
@@ -134,14 +135,17 @@ fn found(
         // A surface that the project does not have is none; a page without one is that of the web.
         let asked = parts.query.and_then(|q| query::get(q, "surface"));
         return match asked.as_deref().filter(|s| site.intents().surfaces.iter().any(|known| known == s)) {
-            Some("app") => for_app(view, site, &entry, pace).map(|found| found.map(|c| (Arc::new(c), JSON))),
-            Some("email") => Ok(of_entry(view, site, path, &entry, "email", pace)?.map(|c| (c, HTML))),
-            _ => Ok(of_entry(view, site, path, &entry, "web", pace)?.map(|c| (c, HTML))),
+            Some("app") => for_app(view, site, &entry, pace)
+                .map(|found| found.map(|c| (Arc::new(c), JSON, CACHE_CONTROL))),
+            Some("email") => {
+                Ok(of_entry(view, site, path, &entry, "email", pace)?.map(|c| (c, HTML, CACHE_CONTROL)))
+            }
+            _ => Ok(of_entry(view, site, path, &entry, "web", pace)?.map(|c| (c, HTML, CACHE_CONTROL))),
         };
     }
     if let Some((list, locale)) = site.list_at(path, locales.iter().map(Locale::as_str)) {
         let locale = locales.iter().find(|l| l.as_str() == locale).unwrap_or(&locales[0]);
-        return Ok(Some((of_list(view, site, list, path, locale, pace)?, HTML)));
+        return Ok(Some((of_list(view, site, list, path, locale, pace)?, HTML, CACHE_CONTROL)));
     }
     if let Some(search) = &site.file.search {
         let at = locales.iter().find(|l| search.route.replace("{locale}", l.as_str()) == path);
@@ -149,8 +153,8 @@ fn found(
             let asked = parts.query.and_then(|q| query::get(q, "q")).unwrap_or_default();
             pace.heavy()?;
             let page = (search.layout.as_str(), path);
-            let found = of_search(view, site, page, locale, (&asked, parts.reader))?;
-            return Ok(Some((Arc::new(found), HTML)));
+            let (found, cache_control) = of_search(view, site, page, locale, &asked, parts)?;
+            return Ok(Some((Arc::new(found), HTML, cache_control)));
         }
     }
     Ok(None)

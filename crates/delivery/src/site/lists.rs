@@ -10,8 +10,11 @@ use super::page::{chain, failed, memo, page, rendered, value_of, view_named};
 use crate::{
     cache::{Composed, Sources},
     error::Failure,
-    http::Pace,
-    read::{compose, list, search::Question},
+    http::{CACHE_CONTROL, Pace, RequestParts},
+    read::{
+        compose, list,
+        search::{Question, cache_control},
+    },
     release::ReleaseView,
 };
 
@@ -71,27 +74,31 @@ fn pieces(pieces: Vec<(String, bool)>) -> Vec<Value> {
     pieces.into_iter().map(|(text, marked)| json!({"text": text, "marked": marked})).collect()
 }
 
-/// What a search finds among the pages of the site.
+/// What a search finds among the pages of the site, and how long that may be kept.
 pub(super) fn of_search(
     view: &ReleaseView,
     site: &Site,
     (layout, path): (&str, &str),
     locale: &Locale,
-    (asked, reader): (&str, Option<&str>),
-) -> Result<Composed, Failure> {
+    asked: &str,
+    parts: &RequestParts<'_>,
+) -> Result<(Composed, &'static str), Failure> {
     let asked: String = asked.chars().filter(|c| !c.is_control()).take(QUERY_CHARS_MAX).collect();
     let asked = asked.trim();
     let mut sources = Sources::default();
-    let (mut items, mut body) = (Vec::new(), Value::Null);
+    let (mut items, mut body, mut kept) = (Vec::new(), Value::Null, CACHE_CONTROL);
     let types: BTreeSet<_> = site.file.pages.iter().map(|page| page.type_name.clone()).collect();
     if !asked.is_empty() && !types.is_empty() {
         let question = Question {
             types: types.clone(),
             limit: HITS_MAX,
-            reader: reader.map(str::to_owned),
+            reader: parts.reader.map(str::to_owned),
             ..Question::new(asked, vec![locale.clone()])
         };
-        let (found, _) = view.results(&question.checked()?)?;
+        let question = question.checked()?;
+        let (found, search) = view.results(&question)?;
+        view.log_search(parts.asker, &question, search.total);
+        kept = cache_control(&search);
         for hit in &found.hits {
             // Without a path there is no page.
             let Some(route) = &hit.path else { continue };
@@ -110,5 +117,5 @@ pub(super) fn of_search(
     sources.lists.extend(types);
     let page =
         Page { items, body, query: Some(asked), ..page(view, site, (layout, path), locale, &mut sources)? };
-    rendered(view, site, &page, (locale, 0), sources)
+    Ok((rendered(view, site, &page, (locale, 0), sources)?, kept))
 }

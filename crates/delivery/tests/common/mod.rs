@@ -169,6 +169,7 @@ pub fn ask(release: &ReleaseView, request: &str) -> String {
         private: header("authorization").is_some(),
         developer: header("x-developer").is_some(),
         reader: None,
+        asker: None,
         extra_head: b"",
     };
     let Some(answer) = answer(release, &parts) else { return "not delivery".to_owned() };

@@ -5,4 +5,5 @@ pub(crate) mod kinds;
 mod log;
 pub(crate) mod outbox;
 pub mod receivers;
+pub(crate) mod searches;
 pub(crate) mod webhooks;

@@ -12,6 +12,7 @@ mod sections;
 
 use std::{borrow::Cow, ops::Range};
 
+use ashlar_model::Anchors;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -124,13 +125,16 @@ pub fn chunks(entry: &[u8], texts: &[Text<'_>], analyzer: &Analyzer, rules: &Chu
     let mut out = Chunks::default();
     let mut repeated = FxHashMap::default();
     let mut bytes_left = ENTRY_BYTES_MAX;
+    // One page shows all texts of an entry, and its fragments differ.
+    let mut anchors = Anchors::default();
+    texts.iter().filter_map(|text| text.anchor).for_each(|anchor| anchors.reserve(anchor));
     for text in texts {
         let readable = text.text.floor_char_boundary(bytes_left.min(text.text.len()));
         bytes_left -= readable;
         out.left_out += (text.text.len() - readable) as u64;
         let source = &text.text[..readable];
         let blanked = blank(source, text.form);
-        let sections = sections(source, &blanked, text);
+        let sections = sections(source, &blanked, text, &mut anchors);
         let pack = |atoms: &[Atom]| pack(source, &blanked, atoms, analyzer, rules);
         let packed: Vec<Vec<Piece>> = sections.iter().map(|section| pack(&section.atoms)).collect();
         let mut taking =

@@ -51,8 +51,8 @@ pub(super) enum AtomKind {
     Code,
 }
 
-/// Cuts a text at its headings. `blanked` is the text without its markup.
-pub(super) fn sections(source: &str, blanked: &str, text: &Text<'_>) -> Vec<Section> {
+/// Cuts a text at its headings. `blanked` is the text without its markup, and `anchors` knows the fragments of the texts before.
+pub(super) fn sections(source: &str, blanked: &str, text: &Text<'_>, anchors: &mut Anchors) -> Vec<Section> {
     let outer: Vec<String> = text.heading.map(heading).into_iter().filter(|h| !h.is_empty()).collect();
     let anchor = text.anchor.map(str::to_owned);
     let first = Section { headings: outer.clone(), anchor, own: None, atoms: Vec::new() };
@@ -63,7 +63,7 @@ pub(super) fn sections(source: &str, blanked: &str, text: &Text<'_>) -> Vec<Sect
         outer,
         path: Vec::new(),
         block: Block::None,
-        anchors: Anchors::default(),
+        anchors,
     };
     match text.form {
         TextForm::Plain => builder.plain(),
@@ -109,13 +109,14 @@ enum Block {
 }
 
 struct Builder<'a> {
+    /// The fragments of the page so far.
+    anchors: &'a mut Anchors,
     source: &'a str,
     blanked: &'a str,
     sections: Vec<Section>,
     outer: Vec<String>,
     path: Vec<Step>,
     block: Block,
-    anchors: Anchors,
 }
 
 impl Builder<'_> {

@@ -36,6 +36,8 @@ pub const SYNONYMS_MAX: usize = 5_000;
 pub const PINS_MAX: usize = 1_000;
 /// The longest query, example, synonym or pattern in the file, in bytes.
 pub const TEXT_BYTES_MAX: usize = 500;
+/// For how many days searches are kept at most.
+pub const LOG_DAYS_MAX: u32 = 365;
 /// The most terms of a chunk.
 pub const CHUNK_TERMS_MAX: u32 = 2_000;
 /// What `search` calls its own parameters: attributes cannot have these names.
@@ -75,6 +77,8 @@ pub struct Config {
     pub embedder: Embedder,
     /// What ranks the best hits again.
     pub rerank: Option<Rerank>,
+    /// For how long searches are kept; `None` when they are not.
+    pub log: Option<Log>,
     prepared: prepared::Locales,
 }
 
@@ -167,6 +171,13 @@ pub struct Pin {
     pub until: Option<Date>,
     /// Its line in the file.
     pub line: usize,
+}
+
+/// The log of searches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// For how many days searches are kept.
+    pub days: u32,
 }
 
 /// What makes vectors of texts.

@@ -22,6 +22,7 @@ pub(super) struct Raw {
     pub pins: Vec<Spanned<RawPin>>,
     pub embedder: RawEmbedder,
     pub rerank: Option<Spanned<RawRerank>>,
+    pub log: Option<RawLog>,
 }
 
 #[derive(Deserialize, Default)]
@@ -77,6 +78,12 @@ impl Day {
             Self::Text(text) => text.clone(),
         }
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLog {
+    pub days: Spanned<u32>,
 }
 
 #[derive(Deserialize, Default)]

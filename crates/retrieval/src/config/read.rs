@@ -9,8 +9,8 @@ use ashlar_model::{Files, Finding, did_you_mean, nearest_in_message, position, s
 
 use super::{
     AttributeFields, CHUNK_TERMS_MAX, Config, EXAMPLES_MAX, Embedder, FILE, FieldPath, INDEXES_MAX,
-    IndexRules, ModelRef, PARAMETERS, PINS_MAX, Pin, READERS_MAX, ROUTES_MAX, Rerank, SYNONYMS_MAX,
-    TEXT_BYTES_MAX,
+    IndexRules, LOG_DAYS_MAX, Log, ModelRef, PARAMETERS, PINS_MAX, Pin, READERS_MAX, ROUTES_MAX, Rerank,
+    SYNONYMS_MAX, TEXT_BYTES_MAX,
     raw::{Raw, RawEmbedder, RawIndex, RawPin, RawRerank, RawRoute},
 };
 use crate::{
@@ -180,8 +180,29 @@ impl Reading<'_> {
         }
         let embedder = self.embedder(raw.embedder);
         let rerank = raw.rerank.map(|rerank| self.rerank(&rerank.span(), rerank.into_inner()));
+        let log = raw.log.map(|log| {
+            let days = *log.days.get_ref();
+            if !(1..=LOG_DAYS_MAX).contains(&days) {
+                let message = format!("`days = {days}` is not possible.");
+                let help = format!("write 1 to {LOG_DAYS_MAX}, or remove [log] to keep no searches");
+                self.wrong(&log.days.span(), message, help);
+            }
+            Log { days }
+        });
         let prepared = Default::default();
-        Config { indexes, chunks, attributes, readers, routes, synonyms, pins, embedder, rerank, prepared }
+        Config {
+            indexes,
+            chunks,
+            attributes,
+            readers,
+            routes,
+            synonyms,
+            pins,
+            embedder,
+            rerank,
+            log,
+            prepared,
+        }
     }
 
     fn index(&mut self, line: usize, raw: &RawIndex, some_default: bool) -> IndexRules {

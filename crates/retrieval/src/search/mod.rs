@@ -15,7 +15,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use self::{
@@ -39,6 +39,9 @@ use crate::{
 const ENDINGS_MAX: usize = 32;
 /// What a word counts that only begins like the one in the query.
 const ENDING_FACTOR: f32 = 0.5;
+/// How many letters of a typed word a stem may lack, and how many are left at least, when the word is completed.
+const STEM_CUT_MAX: usize = 4;
+const STEM_CHARS_MIN: usize = 3;
 /// What a synonym counts, where the word itself counts 1.
 const SYNONYM_FACTOR: f32 = 0.7;
 /// The most hits of one search.
@@ -354,10 +357,22 @@ impl Shelf {
         let choices = self.choices(allowed, skip);
         let before = text.get(..last.range.start).unwrap_or_default();
         let mut out: Vec<String> = Vec::new();
-        for (term, _) in self.beginning_with(&choices, &last.typed, limit.min(ENDINGS_MAX)) {
-            let whole = format!("{before}{}", self.written(&choices, &term));
-            if !out.contains(&whole) {
-                out.push(whole);
+        // Terms are stems, which can be shorter than what was typed of a word.
+        let ends = last.typed.char_indices().map(|(at, c)| at + c.len_utf8()).skip(STEM_CHARS_MIN - 1);
+        let ends: Vec<usize> = ends.collect();
+        let shorter = ends.iter().rev().skip(1).take(STEM_CUT_MAX).copied();
+        for end in std::iter::once(last.typed.len()).chain(shorter) {
+            let prefix = &last.typed[..end];
+            for (term, _) in self.beginning_with(&choices, prefix, ENDINGS_MAX) {
+                let written = self.written(&choices, &term);
+                let whole = format!("{before}{written}");
+                let fits = end == last.typed.len() || written.to_lowercase().starts_with(&last.typed);
+                if fits && out.len() < limit && !out.contains(&whole) {
+                    out.push(whole);
+                }
+            }
+            if !out.is_empty() {
+                break;
             }
         }
         out
@@ -441,9 +456,12 @@ impl Shelf {
         Some(self.parts.iter().zip(allowed).map(narrow).collect())
     }
 
-    /// How many entries have a word of the query, by part and attributes.
+    /// How many entries have a word of the query, by part and attributes. An entry whose chunks lie in several parts counts in the
+    /// first.
     fn tallies(&self, eligible: &[Choice], legs: &Legs) -> Vec<Tally> {
         let mut out = Vec::new();
+        // Parts are cut from entries in their order, so only the first and the last entry of one can go on in another.
+        let mut counted: FxHashSet<&[u8]> = FxHashSet::default();
         for (number, (part, choice)) in self.parts.iter().zip(eligible).enumerate() {
             let start = self.range(number).start;
             let mut seen: Vec<(u16, usize)> = Vec::new();
@@ -455,6 +473,7 @@ impl Shelf {
             });
             seen.sort_unstable();
             seen.dedup();
+            seen.retain(|(_, entry)| part.segment.edge(*entry).is_none_or(|key| counted.insert(key)));
             for same in seen.chunk_by(|a, b| a.0 == b.0) {
                 let attributes = usize::from(same[0].0);
                 out.push(Tally { part: number, attributes, entries: same.len() });

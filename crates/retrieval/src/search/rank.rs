@@ -250,11 +250,24 @@ impl Legs {
         }
         let mut hits = top.finish();
         let looked_at = hits.len().min(LOOKED_AT);
-        let near = &mut hits[..looked_at];
+        self.look_closely(shelf, words, meaning, &weights, &mut hits[..looked_at]);
+        hits.truncate(limit);
+        hits
+    }
+
+    /// Looks closely at the best: at exact vectors, at single sentences, and at which chunks are close to each other.
+    fn look_closely(
+        &self,
+        shelf: &Shelf,
+        words: &Words,
+        meaning: Option<(&QueryVector, &Calibration)>,
+        weights: &Weights,
+        near: &mut [Scored],
+    ) {
         let range = self.meaning_range.high - self.meaning_range.low;
         if let Some((query, _)) = meaning.filter(|_| range > 0.0) {
             for hit in &mut *near {
-                hit.score += weight * shelf.rest(hit.text, query) / range;
+                hit.score += weights.vector * shelf.rest(hit.text, query) / range;
             }
             near.sort_unstable_by(in_order);
         }
@@ -276,8 +289,6 @@ impl Legs {
             }
             near.sort_unstable_by(in_order);
         }
-        hits.truncate(limit);
-        hits
     }
 }
 

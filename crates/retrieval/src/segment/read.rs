@@ -331,6 +331,12 @@ impl Segment {
         self.entries.iter().map(|(key, _)| &**key)
     }
 
+    /// The key of an entry that goes on in another segment, perhaps: the first one or the last one.
+    pub(crate) fn edge(&self, entry: usize) -> Option<&[u8]> {
+        let is_edge = entry == 0 || entry + 1 == self.entries.len();
+        self.entries.get(entry).filter(|_| is_edge).map(|(key, _)| &**key)
+    }
+
     /// How many different terms it has. They are numbered in their order.
     #[must_use]
     pub const fn terms(&self) -> usize {

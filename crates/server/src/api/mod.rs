@@ -7,6 +7,7 @@ mod definitions;
 mod entries;
 mod ops;
 mod releases;
+mod search;
 mod state;
 mod webhooks;
 
@@ -41,6 +42,7 @@ pub async fn wrong_method() -> ApiError {
 }
 
 /// The operations under `/api`: one line for each row.
+/// Long because there are many operations.
 pub fn table() -> Table<Api> {
     Table::new()
         .on(&rows::GET_DEFINITIONS, definitions::show)
@@ -92,6 +94,7 @@ pub fn table() -> Table<Api> {
         .on(&rows::LIST_DELIVERIES, webhooks::deliveries)
         .on(&rows::REPLAY_DELIVERIES, webhooks::replay)
         .on(&rows::GET_CACHE, ops::cache)
+        .on(&rows::GET_SEARCH_STATS, search::stats)
         .on(&rows::LIST_EVENTS, ops::events)
         .on(&rows::LIST_AUDIT, ops::audit)
         .on(&rows::VERIFY_AUDIT, ops::verify_audit)

@@ -1,7 +1,7 @@
 //! Every metric by name: what it counts, and by which labels.
 
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::Collector,
 };
 
@@ -62,6 +62,10 @@ metrics! {
     MODEL_TEXTS = Counter "ashlar_model_texts_total" [] "Texts that models embedded.";
     MODEL_CALLS = Counter "ashlar_model_calls_total" [] "Requests to endpoints of models.";
     MODEL_FAILURES = Counter "ashlar_model_failures_total" [] "Of these, requests that failed.";
+    SEARCH_CLICKS = Counter "ashlar_search_clicks_total" [] "Clicks on hits that were reported.";
+    SEARCH_UNLOGGED = Counter "ashlar_search_unlogged_total" [] "Searches and clicks that are missing in the log because too many waited.";
+    SEARCH_LAG_SECONDS = Gauge "ashlar_search_lag_seconds" ["tenant", "index"] "How long after its release an index was searchable by words and vectors here, or how long vectors have been missing. Absent for a release that was served when the node started.";
+    SEARCH_TARGET_SECONDS = Gauge "ashlar_search_target_seconds" ["tenant", "index"] "How soon after a release the index should be searchable: `freshness` in retrieval.toml.";
     QUESTIONS = Counter "ashlar_questions_total" [] "Questions to `/v1/answers`.";
     QUESTIONS_REFUSED = Counter "ashlar_questions_refused_total" [] "Of these, questions without an answer.";
     PURGES = Counter "ashlar_purges_total" [] "Purges that upstream caches acknowledged.";
@@ -126,6 +130,10 @@ impl Declared {
 
     pub fn gauges(&self, registry: &Registry) -> IntGaugeVec {
         made(registry, IntGaugeVec::new(self.opts(), self.labels))
+    }
+
+    pub fn fractions(&self, registry: &Registry) -> GaugeVec {
+        made(registry, GaugeVec::new(self.opts(), self.labels))
     }
 
     pub fn histogram(&self, registry: &Registry, buckets: &[f64]) -> Histogram {

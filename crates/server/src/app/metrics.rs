@@ -12,7 +12,7 @@ use ashlar_release::FollowerFigures;
 use ashlar_retrieval::models::ModelCounts;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
-use super::{cache_stats::Totals, declared};
+use super::{cache_stats::Totals, declared, freshness::IndexLag};
 use crate::delivery::lane::Figures;
 
 /// Upper bounds of the latency histogram, in seconds.
@@ -38,6 +38,8 @@ pub struct Gathered {
     pub upstream: Totals,
     /// Tenant, channel, release number, sequence.
     pub channels: Vec<(String, String, u64, u64)>,
+    /// Tenant, and how late an index of its public channel is.
+    pub indexes: Vec<(String, IndexLag)>,
 }
 
 macro_rules! counted {
@@ -212,6 +214,8 @@ impl Gathered {
             (&declared::MODEL_TEXTS, self.models.texts),
             (&declared::MODEL_CALLS, self.models.calls),
             (&declared::MODEL_FAILURES, self.models.failures),
+            (&declared::SEARCH_CLICKS, self.searches.clicks),
+            (&declared::SEARCH_UNLOGGED, self.searches.unlogged),
             (&declared::QUESTIONS, self.searches.questions),
             (&declared::QUESTIONS_REFUSED, self.searches.refused),
             (&declared::PURGES, self.upstream.purges),
@@ -233,6 +237,15 @@ impl Gathered {
             releases.with_label_values(&[tenant, channel]).set(gauge(*release));
             moves.with_label_values(&[tenant, channel]).inc_by(*sequence);
         }
+        let (lags, targets) =
+            (declared::SEARCH_LAG_SECONDS.fractions(now), declared::SEARCH_TARGET_SECONDS.fractions(now));
+        for (tenant, index) in &self.indexes {
+            let labels = [tenant.as_str(), index.index.as_str()];
+            targets.with_label_values(&labels).set(index.target.as_secs_f64());
+            if let Some(lag) = index.lag {
+                lags.with_label_values(&labels).set(lag.as_secs_f64());
+            }
+        }
         declared::BUILD_INFO.gauges(now).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
     }
 }
@@ -252,7 +265,16 @@ mod tests {
         metrics.read("other", "pages.v1", "hidden");
         metrics.follower("webhooks");
         let channels = vec![("main".to_owned(), "production".to_owned(), 4, 7)];
-        metrics.render(&Gathered { channels, ..Gathered::default() }, &|tenant| tenant == "main")
+        let second = std::time::Duration::from_secs(1);
+        let lag = IndexLag {
+            index: "product".to_owned(),
+            target: second * 2,
+            words: Some(second / 10),
+            lag: Some(second / 2),
+            complete: true,
+        };
+        let indexes = vec![("main".to_owned(), lag)];
+        metrics.render(&Gathered { channels, indexes, ..Gathered::default() }, &|tenant| tenant == "main")
     }
 
     #[test]
@@ -271,6 +293,8 @@ mod tests {
             "ashlar_channel_moves{channel=\"production\",tenant=\"main\"} 7",
             "ashlar_view_reads_total{key=\"a \\\"quoted\\\" key\",tenant=\"main\",view=\"pages.v1\"} 1",
             "# HELP ashlar_schedules_overdue Overdue schedules.",
+            "ashlar_search_lag_seconds{index=\"product\",tenant=\"main\"} 0.5",
+            "ashlar_search_target_seconds{index=\"product\",tenant=\"main\"} 2",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }

@@ -3,6 +3,7 @@
 pub mod cache_stats;
 mod declared;
 pub mod feed;
+pub mod freshness;
 pub mod metrics;
 pub mod tenants;
 

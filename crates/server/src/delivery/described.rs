@@ -1,6 +1,6 @@
 //! What delivery answers without a router, described by hand.
 
-use ashlar_delivery::{Answered, QuestionBody, Results};
+use ashlar_delivery::{Answered, ClickBody, QuestionBody, Results, Suggestions};
 use ashlar_model::{EntryId, Locale, TypeName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,27 @@ struct SearchQuery {
     facets: Option<String>,
     /// How much hits that are unlike each other are preferred, from 0 (not at all) to 1.
     diversity: Option<f32>,
+    /// A version of the product, such as `2.3.1`.
+    version: Option<String>,
+    /// `draft`, a candidate, a release or a channel; needs the scope `preview`.
+    at: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "delivery reads queries itself; this says what it takes")]
+struct SuggestQuery {
+    /// What was typed so far. At most 1,000 bytes.
+    q: String,
+    /// The language; by `Accept-Language` when absent.
+    locale: Option<Locale>,
+    /// Indexes, separated by commas; by the query when absent.
+    index: Option<String>,
+    /// Content types, separated by commas.
+    #[serde(rename = "type")]
+    type_name: Option<String>,
+    /// The most suggestions.
+    #[schemars(range(min = 1, max = 20))]
+    limit: Option<u32>,
     /// A version of the product, such as `2.3.1`.
     version: Option<String>,
     /// `draft`, a candidate, a release or a channel; needs the scope `preview`.
@@ -259,6 +280,10 @@ pub fn rows() -> Vec<Row> {
             about.query::<SearchQuery>(schemas);
             read::<Results>(about, schemas);
         }),
+        documented(&rows::SUGGEST, |about, schemas| {
+            about.query::<SuggestQuery>(schemas);
+            read::<Suggestions>(about, schemas);
+        }),
         documented(&rows::QUERY_GRAPHQL, |about, schemas| {
             about.query::<GraphQuery>(schemas);
             graph(about, schemas);
@@ -267,6 +292,10 @@ pub fn rows() -> Vec<Row> {
             about.query::<ReadQuery>(schemas);
             about.body = Some(("application/json", schemas.sent.subschema_for::<QuestionBody>().to_value()));
             delivered(about.json::<Answered>(200, "Done.", schemas));
+        }),
+        documented(&rows::REPORT_CLICK, |about, schemas| {
+            about.body = Some(("application/json", schemas.sent.subschema_for::<ClickBody>().to_value()));
+            about.empty(204, "Counted.");
         }),
         documented(&rows::POST_GRAPHQL, |about, schemas| {
             about.body = Some(("application/json", schemas.sent.subschema_for::<GraphBody>().to_value()));

@@ -2,11 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc::Receiver},
     time::{Duration, Instant},
 };
 
-use ashlar_delivery::{CacheCounts, Caches, Definitions, ReleaseRoots, ReleaseView, search::SearchCounts};
+use ashlar_delivery::{
+    CacheCounts, Caches, Definitions, ReleaseRoots, ReleaseView,
+    search::{Logged, SearchCounts},
+};
 use ashlar_gates::Trials;
 use ashlar_isolate::Workers;
 use ashlar_model::{Digest, Files, TenantId};
@@ -17,6 +20,7 @@ use ashlar_store::{Node, Objects, TenantObjects};
 use super::prerender::prerender;
 use crate::app::{
     feed::Feed,
+    freshness::Freshness,
     metrics::Metrics,
     tenants::{Live, Tenants, lock},
 };
@@ -52,6 +56,7 @@ pub struct Serving {
     caches: Caches,
     metrics: Arc<Metrics>,
     previews: Mutex<Vec<(String, Arc<ReleaseView>)>>,
+    freshness: Freshness,
     /// Bytes of tree nodes that may stay in memory.
     tree_bytes_max: usize,
     /// When memory of tree nodes was last given back.
@@ -80,6 +85,7 @@ impl Serving {
             caches: Caches::new(CACHE_BYTES).with_models(models),
             metrics,
             previews: Mutex::default(),
+            freshness: Freshness::default(),
             tree_bytes_max: tree_bytes_max(),
             relieved: Mutex::default(),
         }
@@ -88,6 +94,16 @@ impl Serving {
     /// Figures of composed bodies.
     pub fn cache_counts(&self) -> CacheCounts {
         self.caches.counts()
+    }
+
+    /// How soon releases became searchable here.
+    pub fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+
+    /// What is searched for from now on; `None` when somebody takes it already.
+    pub fn follow_searches(&self) -> Option<Receiver<Logged>> {
+        self.caches.follow_searches()
     }
 
     /// Figures of searches and questions.
@@ -201,6 +217,9 @@ impl Serving {
         if let Some(public) = known.public.load_full()
             && served_before.as_ref().is_none_or(|b| !Arc::ptr_eq(b, &public))
         {
+            if Arc::ptr_eq(&public, &view) {
+                self.freshness.served(tenant, &state, &view, served_before.is_none());
+            }
             warm(&self.workers, tenant, served_before.clone(), &public);
             prerender(&self.workers, tenant.clone(), served_before, public);
         }

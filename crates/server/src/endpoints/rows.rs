@@ -133,6 +133,8 @@ rows! {
 
     GET_CACHE = "getCacheFigures", "operations": Get "/api/v1/cache", Needs(Preview),
         "Returns hit ratio, over-purge, purge latency and stale serves of this node since it started.", [];
+    GET_SEARCH_STATS = "getSearchStats", "operations": Get "/api/v1/search/stats", Needs(Preview),
+        "Returns how well searches do: queries without results, click-through, and how late indexes are.", [];
     LIST_EVENTS = "listEvents", "operations": Get "/api/v1/events", Needs(Preview), "Lists events, oldest first.", [];
     LIST_AUDIT = "listAudit", "operations": Get "/api/v1/audit", Needs(Admin), "Lists the audit log, newest first.", [];
     VERIFY_AUDIT = "verifyAudit", "operations": Get "/api/v1/audit/verify", Needs(Preview),
@@ -171,6 +173,13 @@ rows! {
         "Searches the release. Every attribute of `retrieval.toml` is a filter.",
         [400 "The query is missing or too long, or names an index, filter, facet or mode that does not exist.",
          503 "The release has no search index yet, or a part of it cannot be read."];
+    SUGGEST = "suggestQueries", "delivery": Get "/v1/search/suggest", Reads,
+        "Suggests how the last word of a query may go on. Every attribute of `retrieval.toml` is a filter.",
+        [400 "The query is missing or too long, or names an index or filter that does not exist.",
+         503 "The release has no search index yet, or a part of it cannot be read."];
+    REPORT_CLICK = "reportClick", "delivery": Post "/v1/search/clicks", Reads,
+        "Reports which hit of a search somebody followed. Nothing is kept unless `retrieval.toml` asks for a log.",
+        [404 "The project does not log searches.", 413 "The body is too large.", 415 "The body is not JSON."];
     QUERY_GRAPHQL = "queryGraphQl", "delivery": Get "/graphql", Reads,
         "Runs a persisted GraphQL document.", [404 "There is no such document.", 405 "A mutation or subscription was sent."];
     POST_GRAPHQL = "postGraphQl", "delivery": Post "/graphql", Reads,

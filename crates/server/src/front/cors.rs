@@ -82,7 +82,7 @@ fn preflight(
         .filter_map(|v| v.to_str().ok())
         .flat_map(|v| v.split(','))
         .any(|name| name.trim().eq_ignore_ascii_case("authorization"));
-    let posted = matches!(path, "/graphql" | "/v1/answers") && method == "POST";
+    let posted = matches!(path, "/graphql" | "/v1/answers" | "/v1/search/clicks") && method == "POST";
     let reads = posted || matches!(method.as_bytes(), b"GET" | b"HEAD");
     let trusted = trusted(origins, origin);
     let (allowed, methods) = match (trusted, public && reads && !wants_key) {

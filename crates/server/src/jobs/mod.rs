@@ -3,6 +3,7 @@
 pub mod purge;
 mod scrub;
 mod search;
+pub mod searches;
 pub mod upkeep;
 mod webhooks;
 

@@ -121,6 +121,10 @@ impl Operators {
             gathered.packs_damaged += objects.damaged_packs().len() as u64;
             gathered.healed += objects.healed();
             gathered.unavailable += u64::from(state.unavailable());
+            if let Some(public) = state.public.load_full() {
+                let lags = self.serving.freshness().of(&tenant, &public, jiff::Timestamp::now());
+                gathered.indexes.extend(lags.into_iter().map(|lag| (tenant.to_string(), lag)));
+            }
         }
         if let Some(engine) = &self.engine {
             gathered.stranded = engine.stranded().len() as u64;
@@ -195,6 +199,8 @@ async fn metrics(State(of): State<Operators>, headers: HeaderMap) -> Response {
         })
     };
     channels.retain(|(tenant, ..)| shown(tenant));
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], of.metrics.render(&of.gathered(channels), &shown))
+    let mut gathered = of.gathered(channels);
+    gathered.indexes.retain(|(tenant, _)| shown(tenant));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], of.metrics.render(&gathered, &shown))
         .into_response()
 }

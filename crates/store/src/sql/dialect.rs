@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0005_evidence_at.sql"),
     include_str!("../../migrations/0006_followers.sql"),
     include_str!("../../migrations/0007_readers.sql"),
+    include_str!("../../migrations/0008_search_log.sql"),
 ];
 
 /// The engine behind a [`super::Db`].

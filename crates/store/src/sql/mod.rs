@@ -15,6 +15,7 @@ mod followers;
 mod keys;
 mod log;
 mod outbox;
+mod searches;
 mod values;
 
 pub use candidates::{CandidateRow, CandidateStatus, GateRow, MigrationRow, NewCandidate};
@@ -29,4 +30,5 @@ pub use followers::{Lease, Place};
 pub use keys::{KeyRow, NewKey, TenantRow};
 pub use log::{AuditBreak, AuditRow, EventRow};
 pub use outbox::{DeliveryRow, NewDelivery, StoredSecret, TryRow, WebhookRow};
+pub use searches::{QueryFigures, SearchRow, SearchSums};
 pub use values::stamp;

@@ -63,7 +63,6 @@ pub(crate) fn answer(
         asked.locale = wanted.as_slice().first().map(Locale::to_string);
     }
     let (answered, search) = view.answered(&asked, asker)?;
-    view.caches.searched.asked(answered.refusal.is_none());
     // Maps and strings become JSON whatever they contain.
     let body = Bytes::from(serde_json::to_vec(&answered).unwrap_or_default());
     let surrogate = of_sources(&Sources { lists: search.types, ..Sources::default() });
@@ -101,7 +100,7 @@ impl ReleaseView {
         )
     }
 
-    fn answered(&self, asked: &Asked, asker: Asker<'_>) -> Result<(Answered, Search), Failure> {
+    pub(crate) fn answered(&self, asked: &Asked, asker: Asker<'_>) -> Result<(Answered, Search), Failure> {
         let mut question = self.question(asked, asker)?;
         let mut search = self.search(&question, false)?;
         if search.unembedded {
@@ -146,6 +145,7 @@ impl ReleaseView {
         };
         let (outcome, found) =
             best.map_or_else(|| (nothing(), None), |(outcome, found)| (outcome, Some(found)));
+        self.caches.searched.asked(outcome.refusal.is_none());
         Ok((
             Answered::new(
                 self.label(),

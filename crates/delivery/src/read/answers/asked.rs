@@ -172,7 +172,7 @@ impl Asked {
         Ok((asked, None))
     }
 
-    pub(super) fn bounded(&self) -> Result<(), Failure> {
+    pub(crate) fn bounded(&self) -> Result<(), Failure> {
         if self.question.is_empty() {
             return Err(bad("`question` is empty", "ask something, such as \"What does it cost?\""));
         }

@@ -92,31 +92,39 @@ fn answer(
     key.extend_from_slice(text);
     let small = key.len() <= KEY_BYTES_MAX;
     if small && let Some(known) = view.known(&key, &out.pace)? {
-        return write(view, parts, &known, true, locale_named, out);
+        return write(view, parts, &known, CACHE_CONTROL, locale_named, out);
     }
     out.pace.parse(text.len())?;
-    let (composed, shared) = made(view, asked()?, parts.developer, locales, &out.pace)?;
-    let composed = Arc::new(composed);
-    if shared && small {
+    let made = made(view, asked()?, parts, locales, &out.pace)?;
+    let composed = Arc::new(made.composed);
+    if made.shared && small {
         view.caches.keep(key, composed.clone());
     }
-    write(view, parts, &composed, shared, locale_named, out)
+    write(view, parts, &composed, made.cache_control, locale_named, out)
 }
 
-/// Makes the answer that is asked for, and says whether it is one for everybody who asks the same.
+/// A new answer.
+struct Made {
+    composed: Composed,
+    /// Whether it is one for everybody who asks the same, for as long as what it was made from stays.
+    shared: bool,
+    cache_control: &'static str,
+}
+
+/// Makes the answer that is asked for.
 fn made(
     view: &ReleaseView,
     asked: Asked,
-    developer: bool,
+    parts: &RequestParts<'_>,
     locales: &[Locale],
     pace: &Pace,
-) -> Result<(Composed, bool), Failure> {
+) -> Result<Made, Failure> {
     let graph = view.definitions.graph();
     let compiled;
     let (plans, persisted) = match persisted(graph, &asked, pace)? {
         Some(plans) => (plans, true),
         None => {
-            compiled = compiled_for(developer, graph, &asked)?;
+            compiled = compiled_for(parts.developer, graph, &asked)?;
             (compiled.as_slice(), false)
         }
     };
@@ -126,16 +134,20 @@ fn made(
     let first = locales.first().unwrap_or(&view.definitions.locales.all()[0]);
     if plan.introspection {
         let body = introspected(schema, plan, &variables)?;
-        return Ok((Composed::new(view.number, body, (first.clone(), 0), Sources::default()), false));
+        let composed = Composed::new(view.number, body, (first.clone(), 0), Sources::default());
+        return Ok(Made { composed, shared: false, cache_control: "no-store" });
     }
     let variables = match serde_json::to_value(&variables) {
         Ok(Value::Object(map)) => map,
         _ => Map::new(),
     };
-    let outcome = run::run(view, schema, plan, locales, &variables, pace)?;
+    let outcome = run::run(view, schema, plan, locales, (&variables, parts), pace)?;
     let locale = outcome.locale.unwrap_or_else(|| first.clone());
     let composed = Composed::new(view.number, outcome.body, (locale, 0), outcome.sources);
-    Ok((composed, persisted && !outcome.failed))
+    let fine = persisted && !outcome.failed;
+    let cache_control = if fine { outcome.searched.unwrap_or(CACHE_CONTROL) } else { "no-store" };
+    // What a search finds depends on who asks, and perhaps on the time.
+    Ok(Made { composed, shared: fine && outcome.searched.is_none(), cache_control })
 }
 
 fn schema_of(graph: &Graph) -> Result<&Schema, Failure> {
@@ -269,12 +281,12 @@ fn write(
     view: &ReleaseView,
     parts: &RequestParts<'_>,
     composed: &Composed,
-    shared: bool,
+    cache_control: &'static str,
     locale_named: bool,
     out: &mut Out<'_>,
 ) -> Result<Written, Failure> {
     let head = Head {
-        cache_control: if shared { CACHE_CONTROL } else { "no-store" },
+        cache_control,
         locale_named,
         content_type: parts.graphql_media_type(),
         by_accept: true,

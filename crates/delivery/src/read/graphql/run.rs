@@ -8,19 +8,25 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json, value::RawValue};
 
+use super::{
+    given::{Given, bad, plain},
+    searching,
+};
 use crate::{
     cache::{Key, Looked, Sources},
     error::Failure,
     graphql::{
-        plan::{Arguments, Below, Conditions, FIRST, FIRST_MAX, Plan, Selected, Show},
-        schema::{Kind, Root, Schema, Slot},
+        plan::{Arguments, Below, Conditions, Plan, Selected, Show},
+        schema::{Root, Schema},
+        slot::{Kind, Slot},
     },
-    http::{Pace, Problem, cut},
+    http::{CACHE_CONTROL, Pace, Problem, RequestParts, cut},
     read::{
         compose::{BODY_BYTES_MAX, ENTRIES_MAX},
         entry::listed,
         list,
         members::{pick, text},
+        search::cache_control,
     },
     release::ReleaseView,
 };
@@ -29,6 +35,8 @@ use crate::{
 const WRITTEN_MAX: usize = 20_000;
 /// Members of an object that are found without memory of their own.
 const FEW: usize = 16;
+/// An answer depends on who asks and when.
+const NEVER: &str = "no-store";
 /// Reported errors.
 const ERRORS_MAX: usize = 50;
 
@@ -41,6 +49,8 @@ pub(crate) struct Outcome {
     pub(crate) locale: Option<Locale>,
     /// Whether something went wrong; then the answer is for nobody else.
     pub(crate) failed: bool,
+    /// How long the answer may be kept, when it contains a search or an answer to a question.
+    pub(crate) searched: Option<&'static str>,
 }
 
 struct Loaded<'r> {
@@ -77,6 +87,8 @@ struct Run<'r> {
     pace: &'r Pace,
     schema: &'r Schema,
     variables: &'r Map<String, Value>,
+    /// Who asks.
+    parts: &'r RequestParts<'r>,
     /// The chains of locales that fields ask for, that of the request first.
     chains: Vec<Chain<'r>>,
     /// The chain of the field that is answered.
@@ -96,7 +108,7 @@ pub(crate) fn run(
     schema: &Schema,
     plan: &Plan,
     locales: &[Locale],
-    variables: &Map<String, Value>,
+    (variables, parts): (&Map<String, Value>, &RequestParts<'_>),
     pace: &Pace,
 ) -> Result<Outcome, Failure> {
     let mut run = Run {
@@ -104,6 +116,7 @@ pub(crate) fn run(
         pace,
         schema,
         variables,
+        parts,
         chains: vec![Chain::new(locales)],
         chain: 0,
         loaded: Vec::new(),
@@ -133,60 +146,6 @@ pub(crate) fn run(
 
 fn holds(when: &[Conditions], variables: &Map<String, Value>) -> bool {
     when.iter().any(|all| all.iter().all(|(name, wanted)| variables.get(name) == Some(&Value::Bool(*wanted))))
-}
-
-fn bad(detail: String, help: impl Into<String>) -> Failure {
-    Problem::new(400, "bad-argument", "Bad argument", detail).help(help).into()
-}
-
-/// A value as the parameter of a query.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// The arguments of a field with the variables of the request.
-struct Given<'r> {
-    arguments: &'r Arguments,
-    variables: &'r Map<String, Value>,
-}
-
-impl Given<'_> {
-    fn value(&self, name: &str) -> Option<Value> {
-        self.arguments.get(name).and_then(|a| a.value(self.variables)).filter(|v| !v.is_null())
-    }
-
-    /// The arguments of a list as the parameters of the same list at `/v1/entries`.
-    fn list(&self, fields: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, Failure> {
-        let first = match self.value("first") {
-            None => FIRST,
-            Some(n) => {
-                n.as_u64().map(|n| n as usize).filter(|n| (1..=FIRST_MAX).contains(n)).ok_or_else(|| {
-                    bad(format!("`first` is {n}"), format!("ask for 1 to {FIRST_MAX} items"))
-                })?
-            }
-        };
-        let mut pairs = vec![("limit".to_owned(), first.to_string())];
-        if let Some(Value::String(after)) = self.value("after") {
-            pairs.push(("cursor".to_owned(), after));
-        }
-        if let Some(Value::String(sort)) = self.value("sort") {
-            let (name, minus) = match sort.strip_suffix("_DESC") {
-                Some(name) => (name, "-"),
-                None => (sort.trim_end_matches("_ASC"), ""),
-            };
-            let field = fields.get(name).map_or(name, String::as_str);
-            pairs.push(("sort".to_owned(), format!("{minus}{field}")));
-        }
-        if let Some(Value::Object(conditions)) = self.value("where") {
-            for (name, all) in &conditions {
-                let field = fields.get(name).unwrap_or(name);
-                for (op, value) in all.as_object().into_iter().flatten().filter(|(_, v)| !v.is_null()) {
-                    pairs.push((format!("{field}[{op}]"), plain(value)));
-                }
-            }
-        }
-        Ok(pairs)
-    }
 }
 
 impl<'r> Run<'r> {
@@ -237,7 +196,7 @@ impl<'r> Run<'r> {
                     Err(Failure::Problem(problem)) if problem.status < 500 => {
                         self.error(problem.code, format!("{}; {}", problem.detail, problem.help));
                         out.truncate(mark);
-                        matches!(root, Root::One { .. }) && {
+                        !matches!(root, Root::List { .. }) && {
                             out.extend_from_slice(b"null");
                             true
                         }
@@ -310,7 +269,40 @@ impl<'r> Run<'r> {
                 self.outcome.sources.lists.insert(source.clone());
                 self.page(out, &page, below)
             }
+            Root::Search | Root::Answer => self.searched(out, root, &given, below),
         }
+    }
+
+    /// Searches or answers a question, and writes what is selected of that.
+    fn searched(
+        &mut self,
+        out: &mut Vec<u8>,
+        root: &Root,
+        given: &Given<'_>,
+        below: &'r Below,
+    ) -> Result<bool, Failure> {
+        self.pace.heavy()?;
+        let locales = self.chains[self.chain].locales;
+        let (raw, kept) = if *root == Root::Search {
+            let (raw, search) = searching::results(self.view, given, locales, self.parts)?;
+            let kept = cache_control(&search);
+            self.outcome.sources.lists.extend(search.types);
+            (raw, kept)
+        } else {
+            let (raw, search) = searching::answer(self.view, given, locales, self.parts.reader)?;
+            self.outcome.sources.lists.extend(search.types);
+            (raw, NEVER)
+        };
+        // What may be kept for the shortest time decides.
+        let before = self.outcome.searched.unwrap_or(kept);
+        self.outcome.searched = Some(if before == CACHE_CONTROL || kept == NEVER { kept } else { before });
+        let Some(selected) = below.values().next() else { return Ok(false) };
+        let mark = out.len();
+        if !self.object(out, &raw, selected, None)? {
+            out.truncate(mark);
+            out.extend_from_slice(b"null");
+        }
+        Ok(true)
     }
 
     /// The entry that the arguments of a field name.

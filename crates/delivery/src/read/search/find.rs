@@ -25,7 +25,7 @@ use crate::{
     error::{DeliveryError, Failure},
     http::{Problem, cut},
     release::ReleaseView,
-    search::{OpenShelf, SearchRules, attributes_of, indexes},
+    search::{OpenShelf, SearchRules, SearchTrees, attributes_of, indexes},
 };
 
 /// Chunks that are looked at for each hit: several may be of one entry.
@@ -81,6 +81,24 @@ pub(crate) struct Search {
     pub(crate) more: bool,
     /// Whether the answer changes without a release.
     pub(crate) passing: bool,
+}
+
+impl Search {
+    /// A search of some indexes that has found nothing yet. `here` has the types of each index.
+    pub(super) fn of(chosen: &[(String, f32)], here: &BTreeMap<String, BTreeSet<TypeName>>) -> Self {
+        Self {
+            passages: Vec::new(),
+            indexes: chosen.iter().map(|(name, _)| name.clone()).collect(),
+            types: chosen.iter().filter_map(|(name, _)| here.get(name)).flatten().cloned().collect(),
+            vectors: false,
+            unembedded: false,
+            total: 0,
+            facets: Facets::new(),
+            corrected: None,
+            more: false,
+            passing: false,
+        }
+    }
 }
 
 /// A shelf with what was found on it.
@@ -158,19 +176,8 @@ impl ReleaseView {
         let allowed = Allowed::new(question.filter.clone(), reader, question.now.unwrap_or_else(now));
         let here = indexes(&self.definitions.contracts, config);
         let chosen = self.chosen(question, reader, &here)?;
-        let mut out = Search {
-            passages: Vec::new(),
-            indexes: chosen.iter().map(|(name, _)| name.clone()).collect(),
-            types: chosen.iter().filter_map(|(name, _)| here.get(name)).flatten().cloned().collect(),
-            vectors: false,
-            unembedded: false,
-            total: 0,
-            facets: Facets::new(),
-            corrected: None,
-            more: false,
-            passing: false,
-        };
-        let Some(trees) = &self.search else { return Err(not_ready()) };
+        let mut out = Search::of(&chosen, &here);
+        let trees = self.search_trees()?;
         out.passing = trees.meaning.is_none();
         let wanted = question.offset + question.limit + 1;
         let mut shelves: Vec<Searched> = Vec::new();
@@ -235,8 +242,13 @@ impl ReleaseView {
         vector
     }
 
+    /// What of the release is searched.
+    pub(super) fn search_trees(&self) -> Result<&SearchTrees, Failure> {
+        self.search.as_ref().ok_or_else(not_ready)
+    }
+
     /// The indexes that are searched, with their weights.
-    fn chosen(
+    pub(super) fn chosen(
         &self,
         question: &Question,
         reader: &Reader,
@@ -265,7 +277,7 @@ impl ReleaseView {
 
     /// Whether an entry is left out on the shelf of a locale: it is of another type than wanted, or exists in a locale that
     /// is preferred.
-    fn is_left_out(&self, question: &Question, place: usize, key: &[u8]) -> bool {
+    pub(super) fn is_left_out(&self, question: &Question, place: usize, key: &[u8]) -> bool {
         let Ok(key) = EntryKey::from_bytes(key) else { return true };
         if !question.types.is_empty() && !question.types.contains(&key.type_name) {
             return true;

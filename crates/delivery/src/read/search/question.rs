@@ -1,6 +1,6 @@
 //! What a request asks a search.
 
-use std::{collections::BTreeSet, str::FromStr};
+use std::{borrow::Cow, collections::BTreeSet, str::FromStr};
 
 use ashlar_model::{Locale, TypeName, nearest_of};
 use ashlar_retrieval::{
@@ -13,19 +13,21 @@ use crate::{
     http::{Problem, RequestParts, cut, query},
     read::content::wanted,
     release::ReleaseView,
+    search::{LIMIT_DEFAULT, LIMIT_MAX},
 };
 
 /// The longest query, in bytes.
 pub(crate) const QUERY_BYTES_MAX: usize = 1_000;
-/// Hits when the request does not say.
-const LIMIT_DEFAULT: usize = 10;
-/// The most hits of an answer.
-const LIMIT_MAX: usize = 50;
 /// How far a search can be paged through.
-const OFFSET_MAX: usize = 1_000;
+pub(super) const OFFSET_MAX: usize = 1_000;
+/// Suggestions when the request does not say, and at most.
+const SUGGESTIONS_DEFAULT: usize = 8;
+const SUGGESTIONS_MAX: usize = 20;
 /// Parameters that are not attributes.
 const PARAMETERS: [&str; 11] =
-    ["q", "locale", "index", "type", "limit", "offset", "mode", "facets", "version", "diversity", "at"];
+    ["q", "locale", "index", "type", "limit", "version", "at", "offset", "mode", "diversity", "facets"];
+/// The first of them are also those of suggestions.
+const OF_SUGGESTIONS: usize = 7;
 const MODES: [&str; 3] = ["hybrid", "words", "meaning"];
 
 /// What is counted of what was found.
@@ -129,14 +131,36 @@ impl Question {
         }
     }
 
-    /// What the query of a request asks.
-    pub(crate) fn parse(view: &ReleaseView, parts: &RequestParts<'_>) -> Result<Self, Failure> {
+    /// What the query of a request asks; `suggestions` when it asks for endings of a word.
+    pub(crate) fn parse(
+        view: &ReleaseView,
+        parts: &RequestParts<'_>,
+        suggestions: bool,
+    ) -> Result<Self, Failure> {
         let (wanted, locale_named) = wanted(view, parts)?;
         let mut out = Self::new("", wanted.as_slice().to_vec());
         out.locale_named = locale_named;
         out.reader = parts.reader.map(str::to_owned);
+        out.read(view, query::pairs(parts.query.unwrap_or_default()), suggestions)
+    }
+
+    /// What parameters ask, at most as many as a query may have. `locale` and `at` are read by others.
+    pub(crate) fn read<'p>(
+        mut self,
+        view: &ReleaseView,
+        pairs: impl Iterator<Item = (Cow<'p, str>, Cow<'p, str>)>,
+        suggestions: bool,
+    ) -> Result<Self, Failure> {
+        let out = &mut self;
+        let (parameters, limit_max) = match suggestions {
+            true => (&PARAMETERS[..OF_SUGGESTIONS], SUGGESTIONS_MAX),
+            false => (&PARAMETERS[..], LIMIT_MAX),
+        };
+        if suggestions {
+            out.limit = SUGGESTIONS_DEFAULT;
+        }
         let attributes = &view.definitions.retrieval.attributes.values;
-        for (name, value) in query::pairs(parts.query.unwrap_or_default()) {
+        for (name, value) in pairs {
             match name.as_ref() {
                 "q" => out.text = value.into_owned(),
                 "locale" | "at" => {}
@@ -146,17 +170,17 @@ impl Question {
                         out.types.insert(type_named(view, part.trim())?);
                     }
                 }
-                "limit" => out.limit = number("limit", &value, 1..=LIMIT_MAX)?,
-                "offset" => out.offset = number("offset", &value, 0..=OFFSET_MAX)?,
-                "mode" => out.mode = mode(&value)?,
-                "diversity" => out.diversity = share("diversity", &value)?,
-                "facets" => out.facet(view, &value)?,
+                "limit" => out.limit = number("limit", &value, 1..=limit_max)?,
+                "offset" if !suggestions => out.offset = number("offset", &value, 0..=OFFSET_MAX)?,
+                "mode" if !suggestions => out.mode = mode(&value)?,
+                "diversity" if !suggestions => out.diversity = share("diversity", &value)?,
+                "facets" if !suggestions => out.facet(view, &value)?,
                 "version" => out.filter.version(&value).map_err(|e| filter_problem(&e))?,
                 name if attributes.contains_key(name) => {
                     out.filter.add(name, &value).map_err(|e| filter_problem(&e))?;
                 }
                 name => {
-                    let known = attributes.keys().map(String::as_str).chain(PARAMETERS);
+                    let known = attributes.keys().map(String::as_str).chain(parameters.iter().copied());
                     let names: Vec<&str> = attributes.keys().map(String::as_str).collect();
                     let there_is = match names.is_empty() {
                         true => "retrieval.toml declares no attributes to filter by".to_owned(),
@@ -174,7 +198,12 @@ impl Question {
                 }
             }
         }
-        out.checked()
+        self.checked()
+    }
+
+    /// Whether a name is that of a parameter, and so not one of an attribute.
+    pub(crate) fn is_parameter(name: &str) -> bool {
+        PARAMETERS.contains(&name)
     }
 
     /// The question, if it asks something of a bounded length.

@@ -86,3 +86,17 @@ pub struct Results {
     /// `offset` of the next hits; null at the end.
     pub next_offset: Option<usize>,
 }
+
+/// How the last word of a query may go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SearchSuggestions")]
+pub struct Suggestions {
+    /// The query.
+    pub query: String,
+    /// The preferred language.
+    pub locale: String,
+    /// The indexes that were looked through.
+    pub indexes: Vec<String>,
+    /// Whole queries, the most frequent words first.
+    pub suggestions: Vec<String>,
+}

@@ -66,9 +66,23 @@ fn found(text: &str, query: &Query, analyzer: &Analyzer) -> Vec<Found> {
     words
 }
 
+/// A text on one line. Removed markup leaves spaces, which are dropped before a full stop and inside brackets.
+fn joined(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        let closes = word.starts_with([')', ']']) || word.chars().all(|c| matches!(c, '.' | ','));
+        let opened = out.ends_with(['(', '[']);
+        if !out.is_empty() && !closes && !opened {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
+}
+
 /// The part of a text that has most of a query. `text` has no markup.
 pub(super) fn snippet(text: &str, query: &Query, analyzer: &Analyzer) -> Snippet {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = joined(text);
     let words = found(&text, query, analyzer);
     let (from, to) = window(&text, &words);
     let (before, after) = (from > 0, to < text.len());
@@ -160,6 +174,8 @@ mod tests {
         assert_eq!(shown("😀 tide", "tide"), "😀 [tide]");
         assert_eq!(shown("潮位表", "潮位"), "[潮位]表");
         assert_eq!(shown("", "x"), "");
+        // What markup leaves behind is not shown.
+        assert_eq!(shown("( A  tide ) , see   ./x  .", "tide"), "(A [tide]), see ./x.");
     }
 
     #[test]

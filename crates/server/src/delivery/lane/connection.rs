@@ -146,6 +146,8 @@ fn answer(request: &Plain<'_>, shared: &Shared, extra_head: &[u8], out: &mut Vec
         private: !resolved.public,
         developer: resolved.developer,
         reader: resolved.reader.as_deref(),
+        // Searches are answered by the full server.
+        asker: None,
         extra_head,
     };
     match write_quick(&resolved.release, &parts, out) {

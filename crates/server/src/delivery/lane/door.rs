@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ashlar_delivery::{
-    ANSWERS, Answer, GRAPHQL, Problem, Quick, RequestParts, Traceparent, busy, share_answer, share_posted,
-    write_problem,
+    ANSWERS, Answer, CLICKS, GRAPHQL, Problem, Quick, RequestParts, Traceparent, busy, share_answer,
+    share_posted, write_problem,
 };
 use ashlar_isolate::Busy;
 use axum::{
@@ -21,7 +21,7 @@ use hyper::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{Caller, Resolved, Source, ranges, stalled};
-use crate::front::bearer;
+use crate::front::{bearer, client_address};
 
 /// A router that answers every request from the releases of `source`, and 404 where delivery has nothing.
 pub fn router(source: Arc<dyn Source>) -> Router {
@@ -37,7 +37,8 @@ const BODY_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 
 async fn handle(State(source): State<Arc<dyn Source>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let posted = matches!(parts.uri.path(), GRAPHQL | ANSWERS) && parts.method == hyper::Method::POST;
+    let posted =
+        matches!(parts.uri.path(), GRAPHQL | ANSWERS | CLICKS) && parts.method == hyper::Method::POST;
     if !posted {
         return deliver(source.as_ref(), &parts, None).await;
     }
@@ -81,10 +82,21 @@ fn caller(request: &hyper::http::request::Parts) -> Caller<'_> {
     Caller { host, key: bearer(headers) }
 }
 
+/// Who asks, as the log of searches tells callers apart: by key, or by address. `None` for what is not logged: everything but
+/// searches, and previews.
+fn asker(request: &hyper::http::request::Parts, caller: &Caller<'_>, is_preview: bool) -> Option<String> {
+    let path = request.uri.path();
+    let may_search = path == GRAPHQL || path.starts_with("/v1/search") || request.uri.query().is_some();
+    if is_preview || !may_search {
+        return None;
+    }
+    Some(caller.key.map_or_else(|| client_address(&request.extensions).to_string(), str::to_owned))
+}
+
 /// What an answer depends on; `resolved` says who reads, when that is known.
 fn parts_of<'r>(
     request: &'r hyper::http::request::Parts,
-    resolved: Option<&'r Resolved>,
+    (resolved, asker): (Option<&'r Resolved>, Option<&'r str>),
     traceparent: &'r Traceparent,
 ) -> RequestParts<'r> {
     let headers = &request.headers;
@@ -104,6 +116,7 @@ fn parts_of<'r>(
         private: resolved.is_none_or(|r| !r.public),
         developer: resolved.is_some_and(|r| r.developer),
         reader: resolved.and_then(|r| r.reader.as_deref()),
+        asker,
         extra_head: b"",
     }
 }
@@ -137,6 +150,7 @@ pub async fn deliver(
     let query = request.uri.query();
     let at = query.and_then(|q| q.split('&').find_map(|p| p.strip_prefix("at=")));
     let at = at.map(|at| percent_encoding::percent_decode_str(at).decode_utf8_lossy());
+    let asker = asker(request, &caller, at.is_some());
     let resolved = match source.resolve(&caller).filter(|_| at.is_none()) {
         Some(resolved) => Ok(resolved),
         None => {
@@ -145,15 +159,16 @@ pub async fn deliver(
     };
     let (mut out, mut shared) = (Vec::with_capacity(4 << 10), None);
     let known = resolved.as_ref().ok().cloned();
-    let parts = parts_of(request, known.as_ref(), &traceparent);
+    let parts = parts_of(request, (known.as_ref(), asker.as_deref()), &traceparent);
     let written = match resolved {
         Ok(resolved) => {
             let mut answered = write(&resolved, &parts, body.as_ref(), false, &mut out, &mut shared);
             if answered == Quick::Heavy {
                 let (request, resolved, traceparent) = (request.clone(), resolved.clone(), traceparent);
+                let asker = asker.clone();
                 let tenant = resolved.release.tenant().clone();
                 let made = source.workers().run(&tenant, move || {
-                    let parts = parts_of(&request, Some(&resolved), &traceparent);
+                    let parts = parts_of(&request, (Some(&resolved), asker.as_deref()), &traceparent);
                     let (mut out, mut shared) = (Vec::with_capacity(4 << 10), None);
                     let answered = write(&resolved, &parts, body.as_ref(), true, &mut out, &mut shared);
                     (answered, out, shared)

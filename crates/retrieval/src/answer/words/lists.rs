@@ -1,24 +1,7 @@
-//! Words that questions are made of, in the languages that are known. Other languages do without: every word counts as content.
-
-/// What kind of answer a question expects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expects {
-    /// Nothing in particular.
-    Anything,
-    /// A number or an amount.
-    Number,
-    /// A date or a time.
-    Time,
-    /// A person or an organisation.
-    Name,
-    /// A place.
-    Place,
-    /// A reason.
-    Reason,
-}
+//! Lists of words, in lower case.
 
 /// Words that ask, and words that only carry the grammar of a question.
-const ASKING: &[&str] = &[
+pub(super) const ASKING: &[&str] = &[
     // English
     "what",
     "which",
@@ -169,45 +152,45 @@ const ASKING: &[&str] = &[
 ];
 
 /// Words that begin a question whether something is so.
-const WHETHER: &[&str] = &[
+pub(super) const WHETHER: &[&str] = &[
     "do", "does", "did", "is", "are", "was", "were", "can", "could", "will", "would", "may", "must",
     "should", "has", "have", "ist", "sind", "kann", "können", "hat", "haben", "gibt", "darf", "dürfen",
     "muss", "müssen", "peut", "est", "sont", "faut",
 ];
 
 /// Words that say that something is something.
-const COPULA: &[&str] =
+pub(super) const COPULA: &[&str] =
     &["is", "are", "means", "mean", "ist", "sind", "bedeutet", "heißt", "est", "sont", "signifie", "désigne"];
 
 /// Words that begin a condition.
-const CONDITION: &[&str] = &["when", "if", "as", "wenn", "sobald", "quand", "si", "lorsque"];
+pub(super) const CONDITION: &[&str] = &["when", "if", "as", "wenn", "sobald", "quand", "si", "lorsque"];
 
 /// Words that stand for what the sentence before is about.
-const PRONOUNS: &[&str] = &[
+pub(super) const PRONOUNS: &[&str] = &[
     "it", "they", "this", "these", "es", "sie", "er", "dies", "diese", "il", "elle", "ils", "elles", "cela",
 ];
 
 /// What is asked for after `how`.
-const MEASURED: &[&str] = &[
+pub(super) const MEASURED: &[&str] = &[
     "long", "often", "old", "far", "large", "tall", "big", "soon", "lange", "oft", "alt", "weit", "groß",
     "hoch", "temps",
 ];
 
 /// Spans of time.
-const SPANS: &[&str] = &[
+pub(super) const SPANS: &[&str] = &[
     "second", "seconds", "minute", "minutes", "hour", "hours", "day", "days", "week", "weeks", "month",
     "months", "sekunden", "minuten", "stunde", "stunden", "tag", "tage", "tagen", "woche", "wochen", "monat",
     "monats", "monate", "secondes", "heure", "heures", "jour", "jours", "semaine", "semaines", "mois",
 ];
 
 /// Words that deny.
-const DENYING: &[&str] = &[
+pub(super) const DENYING: &[&str] = &[
     "not", "no", "never", "none", "nobody", "nothing", "neither", "nor", "without", "cannot", "except",
     "besides", "nicht", "kein", "keine", "keinen", "nie", "ohne", "pas", "jamais", "aucun", "sans",
 ];
 
 /// Words that mean nearly the same in questions and their answers, as groups. The first of a group stands for all.
-const SAME: &[&[&str]] = &[
+pub(super) const SAME: &[&[&str]] = &[
     &[
         "price", "prices", "priced", "cost", "costs", "fee", "fees", "charge", "charges", "expense", "pay",
         "preis", "preise", "kosten", "kostet", "prix", "coût", "coûte", "coûtent", "tarif", "tarifs",
@@ -259,7 +242,7 @@ const SAME: &[&[&str]] = &[
 ];
 
 /// Words of which one denies the other.
-const OPPOSITE: &[(&str, &str)] = &[
+pub(super) const OPPOSITE: &[(&str, &str)] = &[
     ("first", "last"),
     ("first", "second"),
     ("before", "after"),
@@ -306,7 +289,7 @@ const OPPOSITE: &[(&str, &str)] = &[
     ("same", "different"),
 ];
 
-const TIMES: &[&str] = &[
+pub(super) const TIMES: &[&str] = &[
     "january",
     "february",
     "march",
@@ -343,7 +326,7 @@ const TIMES: &[&str] = &[
     "décembre",
 ];
 
-const NUMBERS: &[&str] = &[
+pub(super) const NUMBERS: &[&str] = &[
     "one",
     "two",
     "three",
@@ -409,7 +392,7 @@ const NUMBERS: &[&str] = &[
     "cent",
 ];
 
-const REASONS: &[&str] = &[
+pub(super) const REASONS: &[&str] = &[
     "because",
     "due",
     "since",
@@ -432,7 +415,7 @@ const REASONS: &[&str] = &[
     "puisque",
 ];
 
-const PLACE_BEFORE: &[&str] = &[
+pub(super) const PLACE_BEFORE: &[&str] = &[
     "in",
     "at",
     "from",
@@ -454,12 +437,12 @@ const PLACE_BEFORE: &[&str] = &[
     "vers",
 ];
 
-const ASKS_TIME: &[&str] = &[
+pub(super) const ASKS_TIME: &[&str] = &[
     "year", "years", "date", "day", "month", "century", "decade", "time", "era", "jahr", "datum", "tag",
     "monat", "année", "jour", "mois", "date", "siècle",
 ];
 
-const ASKS_NUMBER: &[&str] = &[
+pub(super) const ASKS_NUMBER: &[&str] = &[
     "percentage",
     "percent",
     "number",
@@ -479,7 +462,7 @@ const ASKS_NUMBER: &[&str] = &[
     "fraction",
 ];
 
-const ASKS_PLACE: &[&str] = &[
+pub(super) const ASKS_PLACE: &[&str] = &[
     "country",
     "city",
     "state",
@@ -501,7 +484,7 @@ const ASKS_PLACE: &[&str] = &[
     "river",
 ];
 
-const ASKS_NAME: &[&str] = &[
+pub(super) const ASKS_NAME: &[&str] = &[
     "person",
     "president",
     "king",
@@ -518,194 +501,3 @@ const ASKS_NAME: &[&str] = &[
     "group",
     "professor",
 ];
-
-/// The groups of words that mean nearly the same, in lower case: the word that stands for all of them.
-pub(super) fn representative(word: &str) -> &str {
-    SAME.iter().find(|group| group.contains(&word)).map_or(word, |group| group[0])
-}
-
-/// Whether a word is about what something costs.
-pub(super) fn is_price(word: &str) -> bool {
-    representative(word) == SAME[0][0]
-}
-
-/// Whether a text has an amount of money: a sign or a code of a currency.
-pub(super) fn has_amount(text: &str) -> bool {
-    text.contains(['€', '$', '£', '¥'])
-        || text.split(|c: char| !c.is_alphanumeric()).any(|word| {
-            word.len() == 3
-                && word.bytes().all(|byte| byte.is_ascii_uppercase())
-                && !matches!(word, "API" | "URL" | "PDF")
-        }) && text.bytes().any(|byte| byte.is_ascii_digit())
-}
-
-pub(super) fn asks(word: &str) -> bool {
-    ASKING.contains(&word)
-}
-
-/// Whether a word begins a question whether something is so.
-pub(super) fn asks_whether(word: &str) -> bool {
-    WHETHER.contains(&word)
-}
-
-pub(super) fn is_copula(word: &str) -> bool {
-    COPULA.contains(&word)
-}
-
-pub(super) fn is_condition(word: &str) -> bool {
-    CONDITION.contains(&word)
-}
-
-pub(super) fn is_pronoun(word: &str) -> bool {
-    PRONOUNS.contains(&word)
-}
-
-pub(super) fn is_span(word: &str) -> bool {
-    SPANS.contains(&word)
-}
-
-/// Whether `how` and this word ask for a number.
-pub(super) fn is_measure(word: &str) -> bool {
-    MEASURED.contains(&word) || matches!(word, "many" | "much") || word.starts_with("viel")
-}
-
-/// Whether a word asks for one of several things, which the next word names.
-pub(super) fn asks_which(word: &str) -> bool {
-    matches!(
-        word,
-        "what"
-            | "which"
-            | "welche"
-            | "welcher"
-            | "welches"
-            | "welchen"
-            | "quel"
-            | "quelle"
-            | "quels"
-            | "quelles"
-    )
-}
-
-pub(super) fn is_article(word: &str) -> bool {
-    matches!(
-        word,
-        "a" | "an"
-            | "the"
-            | "one"
-            | "any"
-            | "every"
-            | "ein"
-            | "eine"
-            | "einen"
-            | "der"
-            | "die"
-            | "das"
-            | "un"
-            | "une"
-            | "le"
-            | "la"
-            | "les"
-    )
-}
-
-/// Whether a word stands for the one who asks.
-pub(super) fn is_asker(word: &str) -> bool {
-    matches!(word, "i" | "we" | "you" | "one" | "ich" | "wir" | "man")
-}
-
-/// Whether a word begins a purpose, at the beginning of a sentence.
-pub(super) fn is_purpose(word: &str) -> bool {
-    matches!(word, "to" | "um" | "pour")
-}
-
-/// Whether a word says what is measured, as `long` in `how long`.
-pub(super) fn is_measured(before: &str, word: &str) -> bool {
-    matches!(before, "how" | "wie" | "combien" | "de") && MEASURED.contains(&word)
-}
-
-pub(super) fn denies(word: &str) -> bool {
-    DENYING.contains(&word)
-}
-
-pub(super) fn opposites(word: &str) -> impl Iterator<Item = &'static str> {
-    OPPOSITE.iter().filter_map(move |(a, b)| {
-        if *a == word {
-            Some(*b)
-        } else if *b == word {
-            Some(*a)
-        } else {
-            None
-        }
-    })
-}
-
-/// Whether a word is another with a prefix that denies it, as `unconnected` is `connected`.
-pub(super) fn is_prefixed(word: &str, plain: &str) -> bool {
-    plain.len() > 3
-        && ["un", "in", "im", "ir", "non", "dis"]
-            .iter()
-            .any(|prefix| word.strip_prefix(prefix) == Some(plain))
-}
-
-pub(super) fn is_time(word: &str) -> bool {
-    TIMES.contains(&word)
-}
-
-pub(super) fn is_number(word: &str) -> bool {
-    NUMBERS.contains(&word)
-}
-
-pub(super) fn is_reason(word: &str) -> bool {
-    REASONS.contains(&word)
-}
-
-pub(super) fn is_before_place(word: &str) -> bool {
-    PLACE_BEFORE.contains(&word)
-}
-
-/// What a question expects, from its words in lower case, and which word names the kind of the answer (the `year` of `what year`).
-pub(super) fn expects(words: &[&str]) -> (Expects, Option<usize>) {
-    for (at, word) in words.iter().enumerate() {
-        let next = words.get(at + 1).copied().unwrap_or_default();
-        let kind = |near: &[&str]| {
-            let of = |list: &[&str]| near.iter().position(|word| list.contains(word));
-            [
-                (Expects::Time, of(ASKS_TIME)),
-                (Expects::Number, of(ASKS_NUMBER)),
-                (Expects::Place, of(ASKS_PLACE)),
-                (Expects::Name, of(ASKS_NAME)),
-            ]
-            .into_iter()
-            .find_map(|(kind, place)| Some((kind, place? + at + 1)))
-        };
-        match *word {
-            "when" | "wann" | "quand" => return (Expects::Time, None),
-            "where" | "wo" | "où" => return (Expects::Place, None),
-            "who" | "whom" | "whose" | "wer" | "wen" | "wem" => return (Expects::Name, None),
-            "why" | "warum" | "wieso" | "weshalb" | "pourquoi" => return (Expects::Reason, None),
-            "how"
-                if matches!(
-                    next,
-                    "many" | "much" | "long" | "old" | "far" | "large" | "tall" | "big" | "often"
-                ) =>
-            {
-                return (Expects::Number, None);
-            }
-            "wie" if next.starts_with("viel") || matches!(next, "lange" | "groß" | "hoch" | "oft") => {
-                return (Expects::Number, None);
-            }
-            "kostet" | "kosten" | "coûte" | "coûtent" => return (Expects::Number, None),
-            "combien" => return (Expects::Number, None),
-            "what" | "which" | "welche" | "welcher" | "welches" | "welchen" | "quel" | "quelle" | "quels"
-            | "quelles" => {
-                let near = &words[(at + 1).min(words.len())..(at + 5).min(words.len())];
-                if let Some((kind, place)) = kind(near) {
-                    return (kind, Some(place));
-                }
-                return (Expects::Anything, None);
-            }
-            _ => {}
-        }
-    }
-    (Expects::Anything, None)
-}
