@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     delivery::cpu_us,
-    site::{Result, Site, entry, ms},
+    site::{Result, Server, Site, entry, ms},
 };
 
 /// Publishes that are measured.
@@ -97,7 +97,7 @@ pub fn run(entries: usize, keep: Option<&Path>) -> Result<()> {
 }
 
 /// Times the difference of two releases that are ten publishes apart.
-fn diffs(server: &super::site::Server, last: usize) -> Result<()> {
+fn diffs(server: &Server, last: usize) -> Result<()> {
     let mut diffs = Vec::new();
     for _ in 0..20 {
         let started = Instant::now();
