@@ -1,0 +1,1 @@
+//! Calls of models: one door with routes, prompts, budgets, redaction, grounding and a record of each call.
