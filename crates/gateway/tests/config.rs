@@ -219,7 +219,7 @@ fn every_mistake_is_one_finding_with_its_line() {
         ("[features.a]\nbudget = { day = '-5' }", 2, "`day = \"-5\"`", "decimal"),
         ("[features.a]\nbudget = { day = '5', soft = 80 }", 2, "`soft = 80`", "from 0 to 1"),
         ("[features.a]\nbudget = { soft = 0.5 }", 2, "`soft` and no limit", "add day"),
-        ("[features.a]\nbudget = { daily = '5' }", 2, "daily", "did you mean `day`?"),
+        ("[features.a]\nbudget = { dayy = '5' }", 2, "dayy", "did you mean `day`?"),
         ("[features.a]\nredact = { sending = ['emial'] }", 2, "`emial`", "did you mean `email`?"),
         ("[features.a]\nredact = { sending = 'email' }", 2, "not a list", "[\"email\"]"),
         ("[features.a]\nredact = { logging = 'al' }", 2, "`al`", "did you mean `all`?"),
