@@ -1,4 +1,7 @@
 //! Calls of models: one door with routes, prompts, budgets, redaction, grounding and a record of each call.
 
+pub mod budget;
 pub mod config;
+pub mod limits;
+pub mod policy;
 pub mod price;
