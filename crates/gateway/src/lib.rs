@@ -1,5 +1,7 @@
 //! Calls of models: one door with routes, prompts, budgets, redaction, grounding and a record of each call.
 
+pub mod config;
 pub mod ground;
 pub mod output;
+pub mod price;
 pub mod prompts;
