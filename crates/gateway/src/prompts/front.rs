@@ -265,9 +265,11 @@ impl Reading<'_> {
         let text = self.text("output", value);
         match text.parse() {
             Ok(name) => Some(name),
-            Err(_) if text.is_empty() => None,
+            // Said on purpose: the answer is free text.
+            Err(_) if text == "none" => None,
             Err(_) => {
-                self.wrong("output", "`output` does not name a contract.", "write it like support-reply.v1");
+                let help = "write it like support-reply.v1, or none for free text";
+                self.wrong("output", "`output` does not name a contract.", help);
                 None
             }
         }

@@ -223,6 +223,12 @@ impl Prompt {
         format!("{}:{}", self.file, self.lines.get(field).copied().unwrap_or(1))
     }
 
+    /// Whether its front matter has a field.
+    #[must_use]
+    pub fn says(&self, field: &str) -> bool {
+        self.lines.contains_key(field)
+    }
+
     /// Whether an answer can be judged only when all of it is there: it follows a contract, or is compared with sources.
     #[must_use]
     pub fn needs_whole_answer(&self) -> bool {
