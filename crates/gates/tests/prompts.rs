@@ -55,11 +55,31 @@ fn prompts_that_name_what_exists_pass() {
 #[test]
 fn what_prompts_name_has_to_exist() {
     for (from, to, said) in [
-        ("route: extractive", "route: extractve", "prompt-route-unknown prompts/answer/v2.md:4: answer@v2 names the route `extractve`, which does not exist. (did you mean `extractive`?)"),
-        ("[product]", "[produkt]", "prompt-index-unknown prompts/answer/v2.md:7: answer@v2 retrieves from the index `produkt`, which does not exist. (did you mean `product`?)"),
-        ("output: reply.v1", "output: replay.v1", "prompt-output-unknown prompts/answer/v2.md:6: answer@v2 answers in the form of `replay.v1`, which does not exist. (did you mean `reply.v1`?)"),
-        ("output: reply.v1", "output: guide.v1", "prompt-output-kind prompts/answer/v2.md:6: The output contract `guide.v1` of answer@v2 is not of the kind `output`. (set \"kind\": \"output\" in contracts/guide.v1.json, or name another contract)"),
-        ("route: extractive", "tools: [find-berth]", "prompt-tool-unknown prompts/answer/v2.md:4: answer@v2 names the tool `find-berth`, which does not exist. (remove it, or add a contract of the kind `tool`)"),
+        (
+            "route: extractive",
+            "route: extractve",
+            "prompt-route-unknown prompts/answer/v2.md:4: answer@v2 names the route `extractve`, which does not exist. (did you mean `extractive`?)",
+        ),
+        (
+            "[product]",
+            "[produkt]",
+            "prompt-index-unknown prompts/answer/v2.md:7: answer@v2 retrieves from the index `produkt`, which does not exist. (did you mean `product`?)",
+        ),
+        (
+            "output: reply.v1",
+            "output: replay.v1",
+            "prompt-output-unknown prompts/answer/v2.md:6: answer@v2 answers in the form of `replay.v1`, which does not exist. (did you mean `reply.v1`?)",
+        ),
+        (
+            "output: reply.v1",
+            "output: guide.v1",
+            "prompt-output-kind prompts/answer/v2.md:6: The output contract `guide.v1` of answer@v2 is not of the kind `output`. (set \"kind\": \"output\" in contracts/guide.v1.json, or name another contract)",
+        ),
+        (
+            "route: extractive",
+            "tools: [find-berth]",
+            "prompt-tool-unknown prompts/answer/v2.md:4: answer@v2 names the tool `find-berth`, which does not exist. (remove it, or add a contract of the kind `tool`)",
+        ),
     ] {
         let dir = project(&[("prompts/answer/v2.md", &PROMPT.replace(from, to))]);
         assert_eq!(judged(dir.path(), None), (GateStatus::Fail, vec![said.to_owned()]), "{to}");
@@ -67,8 +87,16 @@ fn what_prompts_name_has_to_exist() {
     let gateway = "[features.support]\nroutes = ['extractive']\nprompts = ['anser']\n";
     let (status, said) = judged(project(&[("gateway.toml", gateway)]).path(), None);
     assert_eq!(status, GateStatus::Fail);
-    assert!(said[0].starts_with("prompt-unknown gateway.toml:1: The feature `support` names the prompt `anser`"), "{said:?}");
-    assert!(said[1].starts_with("prompt-feature-unknown prompts.toml:3: A flag of `answer` names the feature `default`"), "{said:?}");
+    assert!(
+        said[0].starts_with("prompt-unknown gateway.toml:1: The feature `support` names the prompt `anser`"),
+        "{said:?}"
+    );
+    assert!(
+        said[1].starts_with(
+            "prompt-feature-unknown prompts.toml:3: A flag of `answer` names the feature `default`"
+        ),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -76,9 +104,15 @@ fn a_prompt_whose_answers_nothing_checks_is_a_warning() {
     let free = "---\nowner: a\nchangelog: b\n---\n## system\nSay hello.\n";
     let (status, said) = judged(project(&[("prompts/hello/v1.md", free)]).path(), None);
     assert_eq!((status, said.len()), (GateStatus::Pass, 1));
-    assert!(said[0].starts_with("prompt-output-missing prompts/hello/v1.md:1: hello@v1 has no output contract"), "{said:?}");
+    assert!(
+        said[0].starts_with("prompt-output-missing prompts/hello/v1.md:1: hello@v1 has no output contract"),
+        "{said:?}"
+    );
     let meant = free.replace("changelog: b", "changelog: b\noutput: none");
-    assert_eq!(judged(project(&[("prompts/hello/v1.md", &meant)]).path(), None), (GateStatus::Pass, Vec::new()));
+    assert_eq!(
+        judged(project(&[("prompts/hello/v1.md", &meant)]).path(), None),
+        (GateStatus::Pass, Vec::new())
+    );
 }
 
 #[test]
@@ -87,15 +121,24 @@ fn released_versions_stay_as_they_are() {
     let changed = project(&[("prompts/answer/v2.md", &PROMPT.replace("Answer.", "Answer well."))]);
     let (status, said) = judged(changed.path(), Some(live.path()));
     assert_eq!((status, said.len()), (GateStatus::Fail, 1));
-    assert!(said[0].starts_with("prompt-changed prompts/answer/v2.md: answer@v2 is released and was changed."), "{said:?}");
+    assert!(
+        said[0].starts_with("prompt-changed prompts/answer/v2.md: answer@v2 is released and was changed."),
+        "{said:?}"
+    );
     assert!(said[0].contains("write the change as prompts/answer/v3.md"), "{said:?}");
     let partial = project(&[("prompts/_partials/tone.md", "Be rude.\n")]);
     assert_eq!(judged(partial.path(), Some(live.path())).1.len(), 2);
     let next = project(&[("prompts/answer/v3.md", &PROMPT.replace("Answer.", "Answer well."))]);
     assert_eq!(judged(next.path(), Some(live.path())), (GateStatus::Pass, Vec::new()));
-    let lower = judged(live.path(), Some(project(&[("prompts.toml", "[prompts.answer]\nactive = 2\n")]).path()));
+    let lower =
+        judged(live.path(), Some(project(&[("prompts.toml", "[prompts.answer]\nactive = 2\n")]).path()));
     assert_eq!(lower.0, GateStatus::Pass);
-    assert!(lower.1[0].starts_with("prompt-active-lower prompts.toml:1: `answer` goes from version 2 back to version 1."), "{lower:?}");
+    assert!(
+        lower.1[0].starts_with(
+            "prompt-active-lower prompts.toml:1: `answer` goes from version 2 back to version 1."
+        ),
+        "{lower:?}"
+    );
 }
 
 #[test]

@@ -93,7 +93,8 @@ impl Gate for Prompts {
             }));
             let checked = prompt.output.is_some() || prompt.grounding.is_some();
             if answers && !checked && !prompt.says("output") {
-                let message = format!("{} has no output contract, so nothing checks its answers.", prompt.label());
+                let message =
+                    format!("{} has no output contract, so nothing checks its answers.", prompt.label());
                 let help = "add `output: NAME.vN`, or `output: none` for free text";
                 let place = prompt.place("output");
                 findings.push(Finding::warning("prompt-output-missing", place, message).help(help));
@@ -150,7 +151,12 @@ impl<'a> Names<'a> {
         if let Some(route) = prompt.route.as_ref().filter(|route| !gateway.routes.contains_key(*route)) {
             let known = gateway.routes.keys().map(String::as_str);
             let help = did_you_mean(route, known, format!("add [routes.{route}] to gateway.toml"));
-            wrong("prompt-route-unknown", "route", format!("{label} names the route `{route}`, which does not exist."), help);
+            wrong(
+                "prompt-route-unknown",
+                "route",
+                format!("{label} names the route `{route}`, which does not exist."),
+                help,
+            );
         }
         for index in prompt.grounding.iter().flat_map(|grounding| &grounding.indexes) {
             if !self.indexes.contains(index.as_str()) {
@@ -165,14 +171,25 @@ impl<'a> Names<'a> {
         }
         for tool in prompt.tools.iter().filter(|tool| !self.tools.contains(*tool)) {
             let known = self.tools.iter().map(String::as_str);
-            let help = did_you_mean(tool, known, "remove it, or add a contract of the kind `tool`".to_owned());
-            wrong("prompt-tool-unknown", "tools", format!("{label} names the tool `{tool}`, which does not exist."), help);
+            let help =
+                did_you_mean(tool, known, "remove it, or add a contract of the kind `tool`".to_owned());
+            wrong(
+                "prompt-tool-unknown",
+                "tools",
+                format!("{label} names the tool `{tool}`, which does not exist."),
+                help,
+            );
         }
         if let Some(output) = &prompt.output {
             match self.definitions.contracts.get(output) {
                 None => {
-                    let names: Vec<String> =
-                        self.definitions.contracts.iter().filter(|c| c.kind == Kind::Output).map(|c| c.name.to_string()).collect();
+                    let names: Vec<String> = self
+                        .definitions
+                        .contracts
+                        .iter()
+                        .filter(|c| c.kind == Kind::Output)
+                        .map(|c| c.name.to_string())
+                        .collect();
                     let help = did_you_mean(
                         &output.to_string(),
                         names.iter().map(String::as_str),
@@ -182,8 +199,11 @@ impl<'a> Names<'a> {
                     wrong("prompt-output-unknown", "output", message, help);
                 }
                 Some(contract) if contract.kind != Kind::Output => {
-                    let message = format!("The output contract `{output}` of {label} is not of the kind `output`.");
-                    let help = format!("set \"kind\": \"output\" in contracts/{output}.json, or name another contract");
+                    let message =
+                        format!("The output contract `{output}` of {label} is not of the kind `output`.");
+                    let help = format!(
+                        "set \"kind\": \"output\" in contracts/{output}.json, or name another contract"
+                    );
                     wrong("prompt-output-kind", "output", message, help);
                 }
                 Some(_) => {}
@@ -200,7 +220,11 @@ fn features(definitions: &Definitions) -> Vec<Finding> {
     for (name, feature) in &gateway.features {
         for prompt in feature.prompts.names().iter().filter(|prompt| prompts.active(prompt).is_none()) {
             let message = format!("The feature `{name}` names the prompt `{prompt}`, which does not exist.");
-            let help = did_you_mean(prompt, prompts.names(), format!("create {FOLDER}/{prompt}/v1.md, or remove the name"));
+            let help = did_you_mean(
+                prompt,
+                prompts.names(),
+                format!("create {FOLDER}/{prompt}/v1.md, or remove the name"),
+            );
             let place = format!("{}:{}", config::FILE, feature.line);
             out.push(Finding::error("prompt-unknown", place, message).about(prompt).help(help));
         }
@@ -208,7 +232,8 @@ fn features(definitions: &Definitions) -> Vec<Finding> {
     for name in prompts.names() {
         for flag in prompts.active(name).into_iter().flat_map(|active| active.flags) {
             for feature in flag.features.iter().filter(|feature| !gateway.features.contains_key(*feature)) {
-                let message = format!("A flag of `{name}` names the feature `{feature}`, which does not exist.");
+                let message =
+                    format!("A flag of `{name}` names the feature `{feature}`, which does not exist.");
                 let known = gateway.features.keys().map(String::as_str);
                 let help = did_you_mean(feature, known, format!("add [features.{feature}] to gateway.toml"));
                 let place = format!("{STATE_FILE}:{}", flag.line);
@@ -228,7 +253,10 @@ fn moved(prompts: &All, base: &All) -> Vec<Finding> {
         match versions.get(&(old.name.as_str(), old.version)) {
             Some(new) if new.digest != old.digest => {
                 let next = prompts.versions(&old.name).last().unwrap_or(old.version) + 1;
-                let message = format!("{} is released and was changed. Released versions stay as they are.", old.label());
+                let message = format!(
+                    "{} is released and was changed. Released versions stay as they are.",
+                    old.label()
+                );
                 let help = format!(
                     "restore {}, and the partials that it includes, and write the change as {FOLDER}/{}/v{next}.md",
                     old.file, old.name
@@ -236,7 +264,10 @@ fn moved(prompts: &All, base: &All) -> Vec<Finding> {
                 out.push(Finding::error("prompt-changed", &new.file, message).help(help));
             }
             None if answers(base, old) => {
-                let message = format!("{} is live and was removed. Calls that name this version will fail.", old.label());
+                let message = format!(
+                    "{} is live and was removed. Calls that name this version will fail.",
+                    old.label()
+                );
                 let help = "restore the file if calls still name it";
                 out.push(Finding::warning("prompt-removed", &old.file, message).help(help));
             }
@@ -246,7 +277,8 @@ fn moved(prompts: &All, base: &All) -> Vec<Finding> {
     for name in base.names() {
         let (Some(was), Some(is)) = (base.active(name), prompts.active(name)) else { continue };
         if is.version < was.version {
-            let message = format!("`{name}` goes from version {} back to version {}.", was.version, is.version);
+            let message =
+                format!("`{name}` goes from version {} back to version {}.", was.version, is.version);
             let help = format!("set `active = {}` in {STATE_FILE} if that is not meant", was.version);
             let place = format!("{STATE_FILE}:{}", is.line);
             out.push(Finding::warning("prompt-active-lower", place, message).about(name).help(help));

@@ -124,7 +124,9 @@ impl Grounded {
 #[must_use]
 pub fn check(answer: &str, sources: &[Source], demand: Demand<'_>) -> Grounded {
     if answer.len() > ANSWER_BYTES_MAX {
-        let message = format!("The answer has more than {ANSWER_BYTES_MAX} bytes, so it was not compared with its sources.");
+        let message = format!(
+            "The answer has more than {ANSWER_BYTES_MAX} bytes, so it was not compared with its sources."
+        );
         return Grounded::refused("answer_too_long", message);
     }
     if sources.is_empty() {
@@ -157,7 +159,8 @@ pub fn check(answer: &str, sources: &[Source], demand: Demand<'_>) -> Grounded {
     let invalid_citations = all.iter().map(|cited| cited.unknown).sum();
     let grounded = Grounded { text, sentences, cited, invalid_citations, groundedness, refusal: None };
     if unsupported > 0 && (demand.rule == Rule::Refuse || unsupported == claims) {
-        let message = format!("The sources do not support {unsupported} of {claims} statements of the answer.");
+        let message =
+            format!("The sources do not support {unsupported} of {claims} statements of the answer.");
         return grounded.refuse("not_grounded", message);
     }
     if demand.citations && grounded.cited.is_empty() {

@@ -13,7 +13,11 @@ fn sources() -> Vec<Source> {
             "Plans · Basin",
             "The Basin plan costs 39 EUR a month. It is for ports with up to 40 berths. It does not include tide windows.",
         ),
-        source("c-harbour", "Plans · Harbour", "The Harbour plan costs 120 EUR a month. It includes tide windows."),
+        source(
+            "c-harbour",
+            "Plans · Harbour",
+            "The Harbour plan costs 120 EUR a month. It includes tide windows.",
+        ),
     ]
 }
 
@@ -74,11 +78,18 @@ fn unsupported_sentences_are_dropped() {
 
 #[test]
 fn citations_must_name_a_source() {
-    let grounded = of(Rule::Refuse, true, "The Basin plan costs 39 EUR a month [1, 7]. Is [our page](/plans) enough? [9]");
+    let grounded = of(
+        Rule::Refuse,
+        true,
+        "The Basin plan costs 39 EUR a month [1, 7]. Is [our page](/plans) enough? [9]",
+    );
     assert_eq!(grounded.invalid_citations, 2);
     assert_eq!(grounded.cited, [1]);
     assert_eq!(grounded.text, "The Basin plan costs 39 EUR a month [1]. Is [our page](/plans) enough?");
-    assert_eq!(code(&of(Rule::Refuse, true, "The Basin plan costs 39 EUR a month [7].")), Some("no_citation"));
+    assert_eq!(
+        code(&of(Rule::Refuse, true, "The Basin plan costs 39 EUR a month [7].")),
+        Some("no_citation")
+    );
     assert_eq!(code(&of(Rule::Refuse, true, "The Basin plan costs 39 EUR a month.")), Some("no_citation"));
     assert_eq!(code(&of(Rule::Refuse, false, "The Basin plan costs 39 EUR a month.")), None);
 }

@@ -30,7 +30,9 @@ pub fn json_of(text: &str) -> Result<Value, String> {
     for (at, _) in text.match_indices(['{', '[']).take(TRIES_MAX) {
         let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
         match values.next() {
-            Some(Ok(value)) if value.is_object() || value.as_array().is_some_and(|items| !items.is_empty()) => {
+            Some(Ok(value))
+                if value.is_object() || value.as_array().is_some_and(|items| !items.is_empty()) =>
+            {
                 return bounded(value);
             }
             // The text was cut off: what is inside is not the answer.

@@ -142,7 +142,8 @@ fn strict(schema: &Value) -> (Value, bool) {
         if map.keys().any(|word| !STRICT.contains(&word.as_str())) {
             fits.set(false);
         }
-        let is_object = map.get("type").is_some_and(|kind| kind == "object") || map.contains_key("properties");
+        let is_object =
+            map.get("type").is_some_and(|kind| kind == "object") || map.contains_key("properties");
         let closed = map.get("additionalProperties") == Some(&Value::Bool(false));
         let required = map.get("required").and_then(Value::as_array);
         let names = map.get("properties").and_then(Value::as_object);

@@ -60,7 +60,9 @@ fn an_output_is_repaired_once_and_then_refused() {
     let contract = reply(&set);
     let good = json!({"answer": "yes", "mood": "calm"});
     assert_eq!(judge(contract, &good.to_string(), 0), Verdict::Valid(good));
-    let Verdict::Repair(asked) = judge(contract, "{\"answer\": \"yes\", \"mood\": \"glad\"}", 0) else { panic!() };
+    let Verdict::Repair(asked) = judge(contract, "{\"answer\": \"yes\", \"mood\": \"glad\"}", 0) else {
+        panic!()
+    };
     assert!(asked.contains("/mood") && asked.contains("JSON"), "{asked}");
     let Verdict::Refuse(refusal) = judge(contract, "{\"answer\": 1}", 1) else { panic!() };
     assert_eq!((refusal.code, refusal.problems.len()), ("output_invalid", 2));

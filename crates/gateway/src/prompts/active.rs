@@ -109,8 +109,11 @@ impl Active {
         let none = |finding: Finding| (BTreeMap::new(), vec![finding]);
         let Some(bytes) = files.get(STATE_FILE) else { return (BTreeMap::new(), Vec::new()) };
         if bytes.len() > FILE_BYTES_MAX {
-            let message = format!("The file has {} bytes; at most {FILE_BYTES_MAX} are possible.", bytes.len());
-            return none(Finding::error("prompts-config", STATE_FILE, message).help("remove what is not used"));
+            let message =
+                format!("The file has {} bytes; at most {FILE_BYTES_MAX} are possible.", bytes.len());
+            return none(
+                Finding::error("prompts-config", STATE_FILE, message).help("remove what is not used"),
+            );
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let Ok(text) = std::str::from_utf8(bytes) else {
@@ -179,7 +182,11 @@ impl Reading<'_> {
             None => highest,
         };
         if raw.flags.len() > FLAGS_MAX {
-            self.wrong(&span, format!("`{name}` has {} flags; at most {FLAGS_MAX} are possible.", raw.flags.len()), "remove some");
+            self.wrong(
+                &span,
+                format!("`{name}` has {} flags; at most {FLAGS_MAX} are possible.", raw.flags.len()),
+                "remove some",
+            );
             return None;
         }
         let mut flags = Vec::new();
@@ -195,7 +202,11 @@ impl Reading<'_> {
         let percent = raw.percent.as_ref().map_or(100.0, |percent| *percent.get_ref());
         if !(0.0..=100.0).contains(&percent) {
             let at = raw.percent.map_or(span.clone(), |percent| percent.span());
-            self.wrong(&at, format!("`percent = {percent}` is not possible."), "write a number from 0 to 100");
+            self.wrong(
+                &at,
+                format!("`percent = {percent}` is not possible."),
+                "write a number from 0 to 100",
+            );
             return None;
         }
         if [&raw.tenants, &raw.features, &raw.keys].iter().any(|names| names.len() > NAMES_MAX) {

@@ -56,7 +56,8 @@ impl Prompts {
         let shown: String = name.chars().take(64).collect();
         let Some(active) = self.active(name) else {
             let message = format!("There is no prompt `{shown}`.");
-            let help = super::read::near(name, self.names(), "`ashlar prompt list` shows all prompts".to_owned());
+            let help =
+                super::read::near(name, self.names(), "`ashlar prompt list` shows all prompts".to_owned());
             return Err(PromptError::new("prompt_not_found", message, help));
         };
         let flag = || active.flags.iter().find(|flag| applies(name, flag, who));

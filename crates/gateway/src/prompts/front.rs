@@ -15,9 +15,8 @@ use super::{
 const FIELDS: [&str; 9] =
     ["owner", "changelog", "route", "params", "variables", "output", "grounding", "tools", "description"];
 /// Names that variables cannot have.
-const RESERVED: [&str; 12] = [
-    "sources", "loop", "true", "false", "none", "not", "and", "or", "in", "is", "if", "else",
-];
+const RESERVED: [&str; 12] =
+    ["sources", "loop", "true", "false", "none", "not", "and", "or", "in", "is", "if", "else"];
 /// Chunks that are retrieved when the prompt does not say.
 const CHUNKS: usize = 6;
 /// The most tools of a prompt.
@@ -110,7 +109,11 @@ impl Reading<'_> {
     fn text(&mut self, field: &str, value: &Value) -> String {
         let text: String = self.typed(field, value, "write one line of text").unwrap_or_default();
         if text.len() > TEXT_BYTES_MAX {
-            self.wrong(field, format!("`{field}` has {} bytes; at most {TEXT_BYTES_MAX} are possible.", text.len()), "shorten it");
+            self.wrong(
+                field,
+                format!("`{field}` has {} bytes; at most {TEXT_BYTES_MAX} are possible.", text.len()),
+                "shorten it",
+            );
         }
         text.trim().to_owned()
     }
@@ -128,7 +131,8 @@ impl Reading<'_> {
                 "output" => front.output = self.output(value),
                 "grounding" => front.grounding = self.grounding(value),
                 "tools" => {
-                    front.tools = self.typed(name, value, "write a list of names: [find-berth]").unwrap_or_default();
+                    front.tools =
+                        self.typed(name, value, "write a list of names: [find-berth]").unwrap_or_default();
                     if front.tools.len() > TOOLS_MAX {
                         self.wrong(name, format!("A prompt may name {TOOLS_MAX} tools."), "remove some");
                     }
@@ -145,7 +149,11 @@ impl Reading<'_> {
         {
             let known = front.variables.keys().map(String::as_str);
             let help = did_you_mean(&query, known, "name a variable of the type string");
-            self.wrong("grounding", format!("`grounding.query` names `{query}`, which is no text variable."), help);
+            self.wrong(
+                "grounding",
+                format!("`grounding.query` names `{query}`, which is no text variable."),
+                help,
+            );
         }
         front
     }
@@ -161,7 +169,11 @@ impl Reading<'_> {
         ];
         for (name, value, min, max) in ranges {
             if value.is_some_and(|value| !(min..=max).contains(&value)) {
-                self.wrong("params", format!("`params.{name}` is out of range."), format!("write a number from {min} to {max}"));
+                self.wrong(
+                    "params",
+                    format!("`params.{name}` is out of range."),
+                    format!("write a number from {min} to {max}"),
+                );
             }
         }
         if raw.max_tokens.is_some_and(|tokens| !(1..=1_000_000).contains(&tokens)) {
@@ -194,11 +206,19 @@ impl Reading<'_> {
 
     fn variables(&mut self, value: &Value) -> BTreeMap<String, Variable> {
         let Value::Object(map) = value else {
-            self.wrong("variables", "`variables` is not a list of names.", "write it like `variables: { question: string }`");
+            self.wrong(
+                "variables",
+                "`variables` is not a list of names.",
+                "write it like `variables: { question: string }`",
+            );
             return BTreeMap::new();
         };
         if map.len() > VARIABLES_MAX {
-            self.wrong("variables", format!("There are {} variables; at most {VARIABLES_MAX} are possible.", map.len()), "remove some");
+            self.wrong(
+                "variables",
+                format!("There are {} variables; at most {VARIABLES_MAX} are possible.", map.len()),
+                "remove some",
+            );
             return BTreeMap::new();
         }
         map.iter().filter_map(|(name, value)| Some((name.clone(), self.variable(name, value)?))).collect()
@@ -243,7 +263,8 @@ impl Reading<'_> {
             default: raw.default,
             description: raw.description,
         };
-        if !(1..=LENGTH_MAX).contains(&variable.max_length) || !(1..=ITEMS_MAX).contains(&variable.max_items) {
+        if !(1..=LENGTH_MAX).contains(&variable.max_length) || !(1..=ITEMS_MAX).contains(&variable.max_items)
+        {
             let help = format!("`max_length` is 1 to {LENGTH_MAX}, `max_items` 1 to {ITEMS_MAX}");
             self.wrong("variables", format!("A bound of `variables.{shown}` is not possible."), help);
         }
@@ -256,7 +277,11 @@ impl Reading<'_> {
         if let Some(default) = &variable.default
             && let Err(error) = super::render::value_of(name, &variable, default)
         {
-            self.wrong("variables", format!("The default of `variables.{shown}`: {}", error.message), error.help);
+            self.wrong(
+                "variables",
+                format!("The default of `variables.{shown}`: {}", error.message),
+                error.help,
+            );
         }
         Some(variable)
     }
@@ -280,7 +305,11 @@ impl Reading<'_> {
         let raw: RawGrounding = self.typed("grounding", value, help)?;
         let chunks = raw.chunks.unwrap_or(CHUNKS);
         if !(1..=CHUNKS_MAX).contains(&chunks) {
-            self.wrong("grounding", "`grounding.chunks` is out of range.", format!("write a number from 1 to {CHUNKS_MAX}"));
+            self.wrong(
+                "grounding",
+                "`grounding.chunks` is out of range.",
+                format!("write a number from 1 to {CHUNKS_MAX}"),
+            );
         }
         let rule = match raw.rule.as_deref() {
             None | Some("refuse") => Rule::Refuse,

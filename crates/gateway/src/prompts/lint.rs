@@ -68,7 +68,9 @@ pub(super) fn of_partial(
         }
         if circle {
             let message = format!("The partial `{name}` includes itself.");
-            out.push(Finding::error("prompt-partial", place(*line), message).help("remove one of the includes"));
+            out.push(
+                Finding::error("prompt-partial", place(*line), message).help("remove one of the includes"),
+            );
         }
     }
     out
@@ -109,7 +111,11 @@ pub(super) fn findings(prompt: &Prompt, partials: &BTreeMap<String, Partial>) ->
     let mut out = Vec::new();
     for (field, value, help) in [
         ("owner", &prompt.owner, "add `owner: TEAM`"),
-        ("changelog", &prompt.changelog, "add `changelog:` with one sentence about what is new in this version"),
+        (
+            "changelog",
+            &prompt.changelog,
+            "add `changelog:` with one sentence about what is new in this version",
+        ),
     ] {
         if value.is_empty() {
             let message = format!("The prompt has no `{field}`.");
@@ -125,7 +131,11 @@ pub(super) fn findings(prompt: &Prompt, partials: &BTreeMap<String, Partial>) ->
                 let known = prompt.variables.keys().map(String::as_str);
                 let help = near(name, known, format!("add `{name}: {{ type: string }}` to `variables`"));
                 let message = format!("The variable `{name}` is not declared.");
-                out.push(Finding::error("prompt-variable-undeclared", place.clone(), message).about(name).help(help));
+                out.push(
+                    Finding::error("prompt-variable-undeclared", place.clone(), message)
+                        .about(name)
+                        .help(help),
+                );
             }
         }
         if prompt.sections[at].role == Role::System {
@@ -143,7 +153,9 @@ pub(super) fn findings(prompt: &Prompt, partials: &BTreeMap<String, Partial>) ->
         }
         let message = format!("The variable `{name}` is declared and not used.");
         let place = prompt.place("variables");
-        out.push(Finding::error("prompt-variable-unused", place, message).about(name).help("use it, or remove it"));
+        out.push(
+            Finding::error("prompt-variable-unused", place, message).about(name).help("use it, or remove it"),
+        );
     }
     match (&prompt.grounding, used.contains(SOURCES)) {
         (Some(_), false) => {
@@ -191,7 +203,8 @@ fn tried(prompt: &Prompt) -> Option<Finding> {
         let wanted = prompt.variables.iter().filter(|(_, variable)| all || variable.required);
         wanted.map(|(name, variable)| (name.clone(), sample(variable))).collect()
     };
-    let error = prompt.render(&values(true), &sources).err().or_else(|| prompt.render(&values(false), &[]).err())?;
+    let error =
+        prompt.render(&values(true), &sources).err().or_else(|| prompt.render(&values(false), &[]).err())?;
     let place = error.help.split_once(' ').map_or("", |(place, _)| place);
     let place = if place.starts_with(FOLDER) { place.to_owned() } else { prompt.file.clone() };
     let help = "correct the template; optional variables are empty when a call does not give them";

@@ -143,7 +143,8 @@ mod tests {
             text: text.to_owned(),
         };
         let shown =
-            Value::from_object(Sources(vec![source("A \"title\"\n>", "</source>x"), source("", "y")])).to_string();
+            Value::from_object(Sources(vec![source("A \"title\"\n>", "</source>x"), source("", "y")]))
+                .to_string();
         assert_eq!(
             shown,
             "<sources>\n<source id=\"1\" title=\"A 'title' >\">\n&lt;/source>x\n</source>\n<source id=\"2\">\ny\n</source>\n</sources>"

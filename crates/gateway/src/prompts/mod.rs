@@ -17,7 +17,7 @@ mod template;
 
 pub use self::{
     active::{Active, Flag, STATE_FILE},
-    choose::{Chosen, Why, Who},
+    choose::{Chosen, Who, Why},
     marks::{MARKED, as_data},
     moves::{Moved, promote, roll_back},
     prompt::{

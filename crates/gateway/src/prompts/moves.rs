@@ -30,7 +30,8 @@ pub struct Moved {
 fn found(prompts: &Prompts, name: &str) -> Result<Active, PromptError> {
     prompts.active(name).ok_or_else(|| {
         let shown: String = name.chars().take(64).collect();
-        let help = super::read::near(name, prompts.names(), "`ashlar prompt list` shows all prompts".to_owned());
+        let help =
+            super::read::near(name, prompts.names(), "`ashlar prompt list` shows all prompts".to_owned());
         PromptError::new("prompt_not_found", format!("There is no released prompt `{shown}`."), help)
     })
 }
@@ -81,7 +82,11 @@ pub fn promote(
     let (next, _) = Prompts::parse(&with);
     if next.get(name, version).is_none() {
         let message = format!("{name}@v{version} cannot be read.");
-        return Err(PromptError::new("prompt_unreadable", message, "`ashlar check` shows what is wrong with it"));
+        return Err(PromptError::new(
+            "prompt_unreadable",
+            message,
+            "`ashlar check` shows what is wrong with it",
+        ));
     }
     // A new prompt has no version that answered before.
     let from = now.active(name).unwrap_or(Active { version, flags: Vec::new(), line: 1 });
@@ -91,7 +96,11 @@ pub fn promote(
         Some(percent) if from.version != version => to.flags.push(rollout(version, percent)),
         Some(_) => {
             let message = format!("{name}@v{version} answers all calls already.");
-            return Err(PromptError::new("prompt_active", message, "name another version, or leave out the percentage"));
+            return Err(PromptError::new(
+                "prompt_active",
+                message,
+                "name another version, or leave out the percentage",
+            ));
         }
         None => to.version = version,
     }
@@ -106,7 +115,12 @@ pub fn promote(
 ///
 /// # Errors
 /// When there is no such prompt, or nothing to go back to.
-pub fn roll_back(served: &Files, earlier: &[Files], working: &Files, name: &str) -> Result<Moved, PromptError> {
+pub fn roll_back(
+    served: &Files,
+    earlier: &[Files],
+    working: &Files,
+    name: &str,
+) -> Result<Moved, PromptError> {
     let (now, _) = Prompts::parse(served);
     let from = found(&now, name)?;
     let before = earlier.iter().find_map(|files| {
@@ -114,13 +128,15 @@ pub fn roll_back(served: &Files, earlier: &[Files], working: &Files, name: &str)
         (!same(&before, &from)).then_some(before)
     });
     let Some(to) = before else {
-        let message = format!("The prompt `{name}` answers as it always did: there is nothing to go back to.");
+        let message =
+            format!("The prompt `{name}` answers as it always did: there is nothing to go back to.");
         let help = "`ashlar prompt promote` makes another version the active one";
         return Err(PromptError::new("prompt_nothing_to_roll_back", message, help));
     };
     for version in [to.version].into_iter().chain(to.flags.iter().map(|flag| flag.version)) {
         if now.get(name, version).is_none() {
-            let message = format!("{name}@v{version} answered before, and is no longer among the released files.");
+            let message =
+                format!("{name}@v{version} answered before, and is no longer among the released files.");
             let help = "restore the file, push it, and promote it";
             return Err(PromptError::new("prompt_version_not_found", message, help));
         }
@@ -151,8 +167,9 @@ fn bring(
     path: &str,
     bytes: &[u8],
 ) -> Result<(), PromptError> {
-    with.insert(path, bytes.to_vec())
-        .map_err(|e| PromptError::new("prompt_unreadable", format!("{e}."), "make the definitions smaller"))?;
+    with.insert(path, bytes.to_vec()).map_err(|e| {
+        PromptError::new("prompt_unreadable", format!("{e}."), "make the definitions smaller")
+    })?;
     changes.insert(path.to_owned(), bytes.to_vec());
     Ok(())
 }
@@ -178,7 +195,8 @@ fn edited(files: &Files, name: &str, to: &Active) -> Result<Vec<u8>, PromptError
         PromptError::new("prompts_config", format!("{STATE_FILE} cannot be read: {why}."), "correct the file")
     };
     let text = files.text(STATE_FILE).map_err(|e| broken(e.to_string()))?.unwrap_or_default();
-    let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| broken(e.message().to_owned()))?;
+    let mut document: DocumentMut =
+        text.parse().map_err(|e: toml_edit::TomlError| broken(e.message().to_owned()))?;
     let all = document.entry("prompts").or_insert_with(|| {
         let mut table = Table::new();
         table.set_implicit(true);
@@ -203,7 +221,8 @@ fn table(flag: &Flag) -> Table {
     if flag.percent < 100.0 {
         // A whole number reads better.
         #[expect(clippy::cast_possible_truncation, reason = "at most 100")]
-        let percent = if flag.percent.fract() == 0.0 { value(flag.percent as i64) } else { value(flag.percent) };
+        let percent =
+            if flag.percent.fract() == 0.0 { value(flag.percent as i64) } else { value(flag.percent) };
         table.insert("percent", percent);
     }
     if flag.sticky == Sticky::User {

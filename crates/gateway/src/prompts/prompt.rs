@@ -33,7 +33,9 @@ impl Role {
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::System, Self::User, Self::Assistant].into_iter().find(|role| text.eq_ignore_ascii_case(role.as_str()))
+        [Self::System, Self::User, Self::Assistant]
+            .into_iter()
+            .find(|role| text.eq_ignore_ascii_case(role.as_str()))
     }
 }
 
@@ -206,7 +208,10 @@ pub struct Prompt {
 
 impl fmt::Debug for Prompt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prompt").field("name", &self.label()).field("digest", &self.digest).finish_non_exhaustive()
+        f.debug_struct("Prompt")
+            .field("name", &self.label())
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 

@@ -91,14 +91,16 @@ impl Prompts {
 fn bounds(prompts: &mut Prompts, findings: &mut Vec<Finding>) {
     if prompts.all.len() > PROMPTS_MAX {
         let message = format!("There are {} prompts; at most {PROMPTS_MAX} are possible.", prompts.all.len());
-        findings.push(Finding::error("prompt-file", FOLDER, message).help("remove prompts that no call names"));
+        findings
+            .push(Finding::error("prompt-file", FOLDER, message).help("remove prompts that no call names"));
         while prompts.all.len() > PROMPTS_MAX {
             prompts.all.pop_last();
         }
     }
     for (name, versions) in &mut prompts.all {
         if versions.len() > VERSIONS_MAX {
-            let message = format!("`{name}` has {} versions; at most {VERSIONS_MAX} are possible.", versions.len());
+            let message =
+                format!("`{name}` has {} versions; at most {VERSIONS_MAX} are possible.", versions.len());
             let place = format!("{FOLDER}/{name}");
             findings.push(Finding::error("prompt-file", place, message).help("remove the oldest versions"));
             while versions.len() > VERSIONS_MAX {
@@ -194,7 +196,9 @@ fn version_file(
     let mut used: Vec<String> = Vec::new();
     let mut readable = true;
     for section in &sections {
-        if let Err(error) = env.add_template_owned(section.template.clone(), template::lines_kept(&section.source)) {
+        if let Err(error) =
+            env.add_template_owned(section.template.clone(), template::lines_kept(&section.source))
+        {
             findings.push(syntax(&Failed::of(&error), path, section.line - 1));
             readable = false;
         }

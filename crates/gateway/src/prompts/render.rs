@@ -58,7 +58,11 @@ impl Prompt {
     ///
     /// # Errors
     /// When a variable is missing, unknown, of another type or too long, or the messages would be too long.
-    pub fn render(&self, variables: &Map<String, Value>, sources: &[Source]) -> Result<Rendered, PromptError> {
+    pub fn render(
+        &self,
+        variables: &Map<String, Value>,
+        sources: &[Source],
+    ) -> Result<Rendered, PromptError> {
         let mut values = self.values(variables)?;
         if self.grounding.is_some() {
             values.insert(SOURCES.to_owned(), Cell::from_object(Sources(sources.to_vec())));
@@ -156,13 +160,19 @@ pub(super) fn value_of(name: &str, variable: &Variable, value: &Value) -> Result
     if !is {
         let article = if kind == VariableType::Integer { "an" } else { "a" };
         let kind = kind.as_str();
-        return wrong(format!("The variable `{name}` is not {article} {kind}."), format!("send {article} {kind}"));
+        return wrong(
+            format!("The variable `{name}` is not {article} {kind}."),
+            format!("send {article} {kind}"),
+        );
     }
     let shared: Arc<str> = name.into();
     let text = |text: &str| -> Result<Cell, PromptError> {
         let chars = text.chars().count();
         if chars > variable.max_length {
-            let message = format!("The variable `{name}` has {chars} characters; at most {} are possible.", variable.max_length);
+            let message = format!(
+                "The variable `{name}` has {chars} characters; at most {} are possible.",
+                variable.max_length
+            );
             return wrong(message, "shorten it".to_owned());
         }
         if !variable.values.is_empty() && !variable.values.iter().any(|value| value == text) {
@@ -178,14 +188,21 @@ pub(super) fn value_of(name: &str, variable: &Variable, value: &Value) -> Result
         Value::String(value) => text(value),
         Value::Array(items) => {
             if items.len() > variable.max_items {
-                let message = format!("The variable `{name}` has {} items; at most {} are possible.", items.len(), variable.max_items);
+                let message = format!(
+                    "The variable `{name}` has {} items; at most {} are possible.",
+                    items.len(),
+                    variable.max_items
+                );
                 return wrong(message, "send fewer".to_owned());
             }
             let cells: Result<Vec<Cell>, PromptError> = items
                 .iter()
                 .map(|item| match item.as_str() {
                     Some(item) => text(item),
-                    None => wrong(format!("An item of the variable `{name}` is not text."), "send texts".to_owned()),
+                    None => wrong(
+                        format!("An item of the variable `{name}` is not text."),
+                        "send texts".to_owned(),
+                    ),
                 })
                 .collect();
             cells.map(Cell::from)

@@ -13,9 +13,8 @@ pub(crate) const TESTS: [&str; 6] = ["defined", "undefined", "none", "number", "
 /// Tags that templates have.
 const TAGS: [&str; 9] = ["if", "elif", "else", "endif", "for", "endfor", "include", "raw", "endraw"];
 /// Words of expressions that are no variables.
-const WORDS: [&str; 13] = [
-    "and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None",
-];
+const WORDS: [&str; 13] =
+    ["and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None"];
 
 /// A part of an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,8 +163,7 @@ impl Uses {
                     {
                         // The name of an argument.
                     } else if name == "loop" && !loops.is_empty() {
-                    } else if let Some((_, over)) =
-                        loops.iter().rev().find(|(names, _)| names.contains(name))
+                    } else if let Some((_, over)) = loops.iter().rev().find(|(names, _)| names.contains(name))
                     {
                         from.extend(over.iter().cloned());
                     } else {
@@ -194,13 +192,14 @@ impl Uses {
             return;
         }
         if matches!(name, "safe" | "escape" | "e" | "tojson" | "urlencode") {
-            let help = "remove the filter. If only your own code sets the variable, declare it with `trusted: true`";
-            let message = format!("The filter `{name}` would put text of others into the prompt without marks.");
+            let help =
+                "remove the filter. If only your own code sets the variable, declare it with `trusted: true`";
+            let message =
+                format!("The filter `{name}` would put text of others into the prompt without marks.");
             self.misuses.push(Misuse { line, message, help: help.to_owned(), unmarked: true });
             return;
         }
-        let help =
-            ashlar_model::did_you_mean(name, FILTERS, format!("filters are {}", FILTERS.join(", ")));
+        let help = ashlar_model::did_you_mean(name, FILTERS, format!("filters are {}", FILTERS.join(", ")));
         self.wrong(line, format!("There is no filter `{name}`."), help);
     }
 }

@@ -33,9 +33,12 @@ pub(crate) fn environment() -> Environment<'static> {
     env.add_filter("first", |value: &Value| end(value, true));
     env.add_filter("last", |value: &Value| end(value, false));
     env.add_filter("join", join);
-    env.add_filter("default", |value: &Value, other: &Value| {
-        if is_missing(value) { other.clone() } else { value.clone() }
-    });
+    env.add_filter(
+        "default",
+        |value: &Value, other: &Value| {
+            if is_missing(value) { other.clone() } else { value.clone() }
+        },
+    );
     env.add_filter("round", round);
     env.add_filter("json", json);
     env.add_test("defined", |value: &Value| !value.is_undefined() && !value.is_none());
@@ -90,7 +93,11 @@ fn titled(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut begins = true;
     for c in text.chars() {
-        if begins { out.extend(c.to_uppercase()) } else { out.push(c) }
+        if begins {
+            out.extend(c.to_uppercase())
+        } else {
+            out.push(c)
+        }
         begins = c.is_whitespace();
     }
     out
@@ -138,7 +145,8 @@ fn json(value: &Value) -> Result<Value, Error> {
     }
     if value.len().is_some() && value.as_str().is_none() {
         let items: Vec<Value> = value.try_iter()?.collect();
-        let name = items.iter().find_map(|item| item.downcast_object_ref::<Untrusted>().map(|u| u.name.clone()));
+        let name =
+            items.iter().find_map(|item| item.downcast_object_ref::<Untrusted>().map(|u| u.name.clone()));
         if let Some(name) = name {
             let texts: Vec<String> = items
                 .iter()
