@@ -2,6 +2,9 @@
 
 pub mod budget;
 pub mod config;
+pub mod ground;
 pub mod limits;
+pub mod output;
 pub mod policy;
 pub mod price;
+pub mod prompts;
