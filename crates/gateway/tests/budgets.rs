@@ -79,7 +79,16 @@ const FEATURES: [(&str, u64); 2] = [("a", 1_000), ("b", 5_000)];
 
 fn held(feature: usize, period: usize, amount: u64) -> Held<'static> {
     let (name, limit) = FEATURES[feature];
-    Held { kind: "feature", feature: name, who: "", period: PERIODS[period], unit: "tokens", limit, soft: 800_000, amount }
+    Held {
+        kind: "feature",
+        feature: name,
+        who: "",
+        period: PERIODS[period],
+        unit: "tokens",
+        limit,
+        soft: 800_000,
+        amount,
+    }
 }
 
 struct World {
@@ -120,7 +129,8 @@ impl World {
                     let held = held(feature, period, amount);
                     match self.nodes[node].reserve(&[held], self.now[node], &mut Vec::new()) {
                         Ok(reserved) => {
-                            let open = Open { node, reservation: reserved[0], row: (feature, period), amount };
+                            let open =
+                                Open { node, reservation: reserved[0], row: (feature, period), amount };
                             self.open.push(open);
                             break;
                         }
@@ -155,7 +165,8 @@ impl World {
             }
             Step::Crash { node } => {
                 self.nodes[node] = Ledger::default();
-                let (dead, open): (Vec<Open>, Vec<Open>) = self.open.iter().partition(|open| open.node == node);
+                let (dead, open): (Vec<Open>, Vec<Open>) =
+                    self.open.iter().partition(|open| open.node == node);
                 self.open = open;
                 for open in dead {
                     *self.lost.entry(open.row).or_default() += open.amount;
@@ -177,7 +188,10 @@ impl World {
                 let (spent, beyond) = self.spent.get(&row).copied().unwrap_or_default();
                 let open: u64 = self.open.iter().filter(|open| open.row == row).map(|open| open.amount).sum();
                 let all = spent + open + self.lost.get(&row).copied().unwrap_or_default();
-                assert!(all <= limit + beyond, "{name} {period}: {all} of {limit}, {beyond} beyond reservations");
+                assert!(
+                    all <= limit + beyond,
+                    "{name} {period}: {all} of {limit}, {beyond} beyond reservations"
+                );
             }
         }
     }

@@ -90,7 +90,10 @@ async fn what_a_feature_may_not_use_is_refused_with_the_reason() {
     assert!(refused.message.contains("it may use fast, extractive"), "{refused}");
     let refused = policy.admit(&gateway, &Asking { route: "fats", ..asking("") }).await.unwrap_err();
     assert!(refused.message.contains("did you mean `fast`?"), "{refused}");
-    assert_eq!(code(policy.admit(&gateway, &Asking { feature: "b", ..asking("") }).await), Code::FeatureUnknown);
+    assert_eq!(
+        code(policy.admit(&gateway, &Asking { feature: "b", ..asking("") }).await),
+        Code::FeatureUnknown
+    );
 }
 
 #[tokio::test]
@@ -120,7 +123,8 @@ async fn requests_and_tokens_are_limited_for_features_keys_and_users() {
 #[tokio::test]
 async fn money_is_reserved_at_the_dearest_model_and_settled_at_what_answered() {
     let (policy, rows) = policy();
-    let gateway = gateway("[features.a]\nbudget = { day = '0.07', tokens_month = 1000000 }\n[budget]\nmonth = '5'\n");
+    let gateway =
+        gateway("[features.a]\nbudget = { day = '0.07', tokens_month = 1000000 }\n[budget]\nmonth = '5'\n");
     // The fallback could cost 0.03: two calls fit, a third does not.
     let mut one = policy.admit(&gateway, &asking("")).await.unwrap();
     let two = policy.admit(&gateway, &asking("")).await.unwrap();

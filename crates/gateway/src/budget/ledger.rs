@@ -193,7 +193,8 @@ impl Ledger {
             if account.free() >= held.amount {
                 continue;
             }
-            let why = if held.amount > held.limit || (held.amount >= account.short.0 && now < account.short.1) {
+            let why = if held.amount > held.limit || (held.amount >= account.short.0 && now < account.short.1)
+            {
                 NotReserved::Exceeded(number)
             } else if now < account.down {
                 NotReserved::Down
@@ -306,7 +307,8 @@ impl Ledger {
             match granted.amount {
                 0 => {
                     // What calls asked for is what the node has and what it lacked.
-                    account.short = (account.free().saturating_add(wanted.need), now.saturating_add(SHORT_NANOS));
+                    account.short =
+                        (account.free().saturating_add(wanted.need), now.saturating_add(SHORT_NANOS));
                     account.slice = 0;
                 }
                 amount => (account.slice, account.taken_at) = (amount, now),

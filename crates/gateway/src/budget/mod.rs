@@ -90,8 +90,11 @@ pub trait Shared: Send + Sync {
     ///
     /// # Errors
     /// When the store cannot be asked.
-    async fn exchange(&self, returned: Vec<Returned>, wanted: Vec<Wanted>)
-    -> Result<Vec<Granted>, SharedError>;
+    async fn exchange(
+        &self,
+        returned: Vec<Returned>,
+        wanted: Vec<Wanted>,
+    ) -> Result<Vec<Granted>, SharedError>;
 }
 
 #[cfg(test)]

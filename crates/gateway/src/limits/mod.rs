@@ -110,8 +110,11 @@ impl Buckets {
         let (before, after) = (take.nanos(), Take { amount: used, ..*take }.nanos());
         let place = self.place(take.key, now);
         let until = place.until.max(now);
-        place.until =
-            if after >= before { until.saturating_add(after - before) } else { until.saturating_sub(before - after).max(now) };
+        place.until = if after >= before {
+            until.saturating_add(after - before)
+        } else {
+            until.saturating_sub(before - after).max(now)
+        };
     }
 }
 

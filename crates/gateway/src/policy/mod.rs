@@ -137,8 +137,13 @@ impl Policy {
             secret = *blake3::hash(b"buckets").as_bytes();
         }
         let inner = Inner { ledger: Ledger::default(), buckets: None, crossed: Vec::new() };
-        let state =
-            State { inner: Mutex::new(inner), shared, exchange: tokio::sync::Mutex::default(), secret, begun: Instant::now() };
+        let state = State {
+            inner: Mutex::new(inner),
+            shared,
+            exchange: tokio::sync::Mutex::default(),
+            secret,
+            begun: Instant::now(),
+        };
         Self { state: Arc::new(state) }
     }
 
@@ -180,22 +185,24 @@ impl Policy {
         let tokens = asking.tokens_in.saturating_add(asking.tokens_out_max);
         let mut inner = self.state.lock();
         let taken = self.state.take_rates(&mut inner, &scopes, tokens, now)?;
-        let reserved = match reserve(&mut inner, gateway, &scopes, (&periods, asking.now), (most, tokens), now) {
-            Ok(Some(reserved)) => reserved,
-            outcome => {
-                if let Some(buckets) = &mut inner.buckets {
-                    taken.iter().for_each(|(take, _)| buckets.correct(take, 0, now));
+        let reserved =
+            match reserve(&mut inner, gateway, &scopes, (&periods, asking.now), (most, tokens), now) {
+                Ok(Some(reserved)) => reserved,
+                outcome => {
+                    if let Some(buckets) = &mut inner.buckets {
+                        taken.iter().for_each(|(take, _)| buckets.correct(take, 0, now));
+                    }
+                    return outcome.map(|_| None);
                 }
-                return outcome.map(|_| None);
-            }
-        };
+            };
         let room = CROSSED_MAX.saturating_sub(inner.crossed.len());
         inner.crossed.extend(reserved.soft.iter().filter(|soft| soft.first).take(room).cloned());
         drop(inner);
         let Reserved { money, tokens, soft } = reserved;
         // A request counts as one, whatever it used.
         let taken = taken.into_iter().filter_map(|(take, of_tokens)| of_tokens.then_some(take)).collect();
-        let permit = Permit::new(self.state.clone(), gateway.clone(), (money, tokens, taken), soft, (most, asking));
+        let permit =
+            Permit::new(self.state.clone(), gateway.clone(), (money, tokens, taken), soft, (most, asking));
         Ok(Some(permit))
     }
 
@@ -384,9 +391,15 @@ fn most_cost(
 }
 
 fn scopes<'a>(feature: &'a Feature, asking: &Asking<'a>) -> Vec<Scope<'a>> {
-    let mut scopes = vec![Scope { kind: "feature", feature: asking.feature, who: "", limits: &feature.limits }];
+    let mut scopes =
+        vec![Scope { kind: "feature", feature: asking.feature, who: "", limits: &feature.limits }];
     if !asking.key.is_empty() {
-        scopes.push(Scope { kind: "key", feature: asking.feature, who: asking.key, limits: &feature.per_key });
+        scopes.push(Scope {
+            kind: "key",
+            feature: asking.feature,
+            who: asking.key,
+            limits: &feature.per_key,
+        });
     }
     // Calls that name no end user count as those of one, so that leaving the name out avoids no limit.
     let user = if asking.user.is_empty() { "nobody" } else { asking.user };

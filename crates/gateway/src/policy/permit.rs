@@ -63,7 +63,8 @@ impl Permit {
         soft: Vec<Soft>,
         (most, asking): (Money, &Asking<'_>),
     ) -> Self {
-        let most = (most, Tokens { input: asking.tokens_in, output: asking.tokens_out_max, ..Tokens::default() });
+        let most =
+            (most, Tokens { input: asking.tokens_in, output: asking.tokens_out_max, ..Tokens::default() });
         Self {
             state,
             gateway,

@@ -2,10 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{
-    budget::Held,
-    price::decimal,
-};
+use crate::{budget::Held, price::decimal};
 
 /// The policy that refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,7 +109,8 @@ impl Refusal {
     }
 
     pub(crate) fn unavailable() -> Self {
-        let message = "The budget cannot be asked just now, so the call is refused; try again soon.".to_owned();
+        let message =
+            "The budget cannot be asked just now, so the call is refused; try again soon.".to_owned();
         Self { code: Code::BudgetUnavailable, message, retry_after: Some(Duration::from_secs(1)) }
     }
 }
