@@ -25,7 +25,7 @@ pub struct LocalKeys {
     pub delivery: String,
     /// Everything but approvals and waivers.
     pub admin: String,
-    /// For model calls.
+    /// Calls models through the gateway.
     pub llm: String,
 }
 
@@ -34,11 +34,19 @@ impl LocalKeys {
     pub async fn of(engine: &Engine, dir: &Path) -> Result<Self, CliError> {
         let path = dir.join("keys.json");
         ashlar_store::tighten(&path);
+        let mut known = None;
         if let Ok(text) = std::fs::read(&path)
             && let Ok(keys) = serde_json::from_slice::<Self>(&text)
             && engine.authenticate(&keys.admin).await?.is_some()
         {
-            return Ok(keys);
+            known = Some(keys);
+        }
+        // Installations of earlier versions have a key that may call no model.
+        if let Some(known) = &known
+            && let Some(access) = engine.authenticate(&known.llm).await?
+            && access.actor.may(&Right::Llm(None))
+        {
+            return Ok(known.clone());
         }
         let ctx = Ctx::new(TenantId::main(), Actor::local("local"))?;
         let make = async |name: &str, scopes: Vec<Right>| -> Result<String, CliError> {
@@ -46,10 +54,14 @@ impl LocalKeys {
                 CreateKey { name: name.to_owned(), scopes, channel: None, reader: None, expires_at: None };
             Ok(engine.run(&ctx, create).await?.key)
         };
-        let keys = Self {
-            delivery: make("local delivery", vec![Right::Read]).await?,
-            admin: make("local admin", vec![Right::Admin]).await?,
-            llm: make("local llm", vec![Right::Read]).await?,
+        let llm = make("local llm", vec![Right::Read, Right::Llm(None)]).await?;
+        let keys = match known {
+            Some(known) => Self { llm, ..known },
+            None => Self {
+                delivery: make("local delivery", vec![Right::Read]).await?,
+                admin: make("local admin", vec![Right::Admin]).await?,
+                llm,
+            },
         };
         let write = || -> std::io::Result<()> {
             let mut file = tempfile::Builder::new().prefix(".keys-").tempfile_in(dir)?;
