@@ -1,1 +1,4 @@
 //! Calls of models: one door with routes, prompts, budgets, redaction, grounding and a record of each call.
+
+pub mod config;
+pub mod price;

@@ -10,6 +10,7 @@ use std::{
 
 use ashlar_contracts::{Contract, ContractSet, consumers::Consumer};
 use ashlar_delivery::{DeliveryError, graphql::Graph, views::Views};
+use ashlar_gateway::config::Gateway;
 use ashlar_model::{ContractName, Digest, Files, Finding, ProjectConfig, Rules, TypeName, TypeRules};
 use ashlar_project::{Governance, Redirects, read_config};
 use ashlar_retrieval::config::Config as Retrieval;
@@ -20,11 +21,12 @@ use promises::Promise;
 use tokens::Tokens;
 
 /// Definition files that gates read.
-const READ: [&str; 14] = [
+const READ: [&str; 15] = [
     "ashlar.toml",
     "governance.toml",
     "redirects.toml",
     "retrieval.toml",
+    "gateway.toml",
     "contracts/",
     "views/",
     "consumers/",
@@ -63,6 +65,9 @@ pub(crate) struct Definitions {
     /// What is searched, and who may find it.
     pub(crate) retrieval: Retrieval,
     pub(crate) retrieval_findings: Vec<Finding>,
+    /// Routes, prices and features of model calls.
+    pub(crate) gateway: Gateway,
+    pub(crate) gateway_findings: Vec<Finding>,
     /// The digest of all contracts and of what is wrong with their files.
     pub(crate) contracts_digest: Digest,
     /// The digest of the files that gates read.
@@ -114,6 +119,11 @@ impl Definitions {
             Ok(retrieval) => (retrieval, Vec::new()),
             Err(findings) => (Retrieval::default(), findings),
         };
+        note("gateway.toml");
+        let (gateway, gateway_findings) = match Gateway::parse(files) {
+            Ok(gateway) => (gateway, Vec::new()),
+            Err(findings) => (Gateway::default(), findings),
+        };
         let mut inputs = Inputs::new("contracts");
         for contract in contracts.iter() {
             inputs.digest(&contract.name.to_string(), &contract.digest);
@@ -153,6 +163,8 @@ impl Definitions {
             redirect_findings,
             retrieval,
             retrieval_findings,
+            gateway,
+            gateway_findings,
             contracts_digest: inputs.finish(),
             digest: files_digest(files),
             files: digests,
@@ -214,6 +226,7 @@ impl Definitions {
             .chain(&self.governance_findings)
             .chain(&self.redirect_findings)
             .chain(&self.retrieval_findings)
+            .chain(&self.gateway_findings)
             .chain(of_site)
             .chain(&self.tokens.unreadable)
             .filter(|f| f.level == ashlar_model::Level::Error)

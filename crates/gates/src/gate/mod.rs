@@ -11,6 +11,7 @@ pub(crate) mod approvals;
 pub(crate) mod compatibility;
 pub(crate) mod components;
 pub(crate) mod consumers;
+pub(crate) mod gateway;
 pub(crate) mod interface;
 pub(crate) mod lifecycle;
 pub(crate) mod links;
@@ -27,7 +28,7 @@ pub(crate) use interface::Gate;
 pub use interface::{About, Code};
 
 /// The gates, in the order in which they report. A new gate is a file beside this one and a line here.
-pub(crate) static GATES: [&dyn Gate; 12] = [
+pub(crate) static GATES: [&dyn Gate; 13] = [
     &compatibility::SchemaCompatibility,
     &validity::ContentValidity,
     &references::References,
@@ -39,5 +40,6 @@ pub(crate) static GATES: [&dyn Gate; 12] = [
     &tokens::TokenGate,
     &components::Components,
     &retrieval::Retrieval,
+    &gateway::Gateway,
     &approvals::Approvals,
 ];

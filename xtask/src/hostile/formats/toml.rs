@@ -6,10 +6,11 @@ use crate::{
     random::Random,
 };
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "ashlar.toml",
     "redirects.toml",
     "retrieval.toml",
+    "gateway.toml",
     "governance.toml",
     "intents.toml",
     "tokens.toml",
@@ -139,6 +140,12 @@ pub const ALL: &[Generator] = &[
     generator!("search-synonyms", [10, 1_000, 10_000, 100_000], |_, n| {
         let one = |i: usize| format!("[synonyms.l{i}]\nw = []\n[readers.r{i}]\nx = []\n");
         Load::file("retrieval.toml", pieces(n, "", one))
+    }),
+    generator!("features", [10, 150, 10_000, 100_000], |_, n| {
+        let one = |i: usize| {
+            format!("[routes.r{i}]\ntargets = [{{ provider = \"p\", model = \"m{i}\" }}]\nfallbacks = [\"r0\"]\n[features.f{i}]\nroutes = [\"r{i}\"]\n")
+        };
+        Load::file("gateway.toml", pieces(n, "", one))
     }),
     generator!("includes", [2, 4, 8, 100], |_, n| {
         let one = |i: usize| {
