@@ -57,6 +57,13 @@ impl Breakers {
         }
     }
 
+    /// A try ended without saying anything about the target.
+    pub fn released(&self, provider: &str, model: &str) {
+        if let Some(state) = self.all().get_mut(&(provider.to_owned(), model.to_owned())) {
+            state.trying = None;
+        }
+    }
+
     /// A target failed. `wait`: how long it asked to be left alone.
     pub fn failed(&self, provider: &str, model: &str, wait: Option<Duration>, now: Instant) {
         let mut all = self.all();
