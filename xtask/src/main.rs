@@ -103,6 +103,18 @@ enum Bench {
         #[arg(long, default_value_t = 10_000)]
         count: usize,
     },
+    /// Calls of a model through the gateway, beside LiteLLM and TensorZero.
+    Gateway {
+        /// Seconds for each figure.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        /// Rounds that count.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Streams that are open at once at the end.
+        #[arg(long, default_value_t = 5_000)]
+        streams: usize,
+    },
     /// The first import of a Markdown tree.
     Import {
         /// How many documents.
@@ -189,6 +201,9 @@ fn main() -> ExitCode {
         }
         Command::Bench { what: Bench::Composed { seconds } } => bench::composed::run(seconds),
         Command::Bench { what: Bench::Webhooks { count } } => bench::webhooks::run(count),
+        Command::Bench { what: Bench::Gateway { seconds, rounds, streams } } => {
+            bench::gateway::run(seconds, rounds, streams)
+        }
         Command::Bench { what: Bench::Import { documents } } => bench::import::run(documents),
         Command::Bench { what: Bench::Search { chunks: None, .. } } => bench::search::run(),
         Command::Bench { what: Bench::Search { chunks: Some(chunks), peers } } => {

@@ -292,7 +292,7 @@ fn diverse_hits_are_unlike_each_other() {
         BTreeSet::from(["p000", "p001"])
     );
     assert_eq!(ids("&diversity=0"), ids(""));
-    let diverse = ids("&diversity=0.9");
+    let diverse = ids("&diversity=1");
     assert!(diverse[0] == usual[0] && diverse[1] != usual[1], "{usual:?} {diverse:?}");
     let refused = common::ask(&view, "GET /v1/search?q=crane&diversity=2");
     assert!(refused.starts_with("400") && refused.contains("bad-diversity"), "{refused}");

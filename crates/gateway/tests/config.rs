@@ -70,10 +70,10 @@ fn a_full_file_is_read() {
     let fast = &gateway.routes["fast"];
     assert_eq!((fast.retries, fast.context, fast.line), (2, Some(128_000), 2));
     assert_eq!(fast.timeout.first_token, Duration::from_millis(20_500));
-    assert_eq!(fast.targets.iter().map(|t| (t.model.as_str(), t.weight)).collect::<Vec<_>>(), [
-        ("gpt-4o-mini", 90),
-        ("qwen/7b", 10)
-    ]);
+    assert_eq!(
+        fast.targets.iter().map(|t| (t.model.as_str(), t.weight)).collect::<Vec<_>>(),
+        [("gpt-4o-mini", 90), ("qwen/7b", 10)]
+    );
     assert_eq!(gateway.routes["careful"].retries, 1);
 
     let support = &gateway.features["support"];
@@ -85,10 +85,10 @@ fn a_full_file_is_read() {
     assert_eq!(support.redact.logging.len(), Kind::ALL.len());
     assert_eq!((support.text_days, gateway.record_days), (7, 30));
     assert!(support.routes.allows("fast") && !support.routes.allows("careful"));
-    assert_eq!(gateway.routes_of(support).iter().map(|(name, _)| *name).collect::<Vec<_>>(), [
-        "fast",
-        "extractive"
-    ]);
+    assert_eq!(
+        gateway.routes_of(support).iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        ["fast", "extractive"]
+    );
     let open = &gateway.features["open"];
     assert_eq!((&open.routes, &open.tools), (&Allowed::All, &Allowed::Only(Vec::new())));
     assert_eq!((open.text_days, open.redact.sending.len(), open.redact.logging.len()), (0, 0, 7));
@@ -126,12 +126,7 @@ fn every_mistake_is_one_finding_with_its_line() {
             "`weight = -1`",
             "from 0",
         ),
-        (
-            "[routes.a]\ntargets = [{ provider = 'p', model = 'm', weight = 0 }]",
-            1,
-            "weight 0",
-            "above 0",
-        ),
+        ("[routes.a]\ntargets = [{ provider = 'p', model = 'm', weight = 0 }]", 1, "weight 0", "above 0"),
         ("[routes.a]\ntargets = [{ provider = 'p', modell = 'm' }]", 2, "modell", "did you mean `model`?"),
         ("[routes.a]\ntargets = [{ provider = 'ashlar', model = 'm' }]", 2, "no model `m`", "extractive"),
         (
@@ -219,7 +214,7 @@ fn every_mistake_is_one_finding_with_its_line() {
         ("[features.a]\nbudget = { day = '-5' }", 2, "`day = \"-5\"`", "decimal"),
         ("[features.a]\nbudget = { day = '5', soft = 80 }", 2, "`soft = 80`", "from 0 to 1"),
         ("[features.a]\nbudget = { soft = 0.5 }", 2, "`soft` and no limit", "add day"),
-        ("[features.a]\nbudget = { daily = '5' }", 2, "daily", "did you mean `day`?"),
+        ("[features.a]\nbudget = { dayy = '5' }", 2, "dayy", "did you mean `day`?"),
         ("[features.a]\nredact = { sending = ['emial'] }", 2, "`emial`", "did you mean `email`?"),
         ("[features.a]\nredact = { sending = 'email' }", 2, "not a list", "[\"email\"]"),
         ("[features.a]\nredact = { logging = 'al' }", 2, "`al`", "did you mean `all`?"),

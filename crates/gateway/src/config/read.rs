@@ -134,14 +134,16 @@ impl Reading<'_> {
             (raw.prices.len(), PRICES_MAX, "prices"),
             (raw.features.len(), FEATURES_MAX, "features"),
         ];
-        if counts.into_iter().filter(|(count, max, what)| !self.bounded(&(0..0), *count, *max, what)).count() > 0
+        if counts.into_iter().filter(|(count, max, what)| !self.bounded(&(0..0), *count, *max, what)).count()
+            > 0
         {
             return Gateway::default();
         }
         let budget = self.budget(&raw.budget);
-        let record_days = raw.records.keep_days.as_ref().map_or(RECORD_DAYS, |days| {
-            self.whole("keep_days", days, 1, u64::from(RECORD_DAYS_MAX)) as u32
-        });
+        let record_days =
+            raw.records.keep_days.as_ref().map_or(RECORD_DAYS, |days| {
+                self.whole("keep_days", days, 1, u64::from(RECORD_DAYS_MAX)) as u32
+            });
         let prices = self.prices(raw.prices);
         let routes = self.routes(raw.routes);
         let mut features = BTreeMap::new();
@@ -189,14 +191,13 @@ impl Reading<'_> {
             self.name(&target.provider.span(), "a provider", target.provider.get_ref());
             self.model(&target.model.span(), target.model.get_ref());
             if target.provider.get_ref() == BUILT_IN && target.model.get_ref() != EXTRACTIVE {
-                let message = format!(
-                    "The provider `{BUILT_IN}` has no model `{}`.",
-                    shown(target.model.get_ref())
-                );
+                let message =
+                    format!("The provider `{BUILT_IN}` has no model `{}`.", shown(target.model.get_ref()));
                 self.wrong(&target.model.span(), message, format!("write model = \"{EXTRACTIVE}\""));
             }
             let weight = target.weight.as_ref();
-            let weight = weight.map_or(1, |weight| self.whole("weight", weight, 0, u64::from(WEIGHT_MAX)) as u32);
+            let weight =
+                weight.map_or(1, |weight| self.whole("weight", weight, 0, u64::from(WEIGHT_MAX)) as u32);
             let (provider, model) = (target.provider.into_inner(), target.model.into_inner());
             targets.push(Target { provider, model, weight, line: self.line(&at) });
         }
@@ -234,7 +235,12 @@ impl Reading<'_> {
         }
     }
 
-    fn known_route<'n>(&mut self, span: &Range<usize>, name: &str, mut known: impl Iterator<Item = &'n str> + Clone) {
+    fn known_route<'n>(
+        &mut self,
+        span: &Range<usize>,
+        name: &str,
+        mut known: impl Iterator<Item = &'n str> + Clone,
+    ) {
         if !known.clone().any(|known| known == name) {
             let help = did_you_mean(name, known.by_ref(), format!("add [routes.{}]", shown(name)));
             self.wrong(span, format!("The route `{}` is not declared.", shown(name)), help);
@@ -253,7 +259,8 @@ impl Reading<'_> {
     }
 
     fn prices(&mut self, raw: Vec<Spanned<RawPrice>>) -> Prices {
-        let currency = raw.first().map(|price| price.get_ref().currency.get_ref().clone()).unwrap_or_default();
+        let currency =
+            raw.first().map(|price| price.get_ref().currency.get_ref().clone()).unwrap_or_default();
         let mut prices = Prices::new(currency.clone());
         for price in raw {
             let (span, raw) = (price.span(), price.into_inner());
@@ -336,7 +343,8 @@ impl Reading<'_> {
         {
             debug_assert!(name.is_empty());
             let place = format!("{FILE}:{line}");
-            let help = format!("add a route, such as routes = [\"{EXTRACTIVE}\"], or remove the line to allow all");
+            let help =
+                format!("add a route, such as routes = [\"{EXTRACTIVE}\"], or remove the line to allow all");
             let finding = Finding::error("gateway-config", place, "A feature has an empty list of routes.");
             self.findings.push(finding.help(help));
         }
@@ -353,9 +361,11 @@ impl Reading<'_> {
             per_key: self.limits(&raw.per_key),
             per_user: self.limits(&raw.per_user),
             redact: self.redact(&raw.redact),
-            text_days: raw.text.keep_days.as_ref().map_or(0, |days| {
-                self.whole("keep_days", days, 0, u64::from(RECORD_DAYS_MAX)) as u32
-            }),
+            text_days: raw
+                .text
+                .keep_days
+                .as_ref()
+                .map_or(0, |days| self.whole("keep_days", days, 0, u64::from(RECORD_DAYS_MAX)) as u32),
             line,
         }
     }

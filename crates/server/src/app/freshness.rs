@@ -16,7 +16,7 @@ use jiff::Timestamp;
 struct Seen {
     release: ReleaseId,
     moved_at: Timestamp,
-    /// From the move to when its words were searchable; `None` when it was served before this process started.
+    /// From the move to when its words were searchable; `None` when it was moved before this process started.
     words: Option<Duration>,
     /// From the move to when it was searchable with everything it has; `None` as above.
     whole: Option<Duration>,
@@ -31,7 +31,7 @@ pub struct IndexLag {
     pub index: String,
     /// How soon it should be searchable, as `retrieval.toml` says.
     pub target: Duration,
-    /// How long words took; `None` when this node served the release when it started.
+    /// How long words took; `None` when the release is older than this process.
     pub words: Option<Duration>,
     /// How long words and vectors took, or how long vectors have been missing. `None` as above.
     pub lag: Option<Duration>,
@@ -47,16 +47,27 @@ impl IndexLag {
 }
 
 /// What this node knows of the releases that public channels serve.
-#[derive(Debug, Default)]
-pub struct Freshness(Mutex<HashMap<TenantId, Seen>>);
+#[derive(Debug)]
+pub struct Freshness {
+    /// When this node started.
+    started: Timestamp,
+    seen: Mutex<HashMap<TenantId, Seen>>,
+}
+
+impl Default for Freshness {
+    fn default() -> Self {
+        Self { started: Timestamp::now(), seen: Mutex::default() }
+    }
+}
 
 impl Freshness {
-    /// The public channel of a tenant serves a release from now on, or more of it. `first`: nothing was served there before.
-    pub fn served(&self, tenant: &TenantId, state: &ChannelState, view: &ReleaseView, first: bool) {
+    /// The public channel of a tenant serves a release from now on, or more of it.
+    pub fn served(&self, tenant: &TenantId, state: &ChannelState, view: &ReleaseView) {
         let Ok(moved_at) = state.moved_at.parse::<Timestamp>() else { return };
         let since = Timestamp::now().duration_since(moved_at).unsigned_abs();
         let is_whole = view.has_vectors();
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = moved_at >= self.started;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let next = match seen.get(tenant) {
             // More of the same move: its vectors have come.
             Some(known) if known.release == state.release && known.moved_at == moved_at => Seen {
@@ -67,8 +78,8 @@ impl Freshness {
             _ => Seen {
                 release: state.release,
                 moved_at,
-                words: (!first).then_some(since),
-                whole: (!first && is_whole).then_some(since),
+                words: known.then_some(since),
+                whole: (known && is_whole).then_some(since),
                 is_whole,
             },
         };
@@ -77,7 +88,7 @@ impl Freshness {
 
     /// The indexes of a tenant's release, by name.
     pub fn of(&self, tenant: &TenantId, view: &ReleaseView, now: Timestamp) -> Vec<IndexLag> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(seen) = seen.get(tenant) else { return Vec::new() };
         let lag = match seen.is_whole {
             true => seen.whole,

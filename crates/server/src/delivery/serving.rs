@@ -218,7 +218,7 @@ impl Serving {
             && served_before.as_ref().is_none_or(|b| !Arc::ptr_eq(b, &public))
         {
             if Arc::ptr_eq(&public, &view) {
-                self.freshness.served(tenant, &state, &view, served_before.is_none());
+                self.freshness.served(tenant, &state, &view);
             }
             warm(&self.workers, tenant, served_before.clone(), &public);
             prerender(&self.workers, tenant.clone(), served_before, public);

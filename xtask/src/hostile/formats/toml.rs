@@ -143,7 +143,9 @@ pub const ALL: &[Generator] = &[
     }),
     generator!("features", [10, 150, 10_000, 100_000], |_, n| {
         let one = |i: usize| {
-            format!("[routes.r{i}]\ntargets = [{{ provider = \"p\", model = \"m{i}\" }}]\nfallbacks = [\"r0\"]\n[features.f{i}]\nroutes = [\"r{i}\"]\n")
+            format!(
+                "[routes.r{i}]\ntargets = [{{ provider = \"p\", model = \"m{i}\" }}]\nfallbacks = [\"r0\"]\n[features.f{i}]\nroutes = [\"r{i}\"]\n"
+            )
         };
         Load::file("gateway.toml", pieces(n, "", one))
     }),
