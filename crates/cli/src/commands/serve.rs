@@ -6,14 +6,14 @@ use ashlar_gates::Checker;
 use ashlar_model::{Actor, Right, ServerConfig, TenantId};
 use ashlar_release::{CreateKey, Ctx, Engine, ReleaseError};
 use ashlar_retrieval::models::Models;
-use ashlar_server::{PurgeTarget, Role, ServeOptions, ServerError};
+use ashlar_server::{PurgeTarget, Role, ServeOptions, ServerError, models::Providers};
 use ashlar_store::{Objects, Remote, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
     args::{Format, Role as RoleArg, ServeArgs},
-    backend::{location, models, noted},
+    backend::{location, models, noted, providers},
     error::{CliError, Done, done},
     isolation, output, target,
 };
@@ -181,7 +181,7 @@ pub async fn run(
     objects: Objects,
     role: Role,
     config: ServerConfig,
-    (purge, models): (Vec<PurgeTarget>, Arc<dyn Models>),
+    (purge, models, providers): (Vec<PurgeTarget>, Arc<dyn Models>, Providers),
     ready: impl FnOnce(String),
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), CliError> {
@@ -189,8 +189,18 @@ pub async fn run(
     let workers = ashlar_isolate::Workers::new()
         .map_err(|e| CliError::new(3, "server", format!("no threads can be started: {e}"), ""))?;
     let trials = Some(isolation::children().trials());
-    let options =
-        ServeOptions { engine, objects, role, config, purge, workers, trials, models, remote_interval };
+    let options = ServeOptions {
+        engine,
+        objects,
+        role,
+        config,
+        purge,
+        workers,
+        trials,
+        models,
+        providers,
+        remote_interval,
+    };
     ashlar_server::serve(options, |bound| ready(url_of(bound)), stop).await.map_err(|e| server_error(&e))
 }
 
@@ -280,7 +290,7 @@ pub async fn serve(mut args: ServeArgs) -> Done {
         RoleArg::Edge => Role::Edge,
         RoleArg::Worker => Role::Worker,
     };
-    let models = models(args.data.as_deref())?;
+    let (models, providers) = (models(args.data.as_deref())?, providers(args.data.as_deref())?);
     let (engine, keys, objects) = if role == Role::Edge {
         (None, None, edge_objects(&args)?)
     } else {
@@ -306,7 +316,7 @@ pub async fn serve(mut args: ServeArgs) -> Done {
         }
     };
     let stop = stop_signal(&config);
-    run(engine, objects, role, config, (args.purge, models), ready, stop).await?;
+    run(engine, objects, role, config, (args.purge, models, providers), ready, stop).await?;
     done()
 }
 

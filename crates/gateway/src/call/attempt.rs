@@ -6,12 +6,12 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    built_in,
-    desk::{Body, Case, Desk, note},
+    built_in::{pieces, question, whole as quotes},
+    desk::{Body, Case, Desk, What, note},
     flow::{Flow, Way},
 };
 use crate::{
-    config::{Allowed, Route, Target},
+    config::{Allowed, BUILT_IN, Route, Target},
     routing::{RETRY_AFTER_MAX, Stage, backoff},
     upstream::{Failed, Kind, Next, Operation, Provider},
     wire::{Call, Fault, FaultKind, Surface, Whole, anthropic, openai},
@@ -53,40 +53,68 @@ fn text_bytes(whole: &Whole) -> u64 {
     each.sum()
 }
 
+/// The id of an answer that is made here.
+fn id(call: &Call, trace: &str) -> String {
+    match call.surface {
+        Surface::OpenAi => format!("chatcmpl-{trace}"),
+        Surface::Anthropic => format!("msg_{trace}"),
+    }
+}
+
+fn cannot(provider: &str, what: &str) -> Failed {
+    let message = format!("the provider `{provider}` cannot {what}; use another route");
+    let fault = Fault::new(FaultKind::Invalid, "unsupported_by_model", message).at("model");
+    Failed { fault, next: Next::Elsewhere }
+}
+
 async fn quoted(case: &Case<'_>) -> Result<Body, Failed> {
+    let What::Chat(call, built_in) = case.what else {
+        return Err(cannot(BUILT_IN, "make vectors"));
+    };
     let stop = |fault| Failed { fault, next: Next::Stop };
     let indexes = match &case.feature.indexes {
         Allowed::All => &[][..],
         Allowed::Only(names) => names,
     };
-    let question = built_in::question(case.call, indexes).map_err(stop)?;
-    let answer = case.built_in.answer(question).await.map_err(stop)?;
-    let whole = built_in::whole(case.call, &case.id(), &answer);
+    let question = question(call, indexes).map_err(stop)?;
+    let answer = built_in.answer(question).await.map_err(stop)?;
+    let whole = quotes(call, &id(call, &case.caller.trace), &answer);
     note(&case.noted, |facts| {
         facts.usage = whole.usage;
         facts.reported = true;
         facts.answered_bytes = text_bytes(&whole);
     });
-    if case.call.stream {
-        let mut way = Way::new(case.call);
+    if call.stream {
+        let mut way = Way::new(call);
         way.more(answer.more);
         let mut out = Vec::new();
-        built_in::pieces(&whole).iter().for_each(|delta| way.write(delta, &mut out));
+        pieces(&whole).iter().for_each(|delta| way.write(delta, &mut out));
         way.end(&mut out);
         let once = futures::stream::once(std::future::ready(Bytes::from(out)));
         return Ok(Body::Stream(Box::pin(once)));
     }
-    Ok(Body::Whole(answered(case.call, &whole, Some(answer.more))))
+    Ok(Body::Whole(answered(call, &whole, Some(answer.more))))
 }
 
 async fn provided(case: &Case<'_>, provider: &Provider, route: &Route, target: &Target, end: Instant) -> Result<Body, Failed> {
-    let body = written(case.call, provider, &target.model)?;
     let connect = route.timeout.connect;
-    let passes = same(case.call.surface, provider.kind);
-    if case.call.stream {
+    let call = match case.what {
+        What::Chat(call, _) => call,
+        What::Embed(_) if provider.kind == Kind::Anthropic => return Err(cannot(&provider.name, "make vectors")),
+        What::Embed(asked) => {
+            let body = openai::embeddings_body(asked, &target.model).into();
+            let raw = provider.whole((Operation::Embed, &target.model), body, connect, end).await?;
+            let usage = openai::embeddings_usage(&raw).map_err(|fault| Failed { fault, next: Next::Again(None) })?;
+            note(&case.noted, |facts| (facts.usage, facts.reported) = (usage, true));
+            return Ok(Body::Whole(raw));
+        }
+    };
+    let body = written(call, provider, &target.model)?;
+    let passes = same(call.surface, provider.kind);
+    if call.stream {
         let first = (Instant::now() + route.timeout.first_token).min(end);
         let events = provider.stream(&target.model, body, connect, first).await?;
-        let mut flow = Flow::new(case, provider, events, passes, (route.timeout.first_token, end));
+        let mut flow = Flow::new((call, &case.noted), provider, events, passes, (route.timeout.first_token, end));
         flow.first(first).await?;
         return Ok(Body::Stream(Box::pin(flow.stream())));
     }
@@ -101,7 +129,7 @@ async fn provided(case: &Case<'_>, provider: &Provider, route: &Route, target: &
         facts.usage = whole.usage;
         facts.answered_bytes = text_bytes(&whole);
     });
-    Ok(Body::Whole(if passes { raw } else { answered(case.call, &whole, None) }))
+    Ok(Body::Whole(if passes { raw } else { answered(call, &whole, None) }))
 }
 
 async fn one(desk: &Desk, case: &Case<'_>, stage: &Stage<'_>, target: &Target, end: Instant) -> Result<Body, Failed> {

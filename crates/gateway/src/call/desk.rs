@@ -15,7 +15,7 @@ use crate::{
     config::{Feature, Gateway},
     routing::{Breakers, plan, point},
     upstream::Providers,
-    wire::{Call, Fault, FaultKind, Surface, Usage},
+    wire::{Call, Fault, FaultKind, Usage, openai::Embeddings},
 };
 
 /// The most tokens that an answer is taken to have when the request does not bound it.
@@ -97,25 +97,22 @@ pub struct Desk {
 
 /// A call with all that it is decided on.
 pub(super) struct Case<'a> {
-    pub scene: &'a Scene,
     pub caller: &'a Caller,
     pub feature: &'a Feature,
-    pub call: &'a Call,
-    pub built_in: &'a dyn BuiltIn,
+    pub what: What<'a>,
     /// What decides between targets.
     pub point: u64,
     pub started: Instant,
     pub noted: Noted,
 }
 
-impl Case<'_> {
-    /// The id of an answer that is made here.
-    pub fn id(&self) -> String {
-        match self.call.surface {
-            Surface::OpenAi => format!("chatcmpl-{}", self.caller.trace),
-            Surface::Anthropic => format!("msg_{}", self.caller.trace),
-        }
-    }
+/// What is asked of a model.
+#[derive(Clone, Copy)]
+pub(super) enum What<'a> {
+    /// To go on with a conversation.
+    Chat(&'a Call, &'a dyn BuiltIn),
+    /// To turn texts into vectors.
+    Embed(&'a Embeddings),
 }
 
 impl Scene {
@@ -177,10 +174,31 @@ impl Desk {
         call: &Call,
         built_in: &dyn BuiltIn,
     ) -> Result<Reply, Fault> {
-        let feature = scene.feature(&caller.feature)?;
-        let route = scene.route(feature, (&call.model, &caller.feature))?;
-        let point = point(call.ashlar.session.as_deref().or(call.user.as_deref()).unwrap_or(&caller.trace));
+        let sticky = call.ashlar.session.as_deref().or(call.user.as_deref());
         let tokens = call.tokens_in().saturating_add(call.tokens_out_max().unwrap_or(0));
+        self.run(scene, caller, (What::Chat(call, built_in), &call.model), (sticky, tokens)).await
+    }
+
+    /// Turns texts into vectors.
+    ///
+    /// # Errors
+    /// When it is refused, or no target answers.
+    pub async fn embed(&self, scene: &Scene, caller: &Caller, asked: &Embeddings) -> Result<Reply, Fault> {
+        // Vectors of two models do not compare, so a caller stays where it is.
+        let sticky = Some(caller.key.as_str());
+        self.run(scene, caller, (What::Embed(asked), &asked.model), (sticky, asked.tokens_in)).await
+    }
+
+    async fn run(
+        &self,
+        scene: &Scene,
+        caller: &Caller,
+        (what, model): (What<'_>, &str),
+        (sticky, tokens): (Option<&str>, u64),
+    ) -> Result<Reply, Fault> {
+        let feature = scene.feature(&caller.feature)?;
+        let route = scene.route(feature, (model, &caller.feature))?;
+        let point = point(sticky.unwrap_or(&caller.trace));
         let stages = plan(&scene.gateway, feature, route, point, tokens);
         if stages.is_empty() {
             let most = scene.gateway.routes.get(route).and_then(|route| route.context).unwrap_or(0);
@@ -190,11 +208,9 @@ impl Desk {
             return Err(Fault::new(FaultKind::Invalid, "context_length_exceeded", message).at("messages"));
         }
         let case = Case {
-            scene,
             caller,
             feature,
-            call,
-            built_in,
+            what,
             point,
             started: Instant::now(),
             noted: Noted::default(),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::Stream;
 use tokio::time::Instant;
 
-use super::desk::{Case, Noted, note};
+use super::desk::{Noted, note};
 use crate::{
     upstream::{EventStream, Failed, Kind, Next, Provider},
     wire::{Call, Delta, Event, Fault, Surface, anthropic, openai},
@@ -115,7 +115,7 @@ fn pass(event: &Event<'_>, out: &mut Vec<u8>) {
 
 impl Flow {
     pub fn new(
-        case: &Case<'_>,
+        (call, noted): (&Call, &Noted),
         provider: &Provider,
         events: EventStream,
         passes: bool,
@@ -127,11 +127,11 @@ impl Flow {
                 Kind::OpenAi | Kind::Azure => Reader::OpenAi(openai::Reader::default()),
                 Kind::Anthropic => Reader::Anthropic(anthropic::Reader::default()),
             },
-            way: Way::new(case.call),
+            way: Way::new(call),
             passes,
-            figures: case.call.stream_usage,
-            surface: case.call.surface,
-            noted: case.noted.clone(),
+            figures: call.stream_usage,
+            surface: call.surface,
+            noted: noted.clone(),
             deltas: Vec::new(),
             out: Vec::new(),
             begun: false,
