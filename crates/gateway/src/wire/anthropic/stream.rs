@@ -248,11 +248,9 @@ impl Writer {
                 let block = json!({"type": "tool_use", "id": id, "name": name, "input": {}});
                 self.block(Open::Tool(*number), &block, out);
             }
-            Delta::Arguments(0, number, text) => {
-                // Blocks follow each other here. Arguments of a call that was closed cannot be written any more.
-                if self.open == Some(Open::Tool(*number)) {
-                    self.delta(&json!({"type": "input_json_delta", "partial_json": text}), out);
-                }
+            // Blocks follow each other here. Arguments of a call that was closed cannot be written any more.
+            Delta::Arguments(0, number, text) if self.open == Some(Open::Tool(*number)) => {
+                self.delta(&json!({"type": "input_json_delta", "partial_json": text}), out);
             }
             Delta::Sources(0, sources) => {
                 if let Value::Array(each) = citations(sources) {
