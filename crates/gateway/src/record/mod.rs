@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -185,6 +185,7 @@ pub struct Records {
     /// Told when much waits.
     pressed: Notify,
     dropped: AtomicU64,
+    followed: AtomicBool,
 }
 
 impl Records {
@@ -192,8 +193,16 @@ impl Records {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a record, if there is room.
+    /// Somebody stores records from now on. Before that, none is kept.
+    pub fn follow(&self) {
+        self.followed.store(true, Ordering::Relaxed);
+    }
+
+    /// Adds a record, if somebody stores records and there is room.
     pub fn add(&self, mut waiting: Waiting) {
+        if !self.followed.load(Ordering::Relaxed) {
+            return;
+        }
         waiting.text = waiting.text.filter(|(_, days)| *days > 0).map(|(text, days)| (text.bounded(), days));
         let mut queue = self.lock();
         if queue.waiting.len() >= WAITING_MAX {
@@ -271,6 +280,8 @@ mod tests {
     #[test]
     fn nothing_waits_and_what_has_no_room_is_counted() {
         let records = Records::default();
+        records.add(waiting("nobody stores it"));
+        records.follow();
         for n in 0..WAITING_MAX + 3 {
             records.add(waiting(&n.to_string()));
         }
@@ -287,6 +298,7 @@ mod tests {
     #[test]
     fn texts_are_bounded_one_by_one_and_together() {
         let records = Records::default();
+        records.follow();
         let long = Text { input: "ä".repeat(TEXT_BYTES_MAX), output: String::new() };
         for _ in 0..300 {
             records.add(Waiting { text: Some((long.clone(), 7)), ..waiting("a") });

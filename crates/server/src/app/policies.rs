@@ -7,7 +7,7 @@ use std::{
 
 use ashlar_gateway::{
     budget::{Granted, Returned, Row, Shared, SharedError, Wanted, grant},
-    policy::Policy,
+    policy::{Policy, fresh_secret},
 };
 use ashlar_model::TenantId;
 use ashlar_release::{Engine, ReleaseError};
@@ -85,12 +85,10 @@ impl Policies {
         if let Some(known) = lock(&self.known).get(tenant) {
             return Ok(known.clone());
         }
-        let mut secret = [0; 32];
-        match &self.engine {
-            Some(engine) => secret = engine.llm_secret(tenant).await?,
-            None => getrandom::fill(&mut secret)
-                .map_err(|e| ReleaseError::Task(format!("no randomness: {e}")))?,
-        }
+        let secret = match &self.engine {
+            Some(engine) => engine.llm_secret(tenant).await?,
+            None => fresh_secret().ok_or_else(|| ReleaseError::Task("no randomness".to_owned()))?,
+        };
         let rows = Rows { engine: self.engine.clone(), tenant: tenant.clone() };
         let made = TenantPolicy { policy: Policy::new(Arc::new(rows)), secret };
         lock(&self.known).insert(tenant.clone(), made.clone());

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use ashlar_gateway::record::{OK, Record, Records, Waiting};
+use ashlar_gateway::{
+    budget::Soft,
+    config::{Gateway, RECORD_DAYS},
+    record::{OK, Record, Records, Waiting},
+};
 use ashlar_model::{Actor, TenantId};
 use ashlar_release::{Ctx, Engine, ReleaseError, WarnBudget, call_id};
 use ashlar_store::sql::{BudgetKey, CallRow, UsageRow, stamp};
@@ -89,6 +93,7 @@ impl Calls {
 
     /// Works until `stop`. Then it stores what waits, and gives back what budgets have left.
     pub async fn run(self, stop: CancellationToken) {
+        self.records.follow();
         let mut turns = tokio::time::interval(EVERY);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut number = 0_u64;
@@ -153,14 +158,15 @@ impl Calls {
     async fn prune(&self) {
         for (tenant, of) in self.tenants.all() {
             let Some(public) = of.public.load_full() else { continue };
-            let days = public.definitions().record_days();
+            let gateway = Gateway::parse(&public.definitions().gateway);
+            let days = gateway.map_or(RECORD_DAYS, |gateway| gateway.record_days);
             if let Err(error) = self.engine.prune_calls(&tenant, days).await {
                 tracing::warn!(%tenant, %error, "old records of model calls cannot be deleted yet");
             }
         }
     }
 
-    async fn warn(&self, tenant: &TenantId, crossed: Vec<ashlar_gateway::budget::Soft>) {
+    async fn warn(&self, tenant: &TenantId, crossed: Vec<Soft>) {
         for soft in crossed {
             let row = soft.row;
             tracing::warn!(%tenant, scope = row.scope, period = row.period, unit = row.unit, soft.used, soft.limit,
