@@ -2,7 +2,7 @@
 
 use super::{
     begins, ends,
-    numbers::{Group, joined, luhn},
+    numbers::{Group, luhn},
 };
 
 fn number(digits: &[u8]) -> u64 {
@@ -198,6 +198,5 @@ fn spain(text: &[u8], at: usize) -> Option<(usize, usize)> {
     }
     let next = at + count + usize::from(text.get(at + count) == Some(&b'-'));
     let letter = LETTERS[((first * 10_000_000 * u64::from(foreign.is_some()) + number(&digits)) % 23) as usize];
-    let _ = joined;
     (text.get(next) == Some(&letter) && ends(text, next + 1)).then_some((start, next + 1))
 }
