@@ -72,11 +72,12 @@ fn gates_document_themselves() {
 }
 
 /// Sources whose findings reach a gate.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "contracts/src",
     "delivery/src/graphql",
     "delivery/src/views",
     "gates/src",
+    "gateway/src/prompts",
     "project/src/content.rs",
     "project/src/front_matter.rs",
     "project/src/governance.rs",

@@ -1,3 +1,5 @@
+//! Front matter: fields between two lines above the text of a Markdown file.
+
 use ashlar_model::{Fields, Finding, read_toml, read_yaml};
 use serde_json::Value;
 
@@ -7,7 +9,7 @@ use crate::text::sentence;
 const FRONT_MATTER_BYTES_MAX: usize = 1 << 20;
 
 /// A Markdown file taken apart.
-pub(crate) struct Document {
+pub struct Document {
     /// The front matter; empty when there is none.
     pub fields: Fields,
     /// The line (from 1) of the file on which the front matter's text starts.
@@ -19,7 +21,10 @@ pub(crate) struct Document {
 }
 
 /// Splits text with optional YAML (`---`) or TOML (`+++`) front matter.
-pub(crate) fn split(path: &str, text: &str) -> Result<Document, Finding> {
+///
+/// # Errors
+/// What is wrong with the front matter, with its line.
+pub fn split(path: &str, text: &str) -> Result<Document, Finding> {
     let text = match text.contains('\r') {
         true => std::borrow::Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
         false => std::borrow::Cow::Borrowed(text),
@@ -90,7 +95,7 @@ fn closing(text: &str, fence: &str) -> Option<(usize, usize)> {
 }
 
 /// The line (from 1) of the file on which a front matter field is, best effort: the line of its top-level key.
-pub(crate) fn line_of_field(text: &str, name: &str) -> Option<usize> {
+pub fn line_of_field(text: &str, name: &str) -> Option<usize> {
     let mut lines = text.lines().enumerate();
     let (_, first) = lines.next()?;
     let fence = first.trim_start_matches('\u{feff}').trim_end();

@@ -5,7 +5,7 @@
 
 pub mod content;
 mod disk;
-mod front_matter;
+pub mod front_matter;
 mod glob;
 pub mod governance;
 pub mod import;

@@ -25,11 +25,12 @@ const FOLDERS: [&str; 10] = [
 ];
 
 /// Files beside `ashlar.toml` that are definitions.
-const TOP_FILES: [&str; 9] = [
+const TOP_FILES: [&str; 10] = [
     "ashlar.toml",
     "tokens.toml",
     "intents.toml",
     "gateway.toml",
+    "prompts.toml",
     "retrieval.toml",
     "budgets.toml",
     "governance.toml",
@@ -150,11 +151,12 @@ impl Project {
 }
 
 /// What files of a folder of definitions end in, where it is one of a few.
-const ENDINGS: [(&str, &[&str]); 4] = [
+const ENDINGS: [(&str, &[&str]); 5] = [
     ("contracts", &[".json"]),
     ("views", &[".toml"]),
     ("consumers", &[".yaml", ".yml", ".json"]),
     ("tokens", &[".json", ".md"]),
+    ("prompts", &[".md"]),
 ];
 
 /// Names beside `ashlar.toml` that are looked at.

@@ -314,6 +314,34 @@ async fn a_bundle_that_is_refused_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_damaged_copy_is_fetched_again_when_the_first_pack_is_gone() {
+    let (author, edge) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let here = open(author.path(), None);
+    let digest = put(&here, &["stored twice"]).await[0];
+    let remote = Remote::parse(&format!("file://{}", author.path().display())).unwrap();
+    let node = open(edge.path(), Some(&remote));
+    node.refresh().await.unwrap();
+    // The author merges its packs, and the edge has both for a while.
+    for i in 0..60 {
+        put(&here, &[&format!("more {i}")]).await;
+    }
+    assert!(here.repack().await.unwrap());
+    node.refresh().await.unwrap();
+    for path in packs(edge.path()) {
+        let mut bytes = std::fs::read(&path).unwrap();
+        if let Some(at) = bytes.windows(12).position(|w| w == b"stored twice") {
+            bytes[at] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
+    let node = open(edge.path(), Some(&remote));
+    assert!(node.get(&digest).is_err());
+    node.heal().await.unwrap();
+    assert_eq!(node.get(&digest).unwrap(), Bytes::from("stored twice"));
+    assert_eq!(node.damaged(), vec![]);
+}
+
+#[tokio::test]
 async fn a_restored_pack_is_used_again() {
     let dir = tempfile::tempdir().unwrap();
     let digests = put(&open(dir.path(), None), &["kept in a backup"]).await;

@@ -10,7 +10,7 @@ use std::{
 
 use ashlar_contracts::{Contract, ContractSet, consumers::Consumer};
 use ashlar_delivery::{DeliveryError, graphql::Graph, views::Views};
-use ashlar_gateway::config::Gateway;
+use ashlar_gateway::{config::Gateway, prompts::Prompts};
 use ashlar_model::{ContractName, Digest, Files, Finding, ProjectConfig, Rules, TypeName, TypeRules};
 use ashlar_project::{Governance, Redirects, read_config};
 use ashlar_retrieval::config::Config as Retrieval;
@@ -21,12 +21,14 @@ use promises::Promise;
 use tokens::Tokens;
 
 /// Definition files that gates read.
-const READ: [&str; 15] = [
+const READ: [&str; 17] = [
     "ashlar.toml",
     "governance.toml",
     "redirects.toml",
     "retrieval.toml",
     "gateway.toml",
+    "prompts/",
+    "prompts.toml",
     "contracts/",
     "views/",
     "consumers/",
@@ -68,6 +70,9 @@ pub(crate) struct Definitions {
     /// Routes, prices and features of model calls.
     pub(crate) gateway: Gateway,
     pub(crate) gateway_findings: Vec<Finding>,
+    /// Prompts, and which version of each answers.
+    pub(crate) prompts: Prompts,
+    pub(crate) prompts_findings: Vec<Finding>,
     /// The digest of all contracts and of what is wrong with their files.
     pub(crate) contracts_digest: Digest,
     /// The digest of the files that gates read.
@@ -119,6 +124,8 @@ impl Definitions {
             Ok(retrieval) => (retrieval, Vec::new()),
             Err(findings) => (Retrieval::default(), findings),
         };
+        note("prompts/");
+        let (prompts, prompts_findings) = Prompts::parse(files);
         note("gateway.toml");
         let (gateway, gateway_findings) = match Gateway::parse(files) {
             Ok(gateway) => (gateway, Vec::new()),
@@ -165,6 +172,8 @@ impl Definitions {
             retrieval_findings,
             gateway,
             gateway_findings,
+            prompts,
+            prompts_findings,
             contracts_digest: inputs.finish(),
             digest: files_digest(files),
             files: digests,

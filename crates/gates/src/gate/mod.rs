@@ -15,6 +15,7 @@ pub(crate) mod gateway;
 pub(crate) mod interface;
 pub(crate) mod lifecycle;
 pub(crate) mod links;
+pub(crate) mod prompts;
 pub(crate) mod queries;
 pub(crate) mod references;
 pub(crate) mod retrieval;
@@ -28,7 +29,7 @@ pub(crate) use interface::Gate;
 pub use interface::{About, Code};
 
 /// The gates, in the order in which they report. A new gate is a file beside this one and a line here.
-pub(crate) static GATES: [&dyn Gate; 13] = [
+pub(crate) static GATES: [&dyn Gate; 14] = [
     &compatibility::SchemaCompatibility,
     &validity::ContentValidity,
     &references::References,
@@ -41,5 +42,6 @@ pub(crate) static GATES: [&dyn Gate; 13] = [
     &components::Components,
     &retrieval::Retrieval,
     &gateway::Gateway,
+    &prompts::Prompts,
     &approvals::Approvals,
 ];

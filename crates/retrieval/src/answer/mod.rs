@@ -18,6 +18,8 @@ pub use self::{
     look::{Candidate, FIGURES},
     model::{DOUBTS, MODEL, Model, doubts},
     question::{Question, TERMS_MAX},
+    tokens::{Word, sentence_ranges, terms_of, words_of},
+    words::denies,
 };
 use crate::text::Analyzer;
 

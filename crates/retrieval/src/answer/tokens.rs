@@ -7,7 +7,7 @@ use crate::text::{Analyzer, sentences};
 
 /// A word of a text.
 #[derive(Debug, Clone)]
-pub(super) struct Word {
+pub struct Word {
     /// Where it is in its text.
     pub range: Range<usize>,
     /// In lower case; a number without the signs that group its digits.
@@ -19,7 +19,8 @@ pub(super) struct Word {
 }
 
 /// The words of a text, in order. `don't` is two words, of which the second is `not`.
-pub(super) fn words_of(text: &str) -> Vec<Word> {
+#[must_use]
+pub fn words_of(text: &str) -> Vec<Word> {
     let mut out: Vec<Word> = Vec::new();
     let mut chars = text.char_indices().peekable();
     while let Some((start, first)) = chars.next() {
@@ -65,7 +66,8 @@ fn is_word(c: char) -> bool {
 }
 
 /// The term that a word is compared by; none for words without content.
-pub(super) fn terms_of(analyzer: &Analyzer, word: &Word) -> Vec<String> {
+#[must_use]
+pub fn terms_of(analyzer: &Analyzer, word: &Word) -> Vec<String> {
     if word.digits {
         return vec![word.lower.clone()];
     }
@@ -73,7 +75,8 @@ pub(super) fn terms_of(analyzer: &Analyzer, word: &Word) -> Vec<String> {
 }
 
 /// The sentences of a text as ranges. What was cut after an abbreviation (`St.`, `U.S.`) is joined again.
-pub(super) fn sentence_ranges(text: &str) -> Vec<Range<usize>> {
+#[must_use]
+pub fn sentence_ranges(text: &str) -> Vec<Range<usize>> {
     let mut out: Vec<Range<usize>> = Vec::new();
     let mut from = 0;
     for sentence in sentences(text) {

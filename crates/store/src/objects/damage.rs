@@ -4,15 +4,18 @@
 //! What was found is kept in `…/t/<tenant>/damaged/<digest>`, so that other processes and the next start know it.
 
 use std::{
-    sync::{PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use ashlar_model::Digest;
 
 use crate::{
-    StoreError, TenantObjects,
-    packs::index::{Damage, Found},
+    Remote, StoreError, TenantObjects,
+    packs::{
+        index::{Damage, Found},
+        pack::Pack,
+    },
 };
 
 /// After the remote could not help it is not asked again for this long: packs may be large.
@@ -122,8 +125,10 @@ impl TenantObjects {
             return;
         }
         drop(watch);
+        // Marks are removed under the same lock, so none is read that is about to go.
+        let mut index = self.index_mut();
         for damage in self.read_damage() {
-            self.index_mut().note_damage(damage);
+            index.note_damage(damage);
         }
     }
 
@@ -166,8 +171,9 @@ impl TenantObjects {
             let Ok(Some(row)) = pack.lookup(&damage.digest) else { continue };
             if pack.digest_at(row.offset, row.len).is_ok_and(|now| now == damage.digest) {
                 let found = Found { pack, offset: row.offset, len: row.len, verified: true };
-                self.index_mut().relocate(&damage.digest, &found);
+                let mut index = self.index_mut();
                 self.forget_damage(&[damage.digest]);
+                index.relocate(&damage.digest, &found);
             }
         }
     }
@@ -194,28 +200,43 @@ impl TenantObjects {
             (index.damaged().map(|d| d.pack.clone()).collect(), index.unreadable.clone())
         };
         names.extend(unreadable.iter().filter_map(|(p, _)| Some(p.file_stem()?.to_str()?.to_owned())));
-        let dir = self.packs_dir();
-        let mut came = 0;
-        for name in names {
-            let path = match remote.download_pack(&self.inner.tenant, &name, &dir).await {
-                Ok(path) => path,
-                // Merged into another pack, which has the object and comes with a refresh.
-                Err(StoreError::Remote { source: object_store::Error::NotFound { .. }, .. }) => {
-                    self.refresh().await?;
-                    continue;
-                }
+        let (mut came, mut absent) = (0, false);
+        let mut tried = names.clone();
+        while let Some(name) = names.pop_first() {
+            match self.fetch_whole(remote, &name).await {
+                Ok(()) => came += 1,
+                // Merged into another pack, which comes with a refresh. When it is here already, its copy may be damaged as well.
+                Err(StoreError::Remote { source: object_store::Error::NotFound { .. }, .. }) => absent = true,
                 Err(error) => return Err(error),
-            };
-            let (pack, rows) = self.open_pack(&path)?;
-            let mut index = self.index_mut();
-            let pardoned = index.pardon(&name);
-            index.add(pack, &rows);
-            index.unreadable.retain(|(p, _)| *p != path);
-            drop(index);
-            self.forget_damage(&pardoned);
-            came += 1;
+            }
+            if names.is_empty() && std::mem::take(&mut absent) {
+                self.refresh().await?;
+                names =
+                    self.packs_with_damage().into_iter().filter(|name| tried.insert(name.clone())).collect();
+            }
         }
         Ok(came)
+    }
+
+    /// Brings a pack again in place of the one that is here.
+    async fn fetch_whole(&self, remote: &Remote, name: &str) -> Result<(), StoreError> {
+        let path = remote.download_pack(&self.inner.tenant, name, &self.packs_dir()).await?;
+        let (pack, rows) = self.open_pack(&path)?;
+        let mut index = self.index_mut();
+        let pardoned = index.pardon(name);
+        let healed = index.add(pack, &rows);
+        index.unreadable.retain(|(p, _)| *p != path);
+        self.forget_damage(&pardoned);
+        self.forget_damage(&healed);
+        Ok(())
+    }
+
+    /// The packs here that have a copy of an object that is damaged.
+    fn packs_with_damage(&self) -> Vec<String> {
+        let damaged: Vec<Digest> = self.index().damaged().take(RECHECKS_MAX).map(|d| d.digest).collect();
+        let has_one =
+            |pack: &Arc<Pack>| damaged.iter().any(|digest| matches!(pack.lookup(digest), Ok(Some(_))));
+        self.packs().into_iter().filter(|pack| has_one(pack)).map(|pack| pack.name.clone()).collect()
     }
 
     /// Compares the next objects with their digests, about `bytes_max` bytes of them, from `place` on.

@@ -455,13 +455,12 @@ impl TenantObjects {
         if !force && self.index().scanned.is_some_and(settled) {
             return Ok(());
         }
-        let known_damage = self.read_damage();
         let mut index = self.index_mut();
         if !force && index.scanned.is_some_and(settled) {
             return Ok(());
         }
         let (mut present, mut unreadable, mut healed) = (HashSet::new(), Vec::new(), Vec::new());
-        for damage in known_damage {
+        for damage in self.read_damage() {
             index.note_damage(damage);
         }
         for file in std::fs::read_dir(&dir).map_err(|e| StoreError::io("list", &dir, e))? {

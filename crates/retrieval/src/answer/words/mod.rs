@@ -128,7 +128,9 @@ pub(super) fn is_measured(before: &str, word: &str) -> bool {
     matches!(before, "how" | "wie" | "combien" | "de") && MEASURED.contains(&word)
 }
 
-pub(super) fn denies(word: &str) -> bool {
+/// Whether a word in lower case denies something: `not`, `never`, `kein`.
+#[must_use]
+pub fn denies(word: &str) -> bool {
     DENYING.contains(&word)
 }
 

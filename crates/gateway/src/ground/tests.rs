@@ -1,0 +1,106 @@
+use super::*;
+
+fn sources() -> Vec<Source> {
+    let source = |id: &str, title: &str, text: &str| Source {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        path: String::new(),
+        text: text.to_owned(),
+    };
+    vec![
+        source(
+            "c-basin",
+            "Plans · Basin",
+            "The Basin plan costs 39 EUR a month. It is for ports with up to 40 berths. It does not include tide windows.",
+        ),
+        source(
+            "c-harbour",
+            "Plans · Harbour",
+            "The Harbour plan costs 120 EUR a month. It includes tide windows.",
+        ),
+    ]
+}
+
+fn of(rule: Rule, citations: bool, answer: &str) -> Grounded {
+    check(answer, &sources(), Demand { rule, citations, locale: "en" })
+}
+
+fn code(grounded: &Grounded) -> Option<&str> {
+    grounded.refusal.as_ref().map(|refusal| refusal.code)
+}
+
+#[test]
+fn what_the_sources_say_is_shown() {
+    let grounded = of(
+        Rule::Refuse,
+        true,
+        "Sure! The Basin plan costs 39 EUR a month [1]. The Harbour plan includes tide windows. [2] Anything else?",
+    );
+    assert_eq!(code(&grounded), None);
+    assert_eq!(grounded.cited, [1, 2]);
+    assert!((grounded.groundedness - 1.0).abs() < 1e-6, "{grounded:?}");
+    assert!(grounded.text.starts_with("Sure! The Basin plan costs 39 EUR a month [1]."), "{}", grounded.text);
+    let by_id = of(Rule::Refuse, true, "Basin costs 39 EUR a month [c-basin].");
+    assert_eq!((code(&by_id), &by_id.cited[..]), (None, &[1][..]));
+}
+
+#[test]
+fn numbers_denials_and_misattributed_sentences_are_not_supported() {
+    for wrong in [
+        "The Basin plan costs 120 EUR a month [1].",
+        "The Basin plan costs 49 EUR a month.",
+        "The Basin plan includes tide windows [1].",
+        "The Harbour plan does not include tide windows [2].",
+        "The Harbour plan costs 120 EUR a month [1].",
+        "Basin offers free whale watching tours for children.",
+    ] {
+        let grounded = of(Rule::Refuse, false, wrong);
+        assert_eq!(code(&grounded), Some("not_grounded"), "{wrong}: {grounded:?}");
+        assert_eq!(grounded.text, "");
+        assert!(grounded.groundedness < 0.01, "{wrong}");
+    }
+}
+
+#[test]
+fn unsupported_sentences_are_dropped() {
+    let answer = "The Basin plan costs 39 EUR a month [1]. It comes with a free boat for every captain. It is for ports with up to 40 berths [1].\n\n\
+                  - The Harbour plan includes tide windows [2]\n- It was voted best product of 2025";
+    let grounded = of(Rule::Drop, true, answer);
+    assert_eq!(code(&grounded), None);
+    assert_eq!(
+        grounded.text,
+        "The Basin plan costs 39 EUR a month [1]. It is for ports with up to 40 berths [1].\n\n- The Harbour plan includes tide windows [2]"
+    );
+    assert!(grounded.groundedness > 0.4 && grounded.groundedness < 0.9, "{}", grounded.groundedness);
+    let nothing = of(Rule::Drop, true, "It comes with a free boat for every captain.");
+    assert_eq!(code(&nothing), Some("not_grounded"));
+}
+
+#[test]
+fn citations_must_name_a_source() {
+    let grounded = of(
+        Rule::Refuse,
+        true,
+        "The Basin plan costs 39 EUR a month [1, 7]. Is [our page](/plans) enough? [9]",
+    );
+    assert_eq!(grounded.invalid_citations, 2);
+    assert_eq!(grounded.cited, [1]);
+    assert_eq!(grounded.text, "The Basin plan costs 39 EUR a month [1]. Is [our page](/plans) enough?");
+    assert_eq!(
+        code(&of(Rule::Refuse, true, "The Basin plan costs 39 EUR a month [7].")),
+        Some("no_citation")
+    );
+    assert_eq!(code(&of(Rule::Refuse, true, "The Basin plan costs 39 EUR a month.")), Some("no_citation"));
+    assert_eq!(code(&of(Rule::Refuse, false, "The Basin plan costs 39 EUR a month.")), None);
+}
+
+#[test]
+fn hostile_answers_end() {
+    let none = check("x", &[], Demand { rule: Rule::Drop, citations: false, locale: "en" });
+    assert_eq!(code(&none), Some("no_sources"));
+    assert_eq!(code(&of(Rule::Drop, false, &"x ".repeat(ANSWER_BYTES_MAX))), Some("answer_too_long"));
+    for text in ["", "[", "[1", "[[1]]", "[1][2][3]", "]", "[,]", ". . .", "[1] [1] [1]", "é[1]ü. [2]"] {
+        let _ = of(Rule::Drop, true, text);
+    }
+    let _ = of(Rule::Drop, true, &"[1]".repeat(20_000));
+}
