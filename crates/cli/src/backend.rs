@@ -8,7 +8,7 @@ use ashlar_release::{Action, Ctx, Engine, Location};
 use ashlar_retrieval::models::Models;
 use ashlar_server::{
     endpoints::{Call, Method, rows},
-    models::{MODELS_FILE, Offered, SettingsError},
+    models::{MODELS_FILE, Offered, Providers, SettingsError},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -104,6 +104,11 @@ pub fn models_file(data: Option<&str>) -> Option<PathBuf> {
 /// The models that releases may use here.
 pub fn models(data: Option<&str>) -> Result<Arc<dyn Models>, CliError> {
     Offered::read(models_file(data).as_deref()).map_err(|error| models_error(&error))
+}
+
+/// The providers that calls of models may go to.
+pub fn providers(data: Option<&str>) -> Result<Providers, CliError> {
+    ashlar_server::models::providers(models_file(data).as_deref()).map_err(|error| models_error(&error))
 }
 
 /// What is wrong with the file.

@@ -1,7 +1,14 @@
 //! Calls of models: one door with routes, prompts, budgets, redaction, grounding and a record of each call.
 
+pub mod budget;
+pub mod call;
 pub mod config;
 pub mod ground;
+pub mod limits;
 pub mod output;
+pub mod policy;
 pub mod price;
 pub mod prompts;
+pub mod routing;
+pub mod upstream;
+pub mod wire;

@@ -25,6 +25,8 @@ pub enum Right {
     Show(String),
     /// Manage keys and tenants, collect garbage.
     Admin,
+    /// Call models through the gateway: as one feature, or as every feature.
+    Llm(Option<String>),
 }
 
 impl fmt::Display for Right {
@@ -39,6 +41,8 @@ impl fmt::Display for Right {
             Self::Waive => f.write_str("waive"),
             Self::Show(what) => write!(f, "show:{what}"),
             Self::Admin => f.write_str("admin"),
+            Self::Llm(None) => f.write_str("llm"),
+            Self::Llm(Some(feature)) => write!(f, "llm:{feature}"),
         }
     }
 }
@@ -46,7 +50,7 @@ impl fmt::Display for Right {
 /// A word that names no right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a scope; there are read, preview, write, define, release, approve:NAME, waive and admin"
+    "`{0}` is not a scope; there are read, preview, write, define, release, approve:NAME, waive, admin, llm and llm:FEATURE"
 )]
 pub struct RightError(String);
 
@@ -62,8 +66,12 @@ impl FromStr for Right {
             "release" => Self::Release,
             "waive" => Self::Waive,
             "admin" => Self::Admin,
+            "llm" => Self::Llm(None),
             _ => match s.strip_prefix("approve:") {
                 Some(what) if !what.is_empty() && what.len() <= 100 => Self::Approve(what.to_owned()),
+                _ if s.strip_prefix("llm:").is_some_and(|what| (1..=100).contains(&what.len())) => {
+                    Self::Llm(Some(s["llm:".len()..].to_owned()))
+                }
                 _ if s.strip_prefix("show:").is_some_and(|what| (1..=120).contains(&what.len())) => {
                     Self::Show(s["show:".len()..].to_owned())
                 }
@@ -97,8 +105,8 @@ impl JsonSchema for Right {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^(read|preview|write|define|release|waive|admin|approve:[^\\s]{1,100}|show:[^\\s]{1,120})$",
-            "description": "A scope: `read`, `preview`, `write`, `define`, `release`, `approve:NAME`, `waive` or `admin`.",
+            "pattern": "^(read|preview|write|define|release|waive|admin|llm|approve:[^\\s]{1,100}|llm:[^\\s]{1,100}|show:[^\\s]{1,120})$",
+            "description": "A scope: `read`, `preview`, `write`, `define`, `release`, `approve:NAME`, `waive`, `admin`, `llm` or `llm:FEATURE`.",
         })
     }
 }
@@ -132,10 +140,21 @@ impl Actor {
         })
     }
 
-    /// Whether the actor has `right`. `admin` does not imply approvals: those are given by name only.
+    /// Whether the actor has `right`. `admin` does not imply approvals, which are given by name only, nor calls of models,
+    /// which cost money.
     pub fn may(&self, right: &Right) -> bool {
+        let by_name = matches!(right, Right::Approve(_) | Right::Waive | Right::Llm(_));
         self.all
             || self.rights.contains(right)
-            || (self.rights.contains(&Right::Admin) && !matches!(right, Right::Approve(_) | Right::Waive))
+            || (self.rights.contains(&Right::Admin) && !by_name)
+            || (matches!(right, Right::Llm(Some(_))) && self.rights.contains(&Right::Llm(None)))
+    }
+
+    /// The features that the actor may call models as, in their order. Empty for all of them, or for none.
+    pub fn features(&self) -> impl Iterator<Item = &str> {
+        self.rights.iter().filter_map(|right| match right {
+            Right::Llm(Some(feature)) => Some(feature.as_str()),
+            _ => None,
+        })
     }
 }

@@ -10,6 +10,7 @@ mod delivery;
 pub mod endpoints;
 mod front;
 mod jobs;
+mod llm;
 pub mod models;
 mod outward;
 mod pages;

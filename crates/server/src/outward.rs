@@ -8,6 +8,9 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 /// How long connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
+/// Connections to a host that wait for the next request.
+const IDLE_MAX: usize = 256;
+
 /// Names are resolved to public addresses alone, and what was looked at is what is connected to.
 struct PublicOnly;
 
@@ -33,6 +36,22 @@ pub fn client(private: bool, answer_max: Duration) -> reqwest::Result<reqwest::C
         .timeout(answer_max)
         .connect_timeout(CONNECT_MAX)
         // A redirect would lead past everything that was checked.
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .user_agent(concat!("Ashlar/", env!("CARGO_PKG_VERSION")));
+    let builder = if private { builder } else { builder.dns_resolver(Arc::new(PublicOnly)) };
+    builder.build()
+}
+
+/// A client for answers of any length, whose connections are made within a time. `private`: as above.
+///
+/// # Errors
+/// When no client can be made.
+pub fn patient(private: bool, connect_max: Duration) -> reqwest::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
+        .connect_timeout(connect_max)
+        .pool_max_idle_per_host(IDLE_MAX)
+        .tcp_nodelay(true)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .user_agent(concat!("Ashlar/", env!("CARGO_PKG_VERSION")));

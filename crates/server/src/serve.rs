@@ -8,6 +8,7 @@ use std::{
 };
 
 use ashlar_gates::Trials;
+use ashlar_gateway::{call::Desk, upstream::Providers};
 use ashlar_isolate::Workers;
 use ashlar_model::ServerConfig;
 use ashlar_release::{Engine, follow};
@@ -70,6 +71,8 @@ pub struct ServeOptions {
     pub trials: Option<Trials>,
     /// The models that releases may use.
     pub models: Arc<dyn Models>,
+    /// Providers of models that calls may go to.
+    pub providers: Providers,
     /// How often a remote object store is asked for moves.
     pub remote_interval: Duration,
 }
@@ -104,13 +107,14 @@ pub async fn serve(
     let failed = |source| ServerError::Listen { address: address.clone(), source };
     let listener = TcpListener::bind(&address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let app = App::new(
+    let made = App::new(
         options.engine.clone(),
         options.objects.clone(),
         options.workers.clone(),
         options.trials.clone(),
         options.models.clone(),
     );
+    let app = App { desk: Arc::new(Desk::new(options.providers.clone())), ..made };
     if let Some(engine) = &options.engine {
         engine.work_in(options.workers.clone());
         engine.send_inside(options.config.webhooks_to_private);
@@ -149,6 +153,7 @@ pub async fn serve(
 async fn begin(app: &App, options: &ServeOptions, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
     let following = Follow::start(app).await;
     let mut tasks = vec![tokio::spawn(following.run(options.remote_interval, stop.clone()))];
+    tasks.push(tokio::spawn(jobs::credentials::run(options.providers.clone(), stop.clone())));
     let Some(engine) = &options.engine else { return tasks };
     let works = matches!(options.role, Role::All | Role::Worker);
     if works {

@@ -15,6 +15,7 @@ use crate::{
     },
     endpoints::{document, rows, table::Row},
     front::{self, Limits, cors},
+    llm,
     pages::{catalogue, home, operators, preview},
     registry,
 };
@@ -27,6 +28,7 @@ fn rows() -> Vec<Row> {
     all.extend(operators::table().rows);
     all.extend(registry::table().rows);
     all.extend(preview::table().rows);
+    all.extend(llm::table().rows);
     all.extend(described::rows());
     all.sort_by_key(|row| rows::ALL.iter().position(|known| known.id == row.operation.id));
     all
@@ -51,7 +53,8 @@ pub fn router(
         .merge(operators::router(app))
         .merge(registry::router(app))
         .merge(preview::router(app))
-        .merge(catalogue::router(app));
+        .merge(catalogue::router(app))
+        .merge(llm::router(app));
     if manages {
         router = router.merge(api::router(Api::new(app, config, described), config.body_bytes_max));
     }

@@ -16,7 +16,7 @@ use self::embedded::{broken, files_of};
 use super::serve::{LocalKeys, open, ready_line, remember, run, stop_signal};
 use crate::{
     args::{DemoArgs, Format},
-    backend::{Local, models},
+    backend::{Local, models, providers},
     error::{CliError, Done, done},
     output, project, writing,
 };
@@ -123,6 +123,12 @@ fn print(url: &str, data: &Path, keys: &LocalKeys) {
     );
     output::line("The same over HTTP, with this installation's admin key:");
     output::line(format!("  curl -H 'Authorization: Bearer {}' {url}/api/v1/releases\n", keys.admin));
+    output::line("Call a model through the gateway, with any OpenAI client and this installation's llm key:");
+    output::line(format!("  export OPENAI_BASE_URL={url}/llm/v1 OPENAI_API_KEY={}", keys.llm));
+    output::line("  curl $OPENAI_BASE_URL/chat/completions -H \"Authorization: Bearer $OPENAI_API_KEY\" \\");
+    output::line(
+        "    -d '{\"model\":\"extractive\",\"messages\":[{\"role\":\"user\",\"content\":\"What does the Port plan cost?\"}]}'\n",
+    );
     output::line("`ashlar` is the binary that `cargo install --path crates/cli` installs. Stop with Ctrl-C.");
 }
 
@@ -141,7 +147,7 @@ pub async fn demo(args: DemoArgs) -> Done {
             .map_err(|e| CliError::file("create", &std::env::temp_dir(), &e))?;
         args.data = Some(temp.insert(dir).path().display().to_string());
     }
-    let models = models(args.data.as_deref())?;
+    let (models, providers) = (models(args.data.as_deref())?, providers(args.data.as_deref())?);
     let (engine, keys) = open(&args, &models).await?;
     let Some(keys) = keys else {
         return Err(CliError::input("the demo works in a directory", "give --data DIR"));
@@ -165,6 +171,7 @@ pub async fn demo(args: DemoArgs) -> Done {
     };
     let objects = engine.objects().clone();
     let stop = stop_signal(&config);
-    run(Some(engine), objects, Role::All, config, (args.purge.clone(), models), ready, stop).await?;
+    run(Some(engine), objects, Role::All, config, (args.purge.clone(), models, providers), ready, stop)
+        .await?;
     done()
 }

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::{check, serve};
 use crate::{
     args::{DevArgs, Format},
-    backend::{Local, models},
+    backend::{Local, models, providers},
     error::{CliError, Done, done},
     isolation, output, project,
     words::count,
@@ -168,7 +168,7 @@ pub async fn dev(args: DevArgs) -> Done {
         .prefix("ashlar-dev-")
         .tempdir()
         .map_err(|e| CliError::file("create", &std::env::temp_dir(), &e))?;
-    let models = models(None)?;
+    let (models, providers) = (models(None)?, providers(None)?);
     let checker = Arc::new(Checker::tried(isolation::children().trials()).with_models(models.clone()));
     let engine = Engine::open(&Location::embedded(data.path()), checker).await?;
     let local = Local {
@@ -199,7 +199,7 @@ pub async fn dev(args: DevArgs) -> Done {
     let objects = engine.objects().clone();
     let stop = serve::stop_signal(&config);
     tokio::select! {
-        served = serve::run(Some(engine), objects, Role::All, config, (Vec::new(), models), ready, stop) => served?,
+        served = serve::run(Some(engine), objects, Role::All, config, (Vec::new(), models, providers), ready, stop) => served?,
         () = watching => {}
     }
     done()

@@ -6,14 +6,14 @@ use ashlar_gates::Checker;
 use ashlar_model::{Actor, Right, ServerConfig, TenantId};
 use ashlar_release::{CreateKey, Ctx, Engine, ReleaseError};
 use ashlar_retrieval::models::Models;
-use ashlar_server::{PurgeTarget, Role, ServeOptions, ServerError};
+use ashlar_server::{PurgeTarget, Role, ServeOptions, ServerError, models::Providers};
 use ashlar_store::{Objects, Remote, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
     args::{Format, Role as RoleArg, ServeArgs},
-    backend::{location, models, noted},
+    backend::{location, models, noted, providers},
     error::{CliError, Done, done},
     isolation, output, target,
 };
@@ -25,7 +25,7 @@ pub struct LocalKeys {
     pub delivery: String,
     /// Everything but approvals and waivers.
     pub admin: String,
-    /// For model calls.
+    /// Calls models through the gateway.
     pub llm: String,
 }
 
@@ -34,11 +34,19 @@ impl LocalKeys {
     pub async fn of(engine: &Engine, dir: &Path) -> Result<Self, CliError> {
         let path = dir.join("keys.json");
         ashlar_store::tighten(&path);
+        let mut known = None;
         if let Ok(text) = std::fs::read(&path)
             && let Ok(keys) = serde_json::from_slice::<Self>(&text)
             && engine.authenticate(&keys.admin).await?.is_some()
         {
-            return Ok(keys);
+            known = Some(keys);
+        }
+        // Installations of earlier versions have a key that may call no model.
+        if let Some(known) = &known
+            && let Some(access) = engine.authenticate(&known.llm).await?
+            && access.actor.may(&Right::Llm(None))
+        {
+            return Ok(known.clone());
         }
         let ctx = Ctx::new(TenantId::main(), Actor::local("local"))?;
         let make = async |name: &str, scopes: Vec<Right>| -> Result<String, CliError> {
@@ -46,10 +54,14 @@ impl LocalKeys {
                 CreateKey { name: name.to_owned(), scopes, channel: None, reader: None, expires_at: None };
             Ok(engine.run(&ctx, create).await?.key)
         };
-        let keys = Self {
-            delivery: make("local delivery", vec![Right::Read]).await?,
-            admin: make("local admin", vec![Right::Admin]).await?,
-            llm: make("local llm", vec![Right::Read]).await?,
+        let llm = make("local llm", vec![Right::Read, Right::Llm(None)]).await?;
+        let keys = match known {
+            Some(known) => Self { llm, ..known },
+            None => Self {
+                delivery: make("local delivery", vec![Right::Read]).await?,
+                admin: make("local admin", vec![Right::Admin]).await?,
+                llm,
+            },
         };
         let write = || -> std::io::Result<()> {
             let mut file = tempfile::Builder::new().prefix(".keys-").tempfile_in(dir)?;
@@ -169,7 +181,7 @@ pub async fn run(
     objects: Objects,
     role: Role,
     config: ServerConfig,
-    (purge, models): (Vec<PurgeTarget>, Arc<dyn Models>),
+    (purge, models, providers): (Vec<PurgeTarget>, Arc<dyn Models>, Providers),
     ready: impl FnOnce(String),
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), CliError> {
@@ -177,8 +189,18 @@ pub async fn run(
     let workers = ashlar_isolate::Workers::new()
         .map_err(|e| CliError::new(3, "server", format!("no threads can be started: {e}"), ""))?;
     let trials = Some(isolation::children().trials());
-    let options =
-        ServeOptions { engine, objects, role, config, purge, workers, trials, models, remote_interval };
+    let options = ServeOptions {
+        engine,
+        objects,
+        role,
+        config,
+        purge,
+        workers,
+        trials,
+        models,
+        providers,
+        remote_interval,
+    };
     ashlar_server::serve(options, |bound| ready(url_of(bound)), stop).await.map_err(|e| server_error(&e))
 }
 
@@ -268,7 +290,7 @@ pub async fn serve(mut args: ServeArgs) -> Done {
         RoleArg::Edge => Role::Edge,
         RoleArg::Worker => Role::Worker,
     };
-    let models = models(args.data.as_deref())?;
+    let (models, providers) = (models(args.data.as_deref())?, providers(args.data.as_deref())?);
     let (engine, keys, objects) = if role == Role::Edge {
         (None, None, edge_objects(&args)?)
     } else {
@@ -294,7 +316,7 @@ pub async fn serve(mut args: ServeArgs) -> Done {
         }
     };
     let stop = stop_signal(&config);
-    run(engine, objects, role, config, (args.purge, models), ready, stop).await?;
+    run(engine, objects, role, config, (args.purge, models, providers), ready, stop).await?;
     done()
 }
 

@@ -40,12 +40,17 @@ pub struct Definitions {
     /// Made when it is first asked for: most releases change entries alone, and many projects have no queries.
     graph: OnceLock<Graph>,
     /// `components/`, `intents.toml`, `site/`, `assets/`, and the tokens they use.
+    /// Files of the gateway, which delivery does not read.
+    pub gateway: Files,
     site_files: Files,
     site: OnceLock<Option<Site>>,
 }
 
 /// Files that pages are made of.
 const SITE: [&str; 6] = ["components/", "intents.toml", "site/", "assets/", "tokens.toml", "tokens/"];
+
+/// Files that calls of models are decided on.
+const GATEWAY: [&str; 3] = ["gateway.toml", "prompts.toml", "prompts/"];
 
 /// How the values of an indexed field are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +91,10 @@ impl Definitions {
             // It was in a set of files before, so it fits into one.
             let _ = queries.insert(path, bytes.to_vec());
         }
+        let mut gateway = Files::new();
+        for (path, bytes) in files.iter().filter(|(path, _)| GATEWAY.iter().any(|s| path.starts_with(s))) {
+            let _ = gateway.insert(path, bytes.to_vec());
+        }
         let mut site_files = Files::new();
         for (path, bytes) in files.iter().filter(|(path, _)| SITE.iter().any(|s| path.starts_with(s))) {
             let _ = site_files.insert(path, bytes.to_vec());
@@ -102,6 +111,7 @@ impl Definitions {
             routers: Mutex::default(),
             queries,
             graph: OnceLock::new(),
+            gateway,
             site_files,
             site: OnceLock::new(),
         })

@@ -58,7 +58,7 @@ pub struct Caller {
 struct Turn(Arc<OwnedSemaphorePermit>);
 
 /// The trace of a request: that of its `traceparent`, or a new one.
-fn trace_of(headers: &HeaderMap) -> Option<TraceId> {
+pub fn trace_of(headers: &HeaderMap) -> Option<TraceId> {
     let given = headers.get("traceparent").and_then(|v| v.to_str().ok()).and_then(|v| v.split('-').nth(1));
     given.and_then(|t| TraceId::new(t).ok()).or_else(|| TraceId::new(&new_id().ok()?).ok())
 }

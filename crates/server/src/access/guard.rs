@@ -12,7 +12,7 @@ use axum::{
 use super::Keys;
 use crate::{
     delivery::lane::{Figures, count},
-    front::{Address, ApiError, Limits, bearer, client_address},
+    front::{Address, ApiError, Limits, any_key, bearer, client_address},
 };
 
 /// The limits of addresses.
@@ -43,10 +43,14 @@ fn door(request: &Request) -> Door<'_> {
     if let Some(rest) = path.strip_prefix("/preview/") {
         return Door::Key(rest.split('/').next().unwrap_or_default());
     }
-    if let Some(key) = bearer(request.headers()) {
+    let key = if path.starts_with("/llm/") { any_key(request.headers()) } else { bearer(request.headers()) };
+    if let Some(key) = key {
         return Door::Key(key);
     }
-    match path.starts_with("/api/") || matches!(path, "/v1/changes" | "/metrics" | "/readyz") {
+    match path.starts_with("/api/")
+        || path.starts_with("/llm/")
+        || matches!(path, "/v1/changes" | "/metrics" | "/readyz")
+    {
         true => Door::Costly,
         false => Door::Public,
     }

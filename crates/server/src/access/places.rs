@@ -27,8 +27,11 @@ struct All {
 }
 
 /// What is in use. Cheap to clone.
-#[derive(Debug, Default, Clone)]
-pub struct Places(Arc<Mutex<All>>);
+#[derive(Debug, Clone)]
+pub struct Places {
+    all: Arc<Mutex<All>>,
+    requests_max: usize,
+}
 
 /// A request's place; it is free again when this is dropped.
 #[derive(Debug)]
@@ -38,9 +41,20 @@ pub struct Place {
     bytes: usize,
 }
 
+impl Default for Places {
+    fn default() -> Self {
+        Self::of(REQUESTS_MAX)
+    }
+}
+
 impl Places {
+    /// Places for so many requests of each tenant.
+    pub fn of(requests_max: usize) -> Self {
+        Self { all: Arc::default(), requests_max }
+    }
+
     fn all(&self) -> std::sync::MutexGuard<'_, All> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for a request with a body of `bytes`; `None` when there is none. A tenant that uses nothing yet gets one
@@ -49,7 +63,9 @@ impl Places {
         let mut all = self.all();
         let used = all.tenants.get(tenant).copied().unwrap_or_default();
         let fits = |used: usize, most: usize| used == 0 || used + bytes <= most;
-        if used.requests >= REQUESTS_MAX || !fits(used.bytes, TENANT_BYTES_MAX) || !fits(all.bytes, BYTES_MAX)
+        if used.requests >= self.requests_max
+            || !fits(used.bytes, TENANT_BYTES_MAX)
+            || !fits(all.bytes, BYTES_MAX)
         {
             return None;
         }

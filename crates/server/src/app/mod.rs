@@ -10,6 +10,7 @@ pub mod tenants;
 use std::sync::Arc;
 
 use ashlar_gates::Trials;
+use ashlar_gateway::call::Desk;
 use ashlar_isolate::Workers;
 use ashlar_release::Engine;
 use ashlar_retrieval::models::Models;
@@ -35,6 +36,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Figures of upstream caches.
     pub cache_stats: Arc<CacheStats>,
+    /// Takes calls of models.
+    pub desk: Arc<Desk>,
     /// Cancelled when the server is asked to stop: streams end, and nothing new is begun.
     pub stopping: CancellationToken,
 }
@@ -62,6 +65,7 @@ impl App {
             serving: Arc::new(serving),
             metrics,
             cache_stats: Arc::default(),
+            desk: Arc::default(),
             stopping: CancellationToken::new(),
         }
     }
@@ -87,6 +91,7 @@ parts! {
     Arc<Serving>: serving;
     Arc<Metrics>: metrics;
     Arc<CacheStats>: cache_stats;
+    Arc<Desk>: desk;
     CancellationToken: stopping;
 }
 

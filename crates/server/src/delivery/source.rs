@@ -75,7 +75,7 @@ impl Releases {
 
     /// The release of the channel that a key reads. The answer is the caller's own: a shared cache that kept it would give
     /// it to those who send no key, and who may read another tenant or channel here.
-    fn of_access(&self, access: &Access) -> Option<Resolved> {
+    pub fn of_access(&self, access: &Access) -> Option<Resolved> {
         let tenant = self.tenants.get(&access.tenant)?;
         let developer = access.actor.may(&Right::Define);
         let reader = reader_of(access);

@@ -96,19 +96,17 @@ fn described(
     }
     let has_input = !parameters.is_empty() || about.body.is_some();
     for (status, says) in problems(operation, has_input, about.body.is_some()) {
-        let problem = json!({"$ref": "#/components/schemas/Problem"});
-        let media =
-            if operation.path == "/graphql" { "application/json" } else { "application/problem+json" };
-        let schema = if operation.path == "/graphql" {
-            json!({"type": "object", "additionalProperties": true})
-        } else {
-            problem
+        let (media, schema) = match says_otherwise(operation) {
+            true => ("application/json", json!({"type": "object", "additionalProperties": true})),
+            false => ("application/problem+json", json!({"$ref": "#/components/schemas/Problem"})),
         };
         responses
             .entry(status.to_string())
             .or_insert_with(|| json!({"description": says, "content": {media: {"schema": schema}}}));
     }
-    responses.insert("default".to_owned(), json!({"$ref": "#/components/responses/Problem"}));
+    if operation.area != "llm" {
+        responses.insert("default".to_owned(), json!({"$ref": "#/components/responses/Problem"}));
+    }
     let mut out = json!({
         "operationId": operation.id, "summary": operation.summary, "tags": [operation.area],
         "parameters": parameters, "responses": responses,
@@ -138,6 +136,11 @@ fn described(
         out["requestBody"] = json!({"required": required, "content": {*media: content}});
     }
     out
+}
+
+/// Whether problems have another form than elsewhere: GraphQL and the formats of model providers have their own.
+fn says_otherwise(operation: &Operation) -> bool {
+    operation.path == "/graphql" || operation.area == "llm"
 }
 
 fn response(reply: &Reply, components: &Map<String, Value>) -> Value {
@@ -173,7 +176,7 @@ fn problems(operation: &Operation, has_input: bool, has_body: bool) -> Vec<(u16,
             (421, "The host name belongs to another tenant than the key."),
             (429, "There were too many requests. `Retry-After` says how long to wait."),
         ]),
-        Scope::Needs(_) | Scope::Approval => out.extend([
+        Scope::Needs(_) | Scope::Approval | Scope::Calls => out.extend([
             (401, "No key was sent, or it is unknown, revoked or expired."),
             (403, "The key does not have the scope."),
             (421, "The host name belongs to another tenant than the key."),

@@ -63,6 +63,8 @@ pub enum Scope {
     Needs(Right),
     /// A key with the right `approve:RIGHT` that the body names.
     Approval,
+    /// A key with the right `llm`, or `llm:FEATURE` for the feature of the request.
+    Calls,
 }
 
 impl Scope {
@@ -72,6 +74,7 @@ impl Scope {
             Self::Open | Self::Reads => None,
             Self::Needs(right) => Some(right.to_string()),
             Self::Approval => Some("approve:RIGHT".to_owned()),
+            Self::Calls => Some("llm".to_owned()),
         }
     }
 }

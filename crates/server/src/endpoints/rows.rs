@@ -5,7 +5,7 @@ use ashlar_model::Right::{Admin, Define, Preview, Release, Waive, Write};
 use super::operation::{
     Method::{Delete, Get, Patch, Post, Put},
     Operation,
-    Scope::{Approval, Needs, Open, Reads},
+    Scope::{Approval, Calls, Needs, Open, Reads},
 };
 
 macro_rules! rows {
@@ -203,6 +203,19 @@ rows! {
         [413 "The body is too large.", 415 "The body is not JSON.", 503 "The release has no search index yet."];
     FOLLOW_CHANGES = "followChanges", "delivery": Get "/v1/changes", Reads,
         "Streams what is released on the caller's channel as server-sent events.", [404 "Nothing is released yet."];
+
+    CREATE_CHAT_COMPLETION = "createChatCompletion", "llm": Post "/llm/v1/chat/completions", Calls,
+        "Goes on with a conversation, in the format of OpenAI.",
+        [404 "There is no such model.", 502 "No target answered.", 504 "No target answered in time."];
+    CREATE_EMBEDDINGS = "createEmbeddings", "llm": Post "/llm/v1/embeddings", Calls,
+        "Turns texts into vectors, in the format of OpenAI.",
+        [404 "There is no such model.", 502 "No target answered.", 504 "No target answered in time."];
+    LIST_MODELS = "listModels", "llm": Get "/llm/v1/models", Calls, "Lists the routes that a feature may use.", [];
+    GET_MODEL = "getModel", "llm": Get "/llm/v1/models/{model}", Calls,
+        "Returns a route that a feature may use.", [404 "There is no such model."];
+    CREATE_MESSAGE = "createMessage", "llm": Post "/llm/v1/messages", Calls,
+        "Goes on with a conversation, in the format of Anthropic.",
+        [404 "There is no such model.", 502 "No target answered.", 504 "No target answered in time."];
 
     LIST_TOKEN_SETS = "listTokenSets", "tokens": Get "/v1/tokens", Reads, "Lists sets of design tokens with their versions.", [];
     GET_TOKEN_FILE = "getTokenFile", "tokens": Get "/v1/tokens/{*path}", Reads,

@@ -11,5 +11,5 @@ mod problem;
 pub use address::{Address, Limits, client_address};
 pub use host::{Asked, Proxies, VARY_BY_PROXY, admit, hides_letters, host_of, normal, split, with_letters};
 pub use hosts::Hosts;
-pub use key::{bearer, secret};
+pub use key::{any_key, bearer, secret};
 pub use problem::{ApiError, MISDIRECTED, Problem, TRACE, status_of};

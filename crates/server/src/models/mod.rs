@@ -4,7 +4,10 @@
 mod calls;
 mod endpoint;
 mod offered;
+mod providers;
 mod settings;
 
+pub use ashlar_gateway::upstream::Providers;
 pub use offered::{Checked, Offered};
+pub use providers::providers;
 pub use settings::{MODELS_FILE, SettingsError};

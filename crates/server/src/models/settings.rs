@@ -12,6 +12,8 @@ use ashlar_retrieval::models::DIMENSIONS_MAX;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::providers::{ProviderSettings, RawProvider};
+
 /// The file beside the data of an embedded installation.
 pub const MODELS_FILE: &str = "models.toml";
 /// The most bytes of the file.
@@ -98,6 +100,7 @@ pub enum EmbedderSettings {
 pub struct Settings {
     pub embedders: BTreeMap<String, EmbedderSettings>,
     pub rerankers: BTreeMap<String, Address>,
+    pub providers: BTreeMap<String, ProviderSettings>,
 }
 
 #[derive(Deserialize, Default)]
@@ -105,6 +108,7 @@ pub struct Settings {
 struct Raw {
     embedders: BTreeMap<Spanned<String>, RawEmbedder>,
     rerankers: BTreeMap<Spanned<String>, RawAddress>,
+    providers: BTreeMap<Spanned<String>, RawProvider>,
 }
 
 #[derive(Deserialize)]
@@ -137,13 +141,13 @@ struct RawAddress {
     timeout: Option<f64>,
 }
 
-struct Reading<'a> {
-    path: &'a Path,
+pub(super) struct Reading<'a> {
+    pub(super) path: &'a Path,
     text: &'a str,
 }
 
 impl Reading<'_> {
-    fn wrong(&self, at: usize, message: impl Into<String>) -> SettingsError {
+    pub(super) fn wrong(&self, at: usize, message: impl Into<String>) -> SettingsError {
         let line = self.text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
         SettingsError::Wrong { path: self.path.to_owned(), line, message: message.into() }
     }
@@ -182,8 +186,25 @@ impl Reading<'_> {
     }
 
     /// A path as the file means it: relative to where it is.
-    fn beside(&self, path: &Path) -> PathBuf {
+    pub(super) fn beside(&self, path: &Path) -> PathBuf {
         self.path.parent().map_or_else(|| path.to_owned(), |dir| dir.join(path))
+    }
+
+    /// An address without a name and a password, which leads where it may.
+    pub(super) fn url(&self, url: Spanned<String>, private: bool) -> Result<String, SettingsError> {
+        let parsed = reqwest::Url::parse(url.get_ref());
+        let plain = parsed.as_ref().is_ok_and(|u| u.username().is_empty() && u.password().is_none());
+        if !plain {
+            let message =
+                "`url` is not an address without a name and a password; give the key by key_env or key_file";
+            return Err(self.wrong(url.span().start, message));
+        }
+        if refused(url.get_ref(), private).is_some() {
+            let message = "`url` does not begin with https:// or leads into a private network; \
+                add `private = true` if the endpoint is in a network of yours";
+            return Err(self.wrong(url.span().start, message));
+        }
+        Ok(url.into_inner())
     }
 
     fn address(
@@ -193,20 +214,8 @@ impl Reading<'_> {
         query_timeout: Option<f64>,
     ) -> Result<Address, SettingsError> {
         let url = raw.url.ok_or_else(|| self.wrong(at, "no `url`: add the address of the endpoint"))?;
-        let parsed = reqwest::Url::parse(url.get_ref());
-        let plain = parsed.as_ref().is_ok_and(|u| u.username().is_empty() && u.password().is_none());
-        if !plain {
-            let message =
-                "`url` is not an address without a name and a password; give the key by key_env or key_file";
-            return Err(self.wrong(url.span().start, message));
-        }
-        if refused(url.get_ref(), raw.private).is_some() {
-            let message = "`url` does not begin with https:// or leads into a private network; \
-                add `private = true` if the endpoint is in a network of yours";
-            return Err(self.wrong(url.span().start, message));
-        }
         Ok(Address {
-            url: url.into_inner(),
+            url: self.url(url, raw.private)?,
             model: raw.model.unwrap_or_default(),
             key: self.key(raw.key_env.as_deref(), raw.key_file.as_deref()),
             private: raw.private,
@@ -271,7 +280,7 @@ impl Settings {
         let raw: Raw = toml::from_str(text).map_err(|error| {
             reading.wrong(error.span().map_or(0, |span| span.start), error.message().to_owned())
         })?;
-        if raw.embedders.len() + raw.rerankers.len() > MODELS_MAX {
+        if raw.embedders.len() + raw.rerankers.len() + raw.providers.len() > MODELS_MAX {
             return Err(reading.wrong(0, format!("more than {MODELS_MAX} models; remove some")));
         }
         let mut out = Self::default();
@@ -284,6 +293,10 @@ impl Settings {
             let timeout = raw.timeout.take();
             let address = reading.address(name.span().start, raw, timeout)?;
             out.rerankers.insert(name.into_inner(), address);
+        }
+        for (name, raw) in raw.providers {
+            let provider = raw.read(&reading, &name)?;
+            out.providers.insert(name.into_inner(), provider);
         }
         Ok(out)
     }

@@ -1,0 +1,274 @@
+//! Tries targets until one answers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    built_in::{pieces, question, whole as quotes},
+    desk::{Body, Case, Desk, What, note},
+    flow::{Flow, Way},
+};
+use crate::{
+    config::{Allowed, BUILT_IN, Route, Target},
+    routing::{RETRY_AFTER_MAX, Stage, backoff},
+    upstream::{Failed, Kind, Next, Operation, Provider},
+    wire::{Call, Fault, FaultKind, Surface, Whole, anthropic, openai},
+};
+
+/// Tries of a call in all.
+const TRIES_MAX: u32 = 40;
+
+/// The body of a request to a provider.
+fn written(call: &Call, provider: &Provider, model: &str) -> Result<Bytes, Failed> {
+    let body = match provider.kind {
+        Kind::OpenAi | Kind::Azure => Ok(openai::write(call, model)),
+        Kind::Anthropic => anthropic::write(call, model),
+    };
+    body.map(Bytes::from).map_err(|fault| Failed { fault, next: Next::Elsewhere })
+}
+
+/// Whether a provider speaks the client's format, so that answers are passed on as they are.
+fn same(surface: Surface, kind: Kind) -> bool {
+    match kind {
+        Kind::OpenAi | Kind::Azure => surface == Surface::OpenAi,
+        Kind::Anthropic => surface == Surface::Anthropic,
+    }
+}
+
+/// Writes a whole answer in the client's format.
+fn answered(call: &Call, whole: &Whole, more: Option<serde_json::Value>) -> Bytes {
+    match call.surface {
+        Surface::OpenAi => openai::write_whole(call, whole, more).into(),
+        Surface::Anthropic => anthropic::write_whole(call, whole, more).into(),
+    }
+}
+
+fn text_bytes(whole: &Whole) -> u64 {
+    let each = whole.picked.iter().map(|picked| {
+        let calls: usize = picked.calls.iter().map(|call| call.name.len() + call.arguments.len()).sum();
+        (picked.text.len() + calls) as u64
+    });
+    each.sum()
+}
+
+/// The id of an answer that is made here.
+fn id(call: &Call, trace: &str) -> String {
+    match call.surface {
+        Surface::OpenAi => format!("chatcmpl-{trace}"),
+        Surface::Anthropic => format!("msg_{trace}"),
+    }
+}
+
+fn cannot(provider: &str, what: &str) -> Failed {
+    let message = format!("the provider `{provider}` cannot {what}; use another route");
+    let fault = Fault::new(FaultKind::Invalid, "unsupported_by_model", message).at("model");
+    Failed { fault, next: Next::Elsewhere }
+}
+
+async fn quoted(case: &Case<'_>) -> Result<Body, Failed> {
+    let What::Chat(call, built_in) = case.what else {
+        return Err(cannot(BUILT_IN, "make vectors"));
+    };
+    let stop = |fault| Failed { fault, next: Next::Stop };
+    let indexes = match &case.feature.indexes {
+        Allowed::All => &[][..],
+        Allowed::Only(names) => names,
+    };
+    let question = question(call, indexes).map_err(stop)?;
+    let answer = built_in.answer(question).await.map_err(stop)?;
+    let whole = quotes(call, &id(call, &case.caller.trace), &answer);
+    note(&case.noted, |facts| {
+        facts.usage = whole.usage;
+        facts.reported = true;
+        facts.answered_bytes = text_bytes(&whole);
+    });
+    if call.stream {
+        let mut way = Way::new(call);
+        way.more(answer.more);
+        let mut out = Vec::new();
+        pieces(&whole).iter().for_each(|delta| way.write(delta, &mut out));
+        way.end(&mut out);
+        let once = futures::stream::once(std::future::ready(Bytes::from(out)));
+        return Ok(Body::Stream(Box::pin(once)));
+    }
+    Ok(Body::Whole(answered(call, &whole, Some(answer.more))))
+}
+
+async fn provided(
+    case: &Case<'_>,
+    provider: &Provider,
+    route: &Route,
+    target: &Target,
+    end: Instant,
+) -> Result<Body, Failed> {
+    let connect = route.timeout.connect;
+    let call = match case.what {
+        What::Chat(call, _) => call,
+        What::Embed(_) if provider.kind == Kind::Anthropic => {
+            return Err(cannot(&provider.name, "make vectors"));
+        }
+        What::Embed(asked) => {
+            let body = openai::embeddings_body(asked, &target.model).into();
+            let raw = provider.whole((Operation::Embed, &target.model), body, connect, end).await?;
+            let usage =
+                openai::embeddings_usage(&raw).map_err(|fault| Failed { fault, next: Next::Again(None) })?;
+            note(&case.noted, |facts| (facts.usage, facts.reported) = (usage, true));
+            return Ok(Body::Whole(raw));
+        }
+    };
+    let body = written(call, provider, &target.model)?;
+    let passes = same(call.surface, provider.kind);
+    if call.stream {
+        let first = (Instant::now() + route.timeout.first_token).min(end);
+        let events = provider.stream(&target.model, body, connect, first).await?;
+        let mut flow =
+            Flow::new((call, &case.noted), provider, events, passes, (route.timeout.first_token, end));
+        flow.first(first).await?;
+        return Ok(Body::Stream(Box::pin(flow.stream())));
+    }
+    let raw = provider.whole((Operation::Chat, &target.model), body, connect, end).await?;
+    let whole = match provider.kind {
+        Kind::OpenAi | Kind::Azure => openai::read_whole(&raw),
+        Kind::Anthropic => anthropic::read_whole(&raw),
+    };
+    let whole = whole.map_err(|fault| Failed { fault, next: Next::Again(None) })?;
+    note(&case.noted, |facts| {
+        facts.reported = whole.usage != crate::wire::Usage::default();
+        facts.usage = whole.usage;
+        facts.answered_bytes = text_bytes(&whole);
+    });
+    Ok(Body::Whole(if passes { raw } else { answered(call, &whole, None) }))
+}
+
+async fn one(
+    desk: &Desk,
+    case: &Case<'_>,
+    stage: &Stage<'_>,
+    target: &Target,
+    end: Instant,
+) -> Result<Body, Failed> {
+    if target.is_built_in() {
+        return quoted(case).await;
+    }
+    let provider = desk.providers.get(&target.provider, &case.caller.tenant).ok_or_else(|| {
+        let message = format!(
+            "the provider `{}` is not available to this tenant; the operator names providers in models.toml",
+            target.provider
+        );
+        Failed {
+            fault: Fault::new(FaultKind::Upstream, "provider_unavailable", message),
+            next: Next::Elsewhere,
+        }
+    })?;
+    if !desk.breakers.may(&target.provider, &target.model, std::time::Instant::now()) {
+        let message =
+            format!("the provider `{}` failed several times and is left alone for a moment", target.provider);
+        let fault =
+            Fault::new(FaultKind::Overloaded, "upstream_paused", message).after(Duration::from_secs(1));
+        return Err(Failed { fault, next: Next::Elsewhere });
+    }
+    note(&case.noted, |facts| facts.tries += 1);
+    let trying = Trying { desk, target, done: false };
+    let result = provided(case, &provider, stage.route, target, end).await;
+    trying.done(&result);
+    result
+}
+
+/// Tells the breaker how a try ended, also when the client vanished in the middle.
+struct Trying<'a> {
+    desk: &'a Desk,
+    target: &'a Target,
+    done: bool,
+}
+
+impl Trying<'_> {
+    fn done(mut self, result: &Result<Body, Failed>) {
+        self.done = true;
+        let (provider, model) = (&self.target.provider, &self.target.model);
+        match result {
+            Err(Failed { next: Next::Again(wait), .. }) => {
+                self.desk.breakers.failed(provider, model, *wait, std::time::Instant::now());
+            }
+            // A refusal of the request says nothing against the provider.
+            _ => self.desk.breakers.succeeded(provider, model),
+        }
+    }
+}
+
+impl Drop for Trying<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.desk.breakers.released(&self.target.provider, &self.target.model);
+        }
+    }
+}
+
+/// Tries the targets of each stage: each once, and then as often again as the route says. The time limit is that of the
+/// route that the call names.
+pub(super) async fn run(desk: &Desk, case: &Case<'_>, stages: &[Stage<'_>]) -> Result<Body, Fault> {
+    let total = stages.first().map(|stage| stage.route.timeout.total).unwrap_or_default();
+    let end = Instant::from_std(case.started) + total;
+    let mut last: Option<Fault> = None;
+    let mut tries = 0;
+    for stage in stages {
+        let mut targets: Vec<&Target> = stage.targets.clone();
+        let (mut retries, mut round) = (0, 0);
+        while !targets.is_empty() {
+            let mut left: Vec<&Target> = Vec::new();
+            let mut asked: Option<Duration> = None;
+            for target in targets {
+                if round > 0 {
+                    if retries >= stage.route.retries {
+                        break;
+                    }
+                    let wait = asked.take().unwrap_or_else(|| backoff(retries, case.point));
+                    let at = Instant::now() + wait;
+                    if at >= end {
+                        break;
+                    }
+                    sleep_until(at).await;
+                    retries += 1;
+                }
+                tries += 1;
+                if tries > TRIES_MAX || Instant::now() >= end {
+                    return Err(last.unwrap_or_else(|| Failed::late(&target.provider).fault));
+                }
+                match one(desk, case, stage, target, end).await {
+                    Ok(body) => {
+                        note(&case.noted, |facts| {
+                            facts.route = stage.name.to_owned();
+                            facts.provider.clone_from(&target.provider);
+                            facts.model.clone_from(&target.model);
+                        });
+                        return Ok(body);
+                    }
+                    Err(failed) => {
+                        tracing::debug!(provider = target.provider, code = %failed.fault.code, "a target failed");
+                        match failed.next {
+                            Next::Stop => return Err(failed.fault),
+                            Next::Again(wait) if wait.is_none_or(|wait| wait <= RETRY_AFTER_MAX) => {
+                                asked = wait.or(asked);
+                                left.push(target);
+                            }
+                            Next::Again(_) | Next::Elsewhere => {}
+                        }
+                        // The reason of a target that was asked says more than that another was not.
+                        if last.is_none() || failed.fault.code != "upstream_paused" {
+                            last = Some(failed.fault);
+                        }
+                    }
+                }
+            }
+            if retries >= stage.route.retries {
+                break;
+            }
+            round += 1;
+            targets = left;
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        Fault::new(FaultKind::Upstream, "upstream_error", "no target of the route could be asked")
+    }))
+}

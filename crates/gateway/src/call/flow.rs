@@ -1,0 +1,237 @@
+//! An answer on its way from a provider to the client.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::Stream;
+use tokio::time::Instant;
+
+use super::desk::{Noted, note};
+use crate::{
+    upstream::{EventStream, Failed, Kind, Next, Provider},
+    wire::{Call, Delta, Event, Fault, Surface, anthropic, openai},
+};
+
+/// Writes pieces in the client's format.
+pub(super) enum Way {
+    OpenAi(openai::Writer),
+    Anthropic(anthropic::Writer),
+}
+
+impl Way {
+    pub fn new(call: &Call) -> Self {
+        match call.surface {
+            Surface::OpenAi => Self::OpenAi(openai::Writer::new(call.stream_usage)),
+            Surface::Anthropic => Self::Anthropic(anthropic::Writer::new(&call.model)),
+        }
+    }
+
+    pub fn more(&mut self, more: serde_json::Value) {
+        match self {
+            Self::OpenAi(writer) => writer.more(more),
+            Self::Anthropic(writer) => writer.more(more),
+        }
+    }
+
+    pub fn write(&mut self, delta: &Delta, out: &mut Vec<u8>) {
+        match self {
+            Self::OpenAi(writer) => writer.write(delta, out),
+            Self::Anthropic(writer) => writer.write(delta, out),
+        }
+    }
+
+    pub fn end(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::OpenAi(writer) => writer.end(out),
+            Self::Anthropic(writer) => writer.end(out),
+        }
+    }
+}
+
+/// Reads the pieces of a provider.
+enum Reader {
+    OpenAi(openai::Reader),
+    Anthropic(anthropic::Reader),
+}
+
+impl Reader {
+    fn read(&mut self, event: &Event<'_>, out: &mut Vec<Delta>) -> Result<bool, Fault> {
+        match self {
+            Self::OpenAi(reader) => reader.read(event, out),
+            Self::Anthropic(reader) => reader.read(event, out).map(|()| false),
+        }
+    }
+
+    fn complete(&self) -> bool {
+        match self {
+            Self::OpenAi(reader) => reader.complete(),
+            Self::Anthropic(reader) => reader.complete(),
+        }
+    }
+
+    fn done(&self) -> bool {
+        match self {
+            Self::OpenAi(reader) => reader.done(),
+            Self::Anthropic(reader) => reader.done(),
+        }
+    }
+}
+
+/// The pieces of an answer: read, noted, and passed on or written anew.
+pub(super) struct Flow {
+    events: EventStream,
+    reader: Reader,
+    way: Way,
+    /// Events are passed on as they are.
+    passes: bool,
+    /// The client wants figures of tokens.
+    figures: bool,
+    surface: Surface,
+    noted: Noted,
+    deltas: Vec<Delta>,
+    out: Vec<u8>,
+    /// Something of the answer itself has come.
+    begun: bool,
+    ended: bool,
+    /// The longest wait for the next piece.
+    wait: Duration,
+    end: Instant,
+}
+
+/// Writes an event as it was read.
+fn pass(event: &Event<'_>, out: &mut Vec<u8>) {
+    if !event.name.is_empty() {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(event.name.as_bytes());
+        out.push(b'\n');
+    }
+    for line in event.data.split(|byte| *byte == b'\n') {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+}
+
+impl Flow {
+    pub fn new(
+        (call, noted): (&Call, &Noted),
+        provider: &Provider,
+        events: EventStream,
+        passes: bool,
+        (wait, end): (Duration, Instant),
+    ) -> Self {
+        Self {
+            events,
+            reader: match provider.kind {
+                Kind::OpenAi | Kind::Azure => Reader::OpenAi(openai::Reader::default()),
+                Kind::Anthropic => Reader::Anthropic(anthropic::Reader::default()),
+            },
+            way: Way::new(call),
+            passes,
+            figures: call.stream_usage,
+            surface: call.surface,
+            noted: noted.clone(),
+            deltas: Vec::new(),
+            out: Vec::new(),
+            begun: false,
+            ended: false,
+            wait,
+            end,
+        }
+    }
+
+    /// Handles the events that have come.
+    fn pump(&mut self) -> Result<(), Fault> {
+        let (mut bytes, mut usage) = (0, None);
+        while let Some(event) = self.events.ready() {
+            let figures = self.reader.read(&event, &mut self.deltas)?;
+            let ends = event.data.as_ref() == b"[DONE]";
+            if self.passes && (self.figures || !figures) && !ends {
+                pass(&event, &mut self.out);
+            }
+            for delta in self.deltas.drain(..) {
+                match &delta {
+                    Delta::Begin { .. } | Delta::Sources(..) => {}
+                    Delta::Usage(figures) => usage = Some(*figures),
+                    Delta::Text(_, text) | Delta::Refusal(_, text) | Delta::Arguments(_, _, text) => {
+                        bytes += text.len() as u64;
+                        self.begun = true;
+                    }
+                    Delta::Tool(..) | Delta::Finish(..) => self.begun = true,
+                }
+                if !self.passes {
+                    self.way.write(&delta, &mut self.out);
+                }
+            }
+            if self.reader.done() {
+                self.finish();
+                break;
+            }
+        }
+        if bytes > 0 || usage.is_some() {
+            note(&self.noted, |facts| {
+                facts.answered_bytes += bytes;
+                if let Some(usage) = usage {
+                    (facts.usage, facts.reported) = (usage, true);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        match (&mut self.way, self.passes) {
+            (way, false) => way.end(&mut self.out),
+            (Way::OpenAi(_), true) => self.out.extend_from_slice(b"data: [DONE]\n\n"),
+            (Way::Anthropic(_), true) => {}
+        }
+    }
+
+    /// Waits for more, and handles it.
+    async fn step(&mut self, until: Instant) -> Result<(), Failed> {
+        if self.events.more(until.min(self.end)).await? {
+            return self.pump().map_err(|fault| Failed { fault, next: Next::Again(None) });
+        }
+        if !self.reader.complete() {
+            return Err(self.events.cut());
+        }
+        self.finish();
+        Ok(())
+    }
+
+    /// Waits until the answer itself begins. Until then nothing is sent, so the call can be tried elsewhere.
+    pub async fn first(&mut self, until: Instant) -> Result<(), Failed> {
+        while !self.begun && !self.ended {
+            self.step(until).await?;
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if !self.out.is_empty() {
+                return Some(std::mem::take(&mut self.out).into());
+            }
+            if self.ended {
+                return None;
+            }
+            if let Err(failed) = self.step(Instant::now() + self.wait).await {
+                tracing::debug!(code = %failed.fault.code, "an answer broke off");
+                self.ended = true;
+                self.out.extend(failed.fault.event(self.surface));
+            }
+        }
+    }
+
+    /// The bytes for the client.
+    pub fn stream(self) -> impl Stream<Item = Bytes> + Send {
+        futures::stream::unfold(self, |mut flow| async move {
+            let next = flow.next().await?;
+            Some((next, flow))
+        })
+    }
+}

@@ -1,0 +1,270 @@
+//! A provider, and requests to it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use ashlar_model::TenantId;
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use tokio::time::{Instant, timeout_at};
+
+use super::{EventStream, Failed, Key, Next};
+use crate::wire::{Fault, FaultKind};
+
+/// The largest whole answer, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// The most of an answer that is read when it is no success, in bytes.
+const ERROR_BYTES_MAX: usize = 64 << 10;
+/// How long reading the reason of a failure may take.
+const ERROR_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Clients of a provider: one for each time limit of connections.
+const CLIENTS_MAX: usize = 16;
+/// The version of Anthropic's interface.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// What a provider speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The format of OpenAI: OpenAI itself, vLLM, Ollama and many others.
+    OpenAi,
+    /// The format of Anthropic.
+    Anthropic,
+    /// The format of OpenAI at addresses of Azure.
+    Azure,
+}
+
+/// What is asked of a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// A conversation goes on.
+    Chat,
+    /// Texts become vectors.
+    Embed,
+}
+
+/// Makes a client whose connections are made within a time.
+pub type MakeClient = Arc<dyn Fn(Duration) -> Result<reqwest::Client, String> + Send + Sync>;
+
+/// A provider of models.
+pub struct Provider {
+    /// What the operator calls it.
+    pub name: String,
+    /// What it speaks.
+    pub kind: Kind,
+    /// Its address, without the path of an operation.
+    pub url: String,
+    /// For Azure: the version of its interface; absent for the newest.
+    pub api_version: Option<String>,
+    /// Who may use it.
+    pub tenants: Vec<TenantId>,
+    /// Its credential.
+    pub key: Key,
+    make: MakeClient,
+    clients: RwLock<HashMap<Duration, reqwest::Client>>,
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl Provider {
+    /// A provider. Its clients are made by `make`.
+    #[must_use]
+    pub fn new(name: &str, kind: Kind, url: &str, key: Key, make: MakeClient) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            url: url.trim_end_matches('/').to_owned(),
+            api_version: None,
+            tenants: vec![TenantId::main()],
+            key,
+            make,
+            clients: RwLock::default(),
+        }
+    }
+
+    fn client(&self, connect: Duration) -> Result<reqwest::Client, Failed> {
+        let known = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = known.get(&connect) {
+            return Ok(client.clone());
+        }
+        drop(known);
+        let made = (self.make)(connect).map_err(|why| {
+            tracing::error!(provider = self.name, %why, "no client can be made");
+            Failed::again(
+                FaultKind::Overloaded,
+                "upstream_unreachable",
+                "no connection to the provider can be made",
+            )
+        })?;
+        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() >= CLIENTS_MAX {
+            clients.clear();
+        }
+        clients.insert(connect, made.clone());
+        Ok(made)
+    }
+
+    fn address(&self, operation: Operation, model: &str) -> String {
+        let path = match (self.kind, operation) {
+            (Kind::Anthropic, _) => "messages",
+            (_, Operation::Chat) => "chat/completions",
+            (_, Operation::Embed) => "embeddings",
+        };
+        match (self.kind, &self.api_version) {
+            (Kind::Anthropic, _) if !self.url.ends_with("/v1") => format!("{}/v1/{path}", self.url),
+            (Kind::Azure, Some(version)) => {
+                let model: String =
+                    percent_encoding::utf8_percent_encode(model, percent_encoding::NON_ALPHANUMERIC)
+                        .to_string();
+                let model = model.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_");
+                format!("{}/openai/deployments/{model}/{path}?api-version={version}", self.url)
+            }
+            (Kind::Azure, None) => format!("{}/openai/v1/{path}", self.url),
+            _ => format!("{}/{path}", self.url),
+        }
+    }
+
+    fn headers(&self, stream: bool) -> Result<HeaderMap, Failed> {
+        let key = self.key.values().map_err(|why| {
+            tracing::error!(provider = self.name, %why, "a provider has no key");
+            let message =
+                format!("the provider `{}` has no credentials; check its key in models.toml", self.name);
+            Failed {
+                fault: Fault::new(FaultKind::Overloaded, "upstream_unauthorized", message),
+                next: Next::Elsewhere,
+            }
+        })?;
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let accept = if stream { "text/event-stream" } else { "application/json" };
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        if self.kind == Kind::Anthropic {
+            headers.insert("anthropic-version", HeaderValue::from_static(ANTHROPIC_VERSION));
+        }
+        if let Some((plain, bearer)) = key {
+            match self.kind {
+                Kind::OpenAi => headers.insert(reqwest::header::AUTHORIZATION, bearer),
+                Kind::Anthropic => headers.insert(HeaderName::from_static("x-api-key"), plain),
+                Kind::Azure => headers.insert(HeaderName::from_static("api-key"), plain),
+            };
+        }
+        Ok(headers)
+    }
+
+    /// Sends a request; the answer has begun when this returns.
+    async fn begin(
+        &self,
+        (operation, model, stream): (Operation, &str, bool),
+        body: Bytes,
+        connect: Duration,
+        until: Instant,
+    ) -> Result<reqwest::Response, Failed> {
+        let request = self
+            .client(connect)?
+            .post(self.address(operation, model))
+            .headers(self.headers(stream)?)
+            .body(body)
+            .send();
+        let sent = timeout_at(until, request).await.map_err(|_| Failed::late(&self.name))?;
+        let mut response = sent.map_err(|error| Failed::connection(&self.name, &error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let mut said = Vec::new();
+        let reading = async {
+            while let Ok(Some(chunk)) = response.chunk().await {
+                let room = ERROR_BYTES_MAX - said.len();
+                said.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if said.len() == ERROR_BYTES_MAX {
+                    break;
+                }
+            }
+        };
+        // Without its reason a failure is a failure all the same.
+        let _ = timeout_at(until.min(Instant::now() + ERROR_WAIT_MAX), reading).await;
+        let status = response.status().as_u16();
+        Err(Failed::status(&self.name, status, response.headers(), &said))
+    }
+
+    /// Sends a request and reads the whole answer.
+    ///
+    /// # Errors
+    /// When there is no whole answer in time, or it is no success.
+    pub async fn whole(
+        &self,
+        what: (Operation, &str),
+        body: Bytes,
+        connect: Duration,
+        until: Instant,
+    ) -> Result<Bytes, Failed> {
+        let mut response = self.begin((what.0, what.1, false), body, connect, until).await?;
+        let too_large = || {
+            let message =
+                format!("the answer of the provider `{}` has more than {ANSWER_BYTES_MAX} bytes", self.name);
+            Failed {
+                fault: Fault::new(FaultKind::Upstream, "upstream_too_large", message),
+                next: Next::Elsewhere,
+            }
+        };
+        let length = response.content_length().unwrap_or(0);
+        if length > ANSWER_BYTES_MAX as u64 {
+            return Err(too_large());
+        }
+        let reading = async {
+            let failed = |error: reqwest::Error| Failed::connection(&self.name, &error);
+            let Some(first) = response.chunk().await.map_err(failed)? else { return Ok(Bytes::new()) };
+            // Most answers come in one piece.
+            if first.len() as u64 == length {
+                return Ok(first);
+            }
+            let mut all = first.to_vec();
+            while let Some(chunk) = response.chunk().await.map_err(failed)? {
+                if all.len() + chunk.len() > ANSWER_BYTES_MAX {
+                    return Err(too_large());
+                }
+                all.extend_from_slice(&chunk);
+            }
+            Ok(all.into())
+        };
+        timeout_at(until, reading).await.map_err(|_| Failed::late(&self.name))?
+    }
+
+    /// Sends a request whose answer comes in pieces.
+    ///
+    /// # Errors
+    /// When no answer begins in time, or it is no success.
+    pub async fn stream(
+        &self,
+        model: &str,
+        body: Bytes,
+        connect: Duration,
+        until: Instant,
+    ) -> Result<EventStream, Failed> {
+        let response = self.begin((Operation::Chat, model, true), body, connect, until).await?;
+        Ok(EventStream::new(&self.name, response))
+    }
+}
+
+/// The providers of a node, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Providers(pub Arc<BTreeMap<String, Arc<Provider>>>);
+
+impl Providers {
+    /// A provider that a tenant may use.
+    #[must_use]
+    pub fn get(&self, name: &str, tenant: &TenantId) -> Option<Arc<Provider>> {
+        self.0.get(name).filter(|provider| provider.tenants.contains(tenant)).cloned()
+    }
+
+    /// Reads credentials again that have changed. Blocks.
+    pub fn refresh(&self) {
+        self.0.values().for_each(|provider| provider.key.refresh());
+    }
+}

@@ -1,0 +1,276 @@
+//! Answers in pieces.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+
+use super::{
+    super::{Delta, Event, Fault, FaultKind, Finish, Usage, fields::cut},
+    UsageIn, annotations, finish_name, finish_of, now, usage_json,
+};
+
+/// The event that ends a stream.
+const DONE: &[u8] = b"data: [DONE]\n\n";
+
+#[derive(Deserialize)]
+struct ChunkIn<'a> {
+    #[serde(default, borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    model: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    choices: Option<Vec<ChoiceIn<'a>>>,
+    #[serde(default)]
+    usage: Option<UsageIn>,
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ChoiceIn<'a> {
+    #[serde(default)]
+    index: u32,
+    #[serde(default, borrow)]
+    delta: Option<DeltaIn<'a>>,
+    #[serde(default, borrow)]
+    finish_reason: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct DeltaIn<'a> {
+    #[serde(default, borrow)]
+    content: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    refusal: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    tool_calls: Option<Vec<CallIn<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct CallIn<'a> {
+    #[serde(default)]
+    index: Option<u32>,
+    #[serde(default, borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    function: Option<FunctionIn<'a>>,
+}
+
+#[derive(Deserialize)]
+struct FunctionIn<'a> {
+    #[serde(default, borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    arguments: Option<Cow<'a, str>>,
+}
+
+/// Reads the pieces of a provider.
+#[derive(Debug, Default)]
+pub struct Reader {
+    begun: bool,
+    finished: bool,
+    done: bool,
+    /// The answer and the number of the call of each tool that has begun.
+    tools: Vec<(u32, u32)>,
+}
+
+/// A fault that a provider reports within a stream.
+pub(crate) fn reported(error: &RawValue) -> Fault {
+    let value: Value = serde_json::from_str(error.get()).unwrap_or_default();
+    let said = value["message"].as_str().or(value.as_str()).unwrap_or("it gave no reason");
+    let message = format!("the provider ended the stream with an error: {}", cut(said));
+    Fault::new(FaultKind::Upstream, "upstream_error", message)
+}
+
+impl Reader {
+    /// Reads an event. Says whether it says nothing but figures of tokens.
+    ///
+    /// # Errors
+    /// When it is no piece of an answer, or the provider reports an error.
+    pub fn read(&mut self, event: &Event<'_>, out: &mut Vec<Delta>) -> Result<bool, Fault> {
+        if event.data.as_ref() == b"[DONE]" {
+            self.done = true;
+            return Ok(false);
+        }
+        let chunk: ChunkIn<'_> = serde_json::from_slice(&event.data).map_err(|error| {
+            let message =
+                format!("a piece of the provider's answer cannot be read: {}", cut(&error.to_string()));
+            Fault::new(FaultKind::Upstream, "upstream_malformed", message)
+        })?;
+        if let Some(error) = chunk.error.filter(|error| error.get() != "null") {
+            return Err(reported(error));
+        }
+        let choices = chunk.choices.unwrap_or_default();
+        let figures = choices.is_empty() && chunk.usage.is_some();
+        if !self.begun && !choices.is_empty() {
+            self.begun = true;
+            out.push(Delta::Begin {
+                id: chunk.id.unwrap_or_default().into_owned(),
+                model: chunk.model.unwrap_or_default().into_owned(),
+            });
+        }
+        for choice in choices {
+            let at = choice.index;
+            if let Some(delta) = choice.delta {
+                if let Some(text) = delta.content.filter(|text| !text.is_empty()) {
+                    out.push(Delta::Text(at, text.into_owned()));
+                }
+                if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
+                    out.push(Delta::Refusal(at, text.into_owned()));
+                }
+                for call in delta.tool_calls.unwrap_or_default() {
+                    self.tool(at, call, out)?;
+                }
+            }
+            if let Some(reason) = choice.finish_reason {
+                self.finished = true;
+                out.push(Delta::Finish(at, finish_of(&reason)));
+            }
+        }
+        if let Some(usage) = chunk.usage {
+            out.push(Delta::Usage(usage.into()));
+        }
+        Ok(figures)
+    }
+
+    fn tool(&mut self, at: u32, call: CallIn<'_>, out: &mut Vec<Delta>) -> Result<(), Fault> {
+        // Some providers send each call whole, without a number.
+        let index = call.index.unwrap_or_else(|| match &call.id {
+            Some(_) => self.tools.iter().filter(|(of, _)| *of == at).count() as u32,
+            None => self.tools.iter().filter(|(of, _)| *of == at).count().saturating_sub(1) as u32,
+        });
+        let function = call.function;
+        let (name, arguments) = function.map_or((None, None), |f| (f.name, f.arguments));
+        if !self.tools.contains(&(at, index)) {
+            let name = name.filter(|name| !name.is_empty()).ok_or_else(|| {
+                let message = "the provider's answer calls a tool without a name";
+                Fault::new(FaultKind::Upstream, "upstream_malformed", message)
+            })?;
+            if self.tools.len() >= 4 * super::super::TOOLS_MAX {
+                let message = "the provider's answer calls too many tools";
+                return Err(Fault::new(FaultKind::Upstream, "upstream_malformed", message));
+            }
+            self.tools.push((at, index));
+            out.push(Delta::Tool(at, index, call.id.unwrap_or_default().into_owned(), name.into_owned()));
+        }
+        if let Some(arguments) = arguments.filter(|arguments| !arguments.is_empty()) {
+            out.push(Delta::Arguments(at, index, arguments.into_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether the answer is complete: the provider may close the connection now.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.done || self.finished
+    }
+
+    /// Whether nothing follows.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        self.done
+    }
+}
+
+/// Writes pieces for a client.
+#[derive(Debug)]
+pub struct Writer {
+    id: String,
+    model: String,
+    created: u64,
+    /// Whether the client wants figures of tokens.
+    usage: bool,
+    figures: Option<Usage>,
+    began: Vec<u32>,
+    /// Beside the fields of the format, in the last piece.
+    more: Option<Value>,
+}
+
+impl Writer {
+    /// A writer. `usage`: the client wants figures of tokens.
+    #[must_use]
+    pub fn new(usage: bool) -> Self {
+        Self {
+            id: String::new(),
+            model: String::new(),
+            created: now(),
+            usage,
+            figures: None,
+            began: Vec::new(),
+            more: None,
+        }
+    }
+
+    /// Adds what is sent beside the fields of the format, in the piece that ends the answer.
+    pub fn more(&mut self, more: Value) {
+        self.more = Some(more);
+    }
+
+    fn chunk(&mut self, choices: Value, usage: Option<&Usage>, out: &mut Vec<u8>) {
+        let mut chunk = json!({
+            "id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model,
+            "choices": choices,
+        });
+        if let Some(usage) = usage {
+            chunk["usage"] = usage_json(usage);
+        }
+        if choices_end(&chunk)
+            && let Some(more) = self.more.take()
+        {
+            chunk["ashlar"] = more;
+        }
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(chunk.to_string().as_bytes());
+        out.extend_from_slice(b"\n\n");
+    }
+
+    fn one(&mut self, at: u32, mut delta: Value, finish: Option<Finish>, out: &mut Vec<u8>) {
+        if !self.began.contains(&at) {
+            self.began.push(at);
+            delta["role"] = json!("assistant");
+        }
+        let choice = json!({"index": at, "delta": delta, "finish_reason": finish.map(finish_name)});
+        self.chunk(json!([choice]), None, out);
+    }
+
+    /// Writes a piece.
+    pub fn write(&mut self, delta: &Delta, out: &mut Vec<u8>) {
+        match delta {
+            Delta::Begin { id, model } => {
+                self.id.clone_from(id);
+                self.model.clone_from(model);
+                self.one(0, json!({"content": ""}), None, out);
+            }
+            Delta::Text(at, text) => self.one(*at, json!({"content": text}), None, out),
+            Delta::Refusal(at, text) => self.one(*at, json!({"refusal": text}), None, out),
+            Delta::Tool(at, index, id, name) => {
+                let call = json!({"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": ""}});
+                self.one(*at, json!({"tool_calls": [call]}), None, out);
+            }
+            Delta::Arguments(at, index, text) => {
+                let call = json!({"index": index, "function": {"arguments": text}});
+                self.one(*at, json!({"tool_calls": [call]}), None, out);
+            }
+            Delta::Sources(at, sources) => {
+                self.one(*at, json!({"annotations": annotations(sources)}), None, out)
+            }
+            Delta::Finish(at, finish) => self.one(*at, json!({}), Some(*finish), out),
+            Delta::Usage(usage) => self.figures = Some(*usage),
+        }
+    }
+
+    /// Ends the stream.
+    pub fn end(&mut self, out: &mut Vec<u8>) {
+        if self.usage
+            && let Some(figures) = self.figures.take()
+        {
+            self.chunk(json!([]), Some(&figures), out);
+        }
+        out.extend_from_slice(DONE);
+    }
+}
+
+fn choices_end(chunk: &Value) -> bool {
+    chunk["choices"][0]["finish_reason"].is_string()
+}

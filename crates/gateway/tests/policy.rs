@@ -1,0 +1,251 @@
+//! Whether a call may begin, and what it is charged.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use ashlar_gateway::{
+    budget::{Granted, Returned, Row, Shared, SharedError, Wanted, grant},
+    config::Gateway,
+    policy::{Asking, Code, Policy, Refusal, user_hash},
+    price::Tokens,
+};
+use async_trait::async_trait;
+
+/// Rows in memory, in the place of a database.
+#[derive(Default)]
+struct InMemory {
+    rows: Mutex<HashMap<Row, u64>>,
+    down: AtomicBool,
+}
+
+#[async_trait]
+impl Shared for InMemory {
+    async fn exchange(
+        &self,
+        returned: Vec<Returned>,
+        wanted: Vec<Wanted>,
+    ) -> Result<Vec<Granted>, SharedError> {
+        tokio::task::yield_now().await;
+        if self.down.load(Ordering::SeqCst) {
+            return Err(SharedError("down".to_owned()));
+        }
+        let mut rows = self.rows.lock().unwrap();
+        for back in returned {
+            *rows.get_mut(&back.row).unwrap() -= back.amount;
+        }
+        let granted = |wanted: &Wanted| {
+            let used = rows.entry(wanted.row.clone()).or_default();
+            let granted = grant(*used, wanted);
+            *used = granted.used;
+            granted
+        };
+        Ok(wanted.iter().map(granted).collect())
+    }
+}
+
+impl InMemory {
+    fn used(&self, scope: &str, period: &str, unit: &str) -> u64 {
+        let row = Row { scope: scope.to_owned(), period: period.to_owned(), unit: unit.to_owned() };
+        self.rows.lock().unwrap().get(&row).copied().unwrap_or_default()
+    }
+}
+
+const ROUTES: &str = "[routes.fast]\ntargets = [{ provider = 'p', model = 'small' }]\nfallbacks = ['large']\n\
+    [routes.large]\ntargets = [{ provider = 'p', model = 'large' }]\n\
+    [[prices]]\nmodel = 'p/small'\nfrom = 2026-01-01\ncurrency = 'USD'\ninput = '1'\noutput = '2'\n\
+    [[prices]]\nmodel = 'p/large'\nfrom = 2026-01-01\ncurrency = 'USD'\ninput = '10'\noutput = '20'\n";
+
+fn gateway(rest: &str) -> Arc<Gateway> {
+    Arc::new(Gateway::read(format!("{ROUTES}{rest}").as_bytes()).unwrap())
+}
+
+fn asking(user: &str) -> Asking<'_> {
+    let now = "2026-11-22T10:00:00Z".parse().unwrap();
+    Asking { key: "k", feature: "a", user, route: "fast", now, tokens_in: 1_000, tokens_out_max: 1_000 }
+}
+
+fn policy() -> (Policy, Arc<InMemory>) {
+    let rows = Arc::new(InMemory::default());
+    (Policy::new(rows.clone()), rows)
+}
+
+fn code(outcome: Result<ashlar_gateway::policy::Permit, Refusal>) -> Code {
+    outcome.unwrap_err().code
+}
+
+#[tokio::test]
+async fn what_a_feature_may_not_use_is_refused_with_the_reason() {
+    let (policy, _) = policy();
+    let gateway = gateway("[features.a]\nroutes = ['fast', 'extractive']\n");
+    assert!(policy.admit(&gateway, &asking("")).await.is_ok());
+    let refused = policy.admit(&gateway, &Asking { route: "large", ..asking("") }).await.unwrap_err();
+    assert_eq!((refused.code, refused.code.status()), (Code::RouteNotAllowed, 403));
+    assert!(refused.message.contains("it may use fast, extractive"), "{refused}");
+    let refused = policy.admit(&gateway, &Asking { route: "fats", ..asking("") }).await.unwrap_err();
+    assert!(refused.message.contains("did you mean `fast`?"), "{refused}");
+    assert_eq!(
+        code(policy.admit(&gateway, &Asking { feature: "b", ..asking("") }).await),
+        Code::FeatureUnknown
+    );
+}
+
+#[tokio::test]
+async fn requests_and_tokens_are_limited_for_features_keys_and_users() {
+    let (policy, _) = policy();
+    let gateway = gateway(
+        "[features.a]\nrequests_per_minute = 5\nper_user = { requests_per_minute = 2 }\nper_key = { tokens_per_minute = 6000 }\n",
+    );
+    let admit = async |user: &str, key: &str| policy.admit(&gateway, &Asking { key, ..asking(user) }).await;
+    let first = admit("u", "k").await.unwrap();
+    let _second = admit("u", "k").await.unwrap();
+    let refused = admit("u", "k").await.unwrap_err();
+    assert_eq!((refused.code, refused.code.status()), (Code::RateLimited, 429));
+    assert!(refused.message.contains("2 requests per minute of this user"), "{refused}");
+    assert!(refused.retry_after.is_some_and(|wait| wait.as_secs() >= 29), "{refused:?}");
+    let _third = admit("v", "k").await.unwrap();
+    // 6,000 tokens are reserved. What the first did not use is there again.
+    let refused = admit("w", "k").await.unwrap_err();
+    assert!(refused.message.contains("6000 tokens per minute of this key"), "{refused}");
+    first.settle(Tokens::default());
+    let _fourth = admit("w", "k").await.unwrap();
+    // A refused call is not counted by the limits that would have let it through.
+    let _fifth = admit("x", "other").await.unwrap();
+    assert!(admit("y", "other").await.unwrap_err().message.contains("5 requests per minute of the feature"));
+}
+
+#[tokio::test]
+async fn money_is_reserved_at_the_dearest_model_and_settled_at_what_answered() {
+    let (policy, rows) = policy();
+    let gateway =
+        gateway("[features.a]\nbudget = { day = '0.07', tokens_month = 1000000 }\n[budget]\nmonth = '5'\n");
+    // The fallback could cost 0.03: two calls fit, a third does not.
+    let mut one = policy.admit(&gateway, &asking("")).await.unwrap();
+    let two = policy.admit(&gateway, &asking("")).await.unwrap();
+    let refused = policy.admit(&gateway, &asking("")).await.unwrap_err();
+    assert_eq!((refused.code, refused.code.status()), (Code::BudgetExceeded, 429));
+    assert!(refused.message.contains("0.07 USD per day of the feature `a`"), "{refused}");
+    assert_eq!(refused.retry_after.unwrap().as_secs(), 14 * 3_600);
+
+    one.sending("p", "small");
+    let settled = one.settle(Tokens { input: 900, output: 500, ..Tokens::default() });
+    assert_eq!((settled.cost.to_string().as_str(), settled.currency.as_str()), ("0.0019", "USD"));
+    // It was never sent.
+    drop(two);
+    let mut three = policy.admit(&gateway, &asking("")).await.unwrap();
+    three.sending("p", "small");
+    three.failed();
+    three.sending("p", "large");
+    three.so_far(Tokens { input: 1_000, output: 10, ..Tokens::default() });
+    // The client went away: what was reported so far counts.
+    drop(three);
+    policy.close().await;
+    let micro = 1_000_000;
+    assert_eq!(rows.used("feature/a", "2026-11-22", "money/USD"), (1_900 + 10_200) * micro);
+    assert_eq!(rows.used("tenant", "2026-11", "money/USD"), (1_900 + 10_200) * micro);
+    assert_eq!(rows.used("feature/a", "2026-11", "tokens"), 1_400 + 1_010);
+}
+
+#[tokio::test]
+async fn a_call_that_was_sent_and_reported_nothing_is_charged_at_its_upper_bound() {
+    let (policy, rows) = policy();
+    let gateway = gateway("[features.a]\nbudget = { day = '1' }\n");
+    let mut permit = policy.admit(&gateway, &asking("")).await.unwrap();
+    permit.sending("p", "small");
+    drop(permit);
+    policy.close().await;
+    assert_eq!(rows.used("feature/a", "2026-11-22", "money/USD"), 3_000_000_000);
+}
+
+#[tokio::test]
+async fn budgets_of_users_are_apart_and_the_built_in_model_needs_none() {
+    let (policy, _) = policy();
+    let gateway = gateway("[features.a]\nper_user = { budget = { day = '0.03' } }\n");
+    let hash = |user: &str| user_hash(&[7; 32], user);
+    let (one, two) = (hash("jo@example.com"), hash("ed"));
+    assert_ne!(one, two);
+    assert!(!one.contains("jo") && hash("").is_empty());
+    let _first = policy.admit(&gateway, &asking(&one)).await.unwrap();
+    assert_eq!(code(policy.admit(&gateway, &asking(&one)).await), Code::BudgetExceeded);
+    let _other = policy.admit(&gateway, &asking(&two)).await.unwrap();
+    // Calls without a user are one user.
+    let _nobody = policy.admit(&gateway, &asking("")).await.unwrap();
+    assert_eq!(code(policy.admit(&gateway, &asking("")).await), Code::BudgetExceeded);
+    let free = Asking { route: "extractive", ..asking(&one) };
+    assert!(policy.admit(&gateway, &free).await.is_ok());
+    let yesterday = Asking { now: "2026-11-21T10:00:00Z".parse().unwrap(), ..asking(&one) };
+    assert!(policy.admit(&gateway, &yesterday).await.is_ok());
+}
+
+#[tokio::test]
+async fn budgets_fail_closed_when_the_rows_cannot_be_asked() {
+    let (policy, rows) = policy();
+    let gateway = gateway("[features.a]\nbudget = { tokens_day = 100000 }\n[features.free]\n");
+    let first = policy.admit(&gateway, &asking("")).await.unwrap();
+    rows.down.store(true, Ordering::SeqCst);
+    // The allotment is four calls.
+    let mut open = vec![first];
+    let refused = loop {
+        match policy.admit(&gateway, &asking("")).await {
+            Ok(permit) => open.push(permit),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!((refused.code, refused.code.status(), open.len()), (Code::BudgetUnavailable, 503, 4));
+    // Without a budget nothing has to be asked.
+    assert!(policy.admit(&gateway, &Asking { feature: "free", ..asking("") }).await.is_ok());
+    rows.down.store(false, Ordering::SeqCst);
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(policy.admit(&gateway, &asking("")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_soft_limit_warns_once_for_operators_and_every_time_for_callers() {
+    let (policy, _) = policy();
+    let gateway = gateway("[features.a]\nbudget = { tokens_day = 10000, soft = 0.5 }\n");
+    let mut warned = Vec::new();
+    for _ in 0..5 {
+        let mut permit = policy.admit(&gateway, &asking("")).await.unwrap();
+        warned.push(permit.soft().len());
+        permit.sending("p", "small");
+        permit.settle(Tokens { input: 1_000, output: 1_000, ..Tokens::default() });
+    }
+    assert_eq!(warned, [0, 0, 1, 1, 1]);
+    let crossed = policy.crossed();
+    assert_eq!((crossed.len(), crossed[0].row.scope.as_str(), crossed[0].limit), (1, "feature/a", 10_000));
+    assert!(policy.crossed().is_empty());
+}
+
+/// Many calls at once, on two nodes: the limit holds, and all of it can be used.
+#[tokio::test]
+async fn a_hard_budget_holds_under_load() {
+    let rows = Arc::new(InMemory::default());
+    let nodes = [Policy::new(rows.clone()), Policy::new(rows.clone())];
+    let gateway = gateway("[features.a]\nbudget = { tokens_day = 1000000 }\n");
+    let mut calls = Vec::new();
+    for n in 0..2_000_u64 {
+        let (node, gateway) = (nodes[n as usize % 2].clone(), gateway.clone());
+        calls.push(tokio::spawn(async move {
+            let mut permit = node.admit(&gateway, &asking("")).await.ok()?;
+            permit.sending("p", "small");
+            tokio::task::yield_now().await;
+            Some(permit.settle(Tokens { input: 500, output: n % 1_000, ..Tokens::default() }).tokens.total())
+        }));
+    }
+    let mut spent = 0;
+    for call in calls {
+        spent += call.await.unwrap().unwrap_or(0);
+    }
+    for node in &nodes {
+        node.close().await;
+    }
+    assert!(spent <= 1_000_000, "{spent}");
+    assert_eq!(rows.used("feature/a", "2026-11-22", "tokens"), spent);
+    assert!(spent > 500_000, "{spent}");
+}

@@ -1,0 +1,106 @@
+//! Conversations and embeddings.
+
+use std::sync::Arc;
+
+use ashlar_delivery::ReleaseView;
+use ashlar_gateway::{
+    call::{Reply, Scene},
+    wire::{Call, Fault, FaultKind, Surface, anthropic as anthropic_wire, openai as openai_wire},
+};
+use ashlar_model::TraceId;
+use ashlar_release::Access;
+use axum::{
+    body::Bytes,
+    extract::{Request, State},
+    response::Response,
+};
+
+use super::{
+    Llm,
+    answers::{about, answered, refused},
+    doors::trace,
+    quotes::Quotes,
+};
+
+impl Llm {
+    /// The release that a caller reads, and what production says about calls.
+    pub fn scene(&self, access: &Access) -> Result<(Arc<ReleaseView>, Scene), Fault> {
+        let nothing = || {
+            let message = "nothing is released in this tenant yet; promote a candidate first";
+            Fault::new(FaultKind::Overloaded, "no_release", message)
+        };
+        let public = self.tenants.public(&access.tenant).ok_or_else(nothing)?;
+        let scene = self.scenes.of(&public)?;
+        let view = self.releases.of_access(access).map(|resolved| resolved.release).ok_or_else(nothing)?;
+        Ok((view, scene))
+    }
+
+    async fn chat(
+        &self,
+        request: Request,
+        traced: Option<TraceId>,
+        read: fn(Bytes) -> Result<Call, Fault>,
+    ) -> Result<(Reply, String), (Fault, Option<String>)> {
+        let (parts, body) = request.into_parts();
+        let alone = |fault| (fault, None);
+        let admitted = self.admit(&parts.headers, traced).await.map_err(alone)?;
+        let body = self.body(&admitted.access, &parts, body).await.map_err(alone)?;
+        let call = read(body).map_err(alone)?;
+        let (view, scene) = self.scene(&admitted.access).map_err(alone)?;
+        let quotes = Quotes {
+            view,
+            reader: admitted.access.reader.as_deref().map(Arc::from),
+            workers: self.workers.clone(),
+        };
+        let release = scene.release.clone();
+        match self.desk.chat(&scene, &admitted.caller, &call, &quotes).await {
+            Ok(reply) => Ok((reply, release)),
+            Err(fault) => Err((fault, Some(release))),
+        }
+    }
+
+    async fn handle(
+        &self,
+        surface: Surface,
+        request: Request,
+        read: fn(Bytes) -> Result<Call, Fault>,
+    ) -> Response {
+        let traced = trace(request.headers());
+        let (mut response, release) = match self.chat(request, traced.clone(), read).await {
+            Ok((reply, release)) => (answered(reply.body), Some(release)),
+            Err((fault, release)) => (refused(surface, &fault), release),
+        };
+        about(&mut response, traced.as_ref(), release.as_deref());
+        response
+    }
+}
+
+/// `POST /llm/v1/chat/completions`
+pub async fn openai(State(llm): State<Llm>, request: Request) -> Response {
+    llm.handle(Surface::OpenAi, request, openai_wire::read).await
+}
+
+/// `POST /llm/v1/messages`
+pub async fn anthropic(State(llm): State<Llm>, request: Request) -> Response {
+    llm.handle(Surface::Anthropic, request, anthropic_wire::read).await
+}
+
+/// `POST /llm/v1/embeddings`
+pub async fn embeddings(State(llm): State<Llm>, request: Request) -> Response {
+    let traced = trace(request.headers());
+    let made = async {
+        let (parts, body) = request.into_parts();
+        let admitted = llm.admit(&parts.headers, traced.clone()).await?;
+        let body = llm.body(&admitted.access, &parts, body).await?;
+        let asked = openai_wire::Embeddings::read(body)?;
+        let (_, scene) = llm.scene(&admitted.access)?;
+        let reply = llm.desk.embed(&scene, &admitted.caller, &asked).await?;
+        Ok::<_, Fault>((reply, scene.release))
+    };
+    let (mut response, release) = match made.await {
+        Ok((reply, release)) => (answered(reply.body), Some(release)),
+        Err(fault) => (refused(Surface::OpenAi, &fault), None),
+    };
+    about(&mut response, traced.as_ref(), release.as_deref());
+    response
+}
