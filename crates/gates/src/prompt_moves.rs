@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ashlar_gateway::prompts::{Active, FOLDER, Moved, Prompt, PromptError, Prompts, STATE_FILE, promote, roll_back};
+use ashlar_gateway::prompts::{
+    Active, FOLDER, Moved, Prompt, PromptError, Prompts, STATE_FILE, promote, roll_back,
+};
 use ashlar_model::Files;
 use ashlar_release::{ReleaseError, ReviseDefinitions, Revising, Revision};
 use schemars::JsonSchema;
@@ -111,7 +113,11 @@ pub fn prompts_of(definitions: &Files) -> Vec<PromptView> {
 ///
 /// # Errors
 /// When there is no such prompt or version.
-pub fn prompt_of(definitions: &Files, name: &str, version: Option<u32>) -> Result<PromptVersion, ReleaseError> {
+pub fn prompt_of(
+    definitions: &Files,
+    name: &str,
+    version: Option<u32>,
+) -> Result<PromptVersion, ReleaseError> {
     let (prompts, _) = Prompts::parse(definitions);
     let who = ashlar_gateway::prompts::Who::default();
     let active = prompts.active(name).map(|active| active.version);
@@ -149,7 +155,12 @@ fn revise(
     debug_assert!(FOLDER.starts_with(PROMPT_FILES) && STATE_FILE.starts_with(PROMPT_FILES));
     let owned = name.to_owned();
     let revise = move |revising: &Revising<'_>| work(revising, &owned).map(revision).map_err(failed);
-    ReviseDefinitions { subject: format!("{FOLDER}/{name}"), prefix: PROMPT_FILES, revise: Arc::new(revise), note }
+    ReviseDefinitions {
+        subject: format!("{FOLDER}/{name}"),
+        prefix: PROMPT_FILES,
+        revise: Arc::new(revise),
+        note,
+    }
 }
 
 fn noted(note: String, usual: String) -> String {

@@ -79,7 +79,11 @@ async fn show(session: &Session, name: &PromptName) -> Done {
         return done();
     }
     let state = if answer["is_active"] == true { "active" } else { "not active" };
-    output::line(format!("{}@v{} ({state})", output::text(&answer, "prompt"), output::text(&answer, "version")));
+    output::line(format!(
+        "{}@v{} ({state})",
+        output::text(&answer, "prompt"),
+        output::text(&answer, "version")
+    ));
     output::line("");
     output::print(&output::text(&answer, "text"));
     done()

@@ -81,7 +81,8 @@ impl Engine {
         prefix: &'static str,
     ) -> Result<(ReleaseId, Files), ReleaseError> {
         self.permit(ctx, Right::Preview)?;
-        let none = || ReleaseError::not_found("release", "of the public channel", "promote a candidate first");
+        let none =
+            || ReleaseError::not_found("release", "of the public channel", "promote a candidate first");
         let head = {
             let mut conn = self.db().read(&ctx.tenant).await?;
             let mut rows = conn.rows();

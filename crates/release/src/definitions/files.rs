@@ -54,7 +54,11 @@ pub(crate) fn read_files(objects: &TenantObjects, root: &Digest) -> Result<Files
 }
 
 /// Reads the files of a definitions tree whose paths begin with `prefix`.
-pub(crate) fn read_under(objects: &TenantObjects, root: &Digest, prefix: &str) -> Result<Files, ReleaseError> {
+pub(crate) fn read_under(
+    objects: &TenantObjects,
+    root: &Digest,
+    prefix: &str,
+) -> Result<Files, ReleaseError> {
     let mut files = Files::new();
     for (path, digest) in digests_under(objects, root, prefix)? {
         let bytes = objects.get(&digest)?;

@@ -167,7 +167,11 @@ impl ReviseDefinitions {
             })
             .await?;
         if definitions == head.definitions {
-            return Err(ReleaseError::refused("nothing-to-release", "nothing would change", "there is nothing to do"));
+            return Err(ReleaseError::refused(
+                "nothing-to-release",
+                "nothing would change",
+                "there is nothing to do",
+            ));
         }
         objects.commit(batch).await?;
         let facts = Facts::read(scope, &mut rows, None, (definitions, None), Some(&head)).await?;
