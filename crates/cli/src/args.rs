@@ -8,6 +8,7 @@ mod daily;
 mod examples;
 mod llm;
 mod operate;
+mod prompt;
 mod release;
 mod scope;
 mod search;
@@ -26,6 +27,7 @@ pub use self::{
     examples::{command, parse},
     llm::{CallsArgs, LlmCommand},
     operate::*,
+    prompt::PromptCommand,
     release::*,
     search::*,
     tokens::{BumpArg, DivergeArgs, TokensCommand},
@@ -115,6 +117,7 @@ impl Cli {
             Command::Changeset { command } => command.at().format,
             Command::Candidate { command } => command.at().format,
             Command::Release { command } => command.at().format,
+            Command::Prompt { command } => command.at().format,
             Command::Channel { command: ChannelCommand::List { at } } => at.format,
             Command::Contracts { command } => match command {
                 ContractsCommand::Diff { format, .. }
@@ -196,6 +199,11 @@ pub enum Command {
     Release {
         #[command(subcommand)]
         command: ReleaseCommand,
+    },
+    /// Show prompts, promote a version and roll it back.
+    Prompt {
+        #[command(subcommand)]
+        command: PromptCommand,
     },
     /// Show which release each channel serves.
     Channel {

@@ -64,13 +64,15 @@ fn the_built_in_model_quotes_what_is_released_and_refuses_the_rest() {
     let message = &refused["choices"][0]["message"];
     assert_eq!(status, 200);
     assert!(message["refusal"].as_str().is_some_and(|why| !why.is_empty()), "{refused}");
-    assert!(refused["ashlar"]["refusal"]["code"].is_string() && message["annotations"].is_null(), "{refused}");
+    assert!(
+        refused["ashlar"]["refusal"]["code"].is_string() && message["annotations"].is_null(),
+        "{refused}"
+    );
 
     let (_, head, streamed) = chat(&demo, &key, &ask(QUESTION, &json!({"stream": true})));
     assert!(head.contains("text/event-stream"), "{head}");
     let pieces = events(&streamed);
-    let joined: String =
-        pieces.iter().filter_map(|p| p["choices"][0]["delta"]["content"].as_str()).collect();
+    let joined: String = pieces.iter().filter_map(|p| p["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(joined, text);
     assert!(streamed.contains("data: [DONE]"));
 
@@ -90,7 +92,9 @@ fn what_is_wrong_is_said_in_the_format_of_the_client() {
         (status, body["error"]["code"].as_str().unwrap_or_default().to_owned())
     };
     let long = "x".repeat(2_000);
-    let reader = demo.rig.json(0, &["key", "create", "--name", "r", "--scope", "read", "--data", "demo", "--format", "json"]);
+    let reader = demo
+        .rig
+        .json(0, &["key", "create", "--name", "r", "--scope", "read", "--data", "demo", "--format", "json"]);
     let reader = reader["key"].as_str().unwrap();
     let narrow = demo.rig.json(
         0,
@@ -108,7 +112,12 @@ fn what_is_wrong_is_said_in_the_format_of_the_client() {
         (key.as_str(), ask("", &json!({})), 400, "invalid_request"),
         (key.as_str(), ask(&long, &json!({})), 400, "invalid_input"),
         (key.as_str(), ask(QUESTION, &json!({"model": "extractiv"})), 404, "model_not_found"),
-        (key.as_str(), ask(QUESTION, &json!({"response_format": {"type": "json_object"}})), 400, "unsupported_parameter"),
+        (
+            key.as_str(),
+            ask(QUESTION, &json!({"response_format": {"type": "json_object"}})),
+            400,
+            "unsupported_parameter",
+        ),
     ] {
         assert_eq!(refused(chat(&demo, key, &body)), (status, code.to_owned()), "{body}");
     }
@@ -120,10 +129,17 @@ fn what_is_wrong_is_said_in_the_format_of_the_client() {
     assert_eq!(get("/llm/v1/chat/completions"), (405, "method_not_allowed".to_owned()));
     assert_eq!(get("/llm/v1/models/nothing"), (404, "model_not_found".to_owned()));
     let embeds = json!({"model": "extractive", "input": "x"}).to_string();
-    assert_eq!(refused(http(&demo.url, "POST", "/llm/v1/embeddings", &key, &embeds)).1, "unsupported_by_model");
-    let (status, _, body) = http(&demo.url, "POST", "/llm/v1/messages", &key, "{\"model\":\"extractive\",\"messages\":[]}");
+    assert_eq!(
+        refused(http(&demo.url, "POST", "/llm/v1/embeddings", &key, &embeds)).1,
+        "unsupported_by_model"
+    );
+    let (status, _, body) =
+        http(&demo.url, "POST", "/llm/v1/messages", &key, "{\"model\":\"extractive\",\"messages\":[]}");
     let body: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!((status, &body["type"], &body["error"]["type"]), (400, &json!("error"), &json!("invalid_request_error")));
+    assert_eq!(
+        (status, &body["type"], &body["error"]["type"]),
+        (400, &json!("error"), &json!("invalid_request_error"))
+    );
     let (status, _, listed) = http(&demo.url, "GET", "/llm/v1/models", &key, "");
     assert!(status == 200 && listed.contains("\"extractive\""), "{listed}");
 }
@@ -136,7 +152,9 @@ fn clients() -> Option<PathBuf> {
             !std::env::var("ASHLAR_REQUIRE_ALL").is_ok_and(|v| v == "1"),
             "clients of model providers are required: run `cargo xtask test`"
         );
-        println!("skipped: ASHLAR_TEST_CLIENTS names no clients of model providers; `cargo xtask test` installs them");
+        println!(
+            "skipped: ASHLAR_TEST_CLIENTS names no clients of model providers; `cargo xtask test` installs them"
+        );
     }
     found
 }

@@ -47,9 +47,9 @@ struct Rig {
 
 /// The stand-ins `a` and `b`, of these kinds, behind this `gateway.toml`.
 fn rig(toml: &str, providers: &[(&str, Kind, &Standin)]) -> Rig {
-    let made = providers.iter().map(|(name, kind, standin)| {
-        ((*name).to_owned(), provider(name, *kind, &standin.url))
-    });
+    let made = providers
+        .iter()
+        .map(|(name, kind, standin)| ((*name).to_owned(), provider(name, *kind, &standin.url)));
     let desk = Desk::new(Providers(Arc::new(made.collect())));
     let gateway = Gateway::read(toml.as_bytes()).unwrap_or_else(|found| panic!("{found:?}"));
     Rig { desk, scene: Scene { gateway: Arc::new(gateway), release: "r1".to_owned() } }
@@ -192,7 +192,11 @@ async fn an_openai_client_calls_tools_of_an_anthropic_model() {
     let body = sent.json();
     assert_eq!((&body["system"], &body["max_tokens"]), (&json!("Be brief."), &json!(50)));
     assert_eq!(body["tool_choice"]["type"], "any");
-    assert_eq!(body["messages"].as_array().unwrap().len(), 3, "the tool's answer and the question are one turn: {body}");
+    assert_eq!(
+        body["messages"].as_array().unwrap().len(),
+        3,
+        "the tool's answer and the question are one turn: {body}"
+    );
     assert_eq!(body["messages"][1]["content"][0]["input"], json!({"port": "Hull"}));
     let chunks: Vec<Value> = said
         .lines()
@@ -200,7 +204,8 @@ async fn an_openai_client_calls_tools_of_an_anthropic_model() {
         .map(|data| serde_json::from_str(data).unwrap())
         .collect();
     let text: String = chunks.iter().filter_map(|c| c["choices"][0]["delta"]["content"].as_str()).collect();
-    let calls: Vec<&Value> = chunks.iter().filter_map(|c| c["choices"][0]["delta"]["tool_calls"].get(0)).collect();
+    let calls: Vec<&Value> =
+        chunks.iter().filter_map(|c| c["choices"][0]["delta"]["tool_calls"].get(0)).collect();
     let arguments: String = calls.iter().filter_map(|c| c["function"]["arguments"].as_str()).collect();
     assert_eq!((text.as_str(), arguments.as_str()), ("Let me look.", "{\"port\":\"Kiel\"}"));
     assert_eq!((&calls[0]["id"], &calls[0]["function"]["name"]), (&json!("toolu_1"), &json!("tide")));
@@ -235,8 +240,16 @@ async fn an_anthropic_client_calls_an_openai_model() {
     assert_eq!(
         names,
         [
-            "message_start", "content_block_start", "content_block_delta", "content_block_delta", "content_block_stop",
-            "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"
+            "message_start",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_delta",
+            "content_block_stop",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_stop",
+            "message_delta",
+            "message_stop"
         ]
     );
 }
@@ -246,20 +259,25 @@ async fn what_may_be_tried_again_is_tried_again() {
     let standin = Standin::new(|_, number| match number {
         0 => vec![Step::json(503, r#"{"error":{"message":"busy"}}"#)],
         1 => vec![Step::Close],
-        2 => vec![Step::text("HTTP/1.1 429 Too Many Requests\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n")],
+        2 => {
+            vec![Step::text("HTTP/1.1 429 Too Many Requests\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n")]
+        }
         _ => vec![Step::json(200, ANSWER)],
     });
     let retrying = rig(&format!("{ONE}retries = 3\n"), &[("a", Kind::OpenAi, &standin)]);
     assert_eq!(retrying.openai(hello(false)).await.unwrap(), ANSWER);
     assert_eq!(standin.requests().len(), 4);
 
-    let wrong = Standin::new(|_, _| vec![Step::json(400, r#"{"error":{"message":"`seed` is odd","param":"seed","code":null}}"#)]);
+    let wrong = Standin::new(|_, _| {
+        vec![Step::json(400, r#"{"error":{"message":"`seed` is odd","param":"seed","code":null}}"#)]
+    });
     let refusing = rig(&format!("{ONE}retries = 3\n"), &[("a", Kind::OpenAi, &wrong)]);
     let fault = refusing.openai(hello(true)).await.unwrap_err();
     assert_eq!((fault.status(), fault.param.as_deref(), wrong.requests().len()), (400, Some("seed"), 1));
     assert!(fault.message.contains("`seed` is odd"), "{fault}");
 
-    let unauthorized = Standin::new(|_, _| vec![Step::json(401, r#"{"error":{"message":"Incorrect key: sk-abc"}}"#)]);
+    let unauthorized =
+        Standin::new(|_, _| vec![Step::json(401, r#"{"error":{"message":"Incorrect key: sk-abc"}}"#)]);
     let refusing = rig(ONE, &[("a", Kind::OpenAi, &unauthorized)]);
     let fault = refusing.openai(hello(false)).await.unwrap_err();
     assert_eq!((fault.status(), fault.code.as_ref()), (502, "upstream_unauthorized"));
@@ -268,7 +286,9 @@ async fn what_may_be_tried_again_is_tried_again() {
 
 #[tokio::test]
 async fn a_provider_that_hangs_is_replaced_before_anything_is_sent() {
-    let hangs = Standin::new(|_, _| vec![Step::begin_events(), Step::text(&pieces()[0]), Step::Wait(Duration::from_secs(20))]);
+    let hangs = Standin::new(|_, _| {
+        vec![Step::begin_events(), Step::text(&pieces()[0]), Step::Wait(Duration::from_secs(20))]
+    });
     let works = Standin::new(|_, _| vec![Step::events(&pieces())]);
     let toml = "[routes.fast]\ntargets = [{ provider = \"a\", model = \"x\" }]\nfallbacks = [\"careful\"]\n\
         timeout = { connect = 1.0, first_token = 0.3, total = 5.0 }\n\
@@ -289,14 +309,29 @@ async fn what_breaks_in_the_middle_is_never_a_success() {
     let pause = Step::Wait(Duration::from_millis(100));
     let cases: Vec<(Vec<Step>, &str)> = vec![
         (vec![Step::begin_events(), Step::text(&all[..2].concat()), Step::Close], "upstream_"),
-        (vec![Step::begin_events(), Step::text(&all[1]), pause.clone(), Step::text("data: {oops\n\n")], "upstream_malformed"),
-        (vec![Step::begin_events(), Step::text(&all[1]), pause, Step::text("data: {\"error\":{\"message\":\"too hot\"}}\n\n")], "too hot"),
-        (vec![Step::begin_events(), Step::text(&all[1]), Step::Wait(Duration::from_secs(20))], "upstream_timeout"),
+        (
+            vec![Step::begin_events(), Step::text(&all[1]), pause.clone(), Step::text("data: {oops\n\n")],
+            "upstream_malformed",
+        ),
+        (
+            vec![
+                Step::begin_events(),
+                Step::text(&all[1]),
+                pause,
+                Step::text("data: {\"error\":{\"message\":\"too hot\"}}\n\n"),
+            ],
+            "too hot",
+        ),
+        (
+            vec![Step::begin_events(), Step::text(&all[1]), Step::Wait(Duration::from_secs(20))],
+            "upstream_timeout",
+        ),
     ];
     for (steps, says) in cases {
         let shown = format!("{steps:?}");
         let standin = Standin::new(move |_, _| steps.clone());
-        let toml = format!("{ONE}retries = 2\ntimeout = {{ connect = 1.0, first_token = 0.4, total = 5.0 }}\n");
+        let toml =
+            format!("{ONE}retries = 2\ntimeout = {{ connect = 1.0, first_token = 0.4, total = 5.0 }}\n");
         let rig = rig(&toml, &[("a", Kind::OpenAi, &standin)]);
         let said = rig.openai(hello(true)).await.unwrap();
         let last = said.trim_end().rsplit("data: ").next().unwrap().to_owned();
@@ -332,16 +367,22 @@ async fn a_target_that_keeps_failing_is_left_alone() {
 #[tokio::test]
 async fn routes_and_features_are_those_of_the_release() {
     let standin = Standin::new(|_, _| vec![Step::json(200, ANSWER)]);
-    let toml = format!("{ONE}context = 20\n[features.default]\nroutes = [\"fast\"]\n[features.quotes]\nroutes = [\"extractive\"]\n");
+    let toml = format!(
+        "{ONE}context = 20\n[features.default]\nroutes = [\"fast\"]\n[features.quotes]\nroutes = [\"extractive\"]\n"
+    );
     let rig = rig(&toml, &[("a", Kind::OpenAi, &standin)]);
-    let ask = |model: &str, text: &str| json!({"model": model, "messages": [{"role": "user", "content": text}]});
+    let ask =
+        |model: &str, text: &str| json!({"model": model, "messages": [{"role": "user", "content": text}]});
     for (body, status, code) in [
         (ask("fasst", "x"), 404, "model_not_found"),
         (ask("extractive", "x"), 403, "route_not_allowed"),
         (ask("fast", &"long ".repeat(40)), 400, "context_length_exceeded"),
     ] {
         let fault = rig.openai(body).await.unwrap_err();
-        assert_eq!((fault.status(), fault.code.as_ref(), fault.kind == FaultKind::Upstream), (status, code, false));
+        assert_eq!(
+            (fault.status(), fault.code.as_ref(), fault.kind == FaultKind::Upstream),
+            (status, code, false)
+        );
     }
     assert_eq!(standin.requests().len(), 0);
     let mut other = caller();

@@ -125,9 +125,7 @@ fn print(url: &str, data: &Path, keys: &LocalKeys) {
     output::line(format!("  curl -H 'Authorization: Bearer {}' {url}/api/v1/releases\n", keys.admin));
     output::line("Call a model through the gateway, with any OpenAI client and this installation's llm key:");
     output::line(format!("  export OPENAI_BASE_URL={url}/llm/v1 OPENAI_API_KEY={}", keys.llm));
-    output::line(
-        "  curl $OPENAI_BASE_URL/chat/completions -H \"Authorization: Bearer $OPENAI_API_KEY\" \\",
-    );
+    output::line("  curl $OPENAI_BASE_URL/chat/completions -H \"Authorization: Bearer $OPENAI_API_KEY\" \\");
     output::line(
         "    -d '{\"model\":\"extractive\",\"messages\":[{\"role\":\"user\",\"content\":\"What does the Port plan cost?\"}]}'\n",
     );
@@ -173,6 +171,7 @@ pub async fn demo(args: DemoArgs) -> Done {
     };
     let objects = engine.objects().clone();
     let stop = stop_signal(&config);
-    run(Some(engine), objects, Role::All, config, (args.purge.clone(), models, providers), ready, stop).await?;
+    run(Some(engine), objects, Role::All, config, (args.purge.clone(), models, providers), ready, stop)
+        .await?;
     done()
 }

@@ -96,15 +96,24 @@ async fn quoted(case: &Case<'_>) -> Result<Body, Failed> {
     Ok(Body::Whole(answered(call, &whole, Some(answer.more))))
 }
 
-async fn provided(case: &Case<'_>, provider: &Provider, route: &Route, target: &Target, end: Instant) -> Result<Body, Failed> {
+async fn provided(
+    case: &Case<'_>,
+    provider: &Provider,
+    route: &Route,
+    target: &Target,
+    end: Instant,
+) -> Result<Body, Failed> {
     let connect = route.timeout.connect;
     let call = match case.what {
         What::Chat(call, _) => call,
-        What::Embed(_) if provider.kind == Kind::Anthropic => return Err(cannot(&provider.name, "make vectors")),
+        What::Embed(_) if provider.kind == Kind::Anthropic => {
+            return Err(cannot(&provider.name, "make vectors"));
+        }
         What::Embed(asked) => {
             let body = openai::embeddings_body(asked, &target.model).into();
             let raw = provider.whole((Operation::Embed, &target.model), body, connect, end).await?;
-            let usage = openai::embeddings_usage(&raw).map_err(|fault| Failed { fault, next: Next::Again(None) })?;
+            let usage =
+                openai::embeddings_usage(&raw).map_err(|fault| Failed { fault, next: Next::Again(None) })?;
             note(&case.noted, |facts| (facts.usage, facts.reported) = (usage, true));
             return Ok(Body::Whole(raw));
         }
@@ -114,7 +123,8 @@ async fn provided(case: &Case<'_>, provider: &Provider, route: &Route, target: &
     if call.stream {
         let first = (Instant::now() + route.timeout.first_token).min(end);
         let events = provider.stream(&target.model, body, connect, first).await?;
-        let mut flow = Flow::new((call, &case.noted), provider, events, passes, (route.timeout.first_token, end));
+        let mut flow =
+            Flow::new((call, &case.noted), provider, events, passes, (route.timeout.first_token, end));
         flow.first(first).await?;
         return Ok(Body::Stream(Box::pin(flow.stream())));
     }
@@ -132,7 +142,13 @@ async fn provided(case: &Case<'_>, provider: &Provider, route: &Route, target: &
     Ok(Body::Whole(if passes { raw } else { answered(call, &whole, None) }))
 }
 
-async fn one(desk: &Desk, case: &Case<'_>, stage: &Stage<'_>, target: &Target, end: Instant) -> Result<Body, Failed> {
+async fn one(
+    desk: &Desk,
+    case: &Case<'_>,
+    stage: &Stage<'_>,
+    target: &Target,
+    end: Instant,
+) -> Result<Body, Failed> {
     if target.is_built_in() {
         return quoted(case).await;
     }
@@ -141,11 +157,16 @@ async fn one(desk: &Desk, case: &Case<'_>, stage: &Stage<'_>, target: &Target, e
             "the provider `{}` is not available to this tenant; the operator names providers in models.toml",
             target.provider
         );
-        Failed { fault: Fault::new(FaultKind::Upstream, "provider_unavailable", message), next: Next::Elsewhere }
+        Failed {
+            fault: Fault::new(FaultKind::Upstream, "provider_unavailable", message),
+            next: Next::Elsewhere,
+        }
     })?;
     if !desk.breakers.may(&target.provider, &target.model, std::time::Instant::now()) {
-        let message = format!("the provider `{}` failed several times and is left alone for a moment", target.provider);
-        let fault = Fault::new(FaultKind::Overloaded, "upstream_paused", message).after(Duration::from_secs(1));
+        let message =
+            format!("the provider `{}` failed several times and is left alone for a moment", target.provider);
+        let fault =
+            Fault::new(FaultKind::Overloaded, "upstream_paused", message).after(Duration::from_secs(1));
         return Err(Failed { fault, next: Next::Elsewhere });
     }
     note(&case.noted, |facts| facts.tries += 1);
@@ -247,5 +268,7 @@ pub(super) async fn run(desk: &Desk, case: &Case<'_>, stages: &[Stage<'_>]) -> R
             targets = left;
         }
     }
-    Err(last.unwrap_or_else(|| Fault::new(FaultKind::Upstream, "upstream_error", "no target of the route could be asked")))
+    Err(last.unwrap_or_else(|| {
+        Fault::new(FaultKind::Upstream, "upstream_error", "no target of the route could be asked")
+    }))
 }

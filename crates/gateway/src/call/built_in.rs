@@ -56,7 +56,9 @@ pub trait BuiltIn: Send + Sync {
 /// When it asks for something that quotes cannot give.
 pub(super) fn question(call: &Call, indexes: &[String]) -> Result<Question, Fault> {
     let cannot = |param: &str, what: &str| {
-        let message = format!("the built-in model quotes content; it cannot {what}. Leave `{param}` out, or use another route");
+        let message = format!(
+            "the built-in model quotes content; it cannot {what}. Leave `{param}` out, or use another route"
+        );
         Fault::new(FaultKind::Invalid, "unsupported_parameter", message).at(param)
     };
     if matches!(call.output, Some(Output::Schema { .. } | Output::Json)) {
@@ -88,12 +90,7 @@ fn marked(text: &str, cited: &[Cited]) -> (String, Vec<Source>) {
         rest = &rest[end..];
         let to = out.chars().count();
         out.push_str(&format!(" [{}]", number + 1));
-        sources.push(Source {
-            title: quote.title.clone(),
-            url: quote.url.clone(),
-            from: begin.min(to),
-            to,
-        });
+        sources.push(Source { title: quote.title.clone(), url: quote.url.clone(), from: begin.min(to), to });
     }
     out.push_str(rest);
     if !urls.is_empty() {

@@ -126,7 +126,8 @@ impl Scene {
             let all = format!("this release has {}", known.join(", "));
             let help = nearest_of(name, known.iter().copied(), &all);
             let name: String = name.chars().take(80).collect();
-            let message = format!("there is no feature `{name}`; {help}; name one with the header Ashlar-Feature");
+            let message =
+                format!("there is no feature `{name}`; {help}; name one with the header Ashlar-Feature");
             Fault::new(FaultKind::Permission, "unknown_feature", message)
         })
     }
@@ -207,14 +208,7 @@ impl Desk {
             );
             return Err(Fault::new(FaultKind::Invalid, "context_length_exceeded", message).at("messages"));
         }
-        let case = Case {
-            caller,
-            feature,
-            what,
-            point,
-            started: Instant::now(),
-            noted: Noted::default(),
-        };
+        let case = Case { caller, feature, what, point, started: Instant::now(), noted: Noted::default() };
         let body = attempt::run(self, &case, &stages).await?;
         let facts = case.noted.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(Reply { facts, body })

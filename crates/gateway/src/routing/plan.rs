@@ -54,7 +54,13 @@ fn targets(route: &Route, point: u64) -> Vec<&Target> {
 /// The plan of a call to a route: the route, and then its fallbacks that the feature may use and in which the call fits. A
 /// call in which nothing fits has an empty plan. `tokens`: of the request and, at most, of its answer.
 #[must_use]
-pub fn plan<'a>(gateway: &'a Gateway, feature: &Feature, route: &'a str, point: u64, tokens: u64) -> Vec<Stage<'a>> {
+pub fn plan<'a>(
+    gateway: &'a Gateway,
+    feature: &Feature,
+    route: &'a str,
+    point: u64,
+    tokens: u64,
+) -> Vec<Stage<'a>> {
     let mut names = vec![route];
     let mut at = 0;
     while let Some(name) = names.get(at) {
@@ -113,9 +119,8 @@ mod tests {
     #[test]
     fn weights_are_kept_and_a_session_stays_where_it_is() {
         let (gateway, feature) = (gateway(), Feature::open(1));
-        let first = |session: &str| {
-            plan(&gateway, &feature, "fast", point(session), 1)[0].targets[0].model.clone()
-        };
+        let first =
+            |session: &str| plan(&gateway, &feature, "fast", point(session), 1)[0].targets[0].model.clone();
         let of_b = (0..10_000).filter(|n| first(&format!("s{n}")) == "b").count();
         assert!((800..1_200).contains(&of_b), "{of_b} of 10,000 sessions");
         assert!((0..10_000).all(|n| first(&format!("s{n}")) != "c"));

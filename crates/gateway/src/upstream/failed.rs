@@ -48,7 +48,9 @@ impl Failed {
 
     /// A provider that took too long.
     pub(crate) fn late(provider: &str) -> Self {
-        let message = format!("the provider `{provider}` did not answer in time; try again, or raise `timeout` of the route");
+        let message = format!(
+            "the provider `{provider}` did not answer in time; try again, or raise `timeout` of the route"
+        );
         Self::again(FaultKind::Timeout, "upstream_timeout", message)
     }
 
@@ -68,7 +70,9 @@ impl Failed {
                 FaultKind::Upstream,
                 "upstream_unauthorized",
                 // What the provider says may contain parts of the credential.
-                format!("the provider `{provider}` refuses the operator's credentials (status {status}); check its key in models.toml"),
+                format!(
+                    "the provider `{provider}` refuses the operator's credentials (status {status}); check its key in models.toml"
+                ),
                 Next::Elsewhere,
             ),
             404 => of(
@@ -116,7 +120,8 @@ impl Failed {
                 let code = error["code"].as_str().unwrap_or("invalid_request").to_owned();
                 let too_long = code == "context_length_exceeded" || said.contains("prompt is too long");
                 let kind = if status == 413 { FaultKind::TooLarge } else { FaultKind::Invalid };
-                let mut fault = Fault::new(kind, code, format!("the provider `{provider}` refused the request{reason}"));
+                let mut fault =
+                    Fault::new(kind, code, format!("the provider `{provider}` refused the request{reason}"));
                 fault.param = error["param"].as_str().map(|param| param.chars().take(200).collect());
                 Self { fault, next: if too_long { Next::Elsewhere } else { Next::Stop } }
             }

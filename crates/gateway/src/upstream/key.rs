@@ -62,7 +62,8 @@ impl Key {
         match &key.source {
             KeySource::None => {}
             KeySource::Env(name) => {
-                let read = std::env::var(name).map_err(|_| format!("the variable {name} with its key is not set"));
+                let read =
+                    std::env::var(name).map_err(|_| format!("the variable {name} with its key is not set"));
                 key.ready.store(Arc::new(read.and_then(|text| ready(&text))));
             }
             KeySource::File(_) => key.refresh(),

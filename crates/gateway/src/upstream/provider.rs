@@ -97,7 +97,11 @@ impl Provider {
         drop(known);
         let made = (self.make)(connect).map_err(|why| {
             tracing::error!(provider = self.name, %why, "no client can be made");
-            Failed::again(FaultKind::Overloaded, "upstream_unreachable", "no connection to the provider can be made")
+            Failed::again(
+                FaultKind::Overloaded,
+                "upstream_unreachable",
+                "no connection to the provider can be made",
+            )
         })?;
         let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= CLIENTS_MAX {
@@ -117,7 +121,8 @@ impl Provider {
             (Kind::Anthropic, _) if !self.url.ends_with("/v1") => format!("{}/v1/{path}", self.url),
             (Kind::Azure, Some(version)) => {
                 let model: String =
-                    percent_encoding::utf8_percent_encode(model, percent_encoding::NON_ALPHANUMERIC).to_string();
+                    percent_encoding::utf8_percent_encode(model, percent_encoding::NON_ALPHANUMERIC)
+                        .to_string();
                 let model = model.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_");
                 format!("{}/openai/deployments/{model}/{path}?api-version={version}", self.url)
             }
@@ -129,8 +134,12 @@ impl Provider {
     fn headers(&self, stream: bool) -> Result<HeaderMap, Failed> {
         let key = self.key.values().map_err(|why| {
             tracing::error!(provider = self.name, %why, "a provider has no key");
-            let message = format!("the provider `{}` has no credentials; check its key in models.toml", self.name);
-            Failed { fault: Fault::new(FaultKind::Overloaded, "upstream_unauthorized", message), next: Next::Elsewhere }
+            let message =
+                format!("the provider `{}` has no credentials; check its key in models.toml", self.name);
+            Failed {
+                fault: Fault::new(FaultKind::Overloaded, "upstream_unauthorized", message),
+                next: Next::Elsewhere,
+            }
         })?;
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -197,8 +206,12 @@ impl Provider {
     ) -> Result<Bytes, Failed> {
         let mut response = self.begin((what.0, what.1, false), body, connect, until).await?;
         let too_large = || {
-            let message = format!("the answer of the provider `{}` has more than {ANSWER_BYTES_MAX} bytes", self.name);
-            Failed { fault: Fault::new(FaultKind::Upstream, "upstream_too_large", message), next: Next::Elsewhere }
+            let message =
+                format!("the answer of the provider `{}` has more than {ANSWER_BYTES_MAX} bytes", self.name);
+            Failed {
+                fault: Fault::new(FaultKind::Upstream, "upstream_too_large", message),
+                next: Next::Elsewhere,
+            }
         };
         let length = response.content_length().unwrap_or(0);
         if length > ANSWER_BYTES_MAX as u64 {

@@ -31,13 +31,17 @@ impl EventStream {
     /// # Errors
     /// When nothing comes in time, the connection breaks, or there are too many bytes.
     pub async fn more(&mut self, until: Instant) -> Result<bool, Failed> {
-        let chunk = timeout_at(until, self.response.chunk()).await.map_err(|_| Failed::late(&self.provider))?;
+        let chunk =
+            timeout_at(until, self.response.chunk()).await.map_err(|_| Failed::late(&self.provider))?;
         let Some(chunk) = chunk.map_err(|error| Failed::connection(&self.provider, &error))? else {
             return Ok(false);
         };
         self.bytes += chunk.len();
         if self.bytes > STREAM_BYTES_MAX {
-            let message = format!("the answer of the provider `{}` has more than {STREAM_BYTES_MAX} bytes", self.provider);
+            let message = format!(
+                "the answer of the provider `{}` has more than {STREAM_BYTES_MAX} bytes",
+                self.provider
+            );
             let fault = Fault::new(FaultKind::Upstream, "upstream_too_large", message);
             return Err(Failed { fault, next: super::Next::Elsewhere });
         }

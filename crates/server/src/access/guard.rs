@@ -48,7 +48,9 @@ fn door(request: &Request) -> Door<'_> {
         return Door::Key(key);
     }
     match path.starts_with("/api/")
-        || path.starts_with("/llm/") || matches!(path, "/v1/changes" | "/metrics" | "/readyz") {
+        || path.starts_with("/llm/")
+        || matches!(path, "/v1/changes" | "/metrics" | "/readyz")
+    {
         true => Door::Costly,
         false => Door::Public,
     }

@@ -63,7 +63,9 @@ impl Places {
         let mut all = self.all();
         let used = all.tenants.get(tenant).copied().unwrap_or_default();
         let fits = |used: usize, most: usize| used == 0 || used + bytes <= most;
-        if used.requests >= self.requests_max || !fits(used.bytes, TENANT_BYTES_MAX) || !fits(all.bytes, BYTES_MAX)
+        if used.requests >= self.requests_max
+            || !fits(used.bytes, TENANT_BYTES_MAX)
+            || !fits(all.bytes, BYTES_MAX)
         {
             return None;
         }

@@ -15,7 +15,6 @@ use axum::{
     response::Response,
 };
 
-
 use super::{
     Llm,
     answers::{about, answered, refused},

@@ -44,7 +44,9 @@ fn unauthorized(message: &str) -> Fault {
 /// The feature that a request names, or its key.
 fn feature(headers: &HeaderMap, access: &Access) -> Result<String, Fault> {
     let named = match headers.get("ashlar-feature").map(|value| value.to_str()) {
-        Some(Ok(name)) if (1..=FEATURE_BYTES_MAX).contains(&name.trim().len()) => Some(name.trim().to_owned()),
+        Some(Ok(name)) if (1..=FEATURE_BYTES_MAX).contains(&name.trim().len()) => {
+            Some(name.trim().to_owned())
+        }
         Some(_) => {
             let message = format!("the header Ashlar-Feature is no name of 1 to {FEATURE_BYTES_MAX} bytes");
             return Err(Fault::new(FaultKind::Invalid, "invalid_request", message));
@@ -67,12 +69,20 @@ impl Llm {
         let key = any_key(headers).ok_or_else(|| unauthorized("calls of models need a key"))?;
         let access = self.keys.reading(key).await.map_err(|failure| match failure {
             KeyFailure::TooMany => {
-                let fault = Fault::new(FaultKind::Limited, "rate_limited", "too many requests with unknown keys; check the key");
+                let fault = Fault::new(
+                    FaultKind::Limited,
+                    "rate_limited",
+                    "too many requests with unknown keys; check the key",
+                );
                 fault.after(Duration::from_secs(1))
             }
             KeyFailure::Engine(error) => {
                 tracing::error!(%error, "a key could not be checked");
-                Fault::new(FaultKind::Overloaded, "unavailable", "the key cannot be checked now; try again in a moment")
+                Fault::new(
+                    FaultKind::Overloaded,
+                    "unavailable",
+                    "the key cannot be checked now; try again in a moment",
+                )
             }
         })?;
         let access = access.ok_or_else(|| unauthorized("the key is unknown, revoked or expired"))?;
@@ -102,13 +112,23 @@ impl Llm {
         }
         let place = self.places.take(&access.tenant, length.unwrap_or(CALL_BYTES_MAX));
         let _place = place.ok_or_else(|| {
-            let fault = Fault::new(FaultKind::Overloaded, "busy", "this tenant sends too much at a time; try again in a moment");
+            let fault = Fault::new(
+                FaultKind::Overloaded,
+                "busy",
+                "this tenant sends too much at a time; try again in a moment",
+            );
             fault.after(Duration::from_secs(1))
         })?;
         to_bytes(body, CALL_BYTES_MAX).await.map_err(|error| {
-            match std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit")) {
+            match std::error::Error::source(&error)
+                .is_some_and(|cause| cause.to_string().contains("length limit"))
+            {
                 true => too_large(),
-                false => Fault::new(FaultKind::Invalid, "body_incomplete", "the body ended early or came too slowly; send it again"),
+                false => Fault::new(
+                    FaultKind::Invalid,
+                    "body_incomplete",
+                    "the body ended early or came too slowly; send it again",
+                ),
             }
         })
     }

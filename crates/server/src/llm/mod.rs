@@ -96,7 +96,8 @@ fn conversation(about: &mut About, _: &mut Schemas) {
             },
         }),
     ));
-    let reply = about.reply(200, "The answer, or its pieces when `stream` is true.", "application/json", object());
+    let reply =
+        about.reply(200, "The answer, or its pieces when `stream` is true.", "application/json", object());
     reply.content.push(("text/event-stream", json!({"type": "string"})));
 }
 
@@ -127,7 +128,9 @@ pub fn table() -> Table<Llm> {
 
 async fn nothing_here(request: Request) -> Response {
     let path: String = request.uri().path().chars().take(100).collect();
-    let message = format!("nothing is served at {path}; the base URL of OpenAI clients ends in /llm/v1, that of Anthropic clients in /llm");
+    let message = format!(
+        "nothing is served at {path}; the base URL of OpenAI clients ends in /llm/v1, that of Anthropic clients in /llm"
+    );
     refused(surface_of(request.headers()), &Fault::new(FaultKind::NotFound, "not_found", message))
 }
 

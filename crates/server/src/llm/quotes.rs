@@ -32,7 +32,8 @@ fn fault(problem: &Problem) -> Fault {
 }
 
 fn busy() -> Fault {
-    let fault = Fault::new(FaultKind::Overloaded, "busy", "the server has too much to do; try again in a moment");
+    let fault =
+        Fault::new(FaultKind::Overloaded, "busy", "the server has too much to do; try again in a moment");
     fault.after(Duration::from_secs(1))
 }
 
@@ -43,7 +44,9 @@ fn place(base: &str, citation: &Citation) -> String {
             let anchor = citation.anchor.as_ref().map(|anchor| format!("#{anchor}")).unwrap_or_default();
             format!("{base}{path}{anchor}")
         }
-        None => format!("{base}/v1/entries/{}/{}?locale={}", citation.type_name, citation.id, citation.locale),
+        None => {
+            format!("{base}/v1/entries/{}/{}?locale={}", citation.type_name, citation.id, citation.locale)
+        }
     }
 }
 
@@ -68,8 +71,12 @@ fn answer(base: &str, answered: Answered) -> Answer {
 impl BuiltIn for Quotes {
     async fn answer(&self, question: Question) -> Result<Answer, Fault> {
         let (view, reader) = (self.view.clone(), self.reader.clone());
-        let asked =
-            Asked { question: question.text, locale: question.locale, indexes: question.indexes, ..Asked::default() };
+        let asked = Asked {
+            question: question.text,
+            locale: question.locale,
+            indexes: question.indexes,
+            ..Asked::default()
+        };
         let made = self.workers.run(view.tenant(), {
             let view = view.clone();
             move || view.ask(&asked, Asker::now(reader.as_deref()))

@@ -7,7 +7,7 @@ mod offered;
 mod providers;
 mod settings;
 
-pub use offered::{Checked, Offered};
 pub use ashlar_gateway::upstream::Providers;
+pub use offered::{Checked, Offered};
 pub use providers::providers;
 pub use settings::{MODELS_FILE, SettingsError};

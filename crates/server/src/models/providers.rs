@@ -54,9 +54,12 @@ impl RawProvider {
     ) -> Result<ProviderSettings, SettingsError> {
         let at = name.span().start;
         let shown = name.get_ref();
-        let fits = (1..=60).contains(&shown.len()) && shown.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        let fits = (1..=60).contains(&shown.len())
+            && shown.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         if !fits || shown == BUILT_IN {
-            let message = format!("`{shown}` cannot name a provider: write letters, digits, `-`, `_` and `.`; `{BUILT_IN}` is the built-in one");
+            let message = format!(
+                "`{shown}` cannot name a provider: write letters, digits, `-`, `_` and `.`; `{BUILT_IN}` is the built-in one"
+            );
             return Err(reading.wrong(at, message));
         }
         let kind = match self.kind.get_ref().as_str() {
@@ -64,7 +67,9 @@ impl RawProvider {
             "anthropic" => Kind::Anthropic,
             "azure" => Kind::Azure,
             other => {
-                let message = format!("kind = \"{other}\": write \"openai\" (for everything that speaks its format), \"anthropic\" or \"azure\"");
+                let message = format!(
+                    "kind = \"{other}\": write \"openai\" (for everything that speaks its format), \"anthropic\" or \"azure\""
+                );
                 return Err(reading.wrong(self.kind.span().start, message));
             }
         };
@@ -73,7 +78,10 @@ impl RawProvider {
             (None, Kind::OpenAi) => OPENAI.to_owned(),
             (None, Kind::Anthropic) => ANTHROPIC.to_owned(),
             (None, Kind::Azure) => {
-                return Err(reading.wrong(at, "no `url`: add the address of the resource, such as https://NAME.openai.azure.com"));
+                return Err(reading.wrong(
+                    at,
+                    "no `url`: add the address of the resource, such as https://NAME.openai.azure.com",
+                ));
             }
         };
         let key = match (self.key_env, self.key_file) {
@@ -86,7 +94,8 @@ impl RawProvider {
             Some(tenants) => tenants
                 .into_iter()
                 .map(|tenant| {
-                    TenantId::new(tenant.get_ref()).map_err(|error| reading.wrong(tenant.span().start, error.to_string()))
+                    TenantId::new(tenant.get_ref())
+                        .map_err(|error| reading.wrong(tenant.span().start, error.to_string()))
                 })
                 .collect::<Result<Vec<_>, _>>()?,
             None => vec![TenantId::main()],
@@ -118,8 +127,9 @@ pub fn providers(path: Option<&Path>) -> Result<Providers, SettingsError> {
         .into_iter()
         .map(|(name, of)| {
             let private = of.private;
-            let make: MakeClient =
-                Arc::new(move |connect| outward::patient(private, connect).map_err(|error| outward::chain(&error)));
+            let make: MakeClient = Arc::new(move |connect| {
+                outward::patient(private, connect).map_err(|error| outward::chain(&error))
+            });
             let mut provider = Provider::new(&name, of.kind, &of.url, Key::new(of.key), make);
             provider.tenants = of.tenants;
             provider.api_version = of.api_version;

@@ -27,7 +27,9 @@ impl UsageIn {
     fn over(self, earlier: Self) -> Self {
         Self {
             input_tokens: self.input_tokens.or(earlier.input_tokens),
-            cache_creation_input_tokens: self.cache_creation_input_tokens.or(earlier.cache_creation_input_tokens),
+            cache_creation_input_tokens: self
+                .cache_creation_input_tokens
+                .or(earlier.cache_creation_input_tokens),
             cache_read_input_tokens: self.cache_read_input_tokens.or(earlier.cache_read_input_tokens),
             output_tokens: self.output_tokens.or(earlier.output_tokens),
         }

@@ -44,7 +44,8 @@ pub fn read_whole(body: &[u8]) -> Result<Whole, Fault> {
         let message = format!("the provider's answer cannot be read: {}", cut(&error.to_string()));
         Fault::new(FaultKind::Upstream, "upstream_malformed", message)
     })?;
-    let mut picked = Picked { finish: finish_of(read.stop_reason.as_deref().unwrap_or_default()), ..Picked::default() };
+    let mut picked =
+        Picked { finish: finish_of(read.stop_reason.as_deref().unwrap_or_default()), ..Picked::default() };
     for block in read.content {
         match block.kind.as_str() {
             "text" => picked.text.push_str(&block.text),

@@ -51,10 +51,13 @@ fn block(raw: &RawValue) -> Result<Block, Fault> {
         }),
         "tool_result" => {
             let parts = match fields.take_raw("content") {
-                Some(content) => blocks(content)?.into_iter().filter_map(|block| match block {
-                    Block::Part(part) => Some(part),
-                    _ => None,
-                }).collect(),
+                Some(content) => blocks(content)?
+                    .into_iter()
+                    .filter_map(|block| match block {
+                        Block::Part(part) => Some(part),
+                        _ => None,
+                    })
+                    .collect(),
                 None => Vec::new(),
             };
             Block::Answer(Message {
@@ -142,7 +145,10 @@ struct ChoiceIn {
 pub fn read(body: Bytes) -> Result<Call, Fault> {
     let mut fields = Fields::read(&body)?;
     let model: String = fields.take("model")?.ok_or_else(|| {
-        Fault::invalid("model", "`model` is missing: name a route, such as \"extractive\"; GET /llm/v1/models lists them")
+        Fault::invalid(
+            "model",
+            "`model` is missing: name a route, such as \"extractive\"; GET /llm/v1/models lists them",
+        )
     })?;
     let raw = fields.take_raw("messages").ok_or_else(|| {
         Fault::invalid("messages", "`messages` is missing: send at least one message with a role and content")
@@ -193,7 +199,10 @@ pub fn read(body: Bytes) -> Result<Call, Fault> {
     });
     let tokens_max: Option<u64> = fields.take("max_tokens")?;
     if tokens_max.is_none() {
-        return Err(Fault::invalid("max_tokens", "`max_tokens` is missing: say how many tokens the answer may have"));
+        return Err(Fault::invalid(
+            "max_tokens",
+            "`max_tokens` is missing: say how many tokens the answer may have",
+        ));
     }
     let output = fields.take::<Value>("output_config")?.and_then(|config| {
         let format = &config["format"];
@@ -282,7 +291,8 @@ fn turns(call: &Call, same: bool) -> Vec<Value> {
             }
             Role::User => ("user", message.parts.iter().filter_map(|p| part_json(p, same)).collect()),
             Role::Assistant => {
-                let mut blocks: Vec<Value> = message.parts.iter().filter_map(|p| part_json(p, same)).collect();
+                let mut blocks: Vec<Value> =
+                    message.parts.iter().filter_map(|p| part_json(p, same)).collect();
                 blocks.extend(message.calls.iter().map(|call| {
                     let input: Value = serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!({}));
                     json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input})

@@ -87,7 +87,9 @@ impl Reader {
         })?;
         match read.kind.as_str() {
             "message_start" => {
-                let message = read.message.ok_or_else(|| malformed("the provider's answer begins without a message".to_owned()))?;
+                let message = read
+                    .message
+                    .ok_or_else(|| malformed("the provider's answer begins without a message".to_owned()))?;
                 self.usage = message.usage;
                 out.push(Delta::Begin { id: message.id, model: message.model });
                 out.push(Delta::Usage(self.usage.into()));
@@ -98,7 +100,9 @@ impl Reader {
                         "tool_use" => {
                             let number = self.tools.len() as u32;
                             if self.tools.len() >= super::super::TOOLS_MAX {
-                                return Err(malformed("the provider's answer calls too many tools".to_owned()));
+                                return Err(malformed(
+                                    "the provider's answer calls too many tools".to_owned(),
+                                ));
                             }
                             self.tools.push(read.index);
                             out.push(Delta::Tool(0, number, block.id, block.name));
@@ -201,7 +205,11 @@ impl Writer {
 
     fn close(&mut self, out: &mut Vec<u8>) {
         if self.open.take().is_some() {
-            event("content_block_stop", &json!({"type": "content_block_stop", "index": self.blocks - 1}), out);
+            event(
+                "content_block_stop",
+                &json!({"type": "content_block_stop", "index": self.blocks - 1}),
+                out,
+            );
         }
     }
 
@@ -210,12 +218,20 @@ impl Writer {
         let index = self.blocks;
         self.blocks += 1;
         self.open = Some(open);
-        event("content_block_start", &json!({"type": "content_block_start", "index": index, "content_block": block}), out);
+        event(
+            "content_block_start",
+            &json!({"type": "content_block_start", "index": index, "content_block": block}),
+            out,
+        );
     }
 
     fn delta(&self, delta: &Value, out: &mut Vec<u8>) {
         let index = self.blocks.saturating_sub(1);
-        event("content_block_delta", &json!({"type": "content_block_delta", "index": index, "delta": delta}), out);
+        event(
+            "content_block_delta",
+            &json!({"type": "content_block_delta", "index": index, "delta": delta}),
+            out,
+        );
     }
 
     fn begin(&mut self, id: &str, model: &str, out: &mut Vec<u8>) {

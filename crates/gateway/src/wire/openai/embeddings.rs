@@ -51,7 +51,8 @@ impl Embeddings {
 pub fn embeddings_body(request: &Embeddings, model: &str) -> Vec<u8> {
     let mut out = format!("{{\"model\":{}", json!(model)).into_bytes();
     let fields = Fields::read(&request.body).map(|fields| fields.0).unwrap_or_default();
-    for (name, raw) in fields.iter().filter(|(name, _)| !matches!(name.as_str(), "model" | "ashlar" | "user")) {
+    for (name, raw) in fields.iter().filter(|(name, _)| !matches!(name.as_str(), "model" | "ashlar" | "user"))
+    {
         out.extend_from_slice(format!(",{}:{}", json!(name), raw.get()).as_bytes());
     }
     out.push(b'}');

@@ -41,7 +41,11 @@ impl From<UsageIn> for Usage {
     fn from(of: UsageIn) -> Self {
         Self {
             input: of.prompt_tokens,
-            cached_input: of.prompt_tokens_details.and_then(|d| d.cached_tokens).unwrap_or(0).min(of.prompt_tokens),
+            cached_input: of
+                .prompt_tokens_details
+                .and_then(|d| d.cached_tokens)
+                .unwrap_or(0)
+                .min(of.prompt_tokens),
             cache_write: 0,
             output: of.completion_tokens.unwrap_or(0),
             reasoning: of.completion_tokens_details.and_then(|d| d.reasoning_tokens).unwrap_or(0),

@@ -59,17 +59,25 @@ struct FunctionIn {
 /// When it is no answer.
 pub fn read_whole(body: &[u8]) -> Result<Whole, Fault> {
     let malformed = |why: String| {
-        Fault::new(FaultKind::Upstream, "upstream_malformed", format!("the provider's answer cannot be read: {why}"))
+        Fault::new(
+            FaultKind::Upstream,
+            "upstream_malformed",
+            format!("the provider's answer cannot be read: {why}"),
+        )
     };
-    let read: ReplyIn<'_> =
-        serde_json::from_slice(body).map_err(|error| malformed(super::super::fields::cut(&error.to_string())))?;
+    let read: ReplyIn<'_> = serde_json::from_slice(body)
+        .map_err(|error| malformed(super::super::fields::cut(&error.to_string())))?;
     if read.choices.is_empty() {
         return Err(malformed("it has no choices".to_owned()));
     }
     let picked = read.choices.into_iter().map(|choice| {
         let calls = choice.message.tool_calls.unwrap_or_default().into_iter();
         let calls: Vec<ToolCall> = calls
-            .map(|call| ToolCall { id: call.id, name: call.function.name, arguments: call.function.arguments })
+            .map(|call| ToolCall {
+                id: call.id,
+                name: call.function.name,
+                arguments: call.function.arguments,
+            })
             .collect();
         let finish = match choice.finish_reason {
             Some(reason) => finish_of(&reason),

@@ -172,7 +172,10 @@ struct StreamOptions {
 pub fn read(body: Bytes) -> Result<Call, Fault> {
     let mut fields = Fields::read(&body)?;
     let model: String = fields.take("model")?.ok_or_else(|| {
-        Fault::invalid("model", "`model` is missing: name a route, such as \"extractive\"; GET /llm/v1/models lists them")
+        Fault::invalid(
+            "model",
+            "`model` is missing: name a route, such as \"extractive\"; GET /llm/v1/models lists them",
+        )
     })?;
     let raw = fields.take_raw("messages").ok_or_else(|| {
         Fault::invalid("messages", "`messages` is missing: send at least one message with a role and content")
@@ -343,7 +346,9 @@ pub fn write(call: &Call, model: &str) -> Vec<u8> {
             if let Some(description) = &tool.description {
                 function["description"] = json!(description);
             }
-            if let Some(schema) = tool.parameters.as_ref().and_then(|raw| serde_json::from_str(raw.get()).ok()) {
+            if let Some(schema) =
+                tool.parameters.as_ref().and_then(|raw| serde_json::from_str(raw.get()).ok())
+            {
                 function["parameters"] = schema;
             }
             if let Some(strict) = tool.strict {
@@ -372,7 +377,8 @@ pub fn write(call: &Call, model: &str) -> Vec<u8> {
     }
     if let Some(most) = call.tokens_max {
         // What newer models refuse is what other providers know.
-        let newer = same && Fields::read(&call.body).is_ok_and(|f| f.0.iter().any(|(n, _)| n == "max_completion_tokens"));
+        let newer = same
+            && Fields::read(&call.body).is_ok_and(|f| f.0.iter().any(|(n, _)| n == "max_completion_tokens"));
         member(if newer { "max_completion_tokens" } else { "max_tokens" }, json!(most));
     }
     if let Some(temperature) = call.temperature {

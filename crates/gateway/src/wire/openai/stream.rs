@@ -94,7 +94,8 @@ impl Reader {
             return Ok(false);
         }
         let chunk: ChunkIn<'_> = serde_json::from_slice(&event.data).map_err(|error| {
-            let message = format!("a piece of the provider's answer cannot be read: {}", cut(&error.to_string()));
+            let message =
+                format!("a piece of the provider's answer cannot be read: {}", cut(&error.to_string()));
             Fault::new(FaultKind::Upstream, "upstream_malformed", message)
         })?;
         if let Some(error) = chunk.error.filter(|error| error.get() != "null") {
@@ -251,7 +252,9 @@ impl Writer {
                 let call = json!({"index": index, "function": {"arguments": text}});
                 self.one(*at, json!({"tool_calls": [call]}), None, out);
             }
-            Delta::Sources(at, sources) => self.one(*at, json!({"annotations": annotations(sources)}), None, out),
+            Delta::Sources(at, sources) => {
+                self.one(*at, json!({"annotations": annotations(sources)}), None, out)
+            }
             Delta::Finish(at, finish) => self.one(*at, json!({}), Some(*finish), out),
             Delta::Usage(usage) => self.figures = Some(*usage),
         }
