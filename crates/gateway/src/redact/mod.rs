@@ -106,8 +106,8 @@ pub fn find(text: &str, kinds: &BTreeSet<Kind>) -> Vec<Found> {
         };
     }
     out.retain(|found| kinds.contains(&found.kind));
-    // Of two that overlap, the one that begins first; of these, the longer one.
-    out.sort_by_key(|found| (found.start, usize::MAX - found.end));
+    // Of two that overlap, the one that begins first; of these, a secret (a password before a host looks like an address), or the longer one.
+    out.sort_by_key(|found| (found.start, found.kind != Kind::Secret, usize::MAX - found.end));
     let mut end = 0;
     out.retain(|found| {
         let apart = found.start >= end;

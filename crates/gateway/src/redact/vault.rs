@@ -141,7 +141,7 @@ impl Vault {
 
 fn push_escaped(value: &str, out: &mut String) {
     match serde_json::to_string(value) {
-        Ok(quoted) => out.push_str(quoted.trim_start_matches('"').strip_suffix('"').unwrap_or(&quoted)),
+        Ok(quoted) => out.push_str(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()),
         Err(_) => out.push_str(value),
     }
 }
