@@ -50,7 +50,8 @@ pub(super) fn ipv6(text: &[u8], at: usize, out: &mut Vec<Found>) {
     let start = at - before;
     let rest = &text[at..text.len().min(at + IPV6_MAX)];
     let mut end = at + rest.iter().take_while(|byte| is_part(byte) || **byte == b'.').count();
-    while end > at && (text[end - 1] == b'.' || (text[end - 1] == b':' && text[end - 2] != b':')) {
+    let single = |end: usize| text[end - 1] == b':' && (end < start + 2 || text[end - 2] != b':');
+    while end > at && (text[end - 1] == b'.' || single(end)) {
         end -= 1;
     }
     let part = &text[start..end];
