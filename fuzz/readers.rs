@@ -240,7 +240,9 @@ pub fn prompt(bytes: &[u8]) {
     };
     let mut files = ashlar_model::Files::new();
     let partial = b"{{ question }} {% include \"a.md\" %}".to_vec();
-    if files.insert("prompts/x/v1.md", bytes.to_vec()).is_err() || files.insert("prompts/_partials/a.md", partial).is_err() {
+    if files.insert("prompts/x/v1.md", bytes.to_vec()).is_err()
+        || files.insert("prompts/_partials/a.md", partial).is_err()
+    {
         return;
     }
     let (prompts, _) = Prompts::parse(&files);
@@ -271,7 +273,8 @@ pub fn answer(bytes: &[u8]) {
         prompts::Rule,
     };
     let text = text(bytes);
-    let source = |id: &str, text: &str| Source { id: id.to_owned(), text: text.to_owned(), ..Source::default() };
+    let source =
+        |id: &str, text: &str| Source { id: id.to_owned(), text: text.to_owned(), ..Source::default() };
     let sources = [source("c1", "The Basin plan costs 39 EUR a month. It is not free."), source("c2", text)];
     for rule in [Rule::Drop, Rule::Refuse] {
         let demand = Demand { rule, citations: false, locale: "en" };

@@ -181,7 +181,8 @@ pub fn check_value(answer: &Value, sources: &[Source], demand: Demand<'_>) -> Gr
     let mut listed = Vec::new();
     gather(answer, &mut texts, &mut listed);
     if texts.len() > TEXTS_MAX {
-        let message = format!("The answer has more than {TEXTS_MAX} texts, so it was not compared with its sources.");
+        let message =
+            format!("The answer has more than {TEXTS_MAX} texts, so it was not compared with its sources.");
         return Grounded::refused("answer_too_long", message);
     }
     // Each text is a paragraph, so no sentence goes on in the next one.

@@ -122,7 +122,8 @@ fn the_texts_of_a_json_answer_are_compared() {
     }));
     assert_eq!((code(&wrong), wrong.text.as_str()), (Some("not_grounded"), ""));
     for citations in [serde_json::json!([]), serde_json::json!([3])] {
-        let answer = serde_json::json!({"answer": "The Basin plan costs 39 EUR a month.", "citations": citations});
+        let answer =
+            serde_json::json!({"answer": "The Basin plan costs 39 EUR a month.", "citations": citations});
         assert_eq!(code(&of(answer)), Some("no_citation"));
     }
 }
