@@ -22,50 +22,110 @@ fn found(text: &str) -> Vec<(&'static str, &str)> {
 #[test]
 fn values_of_several_countries_are_found() {
     for (kind, values) in [
-        ("email", &["jo@example.com", "jo.o'neil+x@mail.example.co.uk", "jürgen@müller.example", "a_b-c@x-y.dev"][..]),
+        (
+            "email",
+            &["jo@example.com", "jo.o'neil+x@mail.example.co.uk", "jürgen@müller.example", "a_b-c@x-y.dev"][..],
+        ),
         (
             "phone",
             &[
-                "+49 30 1234567", "+1 415 555 2671", "+44 20 7946 0018", "+33 1 23 45 67 89", "+91 98765 43210", "+5511987654321",
-                "(415) 555-2671", "415-555-2671", "415.555.2671", "1-800-555-0199", "030 1234567", "0171/1234567", "(030) 12345678",
-                "020 7946 0018", "01 23 45 67 89", "0049 30 1234567", "+49 (30) 1234567", "+81-3-1234-5678",
+                "+49 30 1234567",
+                "+1 415 555 2671",
+                "+44 20 7946 0018",
+                "+33 1 23 45 67 89",
+                "+91 98765 43210",
+                "+5511987654321",
+                "(415) 555-2671",
+                "415-555-2671",
+                "415.555.2671",
+                "1-800-555-0199",
+                "030 1234567",
+                "0171/1234567",
+                "(030) 12345678",
+                "020 7946 0018",
+                "01 23 45 67 89",
+                "0049 30 1234567",
+                "+49 (30) 1234567",
+                "+81-3-1234-5678",
             ],
         ),
         (
             "card",
             &[
-                "4111 1111 1111 1111", "4111111111111111", "5500-0000-0000-0004", "3782 822463 10005", "6011000990139424",
-                "3530111333300000", "30569309025904", "2223003122003222",
+                "4111 1111 1111 1111",
+                "4111111111111111",
+                "5500-0000-0000-0004",
+                "3782 822463 10005",
+                "6011000990139424",
+                "3530111333300000",
+                "30569309025904",
+                "2223003122003222",
             ],
         ),
         (
             "iban",
             &[
-                "DE89 3704 0044 0532 0130 00", "GB29NWBK60161331926819", "FR14 2004 1010 0505 0001 3M02 606", "NL91ABNA0417164300",
-                "CH93 0076 2011 6238 5295 7", "ES9121000418450200051332", "IT60X0542811101000000123456", "NO9386011117947",
+                "DE89 3704 0044 0532 0130 00",
+                "GB29NWBK60161331926819",
+                "FR14 2004 1010 0505 0001 3M02 606",
+                "NL91ABNA0417164300",
+                "CH93 0076 2011 6238 5295 7",
+                "ES9121000418450200051332",
+                "IT60X0542811101000000123456",
+                "NO9386011117947",
             ],
         ),
-        ("ip", &["192.168.0.1", "8.8.8.8", "2001:db8::8a2e:370:7334", "fe80::1", "2001:0db8:85a3:0000:0000:8a2e:0370:7334"]),
+        (
+            "ip",
+            &[
+                "192.168.0.1",
+                "8.8.8.8",
+                "2001:db8::8a2e:370:7334",
+                "fe80::1",
+                "2001:0db8:85a3:0000:0000:8a2e:0370:7334",
+            ],
+        ),
         (
             "national_id",
             &[
-                "536-90-4399", "AB123456C", "AB 12 34 56 C", "1 85 05 78 006 084 91", "86095742719", "12345678Z", "X1234567L",
-                "RSSMRA85T10A562S", "529.982.247-25", "756.9217.0769.85", "811218-9876", "85.07.30-033.28", "2341 2341 2346",
+                "536-90-4399",
+                "AB123456C",
+                "AB 12 34 56 C",
+                "1 85 05 78 006 084 91",
+                "86095742719",
+                "12345678Z",
+                "X1234567L",
+                "RSSMRA85T10A562S",
+                "529.982.247-25",
+                "756.9217.0769.85",
+                "811218-9876",
+                "85.07.30-033.28",
+                "2341 2341 2346",
                 "44051401359",
             ],
         ),
         (
             "secret",
             &[
-                "sk-proj-abc123DEF456ghi789JKL012", "AKIAIOSFODNN7EXAMPLE", "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
-                "xoxb-123456789012-abcdefGHIJKL", "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+                "sk-proj-abc123DEF456ghi789JKL012",
+                "AKIAIOSFODNN7EXAMPLE",
+                "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+                "xoxb-123456789012-abcdefGHIJKL",
+                "AIzaSyA1234567890abcdefghijklmnopqrstuv",
                 "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
-                "glpat-abcDEF123456ghiJKL78", "hf_abcdefghijABCDEFGHIJ0123456789abcd", "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+                "glpat-abcDEF123456ghiJKL78",
+                "hf_abcdefghijABCDEFGHIJ0123456789abcd",
+                "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
             ],
         ),
     ] {
         for value in values {
-            for text in [(*value).to_owned(), format!("Write to {value}, please."), format!("({value})"), format!("ä: {value}\nnext")] {
+            for text in [
+                (*value).to_owned(),
+                format!("Write to {value}, please."),
+                format!("({value})"),
+                format!("ä: {value}\nnext"),
+            ] {
                 assert_eq!(found(&text), [(kind, *value)], "{text}");
             }
         }
@@ -118,7 +178,10 @@ fn only_the_kinds_that_are_asked_for_are_masked() {
     assert_eq!(masked(text, &[Kind::Card].into()), "jo@example.com paid with [CARD] from 8.8.8.8");
     assert_eq!(masked(text, &BTreeSet::new()), text);
     // A value that contains another is one.
-    assert_eq!(masked("postgres://jo:pa55@db.example.com/x", &all()), "postgres://jo:[SECRET]@db.example.com/x");
+    assert_eq!(
+        masked("postgres://jo:pa55@db.example.com/x", &all()),
+        "postgres://jo:[SECRET]@db.example.com/x"
+    );
 }
 
 #[test]
@@ -128,7 +191,10 @@ fn placeholders_become_values_again_also_when_they_are_cut() {
     assert_eq!(first, "From [EMAIL_1] to [EMAIL_2].");
     // The same value has the same placeholder; what looks like one comes back as it was.
     assert_eq!(vault.redact("jo@example.com wrote [EMAIL_1]", &all()), "[EMAIL_1] wrote [TEXT_1]");
-    assert_eq!(vault.restore("Dear [EMAIL_2], [EMAIL_9] and [TEXT_1] [x]"), "Dear ed@example.com, [EMAIL_9] and [EMAIL_1] [x]");
+    assert_eq!(
+        vault.restore("Dear [EMAIL_2], [EMAIL_9] and [TEXT_1] [x]"),
+        "Dear ed@example.com, [EMAIL_9] and [EMAIL_1] [x]"
+    );
     let answer = "Hello [EMAIL_2], see [1] and [EMAIL_1][EMAIL_1] or [EMAIL";
     for cut in 0..answer.len() {
         for second in cut..answer.len() {
@@ -137,7 +203,10 @@ fn placeholders_become_values_again_also_when_they_are_cut() {
             out.push_str(&restorer.push(&answer[cut..second]));
             out.push_str(&restorer.push(&answer[second..]));
             out.push_str(&restorer.finish());
-            assert_eq!(out, "Hello ed@example.com, see [1] and jo@example.comjo@example.com or [EMAIL", "{cut} {second}");
+            assert_eq!(
+                out, "Hello ed@example.com, see [1] and jo@example.comjo@example.com or [EMAIL",
+                "{cut} {second}"
+            );
         }
     }
     let mut vault = Vault::default();

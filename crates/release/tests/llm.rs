@@ -5,7 +5,7 @@
 mod common;
 
 use ashlar_model::TenantId;
-use ashlar_release::{CallQuery, EraseCalls, Engine, Location, call_id};
+use ashlar_release::{CallQuery, Engine, EraseCalls, Location, call_id};
 use ashlar_store::sql::{BudgetKey, CallRow, UsageBy, UsageRow};
 use common::{Clock, by, open};
 
@@ -49,7 +49,10 @@ async fn budgets(engine: &Engine, tenant: &TenantId) {
     let before = engine.exchange_budgets(tenant, &[], &[a.clone(), b.clone()], &take).await.unwrap();
     assert_eq!(before, [0, 0]);
     let back = [(a.clone(), 10)];
-    assert_eq!(engine.exchange_budgets(tenant, &back, &[b.clone(), a.clone()], &take).await.unwrap(), [30, 20]);
+    assert_eq!(
+        engine.exchange_budgets(tenant, &back, &[b.clone(), a.clone()], &take).await.unwrap(),
+        [30, 20]
+    );
     // Nobody gets what another has taken, however many ask at once.
     let many = (0..20).map(|_| {
         let (engine, tenant, a) = (engine.clone(), tenant.clone(), a.clone());
@@ -100,14 +103,25 @@ async fn stored_and_summed(location: &Location) {
         page.items.iter().map(|row| format!("{} {}", &row.data[7..26], row.user)).collect()
     };
     let all = listed(CallQuery::default()).await;
-    assert_eq!((all.len(), all[0].as_str(), all[4].as_str()), (5, "2026-05-10T11:30:00 u1", "2026-04-01T12:00:00 u1"));
+    assert_eq!(
+        (all.len(), all[0].as_str(), all[4].as_str()),
+        (5, "2026-05-10T11:30:00 u1", "2026-04-01T12:00:00 u1")
+    );
     let first = engine.calls(&ctx, &CallQuery { limit: Some(2), ..CallQuery::default() }).await.unwrap();
     let next = CallQuery { limit: Some(500), cursor: first.next_cursor, ..CallQuery::default() };
-    assert_eq!([listed(CallQuery { limit: Some(2), ..CallQuery::default() }).await, listed(next).await].concat(), all);
+    assert_eq!(
+        [listed(CallQuery { limit: Some(2), ..CallQuery::default() }).await, listed(next).await].concat(),
+        all
+    );
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(listed(CallQuery { feature: text("b"), ..CallQuery::default() }).await.len(), 2);
     assert_eq!(listed(CallQuery { user: text("u1"), ..CallQuery::default() }).await.len(), 3);
-    assert_eq!(listed(CallQuery { outcome: text("rate_limited"), key: text("k1"), ..CallQuery::default() }).await.len(), 1);
+    assert_eq!(
+        listed(CallQuery { outcome: text("rate_limited"), key: text("k1"), ..CallQuery::default() })
+            .await
+            .len(),
+        1
+    );
     let (from, to) = ("2026-05-09T12:00:01Z".parse().ok(), "2026-05-10T11:30:00Z".parse().ok());
     assert_eq!(listed(CallQuery { from, to, ..CallQuery::default() }).await.len(), 2);
     assert!(engine.calls(&ctx, &CallQuery { cursor: text("x'; --"), ..CallQuery::default() }).await.is_err());
@@ -118,7 +132,8 @@ async fn stored_and_summed(location: &Location) {
     assert_eq!((sums[0].input_tokens, sums[0].cached_tokens, sums[0].output_tokens), (40, 16, 20));
     assert_eq!(sums[0].pico, 4 * 6_000_000_000_000_000_001);
     let days = usage(UsageBy { day: true, feature: true, ..UsageBy::default() }).await;
-    let named: Vec<(&str, &str, u64)> = days.iter().map(|r| (r.day.as_str(), r.feature.as_str(), r.calls)).collect();
+    let named: Vec<(&str, &str, u64)> =
+        days.iter().map(|r| (r.day.as_str(), r.feature.as_str(), r.calls)).collect();
     assert_eq!(named, [("2026-05-09", "a", 2), ("2026-05-10", "b", 2)]);
     let models = usage(UsageBy { model: true, key: true, ..UsageBy::default() }).await;
     assert_eq!((models.len(), models[0].model.as_str(), models[0].key.as_str()), (1, "p/m", "k1"));

@@ -53,13 +53,15 @@ pub async fn llm(command: LlmCommand) -> Done {
 
 fn time(name: &str, text: Option<&String>) -> Result<Option<Timestamp>, CliError> {
     let Some(text) = text else { return Ok(None) };
-    let wrong = |_| CliError::input(format!("--{name} {text} is not a time"), "write it like 2027-03-01T10:00:00Z");
+    let wrong =
+        |_| CliError::input(format!("--{name} {text} is not a time"), "write it like 2027-03-01T10:00:00Z");
     text.parse().map(Some).map_err(wrong)
 }
 
 fn day(name: &str, text: Option<&String>, usual: Date) -> Result<Date, CliError> {
     let Some(text) = text else { return Ok(usual) };
-    text.parse().map_err(|_| CliError::input(format!("--{name} {text} is not a day"), "write it like 2027-03-01"))
+    text.parse()
+        .map_err(|_| CliError::input(format!("--{name} {text} is not a day"), "write it like 2027-03-01"))
 }
 
 async fn hashed(local: &Local, user: &str) -> Result<String, CliError> {

@@ -10,7 +10,9 @@ impl Record {
     #[must_use]
     pub fn span(&self) -> Value {
         let began = self.began();
-        let ended = i64::try_from(self.total_ms).ok().and_then(|ms| began.checked_add(SignedDuration::from_millis(ms)).ok());
+        let ended = i64::try_from(self.total_ms)
+            .ok()
+            .and_then(|ms| began.checked_add(SignedDuration::from_millis(ms)).ok());
         let mut attributes = Map::new();
         let texts = [
             ("gen_ai.operation.name", &self.operation),
@@ -46,7 +48,11 @@ impl Record {
         if let Some(first) = self.first_token_ms {
             attributes.insert("ashlar.first_token_ms".to_owned(), json!(first));
         }
-        let lists = [("ashlar.fallbacks", &self.fell_back), ("ashlar.chunks", &self.chunks), ("ashlar.tools", &self.tools)];
+        let lists = [
+            ("ashlar.fallbacks", &self.fell_back),
+            ("ashlar.chunks", &self.chunks),
+            ("ashlar.tools", &self.tools),
+        ];
         for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
             attributes.insert(name.to_owned(), json!(list));
         }
@@ -96,7 +102,10 @@ mod tests {
         let attributes = &span["attributes"];
         assert_eq!(attributes["gen_ai.provider.name"], "openai");
         assert_eq!(attributes["gen_ai.usage.input_tokens"], 12);
-        assert_eq!((&attributes["error.type"], &attributes["ashlar.cost"]), (&json!("rate_limited"), &json!("0.50")));
+        assert_eq!(
+            (&attributes["error.type"], &attributes["ashlar.cost"]),
+            (&json!("rate_limited"), &json!("0.50"))
+        );
         assert!(attributes.get("ashlar.user.hash").is_none());
     }
 }

@@ -130,7 +130,11 @@ fn india(digits: &[u8]) -> bool {
         }
     }
     let permuted = |digit: u8, times: usize| (0..times).fold(digit, |digit, _| PERMUTED[usize::from(digit)]);
-    let check = digits.iter().rev().enumerate().fold(0, |check, (place, digit)| times(check, permuted(*digit, place % 8)));
+    let check = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .fold(0, |check, (place, digit)| times(check, permuted(*digit, place % 8)));
     digits[0] >= 2 && check == 0
 }
 
@@ -167,7 +171,9 @@ fn united_kingdom(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let (first, second) = (text[start], text[start + 1]);
     let letter = |byte: u8, not: &[u8]| byte.is_ascii_uppercase() && !not.contains(&byte);
     let refused: [&[u8; 2]; 7] = [b"BG", b"GB", b"NK", b"KN", b"TN", b"NT", b"ZZ"];
-    let good = letter(first, b"DFIQUV") && letter(second, b"DFIQUVO") && refused.iter().all(|pair| **pair != [first, second]);
+    let good = letter(first, b"DFIQUV")
+        && letter(second, b"DFIQUVO")
+        && refused.iter().all(|pair| **pair != [first, second]);
     if !good || !begins(text, start) {
         return None;
     }
@@ -197,6 +203,7 @@ fn spain(text: &[u8], at: usize) -> Option<(usize, usize)> {
         return None;
     }
     let next = at + count + usize::from(text.get(at + count) == Some(&b'-'));
-    let letter = LETTERS[((first * 10_000_000 * u64::from(foreign.is_some()) + number(&digits)) % 23) as usize];
+    let letter =
+        LETTERS[((first * 10_000_000 * u64::from(foreign.is_some()) + number(&digits)) % 23) as usize];
     (text.get(next) == Some(&letter) && ends(text, next + 1)).then_some((start, next + 1))
 }

@@ -15,7 +15,8 @@ const IPV6_MAX: usize = 45;
 /// Looks at `@`. Returns where to go on.
 pub(super) fn email(text: &[u8], at: usize, out: &mut Vec<Found>) -> usize {
     let is_local = |byte: &u8| is_word(*byte) || b".!#$%&'*+/?^`{|}~-".contains(byte);
-    let before = text[at.saturating_sub(LOCAL_MAX)..at].iter().rev().take_while(|byte| is_local(byte)).count();
+    let before =
+        text[at.saturating_sub(LOCAL_MAX)..at].iter().rev().take_while(|byte| is_local(byte)).count();
     let mut start = at - before;
     // Quotes, brackets of code and a full stop before the address are not part of it.
     while start < at && !is_word(text[start]) {
@@ -33,7 +34,13 @@ pub(super) fn email(text: &[u8], at: usize, out: &mut Vec<Found>) -> usize {
     let named = last.len() >= 2 && last.iter().all(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
     let mut others = labels.peekable();
     let whole = others.peek().is_some() && others.all(|label| !label.is_empty());
-    if start < at && at > 0 && is_word(text[at - 1]) && named && whole && std::str::from_utf8(&text[start..end]).is_ok() {
+    if start < at
+        && at > 0
+        && is_word(text[at - 1])
+        && named
+        && whole
+        && std::str::from_utf8(&text[start..end]).is_ok()
+    {
         out.push(Found { kind: Kind::Email, start, end });
         return end;
     }
@@ -56,8 +63,11 @@ pub(super) fn ipv6(text: &[u8], at: usize, out: &mut Vec<Found>) {
     }
     let part = &text[start..end];
     // Times and paths of programs are made of the same letters: a digit is needed, and more than an empty address.
-    let likely = part.len() >= 4 && part.iter().any(u8::is_ascii_digit) && part.iter().filter(|b| **b == b':').count() >= 2;
-    let address = std::str::from_utf8(part).ok().filter(|_| likely).and_then(|part| part.parse::<Ipv6Addr>().ok());
+    let likely = part.len() >= 4
+        && part.iter().any(u8::is_ascii_digit)
+        && part.iter().filter(|b| **b == b':').count() >= 2;
+    let address =
+        std::str::from_utf8(part).ok().filter(|_| likely).and_then(|part| part.parse::<Ipv6Addr>().ok());
     if begins(text, start) && ends(text, end) && address.is_some_and(|address| !address.is_loopback()) {
         out.push(Found { kind: Kind::Ip, start, end });
     }

@@ -78,7 +78,8 @@ pub(super) fn luhn(digits: &[u8]) -> bool {
 
 /// Whether digits are the number of a payment card.
 fn is_card(digits: &[u8]) -> bool {
-    let first = |count: usize| digits.iter().take(count).fold(0_u32, |sum, digit| sum * 10 + u32::from(*digit));
+    let first =
+        |count: usize| digits.iter().take(count).fold(0_u32, |sum, digit| sum * 10 + u32::from(*digit));
     let (two, three, four, n) = (first(2), first(3), first(4), digits.len());
     let issued = match two {
         40..=49 => n == 13 || n == 16 || n == 19,
@@ -124,7 +125,12 @@ fn is_phone(text: &[u8], groups: &[Group], plus: bool, open: bool) -> bool {
     let bracketed = open || groups.iter().any(|group| group.between == b')');
     let dotted = groups.iter().skip(1).any(|group| group.between == b'.');
     let enough = if bracketed { 8 } else { 9 };
-    trunk && groups.len() > 1 && separated && !is_date && (!dotted || lens.len() > 2) && (enough..=13).contains(&total)
+    trunk
+        && groups.len() > 1
+        && separated
+        && !is_date
+        && (!dotted || lens.len() > 2)
+        && (enough..=13).contains(&total)
 }
 
 fn is_ipv4(text: &[u8], groups: &[Group]) -> bool {
@@ -138,14 +144,66 @@ fn is_ipv4(text: &[u8], groups: &[Group]) -> bool {
 
 /// The lengths of account numbers by country.
 const IBANS: [(&[u8; 2], usize); 60] = [
-    (b"AD", 24), (b"AE", 23), (b"AL", 28), (b"AT", 20), (b"AZ", 28), (b"BA", 20), (b"BE", 16), (b"BG", 22),
-    (b"BH", 22), (b"BR", 29), (b"CH", 21), (b"CR", 22), (b"CY", 28), (b"CZ", 24), (b"DE", 22), (b"DK", 18),
-    (b"DO", 28), (b"EE", 20), (b"EG", 29), (b"ES", 24), (b"FI", 18), (b"FO", 18), (b"FR", 27), (b"GB", 22),
-    (b"GE", 22), (b"GI", 23), (b"GL", 18), (b"GR", 27), (b"HR", 21), (b"HU", 28), (b"IE", 22), (b"IL", 23),
-    (b"IS", 26), (b"IT", 27), (b"JO", 30), (b"KW", 30), (b"KZ", 20), (b"LB", 28), (b"LI", 21), (b"LT", 20),
-    (b"LU", 20), (b"LV", 21), (b"MC", 27), (b"MD", 24), (b"ME", 22), (b"MK", 19), (b"MT", 31), (b"NL", 18),
-    (b"NO", 15), (b"PK", 24), (b"PL", 28), (b"PT", 25), (b"QA", 29), (b"RO", 24), (b"RS", 22), (b"SA", 24),
-    (b"SE", 24), (b"SI", 19), (b"SK", 24), (b"TR", 26),
+    (b"AD", 24),
+    (b"AE", 23),
+    (b"AL", 28),
+    (b"AT", 20),
+    (b"AZ", 28),
+    (b"BA", 20),
+    (b"BE", 16),
+    (b"BG", 22),
+    (b"BH", 22),
+    (b"BR", 29),
+    (b"CH", 21),
+    (b"CR", 22),
+    (b"CY", 28),
+    (b"CZ", 24),
+    (b"DE", 22),
+    (b"DK", 18),
+    (b"DO", 28),
+    (b"EE", 20),
+    (b"EG", 29),
+    (b"ES", 24),
+    (b"FI", 18),
+    (b"FO", 18),
+    (b"FR", 27),
+    (b"GB", 22),
+    (b"GE", 22),
+    (b"GI", 23),
+    (b"GL", 18),
+    (b"GR", 27),
+    (b"HR", 21),
+    (b"HU", 28),
+    (b"IE", 22),
+    (b"IL", 23),
+    (b"IS", 26),
+    (b"IT", 27),
+    (b"JO", 30),
+    (b"KW", 30),
+    (b"KZ", 20),
+    (b"LB", 28),
+    (b"LI", 21),
+    (b"LT", 20),
+    (b"LU", 20),
+    (b"LV", 21),
+    (b"MC", 27),
+    (b"MD", 24),
+    (b"ME", 22),
+    (b"MK", 19),
+    (b"MT", 31),
+    (b"NL", 18),
+    (b"NO", 15),
+    (b"PK", 24),
+    (b"PL", 28),
+    (b"PT", 25),
+    (b"QA", 29),
+    (b"RO", 24),
+    (b"RS", 22),
+    (b"SA", 24),
+    (b"SE", 24),
+    (b"SI", 19),
+    (b"SK", 24),
+    (b"TR", 26),
 ];
 
 /// The end of an account number whose check digits are at a place.

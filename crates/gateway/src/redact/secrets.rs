@@ -117,7 +117,8 @@ pub(super) fn with_prefixes(text: &[u8], out: &mut Vec<Found>) {
                 let len = count(rest, dotted);
                 // A full stop ends the sentence, not the key.
                 let len = len - rest[..len].iter().rev().take_while(|byte| **byte == b'.').count();
-                (len >= least && is_mixed(&rest[..len]) && begins(text, start)).then_some((start, after + len))
+                (len >= least && is_mixed(&rest[..len]) && begins(text, start))
+                    .then_some((start, after + len))
             }
             Form::Capitals(exactly) => {
                 let len = count(rest, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
@@ -128,7 +129,9 @@ pub(super) fn with_prefixes(text: &[u8], out: &mut Vec<Found>) {
                 let len = count(rest, |byte| is_token(byte) || byte == b'.');
                 let whole = &text[start..after + len];
                 let parts: Vec<&[u8]> = whole.split(|byte| *byte == b'.').collect();
-                let signed = parts.len() == 3 && parts[..2].iter().all(|part| part.len() >= 10) && parts[1].starts_with(b"ey");
+                let signed = parts.len() == 3
+                    && parts[..2].iter().all(|part| part.len() >= 10)
+                    && parts[1].starts_with(b"ey");
                 (signed && begins(text, start)).then_some((start, start + whole.len()))
             }
             Form::Pem => pem(text, start, after),
@@ -151,14 +154,16 @@ fn pem(text: &[u8], start: usize, after: usize) -> Option<(usize, usize)> {
         Some(after + at + 9 + close + 5)
     });
     // Without its end, the rest of what is looked at counts as the key.
-    let cut = || (after..=after + rest.len()).rev().find(|at| text.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80));
+    let cut =
+        || (after..=after + rest.len()).rev().find(|at| text.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80));
     Some((start, end.or_else(cut)?))
 }
 
 /// The password in an address such as `postgres://user:password@host`.
 fn password_of(text: &[u8], after: usize) -> Option<(usize, usize)> {
     let rest = &text[after..text.len().min(after + 512)];
-    let len = rest.iter().take_while(|byte| !byte.is_ascii_whitespace() && !b"/?#\"'<>`".contains(byte)).count();
+    let len =
+        rest.iter().take_while(|byte| !byte.is_ascii_whitespace() && !b"/?#\"'<>`".contains(byte)).count();
     let at = memchr::memrchr(b'@', &rest[..len])?;
     let colon = memchr::memchr(b':', &rest[..at])?;
     let password = &rest[colon + 1..at];
@@ -169,7 +174,10 @@ fn password_of(text: &[u8], after: usize) -> Option<(usize, usize)> {
 /// Looks at `=` or `:` after a name such as `password`.
 pub(super) fn assigned(text: &[u8], at: usize, out: &mut Vec<Found>) {
     let before = &text[at.saturating_sub(40)..at];
-    let trimmed = before.iter().rposition(|byte| !b" \t\"'".contains(byte)).map_or(&before[..0], |last| &before[..=last]);
+    let trimmed = before
+        .iter()
+        .rposition(|byte| !b" \t\"'".contains(byte))
+        .map_or(&before[..0], |last| &before[..=last]);
     let name = trimmed.to_ascii_lowercase();
     if !NAMES.iter().any(|secret| name.ends_with(secret)) {
         return;
@@ -182,8 +190,11 @@ pub(super) fn assigned(text: &[u8], at: usize, out: &mut Vec<Found>) {
     let ends_value = |byte: u8| byte.is_ascii_whitespace() || b"\"'`,;&<>()[]{}".contains(&byte);
     let len = count(&text[start..], |byte| !ends_value(byte));
     let value = &text[start..start + len];
-    let code = value.iter().any(|byte| b"$*".contains(byte)) || text.get(start + len).is_some_and(|byte| b"([{<".contains(byte));
-    let given = len >= VALUE_MIN && !code && (is_mixed(value) || (quoted && value.iter().any(u8::is_ascii_punctuation)));
+    let code = value.iter().any(|byte| b"$*".contains(byte))
+        || text.get(start + len).is_some_and(|byte| b"([{<".contains(byte));
+    let given = len >= VALUE_MIN
+        && !code
+        && (is_mixed(value) || (quoted && value.iter().any(u8::is_ascii_punctuation)));
     if given && std::str::from_utf8(value).is_ok() {
         out.push(Found { kind: Kind::Secret, start, end: start + len });
     }

@@ -39,7 +39,9 @@ fn may_become(text: &str) -> bool {
     let Some(rest) = text.strip_prefix('[') else { return false };
     LABELS.into_iter().any(|label| {
         label.starts_with(rest)
-            || rest.strip_prefix(label).is_some_and(|digits| digits.len() <= 6 && digits.bytes().all(|b| b.is_ascii_digit()))
+            || rest
+                .strip_prefix(label)
+                .is_some_and(|digits| digits.len() <= 6 && digits.bytes().all(|b| b.is_ascii_digit()))
     })
 }
 
@@ -164,7 +166,8 @@ impl Restorer<'_> {
         let mut text = std::mem::take(&mut self.held);
         text.push_str(piece);
         let tail = text.len().saturating_sub(PLACEHOLDER_MAX);
-        let open = memchr::memrchr(b'[', text.as_bytes()).filter(|open| *open >= tail && may_become(&text[*open..]));
+        let open =
+            memchr::memrchr(b'[', text.as_bytes()).filter(|open| *open >= tail && may_become(&text[*open..]));
         if let Some(open) = open {
             self.held = text.split_off(open);
         }

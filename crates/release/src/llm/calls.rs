@@ -138,8 +138,7 @@ impl Engine {
         let day = |at: Timestamp| at.to_zoned(TimeZone::UTC).date().to_string();
         let month = day(ago(BUDGET_DAYS)).get(..7).unwrap_or_default().to_owned();
         let mut tx = self.db().write(tenant).await?;
-        let removed =
-            tx.rows().prune_calls(&id_from(ago(days)), &stamp(now), &day(ago(USAGE_DAYS))).await?;
+        let removed = tx.rows().prune_calls(&id_from(ago(days)), &stamp(now), &day(ago(USAGE_DAYS))).await?;
         tx.rows().prune_budgets(&month).await?;
         tx.commit().await?;
         Ok(removed)

@@ -44,7 +44,16 @@ macro_rules! parts {
     )*};
 }
 
-parts!(Workers, Arc<Keys>, Arc<Hosts>, Arc<Tenants>, Arc<Serving>, Arc<CacheStats>, Arc<Policies>, Arc<Records>);
+parts!(
+    Workers,
+    Arc<Keys>,
+    Arc<Hosts>,
+    Arc<Tenants>,
+    Arc<Serving>,
+    Arc<CacheStats>,
+    Arc<Policies>,
+    Arc<Records>
+);
 
 impl FromRef<Api> for Arc<Doors> {
     fn from_ref(api: &Api) -> Self {

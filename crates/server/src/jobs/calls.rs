@@ -151,7 +151,9 @@ impl Calls {
         let rows = waiting.iter_mut().map(row).collect::<Result<Vec<CallRow>, _>>()?;
         let used: BTreeMap<&str, UsageRow> =
             waiting.iter().map(|waiting| (waiting.record.id.as_str(), usage(&waiting.record))).collect();
-        self.engine.log_calls(tenant, &rows, &|row| used.get(row.id.as_str()).cloned().unwrap_or_default()).await
+        self.engine
+            .log_calls(tenant, &rows, &|row| used.get(row.id.as_str()).cloned().unwrap_or_default())
+            .await
     }
 
     /// Deletes what was kept long enough.
