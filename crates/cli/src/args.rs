@@ -7,6 +7,7 @@ mod contracts;
 mod daily;
 mod examples;
 mod operate;
+mod prompt;
 mod release;
 mod scope;
 mod search;
@@ -24,6 +25,7 @@ pub use self::{
     daily::*,
     examples::{command, parse},
     operate::*,
+    prompt::PromptCommand,
     release::*,
     search::*,
     tokens::{BumpArg, DivergeArgs, TokensCommand},
@@ -113,6 +115,7 @@ impl Cli {
             Command::Changeset { command } => command.at().format,
             Command::Candidate { command } => command.at().format,
             Command::Release { command } => command.at().format,
+            Command::Prompt { command } => command.at().format,
             Command::Channel { command: ChannelCommand::List { at } } => at.format,
             Command::Contracts { command } => match command {
                 ContractsCommand::Diff { format, .. }
@@ -193,6 +196,11 @@ pub enum Command {
     Release {
         #[command(subcommand)]
         command: ReleaseCommand,
+    },
+    /// Show prompts, promote a version and roll it back.
+    Prompt {
+        #[command(subcommand)]
+        command: PromptCommand,
     },
     /// Show which release each channel serves.
     Channel {

@@ -17,6 +17,7 @@ mod findings;
 mod gate;
 mod inputs;
 mod judge;
+mod prompt_moves;
 mod report;
 mod world;
 
@@ -30,6 +31,9 @@ pub use definitions::trial::{Trial, TrialFailure, Trials, attempt};
 pub use error::GateError;
 pub use gate::shared::shared_findings;
 pub use gate::{About, Code};
+pub use prompt_moves::{
+    PROMPT_FILES, PromptVersion, PromptView, promote_prompt, prompt_of, prompts_of, roll_back_prompt,
+};
 pub use report::{junit, sarif, text};
 pub use world::site::Site;
 

@@ -51,7 +51,10 @@ pub use channels::{
     state::ChannelState,
     view::{ChannelView, DefinitionChange, ReleaseDiff, ReleaseInfo},
 };
-pub use definitions::push::{PushDefinitions, Pushed};
+pub use definitions::{
+    push::{PushDefinitions, Pushed},
+    revise::{Revise, ReviseDefinitions, Revising, Revision},
+};
 pub use drafts::{
     fields::ENTRY_BYTES_MAX,
     import::{BATCH_MAX, ImportEntries, Imported, IncomingEntry},

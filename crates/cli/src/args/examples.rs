@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory, FromArgMatches};
 use super::Cli;
 
 /// A command by its words, and examples of it.
-const EXAMPLES: [(&str, &str); 54] = [
+const EXAMPLES: [(&str, &str); 56] = [
     ("import", "ashlar import markdown ./docs --type doc --data ./data"),
     ("entry", "ashlar entry list page --pending --data ./data"),
     ("entry get", "ashlar entry get page home --locale en --data ./data"),
@@ -36,6 +36,8 @@ const EXAMPLES: [(&str, &str); 54] = [
     ("release verify", "ashlar release verify r3 --data ./data"),
     ("release export", "ashlar release export r3 --out r3.bundle --data ./data"),
     ("release import", "ashlar release import r3.bundle --data ./other"),
+    ("prompt", "ashlar prompt list --data ./data"),
+    ("prompt list", "ashlar prompt list --data ./data"),
     ("channel", "ashlar channel list --data ./data"),
     ("channel list", "ashlar channel list --data ./data"),
     ("contracts", "ashlar contracts diff old/page.v1.json contracts/page.v1.json"),

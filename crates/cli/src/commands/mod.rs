@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod migrate;
 mod preview;
+mod prompt;
 mod pull;
 mod push;
 mod release;
@@ -54,6 +55,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Changeset { command } => changeset::changeset(command).await,
         Command::Candidate { command } => candidate::candidate(command).await,
         Command::Release { command } => release::release(command).await,
+        Command::Prompt { command } => prompt::prompt(command).await,
         Command::Channel { command } => release::channel(command).await,
         Command::Contracts { command } => contracts::contracts(&command).await,
         Command::Search(args) => search::search(*args).await,

@@ -19,6 +19,7 @@ use crate::{
         view::name_candidate,
     },
     changesets::step::Step,
+    definitions::revise::adopt,
     drafts::settle::settle_in,
     engine::action::Record,
 };
@@ -64,7 +65,7 @@ impl Action for Promote {
     }
 
     async fn act(self, scope: &Scope<'_>) -> Result<Promoted, ReleaseError> {
-        self.promote(scope, None).await
+        self.promote(scope, None, None).await
     }
 }
 
@@ -85,7 +86,7 @@ impl Action for PromoteStep {
     }
 
     async fn act(self, scope: &Scope<'_>) -> Result<Promoted, ReleaseError> {
-        self.promote.promote(scope, Some(self.step)).await
+        self.promote.promote(scope, Some(self.step), None).await
     }
 }
 
@@ -152,6 +153,12 @@ impl Going {
             None => None,
         };
         Ok(Self { candidate: row, release, channel, public, head, working })
+    }
+
+    /// What the channel serves, when that or the working definitions are others than those that a revision was made on.
+    fn outdated(&self, working: Digest) -> Option<ReleaseId> {
+        let head = self.head.as_ref()?.id;
+        (self.candidate.frozen.base != Some(head) || self.working != Some(working)).then_some(head)
     }
 
     /// How many changes that were released meanwhile it would undo, and the release that has them.
@@ -250,7 +257,7 @@ impl Going {
         scope: &Scope<'_>,
         rows: &mut Rows<'_>,
         release: &ReleaseRow,
-        scheduled: bool,
+        (scheduled, revised): (bool, Option<(Digest, Digest)>),
     ) -> Result<bool, ReleaseError> {
         let frozen = &self.candidate.frozen;
         let (frozen_at, changeset) = (frozen.frozen_at_sequence, frozen.changeset.as_deref());
@@ -274,7 +281,12 @@ impl Going {
         if let Some(name) = publishes.filter(|_| !scheduled) {
             publish_changeset(rows, name).await?;
         }
-        adopt_definitions(scope, rows, &self.candidate, self.working, self.head.as_ref()).await?;
+        match (revised, &self.head) {
+            (Some(working), Some(head)) => {
+                adopt(scope, rows, (head.definitions, frozen.definitions), working).await?;
+            }
+            _ => adopt_definitions(scope, rows, &self.candidate, self.working, self.head.as_ref()).await?,
+        }
         Ok(settled)
     }
 }
@@ -290,14 +302,33 @@ fn refusal(id: CandidateId, against: &[&GateReport]) -> ReleaseError {
 }
 
 impl Promote {
-    async fn promote(self, scope: &Scope<'_>, step: Option<Step>) -> Result<Promoted, ReleaseError> {
+    /// Promotes revised definitions. `working`: the working definitions that the revision was made on, and what they become.
+    pub(crate) async fn promote_with(
+        self,
+        scope: &Scope<'_>,
+        working: (Digest, Digest),
+    ) -> Result<Promoted, ReleaseError> {
+        self.promote(scope, None, Some(working)).await
+    }
+
+    async fn promote(
+        self,
+        scope: &Scope<'_>,
+        step: Option<Step>,
+        revised: Option<(Digest, Digest)>,
+    ) -> Result<Promoted, ReleaseError> {
         let _hold = scope.rely().await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         settle_in(scope.engine, &mut rows).await?;
         let mut going = Going::read(scope, &mut rows, &self).await?;
         let (id, channel) = (going.candidate.id, going.channel.clone());
-        if let Some((undone, head)) = going.undoes(&scope.objects(), &mut rows).await? {
+        let outdated = revised.and_then(|(working, _)| going.outdated(working));
+        let undoes = match outdated {
+            Some(head) => Some((1, head)),
+            None => going.undoes(&scope.objects(), &mut rows).await?,
+        };
+        if let Some((undone, head)) = undoes {
             // Another candidate has to be made, unless it is a release that can go to another channel.
             if going.release.is_none() {
                 let data = json!({"channel": channel, "head": head, "undone": undone});
@@ -320,7 +351,7 @@ impl Promote {
             None => going.make_release(scope, &mut rows, &gates, &self.note).await?,
         };
         let settled = match going.public {
-            true => going.settle_public(scope, &mut rows, &release, step.is_some()).await?,
+            true => going.settle_public(scope, &mut rows, &release, (step.is_some(), revised)).await?,
             false => true,
         };
         let finished = match &step {

@@ -1,6 +1,6 @@
 //! Reads of releases and channels.
 
-use ashlar_model::{ChannelName, ReleaseId, Right};
+use ashlar_model::{ChannelName, Files, ReleaseId, Right};
 use ashlar_store::sql::ReleaseRow;
 
 use super::{
@@ -9,6 +9,8 @@ use super::{
 };
 use crate::{
     ChannelState, ChannelView, Ctx, Engine, Page, ReleaseDiff, ReleaseError, ReleaseInfo,
+    candidates::docket::head_of,
+    definitions::files::read_under,
     page::{cursor_number, paged},
 };
 
@@ -67,6 +69,30 @@ impl Engine {
         let mut rows = conn.rows();
         let Some((at, release)) = rows.head(channel).await? else { return Ok(None) };
         Ok(release.map(|r| state_of(channel, &r, at.sequence, &at.moved_at)))
+    }
+
+    /// The definition files that the public channel serves and whose paths begin with `prefix`, with their release.
+    ///
+    /// # Errors
+    /// When nothing is released yet, or it cannot be read.
+    pub async fn served_definitions(
+        &self,
+        ctx: &Ctx,
+        prefix: &'static str,
+    ) -> Result<(ReleaseId, Files), ReleaseError> {
+        self.permit(ctx, Right::Preview)?;
+        let none =
+            || ReleaseError::not_found("release", "of the public channel", "promote a candidate first");
+        let head = {
+            let mut conn = self.db().read(&ctx.tenant).await?;
+            let mut rows = conn.rows();
+            let working = rows.working_definitions().await?.ok_or_else(none)?.digest;
+            let channel = self.rules(&ctx.tenant, &working).await?.config.channels.public.clone();
+            head_of(&mut rows, &channel).await?.ok_or_else(none)?
+        };
+        let objects = self.tenant_objects(&ctx.tenant);
+        let files = self.heavy(&ctx.tenant, move || read_under(&objects, &head.definitions, prefix)).await?;
+        Ok((head.id, files))
     }
 
     /// How release `to` differs from release `from`: O(changes).

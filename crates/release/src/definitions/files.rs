@@ -24,12 +24,21 @@ pub(crate) fn file_digests(
     objects: &TenantObjects,
     root: &Digest,
 ) -> Result<BTreeMap<String, Digest>, ReleaseError> {
+    digests_under(objects, root, "")
+}
+
+/// The files whose paths begin with `prefix`, with their digests.
+fn digests_under(
+    objects: &TenantObjects,
+    root: &Digest,
+    prefix: &str,
+) -> Result<BTreeMap<String, Digest>, ReleaseError> {
     let damaged = |why: &str| ReleaseError::Corrupt {
         what: format!("definitions {}", root.short()),
         why: why.to_owned(),
     };
     Tree::open(objects, root)?
-        .prefix(b"")
+        .prefix(prefix.as_bytes())
         .map(|item| {
             let (path, digest) = item?;
             let path = String::from_utf8(path.to_vec()).map_err(|_| damaged("a path is not text"))?;
@@ -41,8 +50,17 @@ pub(crate) fn file_digests(
 
 /// Reads a definitions tree.
 pub(crate) fn read_files(objects: &TenantObjects, root: &Digest) -> Result<Files, ReleaseError> {
+    read_under(objects, root, "")
+}
+
+/// Reads the files of a definitions tree whose paths begin with `prefix`.
+pub(crate) fn read_under(
+    objects: &TenantObjects,
+    root: &Digest,
+    prefix: &str,
+) -> Result<Files, ReleaseError> {
     let mut files = Files::new();
-    for (path, digest) in file_digests(objects, root)? {
+    for (path, digest) in digests_under(objects, root, prefix)? {
         let bytes = objects.get(&digest)?;
         if Digest::of(&bytes) != digest {
             let what = format!("definition file `{path}`");

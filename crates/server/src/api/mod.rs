@@ -6,6 +6,7 @@ mod consumers;
 mod definitions;
 mod entries;
 mod ops;
+mod prompts;
 mod releases;
 mod search;
 mod state;
@@ -82,6 +83,10 @@ pub fn table() -> Table<Api> {
             about.bytes("The file.", "application/octet-stream");
         })
         .on(&rows::LIST_CHANNELS, releases::channels)
+        .on(&rows::LIST_PROMPTS, prompts::list)
+        .on(&rows::GET_PROMPT, prompts::show)
+        .on(&rows::PROMOTE_PROMPT, prompts::promote)
+        .on(&rows::ROLL_BACK_PROMPT, prompts::rollback)
         .on(&rows::LIST_CONSUMERS, consumers::list)
         .on(&rows::VERIFY_CONSUMER, consumers::verify)
         .on(&rows::LIST_WEBHOOKS, webhooks::list)

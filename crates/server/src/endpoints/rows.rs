@@ -107,6 +107,19 @@ rows! {
         "Returns a release as one verifiable file.", [404 "There is no such release."];
     LIST_CHANNELS = "listChannels", "releases": Get "/api/v1/channels", Needs(Preview), "Lists what every channel serves.", [];
 
+    LIST_PROMPTS = "listPrompts", "prompts": Get "/api/v1/prompts", Needs(Preview),
+        "Lists the released prompts and which version of each answers.", [404 "Nothing is released yet."];
+    GET_PROMPT = "getPrompt", "prompts": Get "/api/v1/prompts/{name}", Needs(Preview),
+        "Returns a version of a released prompt; the active one when none is named.", [404 "There is no such prompt or version."];
+    PROMOTE_PROMPT = "promotePrompt", "prompts": Post "/api/v1/prompts/{name}/promote", Needs(Release),
+        "Makes a version of a prompt the active one, or gives it to a share of calls, as a release of its own.",
+        [404 "There is no such prompt or version.", 409 "The version is active already, or nothing is released yet.",
+         422 "A gate refuses the release; the findings say why."];
+    ROLL_BACK_PROMPT = "rollBackPrompt", "prompts": Post "/api/v1/prompts/{name}/rollback", Needs(Release),
+        "Takes back the last change of which version of a prompt answers, as a release of its own.",
+        [404 "There is no such prompt.", 409 "There is nothing to go back to.",
+         422 "A gate refuses the release; the findings say why."];
+
     LIST_CONSUMERS = "listConsumers", "consumers": Get "/api/v1/consumers", Needs(Preview),
         "Lists consumers and whether what is live keeps what they rely on.", [404 "Nothing is released yet."];
     VERIFY_CONSUMER = "verifyConsumer", "consumers": Post "/api/v1/consumers/verify", Needs(Preview),
