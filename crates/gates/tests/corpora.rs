@@ -26,7 +26,7 @@ fn replay(target: &str, read: fn(&[u8])) {
 
 #[test]
 fn every_corpus_is_read() {
-    let targets: [(&str, fn(&[u8])); 14] = [
+    let targets: [(&str, fn(&[u8])); 16] = [
         ("yaml", readers::yaml),
         ("json", readers::json),
         ("toml", readers::toml),
@@ -41,6 +41,8 @@ fn every_corpus_is_read() {
         ("filters", readers::filters),
         ("segment", readers::segment),
         ("query", readers::query),
+        ("prompt", readers::prompt),
+        ("answer", readers::answer),
     ];
     for (target, read) in targets {
         replay(target, read);

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use ashlar_retrieval::{answer::sentence_ranges, text::Analyzer};
 use serde::Serialize;
+use serde_json::Value;
 
 use self::{
     cite::{Cited, citations},
@@ -167,6 +168,63 @@ pub fn check(answer: &str, sources: &[Source], demand: Demand<'_>) -> Grounded {
         return grounded.refuse("no_citation", "The answer cites none of its sources.");
     }
     grounded
+}
+
+/// Texts of a JSON answer that are compared with sources.
+const TEXTS_MAX: usize = 1_000;
+
+/// Compares the texts of a JSON answer with its sources. Numbers in a list that is called `citations` cite as well. Nothing can be left out of
+/// an answer that follows a contract, so it is refused when a sentence has no support, whatever the rule says.
+#[must_use]
+pub fn check_value(answer: &Value, sources: &[Source], demand: Demand<'_>) -> Grounded {
+    let mut texts = Vec::new();
+    let mut listed = Vec::new();
+    gather(answer, &mut texts, &mut listed);
+    if texts.len() > TEXTS_MAX {
+        let message =
+            format!("The answer has more than {TEXTS_MAX} texts, so it was not compared with its sources.");
+        return Grounded::refused("answer_too_long", message);
+    }
+    // Each text is a paragraph, so no sentence goes on in the next one.
+    let demand = Demand { rule: Rule::Refuse, ..demand };
+    let grounded = check(&texts.join("\n\n"), sources, Demand { citations: false, ..demand });
+    if grounded.refusal.is_some() {
+        return grounded;
+    }
+    let valid = listed.iter().filter(|number| (1..=sources.len()).contains(*number)).copied();
+    let mut cited: Vec<usize> = grounded.cited.iter().copied().chain(valid).collect();
+    cited.sort_unstable();
+    cited.dedup();
+    let invalid = listed.iter().filter(|number| !(1..=sources.len()).contains(*number)).count();
+    let invalid_citations = grounded.invalid_citations + invalid;
+    let grounded = Grounded { text: answer.to_string(), cited, invalid_citations, ..grounded };
+    if invalid > 0 {
+        return grounded.refuse("no_citation", "The answer cites a source that was not retrieved.");
+    }
+    match demand.citations && grounded.cited.is_empty() {
+        true => grounded.refuse("no_citation", "The answer cites none of its sources."),
+        false => grounded,
+    }
+}
+
+/// The texts of a value, and the numbers of lists that are called `citations`. Values of answers are bounded in depth.
+fn gather<'a>(value: &'a Value, texts: &mut Vec<&'a str>, listed: &mut Vec<usize>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(items) => items.iter().for_each(|item| gather(item, texts, listed)),
+        Value::Object(map) => {
+            for (name, value) in map {
+                match value.as_array().filter(|_| name == "citations") {
+                    Some(items) if items.iter().all(Value::is_u64) => {
+                        let numbers = items.iter().filter_map(Value::as_u64);
+                        listed.extend(numbers.map(|number| usize::try_from(number).unwrap_or(usize::MAX)));
+                    }
+                    _ => gather(value, texts, listed),
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// The shown text: sentences that are supported, without citations that name no source.

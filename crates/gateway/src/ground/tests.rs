@@ -104,3 +104,26 @@ fn hostile_answers_end() {
     }
     let _ = of(Rule::Drop, true, &"[1]".repeat(20_000));
 }
+
+#[test]
+fn the_texts_of_a_json_answer_are_compared() {
+    let of = |value: serde_json::Value| {
+        check_value(&value, &sources(), Demand { rule: Rule::Drop, citations: true, locale: "en" })
+    };
+    let good = of(serde_json::json!({
+        "answer": "The Basin plan costs 39 EUR a month.", "plan": "basin", "citations": [1], "price": 39
+    }));
+    assert_eq!((code(&good), &good.cited[..]), (None, &[1][..]));
+    assert!(good.text.starts_with('{'));
+    let inline = of(serde_json::json!({"answer": "The Basin plan costs 39 EUR a month [1]."}));
+    assert_eq!(code(&inline), None);
+    let wrong = of(serde_json::json!({
+        "answer": "The Basin plan costs 39 EUR a month.", "more": ["It comes with a free boat."], "citations": [1]
+    }));
+    assert_eq!((code(&wrong), wrong.text.as_str()), (Some("not_grounded"), ""));
+    for citations in [serde_json::json!([]), serde_json::json!([3])] {
+        let answer =
+            serde_json::json!({"answer": "The Basin plan costs 39 EUR a month.", "citations": citations});
+        assert_eq!(code(&of(answer)), Some("no_citation"));
+    }
+}
