@@ -149,7 +149,9 @@ fn post(url: &str, key: &str, headers: &[(&str, &str)], body: &str) -> (u16, Str
     use std::io::{Read, Write};
     let address = url.strip_prefix("http://").unwrap();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    let mut head = format!("POST /llm/v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nx-api-key: {key}\r\nconnection: close\r\n");
+    let mut head = format!(
+        "POST /llm/v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nx-api-key: {key}\r\nconnection: close\r\n"
+    );
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -167,11 +169,13 @@ fn a_call_names_a_prompt_and_the_release_decides_its_version() {
         let body = json!({"model": "default", "messages": [{"role": "user", "content": "Please answer."}], "ashlar": prompt});
         post(&demo.url, &key, &[("ashlar-feature", "support")], &body.to_string())
     };
-    let (status, head, body) = asked(json!({"prompt": "support-answer", "variables": {"question": QUESTION}}));
+    let (status, head, body) =
+        asked(json!({"prompt": "support-answer", "variables": {"question": QUESTION}}));
     assert_eq!(status, 200, "{body}");
     assert!(head.contains("ashlar-prompt: support-answer@v2"), "{head}");
     assert!(body.contains("[1]"), "{body}");
-    let (_, head, _) = asked(json!({"prompt": "support-answer", "version": 1, "variables": {"question": QUESTION}}));
+    let (_, head, _) =
+        asked(json!({"prompt": "support-answer", "version": 1, "variables": {"question": QUESTION}}));
     assert!(head.contains("ashlar-prompt: support-answer@v1"), "{head}");
     let (status, _, body) = asked(json!({"prompt": "support-answer"}));
     assert!(status == 400 && body.contains("question"), "{status} {body}");

@@ -59,7 +59,8 @@ fn prompted(toml: &str, standin: &Standin) -> Rig {
 }
 
 fn ask(prompt: &str, stream: bool) -> Value {
-    let variables = if prompt == "grounded" { json!({"question": "What does Basin cost?"}) } else { json!({}) };
+    let variables =
+        if prompt == "grounded" { json!({"question": "What does Basin cost?"}) } else { json!({}) };
     json!({"model": "default", "stream": stream, "messages": [{"role": "user", "content": "Go on."}],
         "ashlar": {"prompt": prompt, "variables": variables}})
 }
@@ -75,16 +76,28 @@ async fn an_answer_is_shown_when_its_sources_say_it() {
     let message = &whole["choices"][0]["message"];
     assert_eq!(message["content"], "The Basin plan costs 149 euros each month [1].");
     assert_eq!(message["annotations"][0]["url_citation"]["url"], "/basin");
-    assert_eq!((&whole["ashlar"]["prompt"], &whole["ashlar"]["groundedness"]), (&json!("grounded@v1"), &json!(1.0)));
+    assert_eq!(
+        (&whole["ashlar"]["prompt"], &whole["ashlar"]["groundedness"]),
+        (&json!("grounded@v1"), &json!(1.0))
+    );
     let sent = standin.requests().remove(0).json();
-    assert_eq!((&sent["temperature"], &sent["max_tokens"], &sent["model"]), (&json!(0.5), &json!(77), &json!("m")));
+    assert_eq!(
+        (&sent["temperature"], &sent["max_tokens"], &sent["model"]),
+        (&json!(0.5), &json!(77), &json!("m"))
+    );
     let text = sent["messages"].to_string();
-    assert!(text.contains("149 euros") && text.contains("What does Basin cost?") && text.contains("Go on."), "{text}");
+    assert!(
+        text.contains("149 euros") && text.contains("What does Basin cost?") && text.contains("Go on."),
+        "{text}"
+    );
     assert!(sent.get("ashlar").is_none());
 
     let streamed = rig.openai(ask("grounded", true)).await.unwrap();
     assert!(streamed.contains("149") && streamed.ends_with("data: [DONE]\n\n"), "{streamed}");
-    assert!(standin.requests()[1].json().get("stream").is_none(), "what is judged is not streamed by the provider");
+    assert!(
+        standin.requests()[1].json().get("stream").is_none(),
+        "what is judged is not streamed by the provider"
+    );
 
     let refused: Value = serde_json::from_str(&rig.openai(ask("grounded", false)).await.unwrap()).unwrap();
     let message = &refused["choices"][0]["message"];
@@ -143,7 +156,11 @@ struct Rows(Mutex<std::collections::BTreeMap<String, u64>>);
 
 #[async_trait]
 impl Shared for Rows {
-    async fn exchange(&self, returned: Vec<Returned>, wanted: Vec<Wanted>) -> Result<Vec<Granted>, SharedError> {
+    async fn exchange(
+        &self,
+        returned: Vec<Returned>,
+        wanted: Vec<Wanted>,
+    ) -> Result<Vec<Granted>, SharedError> {
         let mut rows = self.0.lock().unwrap();
         for back in returned {
             *rows.entry(format!("{:?}", back.row)).or_default() -= back.amount;
@@ -175,7 +192,9 @@ const PRICED: &str = "[routes.fast]\ntargets = [{ provider = \"a\", model = \"m\
 async fn money_is_charged_to_the_price_table_and_a_spent_budget_refuses_before_sending() {
     let pieces = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"12345678\"}}]}\n\n";
     let standin = Standin::new(move |request, _| match request.json()["stream"].as_bool() {
-        Some(true) => vec![Step::begin_events(), Step::text(pieces), Step::Wait(std::time::Duration::from_secs(5))],
+        Some(true) => {
+            vec![Step::begin_events(), Step::text(pieces), Step::Wait(std::time::Duration::from_secs(5))]
+        }
         _ => vec![said("Hello.")],
     });
     let mut rig = prompted(PRICED, &standin);
@@ -186,7 +205,10 @@ async fn money_is_charged_to_the_price_table_and_a_spent_budget_refuses_before_s
     rig.openai(plain(false)).await.unwrap();
     let last = || closed.0.lock().unwrap().last().cloned().unwrap();
     // 100 tokens at 1.00 and 10 tokens at 10.00 per million.
-    assert_eq!((last().cost.to_string(), last().currency.as_str(), last().outcome.as_str()), ("0.0002".to_owned(), "USD", "ok"));
+    assert_eq!(
+        (last().cost.to_string(), last().currency.as_str(), last().outcome.as_str()),
+        ("0.0002".to_owned(), "USD", "ok")
+    );
     assert_eq!((last().answered_by.as_str(), last().attempts), ("m-1", 1));
 
     // A client that vanishes pays for what came.
@@ -206,7 +228,10 @@ async fn money_is_charged_to_the_price_table_and_a_spent_budget_refuses_before_s
         }
         assert!(sent < 10, "the budget never ends");
     };
-    assert_eq!((fault.status(), fault.code.as_ref(), fault.retry_after.is_some()), (429, "budget_exceeded", true));
+    assert_eq!(
+        (fault.status(), fault.code.as_ref(), fault.retry_after.is_some()),
+        (429, "budget_exceeded", true)
+    );
     assert_eq!((standin.requests().len(), last().outcome.as_str()), (sent, "budget_exceeded"));
     let total: u64 = closed.0.lock().unwrap().iter().map(|facts| facts.cost.pico()).sum();
     assert!(total <= 1_000_000_000, "{total} picounits of 0.001 USD");

@@ -86,9 +86,10 @@ pub(super) fn question(call: &Call, asked: Option<&str>, indexes: &[String]) -> 
     if call.choices > 1 {
         return Err(cannot("n", "make several answers"));
     }
-    let text = asked.map(str::to_owned).or_else(|| call.question()).filter(|text| !text.is_empty()).ok_or_else(|| {
-        Fault::invalid("messages", "the last message of the user has no text: ask a question")
-    })?;
+    let text =
+        asked.map(str::to_owned).or_else(|| call.question()).filter(|text| !text.is_empty()).ok_or_else(
+            || Fault::invalid("messages", "the last message of the user has no text: ask a question"),
+        )?;
     Ok(Question { text, locale: call.ashlar.locale.clone(), indexes: indexes.to_vec() })
 }
 

@@ -127,7 +127,12 @@ impl Scene {
     }
 
     /// The route that a call names, or else the one of its prompt, or else the first of its feature.
-    fn route(&self, feature: &Feature, (name, of): (&str, &str), prompt: Option<&Prompted>) -> Result<&str, Fault> {
+    fn route(
+        &self,
+        feature: &Feature,
+        (name, of): (&str, &str),
+        prompt: Option<&Prompted>,
+    ) -> Result<&str, Fault> {
         let routes = self.gateway.routes_of(feature);
         let known: Vec<&str> = routes.iter().map(|(name, _)| *name).collect();
         let named = self.gateway.routes.contains_key(name);
@@ -221,27 +226,48 @@ impl Desk {
         let sticky = call.ashlar.session.as_deref().or(call.user.as_deref());
         let point = point(sticky.unwrap_or(&caller.trace));
         let out_max = call.tokens_out_max().unwrap_or(TOKENS_OUT.saturating_mul(call.choices));
-        let stages = staged(scene, feature, (route, point), (call.tokens_in(), call.tokens_out_max().unwrap_or(0)))?;
+        let stages =
+            staged(scene, feature, (route, point), (call.tokens_in(), call.tokens_out_max().unwrap_or(0)))?;
         admit(scene, caller, route, (call.tokens_in(), out_max), noted).await?;
         let question = prompted.as_ref().and_then(|prompted| prompted.question.as_deref());
         let streams = call.stream;
         let Some(prompted) = prompted.as_ref().filter(|prompted| prompted.prompt.needs_whole_answer()) else {
-            let case =
-                Case { caller, feature, what: What::Chat(call), released: Some(released), question, point, noted: noted.clone() };
+            let case = Case {
+                caller,
+                feature,
+                what: What::Chat(call),
+                released: Some(released),
+                question,
+                point,
+                noted: noted.clone(),
+            };
             return attempt::run(self, &case, &stages).await;
         };
         // What is judged is not shown before it is whole.
         call.stream = false;
         let mut repairs = 0;
         let judged = loop {
-            let case =
-                Case { caller, feature, what: What::Chat(call), released: Some(released), question, point, noted: noted.clone() };
+            let case = Case {
+                caller,
+                feature,
+                what: What::Chat(call),
+                released: Some(released),
+                question,
+                point,
+                noted: noted.clone(),
+            };
             let Got::Whole { whole, more, .. } = attempt::run(self, &case, &stages).await? else {
-                return Err(Fault::new(FaultKind::Upstream, "upstream_malformed", "the provider sent pieces where a whole answer was asked for"));
+                return Err(Fault::new(
+                    FaultKind::Upstream,
+                    "upstream_malformed",
+                    "the provider sent pieces where a whole answer was asked for",
+                ));
             };
             let said = whole.picked.first().map(|picked| picked.text.clone()).unwrap_or_default();
             match prompted.judge(scene, whole, (repairs, more.is_some()), noted)? {
-                Judged::Shown(whole, judged) => break Got::Whole { whole, raw: None, more: more.or(Some(judged)) },
+                Judged::Shown(whole, judged) => {
+                    break Got::Whole { whole, raw: None, more: more.or(Some(judged)) };
+                }
                 Judged::Again(message) => {
                     repairs += 1;
                     call.messages.push(Message::text(Role::Assistant, said));
@@ -257,7 +283,12 @@ impl Desk {
     ///
     /// # Errors
     /// When it is refused, or no target answers.
-    pub async fn embed(&self, scene: &Scene, caller: &Caller, asked: &openai::Embeddings) -> Result<Reply, Fault> {
+    pub async fn embed(
+        &self,
+        scene: &Scene,
+        caller: &Caller,
+        asked: &openai::Embeddings,
+    ) -> Result<Reply, Fault> {
         let noted = Noted::new(asked.tokens_in, scene.closing.clone());
         let made = async {
             let feature = scene.feature(&caller.feature)?;

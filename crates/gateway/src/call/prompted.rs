@@ -118,8 +118,12 @@ pub(super) async fn prepare(
                 format!("the feature `{}` may not search the indexes of {}", caller.feature, prompt.label());
             return Err(Fault::new(FaultKind::Permission, "index_not_allowed", message).at("ashlar.prompt"));
         }
-        let wanted =
-            Wanted { query: query.clone(), indexes, chunks: grounding.chunks, locale: call.ashlar.locale.clone() };
+        let wanted = Wanted {
+            query: query.clone(),
+            indexes,
+            chunks: grounding.chunks,
+            locale: call.ashlar.locale.clone(),
+        };
         sources = released.sources(wanted).await?;
         noted.note(|ledger| ledger.facts.chunks = sources.iter().map(|source| source.id.clone()).collect());
     }
@@ -129,10 +133,13 @@ pub(super) async fn prepare(
         Says::User => Role::User,
         Says::Assistant => Role::Assistant,
     };
-    let messages = rendered.messages.into_iter().map(|message| Message::text(says(message.role), message.text));
+    let messages =
+        rendered.messages.into_iter().map(|message| Message::text(says(message.role), message.text));
     call.messages.splice(0..0, messages);
     set_params(call, &prompt);
-    if let Some(contract) = prompt.output.as_ref().and_then(|name| scene.contracts.as_ref().as_ref().get(name)) {
+    if let Some(contract) =
+        prompt.output.as_ref().and_then(|name| scene.contracts.as_ref().as_ref().get(name))
+    {
         let format = output::openai_format(contract, scene.contracts.as_ref().as_ref());
         call.output = Some(Output::Schema {
             name: format["json_schema"]["name"].as_str().unwrap_or("answer").to_owned(),
@@ -165,12 +172,16 @@ impl Prompted {
             }
             if let Some(name) = &self.prompt.output {
                 let contract = scene.contracts.as_ref().as_ref().get(name).ok_or_else(|| {
-                    let message = format!("the contract `{name}` of {} is not in the release", self.prompt.label());
+                    let message =
+                        format!("the contract `{name}` of {} is not in the release", self.prompt.label());
                     Fault::new(FaultKind::Overloaded, "contract_missing", message)
                 })?;
                 match output::judge(contract, &picked.text, repairs) {
                     Verdict::Valid(value) => {
-                        verdict("output", if repairs == 0 { "valid".to_owned() } else { "repaired".to_owned() });
+                        verdict(
+                            "output",
+                            if repairs == 0 { "valid".to_owned() } else { "repaired".to_owned() },
+                        );
                         picked.text = value.to_string();
                     }
                     Verdict::Repair(message) => return Ok(Judged::Again(message)),
@@ -199,10 +210,16 @@ impl Prompted {
                     continue;
                 }
                 let to = grounded.text.chars().count();
-                let cited = grounded.cited.iter().filter_map(|number| self.sources.get(number.checked_sub(1)?));
+                let cited =
+                    grounded.cited.iter().filter_map(|number| self.sources.get(number.checked_sub(1)?));
                 picked.sources = cited
                     .clone()
-                    .map(|source| Cited { title: source.title.clone(), url: source.path.clone(), from: 0, to })
+                    .map(|source| Cited {
+                        title: source.title.clone(),
+                        url: source.path.clone(),
+                        from: 0,
+                        to,
+                    })
                     .collect();
                 more["citations"] = cited
                     .map(|source| json!({"chunk": source.id, "title": source.title, "path": source.path}))

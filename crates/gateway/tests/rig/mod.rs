@@ -113,4 +113,3 @@ impl Rig {
         Ok(read(reply.body).await)
     }
 }
-
