@@ -6,6 +6,7 @@ mod content;
 mod contracts;
 mod daily;
 mod examples;
+mod llm;
 mod operate;
 mod prompt;
 mod release;
@@ -24,6 +25,7 @@ pub use self::{
     contracts::*,
     daily::*,
     examples::{command, parse},
+    llm::{CallsArgs, LlmCommand},
     operate::*,
     prompt::PromptCommand,
     release::*,
@@ -126,6 +128,7 @@ impl Cli {
             },
             Command::Tokens { command } => command.format(),
             Command::Search(search) => search.format(),
+            Command::Llm { command } => command.at().format,
             Command::Ask(a) => a.at.format,
             Command::Replay(a) => a.at.format,
             Command::Preview { at, .. } => at.format,
@@ -222,6 +225,11 @@ pub enum Command {
     /// Answer again as an earlier answer was made, and compare. Exit code 1 if the answers differ.
     #[command(after_help = "Example:\n  ashlar replay TRACE --data ./data")]
     Replay(Box<ReplayArgs>),
+    /// Show records and usage of model calls.
+    Llm {
+        #[command(subcommand)]
+        command: LlmCommand,
+    },
     /// Check, compare, build and pack design tokens.
     Tokens {
         #[command(subcommand)]

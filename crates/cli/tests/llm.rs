@@ -144,6 +144,48 @@ fn what_is_wrong_is_said_in_the_format_of_the_client() {
     assert!(status == 200 && listed.contains("\"extractive\""), "{listed}");
 }
 
+/// One POST with headers.
+fn post(url: &str, key: &str, headers: &[(&str, &str)], body: &str) -> (u16, String, String) {
+    use std::io::{Read, Write};
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let mut head = format!(
+        "POST /llm/v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nx-api-key: {key}\r\nconnection: close\r\n"
+    );
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), head.to_ascii_lowercase(), body.to_owned())
+}
+
+#[test]
+fn a_call_names_a_prompt_and_the_release_decides_its_version() {
+    let (demo, key) = demo();
+    let asked = |prompt: Value| {
+        let body = json!({"model": "default", "messages": [{"role": "user", "content": "Please answer."}], "ashlar": prompt});
+        post(&demo.url, &key, &[("ashlar-feature", "support")], &body.to_string())
+    };
+    let (status, head, body) =
+        asked(json!({"prompt": "support-answer", "variables": {"question": QUESTION}}));
+    assert_eq!(status, 200, "{body}");
+    assert!(head.contains("ashlar-prompt: support-answer@v2"), "{head}");
+    assert!(body.contains("[1]"), "{body}");
+    let (_, head, _) =
+        asked(json!({"prompt": "support-answer", "version": 1, "variables": {"question": QUESTION}}));
+    assert!(head.contains("ashlar-prompt: support-answer@v1"), "{head}");
+    let (status, _, body) = asked(json!({"prompt": "support-answer"}));
+    assert!(status == 400 && body.contains("question"), "{status} {body}");
+    let (status, _, body) = asked(json!({"prompt": "other"}));
+    assert!(status == 403 && body.contains("prompt_not_allowed"), "{status} {body}");
+    let elsewhere = ask(QUESTION, &json!({}));
+    let (status, _, body) = post(&demo.url, &key, &[("ashlar-feature", "none")], &elsewhere);
+    assert!(status == 403 && body.contains("unknown_feature"), "{status} {body}");
+}
+
 /// Where the clients are; `None` when they are absent, which is said.
 fn clients() -> Option<PathBuf> {
     let found = std::env::var_os("ASHLAR_TEST_CLIENTS").map(PathBuf::from);

@@ -21,7 +21,8 @@ pub use crawl::feed_findings;
 pub use error::DeliveryError;
 pub use http::{Answer, Encoding, GRAPHQL, Problem, Quick, RequestParts, Traceparent, Written, busy};
 pub use read::answers::{
-    ANSWERS, ASKED_BYTES_MAX, Answered, Asked, Asker, Citation, OneOrMany, QuestionBody, Refused, Retrieved,
+    ANSWERS, ASKED_BYTES_MAX, Answered, Asked, Asker, Citation, Grounds, OneOrMany, QuestionBody, Refused,
+    Retrieved,
 };
 pub use read::search::{CLICKS, ClickBody, Facets, ResultHit, Results, Snippet, Suggestions};
 pub use release::{

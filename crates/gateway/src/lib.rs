@@ -9,6 +9,8 @@ pub mod output;
 pub mod policy;
 pub mod price;
 pub mod prompts;
+pub mod record;
+pub mod redact;
 pub mod routing;
 pub mod upstream;
 pub mod wire;

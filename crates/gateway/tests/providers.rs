@@ -2,95 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod rig;
 mod standin;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use ashlar_gateway::{
-    call::{Answer, Body, BuiltIn, Caller, Desk, Question, Scene},
-    config::Gateway,
-    upstream::{Key, KeySource, Kind, MakeClient, Provider, Providers},
-    wire::{Fault, FaultKind, anthropic, openai},
+    upstream::Kind,
+    wire::{FaultKind, openai},
 };
 use ashlar_model::TenantId;
-use async_trait::async_trait;
-use futures::StreamExt as _;
+use rig::{Quoted, caller, rig};
 use serde_json::{Value, json};
 use standin::{Standin, Step};
-
-/// A built-in model that has one answer.
-struct Quoted;
-
-#[async_trait]
-impl BuiltIn for Quoted {
-    async fn answer(&self, question: Question) -> Result<Answer, Fault> {
-        Ok(Answer { text: Some(question.text), cited: Vec::new(), refusal: None, more: json!({}) })
-    }
-}
-
-fn provider(name: &str, kind: Kind, url: &str) -> Arc<Provider> {
-    // As the binary does when it starts.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let make: MakeClient = Arc::new(|connect| {
-        let built = reqwest::Client::builder().no_proxy().connect_timeout(connect).build();
-        built.map_err(|error| error.to_string())
-    });
-    let key = Key::new(KeySource::Env("PATH_OF_NO_KEY".to_owned()));
-    assert!(key.missing().is_some());
-    Arc::new(Provider::new(name, kind, url, Key::new(KeySource::None), make))
-}
-
-struct Rig {
-    desk: Desk,
-    scene: Scene,
-}
-
-/// The stand-ins `a` and `b`, of these kinds, behind this `gateway.toml`.
-fn rig(toml: &str, providers: &[(&str, Kind, &Standin)]) -> Rig {
-    let made = providers
-        .iter()
-        .map(|(name, kind, standin)| ((*name).to_owned(), provider(name, *kind, &standin.url)));
-    let desk = Desk::new(Providers(Arc::new(made.collect())));
-    let gateway = Gateway::read(toml.as_bytes()).unwrap_or_else(|found| panic!("{found:?}"));
-    Rig { desk, scene: Scene { gateway: Arc::new(gateway), release: "r1".to_owned() } }
-}
-
-fn caller() -> Caller {
-    Caller {
-        tenant: TenantId::main(),
-        key: "k".to_owned(),
-        feature: "default".to_owned(),
-        trace: "0af7651916cd43dd8448eb211c80319c".to_owned(),
-    }
-}
-
-/// One read text, or the fault.
-async fn read(body: Body) -> String {
-    match body {
-        Body::Whole(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
-        Body::Stream(mut stream) => {
-            let mut out = Vec::new();
-            while let Some(bytes) = stream.next().await {
-                out.extend_from_slice(&bytes);
-            }
-            String::from_utf8(out).unwrap()
-        }
-    }
-}
-
-impl Rig {
-    async fn openai(&self, body: Value) -> Result<String, Fault> {
-        let call = openai::read(body.to_string().into()).unwrap();
-        let reply = self.desk.chat(&self.scene, &caller(), &call, &Quoted).await?;
-        Ok(read(reply.body).await)
-    }
-
-    async fn anthropic(&self, body: Value) -> Result<String, Fault> {
-        let call = anthropic::read(body.to_string().into()).unwrap();
-        let reply = self.desk.chat(&self.scene, &caller(), &call, &Quoted).await?;
-        Ok(read(reply.body).await)
-    }
-}
 
 const ONE: &str = "[routes.fast]\ntargets = [{ provider = \"a\", model = \"real-model\" }]\n";
 
@@ -298,7 +222,7 @@ async fn a_provider_that_hangs_is_replaced_before_anything_is_sent() {
     assert!(said.contains("Hel") && said.ends_with("[DONE]\n\n"), "{said}");
     assert_eq!(works.requests()[0].json()["model"], "y");
     let gone = Standin::gone();
-    let unreachable = self::rig(ONE, &[("a", Kind::OpenAi, &gone)]);
+    let unreachable = rig::rig(ONE, &[("a", Kind::OpenAi, &gone)]);
     let fault = unreachable.openai(hello(false)).await.unwrap_err();
     assert_eq!((fault.status(), fault.code.as_ref()), (502, "upstream_unreachable"));
 }
@@ -388,6 +312,6 @@ async fn routes_and_features_are_those_of_the_release() {
     let mut other = caller();
     other.tenant = TenantId::new("second").unwrap();
     let call = openai::read(ask("fast", "x").to_string().into()).unwrap();
-    let refused = rig.desk.chat(&rig.scene, &other, &call, &Quoted).await;
+    let refused = rig.desk.chat(&rig.scene, &other, call, &Quoted).await;
     assert_eq!(refused.err().unwrap().code, "provider_unavailable", "credentials are those of a tenant");
 }

@@ -18,6 +18,7 @@ mod drafts;
 mod engine;
 mod error;
 mod events;
+mod llm;
 mod page;
 
 pub use access::keys::{
@@ -81,5 +82,9 @@ pub use events::{
         CreateWebhook, DeleteWebhook, DeliveryView, EVENT_SCHEMA, ReplayDeliveries, RotateSecret,
         SecretShown, TestWebhook, UpdateWebhook, WEBHOOKS_MAX, WebhookView,
     },
+};
+pub use llm::{
+    budgets::WarnBudget,
+    calls::{CallQuery, EraseCalls, USAGE_ROWS_MAX, call_id},
 };
 pub use page::Page;

@@ -30,7 +30,7 @@ use crate::{
         source::Releases,
     },
     front::{Limits, Proxies},
-    jobs::{self, purge::PurgeTarget, searches::Searches, upkeep::Upkeep},
+    jobs::{self, calls::Calls, purge::PurgeTarget, searches::Searches, upkeep::Upkeep},
     surface,
 };
 
@@ -164,6 +164,8 @@ async fn begin(app: &App, options: &ServeOptions, stop: &CancellationToken) -> V
         // Requests that are still open are logged as well.
         tasks.push(tokio::spawn(searches.run(stop.clone())));
     }
+    // Calls that are still open are recorded as well.
+    tasks.push(tokio::spawn(Calls::new(app, engine).run(stop.clone())));
     let private = options.config.webhooks_to_private;
     let followers = jobs::followers(app, engine, works.then_some(private), options.purge.clone());
     for follower in followers {

@@ -215,6 +215,54 @@ CREATE TABLE gate_reports (
     PRIMARY KEY (tenant, candidate, gate)
 );
 
+CREATE TABLE llm_budgets (
+    tenant TEXT   NOT NULL,
+    scope  TEXT   NOT NULL,
+    period TEXT   NOT NULL,
+    unit   TEXT   NOT NULL,
+    used   BIGINT NOT NULL,
+    PRIMARY KEY (tenant, scope, period, unit)
+);
+
+CREATE TABLE llm_calls (
+    tenant     TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    feature    TEXT NOT NULL,
+    key_name   TEXT NOT NULL,
+    user_hash  TEXT NOT NULL,
+    outcome    TEXT NOT NULL,
+    data       TEXT NOT NULL,
+    body       TEXT NOT NULL,
+    body_until TEXT NOT NULL,
+    PRIMARY KEY (tenant, id)
+);
+
+CREATE INDEX llm_calls_body ON llm_calls (tenant, body_until);
+
+CREATE INDEX llm_calls_user ON llm_calls (tenant, user_hash, id);
+
+CREATE TABLE llm_secrets (
+    tenant TEXT NOT NULL PRIMARY KEY,
+    secret TEXT NOT NULL
+);
+
+CREATE TABLE llm_usage (
+    tenant        TEXT   NOT NULL,
+    day           TEXT   NOT NULL,
+    feature       TEXT   NOT NULL,
+    key_name      TEXT   NOT NULL,
+    model         TEXT   NOT NULL,
+    currency      TEXT   NOT NULL,
+    calls         BIGINT NOT NULL,
+    failed        BIGINT NOT NULL,
+    input_tokens  BIGINT NOT NULL,
+    cached_tokens BIGINT NOT NULL,
+    output_tokens BIGINT NOT NULL,
+    micros        BIGINT NOT NULL,
+    picos         BIGINT NOT NULL,
+    PRIMARY KEY (tenant, day, feature, key_name, model, currency)
+);
+
 CREATE TABLE migrations_run (
     tenant      TEXT   NOT NULL,
     number      BIGINT NOT NULL,

@@ -14,6 +14,7 @@ mod doctor;
 mod entry;
 mod import;
 mod init;
+mod llm;
 mod migrate;
 mod preview;
 mod prompt;
@@ -61,6 +62,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Search(args) => search::search(*args).await,
         Command::Ask(args) => ask::ask(*args).await,
         Command::Replay(args) => ask::replay(*args).await,
+        Command::Llm { command } => llm::llm(command).await,
         Command::Tokens { command } => tokens::tokens(command).await,
         Command::Preview { what, hours, at } => preview::preview(&what, hours, &at).await,
         Command::Site { command } => site::site(command).await,

@@ -1,20 +1,21 @@
 //! Tries targets until one answers.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
+use futures::Stream;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    built_in::{pieces, question, whole as quotes},
-    desk::{Body, Case, Desk, What, note},
-    flow::{Flow, Way},
+    built_in::{question, whole as quotes},
+    desk::{Case, Desk, What},
+    flow::Flow,
 };
 use crate::{
     config::{Allowed, BUILT_IN, Route, Target},
     routing::{RETRY_AFTER_MAX, Stage, backoff},
     upstream::{Failed, Kind, Next, Operation, Provider},
-    wire::{Call, Fault, FaultKind, Surface, Whole, anthropic, openai},
+    wire::{Call, Fault, FaultKind, Surface, Usage, Whole, anthropic, openai},
 };
 
 /// Tries of a call in all.
@@ -37,12 +38,14 @@ fn same(surface: Surface, kind: Kind) -> bool {
     }
 }
 
-/// Writes a whole answer in the client's format.
-fn answered(call: &Call, whole: &Whole, more: Option<serde_json::Value>) -> Bytes {
-    match call.surface {
-        Surface::OpenAi => openai::write_whole(call, whole, more).into(),
-        Surface::Anthropic => anthropic::write_whole(call, whole, more).into(),
-    }
+/// What a target answers.
+pub(super) enum Got {
+    /// Pieces, in the client's format.
+    Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    /// A whole answer. `raw`: as it came, when that is the client's format. `more`: what is sent beside the fields of the format.
+    Whole { whole: Whole, raw: Option<Bytes>, more: Option<serde_json::Value> },
+    /// An answer that is passed on as it is.
+    Raw(Bytes),
 }
 
 fn text_bytes(whole: &Whole) -> u64 {
@@ -67,8 +70,8 @@ fn cannot(provider: &str, what: &str) -> Failed {
     Failed { fault, next: Next::Elsewhere }
 }
 
-async fn quoted(case: &Case<'_>) -> Result<Body, Failed> {
-    let What::Chat(call, built_in) = case.what else {
+async fn quoted(case: &Case<'_>) -> Result<Got, Failed> {
+    let (What::Chat(call), Some(released)) = (case.what, case.released) else {
         return Err(cannot(BUILT_IN, "make vectors"));
     };
     let stop = |fault| Failed { fault, next: Next::Stop };
@@ -76,24 +79,25 @@ async fn quoted(case: &Case<'_>) -> Result<Body, Failed> {
         Allowed::All => &[][..],
         Allowed::Only(names) => names,
     };
-    let question = question(call, indexes).map_err(stop)?;
-    let answer = built_in.answer(question).await.map_err(stop)?;
+    let question = question(call, case.question, indexes).map_err(stop)?;
+    let answer = released.answer(question).await.map_err(stop)?;
     let whole = quotes(call, &id(call, &case.caller.trace), &answer);
-    note(&case.noted, |facts| {
-        facts.usage = whole.usage;
-        facts.reported = true;
-        facts.answered_bytes = text_bytes(&whole);
+    noted(case, &whole);
+    Ok(Got::Whole { whole, raw: None, more: Some(answer.more) })
+}
+
+/// Writes down what is known of a whole answer.
+fn noted(case: &Case<'_>, whole: &Whole) {
+    case.noted.note(|ledger| {
+        if whole.usage != Usage::default() {
+            ledger.used(whole.usage);
+        }
+        let facts = &mut ledger.facts;
+        facts.answered_bytes = text_bytes(whole);
+        facts.answered_by.clone_from(&whole.model);
+        let called = whole.picked.iter().flat_map(|picked| &picked.calls).map(|call| call.name.clone());
+        facts.tools = called.collect();
     });
-    if call.stream {
-        let mut way = Way::new(call);
-        way.more(answer.more);
-        let mut out = Vec::new();
-        pieces(&whole).iter().for_each(|delta| way.write(delta, &mut out));
-        way.end(&mut out);
-        let once = futures::stream::once(std::future::ready(Bytes::from(out)));
-        return Ok(Body::Stream(Box::pin(once)));
-    }
-    Ok(Body::Whole(answered(call, &whole, Some(answer.more))))
 }
 
 async fn provided(
@@ -102,10 +106,10 @@ async fn provided(
     route: &Route,
     target: &Target,
     end: Instant,
-) -> Result<Body, Failed> {
+) -> Result<Got, Failed> {
     let connect = route.timeout.connect;
     let call = match case.what {
-        What::Chat(call, _) => call,
+        What::Chat(call) => call,
         What::Embed(_) if provider.kind == Kind::Anthropic => {
             return Err(cannot(&provider.name, "make vectors"));
         }
@@ -114,8 +118,8 @@ async fn provided(
             let raw = provider.whole((Operation::Embed, &target.model), body, connect, end).await?;
             let usage =
                 openai::embeddings_usage(&raw).map_err(|fault| Failed { fault, next: Next::Again(None) })?;
-            note(&case.noted, |facts| (facts.usage, facts.reported) = (usage, true));
-            return Ok(Body::Whole(raw));
+            case.noted.note(|ledger| ledger.used(usage));
+            return Ok(Got::Raw(raw));
         }
     };
     let body = written(call, provider, &target.model)?;
@@ -126,7 +130,7 @@ async fn provided(
         let mut flow =
             Flow::new((call, &case.noted), provider, events, passes, (route.timeout.first_token, end));
         flow.first(first).await?;
-        return Ok(Body::Stream(Box::pin(flow.stream())));
+        return Ok(Got::Stream(Box::pin(flow.stream())));
     }
     let raw = provider.whole((Operation::Chat, &target.model), body, connect, end).await?;
     let whole = match provider.kind {
@@ -134,12 +138,8 @@ async fn provided(
         Kind::Anthropic => anthropic::read_whole(&raw),
     };
     let whole = whole.map_err(|fault| Failed { fault, next: Next::Again(None) })?;
-    note(&case.noted, |facts| {
-        facts.reported = whole.usage != crate::wire::Usage::default();
-        facts.usage = whole.usage;
-        facts.answered_bytes = text_bytes(&whole);
-    });
-    Ok(Body::Whole(if passes { raw } else { answered(call, &whole, None) }))
+    noted(case, &whole);
+    Ok(Got::Whole { whole, raw: passes.then_some(raw), more: None })
 }
 
 async fn one(
@@ -148,8 +148,9 @@ async fn one(
     stage: &Stage<'_>,
     target: &Target,
     end: Instant,
-) -> Result<Body, Failed> {
+) -> Result<Got, Failed> {
     if target.is_built_in() {
+        case.noted.note(|ledger| ledger.sending(&target.provider, &target.model));
         return quoted(case).await;
     }
     let provider = desk.providers.get(&target.provider, &case.caller.tenant).ok_or_else(|| {
@@ -169,10 +170,13 @@ async fn one(
             Fault::new(FaultKind::Overloaded, "upstream_paused", message).after(Duration::from_secs(1));
         return Err(Failed { fault, next: Next::Elsewhere });
     }
-    note(&case.noted, |facts| facts.tries += 1);
+    case.noted.note(|ledger| ledger.sending(&target.provider, &target.model));
     let trying = Trying { desk, target, done: false };
     let result = provided(case, &provider, stage.route, target, end).await;
     trying.done(&result);
+    if let Err(failed) = &result {
+        case.noted.note(|ledger| ledger.failed(failed));
+    }
     result
 }
 
@@ -184,7 +188,7 @@ struct Trying<'a> {
 }
 
 impl Trying<'_> {
-    fn done(mut self, result: &Result<Body, Failed>) {
+    fn done(mut self, result: &Result<Got, Failed>) {
         self.done = true;
         let (provider, model) = (&self.target.provider, &self.target.model);
         match result {
@@ -207,9 +211,9 @@ impl Drop for Trying<'_> {
 
 /// Tries the targets of each stage: each once, and then as often again as the route says. The time limit is that of the
 /// route that the call names.
-pub(super) async fn run(desk: &Desk, case: &Case<'_>, stages: &[Stage<'_>]) -> Result<Body, Fault> {
+pub(super) async fn run(desk: &Desk, case: &Case<'_>, stages: &[Stage<'_>]) -> Result<Got, Fault> {
     let total = stages.first().map(|stage| stage.route.timeout.total).unwrap_or_default();
-    let end = Instant::from_std(case.started) + total;
+    let end = Instant::from_std(case.noted.note(|ledger| ledger.started)) + total;
     let mut last: Option<Fault> = None;
     let mut tries = 0;
     for stage in stages {
@@ -236,14 +240,7 @@ pub(super) async fn run(desk: &Desk, case: &Case<'_>, stages: &[Stage<'_>]) -> R
                     return Err(last.unwrap_or_else(|| Failed::late(&target.provider).fault));
                 }
                 match one(desk, case, stage, target, end).await {
-                    Ok(body) => {
-                        note(&case.noted, |facts| {
-                            facts.route = stage.name.to_owned();
-                            facts.provider.clone_from(&target.provider);
-                            facts.model.clone_from(&target.model);
-                        });
-                        return Ok(body);
-                    }
+                    Ok(got) => return Ok(got),
                     Err(failed) => {
                         tracing::debug!(provider = target.provider, code = %failed.fault.code, "a target failed");
                         match failed.next {
@@ -267,6 +264,7 @@ pub(super) async fn run(desk: &Desk, case: &Case<'_>, stages: &[Stage<'_>]) -> R
             round += 1;
             targets = left;
         }
+        case.noted.note(|ledger| ledger.facts.fell_back.push(stage.name.to_owned()));
     }
     Err(last.unwrap_or_else(|| {
         Fault::new(FaultKind::Upstream, "upstream_error", "no target of the route could be asked")

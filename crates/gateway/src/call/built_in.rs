@@ -40,7 +40,20 @@ pub struct Answer {
     pub more: Value,
 }
 
-/// Answers questions from a release.
+/// What is searched for in released content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The words.
+    pub query: String,
+    /// The indexes; empty when the release decides.
+    pub indexes: Vec<String>,
+    /// How many chunks.
+    pub chunks: usize,
+    /// The language; the release decides when absent.
+    pub locale: Option<String>,
+}
+
+/// Answers questions from a release, and finds what prompts are grounded in.
 #[async_trait]
 pub trait BuiltIn: Send + Sync {
     /// Answers a question, or refuses.
@@ -48,13 +61,19 @@ pub trait BuiltIn: Send + Sync {
     /// # Errors
     /// When the release cannot be asked.
     async fn answer(&self, question: Question) -> Result<Answer, Fault>;
+
+    /// Finds passages that the caller may read, the best first.
+    ///
+    /// # Errors
+    /// When the release cannot be asked.
+    async fn sources(&self, wanted: Wanted) -> Result<Vec<crate::ground::Source>, Fault>;
 }
 
 /// The question of a call.
 ///
 /// # Errors
 /// When it asks for something that quotes cannot give.
-pub(super) fn question(call: &Call, indexes: &[String]) -> Result<Question, Fault> {
+pub(super) fn question(call: &Call, asked: Option<&str>, indexes: &[String]) -> Result<Question, Fault> {
     let cannot = |param: &str, what: &str| {
         let message = format!(
             "the built-in model quotes content; it cannot {what}. Leave `{param}` out, or use another route"
@@ -67,9 +86,10 @@ pub(super) fn question(call: &Call, indexes: &[String]) -> Result<Question, Faul
     if call.choices > 1 {
         return Err(cannot("n", "make several answers"));
     }
-    let text = call.question().filter(|text| !text.is_empty()).ok_or_else(|| {
-        Fault::invalid("messages", "the last message of the user has no text: ask a question")
-    })?;
+    let text =
+        asked.map(str::to_owned).or_else(|| call.question()).filter(|text| !text.is_empty()).ok_or_else(
+            || Fault::invalid("messages", "the last message of the user has no text: ask a question"),
+        )?;
     Ok(Question { text, locale: call.ashlar.locale.clone(), indexes: indexes.to_vec() })
 }
 

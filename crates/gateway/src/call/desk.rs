@@ -1,33 +1,49 @@
 //! Where calls come in.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::{pin::Pin, sync::Arc};
 
+use ashlar_contracts::ContractSet;
 use ashlar_model::{TenantId, nearest_of};
 use bytes::Bytes;
 use futures::Stream;
+use jiff::Timestamp;
 
-use super::{attempt, built_in::BuiltIn};
+use super::{
+    attempt::{self, Got},
+    built_in::{BuiltIn, pieces},
+    flow::Way,
+    ledger::{Closing, Facts, Noted},
+    prompted::{self, Judged, Prompted},
+};
 use crate::{
     config::{Feature, Gateway},
-    routing::{Breakers, plan, point},
+    policy::{Asking, Policy},
+    prompts::Prompts,
+    routing::{Breakers, Stage, plan, point},
     upstream::Providers,
-    wire::{Call, Fault, FaultKind, Usage, openai::Embeddings},
+    wire::{Call, Fault, FaultKind, Message, Role, Surface, anthropic, openai},
 };
 
 /// The most tokens that an answer is taken to have when the request does not bound it.
 const TOKENS_OUT: u64 = 4_096;
+/// What `model` is when the call leaves the route to its prompt, or to its feature.
+const ANY: [&str; 2] = ["", "default"];
 
-/// What a release says about calls.
-#[derive(Debug, Clone)]
+/// What a release says about calls, and what its tenant may use.
+#[derive(Clone)]
 pub struct Scene {
     /// Its `gateway.toml`.
     pub gateway: Arc<Gateway>,
-    /// Its name.
+    /// Its prompts.
+    pub prompts: Arc<Prompts>,
+    /// Its contracts.
+    pub contracts: Arc<dyn AsRef<ContractSet> + Send + Sync>,
+    /// The name of the release.
     pub release: String,
+    /// What the calls of the tenant may use; `None` where nothing is limited.
+    pub policy: Option<Policy>,
+    /// Is told what became of each call.
+    pub closing: Option<Arc<dyn Closing>>,
 }
 
 /// Who calls.
@@ -39,35 +55,10 @@ pub struct Caller {
     pub key: String,
     /// The feature that the call belongs to.
     pub feature: String,
+    /// A hash of the end user; empty when the call names none.
+    pub user: String,
     /// The trace of the request.
     pub trace: String,
-}
-
-/// What became of a call, filled in as it goes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// The route that answered.
-    pub route: String,
-    /// The provider that answered.
-    pub provider: String,
-    /// The model that answered, in the provider's words.
-    pub model: String,
-    /// How many targets were asked, those that failed included.
-    pub tries: u32,
-    /// Tokens so far.
-    pub usage: Usage,
-    /// Whether the provider reported these tokens.
-    pub reported: bool,
-    /// Bytes of text that were answered.
-    pub answered_bytes: u64,
-}
-
-/// What became of a call, while others still write it.
-pub(super) type Noted = Arc<Mutex<Facts>>;
-
-/// Writes something down.
-pub(super) fn note(noted: &Noted, change: impl FnOnce(&mut Facts)) {
-    change(&mut noted.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 /// The body of an answer.
@@ -95,24 +86,27 @@ pub struct Desk {
     pub(super) breakers: Breakers,
 }
 
+/// What is asked of a model.
+#[derive(Clone, Copy)]
+pub(super) enum What<'a> {
+    /// To go on with a conversation.
+    Chat(&'a Call),
+    /// To turn texts into vectors.
+    Embed(&'a openai::Embeddings),
+}
+
 /// A call with all that it is decided on.
 pub(super) struct Case<'a> {
     pub caller: &'a Caller,
     pub feature: &'a Feature,
     pub what: What<'a>,
+    /// Answers what goes to the built-in model.
+    pub released: Option<&'a dyn BuiltIn>,
+    /// What the built-in model is asked, when it is not the last message of the user.
+    pub question: Option<&'a str>,
     /// What decides between targets.
     pub point: u64,
-    pub started: Instant,
     pub noted: Noted,
-}
-
-/// What is asked of a model.
-#[derive(Clone, Copy)]
-pub(super) enum What<'a> {
-    /// To go on with a conversation.
-    Chat(&'a Call, &'a dyn BuiltIn),
-    /// To turn texts into vectors.
-    Embed(&'a Embeddings),
 }
 
 impl Scene {
@@ -132,14 +126,21 @@ impl Scene {
         })
     }
 
-    /// The route that a call names.
-    ///
-    /// # Errors
-    /// When the release does not have it, or the feature may not use it.
-    pub fn route<'a>(&'a self, feature: &Feature, named: (&str, &str)) -> Result<&'a str, Fault> {
-        let (name, of) = named;
+    /// The route that a call names, or else the one of its prompt, or else the first of its feature.
+    fn route(
+        &self,
+        feature: &Feature,
+        (name, of): (&str, &str),
+        prompt: Option<&Prompted>,
+    ) -> Result<&str, Fault> {
         let routes = self.gateway.routes_of(feature);
         let known: Vec<&str> = routes.iter().map(|(name, _)| *name).collect();
+        let named = self.gateway.routes.contains_key(name);
+        let of_prompt = prompt.and_then(|prompted| prompted.prompt.route.as_deref());
+        let name = match of_prompt.or(known.first().copied()) {
+            Some(other) if ANY.contains(&name) && !named => other,
+            _ => name,
+        };
         let all = format!("the feature `{of}` has {}", known.join(", "));
         let shown: String = name.chars().take(80).collect();
         match self.gateway.routes.get_key_value(name) {
@@ -154,6 +155,36 @@ impl Scene {
                 Err(Fault::new(FaultKind::NotFound, "model_not_found", message).at("model"))
             }
         }
+    }
+}
+
+/// Writes a whole answer in the client's format.
+fn written(call: &Call, got: Got) -> Bytes {
+    match got {
+        Got::Raw(raw) | Got::Whole { raw: Some(raw), .. } => raw,
+        Got::Whole { whole, more, .. } => match call.surface {
+            Surface::OpenAi => openai::write_whole(call, &whole, more).into(),
+            Surface::Anthropic => anthropic::write_whole(call, &whole, more).into(),
+        },
+        Got::Stream(_) => Bytes::new(),
+    }
+}
+
+/// Writes an answer as the client wants it.
+fn body(call: &Call, got: Got) -> Body {
+    match got {
+        Got::Stream(stream) => Body::Stream(stream),
+        Got::Whole { whole, more, .. } if call.stream => {
+            let mut way = Way::new(call);
+            if let Some(more) = more {
+                way.more(more);
+            }
+            let mut out = Vec::new();
+            pieces(&whole).iter().for_each(|delta| way.write(delta, &mut out));
+            way.end(&mut out);
+            Body::Stream(Box::pin(futures::stream::once(std::future::ready(Bytes::from(out)))))
+        }
+        got => Body::Whole(written(call, got)),
     }
 }
 
@@ -172,51 +203,191 @@ impl Desk {
         &self,
         scene: &Scene,
         caller: &Caller,
-        call: &Call,
-        built_in: &dyn BuiltIn,
+        mut call: Call,
+        released: &dyn BuiltIn,
     ) -> Result<Reply, Fault> {
+        let noted = Noted::new(call.tokens_in(), scene.closing.clone());
+        noted.note(|ledger| ledger.facts.streamed = call.stream);
+        let answered = self.answered(scene, caller, &mut call, released, &noted).await;
+        ended(&noted, answered.map(|got| body(&call, got)))
+    }
+
+    async fn answered(
+        &self,
+        scene: &Scene,
+        caller: &Caller,
+        call: &mut Call,
+        released: &dyn BuiltIn,
+        noted: &Noted,
+    ) -> Result<Got, Fault> {
+        let feature = scene.feature(&caller.feature)?;
+        let prompted = prompted::prepare(scene, caller, feature, call, released, noted).await?;
+        let route = scene.route(feature, (&call.model, &caller.feature), prompted.as_ref())?;
         let sticky = call.ashlar.session.as_deref().or(call.user.as_deref());
-        let tokens = call.tokens_in().saturating_add(call.tokens_out_max().unwrap_or(0));
-        self.run(scene, caller, (What::Chat(call, built_in), &call.model), (sticky, tokens)).await
+        let point = point(sticky.unwrap_or(&caller.trace));
+        let out_max = call.tokens_out_max().unwrap_or(TOKENS_OUT.saturating_mul(call.choices));
+        let stages =
+            staged(scene, feature, (route, point), (call.tokens_in(), call.tokens_out_max().unwrap_or(0)))?;
+        admit(scene, caller, route, (call.tokens_in(), out_max), noted).await?;
+        let question = prompted.as_ref().and_then(|prompted| prompted.question.as_deref());
+        let streams = call.stream;
+        let Some(prompted) = prompted.as_ref().filter(|prompted| prompted.prompt.needs_whole_answer()) else {
+            let case = Case {
+                caller,
+                feature,
+                what: What::Chat(call),
+                released: Some(released),
+                question,
+                point,
+                noted: noted.clone(),
+            };
+            return attempt::run(self, &case, &stages).await;
+        };
+        // What is judged is not shown before it is whole.
+        call.stream = false;
+        let mut repairs = 0;
+        let judged = loop {
+            let case = Case {
+                caller,
+                feature,
+                what: What::Chat(call),
+                released: Some(released),
+                question,
+                point,
+                noted: noted.clone(),
+            };
+            let Got::Whole { whole, more, .. } = attempt::run(self, &case, &stages).await? else {
+                return Err(Fault::new(
+                    FaultKind::Upstream,
+                    "upstream_malformed",
+                    "the provider sent pieces where a whole answer was asked for",
+                ));
+            };
+            let said = whole.picked.first().map(|picked| picked.text.clone()).unwrap_or_default();
+            match prompted.judge(scene, whole, (repairs, more.is_some()), noted)? {
+                Judged::Shown(whole, judged) => {
+                    break Got::Whole { whole, raw: None, more: more.or(Some(judged)) };
+                }
+                Judged::Again(message) => {
+                    repairs += 1;
+                    call.messages.push(Message::text(Role::Assistant, said));
+                    call.messages.push(Message::text(Role::User, message));
+                }
+            }
+        };
+        call.stream = streams;
+        Ok(judged)
     }
 
     /// Turns texts into vectors.
     ///
     /// # Errors
     /// When it is refused, or no target answers.
-    pub async fn embed(&self, scene: &Scene, caller: &Caller, asked: &Embeddings) -> Result<Reply, Fault> {
-        // Vectors of two models do not compare, so a caller stays where it is.
-        let sticky = Some(caller.key.as_str());
-        self.run(scene, caller, (What::Embed(asked), &asked.model), (sticky, asked.tokens_in)).await
-    }
-
-    async fn run(
+    pub async fn embed(
         &self,
         scene: &Scene,
         caller: &Caller,
-        (what, model): (What<'_>, &str),
-        (sticky, tokens): (Option<&str>, u64),
+        asked: &openai::Embeddings,
     ) -> Result<Reply, Fault> {
-        let feature = scene.feature(&caller.feature)?;
-        let route = scene.route(feature, (model, &caller.feature))?;
-        let point = point(sticky.unwrap_or(&caller.trace));
-        let stages = plan(&scene.gateway, feature, route, point, tokens);
-        if stages.is_empty() {
-            let most = scene.gateway.routes.get(route).and_then(|route| route.context).unwrap_or(0);
-            let message = format!(
-                "the request has about {tokens} tokens with its answer; the route `{route}` takes {most}: send less, or lower max_tokens"
-            );
-            return Err(Fault::new(FaultKind::Invalid, "context_length_exceeded", message).at("messages"));
-        }
-        let case = Case { caller, feature, what, point, started: Instant::now(), noted: Noted::default() };
-        let body = attempt::run(self, &case, &stages).await?;
-        let facts = case.noted.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Reply { facts, body })
+        let noted = Noted::new(asked.tokens_in, scene.closing.clone());
+        let made = async {
+            let feature = scene.feature(&caller.feature)?;
+            let route = scene.route(feature, (&asked.model, &caller.feature), None)?;
+            // Vectors of two models do not compare, so a caller stays where it is.
+            let point = point(&caller.key);
+            let stages = staged(scene, feature, (route, point), (asked.tokens_in, 0))?;
+            admit(scene, caller, route, (asked.tokens_in, 0), &noted).await?;
+            let case = Case {
+                caller,
+                feature,
+                what: What::Embed(asked),
+                released: None,
+                question: None,
+                point,
+                noted: noted.clone(),
+            };
+            attempt::run(self, &case, &stages).await
+        };
+        let made = made.await.map(|got| match got {
+            Got::Raw(raw) => Body::Whole(raw),
+            Got::Whole { .. } | Got::Stream(_) => Body::Whole(Bytes::new()),
+        });
+        ended(&noted, made)
     }
+}
 
-    /// How many tokens an answer may have for what is reserved.
-    #[must_use]
-    pub fn tokens_out(call: &Call) -> u64 {
-        call.tokens_out_max().unwrap_or(TOKENS_OUT.saturating_mul(call.choices.max(1)))
+/// The plan of a call in which it fits.
+fn staged<'a>(
+    scene: &'a Scene,
+    feature: &Feature,
+    (route, point): (&'a str, u64),
+    (tokens_in, tokens_out): (u64, u64),
+) -> Result<Vec<Stage<'a>>, Fault> {
+    let tokens = tokens_in.saturating_add(tokens_out);
+    let stages = plan(&scene.gateway, feature, route, point, tokens);
+    if stages.is_empty() {
+        let most = scene.gateway.routes.get(route).and_then(|route| route.context).unwrap_or(0);
+        let message = format!(
+            "the request has about {tokens} tokens with its answer; the route `{route}` takes {most}: send less, or lower max_tokens"
+        );
+        return Err(Fault::new(FaultKind::Invalid, "context_length_exceeded", message).at("messages"));
+    }
+    Ok(stages)
+}
+
+/// Asks the policy whether the call may begin, and reserves what it can use.
+async fn admit(
+    scene: &Scene,
+    caller: &Caller,
+    route: &str,
+    (tokens_in, tokens_out_max): (u64, u64),
+    noted: &Noted,
+) -> Result<(), Fault> {
+    noted.note(|ledger| ledger.facts.route = route.to_owned());
+    let Some(policy) = &scene.policy else { return Ok(()) };
+    let asking = Asking {
+        key: &caller.key,
+        feature: &caller.feature,
+        user: &caller.user,
+        route,
+        now: Timestamp::now(),
+        tokens_in,
+        tokens_out_max,
+    };
+    let permit = policy.admit(&scene.gateway, &asking).await.map_err(|refusal| {
+        let kind = match refusal.code.status() {
+            429 => FaultKind::Limited,
+            503 => FaultKind::Overloaded,
+            _ => FaultKind::Permission,
+        };
+        let fault = Fault::new(kind, refusal.code.as_str(), refusal.message);
+        Fault { retry_after: refusal.retry_after, ..fault }
+    })?;
+    noted.note(|ledger| {
+        ledger.facts.currency = scene.gateway.prices.currency().to_owned();
+        ledger.admitted(permit, tokens_in);
+    });
+    Ok(())
+}
+
+/// Notes how a call went on.
+fn ended(noted: &Noted, body: Result<Body, Fault>) -> Result<Reply, Fault> {
+    match body {
+        Ok(body) => {
+            // A stream says itself how it ends.
+            if matches!(body, Body::Whole(_)) || noted.note(|ledger| ledger.facts.reported) {
+                noted.note(|ledger| {
+                    ledger.facts.status = 200;
+                    if ledger.facts.outcome.is_empty() {
+                        ledger.facts.outcome = "ok".to_owned();
+                    }
+                });
+            }
+            Ok(Reply { facts: noted.facts(), body })
+        }
+        Err(fault) => {
+            noted.failed(&fault);
+            Err(fault)
+        }
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::Stream;
 use tokio::time::Instant;
 
-use super::desk::{Noted, note};
+use super::ledger::Noted;
 use crate::{
     upstream::{EventStream, Failed, Kind, Next, Provider},
     wire::{Call, Delta, Event, Fault, Surface, anthropic, openai},
@@ -152,7 +152,10 @@ impl Flow {
             }
             for delta in self.deltas.drain(..) {
                 match &delta {
-                    Delta::Begin { .. } | Delta::Sources(..) => {}
+                    Delta::Begin { model, .. } => {
+                        self.noted.note(|ledger| ledger.facts.answered_by.clone_from(model));
+                    }
+                    Delta::Sources(..) => {}
                     Delta::Usage(figures) => usage = Some(*figures),
                     Delta::Text(_, text) | Delta::Refusal(_, text) | Delta::Arguments(_, _, text) => {
                         bytes += text.len() as u64;
@@ -170,10 +173,10 @@ impl Flow {
             }
         }
         if bytes > 0 || usage.is_some() {
-            note(&self.noted, |facts| {
-                facts.answered_bytes += bytes;
+            self.noted.note(|ledger| {
+                ledger.facts.answered_bytes += bytes;
                 if let Some(usage) = usage {
-                    (facts.usage, facts.reported) = (usage, true);
+                    ledger.used(usage);
                 }
             });
         }
@@ -184,6 +187,7 @@ impl Flow {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        self.noted.note(|ledger| (ledger.facts.outcome, ledger.facts.status) = ("ok".to_owned(), 200));
         match (&mut self.way, self.passes) {
             (way, false) => way.end(&mut self.out),
             (Way::OpenAi(_), true) => self.out.extend_from_slice(b"data: [DONE]\n\n"),
@@ -208,6 +212,7 @@ impl Flow {
         while !self.begun && !self.ended {
             self.step(until).await?;
         }
+        self.noted.note(|ledger| ledger.facts.first_token_ms = Some(ledger.elapsed_ms()));
         Ok(())
     }
 
@@ -222,6 +227,7 @@ impl Flow {
             if let Err(failed) = self.step(Instant::now() + self.wait).await {
                 tracing::debug!(code = %failed.fault.code, "an answer broke off");
                 self.ended = true;
+                self.noted.failed(&failed.fault);
                 self.out.extend(failed.fault.event(self.surface));
             }
         }

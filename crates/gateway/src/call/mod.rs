@@ -4,6 +4,9 @@ mod attempt;
 mod built_in;
 mod desk;
 mod flow;
+mod ledger;
+mod prompted;
 
-pub use built_in::{Answer, BuiltIn, Cited, Question};
-pub use desk::{Body, Caller, Desk, Facts, Reply, Scene};
+pub use built_in::{Answer, BuiltIn, Cited, Question, Wanted};
+pub use desk::{Body, Caller, Desk, Reply, Scene};
+pub use ledger::{Closing, Facts};

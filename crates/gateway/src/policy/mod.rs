@@ -59,6 +59,13 @@ pub fn user_hash(secret: &[u8; 32], user: &str) -> String {
     hex::encode(&hash.as_bytes()[..16])
 }
 
+/// A secret that nobody knows; `None` when the system has no randomness.
+#[must_use]
+pub fn fresh_secret() -> Option<[u8; 32]> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).ok().map(|()| secret)
+}
+
 /// The policy of one tenant on one node. It outlives releases, so that a new one does not forget what was spent.
 #[derive(Clone)]
 pub struct Policy {
@@ -131,11 +138,8 @@ impl Policy {
     /// The policy of a tenant.
     #[must_use]
     pub fn new(shared: Arc<dyn Shared>) -> Self {
-        let mut secret = [0; 32];
-        if getrandom::fill(&mut secret).is_err() {
-            // Keys of buckets then follow from names. They never leave the process.
-            secret = *blake3::hash(b"buckets").as_bytes();
-        }
+        // Without randomness, keys of buckets follow from names. They never leave the process.
+        let secret = fresh_secret().unwrap_or_else(|| *blake3::hash(b"buckets").as_bytes());
         let inner = Inner { ledger: Ledger::default(), buckets: None, crossed: Vec::new() };
         let state = State {
             inner: Mutex::new(inner),

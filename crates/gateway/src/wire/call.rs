@@ -1,10 +1,8 @@
 //! A call of a model, whatever format it came in.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 
 /// The most messages of a call.
 pub const MESSAGES_MAX: usize = 4_096;
@@ -167,7 +165,7 @@ pub struct Ask {
     /// The version of it; the release decides when absent.
     pub version: Option<u32>,
     /// The values of its variables.
-    pub variables: BTreeMap<String, Value>,
+    pub variables: Map<String, Value>,
     /// What requests of one session share: they get the same target and the same version.
     pub session: Option<String>,
     /// The language of built-in answers.

@@ -29,6 +29,8 @@ pub enum FaultKind {
     Timeout,
     /// The method does not exist at this address.
     Method,
+    /// What the model answered is not what its prompt promises.
+    Refused,
 }
 
 impl FaultKind {
@@ -42,6 +44,7 @@ impl FaultKind {
             Self::NotFound => 404,
             Self::Method => 405,
             Self::TooLarge => 413,
+            Self::Refused => 422,
             Self::Limited => 429,
             Self::Upstream => 502,
             Self::Overloaded => 503,
@@ -55,6 +58,7 @@ impl FaultKind {
             Self::Authentication => "authentication_error",
             Self::Permission => "permission_error",
             Self::Limited => "rate_limit_error",
+            Self::Refused => "output_refused",
             Self::Upstream | Self::Overloaded | Self::Timeout => "server_error",
         }
     }
@@ -67,7 +71,7 @@ impl FaultKind {
             Self::NotFound => "not_found_error",
             Self::TooLarge => "request_too_large",
             Self::Limited => "rate_limit_error",
-            Self::Upstream => "api_error",
+            Self::Upstream | Self::Refused => "api_error",
             Self::Overloaded => "overloaded_error",
             Self::Timeout => "timeout_error",
         }

@@ -1,5 +1,7 @@
 //! A stand-in for a provider: a real server that answers as it is told, and remembers what it was asked.
 
+#![allow(dead_code, reason = "each test uses what it needs")]
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},

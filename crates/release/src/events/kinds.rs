@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// pushed.
 pub(crate) const PUSHED: &str = "definition.changed";
 /// Every kind of event that a webhook can get: what a move means, and the kinds of the log.
-pub const EVENT_KINDS: [&str; 37] = [
+pub const EVENT_KINDS: [&str; 39] = [
     "cache.purged",
     "candidate.approved",
     "candidate.created",
@@ -33,6 +33,8 @@ pub const EVENT_KINDS: [&str; 37] = [
     "entry.unpublished",
     "key.created",
     "key.revoked",
+    "llm.budget_soft",
+    "llm.user_erased",
     "preview.created",
     "release.imported",
     "release.promoted",

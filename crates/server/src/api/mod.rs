@@ -5,6 +5,7 @@ mod changesets;
 mod consumers;
 mod definitions;
 mod entries;
+mod llm;
 mod ops;
 mod prompts;
 mod releases;
@@ -100,6 +101,12 @@ pub fn table() -> Table<Api> {
         .on(&rows::REPLAY_DELIVERIES, webhooks::replay)
         .on(&rows::GET_CACHE, ops::cache)
         .on(&rows::GET_SEARCH_STATS, search::stats)
+        .on(&rows::LIST_CALLS, llm::calls)
+        .on_and(&rows::EXPORT_CALLS, llm::export, |about, _| {
+            about.text("One span in each line.", "application/x-ndjson");
+        })
+        .on(&rows::GET_USAGE, llm::usage)
+        .on(&rows::ERASE_CALLS, llm::erase)
         .on(&rows::LIST_EVENTS, ops::events)
         .on(&rows::LIST_AUDIT, ops::audit)
         .on(&rows::VERIFY_AUDIT, ops::verify_audit)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ashlar_gateway::record::Records;
 use ashlar_isolate::Workers;
 use ashlar_model::ServerConfig;
 use axum::{Json, body::Bytes, extract::FromRef};
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     access::{Doors, Keys},
-    app::{App, cache_stats::CacheStats, tenants::Tenants},
+    app::{App, cache_stats::CacheStats, policies::Policies, tenants::Tenants},
     delivery::serving::Serving,
     front::{ApiError, Hosts},
 };
@@ -43,7 +44,16 @@ macro_rules! parts {
     )*};
 }
 
-parts!(Workers, Arc<Keys>, Arc<Hosts>, Arc<Tenants>, Arc<Serving>, Arc<CacheStats>);
+parts!(
+    Workers,
+    Arc<Keys>,
+    Arc<Hosts>,
+    Arc<Tenants>,
+    Arc<Serving>,
+    Arc<CacheStats>,
+    Arc<Policies>,
+    Arc<Records>
+);
 
 impl FromRef<Api> for Arc<Doors> {
     fn from_ref(api: &Api) -> Self {

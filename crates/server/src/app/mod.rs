@@ -5,12 +5,13 @@ mod declared;
 pub mod feed;
 pub mod freshness;
 pub mod metrics;
+pub mod policies;
 pub mod tenants;
 
 use std::sync::Arc;
 
 use ashlar_gates::Trials;
-use ashlar_gateway::call::Desk;
+use ashlar_gateway::{call::Desk, record::Records};
 use ashlar_isolate::Workers;
 use ashlar_release::Engine;
 use ashlar_retrieval::models::Models;
@@ -18,7 +19,7 @@ use ashlar_store::Objects;
 use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 
-use self::{cache_stats::CacheStats, metrics::Metrics, tenants::Tenants};
+use self::{cache_stats::CacheStats, metrics::Metrics, policies::Policies, tenants::Tenants};
 use crate::{access::Keys, delivery::serving::Serving, front::Hosts};
 
 /// The parts of a node.
@@ -38,6 +39,10 @@ pub struct App {
     pub cache_stats: Arc<CacheStats>,
     /// Takes calls of models.
     pub desk: Arc<Desk>,
+    /// What calls of models may use.
+    pub policies: Arc<Policies>,
+    /// What became of calls of models, on the way to the database.
+    pub records: Arc<Records>,
     /// Cancelled when the server is asked to stop: streams end, and nothing new is begun.
     pub stopping: CancellationToken,
 }
@@ -57,6 +62,8 @@ impl App {
             Serving::new(tenants.clone(), objects.clone(), workers.clone(), trials, metrics.clone(), models);
         Self {
             keys: Arc::new(Keys::new(engine.clone(), hosts.clone())),
+            policies: Arc::new(Policies::new(engine.clone())),
+            records: Arc::default(),
             engine,
             objects,
             workers,
@@ -92,6 +99,8 @@ parts! {
     Arc<Metrics>: metrics;
     Arc<CacheStats>: cache_stats;
     Arc<Desk>: desk;
+    Arc<Policies>: policies;
+    Arc<Records>: records;
     CancellationToken: stopping;
 }
 

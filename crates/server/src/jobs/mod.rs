@@ -1,5 +1,6 @@
 //! What works behind the requests: upkeep, and the followers of the event log.
 
+pub mod calls;
 pub mod credentials;
 pub mod purge;
 mod scrub;

@@ -53,6 +53,26 @@ pub fn answered(body: call::Body) -> Response {
     }
 }
 
+/// Adds what a call says of its prompt, its cost and its budgets.
+pub fn costed(response: &mut Response, facts: &call::Facts) {
+    let headers = response.headers_mut();
+    let mut add = |name: &'static str, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    if !facts.prompt.is_empty() {
+        add("ashlar-prompt", &facts.prompt);
+    }
+    // What a stream costs is known when it has ended.
+    if !facts.streamed && !facts.currency.is_empty() {
+        add("ashlar-cost", &format!("{} {}", facts.cost, facts.currency));
+    }
+    if !facts.soft.is_empty() {
+        add("ashlar-budget-warning", &facts.soft.join(", "));
+    }
+}
+
 /// Adds what is known of a call.
 pub fn about(response: &mut Response, trace: Option<&TraceId>, release: Option<&str>) {
     let headers = response.headers_mut();

@@ -17,7 +17,7 @@ use axum::{
 
 use super::{
     Llm,
-    answers::{about, answered, refused},
+    answers::{about, answered, costed, refused},
     doors::trace,
     quotes::Quotes,
 };
@@ -53,7 +53,7 @@ impl Llm {
             workers: self.workers.clone(),
         };
         let release = scene.release.clone();
-        match self.desk.chat(&scene, &admitted.caller, &call, &quotes).await {
+        match self.desk.chat(&scene, &admitted.caller, call, &quotes).await {
             Ok(reply) => Ok((reply, release)),
             Err(fault) => Err((fault, Some(release))),
         }
@@ -67,7 +67,11 @@ impl Llm {
     ) -> Response {
         let traced = trace(request.headers());
         let (mut response, release) = match self.chat(request, traced.clone(), read).await {
-            Ok((reply, release)) => (answered(reply.body), Some(release)),
+            Ok((reply, release)) => {
+                let mut response = answered(reply.body);
+                costed(&mut response, &reply.facts);
+                (response, Some(release))
+            }
             Err((fault, release)) => (refused(surface, &fault), release),
         };
         about(&mut response, traced.as_ref(), release.as_deref());

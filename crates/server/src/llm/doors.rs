@@ -94,6 +94,7 @@ impl Llm {
             tenant: access.tenant.clone(),
             key: access.key_id.clone(),
             feature: feature(headers, &access)?,
+            user: String::new(),
             trace: trace.map(|trace| trace.to_string()).unwrap_or_default(),
         };
         Ok(Let { access, caller })

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use ashlar_delivery::{Answered, Asked, Asker, Citation, Problem, ReleaseView};
 use ashlar_gateway::{
-    call::{Answer, BuiltIn, Cited, Question},
+    call::{Answer, BuiltIn, Cited, Question, Wanted},
+    ground::Source,
     wire::{Fault, FaultKind},
 };
 use ashlar_isolate::Workers;
@@ -84,5 +85,23 @@ impl BuiltIn for Quotes {
         let made = tokio::time::timeout(ANSWER_MAX, made).await.map_err(|_| busy())?.map_err(|_| busy())?;
         let base = view.definitions().config.site.base().unwrap_or_default().to_owned();
         made.map(|answered| answer(&base, answered)).map_err(|problem| fault(&problem))
+    }
+
+    async fn sources(&self, wanted: Wanted) -> Result<Vec<Source>, Fault> {
+        let (view, reader) = (self.view.clone(), self.reader.clone());
+        let Wanted { query, indexes, chunks, locale } = wanted;
+        let asked = Asked { question: query, locale, indexes, ..Asked::default() };
+        let made = self.workers.run(view.tenant(), {
+            let view = view.clone();
+            move || view.grounds(&asked, Asker::now(reader.as_deref()), chunks)
+        });
+        let made = tokio::time::timeout(ANSWER_MAX, made).await.map_err(|_| busy())?.map_err(|_| busy())?;
+        let base = view.definitions().config.site.base().unwrap_or_default().to_owned();
+        let found = made.map_err(|problem| fault(&problem))?.into_iter().map(|found| {
+            let anchor = found.anchor.map(|anchor| format!("#{anchor}")).unwrap_or_default();
+            let path = found.path.map(|path| format!("{base}{path}{anchor}")).unwrap_or_default();
+            Source { id: found.id, title: found.title, path, text: found.text }
+        });
+        Ok(found.collect())
     }
 }

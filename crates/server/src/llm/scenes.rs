@@ -5,10 +5,12 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use ashlar_delivery::ReleaseView;
+use ashlar_contracts::ContractSet;
+use ashlar_delivery::{Definitions, ReleaseView};
 use ashlar_gateway::{
     call::Scene,
     config::Gateway,
+    prompts::Prompts,
     wire::{Fault, FaultKind},
 };
 use ashlar_model::Digest;
@@ -16,9 +18,21 @@ use ashlar_model::Digest;
 /// Definitions that are remembered.
 const KNOWN_MAX: usize = 256;
 
+/// The contracts of definitions that are open.
+struct Contracts(Arc<Definitions>);
+
+impl AsRef<ContractSet> for Contracts {
+    fn as_ref(&self) -> &ContractSet {
+        &self.0.contracts
+    }
+}
+
+/// The gateway and the prompts of definitions.
+type Read = (Arc<Gateway>, Arc<Prompts>);
+
 /// The gateway definitions that were read.
 #[derive(Default)]
-pub struct Scenes(RwLock<HashMap<Digest, Arc<Gateway>>>);
+pub struct Scenes(RwLock<HashMap<Digest, Read>>);
 
 impl Scenes {
     /// What a release says about calls.
@@ -27,7 +41,14 @@ impl Scenes {
     /// When it cannot be used. A release has passed the gate, so this is a release of another version.
     pub fn of(&self, view: &ReleaseView) -> Result<Scene, Fault> {
         let definitions = view.definitions();
-        let scene = |gateway: Arc<Gateway>| Scene { gateway, release: view.label().to_owned() };
+        let scene = |(gateway, prompts): Read| Scene {
+            gateway,
+            prompts,
+            contracts: Arc::new(Contracts(definitions.clone())),
+            release: view.label().to_owned(),
+            policy: None,
+            closing: None,
+        };
         if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&definitions.digest) {
             return Ok(scene(known.clone()));
         }
@@ -37,7 +58,9 @@ impl Scenes {
             let message = "gateway.toml of the release cannot be used; run `ashlar check`";
             Fault::new(FaultKind::Overloaded, "gateway_unusable", message)
         })?;
-        let read = Arc::new(read);
+        // Prompts that cannot be used are left out, and the gate has reported them.
+        let (prompts, _) = Prompts::parse(&definitions.gateway);
+        let read = (Arc::new(read), Arc::new(prompts));
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KNOWN_MAX {
             known.clear();

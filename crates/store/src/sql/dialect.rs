@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0006_followers.sql"),
     include_str!("../../migrations/0007_readers.sql"),
     include_str!("../../migrations/0008_search_log.sql"),
+    include_str!("../../migrations/0009_llm.sql"),
 ];
 
 /// The engine behind a [`super::Db`].

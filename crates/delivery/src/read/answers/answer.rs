@@ -158,7 +158,7 @@ impl ReleaseView {
     }
 
     /// What is searched for an answer.
-    fn question(&self, asked: &Asked, asker: Asker<'_>) -> Result<Question, Failure> {
+    pub(super) fn question(&self, asked: &Asked, asker: Asker<'_>) -> Result<Question, Failure> {
         let locales = &self.definitions.locales;
         let chain = match &asked.locale {
             Some(named) => locales.named(named).ok_or_else(|| {

@@ -174,6 +174,17 @@ impl<'a> Found<'a> {
         out
     }
 
+    /// What a source is about, and what it says.
+    pub(super) fn said<'s>(&'s self, source: &'s Source<'_>) -> (&'s str, String) {
+        match &source.of {
+            Of::Text(passage) => (&source.context, passage.text.clone()),
+            Of::Fact(statement, _) => {
+                let title = self.entries.get(source.entry).map_or("", |entry| entry.title.as_str());
+                (&source.context, format!("{title}: {}.", statement.trim_end_matches('.')))
+            }
+        }
+    }
+
     /// A quote as the released entry has it.
     pub(super) fn quoted(&self, source: &Source<'_>, range: &Range<usize>) -> Option<Quoted> {
         let entry = self.entries.get(source.entry)?;

@@ -1,0 +1,211 @@
+//! What becomes of a call, written down as it goes, and what it is charged.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use crate::{
+    policy::Permit,
+    price::{Money, Tokens},
+    upstream::{Failed, Next},
+    wire::{Fault, Usage},
+};
+
+/// What became of a call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The route that the call named, or its prompt.
+    pub route: String,
+    /// The prompt with its version.
+    pub prompt: String,
+    /// The provider that answered last.
+    pub provider: String,
+    /// The model that was asked for, in the provider's words.
+    pub model: String,
+    /// What the provider calls the model that answered.
+    pub answered_by: String,
+    /// Routes that were tried before the one that answered.
+    pub fell_back: Vec<String>,
+    /// How many requests were sent to providers.
+    pub attempts: u32,
+    /// `ok`, or the code of what went wrong.
+    pub outcome: String,
+    /// The status of HTTP.
+    pub status: u16,
+    /// Whether the answer was streamed.
+    pub streamed: bool,
+    /// Tokens of the last attempt so far.
+    pub usage: Usage,
+    /// Whether the provider reported these tokens.
+    pub reported: bool,
+    /// Tokens of all attempts, when the call has ended.
+    pub tokens: Tokens,
+    /// Bytes of text that were answered.
+    pub answered_bytes: u64,
+    /// What it cost so far.
+    pub cost: Money,
+    /// The currency; empty when the project has no prices.
+    pub currency: String,
+    /// How long the first token took, in milliseconds.
+    pub first_token_ms: Option<u64>,
+    /// How long the call took, in milliseconds.
+    pub total_ms: u64,
+    /// Chunks of content that the prompt contained.
+    pub chunks: Vec<String>,
+    /// Tools that the model wanted called.
+    pub tools: Vec<String>,
+    /// What checks said of the answer.
+    pub verdicts: BTreeMap<String, String>,
+    /// Budgets that are nearly used.
+    pub soft: Vec<String>,
+}
+
+/// Is told what became of a call.
+pub trait Closing: Send + Sync {
+    /// A call has ended, or its client is gone. Must not wait.
+    fn closed(&self, facts: Facts);
+}
+
+/// The facts of a call that goes on, with what it has reserved.
+pub(super) struct Ledger {
+    pub facts: Facts,
+    permit: Option<Permit>,
+    tokens_in: u64,
+    pub started: Instant,
+    closing: Option<Arc<dyn Closing>>,
+}
+
+/// A ledger that several parts of a call write. With the last of them the call ends.
+#[derive(Clone)]
+pub(super) struct Noted(Arc<Mutex<Ledger>>);
+
+impl From<Usage> for Tokens {
+    fn from(usage: Usage) -> Self {
+        Self {
+            input: usage.input,
+            cached_input: usage.cached_input,
+            cache_write: usage.cache_write,
+            output: usage.output,
+        }
+    }
+}
+
+impl Noted {
+    pub fn new(tokens_in: u64, closing: Option<Arc<dyn Closing>>) -> Self {
+        let ledger =
+            Ledger { facts: Facts::default(), permit: None, tokens_in, started: Instant::now(), closing };
+        Self(Arc::new(Mutex::new(ledger)))
+    }
+
+    /// Writes something down.
+    pub fn note<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The facts as they are now.
+    pub fn facts(&self) -> Facts {
+        self.note(|ledger| {
+            ledger.report();
+            ledger.facts.cost = ledger.permit.as_ref().map(Permit::cost).unwrap_or_default();
+            ledger.facts.clone()
+        })
+    }
+
+    /// Notes how a call ended that has no answer.
+    pub fn failed(&self, fault: &Fault) {
+        self.note(|ledger| {
+            ledger.facts.outcome = fault.code.to_string();
+            ledger.facts.status = fault.status();
+        });
+    }
+}
+
+impl Ledger {
+    /// The call may begin.
+    pub fn admitted(&mut self, permit: Permit, tokens_in: u64) {
+        self.facts.soft = permit
+            .soft()
+            .iter()
+            .map(|soft| format!("{} {} {}/{}", soft.row.scope, soft.row.period, soft.used, soft.limit))
+            .collect();
+        self.permit = Some(permit);
+        self.tokens_in = tokens_in;
+    }
+
+    /// A request goes to a model.
+    pub fn sending(&mut self, provider: &str, model: &str) {
+        let facts = &mut self.facts;
+        facts.attempts += 1;
+        facts.provider = provider.to_owned();
+        facts.model = model.to_owned();
+        (facts.usage, facts.reported, facts.answered_bytes) = (Usage::default(), false, 0);
+        if let Some(permit) = &mut self.permit {
+            permit.sending(provider, model);
+        }
+    }
+
+    /// The attempt failed. A provider that refused, or was never reached, charges nothing. One that began to work and did not
+    /// come to an end charges what is known to have come, and the input.
+    pub fn failed(&mut self, failed: &Failed) {
+        let worked = matches!(failed.next, Next::Again(_))
+            && ["upstream_timeout", "upstream_incomplete", "upstream_closed", "upstream_malformed"]
+                .contains(&failed.fault.code.as_ref());
+        if worked {
+            self.report();
+        }
+        if let Some(permit) = &mut self.permit {
+            if worked && !self.facts.reported {
+                permit.so_far(estimate(self.tokens_in, self.facts.answered_bytes));
+            } else {
+                permit.failed();
+            }
+        }
+    }
+
+    /// Figures of the provider.
+    pub fn used(&mut self, usage: Usage) {
+        (self.facts.usage, self.facts.reported) = (usage, true);
+    }
+
+    /// Tells the permit what is known.
+    fn report(&mut self) {
+        let Some(permit) = &mut self.permit else { return };
+        if self.facts.reported {
+            permit.so_far(self.facts.usage.into());
+        } else if self.facts.answered_bytes > 0 {
+            permit.so_far(estimate(self.tokens_in, self.facts.answered_bytes));
+        }
+    }
+
+    pub fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Tokens when a provider reports none: those that the request was taken to have, and one for four bytes of the answer.
+fn estimate(tokens_in: u64, answered_bytes: u64) -> Tokens {
+    Tokens { input: tokens_in, output: answered_bytes.div_ceil(4), ..Tokens::default() }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.report();
+        self.facts.total_ms = self.elapsed_ms();
+        if let Some(permit) = self.permit.take() {
+            let settled = permit.finish();
+            (self.facts.cost, self.facts.currency, self.facts.tokens) =
+                (settled.cost, settled.currency, settled.tokens);
+        } else {
+            self.facts.tokens = self.facts.usage.into();
+        }
+        if self.facts.outcome.is_empty() {
+            // Nothing said how it ended: the client went away.
+            (self.facts.outcome, self.facts.status) = ("client_gone".to_owned(), 499);
+        }
+        if let Some(closing) = self.closing.take() {
+            closing.closed(std::mem::take(&mut self.facts));
+        }
+    }
+}

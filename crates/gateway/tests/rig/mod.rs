@@ -1,0 +1,115 @@
+//! A desk with stand-ins for providers behind it.
+
+#![allow(dead_code, reason = "each test uses what it needs")]
+
+use std::sync::Arc;
+
+use crate::standin::Standin;
+use ashlar_contracts::ContractSet;
+use ashlar_gateway::{
+    call::{Answer, Body, BuiltIn, Caller, Desk, Question, Scene, Wanted},
+    config::Gateway,
+    ground::Source,
+    upstream::{Key, KeySource, Kind, MakeClient, Provider, Providers},
+    wire::{Fault, anthropic, openai},
+};
+use ashlar_model::TenantId;
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use serde_json::{Value, json};
+
+/// A built-in model that has one answer.
+pub struct Quoted;
+
+#[async_trait]
+impl BuiltIn for Quoted {
+    async fn answer(&self, question: Question) -> Result<Answer, Fault> {
+        Ok(Answer { text: Some(question.text), cited: Vec::new(), refusal: None, more: json!({}) })
+    }
+
+    async fn sources(&self, _: Wanted) -> Result<Vec<Source>, Fault> {
+        let text = "The Basin plan costs 149 euros each month.".to_owned();
+        Ok(vec![Source { id: "c1".to_owned(), title: "Basin".to_owned(), path: "/basin".to_owned(), text }])
+    }
+}
+
+pub fn provider(name: &str, kind: Kind, url: &str) -> Arc<Provider> {
+    // As the binary does when it starts.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let make: MakeClient = Arc::new(|connect| {
+        let built = reqwest::Client::builder().no_proxy().connect_timeout(connect).build();
+        built.map_err(|error| error.to_string())
+    });
+    let key = Key::new(KeySource::Env("PATH_OF_NO_KEY".to_owned()));
+    assert!(key.missing().is_some());
+    Arc::new(Provider::new(name, kind, url, Key::new(KeySource::None), make))
+}
+
+pub struct Contracts(pub ContractSet);
+
+impl AsRef<ContractSet> for Contracts {
+    fn as_ref(&self) -> &ContractSet {
+        &self.0
+    }
+}
+
+pub struct Rig {
+    pub desk: Desk,
+    pub scene: Scene,
+}
+
+/// The stand-ins `a` and `b`, of these kinds, behind this `gateway.toml`.
+pub fn rig(toml: &str, providers: &[(&str, Kind, &Standin)]) -> Rig {
+    let made = providers
+        .iter()
+        .map(|(name, kind, standin)| ((*name).to_owned(), provider(name, *kind, &standin.url)));
+    let desk = Desk::new(Providers(Arc::new(made.collect())));
+    let gateway = Gateway::read(toml.as_bytes()).unwrap_or_else(|found| panic!("{found:?}"));
+    let scene = Scene {
+        gateway: Arc::new(gateway),
+        prompts: Arc::default(),
+        contracts: Arc::new(Contracts(ContractSet::default())),
+        release: "r1".to_owned(),
+        policy: None,
+        closing: None,
+    };
+    Rig { desk, scene }
+}
+
+pub fn caller() -> Caller {
+    Caller {
+        tenant: TenantId::main(),
+        key: "k".to_owned(),
+        feature: "default".to_owned(),
+        user: String::new(),
+        trace: "0af7651916cd43dd8448eb211c80319c".to_owned(),
+    }
+}
+
+/// One read text, or the fault.
+pub async fn read(body: Body) -> String {
+    match body {
+        Body::Whole(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        Body::Stream(mut stream) => {
+            let mut out = Vec::new();
+            while let Some(bytes) = stream.next().await {
+                out.extend_from_slice(&bytes);
+            }
+            String::from_utf8(out).unwrap()
+        }
+    }
+}
+
+impl Rig {
+    pub async fn openai(&self, body: Value) -> Result<String, Fault> {
+        let call = openai::read(body.to_string().into()).unwrap();
+        let reply = self.desk.chat(&self.scene, &caller(), call, &Quoted).await?;
+        Ok(read(reply.body).await)
+    }
+
+    pub async fn anthropic(&self, body: Value) -> Result<String, Fault> {
+        let call = anthropic::read(body.to_string().into()).unwrap();
+        let reply = self.desk.chat(&self.scene, &caller(), call, &Quoted).await?;
+        Ok(read(reply.body).await)
+    }
+}

@@ -1,0 +1,186 @@
+//! Records and usage of model calls.
+
+use std::time::Duration;
+
+use ashlar_model::{Right, TenantId};
+use ashlar_store::sql::{CallFilter, CallRow, UsageBy, UsageRow, stamp};
+use async_trait::async_trait;
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::json;
+
+use crate::{
+    Ctx, Engine, Page, ReleaseError,
+    engine::action::{Action, Record, Scope},
+    page::{not_a_cursor, page_size, paged},
+};
+
+/// For how many days usage is kept.
+const USAGE_DAYS: u32 = 800;
+/// For how many days budgets of past periods are kept.
+const BUDGET_DAYS: u32 = 62;
+/// The most rows of a report of usage.
+pub const USAGE_ROWS_MAX: u32 = 10_000;
+/// Hexadecimal digits of the time in the id of a call.
+const TIME_DIGITS: usize = 12;
+/// The longest id of a call.
+const ID_BYTES_MAX: usize = 64;
+
+/// The start of the ids of calls from a time on.
+fn id_from(at: Timestamp) -> String {
+    format!("{:0TIME_DIGITS$x}", at.as_millisecond().max(0))
+}
+
+/// A new id for a call. Calls of later milliseconds have greater ones.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn call_id(at: Timestamp) -> Result<String, ReleaseError> {
+    let random = crate::new_id()?;
+    Ok(format!("{}{}", id_from(at), random.get(..12).unwrap_or(&random)))
+}
+
+/// Which calls to list.
+#[derive(Debug, Clone, Default)]
+pub struct CallQuery {
+    /// The feature.
+    pub feature: Option<String>,
+    /// The key.
+    pub key: Option<String>,
+    /// The hash of the end user.
+    pub user: Option<String>,
+    /// The outcome.
+    pub outcome: Option<String>,
+    /// The first moment.
+    pub from: Option<Timestamp>,
+    /// The moment before which calls began.
+    pub to: Option<Timestamp>,
+    /// Where the page starts.
+    pub cursor: Option<String>,
+    /// The most calls of the page.
+    pub limit: Option<u32>,
+}
+
+/// Deletes the records of an end user.
+#[derive(Debug, Clone)]
+pub struct EraseCalls {
+    /// The hash of the end user.
+    pub user: String,
+}
+
+#[async_trait]
+impl Action for EraseCalls {
+    type Output = u64;
+    const NAME: &'static str = "llm.erase";
+
+    fn right(&self) -> Right {
+        Right::Admin
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<u64, ReleaseError> {
+        if self.user.is_empty() {
+            return Err(ReleaseError::invalid("the end user is empty", "name the user as calls name it"));
+        }
+        let mut tx = scope.begin().await?;
+        let calls = tx.rows().erase_calls(&self.user).await?;
+        // Not even the hash is written down.
+        scope.commit(tx, Record::one("llm.user_erased", "calls", json!({"calls": calls}))).await?;
+        Ok(calls)
+    }
+}
+
+impl Engine {
+    /// Stores records of calls and adds them to the usage: `usage` says what each of the rows used. A row that is stored already is not
+    /// counted again.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn log_calls(
+        &self,
+        tenant: &TenantId,
+        calls: &[CallRow],
+        usage: &(dyn Fn(&CallRow) -> UsageRow + Sync),
+    ) -> Result<(), ReleaseError> {
+        let mut tx = self.db().write(tenant).await?;
+        let new = tx.rows().log_calls(calls).await?;
+        let mut sums: Vec<UsageRow> = Vec::new();
+        for call in calls.iter().filter(|call| new.contains(&call.id)) {
+            let row = usage(call);
+            let same = |sum: &&mut UsageRow| {
+                (&sum.day, &sum.feature, &sum.key, &sum.model, &sum.currency)
+                    == (&row.day, &row.feature, &row.key, &row.model, &row.currency)
+            };
+            match sums.iter_mut().find(same) {
+                Some(sum) => {
+                    sum.calls += row.calls;
+                    sum.failed += row.failed;
+                    sum.input_tokens = sum.input_tokens.saturating_add(row.input_tokens);
+                    sum.cached_tokens = sum.cached_tokens.saturating_add(row.cached_tokens);
+                    sum.output_tokens = sum.output_tokens.saturating_add(row.output_tokens);
+                    sum.pico = sum.pico.saturating_add(row.pico);
+                }
+                None => sums.push(row),
+            }
+        }
+        tx.rows().add_usage(&sums).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Deletes records, texts, usage and budgets whose time is over. Returns how many records were deleted.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn prune_calls(&self, tenant: &TenantId, days: u32) -> Result<u64, ReleaseError> {
+        let now = self.now();
+        let ago = |days: u32| {
+            let ago = Duration::from_secs(u64::from(days) * 86_400);
+            now.checked_sub(ago).unwrap_or(Timestamp::UNIX_EPOCH)
+        };
+        let day = |at: Timestamp| at.to_zoned(TimeZone::UTC).date().to_string();
+        let month = day(ago(BUDGET_DAYS)).get(..7).unwrap_or_default().to_owned();
+        let mut tx = self.db().write(tenant).await?;
+        let removed = tx.rows().prune_calls(&id_from(ago(days)), &stamp(now), &day(ago(USAGE_DAYS))).await?;
+        tx.rows().prune_budgets(&month).await?;
+        tx.commit().await?;
+        Ok(removed)
+    }
+
+    /// Records of calls, newest first.
+    ///
+    /// # Errors
+    /// When they cannot be read, or the caller may not see them.
+    pub async fn calls(&self, ctx: &Ctx, query: &CallQuery) -> Result<Page<CallRow>, ReleaseError> {
+        self.permit(ctx, Right::Admin)?;
+        let is_id = |id: &&String| id.len() <= ID_BYTES_MAX && id.bytes().all(|b| b.is_ascii_hexdigit());
+        if query.cursor.as_ref().is_some_and(|cursor| !is_id(&cursor)) {
+            return Err(not_a_cursor());
+        }
+        let end = query.to.map_or_else(|| "g".to_owned(), id_from);
+        let filter = CallFilter {
+            feature: query.feature.clone(),
+            key: query.key.clone(),
+            user: query.user.clone(),
+            outcome: query.outcome.clone(),
+            from: query.from.map_or_else(String::new, id_from),
+            before: query.cursor.clone().map_or(end.clone(), |cursor| cursor.min(end)),
+        };
+        let limit = page_size(query.limit);
+        let mut conn = self.db().read(&ctx.tenant).await?;
+        let rows = conn.rows().calls(&filter, limit + 1).await?;
+        Ok(paged(rows, limit, |row| row.id.clone()))
+    }
+
+    /// What calls used from a day to another, both included (`2026-11-22`).
+    ///
+    /// # Errors
+    /// When it cannot be read, or the caller may not see drafts.
+    pub async fn usage(
+        &self,
+        ctx: &Ctx,
+        days: (&str, &str),
+        by: UsageBy,
+    ) -> Result<Vec<UsageRow>, ReleaseError> {
+        self.permit(ctx, Right::Preview)?;
+        let mut conn = self.db().read(&ctx.tenant).await?;
+        Ok(conn.rows().usage(days, by, USAGE_ROWS_MAX).await?)
+    }
+}

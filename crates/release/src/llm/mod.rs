@@ -1,0 +1,4 @@
+//! What is kept of model calls: budgets that nodes share, records, and usage.
+
+pub(crate) mod budgets;
+pub(crate) mod calls;

@@ -1,0 +1,186 @@
+//! What model calls leave behind: records are stored, budgets are taken and given back, and soft limits are told.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use ashlar_gateway::{
+    budget::Soft,
+    config::{Gateway, RECORD_DAYS},
+    record::{OK, Record, Records, Waiting},
+};
+use ashlar_model::{Actor, TenantId};
+use ashlar_release::{Ctx, Engine, ReleaseError, WarnBudget, call_id};
+use ashlar_store::sql::{BudgetKey, CallRow, UsageRow, stamp};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, policies::Policies, tenants::Tenants};
+
+/// How often budgets are looked at.
+const EVERY: Duration = Duration::from_millis(250);
+/// Every how many times records are stored.
+const STORE_TURNS: u64 = 2;
+/// Every how many times old records are deleted.
+const PRUNE_TURNS: u64 = 2_400;
+/// The most records that are stored in one transaction.
+const BATCH_MAX: usize = 5_000;
+/// How often an orderly stop tries to store what waits.
+const LAST_TRIES: u32 = 5;
+
+/// Takes the records of this process and stores them.
+pub struct Calls {
+    engine: Engine,
+    tenants: Arc<Tenants>,
+    policies: Arc<Policies>,
+    records: Arc<Records>,
+}
+
+/// A record as it is stored. It gets its id once, so that it is counted once however often it is stored.
+fn row(waiting: &mut Waiting) -> Result<CallRow, ReleaseError> {
+    let record = &mut waiting.record;
+    if record.id.is_empty() {
+        record.id = call_id(record.began())?;
+    }
+    let json = |e: serde_json::Error| ReleaseError::Task(e.to_string());
+    let (mut body, mut body_until) = (String::new(), String::new());
+    if let Some((text, days)) = &waiting.text {
+        let until = SignedDuration::from_hours(i64::from(*days) * 24);
+        body = serde_json::to_string(text).map_err(json)?;
+        body_until = stamp(record.began().checked_add(until).unwrap_or(Timestamp::MAX));
+    }
+    Ok(CallRow {
+        id: record.id.clone(),
+        feature: record.feature.clone(),
+        key: record.key.clone(),
+        user: record.user.clone(),
+        outcome: record.outcome.clone(),
+        data: serde_json::to_string(record).map_err(json)?,
+        body,
+        body_until,
+    })
+}
+
+fn usage(record: &Record) -> UsageRow {
+    let model = match record.provider.is_empty() {
+        true => String::new(),
+        false => format!("{}/{}", record.provider, record.model),
+    };
+    UsageRow {
+        day: record.at.get(..10).unwrap_or_default().to_owned(),
+        feature: record.feature.clone(),
+        key: record.key.clone(),
+        model,
+        currency: record.currency.clone(),
+        calls: 1,
+        failed: u64::from(record.outcome != OK),
+        input_tokens: record.input_tokens,
+        cached_tokens: record.cached_input_tokens,
+        output_tokens: record.output_tokens,
+        pico: u128::from(record.cost.pico()),
+    }
+}
+
+impl Calls {
+    /// What works for the calls of a node.
+    pub fn new(app: &App, engine: &Engine) -> Self {
+        Self {
+            engine: engine.clone(),
+            tenants: app.tenants.clone(),
+            policies: app.policies.clone(),
+            records: app.records.clone(),
+        }
+    }
+
+    /// Works until `stop`. Then it stores what waits, and gives back what budgets have left.
+    pub async fn run(self, stop: CancellationToken) {
+        self.records.follow();
+        let mut turns = tokio::time::interval(EVERY);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut number = 0_u64;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.records.pressed() => {
+                    self.store().await;
+                    continue;
+                }
+                _ = turns.tick() => {}
+            }
+            for (tenant, of) in self.policies.all() {
+                of.policy.turn().await;
+                self.warn(&tenant, of.policy.crossed()).await;
+            }
+            if number.is_multiple_of(STORE_TURNS) {
+                self.store().await;
+            }
+            if number.is_multiple_of(PRUNE_TURNS) {
+                self.prune().await;
+            }
+            number += 1;
+        }
+        for _ in 0..LAST_TRIES {
+            if self.store().await && self.records.waiting() == 0 {
+                break;
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+        for (_, of) in self.policies.all() {
+            of.policy.close().await;
+        }
+    }
+
+    /// Stores what is waiting. What could not be stored waits on. Says whether everything was.
+    async fn store(&self) -> bool {
+        let mut of_tenants: BTreeMap<TenantId, Vec<Waiting>> = BTreeMap::new();
+        for waiting in self.records.take(BATCH_MAX) {
+            of_tenants.entry(waiting.tenant.clone()).or_default().push(waiting);
+        }
+        let mut stored = true;
+        for (tenant, mut waiting) in of_tenants {
+            if let Err(error) = self.store_of(&tenant, &mut waiting).await {
+                stored = false;
+                let count = waiting.len();
+                tracing::warn!(%tenant, count, %error, "records of model calls wait: they cannot be stored yet");
+                self.records.put_back(waiting);
+            }
+        }
+        stored
+    }
+
+    async fn store_of(&self, tenant: &TenantId, waiting: &mut [Waiting]) -> Result<(), ReleaseError> {
+        let rows = waiting.iter_mut().map(row).collect::<Result<Vec<CallRow>, _>>()?;
+        let used: BTreeMap<&str, UsageRow> =
+            waiting.iter().map(|waiting| (waiting.record.id.as_str(), usage(&waiting.record))).collect();
+        self.engine
+            .log_calls(tenant, &rows, &|row| used.get(row.id.as_str()).cloned().unwrap_or_default())
+            .await
+    }
+
+    /// Deletes what was kept long enough.
+    async fn prune(&self) {
+        for (tenant, of) in self.tenants.all() {
+            let Some(public) = of.public.load_full() else { continue };
+            let gateway = Gateway::parse(&public.definitions().gateway);
+            let days = gateway.map_or(RECORD_DAYS, |gateway| gateway.record_days);
+            if let Err(error) = self.engine.prune_calls(&tenant, days).await {
+                tracing::warn!(%tenant, %error, "old records of model calls cannot be deleted yet");
+            }
+        }
+    }
+
+    async fn warn(&self, tenant: &TenantId, crossed: Vec<Soft>) {
+        for soft in crossed {
+            let row = soft.row;
+            tracing::warn!(%tenant, scope = row.scope, period = row.period, unit = row.unit, soft.used, soft.limit,
+                "a budget of model calls is nearly used");
+            let budget = BudgetKey { scope: row.scope, period: row.period, unit: row.unit };
+            let told = async {
+                let ctx = Ctx::new(tenant.clone(), Actor::local("gateway"))?;
+                self.engine.run(&ctx, WarnBudget { budget, used: soft.used, limit: soft.limit }).await
+            };
+            if let Err(error) = told.await {
+                tracing::warn!(%tenant, %error, "nobody is told that a budget is nearly used");
+            }
+        }
+    }
+}
