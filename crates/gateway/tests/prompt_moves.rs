@@ -33,7 +33,8 @@ fn state(files: &Files, name: &str) -> State {
     assert!(findings.is_empty(), "{findings:?}");
     let active = prompts.active(name).unwrap();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole percentages")]
-    let flags: Vec<(u32, u32)> = active.flags.iter().map(|flag| (flag.version, flag.percent as u32)).collect();
+    let flags: Vec<(u32, u32)> =
+        active.flags.iter().map(|flag| (flag.version, flag.percent as u32)).collect();
     assert!(flags.len() <= 1);
     (active.version, flags.first().copied())
 }

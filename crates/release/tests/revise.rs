@@ -8,8 +8,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use ashlar_model::{CandidateId, Files, TenantId};
 use ashlar_release::{
-    CreateCandidate, DraftQuery, Engine, Location, Promote, Promoted, PushDefinitions, PutEntry, ReleaseError,
-    ReviseDefinitions, Revising, Revision, Rollback,
+    CreateCandidate, DraftQuery, Engine, Location, Promote, Promoted, PushDefinitions, PutEntry,
+    ReleaseError, ReviseDefinitions, Revising, Revision, Rollback,
 };
 use common::{Clock, by, definitions, key, open, open_dir};
 use serde_json::json;
@@ -58,7 +58,12 @@ fn adding(line: &str) -> ReviseDefinitions {
         assert!(revising.served.get("ashlar.toml").is_none());
         Ok(Revision { served: added(revising.served), working: added(revising.working), data: json!({}) })
     };
-    ReviseDefinitions { subject: "a".to_owned(), prefix: "prompts", revise: Arc::new(revise), note: String::new() }
+    ReviseDefinitions {
+        subject: "a".to_owned(),
+        prefix: "prompts",
+        revise: Arc::new(revise),
+        note: String::new(),
+    }
 }
 
 async fn lines(engine: &Engine) -> BTreeSet<String> {
@@ -102,13 +107,17 @@ async fn story(location: &Location) {
     assert_eq!(served.get("redirects.toml").unwrap(), b"# 1\n");
     assert_eq!(working(&engine).await.get("redirects.toml").unwrap(), b"# 2\n");
     let next = freeze(&engine).await;
-    let row = engine.db().read(&TenantId::main()).await.unwrap().rows().candidate(next).await.unwrap().unwrap();
+    let row =
+        engine.db().read(&TenantId::main()).await.unwrap().rows().candidate(next).await.unwrap().unwrap();
     assert_eq!(row.frozen.definition_authors, set(&["jonas", "ops"]));
     promote(&engine, next).await;
     assert_eq!((lines(&engine).await, pending(&engine).await), (set(&["one", "two"]), 0));
 
     // A rollback of the channel takes a revision back, and the next one goes on from there.
-    engine.run(&by("ops"), Rollback { release: one.release, channel: None, note: String::new() }).await.unwrap();
+    engine
+        .run(&by("ops"), Rollback { release: one.release, channel: None, note: String::new() })
+        .await
+        .unwrap();
     assert_eq!(lines(&engine).await, set(&["one"]));
     engine.run(&by("ops"), adding("three")).await.unwrap();
     assert_eq!(lines(&engine).await, set(&["one", "three"]));
