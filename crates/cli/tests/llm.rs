@@ -199,9 +199,15 @@ fn each_call_leaves_a_record() {
         page["items"].as_array().filter(|items| items.len() == 2).cloned()
     });
     let answered = calls.iter().find(|call| call["trace"] == trace.as_str()).unwrap();
-    assert_eq!((&answered["outcome"], &answered["provider"], &answered["feature"]), (&json!("ok"), &json!("ashlar"), &json!("default")));
+    assert_eq!(
+        (&answered["outcome"], &answered["provider"], &answered["feature"]),
+        (&json!("ok"), &json!("ashlar"), &json!("default"))
+    );
     assert!(answered["user"].as_str().is_some_and(|user| !user.is_empty() && user != "ines"), "{answered}");
-    assert!(calls.iter().any(|call| call["outcome"] == "model_not_found" && call["status"] == 404), "{calls:?}");
+    assert!(
+        calls.iter().any(|call| call["outcome"] == "model_not_found" && call["status"] == 404),
+        "{calls:?}"
+    );
 }
 
 /// Where the clients are; `None` when they are absent, which is said.

@@ -239,7 +239,9 @@ async fn money_is_charged_to_the_price_table_and_a_spent_budget_refuses_before_s
 
 #[tokio::test]
 async fn what_is_private_is_not_sent_and_comes_back_in_the_answer() {
-    let echo = |delta: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{delta}\"}}}}]}}\n\n");
+    let echo = |delta: &str| {
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{delta}\"}}}}]}}\n\n")
+    };
     let standin = Standin::new(move |request, _| {
         assert!(!String::from_utf8_lossy(&request.body).contains("ines@"), "an address was sent");
         match request.json()["stream"].as_bool() {
@@ -261,7 +263,10 @@ async fn what_is_private_is_not_sent_and_comes_back_in_the_answer() {
         let body = json!({"model": "fast", "stream": stream, "messages": [{"role": "user", "content": "Write to ines@example.com"}]});
         let answered = rig.openai(body).await.unwrap();
         let text: String = match stream {
-            false => serde_json::from_str::<Value>(&answered).unwrap()["choices"][0]["message"]["content"].as_str().unwrap().to_owned(),
+            false => serde_json::from_str::<Value>(&answered).unwrap()["choices"][0]["message"]["content"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
             true => answered
                 .lines()
                 .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok())

@@ -128,8 +128,13 @@ async fn provided(
     if call.stream {
         let first = (Instant::now() + route.timeout.first_token).min(end);
         let events = provider.stream(&target.model, body, connect, first).await?;
-        let mut flow =
-            Flow::new((call, &case.noted, case.vault.clone()), provider, events, passes, (route.timeout.first_token, end));
+        let mut flow = Flow::new(
+            (call, &case.noted, case.vault.clone()),
+            provider,
+            events,
+            passes,
+            (route.timeout.first_token, end),
+        );
         flow.first(first).await?;
         return Ok(Got::Stream(Box::pin(flow.stream())));
     }

@@ -101,8 +101,14 @@ impl From<Usage> for Tokens {
 
 impl Noted {
     pub fn new(tokens_in: u64, closing: Option<Arc<dyn Closing>>) -> Self {
-        let ledger =
-            Ledger { facts: Facts::default(), permit: None, tokens_in, masks: BTreeSet::new(), started: Instant::now(), closing };
+        let ledger = Ledger {
+            facts: Facts::default(),
+            permit: None,
+            tokens_in,
+            masks: BTreeSet::new(),
+            started: Instant::now(),
+            closing,
+        };
         Self(Arc::new(Mutex::new(ledger)))
     }
 

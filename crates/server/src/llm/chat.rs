@@ -48,7 +48,11 @@ impl Llm {
     ) -> Result<(), Fault> {
         let known = self.policies.of(&caller.tenant).await.map_err(|error| {
             tracing::error!(%error, "the policy of a tenant cannot be read");
-            Fault::new(FaultKind::Overloaded, "unavailable", "calls cannot be decided now; try again in a moment")
+            Fault::new(
+                FaultKind::Overloaded,
+                "unavailable",
+                "calls cannot be decided now; try again in a moment",
+            )
         })?;
         caller.user = user_hash(&known.secret, user);
         scene.policy = Some(known.policy);
