@@ -316,6 +316,7 @@ pub fn redact(bytes: &[u8]) {
     assert_eq!(vault.restore(&redacted), text);
     let half = redacted.floor_char_boundary(redacted.len() / 2);
     let mut restorer = vault.restorer(false);
-    let streamed = [restorer.push(&redacted[..half]), restorer.push(&redacted[half..]), restorer.finish()].concat();
+    let streamed =
+        [restorer.push(&redacted[..half]), restorer.push(&redacted[half..]), restorer.finish()].concat();
     assert_eq!(streamed, text);
 }

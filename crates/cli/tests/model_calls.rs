@@ -37,7 +37,8 @@ fn calls_are_listed_summed_exported_and_erased() {
     for user in ["jo@example.com", "jo@example.com", "ed", ""] {
         assert_eq!(chat(&demo.url, &key, user), 200);
     }
-    let refused = json!({"model": "no-such-route", "messages": [{"role": "user", "content": "hi"}]}).to_string();
+    let refused =
+        json!({"model": "no-such-route", "messages": [{"role": "user", "content": "hi"}]}).to_string();
     assert_ne!(http(&demo.url, "POST", "/llm/v1/chat/completions", &key, &refused).0, 200);
     let all = eventually("records", || {
         let page = get(&demo, "/api/v1/llm/calls");
@@ -46,9 +47,15 @@ fn calls_are_listed_summed_exported_and_erased() {
     let text = all.to_string();
     assert!(!text.contains("jo@example.com") && !text.contains("Basin"), "{text}");
     let first = &all["items"][4];
-    assert_eq!((&first["feature"], &first["outcome"], &first["cost"]), (&json!("default"), &json!("ok"), &json!("0.00")));
+    assert_eq!(
+        (&first["feature"], &first["outcome"], &first["cost"]),
+        (&json!("default"), &json!("ok"), &json!("0.00"))
+    );
     assert_eq!((&first["provider"], &first["operation"]), (&json!("ashlar"), &json!("chat")));
-    assert!(first["release"].as_str().unwrap().starts_with('r') && first["trace"].as_str().unwrap().len() == 32, "{first}");
+    assert!(
+        first["release"].as_str().unwrap().starts_with('r') && first["trace"].as_str().unwrap().len() == 32,
+        "{first}"
+    );
     let of_jo = get(&demo, "/api/v1/llm/calls?user=jo@example.com&outcome=ok");
     assert_eq!(of_jo["items"].as_array().unwrap().len(), 2);
     assert_eq!(get(&demo, "/api/v1/llm/calls?limit=2")["items"].as_array().unwrap().len(), 2);
@@ -62,8 +69,11 @@ fn calls_are_listed_summed_exported_and_erased() {
 
     let (status, head, body) = http(&demo.url, "GET", "/api/v1/llm/calls/export", &demo.admin, "");
     assert!(status == 200 && head.contains("application/x-ndjson"), "{head}");
-    let spans: Vec<Value> =
-        body.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let spans: Vec<Value> = body
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(spans.len(), 5);
     assert_eq!(spans[4]["attributes"]["gen_ai.provider.name"], "ashlar");
 
@@ -88,7 +98,8 @@ fn an_orderly_stop_loses_no_record_and_a_kill_loses_little() {
     let pid = demo.server.0.id().to_string();
     assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     demo.server.0.wait().unwrap();
-    let usage = |demo: &Demo| count(&demo.rig.json(0, &["llm", "usage", "--data", "demo", "--format", "json"]));
+    let usage =
+        |demo: &Demo| count(&demo.rig.json(0, &["llm", "usage", "--data", "demo", "--format", "json"]));
     assert_eq!(usage(&demo), 20);
 
     let (server, ready) = start(&demo.rig, &["demo", "--data", "demo"]);
