@@ -186,6 +186,30 @@ fn a_call_names_a_prompt_and_the_release_decides_its_version() {
     assert!(status == 403 && body.contains("unknown_feature"), "{status} {body}");
 }
 
+#[test]
+fn each_call_leaves_a_record() {
+    let (demo, key) = demo();
+    let (_, head, _) = chat(&demo, &key, &ask(QUESTION, &json!({"user": "ines"})));
+    let trace = head.lines().find_map(|line| line.strip_prefix("ashlar-trace: ")).unwrap().to_owned();
+    assert_eq!(chat(&demo, &key, &ask(QUESTION, &json!({"model": "none"}))).0, 404);
+    let calls = common::eventually("two records", || {
+        let (status, _, body) = http(&demo.url, "GET", "/api/v1/llm/calls", &demo.admin, "");
+        assert_eq!(status, 200, "{body}");
+        let page: Value = serde_json::from_str(&body).unwrap();
+        page["items"].as_array().filter(|items| items.len() == 2).cloned()
+    });
+    let answered = calls.iter().find(|call| call["trace"] == trace.as_str()).unwrap();
+    assert_eq!(
+        (&answered["outcome"], &answered["provider"], &answered["feature"]),
+        (&json!("ok"), &json!("ashlar"), &json!("default"))
+    );
+    assert!(answered["user"].as_str().is_some_and(|user| !user.is_empty() && user != "ines"), "{answered}");
+    assert!(
+        calls.iter().any(|call| call["outcome"] == "model_not_found" && call["status"] == 404),
+        "{calls:?}"
+    );
+}
+
 /// Where the clients are; `None` when they are absent, which is said.
 fn clients() -> Option<PathBuf> {
     let found = std::env::var_os("ASHLAR_TEST_CLIENTS").map(PathBuf::from);

@@ -236,3 +236,47 @@ async fn money_is_charged_to_the_price_table_and_a_spent_budget_refuses_before_s
     let total: u64 = closed.0.lock().unwrap().iter().map(|facts| facts.cost.pico()).sum();
     assert!(total <= 1_000_000_000, "{total} picounits of 0.001 USD");
 }
+
+#[tokio::test]
+async fn what_is_private_is_not_sent_and_comes_back_in_the_answer() {
+    let echo = |delta: &str| {
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{delta}\"}}}}]}}\n\n")
+    };
+    let standin = Standin::new(move |request, _| {
+        assert!(!String::from_utf8_lossy(&request.body).contains("ines@"), "an address was sent");
+        match request.json()["stream"].as_bool() {
+            Some(true) => vec![Step::events(&[
+                echo("I wrote to [EMA"),
+                echo("IL_1] today"),
+                "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n".to_owned(),
+                "data: [DONE]\n\n".to_owned(),
+            ])],
+            _ => vec![said("I wrote to [EMAIL_1] today")],
+        }
+    });
+    let toml = "[routes.fast]\ntargets = [{ provider = \"a\", model = \"m\" }]\n\
+        [features.default]\nroutes = [\"fast\"]\nredact = { sending = [\"email\"] }\ntext = { keep_days = 3 }\n";
+    let mut rig = prompted(toml, &standin);
+    let closed = Arc::new(Closed::default());
+    rig.scene.closing = Some(closed.clone());
+    for stream in [false, true] {
+        let body = json!({"model": "fast", "stream": stream, "messages": [{"role": "user", "content": "Write to ines@example.com"}]});
+        let answered = rig.openai(body).await.unwrap();
+        let text: String = match stream {
+            false => serde_json::from_str::<Value>(&answered).unwrap()["choices"][0]["message"]["content"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+            true => answered
+                .lines()
+                .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok())
+                .filter_map(|piece| Some(piece["choices"][0]["delta"]["content"].as_str()?.to_owned()))
+                .collect(),
+        };
+        assert_eq!(text, "I wrote to ines@example.com today");
+        let facts = closed.0.lock().unwrap().last().cloned().unwrap();
+        let (kept, days) = facts.text.unwrap();
+        assert_eq!((kept.output.as_str(), days), ("I wrote to [EMAIL] today", 3));
+        assert!(kept.input.contains("Write to [EMAIL]"), "{}", kept.input);
+    }
+}

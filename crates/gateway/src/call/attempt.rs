@@ -92,6 +92,7 @@ fn noted(case: &Case<'_>, whole: &Whole) {
         if whole.usage != Usage::default() {
             ledger.used(whole.usage);
         }
+        whole.picked.iter().for_each(|picked| ledger.said(&picked.text));
         let facts = &mut ledger.facts;
         facts.answered_bytes = text_bytes(whole);
         facts.answered_by.clone_from(&whole.model);
@@ -123,12 +124,17 @@ async fn provided(
         }
     };
     let body = written(call, provider, &target.model)?;
-    let passes = same(call.surface, provider.kind);
+    let passes = case.vault.is_none() && same(call.surface, provider.kind);
     if call.stream {
         let first = (Instant::now() + route.timeout.first_token).min(end);
         let events = provider.stream(&target.model, body, connect, first).await?;
-        let mut flow =
-            Flow::new((call, &case.noted), provider, events, passes, (route.timeout.first_token, end));
+        let mut flow = Flow::new(
+            (call, &case.noted, case.vault.clone()),
+            provider,
+            events,
+            passes,
+            (route.timeout.first_token, end),
+        );
         flow.first(first).await?;
         return Ok(Got::Stream(Box::pin(flow.stream())));
     }
@@ -137,7 +143,15 @@ async fn provided(
         Kind::OpenAi | Kind::Azure => openai::read_whole(&raw),
         Kind::Anthropic => anthropic::read_whole(&raw),
     };
-    let whole = whole.map_err(|fault| Failed { fault, next: Next::Again(None) })?;
+    let mut whole = whole.map_err(|fault| Failed { fault, next: Next::Again(None) })?;
+    if let Some(vault) = &case.vault {
+        for picked in &mut whole.picked {
+            picked.text = vault.restore(&picked.text).into_owned();
+            for call in &mut picked.calls {
+                call.arguments = vault.restore_json(&call.arguments).into_owned();
+            }
+        }
+    }
     noted(case, &whole);
     Ok(Got::Whole { whole, raw: passes.then_some(raw), more: None })
 }

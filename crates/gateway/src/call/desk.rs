@@ -19,9 +19,10 @@ use crate::{
     config::{Feature, Gateway},
     policy::{Asking, Policy},
     prompts::Prompts,
+    redact::{Vault, masked},
     routing::{Breakers, Stage, plan, point},
     upstream::Providers,
-    wire::{Call, Fault, FaultKind, Message, Role, Surface, anthropic, openai},
+    wire::{Call, Fault, FaultKind, Message, Part, Role, Surface, anthropic, openai},
 };
 
 /// The most tokens that an answer is taken to have when the request does not bound it.
@@ -104,6 +105,8 @@ pub(super) struct Case<'a> {
     pub released: Option<&'a dyn BuiltIn>,
     /// What the built-in model is asked, when it is not the last message of the user.
     pub question: Option<&'a str>,
+    /// What was replaced by placeholders, when something was.
+    pub vault: Option<Arc<Vault>>,
     /// What decides between targets.
     pub point: u64,
     pub noted: Noted,
@@ -222,6 +225,14 @@ impl Desk {
     ) -> Result<Got, Fault> {
         let feature = scene.feature(&caller.feature)?;
         let prompted = prompted::prepare(scene, caller, feature, call, released, noted).await?;
+        if feature.text_days > 0 {
+            let kinds = feature.redact.logging.clone();
+            let input = masked(&spoken(call), &kinds).into_owned();
+            noted.note(|ledger| ledger.keep(input, feature.text_days, kinds));
+        }
+        let asked = prompted.as_ref().and_then(|prompted| prompted.question.clone());
+        let asked = asked.or_else(|| call.question());
+        let vault = redacted(feature, call);
         let route = scene.route(feature, (&call.model, &caller.feature), prompted.as_ref())?;
         let sticky = call.ashlar.session.as_deref().or(call.user.as_deref());
         let point = point(sticky.unwrap_or(&caller.trace));
@@ -229,7 +240,7 @@ impl Desk {
         let stages =
             staged(scene, feature, (route, point), (call.tokens_in(), call.tokens_out_max().unwrap_or(0)))?;
         admit(scene, caller, route, (call.tokens_in(), out_max), noted).await?;
-        let question = prompted.as_ref().and_then(|prompted| prompted.question.as_deref());
+        let question = asked.as_deref();
         let streams = call.stream;
         let Some(prompted) = prompted.as_ref().filter(|prompted| prompted.prompt.needs_whole_answer()) else {
             let case = Case {
@@ -238,6 +249,7 @@ impl Desk {
                 what: What::Chat(call),
                 released: Some(released),
                 question,
+                vault: vault.clone(),
                 point,
                 noted: noted.clone(),
             };
@@ -253,6 +265,7 @@ impl Desk {
                 what: What::Chat(call),
                 released: Some(released),
                 question,
+                vault: vault.clone(),
                 point,
                 noted: noted.clone(),
             };
@@ -303,6 +316,7 @@ impl Desk {
                 what: What::Embed(asked),
                 released: None,
                 question: None,
+                vault: None,
                 point,
                 noted: noted.clone(),
             };
@@ -314,6 +328,36 @@ impl Desk {
         });
         ended(&noted, made)
     }
+}
+
+/// What is said in a call, as it is stored.
+fn spoken(call: &Call) -> String {
+    let each = call.messages.iter().map(|message| format!("{:?}: {}", message.role, message.joined()));
+    each.collect::<Vec<_>>().join("\n")
+}
+
+/// Puts placeholders into the texts of a call. `None` when there is nothing to restore.
+fn redacted(feature: &Feature, call: &mut Call) -> Option<Arc<Vault>> {
+    let kinds = &feature.redact.sending;
+    if kinds.is_empty() {
+        return None;
+    }
+    let mut vault = Vault::default();
+    for message in &mut call.messages {
+        for part in &mut message.parts {
+            if let Part::Text(text) = part {
+                *text = vault.redact(text, kinds).into_owned();
+            }
+        }
+        for called in &mut message.calls {
+            called.arguments = vault.redact(&called.arguments, kinds).into_owned();
+        }
+    }
+    if vault.is_empty() {
+        return None;
+    }
+    call.changed = true;
+    Some(Arc::new(vault))
 }
 
 /// The plan of a call in which it fits.

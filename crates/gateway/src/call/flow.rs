@@ -1,6 +1,6 @@
 //! An answer on its way from a provider to the client.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::Stream;
@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::ledger::Noted;
 use crate::{
+    redact::{Restorer, Vault},
     upstream::{EventStream, Failed, Kind, Next, Provider},
     wire::{Call, Delta, Event, Fault, Surface, anthropic, openai},
 };
@@ -88,6 +89,10 @@ pub(super) struct Flow {
     figures: bool,
     surface: Surface,
     noted: Noted,
+    /// What was replaced by placeholders.
+    vault: Option<Arc<Vault>>,
+    /// By the answer and the number of the call; `None` for its text.
+    restorers: Vec<((u32, Option<u32>), Restorer<Arc<Vault>>)>,
     deltas: Vec<Delta>,
     out: Vec<u8>,
     /// Something of the answer itself has come.
@@ -96,6 +101,15 @@ pub(super) struct Flow {
     /// The longest wait for the next piece.
     wait: Duration,
     end: Instant,
+}
+
+/// Adds a piece of text or of arguments, unless it is empty.
+fn push((at, number): (u32, Option<u32>), text: String, out: &mut Vec<Delta>) {
+    match number {
+        _ if text.is_empty() => {}
+        None => out.push(Delta::Text(at, text)),
+        Some(number) => out.push(Delta::Arguments(at, number, text)),
+    }
 }
 
 /// Writes an event as it was read.
@@ -115,7 +129,7 @@ fn pass(event: &Event<'_>, out: &mut Vec<u8>) {
 
 impl Flow {
     pub fn new(
-        (call, noted): (&Call, &Noted),
+        (call, noted, vault): (&Call, &Noted, Option<Arc<Vault>>),
         provider: &Provider,
         events: EventStream,
         passes: bool,
@@ -132,6 +146,8 @@ impl Flow {
             figures: call.stream_usage,
             surface: call.surface,
             noted: noted.clone(),
+            vault,
+            restorers: Vec::new(),
             deltas: Vec::new(),
             out: Vec::new(),
             begun: false,
@@ -150,14 +166,19 @@ impl Flow {
             if self.passes && (self.figures || !figures) && !ends {
                 pass(&event, &mut self.out);
             }
-            for delta in self.deltas.drain(..) {
+            for delta in self.restored() {
                 match &delta {
                     Delta::Begin { model, .. } => {
                         self.noted.note(|ledger| ledger.facts.answered_by.clone_from(model));
                     }
                     Delta::Sources(..) => {}
                     Delta::Usage(figures) => usage = Some(*figures),
-                    Delta::Text(_, text) | Delta::Refusal(_, text) | Delta::Arguments(_, _, text) => {
+                    Delta::Text(_, text) => {
+                        bytes += text.len() as u64;
+                        self.begun = true;
+                        self.noted.note(|ledger| ledger.said(text));
+                    }
+                    Delta::Refusal(_, text) | Delta::Arguments(_, _, text) => {
                         bytes += text.len() as u64;
                         self.begun = true;
                     }
@@ -181,6 +202,42 @@ impl Flow {
             });
         }
         Ok(())
+    }
+
+    /// The pieces that have come, with values in the place of placeholders.
+    fn restored(&mut self) -> Vec<Delta> {
+        let deltas = std::mem::take(&mut self.deltas);
+        let Some(vault) = self.vault.clone() else { return deltas };
+        let mut out = Vec::with_capacity(deltas.len());
+        for delta in deltas {
+            let (place, text) = match &delta {
+                Delta::Text(at, text) => ((*at, None), text),
+                Delta::Arguments(at, number, text) => ((*at, Some(*number)), text),
+                Delta::Tool(at, ..) | Delta::Finish(at, _) => {
+                    self.let_go(*at, &mut out);
+                    out.push(delta);
+                    continue;
+                }
+                _ => {
+                    out.push(delta);
+                    continue;
+                }
+            };
+            let known = self.restorers.iter().position(|(of, _)| *of == place).unwrap_or_else(|| {
+                self.restorers.push((place, Restorer::new(vault.clone(), place.1.is_some())));
+                self.restorers.len() - 1
+            });
+            let text = self.restorers[known].1.push(text);
+            push(place, text, &mut out);
+        }
+        out
+    }
+
+    /// Passes on what was held back of an answer, because it could have become a placeholder.
+    fn let_go(&mut self, at: u32, out: &mut Vec<Delta>) {
+        for (place, restorer) in self.restorers.iter_mut().filter(|((of, _), _)| *of == at) {
+            push(*place, restorer.finish(), out);
+        }
     }
 
     fn finish(&mut self) {

@@ -1,14 +1,17 @@
 //! What becomes of a call, written down as it goes, and what it is charged.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
 use crate::{
+    config::Kind,
     policy::Permit,
     price::{Money, Tokens},
+    record::{TEXT_BYTES_MAX, Text},
+    redact::masked,
     upstream::{Failed, Next},
     wire::{Fault, Usage},
 };
@@ -60,6 +63,8 @@ pub struct Facts {
     pub verdicts: BTreeMap<String, String>,
     /// Budgets that are nearly used.
     pub soft: Vec<String>,
+    /// What was said, redacted, with the days for which it is kept, when the feature asks for it.
+    pub text: Option<(Text, u32)>,
 }
 
 /// Is told what became of a call.
@@ -73,6 +78,8 @@ pub(super) struct Ledger {
     pub facts: Facts,
     permit: Option<Permit>,
     tokens_in: u64,
+    /// What is replaced in texts that are stored.
+    masks: BTreeSet<Kind>,
     pub started: Instant,
     closing: Option<Arc<dyn Closing>>,
 }
@@ -94,8 +101,14 @@ impl From<Usage> for Tokens {
 
 impl Noted {
     pub fn new(tokens_in: u64, closing: Option<Arc<dyn Closing>>) -> Self {
-        let ledger =
-            Ledger { facts: Facts::default(), permit: None, tokens_in, started: Instant::now(), closing };
+        let ledger = Ledger {
+            facts: Facts::default(),
+            permit: None,
+            tokens_in,
+            masks: BTreeSet::new(),
+            started: Instant::now(),
+            closing,
+        };
         Self(Arc::new(Mutex::new(ledger)))
     }
 
@@ -164,6 +177,21 @@ impl Ledger {
         }
     }
 
+    /// The text of the call is stored.
+    pub fn keep(&mut self, input: String, days: u32, masks: BTreeSet<Kind>) {
+        self.facts.text = Some((Text { input, output: String::new() }, days));
+        self.masks = masks;
+    }
+
+    /// Text of the answer.
+    pub fn said(&mut self, said: &str) {
+        if let Some((text, _)) = &mut self.facts.text
+            && text.output.len() < TEXT_BYTES_MAX
+        {
+            text.output.push_str(said);
+        }
+    }
+
     /// Figures of the provider.
     pub fn used(&mut self, usage: Usage) {
         (self.facts.usage, self.facts.reported) = (usage, true);
@@ -203,6 +231,9 @@ impl Drop for Ledger {
         if self.facts.outcome.is_empty() {
             // Nothing said how it ended: the client went away.
             (self.facts.outcome, self.facts.status) = ("client_gone".to_owned(), 499);
+        }
+        if let Some((text, _)) = &mut self.facts.text {
+            text.output = masked(&text.output, &self.masks).into_owned();
         }
         if let Some(closing) = self.closing.take() {
             closing.closed(std::mem::take(&mut self.facts));

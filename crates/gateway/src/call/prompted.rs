@@ -17,6 +17,8 @@ use crate::{
 
 /// The locale of answers when a call names none.
 const LOCALE: &str = "en";
+/// How much of a source is shown beside its citation, in characters.
+const CITED_CHARS: usize = 150;
 
 /// What a prompt asks of the answer.
 pub(super) struct Prompted {
@@ -222,6 +224,7 @@ impl Prompted {
                     .map(|source| Cited {
                         title: source.title.clone(),
                         url: source.path.clone(),
+                        words: source.text.chars().take(CITED_CHARS).collect(),
                         from: 0,
                         to,
                     })

@@ -1,7 +1,7 @@
 //! Placeholders that become values again, within one request.
 
 use std::{
-    borrow::Cow,
+    borrow::{Borrow, Cow},
     collections::{BTreeSet, HashMap},
 };
 
@@ -136,8 +136,8 @@ impl Vault {
 
     /// Restores a text that comes in pieces. `json`: it is JSON, so values are escaped.
     #[must_use]
-    pub fn restorer(&self, json: bool) -> Restorer<'_> {
-        Restorer { vault: self, json, held: String::new() }
+    pub fn restorer(&self, json: bool) -> Restorer<&Self> {
+        Restorer::new(self, json)
     }
 }
 
@@ -150,17 +150,22 @@ fn push_escaped(value: &str, out: &mut String) {
 
 /// Restores a text that comes in pieces. A placeholder may be cut between two of them.
 #[derive(Debug)]
-pub struct Restorer<'v> {
-    vault: &'v Vault,
+pub struct Restorer<V> {
+    vault: V,
     json: bool,
     /// The beginning of what may be a placeholder.
     held: String,
 }
 
-impl Restorer<'_> {
+impl<V: Borrow<Vault>> Restorer<V> {
+    /// A restorer that borrows a vault, or shares it. `json`: the text is JSON, so values are escaped.
+    pub fn new(vault: V, json: bool) -> Self {
+        Self { vault, json, held: String::new() }
+    }
+
     /// What can be passed on after this piece.
     pub fn push(&mut self, piece: &str) -> String {
-        if self.vault.is_empty() {
+        if self.vault.borrow().is_empty() {
             return piece.to_owned();
         }
         let mut text = std::mem::take(&mut self.held);
@@ -171,7 +176,7 @@ impl Restorer<'_> {
         if let Some(open) = open {
             self.held = text.split_off(open);
         }
-        self.vault.restored(&text, self.json).into_owned()
+        self.vault.borrow().restored(&text, self.json).into_owned()
     }
 
     /// What remains at the end.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use ashlar_delivery::ReleaseView;
 use ashlar_gateway::{
-    call::{Reply, Scene},
+    call::{Caller, Reply, Scene},
+    policy::user_hash,
     wire::{Call, Fault, FaultKind, Surface, anthropic as anthropic_wire, openai as openai_wire},
 };
 use ashlar_model::TraceId;
@@ -14,12 +15,14 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use jiff::Timestamp;
 
 use super::{
     Llm,
     answers::{about, answered, costed, refused},
     doors::trace,
     quotes::Quotes,
+    recording::Recording,
 };
 
 impl Llm {
@@ -35,6 +38,34 @@ impl Llm {
         Ok((view, scene))
     }
 
+    /// Adds what the tenant may use, who the end user is, and where the record goes.
+    async fn bind(
+        &self,
+        scene: &mut Scene,
+        caller: &mut Caller,
+        user: &str,
+        operation: &'static str,
+    ) -> Result<(), Fault> {
+        let known = self.policies.of(&caller.tenant).await.map_err(|error| {
+            tracing::error!(%error, "the policy of a tenant cannot be read");
+            Fault::new(
+                FaultKind::Overloaded,
+                "unavailable",
+                "calls cannot be decided now; try again in a moment",
+            )
+        })?;
+        caller.user = user_hash(&known.secret, user);
+        scene.policy = Some(known.policy);
+        scene.closing = Some(Arc::new(Recording {
+            records: self.records.clone(),
+            caller: caller.clone(),
+            release: scene.release.clone(),
+            operation,
+            began: Timestamp::now(),
+        }));
+        Ok(())
+    }
+
     async fn chat(
         &self,
         request: Request,
@@ -46,14 +77,17 @@ impl Llm {
         let admitted = self.admit(&parts.headers, traced).await.map_err(alone)?;
         let body = self.body(&admitted.access, &parts, body).await.map_err(alone)?;
         let call = read(body).map_err(alone)?;
-        let (view, scene) = self.scene(&admitted.access).map_err(alone)?;
+        let (view, mut scene) = self.scene(&admitted.access).map_err(alone)?;
+        let mut caller = admitted.caller;
+        let user = call.user.as_deref().unwrap_or_default();
+        self.bind(&mut scene, &mut caller, user, "chat").await.map_err(alone)?;
         let quotes = Quotes {
             view,
             reader: admitted.access.reader.as_deref().map(Arc::from),
             workers: self.workers.clone(),
         };
         let release = scene.release.clone();
-        match self.desk.chat(&scene, &admitted.caller, call, &quotes).await {
+        match self.desk.chat(&scene, &caller, call, &quotes).await {
             Ok(reply) => Ok((reply, release)),
             Err(fault) => Err((fault, Some(release))),
         }
@@ -97,8 +131,11 @@ pub async fn embeddings(State(llm): State<Llm>, request: Request) -> Response {
         let admitted = llm.admit(&parts.headers, traced.clone()).await?;
         let body = llm.body(&admitted.access, &parts, body).await?;
         let asked = openai_wire::Embeddings::read(body)?;
-        let (_, scene) = llm.scene(&admitted.access)?;
-        let reply = llm.desk.embed(&scene, &admitted.caller, &asked).await?;
+        let (_, mut scene) = llm.scene(&admitted.access)?;
+        let mut caller = admitted.caller;
+        let user = asked.user.as_deref().unwrap_or_default();
+        llm.bind(&mut scene, &mut caller, user, "embeddings").await?;
+        let reply = llm.desk.embed(&scene, &caller, &asked).await?;
         Ok::<_, Fault>((reply, scene.release))
     };
     let (mut response, release) = match made.await {

@@ -7,12 +7,14 @@ mod catalogue;
 mod chat;
 mod doors;
 mod quotes;
+mod recording;
 mod scenes;
 
 use std::sync::Arc;
 
 use ashlar_gateway::{
     call::Desk,
+    record::Records,
     wire::{Fault, FaultKind},
 };
 use ashlar_isolate::Workers;
@@ -27,7 +29,7 @@ use serde_json::{Value, json};
 use self::{answers::refused, doors::surface_of, scenes::Scenes};
 use crate::{
     access::{Keys, Places},
-    app::{App, tenants::Tenants},
+    app::{App, policies::Policies, tenants::Tenants},
     delivery::source::Releases,
     endpoints::{
         rows,
@@ -49,6 +51,8 @@ pub struct Llm {
     releases: Releases,
     workers: Workers,
     desk: Arc<Desk>,
+    policies: Arc<Policies>,
+    records: Arc<Records>,
     scenes: Arc<Scenes>,
     places: Places,
 }
@@ -62,6 +66,8 @@ impl FromRef<App> for Llm {
             releases: Releases::from_ref(app),
             workers: app.workers.clone(),
             desk: app.desk.clone(),
+            policies: app.policies.clone(),
+            records: app.records.clone(),
             scenes: Arc::default(),
             places: Places::of(CALLS_MAX),
         }

@@ -5,9 +5,12 @@ mod calls;
 mod endpoint;
 mod offered;
 mod providers;
+mod reading;
 mod settings;
+mod upstreams;
 
 pub use ashlar_gateway::upstream::Providers;
 pub use offered::{Checked, Offered};
-pub use providers::providers;
-pub use settings::{MODELS_FILE, SettingsError};
+pub use reading::SettingsError;
+pub use settings::MODELS_FILE;
+pub use upstreams::providers;

@@ -1,21 +1,16 @@
 //! `[providers.NAME]`: where calls of models may go.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::PathBuf;
 
 use ashlar_gateway::{
     config::BUILT_IN,
-    upstream::{Key, KeySource, Kind, MakeClient, Provider, Providers},
+    upstream::{KeySource, Kind},
 };
 use ashlar_model::TenantId;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::settings::{Reading, Settings, SettingsError};
-use crate::outward;
+use super::reading::{Reading, SettingsError};
 
 /// The addresses of providers that are public services.
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -114,30 +109,4 @@ impl RawProvider {
             api_version: self.api_version.map(Spanned::into_inner),
         })
     }
-}
-
-/// The providers of a file; none without a file.
-///
-/// # Errors
-/// When the file cannot be used.
-pub fn providers(path: Option<&Path>) -> Result<Providers, SettingsError> {
-    let settings = path.map(Settings::read).transpose()?.unwrap_or_default();
-    let made: BTreeMap<String, Arc<Provider>> = settings
-        .providers
-        .into_iter()
-        .map(|(name, of)| {
-            let private = of.private;
-            let make: MakeClient = Arc::new(move |connect| {
-                outward::patient(private, connect).map_err(|error| outward::chain(&error))
-            });
-            let mut provider = Provider::new(&name, of.kind, &of.url, Key::new(of.key), make);
-            provider.tenants = of.tenants;
-            provider.api_version = of.api_version;
-            if let Some(why) = provider.key.missing() {
-                tracing::warn!(provider = name, why, "a provider has no key");
-            }
-            (name, Arc::new(provider))
-        })
-        .collect();
-    Ok(Providers(Arc::new(made)))
 }

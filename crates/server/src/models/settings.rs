@@ -12,7 +12,10 @@ use ashlar_retrieval::models::DIMENSIONS_MAX;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::providers::{ProviderSettings, RawProvider};
+use super::{
+    providers::{ProviderSettings, RawProvider},
+    reading::{Reading, SettingsError},
+};
 
 /// The file beside the data of an embedded installation.
 pub const MODELS_FILE: &str = "models.toml";
@@ -31,32 +34,6 @@ const TIMEOUT_MAX: f64 = 300.0;
 const TIMEOUT: f64 = 20.0;
 /// How long a search waits for a model when the file does not say, in seconds.
 const QUERY_TIMEOUT: f64 = 1.0;
-
-/// Why `models.toml` cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// The file cannot be read.
-    #[error("{path} cannot be read: {source}", path = .path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A line is wrong.
-    #[error("{path}:{line}: {message}", path = .path.display())]
-    Wrong {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong and how to fix it.
-        message: String,
-    },
-    /// No client for endpoints can be made.
-    #[error("no client for endpoints can be made: {0}")]
-    Client(String),
-}
 
 /// A secret. It is shown nowhere.
 #[derive(Clone)]
@@ -141,17 +118,7 @@ struct RawAddress {
     timeout: Option<f64>,
 }
 
-pub(super) struct Reading<'a> {
-    pub(super) path: &'a Path,
-    text: &'a str,
-}
-
 impl Reading<'_> {
-    pub(super) fn wrong(&self, at: usize, message: impl Into<String>) -> SettingsError {
-        let line = self.text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
-        SettingsError::Wrong { path: self.path.to_owned(), line, message: message.into() }
-    }
-
     fn seconds(
         &self,
         at: usize,

@@ -325,6 +325,7 @@ fn message_json(message: &Message, same: bool) -> Value {
 }
 
 /// The body of a request to a provider that speaks this format.
+/// Long because it names every field of the format.
 #[must_use]
 pub fn write(call: &Call, model: &str) -> Vec<u8> {
     let same = call.surface == Surface::OpenAi;
