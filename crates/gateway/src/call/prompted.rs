@@ -172,6 +172,7 @@ impl Prompted {
             if !picked.calls.is_empty() || quoted {
                 continue;
             }
+            let mut valid = None;
             if let Some(name) = &self.prompt.output {
                 let contract = scene.contracts.as_ref().as_ref().get(name).ok_or_else(|| {
                     let message =
@@ -185,6 +186,7 @@ impl Prompted {
                             if repairs == 0 { "valid".to_owned() } else { "repaired".to_owned() },
                         );
                         picked.text = value.to_string();
+                        valid = Some(value);
                     }
                     Verdict::Repair(message) => return Ok(Judged::Again(message)),
                     Verdict::Refuse(refusal) => {
@@ -198,7 +200,10 @@ impl Prompted {
             if let Some(grounding) = &self.prompt.grounding {
                 let demand =
                     Demand { rule: grounding.rule, citations: grounding.citations, locale: &self.locale };
-                let grounded = ground::check(&picked.text, &self.sources, demand);
+                let grounded = match &valid {
+                    Some(value) => ground::check_value(value, &self.sources, demand),
+                    None => ground::check(&picked.text, &self.sources, demand),
+                };
                 verdict("grounding", format!("{:.2}", grounded.groundedness));
                 more["groundedness"] = json!((f64::from(grounded.groundedness) * 1_000.0).round() / 1_000.0);
                 if let Some(refusal) = grounded.refusal {
