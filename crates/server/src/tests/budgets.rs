@@ -22,14 +22,23 @@ fn gateway() -> Arc<Gateway> {
 
 fn asking() -> Asking<'static> {
     let now = "2026-11-22T10:00:00Z".parse().unwrap();
-    Asking { key: "k", feature: "a", user: "", route: "extractive", now, tokens_in: 500, tokens_out_max: 1_500 }
+    Asking {
+        key: "k",
+        feature: "a",
+        user: "",
+        route: "extractive",
+        now,
+        tokens_in: 500,
+        tokens_out_max: 1_500,
+    }
 }
 
 #[tokio::test]
 async fn three_nodes_never_spend_more_than_the_budget_also_when_one_dies() {
     let node = Node::new().await;
     let tenant = TenantId::main();
-    let nodes: Vec<Arc<Policies>> = (0..3).map(|_| Arc::new(Policies::new(Some(node.engine.clone())))).collect();
+    let nodes: Vec<Arc<Policies>> =
+        (0..3).map(|_| Arc::new(Policies::new(Some(node.engine.clone())))).collect();
     let gateway = gateway();
     let mut calls = Vec::new();
     for n in 0..600_usize {
@@ -62,7 +71,11 @@ async fn three_nodes_never_spend_more_than_the_budget_also_when_one_dies() {
             of.policy.close().await;
         }
     }
-    let row = BudgetKey { scope: "feature/a".to_owned(), period: "2026-11-22".to_owned(), unit: "tokens".to_owned() };
+    let row = BudgetKey {
+        scope: "feature/a".to_owned(),
+        period: "2026-11-22".to_owned(),
+        unit: "tokens".to_owned(),
+    };
     let used = node.engine.exchange_budgets(&tenant, &[], &[row], &|_, _| 0).await.unwrap()[0];
     assert!((spent..=LIMIT).contains(&used), "{spent} {used}");
     // All nodes hash users alike, so that their budgets are the same.
