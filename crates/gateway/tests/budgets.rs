@@ -222,7 +222,7 @@ proptest! {
             let held = held(row.0, row.1, 1);
             let key = Row { scope: format!("feature/{}", held.feature), period: held.period.to_owned(), unit: "tokens".to_owned() };
             let used = world.rows.0.get(&key).copied().unwrap_or_default();
-            // A node that dies has not told what calls used beyond their reservations.
+            // A node that dies has not reported what calls used beyond their reservations.
             prop_assert!(used + beyond >= *spent, "{used} < {spent}");
             if !world.crashed {
                 prop_assert_eq!(used, *spent);

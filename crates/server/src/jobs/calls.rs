@@ -1,4 +1,4 @@
-//! What model calls leave behind: records are stored, budgets are taken and given back, and soft limits are told.
+//! What model calls leave behind: records are stored, budgets are taken and given back, and soft limits are reported.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -175,12 +175,12 @@ impl Calls {
             tracing::warn!(%tenant, scope = row.scope, period = row.period, unit = row.unit, soft.used, soft.limit,
                 "a budget of model calls is nearly used");
             let budget = BudgetKey { scope: row.scope, period: row.period, unit: row.unit };
-            let told = async {
+            let written = async {
                 let ctx = Ctx::new(tenant.clone(), Actor::local("gateway"))?;
                 self.engine.run(&ctx, WarnBudget { budget, used: soft.used, limit: soft.limit }).await
             };
-            if let Err(error) = told.await {
-                tracing::warn!(%tenant, %error, "nobody is told that a budget is nearly used");
+            if let Err(error) = written.await {
+                tracing::warn!(%tenant, %error, "the event of a budget that is nearly used could not be written");
             }
         }
     }
