@@ -24,7 +24,7 @@ pub enum Next {
 /// A failed try.
 #[derive(Debug, Clone)]
 pub struct Failed {
-    /// What the client is told when nothing else is tried.
+    /// What the client gets when nothing else is tried.
     pub fault: Fault,
     /// What may be tried.
     pub next: Next,

@@ -10,7 +10,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::settings::{Address, SettingsError};
+use super::{reading::SettingsError, settings::Address};
 use crate::outward;
 
 /// The longest wait that an endpoint can ask for.

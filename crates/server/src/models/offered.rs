@@ -18,7 +18,8 @@ use moka::sync::Cache;
 use super::{
     calls::{Caller, Target},
     endpoint::{Counts, Endpoint, Ranker},
-    settings::{EmbedderSettings, Settings, SettingsError},
+    reading::SettingsError,
+    settings::{EmbedderSettings, Settings},
 };
 
 /// Queries whose vectors are remembered.
