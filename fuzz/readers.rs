@@ -287,3 +287,36 @@ pub fn answer(bytes: &[u8]) {
         }
     }
 }
+
+/// `gateway.toml`.
+pub fn gateway(bytes: &[u8]) {
+    if let Ok(gateway) = ashlar_gateway::config::Gateway::read(bytes) {
+        assert!(gateway.routes.contains_key("extractive") && !gateway.features.is_empty());
+        for feature in gateway.features.values() {
+            assert!(!gateway.routes_of(feature).is_empty());
+        }
+    }
+}
+
+/// Redaction of a text, with placeholders that become values again.
+pub fn redact(bytes: &[u8]) {
+    use ashlar_gateway::{
+        config::Kind,
+        redact::{Vault, find},
+    };
+    let text = text(bytes);
+    let all = Kind::ALL.into();
+    let mut end = 0;
+    for found in find(text, &all) {
+        assert!(found.start >= end && found.end > found.start && text.get(found.start..found.end).is_some());
+        end = found.end;
+    }
+    let mut vault = Vault::default();
+    let redacted = vault.redact(text, &all).into_owned();
+    assert_eq!(vault.restore(&redacted), text);
+    let half = redacted.floor_char_boundary(redacted.len() / 2);
+    let mut restorer = vault.restorer(false);
+    let streamed =
+        [restorer.push(&redacted[..half]), restorer.push(&redacted[half..]), restorer.finish()].concat();
+    assert_eq!(streamed, text);
+}

@@ -26,7 +26,7 @@ fn replay(target: &str, read: fn(&[u8])) {
 
 #[test]
 fn every_corpus_is_read() {
-    let targets: [(&str, fn(&[u8])); 16] = [
+    let targets: [(&str, fn(&[u8])); 18] = [
         ("yaml", readers::yaml),
         ("json", readers::json),
         ("toml", readers::toml),
@@ -43,6 +43,8 @@ fn every_corpus_is_read() {
         ("query", readers::query),
         ("prompt", readers::prompt),
         ("answer", readers::answer),
+        ("gateway", readers::gateway),
+        ("redact", readers::redact),
     ];
     for (target, read) in targets {
         replay(target, read);

@@ -140,6 +140,7 @@ fn secrets_are_found_where_they_are_assigned() {
         ("{\"api_key\": \"a1b2c3d4e5\"}", "a1b2c3d4e5"),
         ("postgres://app:pa55word@db.internal/main", "pa55word"),
         ("Authorization: Bearer abcdefghij0123456789xyz", "abcdefghij0123456789xyz"),
+        ("password: 'correct!horse'", "correct!horse"),
         ("curl -H 'X-Api-Key: 0123456789abcdef'", "0123456789abcdef"),
     ] {
         assert_eq!(found(text), [("secret", secret)], "{text}");
@@ -163,6 +164,7 @@ fn prose_and_code_stay_as_they_are() {
         "The task-based skill risk-averse asks; ask-me-anything-about-this-long-word, DE89 and GB29 are prefixes.",
         "http://localhost:8080/a/b?c=d#e https://example.com:443/ 127 users, 5 of 10, 3/4, 50-60 km, 9 am-5 pm",
         "In 2024 2025 2026 we grew by 12 34 56 percent. ISBN 978-3-16-148410-0",
+        "token: \"deprecated-token\", \"secret\": \"--acme-semantic-color-text\", d=\"M 008236 016630\"",
         "00:1f, ::1, 12:34, a:b:c",
         "The Basin plan costs €29 a month; call us from 9 to 17.",
         "rgb(255, 255, 255) #ffffff 1e-12 0.1 + 0.2 = 0.30000000000000004",

@@ -95,6 +95,7 @@ impl Definitions {
     }
 
     /// As [`Definitions::load`]; `note` hears which part is read.
+    /// Long because a project has many parts.
     pub(crate) fn load_noting(files: &Files, note: &dyn Fn(&str)) -> Self {
         note("contracts/");
         let config = read_config(files);

@@ -110,7 +110,8 @@ fn marked(text: &str, cited: &[Cited]) -> (String, Vec<Source>) {
         rest = &rest[end..];
         let to = out.chars().count();
         out.push_str(&format!(" [{}]", number + 1));
-        sources.push(Source { title: quote.title.clone(), url: quote.url.clone(), from: begin.min(to), to });
+        let Cited { words, title, url } = quote.clone();
+        sources.push(Source { title, url, words, from: begin.min(to), to });
     }
     out.push_str(rest);
     if !urls.is_empty() {

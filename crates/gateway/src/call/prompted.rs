@@ -17,6 +17,8 @@ use crate::{
 
 /// The locale of answers when a call names none.
 const LOCALE: &str = "en";
+/// How much of a source is shown beside its citation, in characters.
+const CITED_CHARS: usize = 150;
 
 /// What a prompt asks of the answer.
 pub(super) struct Prompted {
@@ -170,6 +172,7 @@ impl Prompted {
             if !picked.calls.is_empty() || quoted {
                 continue;
             }
+            let mut valid = None;
             if let Some(name) = &self.prompt.output {
                 let contract = scene.contracts.as_ref().as_ref().get(name).ok_or_else(|| {
                     let message =
@@ -183,6 +186,7 @@ impl Prompted {
                             if repairs == 0 { "valid".to_owned() } else { "repaired".to_owned() },
                         );
                         picked.text = value.to_string();
+                        valid = Some(value);
                     }
                     Verdict::Repair(message) => return Ok(Judged::Again(message)),
                     Verdict::Refuse(refusal) => {
@@ -196,7 +200,10 @@ impl Prompted {
             if let Some(grounding) = &self.prompt.grounding {
                 let demand =
                     Demand { rule: grounding.rule, citations: grounding.citations, locale: &self.locale };
-                let grounded = ground::check(&picked.text, &self.sources, demand);
+                let grounded = match &valid {
+                    Some(value) => ground::check_value(value, &self.sources, demand),
+                    None => ground::check(&picked.text, &self.sources, demand),
+                };
                 verdict("grounding", format!("{:.2}", grounded.groundedness));
                 more["groundedness"] = json!((f64::from(grounded.groundedness) * 1_000.0).round() / 1_000.0);
                 if let Some(refusal) = grounded.refusal {
@@ -217,6 +224,7 @@ impl Prompted {
                     .map(|source| Cited {
                         title: source.title.clone(),
                         url: source.path.clone(),
+                        words: source.text.chars().take(CITED_CHARS).collect(),
                         from: 0,
                         to,
                     })

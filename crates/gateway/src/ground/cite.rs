@@ -41,7 +41,7 @@ pub(super) fn citations(answer: &str, sources: &[Source]) -> Vec<Cited> {
     out
 }
 
-/// The sources that the text between brackets names, and how many of its names are none. `None` when it is no citation.
+/// The sources that the text between brackets names, and how many of its names are unknown. `None` when it is no citation.
 fn named(text: &str, sources: &[Source]) -> Option<(Vec<usize>, usize)> {
     let (mut numbers, mut unknown) = (Vec::new(), 0);
     for part in text.split([',', ';']).map(str::trim) {

@@ -16,8 +16,8 @@ pub use self::{
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
 /// How often a model may try again.
 pub const REPAIRS_MAX: u32 = 1;
-/// Problems that a model is told.
-const TOLD_MAX: usize = 20;
+/// Problems that are reported to a model.
+const REPORTED_MAX: usize = 20;
 
 /// Why an output is not shown. The codes are stable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,7 +52,7 @@ pub fn judge(contract: &Contract, text: &str, repairs: u32) -> Verdict {
                 return Verdict::Valid(value);
             }
             let count = violations.len();
-            let problems: Vec<String> = violations.iter().take(TOLD_MAX).map(told).collect();
+            let problems: Vec<String> = violations.iter().take(REPORTED_MAX).map(told).collect();
             let message = format!(
                 "The answer of the model does not follow {}: {count} {}.",
                 contract.name,
@@ -73,7 +73,7 @@ fn told(violation: &Violation) -> String {
     format!("{place}: {text}")
 }
 
-/// What the model is told, so that it can do better.
+/// What is sent to the model, so that it can do better.
 fn asked(problems: &[String]) -> String {
     let list: Vec<String> = problems.iter().map(|problem| format!("- {problem}")).collect();
     format!(

@@ -17,7 +17,7 @@ pub(crate) fn is_marked(text: &str) -> bool {
     text.contains("<untrusted") || text.contains("<sources>")
 }
 
-/// Text of others as it stands between marks: it has no `<`, and nothing that people cannot see.
+/// Text of others as it appears between marks: it has no `<`, and nothing that people cannot see.
 ///
 /// Every `<` is written as `&lt;`, also the wide forms that a model may read the same way, so no text can close a mark or open one, or
 /// spell a control token such as `<|im_start|>`. Characters that are invisible or turn the direction of text are left out.

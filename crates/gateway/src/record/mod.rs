@@ -182,7 +182,7 @@ struct Queue {
 #[derive(Default)]
 pub struct Records {
     queue: Mutex<Queue>,
-    /// Told when much waits.
+    /// Wakes the reader when much waits.
     pressed: Notify,
     dropped: AtomicU64,
     followed: AtomicBool,

@@ -119,7 +119,7 @@ pub fn find(text: &str, kinds: &BTreeSet<Kind>) -> Vec<Found> {
     out
 }
 
-/// A text with the kind in the place of each value: `[EMAIL]`. The values are gone.
+/// A text with the kind in the place of each value: `[EMAIL]`. The values cannot be had again.
 #[must_use]
 pub fn masked<'t>(text: &'t str, kinds: &BTreeSet<Kind>) -> Cow<'t, str> {
     let found = find(text, kinds);

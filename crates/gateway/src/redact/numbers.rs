@@ -104,7 +104,7 @@ fn is_phone(text: &[u8], groups: &[Group], plus: bool, open: bool) -> bool {
     if plus {
         return lead[0] != b'0' && (8..=15).contains(&total);
     }
-    if lead.starts_with(b"00") && lead.len() <= 6 && groups.len() > 1 {
+    if lead.starts_with(b"00") && lead.len() <= 5 && groups.len() > 1 {
         return (10..=17).contains(&total) && text[first.start + 2..first.end].first() != Some(&b'0');
     }
     // North America: area and exchange begin with 2 to 9.

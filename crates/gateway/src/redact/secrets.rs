@@ -192,9 +192,10 @@ pub(super) fn assigned(text: &[u8], at: usize, out: &mut Vec<Found>) {
     let value = &text[start..start + len];
     let code = value.iter().any(|byte| b"$*".contains(byte))
         || text.get(start + len).is_some_and(|byte| b"([{<".contains(byte));
-    let given = len >= VALUE_MIN
-        && !code
-        && (is_mixed(value) || (quoted && value.iter().any(u8::is_ascii_punctuation)));
+    // Without digits, only a password is likely: other names are those of fields and of words as well.
+    let phrase = [&b"password"[..], b"passwd", b"passphrase"].iter().any(|word| name.ends_with(word));
+    let signs = value.iter().any(|byte| byte.is_ascii_punctuation() && !b"-_./".contains(byte));
+    let given = len >= VALUE_MIN && !code && (is_mixed(value) || (quoted && phrase && signs));
     if given && std::str::from_utf8(value).is_ok() {
         out.push(Found { kind: Kind::Secret, start, end: start + len });
     }

@@ -37,6 +37,8 @@ pub struct Source {
     pub title: String,
     /// Where it is, absolute or a path.
     pub url: String,
+    /// The words that it supports.
+    pub words: String,
     /// Where the text it supports begins, in characters of the answer.
     pub from: usize,
     /// Where that ends.

@@ -19,7 +19,7 @@ use crate::{
         view::name_candidate,
     },
     changesets::step::Step,
-    definitions::revise::adopt,
+    definitions::adopt::adopt,
     drafts::settle::settle_in,
     engine::action::Record,
 };

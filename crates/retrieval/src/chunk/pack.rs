@@ -115,7 +115,7 @@ fn parts(
     let mut waiting = vec![range];
     while let Some(range) = waiting.pop() {
         let terms = analyzer.count(&blanked[range.clone()]);
-        match middle(blanked, &range).filter(|_| terms > most) {
+        match middle((source, blanked), &range).filter(|_| terms > most) {
             Some(middle) => {
                 waiting.push(trimmed(source, &(middle..range.end)));
                 waiting.push(trimmed(source, &(range.start..middle)));
@@ -126,17 +126,18 @@ fn parts(
     out
 }
 
-/// A place to cut near the middle: behind white space, else between characters of which one is no letter, else anywhere.
-fn middle(text: &str, range: &Range<usize>) -> Option<usize> {
-    let half = text.floor_char_boundary(range.start + range.len() / 2);
-    let (before, after) = (&text[range.start..half], &text[half..range.end]);
-    let inside = |at: &usize| *at > range.start && *at < range.end;
+/// A place to cut near the middle: behind white space, else between characters of which one is no letter, else anywhere. It lies between
+/// two characters of the source: markup that was replaced by spaces may have had longer ones.
+fn middle((source, text): (&str, &str), range: &Range<usize>) -> Option<usize> {
+    let half = source.floor_char_boundary(range.start + range.len() / 2);
+    let inside = |at: &usize| *at > range.start && *at < range.end && source.is_char_boundary(*at);
     let by = |cuts: fn(char) -> bool| {
-        let left = before.rfind(cuts).map(|at| range.start + at);
-        let right = after.find(cuts).map(|at| half + at);
-        [left, right].into_iter().flatten().filter(inside).min_by_key(|at| at.abs_diff(half))
+        let place = |from: usize| move |(at, c): (usize, char)| cuts(c).then_some(from + at);
+        let left = text[range.start..half].char_indices().rev().filter_map(place(range.start)).find(inside);
+        let right = text[half..range.end].char_indices().filter_map(place(half)).find(inside);
+        [left, right].into_iter().flatten().min_by_key(|at| at.abs_diff(half))
     };
-    let first = text[range.clone()].chars().next().map(|c| range.start + c.len_utf8());
+    let first = source[range.clone()].chars().next().map(|c| range.start + c.len_utf8());
     by(char::is_whitespace)
         .or_else(|| by(|c| !c.is_alphanumeric() && c != '_'))
         .or(Some(half))

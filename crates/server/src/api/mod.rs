@@ -103,7 +103,7 @@ pub fn table() -> Table<Api> {
         .on(&rows::GET_SEARCH_STATS, search::stats)
         .on(&rows::LIST_CALLS, llm::calls)
         .on_and(&rows::EXPORT_CALLS, llm::export, |about, _| {
-            about.text("One span in each line.", "application/x-ndjson");
+            about.bytes("One span in each line.", "application/x-ndjson");
         })
         .on(&rows::GET_USAGE, llm::usage)
         .on(&rows::ERASE_CALLS, llm::erase)

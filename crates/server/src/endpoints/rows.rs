@@ -148,13 +148,13 @@ rows! {
         "Returns hit ratio, over-purge, purge latency and stale serves of this node since it started.", [];
     GET_SEARCH_STATS = "getSearchStats", "operations": Get "/api/v1/search/stats", Needs(Preview),
         "Returns how well searches do: queries without results, click-through, and how late indexes are.", [];
-    LIST_CALLS = "listModelCalls", "llm": Get "/api/v1/llm/calls", Needs(Admin),
+    LIST_CALLS = "listModelCalls", "operations": Get "/api/v1/llm/calls", Needs(Admin),
         "Lists records of model calls, newest first.", [];
-    EXPORT_CALLS = "exportModelCalls", "llm": Get "/api/v1/llm/calls/export", Needs(Admin),
+    EXPORT_CALLS = "exportModelCalls", "operations": Get "/api/v1/llm/calls/export", Needs(Admin),
         "Returns records of model calls as NDJSON, each as a span with the GenAI attributes of OpenTelemetry, newest first.", [];
-    GET_USAGE = "getModelUsage", "llm": Get "/api/v1/llm/usage", Needs(Preview),
+    GET_USAGE = "getModelUsage", "operations": Get "/api/v1/llm/usage", Needs(Preview),
         "Returns what model calls used: calls, tokens and money, by day, feature, key or model.", [];
-    ERASE_CALLS = "eraseModelCalls", "llm": Delete "/api/v1/llm/users/{user}", Needs(Admin),
+    ERASE_CALLS = "eraseModelCalls", "operations": Delete "/api/v1/llm/users/{user}", Needs(Admin),
         "Deletes the records of an end user's model calls.", [];
     LIST_EVENTS = "listEvents", "operations": Get "/api/v1/events", Needs(Preview), "Lists events, oldest first.", [];
     LIST_AUDIT = "listAudit", "operations": Get "/api/v1/audit", Needs(Admin), "Lists the audit log, newest first.", [];

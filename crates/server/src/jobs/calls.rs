@@ -24,7 +24,7 @@ const STORE_TURNS: u64 = 2;
 const PRUNE_TURNS: u64 = 2_400;
 /// The most records that are stored in one transaction.
 const BATCH_MAX: usize = 5_000;
-/// How often an orderly stop tries to store what waits.
+/// How often the database may refuse at an orderly stop, before what waits is lost.
 const LAST_TRIES: u32 = 5;
 
 /// Takes the records of this process and stores them.
@@ -118,11 +118,12 @@ impl Calls {
             }
             number += 1;
         }
-        for _ in 0..LAST_TRIES {
-            if self.store().await && self.records.waiting() == 0 {
-                break;
+        let mut failures = 0;
+        while self.records.waiting() > 0 && failures < LAST_TRIES {
+            if !self.store().await {
+                failures += 1;
+                tokio::time::sleep(EVERY).await;
             }
-            tokio::time::sleep(EVERY).await;
         }
         for (_, of) in self.policies.all() {
             of.policy.close().await;

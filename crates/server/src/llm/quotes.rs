@@ -60,7 +60,7 @@ fn answer(base: &str, answered: Answered) -> Answer {
     Answer {
         cited: cited.collect(),
         more: json!({
-            "release": answered.release, "trace": answered.trace, "confidence": answered.confidence,
+            "release": answered.release, "trace": answered.trace, "confidence": (f64::from(answered.confidence) * 1000.0).round() / 1000.0,
             "citations": answered.citations, "refusal": answered.refusal,
         }),
         refusal: answered.refusal.map(|refused| (refused.code, refused.reason)),

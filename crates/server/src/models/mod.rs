@@ -2,15 +2,15 @@
 //! `models.toml`; `retrieval.toml` uses the names. Nothing here belongs to a tenant.
 
 mod calls;
-mod described;
 mod endpoint;
 mod offered;
 mod providers;
 mod reading;
 mod settings;
+mod upstreams;
 
 pub use ashlar_gateway::upstream::Providers;
 pub use offered::{Checked, Offered};
-pub use providers::providers;
 pub use reading::SettingsError;
 pub use settings::MODELS_FILE;
+pub use upstreams::providers;

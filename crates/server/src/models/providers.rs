@@ -1,34 +1,112 @@
 //! `[providers.NAME]`: where calls of models may go.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::path::PathBuf;
 
-use ashlar_gateway::upstream::{Key, MakeClient, Provider, Providers};
+use ashlar_gateway::{
+    config::BUILT_IN,
+    upstream::{KeySource, Kind},
+};
+use ashlar_model::TenantId;
+use serde::Deserialize;
+use toml::Spanned;
 
-use super::{reading::SettingsError, settings::Settings};
-use crate::outward;
+use super::reading::{Reading, SettingsError};
 
-/// The providers of a file; none without a file.
-///
-/// # Errors
-/// When the file cannot be used.
-pub fn providers(path: Option<&Path>) -> Result<Providers, SettingsError> {
-    let settings = path.map(Settings::read).transpose()?.unwrap_or_default();
-    let made: BTreeMap<String, Arc<Provider>> = settings
-        .providers
-        .into_iter()
-        .map(|(name, of)| {
-            let private = of.private;
-            let make: MakeClient = Arc::new(move |connect| {
-                outward::patient(private, connect).map_err(|error| outward::chain(&error))
-            });
-            let mut provider = Provider::new(&name, of.kind, &of.url, Key::new(of.key), make);
-            provider.tenants = of.tenants;
-            provider.api_version = of.api_version;
-            if let Some(why) = provider.key.missing() {
-                tracing::warn!(provider = name, why, "a provider has no key");
+/// The addresses of providers that are public services.
+const OPENAI: &str = "https://api.openai.com/v1";
+const ANTHROPIC: &str = "https://api.anthropic.com";
+
+/// A provider as the file describes it.
+#[derive(Debug, Clone)]
+pub struct ProviderSettings {
+    pub kind: Kind,
+    pub url: String,
+    pub key: KeySource,
+    /// It may be inside the server's own networks.
+    pub private: bool,
+    pub tenants: Vec<TenantId>,
+    pub api_version: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProvider {
+    kind: Spanned<String>,
+    url: Option<Spanned<String>>,
+    key_env: Option<String>,
+    key_file: Option<PathBuf>,
+    #[serde(default)]
+    private: bool,
+    tenants: Option<Vec<Spanned<String>>>,
+    api_version: Option<Spanned<String>>,
+}
+
+impl RawProvider {
+    pub(super) fn read(
+        self,
+        reading: &Reading<'_>,
+        name: &Spanned<String>,
+    ) -> Result<ProviderSettings, SettingsError> {
+        let at = name.span().start;
+        let shown = name.get_ref();
+        let fits = (1..=60).contains(&shown.len())
+            && shown.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if !fits || shown == BUILT_IN {
+            let message = format!(
+                "`{shown}` cannot name a provider: write letters, digits, `-`, `_` and `.`; `{BUILT_IN}` is the built-in one"
+            );
+            return Err(reading.wrong(at, message));
+        }
+        let kind = match self.kind.get_ref().as_str() {
+            "openai" => Kind::OpenAi,
+            "anthropic" => Kind::Anthropic,
+            "azure" => Kind::Azure,
+            other => {
+                let message = format!(
+                    "kind = \"{other}\": write \"openai\" (for everything that speaks its format), \"anthropic\" or \"azure\""
+                );
+                return Err(reading.wrong(self.kind.span().start, message));
             }
-            (name, Arc::new(provider))
+        };
+        let url = match (self.url, kind) {
+            (Some(url), _) => reading.url(url, self.private)?,
+            (None, Kind::OpenAi) => OPENAI.to_owned(),
+            (None, Kind::Anthropic) => ANTHROPIC.to_owned(),
+            (None, Kind::Azure) => {
+                return Err(reading.wrong(
+                    at,
+                    "no `url`: add the address of the resource, such as https://NAME.openai.azure.com",
+                ));
+            }
+        };
+        let key = match (self.key_env, self.key_file) {
+            (Some(_), Some(_)) => return Err(reading.wrong(at, "key_env and key_file: write one of them")),
+            (Some(name), None) => KeySource::Env(name),
+            (None, Some(file)) => KeySource::File(reading.beside(&file)),
+            (None, None) => KeySource::None,
+        };
+        let tenants = match self.tenants {
+            Some(tenants) => tenants
+                .into_iter()
+                .map(|tenant| {
+                    TenantId::new(tenant.get_ref())
+                        .map_err(|error| reading.wrong(tenant.span().start, error.to_string()))
+                })
+                .collect::<Result<Vec<_>, _>>()?,
+            None => vec![TenantId::main()],
+        };
+        if let Some(version) = &self.api_version
+            && !version.get_ref().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        {
+            return Err(reading.wrong(version.span().start, "`api_version` is a date such as \"2024-10-21\""));
+        }
+        Ok(ProviderSettings {
+            kind,
+            url,
+            key,
+            private: self.private,
+            tenants,
+            api_version: self.api_version.map(Spanned::into_inner),
         })
-        .collect();
-    Ok(Providers(Arc::new(made)))
+    }
 }

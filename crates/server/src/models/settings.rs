@@ -7,12 +7,13 @@ use std::{
     time::Duration,
 };
 
+use ashlar_release::receivers::refused;
 use ashlar_retrieval::models::DIMENSIONS_MAX;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    described::{ProviderSettings, RawProvider},
+    providers::{ProviderSettings, RawProvider},
     reading::{Reading, SettingsError},
 };
 
@@ -149,6 +150,28 @@ impl Reading<'_> {
             return Err("its key is empty, or contains characters that a header cannot contain".to_owned());
         }
         Ok(Some(Secret(key)))
+    }
+
+    /// A path as the file means it: relative to where it is.
+    pub(super) fn beside(&self, path: &Path) -> PathBuf {
+        self.path.parent().map_or_else(|| path.to_owned(), |dir| dir.join(path))
+    }
+
+    /// An address without a name and a password, which leads where it may.
+    pub(super) fn url(&self, url: Spanned<String>, private: bool) -> Result<String, SettingsError> {
+        let parsed = reqwest::Url::parse(url.get_ref());
+        let plain = parsed.as_ref().is_ok_and(|u| u.username().is_empty() && u.password().is_none());
+        if !plain {
+            let message =
+                "`url` is not an address without a name and a password; give the key by key_env or key_file";
+            return Err(self.wrong(url.span().start, message));
+        }
+        if refused(url.get_ref(), private).is_some() {
+            let message = "`url` does not begin with https:// or leads into a private network; \
+                add `private = true` if the endpoint is in a network of yours";
+            return Err(self.wrong(url.span().start, message));
+        }
+        Ok(url.into_inner())
     }
 
     fn address(

@@ -65,7 +65,7 @@ pub(super) fn citations(sources: &[Source]) -> Value {
     let each = sources.iter().map(|source| {
         json!({
             "type": "web_search_result_location", "url": source.url, "title": source.title,
-            "cited_text": "", "encrypted_index": "",
+            "cited_text": source.words, "encrypted_index": "",
         })
     });
     each.collect()

@@ -139,7 +139,7 @@ struct ChoiceIn {
 }
 
 /// Reads a request for a message.
-/// Long because it has one part for each field.
+/// Long because it names every field of the format.
 ///
 /// # Errors
 /// When it cannot be understood; the fault names the field.
@@ -313,7 +313,7 @@ fn turns(call: &Call, same: bool) -> Vec<Value> {
 }
 
 /// The body of a request to a provider that speaks this format.
-/// Long because it has one part for each field.
+/// Long because it names every field of the format.
 ///
 /// # Errors
 /// When the format cannot say what the request asks for.

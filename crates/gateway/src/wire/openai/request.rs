@@ -166,7 +166,6 @@ struct StreamOptions {
 }
 
 /// Reads a request for chat completions.
-/// Long because it has one part for each field.
 ///
 /// # Errors
 /// When it cannot be understood; the fault names the field.
@@ -326,7 +325,7 @@ fn message_json(message: &Message, same: bool) -> Value {
 }
 
 /// The body of a request to a provider that speaks this format.
-/// Long because it has one part for each field.
+/// Long because it names every field of the format.
 #[must_use]
 pub fn write(call: &Call, model: &str) -> Vec<u8> {
     let same = call.surface == Surface::OpenAi;

@@ -1,0 +1,34 @@
+//! The providers of models, ready to be called.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use ashlar_gateway::upstream::{Key, MakeClient, Provider, Providers};
+
+use super::{reading::SettingsError, settings::Settings};
+use crate::outward;
+
+/// The providers of a file; none without a file.
+///
+/// # Errors
+/// When the file cannot be used.
+pub fn providers(path: Option<&Path>) -> Result<Providers, SettingsError> {
+    let settings = path.map(Settings::read).transpose()?.unwrap_or_default();
+    let made: BTreeMap<String, Arc<Provider>> = settings
+        .providers
+        .into_iter()
+        .map(|(name, of)| {
+            let private = of.private;
+            let make: MakeClient = Arc::new(move |connect| {
+                outward::patient(private, connect).map_err(|error| outward::chain(&error))
+            });
+            let mut provider = Provider::new(&name, of.kind, &of.url, Key::new(of.key), make);
+            provider.tenants = of.tenants;
+            provider.api_version = of.api_version;
+            if let Some(why) = provider.key.missing() {
+                tracing::warn!(provider = name, why, "a provider has no key");
+            }
+            (name, Arc::new(provider))
+        })
+        .collect();
+    Ok(Providers(Arc::new(made)))
+}
