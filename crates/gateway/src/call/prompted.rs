@@ -156,6 +156,7 @@ pub(super) async fn prepare(
 
 impl Prompted {
     /// Judges a whole answer. `repairs`: how often the model was asked again. `quoted`: the built-in model made it.
+    /// Long because it has one part for each check.
     pub fn judge(
         &self,
         scene: &Scene,

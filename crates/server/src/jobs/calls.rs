@@ -1,4 +1,4 @@
-//! What model calls leave behind: records are stored, budgets are taken and given back, and soft limits are told.
+//! What model calls leave behind: records are stored, budgets are taken and given back, and soft limits are reported.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -180,7 +180,7 @@ impl Calls {
                 self.engine.run(&ctx, WarnBudget { budget, used: soft.used, limit: soft.limit }).await
             };
             if let Err(error) = told.await {
-                tracing::warn!(%tenant, %error, "nobody is told that a budget is nearly used");
+                tracing::warn!(%tenant, %error, "nobody is reported that a budget is nearly used");
             }
         }
     }
