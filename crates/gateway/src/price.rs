@@ -102,7 +102,7 @@ fn scaled(text: &str, digits: usize, units_max: u64) -> Result<u64, MoneyError> 
     let shown = || text.chars().take(40).collect::<String>();
     let (units, rest) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    let whole = !units.is_empty() && (rest.is_empty() == !text.contains('.'));
+    let whole = !units.is_empty() && (rest.is_empty() != text.contains('.'));
     if !whole || !is_number(units) || !is_number(rest) {
         return Err(MoneyError::Form(shown()));
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     built_in::{BuiltIn, Wanted},
-    desk::{Caller, Scene},
+    case::{Caller, Scene},
     ledger::Noted,
 };
 use crate::{

@@ -1,6 +1,7 @@
 //! Requests through the whole router of a node, without sockets.
 
 mod answers;
+mod budgets;
 mod edges;
 mod hosts;
 mod origins;
