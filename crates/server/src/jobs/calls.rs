@@ -180,7 +180,7 @@ impl Calls {
                 self.engine.run(&ctx, WarnBudget { budget, used: soft.used, limit: soft.limit }).await
             };
             if let Err(error) = told.await {
-                tracing::warn!(%tenant, %error, "nobody is reported that a budget is nearly used");
+                tracing::warn!(%tenant, %error, "a budget is nearly used, and that could not be reported");
             }
         }
     }
