@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     built_in::{question, whole as quotes},
-    desk::{Case, Desk, What},
+    case::{Case, Desk, What},
     flow::Flow,
 };
 use crate::{
@@ -194,7 +194,7 @@ async fn one(
     result
 }
 
-/// Tells the breaker how a try ended, also when the client vanished in the middle.
+/// Tells the breaker how a try ended, also when the client went away in the middle.
 struct Trying<'a> {
     desk: &'a Desk,
     target: &'a Target,

@@ -1,24 +1,22 @@
 //! Where calls come in.
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
-use ashlar_contracts::ContractSet;
-use ashlar_model::{TenantId, nearest_of};
+use ashlar_model::nearest_of;
 use bytes::Bytes;
-use futures::Stream;
 use jiff::Timestamp;
 
 use super::{
     attempt::{self, Got},
     built_in::{BuiltIn, pieces},
+    case::{Body, Caller, Case, Desk, Reply, Scene, What},
     flow::Way,
-    ledger::{Closing, Facts, Noted},
+    ledger::Noted,
     prompted::{self, Judged, Prompted},
 };
 use crate::{
-    config::{Feature, Gateway},
-    policy::{Asking, Policy},
-    prompts::Prompts,
+    config::Feature,
+    policy::Asking,
     redact::{Vault, masked},
     routing::{Breakers, Stage, plan, point},
     upstream::Providers,
@@ -29,88 +27,6 @@ use crate::{
 const TOKENS_OUT: u64 = 4_096;
 /// What `model` is when the call leaves the route to its prompt, or to its feature.
 const ANY: [&str; 2] = ["", "default"];
-
-/// What a release says about calls, and what its tenant may use.
-#[derive(Clone)]
-pub struct Scene {
-    /// Its `gateway.toml`.
-    pub gateway: Arc<Gateway>,
-    /// Its prompts.
-    pub prompts: Arc<Prompts>,
-    /// Its contracts.
-    pub contracts: Arc<dyn AsRef<ContractSet> + Send + Sync>,
-    /// The name of the release.
-    pub release: String,
-    /// What the calls of the tenant may use; `None` where nothing is limited.
-    pub policy: Option<Policy>,
-    /// Is told what became of each call.
-    pub closing: Option<Arc<dyn Closing>>,
-}
-
-/// Who calls.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    /// The tenant.
-    pub tenant: TenantId,
-    /// The public part of the key.
-    pub key: String,
-    /// The feature that the call belongs to.
-    pub feature: String,
-    /// A hash of the end user; empty when the call names none.
-    pub user: String,
-    /// The trace of the request.
-    pub trace: String,
-}
-
-/// The body of an answer.
-pub enum Body {
-    /// JSON.
-    Whole(Bytes),
-    /// Server-sent events.
-    Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
-}
-
-/// An answer that has begun.
-pub struct Reply {
-    /// What is known of it now.
-    pub facts: Facts,
-    /// The answer.
-    pub body: Body,
-}
-
-/// Takes calls.
-#[derive(Debug, Default)]
-pub struct Desk {
-    /// The providers of this node.
-    pub providers: Providers,
-    /// Targets that failed.
-    pub(super) breakers: Breakers,
-}
-
-/// What is asked of a model.
-#[derive(Clone, Copy)]
-pub(super) enum What<'a> {
-    /// To go on with a conversation.
-    Chat(&'a Call),
-    /// To turn texts into vectors.
-    Embed(&'a openai::Embeddings),
-}
-
-/// A call with all that it is decided on.
-pub(super) struct Case<'a> {
-    pub caller: &'a Caller,
-    pub feature: &'a Feature,
-    pub what: What<'a>,
-    /// Answers what goes to the built-in model.
-    pub released: Option<&'a dyn BuiltIn>,
-    /// What the built-in model is asked, when it is not the last message of the user.
-    pub question: Option<&'a str>,
-    /// What was replaced by placeholders, when something was.
-    pub vault: Option<Arc<Vault>>,
-    /// What decides between targets.
-    pub point: u64,
-    pub noted: Noted,
-}
 
 impl Scene {
     /// A feature.

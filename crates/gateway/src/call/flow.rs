@@ -78,7 +78,7 @@ impl Reader {
     }
 }
 
-/// The pieces of an answer: read, noted, and passed on or written anew.
+/// The pieces of an answer: read, noted, and passed on or written again.
 pub(super) struct Flow {
     events: EventStream,
     reader: Reader,

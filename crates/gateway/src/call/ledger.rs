@@ -67,9 +67,9 @@ pub struct Facts {
     pub text: Option<(Text, u32)>,
 }
 
-/// Is told what became of a call.
+/// Receives what became of a call.
 pub trait Closing: Send + Sync {
-    /// A call has ended, or its client is gone. Must not wait.
+    /// A call has ended, or its client went away. Must not wait.
     fn closed(&self, facts: Facts);
 }
 

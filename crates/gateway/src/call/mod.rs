@@ -2,11 +2,12 @@
 
 mod attempt;
 mod built_in;
+mod case;
 mod desk;
 mod flow;
 mod ledger;
 mod prompted;
 
 pub use built_in::{Answer, BuiltIn, Cited, Question, Wanted};
-pub use desk::{Body, Caller, Desk, Reply, Scene};
+pub use case::{Body, Caller, Desk, Reply, Scene};
 pub use ledger::{Closing, Facts};

@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::{
     built_in::{BuiltIn, Wanted},
-    desk::{Caller, Scene},
+    case::{Caller, Scene},
     ledger::Noted,
 };
 use crate::{
     config::{Allowed, Feature},
-    ground::{self, Demand, Source},
+    ground::{self, Demand, Grounded, Source},
     output::{self, Verdict},
-    prompts::{Prompt, PromptError, Role as Says, Who},
+    prompts::{Grounding, Prompt, PromptError, Role as Says, Who},
     wire::{Call, Fault, FaultKind, Message, Output, Picked, Role, Source as Cited, Whole},
 };
 
@@ -155,7 +155,17 @@ pub(super) async fn prepare(
 }
 
 impl Prompted {
+    /// Compares an answer with its sources. `value`: the answer when it follows a contract.
+    fn compared(&self, grounding: &Grounding, text: &str, value: Option<&Value>) -> Grounded {
+        let demand = Demand { rule: grounding.rule, citations: grounding.citations, locale: &self.locale };
+        match value {
+            Some(value) => ground::check_value(value, &self.sources, demand),
+            None => ground::check(text, &self.sources, demand),
+        }
+    }
+
     /// Judges a whole answer. `repairs`: how often the model was asked again. `quoted`: the built-in model made it.
+    /// Long because it has one part for each check.
     pub fn judge(
         &self,
         scene: &Scene,
@@ -198,12 +208,7 @@ impl Prompted {
                 }
             }
             if let Some(grounding) = &self.prompt.grounding {
-                let demand =
-                    Demand { rule: grounding.rule, citations: grounding.citations, locale: &self.locale };
-                let grounded = match &valid {
-                    Some(value) => ground::check_value(value, &self.sources, demand),
-                    None => ground::check(&picked.text, &self.sources, demand),
-                };
+                let grounded = self.compared(grounding, &picked.text, valid.as_ref());
                 verdict("grounding", format!("{:.2}", grounded.groundedness));
                 more["groundedness"] = json!((f64::from(grounded.groundedness) * 1_000.0).round() / 1_000.0);
                 if let Some(refusal) = grounded.refusal {

@@ -175,12 +175,12 @@ impl Calls {
             tracing::warn!(%tenant, scope = row.scope, period = row.period, unit = row.unit, soft.used, soft.limit,
                 "a budget of model calls is nearly used");
             let budget = BudgetKey { scope: row.scope, period: row.period, unit: row.unit };
-            let written = async {
+            let told = async {
                 let ctx = Ctx::new(tenant.clone(), Actor::local("gateway"))?;
                 self.engine.run(&ctx, WarnBudget { budget, used: soft.used, limit: soft.limit }).await
             };
-            if let Err(error) = written.await {
-                tracing::warn!(%tenant, %error, "the event of a budget that is nearly used could not be written");
+            if let Err(error) = told.await {
+                tracing::warn!(%tenant, %error, "a budget is nearly used, and that could not be reported");
             }
         }
     }

@@ -9,9 +9,9 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    Llm,
     answers::{about, json as answer, refused},
     doors::{surface_of, trace},
+    state::Llm,
 };
 
 impl Llm {

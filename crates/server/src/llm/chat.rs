@@ -18,11 +18,11 @@ use axum::{
 use jiff::Timestamp;
 
 use super::{
-    Llm,
     answers::{about, answered, costed, refused},
     doors::trace,
     quotes::Quotes,
     recording::Recording,
+    state::Llm,
 };
 
 impl Llm {

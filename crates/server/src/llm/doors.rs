@@ -14,7 +14,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 
-use super::Llm;
+use super::state::Llm;
 use crate::{
     access::{KeyFailure, trace_of},
     front::{MISDIRECTED, any_key, host_of},
