@@ -74,6 +74,9 @@ pub(crate) fn document(rows: &[Row]) -> Value {
             "responses": {"Problem": {
                 "description": "What was wrong, where, and how to fix it (RFC 9457).",
                 "content": {"application/problem+json": {"schema": tidied(problem), "example": example}},
+            }, "ModelProblem": {
+                "description": "What was wrong, in the format of the provider that the client was made for.",
+                "content": {"application/json": {"schema": {"type": "object", "additionalProperties": true}}},
             }},
         },
     })
@@ -104,9 +107,8 @@ fn described(
             .entry(status.to_string())
             .or_insert_with(|| json!({"description": says, "content": {media: {"schema": schema}}}));
     }
-    if operation.area != "llm" {
-        responses.insert("default".to_owned(), json!({"$ref": "#/components/responses/Problem"}));
-    }
+    let other = if operation.area == "llm" { "ModelProblem" } else { "Problem" };
+    responses.insert("default".to_owned(), json!({"$ref": format!("#/components/responses/{other}")}));
     let mut out = json!({
         "operationId": operation.id, "summary": operation.summary, "tags": [operation.area],
         "parameters": parameters, "responses": responses,
