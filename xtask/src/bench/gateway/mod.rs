@@ -11,11 +11,11 @@ use std::{
 };
 
 use load::Target;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     delivery::cpu_us,
-    site::{Result, Site},
+    site::{Result, Site, entry},
 };
 use crate::{peers::free_port, run::Start};
 
@@ -109,13 +109,16 @@ pub fn run(seconds: u64, rounds: usize, streams: usize) -> Result<()> {
     };
     let mut peers = vec![Peer { name: "the model itself", target: direct, pid: None, rounds: Vec::new() }];
 
-    let site = Site::with(&[("gateway.toml", GATEWAY)], &mut std::iter::empty())?;
+    let site = Site::with(
+        &[("gateway.toml", GATEWAY)],
+        &mut std::iter::once(json!({"type": "page", "id": "p1", "locale": "en", "fields": entry(1, 0)})),
+    )?;
     let models = format!(
         "[providers.mock]\nkind = \"openai\"\nurl = \"http://{model}/v1\"\nprivate = true\ntenants = [\"main\"]\n"
     );
     fs::write(site.dir.join("data/models.toml"), models)?;
     let made = site.ashlar(&[
-        "key", "create", "--name", "bench", "--rights", "llm", "--data", "data", "--format", "json",
+        "key", "create", "--name", "bench", "--scope", "llm", "--data", "data", "--format", "json",
     ])?;
     let key = made["key"].as_str().ok_or_else(|| format!("no key: {made}"))?.to_owned();
     let server = site.serve(Some(CORE))?;
