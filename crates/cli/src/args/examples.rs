@@ -36,6 +36,7 @@ const EXAMPLES: [(&str, &str); 56] = [
     ("release verify", "ashlar release verify r3 --data ./data"),
     ("release export", "ashlar release export r3 --out r3.bundle --data ./data"),
     ("release import", "ashlar release import r3.bundle --data ./other"),
+    ("llm", "ashlar llm usage --by feature,model --data ./data"),
     ("prompt", "ashlar prompt list --data ./data"),
     ("prompt list", "ashlar prompt list --data ./data"),
     ("channel", "ashlar channel list --data ./data"),
