@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory, FromArgMatches};
 use super::Cli;
 
 /// A command by its words, and examples of it.
-const EXAMPLES: [(&str, &str); 56] = [
+const EXAMPLES: [(&str, &str); 57] = [
     ("import", "ashlar import markdown ./docs --type doc --data ./data"),
     ("entry", "ashlar entry list page --pending --data ./data"),
     ("entry get", "ashlar entry get page home --locale en --data ./data"),
