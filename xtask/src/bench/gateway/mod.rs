@@ -26,13 +26,15 @@ const CONNECTIONS: usize = 16;
 /// The core of whoever is measured; the model and the clients have the other.
 const CORE: &str = "0";
 const CORE_OF_CLIENTS: &str = "1";
+/// A key of LiteLLM for this machine alone.
+const LITELLM_KEY: &str = "sk-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 /// How long a yardstick may take to start.
 const START_MAX: Duration = Duration::from_secs(90);
 
 /// The feature has every limit, so that all policy is on.
 const GATEWAY: &str = "[routes.mock]\ntargets = [{ provider = \"mock\", model = \"mock\" }]\n\n\
     [[prices]]\nmodel = \"mock/mock\"\nfrom = \"2026-01-01\"\ncurrency = \"USD\"\ninput = \"0.15\"\noutput = \"0.60\"\n\n\
-    [features.default]\nroutes = [\"mock\"]\nrequests_per_minute = 100000000\ntokens_per_minute = 1000000000000\n\
+    [features.default]\nroutes = [\"mock\"]\nrequests_per_minute = 100000000\ntokens_per_minute = 1000000000\n\
     budget = { day = \"1000000\", month = \"9000000\" }\nredact = { sending = [\"email\", \"card\", \"phone\", \"iban\"], logging = \"all\" }\n";
 
 /// Who stands between the clients and the model.
@@ -121,7 +123,7 @@ pub fn run(seconds: u64, rounds: usize, streams: usize) -> Result<()> {
         "key", "create", "--name", "bench", "--scope", "llm", "--data", "data", "--format", "json",
     ])?;
     let key = made["key"].as_str().ok_or_else(|| format!("no key: {made}"))?.to_owned();
-    let server = site.serve(Some(CORE))?;
+    let server = site.serve_with(Some(CORE), &[("ASHLAR_SERVER_CONNECTIONS_PER_ADDRESS_MAX", "0")])?;
     peers.push(Peer {
         name: "Ashlar",
         target: Target {
@@ -265,15 +267,17 @@ fn tensorzero(python: &Path, dir: &Path, model: &str) -> Result<(Running, Peer)>
         ),
     )?;
     let program = "import sys, time, tensorzero\n\
-         gateway = tensorzero._start_http_gateway(config_file=sys.argv[1], clickhouse_url=None, async_setup=False)\n\
+         gateway = tensorzero._start_http_gateway(config_file=sys.argv[1], clickhouse_url=None, postgres_url=None, valkey_url=None, async_setup=False)\n\
          print(gateway.base_url, flush=True)\ntime.sleep(86400)\n";
     let mut command = on_core(python);
     command.arg("-c").arg(program).arg(&config).stdout(std::process::Stdio::piped());
     let mut child = Running(command.start()?);
-    let mut line = String::new();
     let out = child.0.stdout.take().ok_or("no output")?;
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line)?;
-    let address = line.trim().trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned();
+    // Its log goes to the same place.
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(out)).map_while(std::result::Result::ok);
+    let line = lines.find(|line| line.starts_with("http://")).ok_or("TensorZero did not start")?;
+    let address = line.trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned();
+    std::thread::spawn(move || lines.for_each(drop));
     let target = Target {
         address,
         path: "/openai/v1/chat/completions".to_owned(),
@@ -298,11 +302,13 @@ fn litellm(python: &Path, dir: &Path, model: &str) -> Result<(Running, Peer)> {
     let mut command = on_core(&python.with_file_name("litellm"));
     command.arg("--config").arg(&config).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
     command.args(["--num_workers", "1", "--telemetry", "False"]).current_dir(dir);
+    // It does not start without a key.
+    command.env("LITELLM_MASTER_KEY", LITELLM_KEY);
     let target = Target {
         address: format!("127.0.0.1:{port}"),
         path: "/chat/completions".to_owned(),
         model: "mock".to_owned(),
-        key: "none".to_owned(),
+        key: LITELLM_KEY.to_owned(),
     };
     started(command, "LiteLLM", target)
 }
