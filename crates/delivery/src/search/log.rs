@@ -23,7 +23,7 @@ pub struct Logged {
     pub tenant: TenantId,
     /// When.
     pub at: Timestamp,
-    /// A hash of the caller, which is another one tomorrow and on other nodes. Empty when there is none.
+    /// A hash of the caller, which is another one tomorrow and on other nodes. Empty when the caller is unknown.
     pub caller: String,
     /// The query, redacted.
     pub query: String,

@@ -34,7 +34,7 @@ pub struct Answer {
     pub text: Option<String>,
     /// What it quotes, in its order.
     pub cited: Vec<Cited>,
-    /// Why there is none: a code and a sentence.
+    /// Why it was refused: a code and a sentence.
     pub refusal: Option<(String, String)>,
     /// What clients may want to know beside: citations with their places, the trace.
     pub more: Value,

@@ -11,7 +11,7 @@ const TRIES_MAX: usize = 20;
 /// The JSON value that a text is, or that it has in a fenced block or among prose.
 ///
 /// # Errors
-/// Why there is none, as the end of a sentence.
+/// Why a text has no JSON, as the end of a sentence.
 pub fn json_of(text: &str) -> Result<Value, String> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(format!("it has more than {TEXT_BYTES_MAX} bytes"));

@@ -52,7 +52,7 @@ pub fn judge(contract: &Contract, text: &str, repairs: u32) -> Verdict {
                 return Verdict::Valid(value);
             }
             let count = violations.len();
-            let problems: Vec<String> = violations.iter().take(REPORTED_MAX).map(told).collect();
+            let problems: Vec<String> = violations.iter().take(REPORTED_MAX).map(reported).collect();
             let message = format!(
                 "The answer of the model does not follow {}: {count} {}.",
                 contract.name,
@@ -67,7 +67,7 @@ pub fn judge(contract: &Contract, text: &str, repairs: u32) -> Verdict {
     Verdict::Repair(asked(&problems))
 }
 
-fn told(violation: &Violation) -> String {
+fn reported(violation: &Violation) -> String {
     let place = if violation.path.is_empty() { "/" } else { &violation.path };
     let text: String = violation.message.chars().take(300).collect();
     format!("{place}: {text}")

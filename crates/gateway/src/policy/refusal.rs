@@ -9,7 +9,7 @@ use crate::{budget::Held, price::decimal};
 pub enum Code {
     /// The feature does not exist.
     FeatureUnknown,
-    /// The feature may not use the route, or there is none.
+    /// The feature may not use the route, or the route does not exist.
     RouteNotAllowed,
     /// The feature may not use the prompt.
     PromptNotAllowed,

@@ -26,7 +26,7 @@ struct Ready {
     bearer: HeaderValue,
 }
 
-/// The credential of a provider, or why there is none.
+/// The credential of a provider, or why it is missing.
 pub struct Key {
     source: KeySource,
     /// The last modification that was read.

@@ -22,7 +22,7 @@ const QUERIES_MAX: u32 = 100;
 pub struct LoggedSearch {
     /// When.
     pub at: Timestamp,
-    /// A hash of the caller; empty when there is none.
+    /// A hash of the caller; empty when the caller is unknown.
     pub caller: String,
     /// The query, redacted.
     pub query: String,

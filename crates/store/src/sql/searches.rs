@@ -17,7 +17,7 @@ pub struct SearchRow {
     pub id: String,
     /// When, RFC 3339.
     pub at: String,
-    /// A hash of the caller; empty when there is none.
+    /// A hash of the caller; empty when the caller is unknown.
     pub caller: String,
     /// The query, redacted.
     pub query: String,
