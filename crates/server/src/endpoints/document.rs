@@ -130,6 +130,8 @@ fn described(
         let mut content = json!({"schema": schema});
         if *media == "application/json" {
             content["example"] = sample(&content["schema"], "", components, 0);
+            // The example of the whole has them.
+            without_examples(&mut content["schema"]);
         }
         let of =
             schema["$ref"].as_str().and_then(|r| components.get(r.rsplit('/').next()?)).unwrap_or(&schema);
@@ -138,6 +140,19 @@ fn described(
         out["requestBody"] = json!({"required": required, "content": {*media: content}});
     }
     out
+}
+
+/// Removes the examples of members, which the example of the whole has.
+fn without_examples(schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    schema.remove("example");
+    for (key, value) in schema {
+        match (key.as_str(), value) {
+            ("properties", Value::Object(members)) => members.values_mut().for_each(without_examples),
+            ("items", items) => without_examples(items),
+            _ => {}
+        }
+    }
 }
 
 /// Whether problems have another form than elsewhere: GraphQL and the formats of model providers have their own.
