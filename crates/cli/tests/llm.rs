@@ -174,6 +174,18 @@ fn a_call_names_a_prompt_and_the_release_decides_its_version() {
     assert_eq!(status, 200, "{body}");
     assert!(head.contains("ashlar-prompt: support-answer@v2"), "{head}");
     assert!(body.contains("[1]"), "{body}");
+    // The prompt alone is a conversation.
+    let alone = json!({"prompt": "support-answer", "variables": {"question": QUESTION}});
+    for body in [
+        json!({"model": "default", "messages": [], "ashlar": alone}),
+        json!({"model": "default", "ashlar": alone}),
+    ] {
+        let (status, _, body) = post(&demo.url, &key, &[("ashlar-feature", "support")], &body.to_string());
+        assert!(status == 200 && body.contains("[1]"), "{status} {body}");
+    }
+    let nothing = json!({"model": "default", "messages": []});
+    let (status, _, body) = post(&demo.url, &key, &[("ashlar-feature", "support")], &nothing.to_string());
+    assert!(status == 400 && body.contains("`messages` has 0 items"), "{status} {body}");
     let (_, head, _) =
         asked(json!({"prompt": "support-answer", "version": 1, "variables": {"question": QUESTION}}));
     assert!(head.contains("ashlar-prompt: support-answer@v1"), "{head}");

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::Fault;
+use super::{Fault, MESSAGES_MAX, TOOLS_MAX};
 
 /// The most members of a request.
 const FIELDS_MAX: usize = 256;
@@ -81,6 +81,50 @@ impl<'a> Fields<'a> {
     pub fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, Fault> {
         let Some(raw) = self.take_raw(name) else { return Ok(None) };
         read(name, raw).map(Some)
+    }
+
+    /// Takes out the route that a call names.
+    ///
+    /// # Errors
+    /// When it is missing, or no text.
+    pub fn model(&mut self) -> Result<String, Fault> {
+        self.take("model")?.ok_or_else(|| {
+            Fault::invalid(
+                "model",
+                "`model` is missing: name a route, such as \"extractive\"; GET /llm/v1/models lists them",
+            )
+        })
+    }
+
+    /// Takes out the messages of a call. `prompted`: the call names a prompt, which has messages of its own, so there may be none.
+    ///
+    /// # Errors
+    /// When they are missing, too many, or no list.
+    pub fn messages(&mut self, prompted: bool) -> Result<Vec<&'a RawValue>, Fault> {
+        let Some(raw) = self.take_raw("messages") else {
+            let missing = "`messages` is missing: send at least one message with a role and content, or name a prompt with `ashlar.prompt`";
+            return if prompted { Ok(Vec::new()) } else { Err(Fault::invalid("messages", missing)) };
+        };
+        let messages: Vec<&RawValue> = serde_json::from_str(raw.get())
+            .map_err(|_| Fault::invalid("messages", "`messages` is not a list of messages"))?;
+        if messages.len() > MESSAGES_MAX || (messages.is_empty() && !prompted) {
+            let message = format!("`messages` has {} items; send from 1 to {MESSAGES_MAX}", messages.len());
+            return Err(Fault::invalid("messages", message));
+        }
+        Ok(messages)
+    }
+
+    /// Takes out the tools of a call.
+    ///
+    /// # Errors
+    /// When they are too many, or no list.
+    pub fn tools(&mut self) -> Result<Vec<Box<RawValue>>, Fault> {
+        let tools: Vec<Box<RawValue>> = self.take("tools")?.unwrap_or_default();
+        if tools.len() > TOOLS_MAX {
+            let message = format!("`tools` has {} items; at most {TOOLS_MAX} are allowed", tools.len());
+            return Err(Fault::invalid("tools", message));
+        }
+        Ok(tools)
     }
 }
 

@@ -85,7 +85,7 @@ impl SegmentVectors {
         self.scales.get(chunk).is_some_and(|scale| *scale > 0.0)
     }
 
-    /// The vector of a chunk, about as it was given; empty when there is none.
+    /// The vector of a chunk, about as it was given; empty for a chunk without one.
     #[must_use]
     pub fn vector(&self, chunk: usize) -> Vec<f32> {
         let scale = self.scales.get(chunk).copied().unwrap_or(0.0);

@@ -175,11 +175,11 @@ impl Calls {
             tracing::warn!(%tenant, scope = row.scope, period = row.period, unit = row.unit, soft.used, soft.limit,
                 "a budget of model calls is nearly used");
             let budget = BudgetKey { scope: row.scope, period: row.period, unit: row.unit };
-            let told = async {
+            let reported = async {
                 let ctx = Ctx::new(tenant.clone(), Actor::local("gateway"))?;
                 self.engine.run(&ctx, WarnBudget { budget, used: soft.used, limit: soft.limit }).await
             };
-            if let Err(error) = told.await {
+            if let Err(error) = reported.await {
                 tracing::warn!(%tenant, %error, "a budget is nearly used, and that could not be reported");
             }
         }

@@ -5,8 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::super::{
-    Ask, Call, Choice, Fault, Fields, Image, MESSAGES_MAX, Message, Output, Part, Role, Surface, TOOLS_MAX,
-    Tool, ToolCall,
+    Ask, Call, Choice, Fault, Fields, Image, Message, Output, Part, Role, Surface, Tool, ToolCall,
     fields::{cut, read as read_value},
 };
 
@@ -171,28 +170,12 @@ struct StreamOptions {
 /// When it cannot be understood; the fault names the field.
 pub fn read(body: Bytes) -> Result<Call, Fault> {
     let mut fields = Fields::read(&body)?;
-    let model: String = fields.take("model")?.ok_or_else(|| {
-        Fault::invalid(
-            "model",
-            "`model` is missing: name a route, such as \"extractive\"; GET /llm/v1/models lists them",
-        )
-    })?;
-    let raw = fields.take_raw("messages").ok_or_else(|| {
-        Fault::invalid("messages", "`messages` is missing: send at least one message with a role and content")
-    })?;
-    let messages: Vec<&RawValue> = serde_json::from_str(raw.get())
-        .map_err(|_| Fault::invalid("messages", "`messages` is not a list of messages"))?;
-    if messages.is_empty() || messages.len() > MESSAGES_MAX {
-        let message = format!("`messages` has {} items; send from 1 to {MESSAGES_MAX}", messages.len());
-        return Err(Fault::invalid("messages", message));
-    }
+    let model = fields.model()?;
+    let ashlar: Ask = fields.take("ashlar")?.unwrap_or_default();
+    let messages = fields.messages(ashlar.prompt.is_some())?;
     let messages: Result<Vec<Message>, Fault> =
         messages.into_iter().enumerate().map(|(at, raw)| message(at, raw)).collect();
-    let given: Vec<Box<RawValue>> = fields.take("tools")?.unwrap_or_default();
-    if given.len() > TOOLS_MAX {
-        let message = format!("`tools` has {} items; at most {TOOLS_MAX} are allowed", given.len());
-        return Err(Fault::invalid("tools", message));
-    }
+    let given = fields.tools()?;
     let (mut tools, mut other_tools) = (Vec::new(), Vec::new());
     for (at, raw) in given.into_iter().enumerate() {
         let tool: ToolIn = read_value(&format!("tools[{at}]"), &raw)?;
@@ -237,7 +220,7 @@ pub fn read(body: Bytes) -> Result<Call, Fault> {
         stream: fields.take("stream")?.unwrap_or(false),
         stream_usage: fields.take::<StreamOptions>("stream_options")?.unwrap_or_default().include_usage,
         user: fields.take("user")?,
-        ashlar: fields.take::<Ask>("ashlar")?.unwrap_or_default(),
+        ashlar,
         rest: Vec::new(),
         body: Bytes::new(),
         changed: false,
