@@ -43,6 +43,10 @@ fn used(row: &CallRow) -> UsageRow {
     }
 }
 
+fn all_used(rows: &[CallRow]) -> Vec<UsageRow> {
+    rows.iter().map(used).collect()
+}
+
 async fn budgets(engine: &Engine, tenant: &TenantId) {
     let (a, b) = (budget("feature/a"), budget("feature/b"));
     let take = |_: usize, used: u64| (100 - used.min(100)).min(30);
@@ -91,11 +95,11 @@ async fn stored_and_summed(location: &Location) {
     ];
     rows[1].body = "{\"input\":\"hi\"}".to_owned();
     rows[1].body_until = "2026-05-10T00:00:00.000000Z".to_owned();
-    engine.log_calls(&main, &rows, &used).await.unwrap();
+    engine.log_calls(&main, &rows, &all_used(&rows)).await.unwrap();
     // A batch that is stored again, because nobody knew whether it was, is counted once.
     rows.push(call("2026-05-10T11:30:00Z", "b", "u1", "ok"));
-    engine.log_calls(&main, &rows, &used).await.unwrap();
-    engine.log_calls(&other, &rows[..1], &used).await.unwrap();
+    engine.log_calls(&main, &rows, &all_used(&rows)).await.unwrap();
+    engine.log_calls(&other, &rows[..1], &all_used(&rows[..1])).await.unwrap();
 
     let ctx = by("ed");
     let listed = async |query: CallQuery| -> Vec<String> {

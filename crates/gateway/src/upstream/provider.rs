@@ -9,7 +9,10 @@ use std::{
 
 use ashlar_model::TenantId;
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{
+    Url,
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+};
 use tokio::time::{Instant, timeout_at};
 
 use super::{EventStream, Failed, Key, Next};
@@ -23,6 +26,8 @@ const ERROR_BYTES_MAX: usize = 64 << 10;
 const ERROR_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Clients of a provider: one for each time limit of connections.
 const CLIENTS_MAX: usize = 16;
+/// Addresses of a provider that are remembered. Those of Azure name the model.
+const ADDRESSES_MAX: usize = 64;
 /// The version of Anthropic's interface.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
@@ -38,7 +43,7 @@ pub enum Kind {
 }
 
 /// What is asked of a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// A conversation goes on.
     Chat,
@@ -65,6 +70,7 @@ pub struct Provider {
     pub key: Key,
     make: MakeClient,
     clients: RwLock<HashMap<Duration, reqwest::Client>>,
+    addresses: RwLock<HashMap<Operation, HashMap<String, Url>>>,
 }
 
 impl fmt::Debug for Provider {
@@ -86,6 +92,7 @@ impl Provider {
             key,
             make,
             clients: RwLock::default(),
+            addresses: RwLock::default(),
         }
     }
 
@@ -131,6 +138,31 @@ impl Provider {
         }
     }
 
+    /// The address of an operation, which is read once.
+    fn url(&self, operation: Operation, model: &str) -> Result<Url, Failed> {
+        let named = if self.kind == Kind::Azure { model } else { "" };
+        let known = self.addresses.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(url) = known.get(&operation).and_then(|of| of.get(named)) {
+            return Ok(url.clone());
+        }
+        drop(known);
+        let url: Url = self.address(operation, model).parse().map_err(|error| {
+            tracing::error!(provider = self.name, %error, "the address of a provider cannot be used");
+            Failed::again(
+                FaultKind::Overloaded,
+                "upstream_unreachable",
+                "the address of the provider cannot be used",
+            )
+        })?;
+        let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
+        let of = addresses.entry(operation).or_default();
+        if of.len() >= ADDRESSES_MAX {
+            of.clear();
+        }
+        of.insert(named.to_owned(), url.clone());
+        Ok(url)
+    }
+
     fn headers(&self, stream: bool) -> Result<HeaderMap, Failed> {
         let key = self.key.values().map_err(|why| {
             tracing::error!(provider = self.name, %why, "a provider has no key");
@@ -168,7 +200,7 @@ impl Provider {
     ) -> Result<reqwest::Response, Failed> {
         let request = self
             .client(connect)?
-            .post(self.address(operation, model))
+            .post(self.url(operation, model)?)
             .headers(self.headers(stream)?)
             .body(body)
             .send();

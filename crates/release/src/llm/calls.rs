@@ -1,6 +1,6 @@
 //! Records and usage of model calls.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use ashlar_model::{Right, TenantId};
 use ashlar_store::sql::{CallFilter, CallRow, UsageBy, UsageRow, stamp};
@@ -20,6 +20,8 @@ const USAGE_DAYS: u32 = 800;
 const BUDGET_DAYS: u32 = 62;
 /// The most rows of a report of usage.
 pub const USAGE_ROWS_MAX: u32 = 10_000;
+/// Records that are deleted in one transaction.
+const PRUNED_MAX: u32 = 5_000;
 /// Hexadecimal digits of the time in the id of a call.
 const TIME_DIGITS: usize = 12;
 /// The longest id of a call.
@@ -89,8 +91,8 @@ impl Action for EraseCalls {
 }
 
 impl Engine {
-    /// Stores records of calls and adds them to the usage: `usage` says what each of the rows used. A row that is stored already is not
-    /// counted again.
+    /// Stores records of calls and adds them to the usage: `usage` says what each of the rows used, in their order. A row that is stored
+    /// already is not counted again.
     ///
     /// # Errors
     /// When the database refuses.
@@ -98,13 +100,19 @@ impl Engine {
         &self,
         tenant: &TenantId,
         calls: &[CallRow],
-        usage: &(dyn Fn(&CallRow) -> UsageRow + Sync),
+        usage: &[UsageRow],
     ) -> Result<(), ReleaseError> {
         let mut tx = self.db().write(tenant).await?;
-        let new = tx.rows().log_calls(calls).await?;
+        let mut known = BTreeSet::new();
+        if tx.rows().log_calls(calls).await? < calls.len() {
+            // These came before, and nobody heard whether they were committed.
+            drop(tx);
+            tx = self.db().write(tenant).await?;
+            known = tx.rows().known_calls(calls).await?;
+            tx.rows().log_calls(calls).await?;
+        }
         let mut sums: Vec<UsageRow> = Vec::new();
-        for call in calls.iter().filter(|call| new.contains(&call.id)) {
-            let row = usage(call);
+        for (_, row) in calls.iter().zip(usage).filter(|(call, _)| !known.contains(&call.id)) {
             let same = |sum: &&mut UsageRow| {
                 (&sum.day, &sum.feature, &sum.key, &sum.model, &sum.currency)
                     == (&row.day, &row.feature, &row.key, &row.model, &row.currency)
@@ -118,7 +126,7 @@ impl Engine {
                     sum.output_tokens = sum.output_tokens.saturating_add(row.output_tokens);
                     sum.pico = sum.pico.saturating_add(row.pico);
                 }
-                None => sums.push(row),
+                None => sums.push(row.clone()),
             }
         }
         tx.rows().add_usage(&sums).await?;
@@ -137,8 +145,19 @@ impl Engine {
         };
         let day = |at: Timestamp| at.to_zoned(TimeZone::UTC).date().to_string();
         let month = day(ago(BUDGET_DAYS)).get(..7).unwrap_or_default().to_owned();
+        let mut removed = 0;
+        loop {
+            // A transaction holds up everybody else who writes.
+            let mut tx = self.db().write(tenant).await?;
+            let some = tx.rows().prune_calls(&id_from(ago(days)), PRUNED_MAX).await?;
+            tx.commit().await?;
+            removed += some;
+            if some < u64::from(PRUNED_MAX) {
+                break;
+            }
+        }
         let mut tx = self.db().write(tenant).await?;
-        let removed = tx.rows().prune_calls(&id_from(ago(days)), &stamp(now), &day(ago(USAGE_DAYS))).await?;
+        tx.rows().prune_usage(&stamp(now), &day(ago(USAGE_DAYS))).await?;
         tx.rows().prune_budgets(&month).await?;
         tx.commit().await?;
         Ok(removed)

@@ -80,6 +80,16 @@ fn usage(record: &Record) -> UsageRow {
     }
 }
 
+/// Rows, and what each of them used.
+type Made = Result<(Vec<CallRow>, Vec<UsageRow>), ReleaseError>;
+
+/// Records as they are stored, with the records themselves, which wait on when that fails.
+fn made(mut waiting: Vec<Waiting>) -> (Vec<Waiting>, Made) {
+    let rows: Result<Vec<CallRow>, _> = waiting.iter_mut().map(row).collect();
+    let used = waiting.iter().map(|waiting| usage(&waiting.record)).collect();
+    (waiting, rows.map(|rows| (rows, used)))
+}
+
 impl Calls {
     /// What works for the calls of a node.
     pub fn new(app: &App, engine: &Engine) -> Self {
@@ -137,24 +147,28 @@ impl Calls {
             of_tenants.entry(waiting.tenant.clone()).or_default().push(waiting);
         }
         let mut stored = true;
-        for (tenant, mut waiting) in of_tenants {
-            if let Err(error) = self.store_of(&tenant, &mut waiting).await {
+        for (tenant, waiting) in of_tenants {
+            let count = waiting.len();
+            // Writing thousands of records as JSON would hold up calls.
+            let made = tokio::task::spawn_blocking(move || made(waiting)).await;
+            let (waiting, rows) = match made {
+                Ok(made) => made,
+                Err(error) => {
+                    tracing::error!(%tenant, count, %error, "records of model calls are lost");
+                    continue;
+                }
+            };
+            let done = match rows {
+                Ok((rows, usage)) => self.engine.log_calls(&tenant, &rows, &usage).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = done {
                 stored = false;
-                let count = waiting.len();
                 tracing::warn!(%tenant, count, %error, "records of model calls wait: they cannot be stored yet");
                 self.records.put_back(waiting);
             }
         }
         stored
-    }
-
-    async fn store_of(&self, tenant: &TenantId, waiting: &mut [Waiting]) -> Result<(), ReleaseError> {
-        let rows = waiting.iter_mut().map(row).collect::<Result<Vec<CallRow>, _>>()?;
-        let used: BTreeMap<&str, UsageRow> =
-            waiting.iter().map(|waiting| (waiting.record.id.as_str(), usage(&waiting.record))).collect();
-        self.engine
-            .log_calls(tenant, &rows, &|row| used.get(row.id.as_str()).cloned().unwrap_or_default())
-            .await
     }
 
     /// Deletes what was kept long enough.

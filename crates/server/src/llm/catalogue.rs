@@ -1,5 +1,7 @@
 //! The models that a caller may use: the routes of its feature.
 
+use std::sync::Arc;
+
 use ashlar_gateway::wire::{Fault, FaultKind, Surface};
 use axum::{
     extract::{Path, Request, State},
@@ -44,7 +46,7 @@ fn listed(surface: Surface, names: &[String]) -> Value {
 }
 
 /// `GET /llm/v1/models`
-pub async fn list(State(llm): State<Llm>, request: Request) -> Response {
+pub async fn list(State(llm): State<Arc<Llm>>, request: Request) -> Response {
     let (surface, traced) = (surface_of(request.headers()), trace(request.headers()));
     let (mut response, release) = match llm.routes(request.headers()).await {
         Ok((names, release)) => (answer(listed(surface, &names).to_string().into_bytes()), Some(release)),
@@ -55,7 +57,7 @@ pub async fn list(State(llm): State<Llm>, request: Request) -> Response {
 }
 
 /// `GET /llm/v1/models/{model}`
-pub async fn show(State(llm): State<Llm>, Path(name): Path<String>, request: Request) -> Response {
+pub async fn show(State(llm): State<Arc<Llm>>, Path(name): Path<String>, request: Request) -> Response {
     let (surface, traced) = (surface_of(request.headers()), trace(request.headers()));
     let found = llm.routes(request.headers()).await.and_then(|(names, release)| {
         if names.contains(&name) {

@@ -114,17 +114,17 @@ impl Llm {
 }
 
 /// `POST /llm/v1/chat/completions`
-pub async fn openai(State(llm): State<Llm>, request: Request) -> Response {
+pub async fn openai(State(llm): State<Arc<Llm>>, request: Request) -> Response {
     llm.handle(Surface::OpenAi, request, openai_wire::read).await
 }
 
 /// `POST /llm/v1/messages`
-pub async fn anthropic(State(llm): State<Llm>, request: Request) -> Response {
+pub async fn anthropic(State(llm): State<Arc<Llm>>, request: Request) -> Response {
     llm.handle(Surface::Anthropic, request, anthropic_wire::read).await
 }
 
 /// `POST /llm/v1/embeddings`
-pub async fn embeddings(State(llm): State<Llm>, request: Request) -> Response {
+pub async fn embeddings(State(llm): State<Arc<Llm>>, request: Request) -> Response {
     let traced = trace(request.headers());
     let made = async {
         let (parts, body) = request.into_parts();

@@ -1,5 +1,7 @@
 //! The operations and their routes.
 
+use std::sync::Arc;
+
 use ashlar_gateway::wire::{Fault, FaultKind};
 use axum::{
     Router,
@@ -68,7 +70,7 @@ fn vectors(about: &mut About, _: &mut Schemas) {
 }
 
 /// The operations.
-pub fn table() -> Table<Llm> {
+pub fn table() -> Table<Arc<Llm>> {
     Table::new()
         .on_and(&rows::CREATE_CHAT_COMPLETION, chat::openai, conversation)
         .on_and(&rows::CREATE_EMBEDDINGS, chat::embeddings, vectors)
@@ -96,5 +98,5 @@ pub fn router(app: &App) -> Router {
         .router
         .method_not_allowed_fallback(wrong_method)
         .route("/llm/{*path}", any(nothing_here))
-        .with_state(Llm::from_ref(app))
+        .with_state(Arc::new(Llm::from_ref(app)))
 }

@@ -18,7 +18,6 @@ use crate::{
 const CALLS_MAX: usize = 8_192;
 
 /// What calls need of a node.
-#[derive(Clone)]
 pub struct Llm {
     pub keys: Arc<Keys>,
     pub hosts: Arc<Hosts>,

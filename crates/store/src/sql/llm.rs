@@ -86,6 +86,10 @@ pub struct UsageRow {
     pub pico: u128,
 }
 
+/// What the index of users needs to hear: it leaves out calls without one.
+const OF_A_USER: &str = " AND user_hash <> ''";
+/// Records that one statement writes. SQLite looks for the name of each value among all names of the statement.
+const CALLS_MAX: usize = 25;
 /// Picounits in a millionth of a unit.
 const MICRO: u128 = 1_000_000;
 
@@ -185,20 +189,20 @@ impl Rows<'_> {
         Ok(removed.rows_affected())
     }
 
-    /// Stores records. Returns the ids of those that were not there.
+    /// Stores records that are not there yet. Returns how many these were.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn log_calls(&mut self, calls: &[CallRow]) -> Result<BTreeSet<String>, SqlError> {
-        let mut new = BTreeSet::new();
-        for some in calls.chunks(ROWS_MAX) {
+    pub async fn log_calls(&mut self, calls: &[CallRow]) -> Result<usize, SqlError> {
+        let mut new = 0;
+        for some in calls.chunks(CALLS_MAX) {
             let row = |i: usize| {
                 let values: Vec<String> = (2..10).map(|n| format!("${}", i * 8 + n)).collect();
                 format!("($1, {})", values.join(", "))
             };
             let sql = format!(
                 "INSERT INTO llm_calls (tenant, id, feature, key_name, user_hash, outcome, data, body, body_until) \
-                 VALUES {} ON CONFLICT (tenant, id) DO NOTHING RETURNING id",
+                 VALUES {} ON CONFLICT (tenant, id) DO NOTHING",
                 (0..some.len()).map(row).collect::<Vec<_>>().join(", ")
             );
             let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(self.t());
@@ -213,11 +217,30 @@ impl Rows<'_> {
                     .bind(call.body.clone())
                     .bind(call.body_until.clone());
             }
-            for row in query.fetch_all(&mut *self.conn).await? {
-                new.insert(text(&row, "id")?);
-            }
+            let done = query.execute(&mut *self.conn).await?;
+            new += usize::try_from(done.rows_affected()).unwrap_or(usize::MAX);
         }
         Ok(new)
+    }
+
+    /// Which of these records are there, by their ids.
+    ///
+    /// # Errors
+    /// When the database refuses or contains damaged values.
+    pub async fn known_calls(&mut self, calls: &[CallRow]) -> Result<BTreeSet<String>, SqlError> {
+        let mut known = BTreeSet::new();
+        for some in calls.chunks(ROWS_MAX) {
+            let ids: Vec<String> = (0..some.len()).map(|i| format!("${}", i + 2)).collect();
+            let sql = format!("SELECT id FROM llm_calls WHERE tenant = $1 AND id IN ({})", ids.join(", "));
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(self.t());
+            for call in some {
+                query = query.bind(call.id.clone());
+            }
+            for row in query.fetch_all(&mut *self.conn).await? {
+                known.insert(text(&row, "id")?);
+            }
+        }
+        Ok(known)
     }
 
     /// Adds to what was used.
@@ -308,6 +331,9 @@ impl Rows<'_> {
         for (number, (column, _)) in named.iter().enumerate() {
             sql.push_str(&format!(" AND {column} = ${}", number + 4));
         }
+        if filter.user.as_ref().is_some_and(|user| !user.is_empty()) {
+            sql.push_str(OF_A_USER);
+        }
         sql.push_str(&format!(" ORDER BY id DESC LIMIT ${}", named.len() + 4));
         let mut query = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.t())
@@ -320,18 +346,30 @@ impl Rows<'_> {
         rows.iter().map(call_of).collect()
     }
 
-    /// Deletes records below an id, texts whose time (RFC 3339) is over, and usage before a day. Returns how many records were deleted.
+    /// Deletes records below an id, the oldest first, at most so many. Returns how many were deleted.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn prune_calls(&mut self, below: &str, now: &str, day: &str) -> Result<u64, SqlError> {
-        let removed = sqlx::query("DELETE FROM llm_calls WHERE tenant = $1 AND id < $2")
-            .bind(self.t())
-            .bind(below.to_owned())
-            .execute(&mut *self.conn)
-            .await?;
+    pub async fn prune_calls(&mut self, below: &str, most: u32) -> Result<u64, SqlError> {
+        let removed = sqlx::query(
+            "DELETE FROM llm_calls WHERE tenant = $1 AND id IN \
+             (SELECT id FROM llm_calls WHERE tenant = $1 AND id < $2 ORDER BY id LIMIT $3)",
+        )
+        .bind(self.t())
+        .bind(below.to_owned())
+        .bind(i64::from(most))
+        .execute(&mut *self.conn)
+        .await?;
+        Ok(removed.rows_affected())
+    }
+
+    /// Deletes texts whose time (RFC 3339) is over, and usage before a day.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn prune_usage(&mut self, now: &str, day: &str) -> Result<(), SqlError> {
         sqlx::query(
-            "UPDATE llm_calls SET body = '', body_until = '' WHERE tenant = $1 AND body_until > '' AND body_until < $2",
+            "UPDATE llm_calls SET body = '', body_until = '' WHERE tenant = $1 AND body_until <> '' AND body_until < $2",
         )
         .bind(self.t())
         .bind(now.to_owned())
@@ -342,7 +380,7 @@ impl Rows<'_> {
             .bind(day.to_owned())
             .execute(&mut *self.conn)
             .await?;
-        Ok(removed.rows_affected())
+        Ok(())
     }
 
     /// Deletes the records of an end user. Returns how many there were.
@@ -350,7 +388,8 @@ impl Rows<'_> {
     /// # Errors
     /// When the database refuses.
     pub async fn erase_calls(&mut self, user: &str) -> Result<u64, SqlError> {
-        let removed = sqlx::query("DELETE FROM llm_calls WHERE tenant = $1 AND user_hash = $2")
+        let sql = format!("DELETE FROM llm_calls WHERE tenant = $1 AND user_hash = $2{OF_A_USER}");
+        let removed = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.t())
             .bind(user.to_owned())
             .execute(&mut *self.conn)
