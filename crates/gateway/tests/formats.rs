@@ -109,7 +109,8 @@ async fn figures_that_cannot_be_are_no_figures() {
     ];
     for usage in strange {
         let shown = usage.to_string();
-        let standin = Standin::new(move |request, _| match request.json()["stream"].as_bool() {
+        let standin = Standin::new(move |request, _| {
+            match request.json()["stream"].as_bool() {
             Some(true) => vec![Step::events(&[
                 data(&json!({"id": "c", "choices": [{"index": 0, "delta": {"content": "12345678"}, "finish_reason": "stop"}]})),
                 data(&json!({"id": "c", "choices": [], "usage": usage})),
@@ -120,6 +121,7 @@ async fn figures_that_cannot_be_are_no_figures() {
                 &json!({"id": "c", "usage": usage, "choices": [{"index": 0, "message": {"role": "assistant", "content": "12345678"}}]})
                     .to_string(),
             )],
+        }
         });
         let (rig, closed) = priced(Kind::OpenAi, &standin);
         for stream in [false, true] {
@@ -127,15 +129,23 @@ async fn figures_that_cannot_be_are_no_figures() {
             assert!(said.contains("12345678"), "{shown}: {said}");
             // Eight bytes are two tokens; the request is taken to have ten.
             let facts = last(&closed);
-            assert_eq!((facts.tokens.output, facts.tokens.input, facts.outcome.as_str()), (2, 10, "ok"), "{shown}");
+            assert_eq!(
+                (facts.tokens.output, facts.tokens.input, facts.outcome.as_str()),
+                (2, 10, "ok"),
+                "{shown}"
+            );
         }
         rig.anthropic(ask_anthropic(true)).await.unwrap();
     }
     let vectors = Standin::new(|_, _| {
-        vec![Step::json(200, r#"{"object":"list","data":[{"index":0,"embedding":[0.5]}],"usage":{"prompt_tokens":-1}}"#)]
+        vec![Step::json(
+            200,
+            r#"{"object":"list","data":[{"index":0,"embedding":[0.5]}],"usage":{"prompt_tokens":-1}}"#,
+        )]
     });
     let (rig, closed) = priced(Kind::OpenAi, &vectors);
-    let asked = openai::Embeddings::read(json!({"model": "fast", "input": "12345678"}).to_string().into()).unwrap();
+    let asked =
+        openai::Embeddings::read(json!({"model": "fast", "input": "12345678"}).to_string().into()).unwrap();
     rig.desk.embed(&rig.scene, &caller(), &asked).await.map(|reply| drop(reply.body)).unwrap();
     assert!(last(&closed).tokens.input > 0, "what was sent is charged when nothing is reported");
 }
@@ -150,8 +160,9 @@ async fn an_answer_of_anthropic_that_is_not_waited_for_is_charged_for_what_came(
         data(&start),
         data(&text)
     );
-    let standin =
-        Standin::new(move |_, _| vec![Step::begin_events(), Step::text(&head), Step::Wait(Duration::from_secs(3))]);
+    let standin = Standin::new(move |_, _| {
+        vec![Step::begin_events(), Step::text(&head), Step::Wait(Duration::from_secs(3))]
+    });
     let (rig, closed) = priced(Kind::Anthropic, &standin);
     let call = anthropic::read(ask_anthropic(true).to_string().into()).unwrap();
     let reply = rig.desk.chat(&rig.scene, &caller(), call, &Quoted).await.unwrap();
@@ -168,8 +179,10 @@ async fn an_answer_of_anthropic_that_is_not_waited_for_is_charged_for_what_came(
 async fn a_model_that_reasons_has_begun() {
     // Reasoning takes longer than the first token may.
     let thought = |number: u32| {
-        data(&json!({"id": "c", "model": "r1", "choices": [{"index": 0, "delta": {"role": "assistant", "content": null,
-            "reasoning_content": format!("step {number} ")}, "finish_reason": null}]}))
+        data(
+            &json!({"id": "c", "model": "r1", "choices": [{"index": 0, "delta": {"role": "assistant", "content": null,
+            "reasoning_content": format!("step {number} ")}, "finish_reason": null}]}),
+        )
     };
     let mut steps = vec![Step::begin_events()];
     for number in 0..6 {
@@ -183,14 +196,22 @@ async fn a_model_that_reasons_has_begun() {
     let (rig, _) = priced(Kind::OpenAi, &standin);
     let (ours, other) = tokio::join!(rig.openai(ask(true)), rig.anthropic(ask_anthropic(true)));
     let (ours, other) = (ours.unwrap(), other.unwrap());
-    assert!(ours.contains("step 5 ") && ours.contains("At noon.") && ours.ends_with("data: [DONE]\n\n"), "{ours}");
-    assert!(other.contains("At noon.") && other.contains("message_stop") && !other.contains("step"), "{other}");
+    assert!(
+        ours.contains("step 5 ") && ours.contains("At noon.") && ours.ends_with("data: [DONE]\n\n"),
+        "{ours}"
+    );
+    assert!(
+        other.contains("At noon.") && other.contains("message_stop") && !other.contains("step"),
+        "{other}"
+    );
 
     let event = |value: Value| format!("event: {}\n{}", value["type"].as_str().unwrap(), data(&value));
     let mut steps = vec![
         Step::begin_events(),
-        Step::text(&event(json!({"type": "message_start", "message": {"id": "m", "model": "claude", "content": [],
-            "usage": {"input_tokens": 7, "output_tokens": 1}}}))),
+        Step::text(&event(
+            json!({"type": "message_start", "message": {"id": "m", "model": "claude", "content": [],
+            "usage": {"input_tokens": 7, "output_tokens": 1}}}),
+        )),
         Step::text(&event(json!({"type": "content_block_start", "index": 0,
             "content_block": {"type": "thinking", "thinking": "", "signature": ""}}))),
     ];
@@ -213,8 +234,14 @@ async fn a_model_that_reasons_has_begun() {
     let (rig, closed) = priced(Kind::Anthropic, &standin);
     let (ours, other) = tokio::join!(rig.anthropic(ask_anthropic(true)), rig.openai(ask(true)));
     let (ours, other) = (ours.unwrap(), other.unwrap());
-    assert!(ours.contains("thinking_delta") && ours.contains("c2ln") && ours.contains("message_stop"), "{ours}");
-    assert!(other.contains("At noon.") && other.ends_with("data: [DONE]\n\n") && !other.contains("Hm."), "{other}");
+    assert!(
+        ours.contains("thinking_delta") && ours.contains("c2ln") && ours.contains("message_stop"),
+        "{ours}"
+    );
+    assert!(
+        other.contains("At noon.") && other.ends_with("data: [DONE]\n\n") && !other.contains("Hm."),
+        "{other}"
+    );
     assert_eq!((last(&closed).tokens.input, last(&closed).tokens.output), (7, 44));
 }
 
@@ -235,11 +262,15 @@ async fn tools_of_ollama_and_vllm_become_blocks_of_anthropic() {
     ];
     // vLLM sends several calls in one piece, repeats empty names, and says "" where it has not finished.
     let vllm = [
-        data(&json!({"id": "chatcmpl-8", "model": "q", "choices": [{"index": 0, "finish_reason": "", "delta": {"tool_calls": [
+        data(
+            &json!({"id": "chatcmpl-8", "model": "q", "choices": [{"index": 0, "finish_reason": "", "delta": {"tool_calls": [
             {"index": 0, "id": "call_a", "type": "function", "function": {"name": "tide", "arguments": "{\"port\":"}},
-            {"index": 1, "type": "function", "function": {"name": "tide", "arguments": "{\"port\":\"Hull\"}"}}]}}]})),
-        data(&json!({"id": "chatcmpl-8", "model": "q", "choices": [{"index": 0, "finish_reason": null, "delta": {"tool_calls": [
-            {"index": 0, "id": "call_a", "function": {"name": "", "arguments": "\"Kiel\"}"}}]}}]})),
+            {"index": 1, "type": "function", "function": {"name": "tide", "arguments": "{\"port\":\"Hull\"}"}}]}}]}),
+        ),
+        data(
+            &json!({"id": "chatcmpl-8", "model": "q", "choices": [{"index": 0, "finish_reason": null, "delta": {"tool_calls": [
+            {"index": 0, "id": "call_a", "function": {"name": "", "arguments": "\"Kiel\"}"}}]}}]}),
+        ),
         data(&end),
         "data: [DONE]\n\n".to_owned(),
     ];
@@ -253,13 +284,18 @@ async fn tools_of_ollama_and_vllm_become_blocks_of_anthropic() {
         assert!(ids[0] == "call_a" && !ids[1].is_empty() && ids[0] != ids[1], "{who}: {ids:?}");
         if who == "ollama" {
             let of = |index: u64| -> String {
-                let deltas = said.iter().filter(|e| e["type"] == "content_block_delta" && e["index"] == index);
+                let deltas =
+                    said.iter().filter(|e| e["type"] == "content_block_delta" && e["index"] == index);
                 deltas.filter_map(|e| e["delta"]["partial_json"].as_str()).collect()
             };
             assert_eq!((of(0), of(1)), (r#"{"port":"Kiel"}"#.to_owned(), r#"{"port":"Hull"}"#.to_owned()));
         }
         let delta = said.iter().find(|e| e["type"] == "message_delta").unwrap();
-        assert_eq!((&delta["delta"]["stop_reason"], &delta["usage"]["output_tokens"]), (&json!("tool_use"), &json!(8)), "{who}");
+        assert_eq!(
+            (&delta["delta"]["stop_reason"], &delta["usage"]["output_tokens"]),
+            (&json!("tool_use"), &json!(8)),
+            "{who}"
+        );
         assert_eq!(last(&closed).tokens.output, 8, "{who}");
     }
     // Whole answers: an id that is null, arguments that are no text, a reason that is empty.
@@ -268,7 +304,10 @@ async fn tools_of_ollama_and_vllm_become_blocks_of_anthropic() {
     let standin = Standin::new(move |_, _| vec![Step::json(200, &whole.to_string())]);
     let (rig, _) = priced(Kind::OpenAi, &standin);
     let said: Value = serde_json::from_str(&rig.anthropic(ask_anthropic(false)).await.unwrap()).unwrap();
-    assert_eq!((&said["content"][0]["input"], &said["stop_reason"]), (&json!({"port": "Kiel"}), &json!("tool_use")));
+    assert_eq!(
+        (&said["content"][0]["input"], &said["stop_reason"]),
+        (&json!({"port": "Kiel"}), &json!("tool_use"))
+    );
     assert!(said["content"][0]["id"].as_str().is_some_and(|id| !id.is_empty()), "{said}");
 }
 
@@ -279,16 +318,26 @@ async fn filters_and_pieces_of_azure_are_understood() {
         // What Azure says of the prompt comes first, with no choices and an empty name.
         data(&json!({"id": "", "object": "", "created": 0, "model": "", "choices": [],
             "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": filtered}]})),
-        data(&json!({"id": "c1", "model": "gpt-4o", "system_fingerprint": null, "choices": [{"index": 0, "logprobs": null,
-            "content_filter_results": {}, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}]})),
-        data(&json!({"id": "c1", "model": "gpt-4o", "choices": [{"index": 0, "content_filter_results": filtered,
-            "delta": {"content": "At noon."}, "finish_reason": null}], "usage": null})),
+        data(
+            &json!({"id": "c1", "model": "gpt-4o", "system_fingerprint": null, "choices": [{"index": 0, "logprobs": null,
+            "content_filter_results": {}, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}]}),
+        ),
+        data(
+            &json!({"id": "c1", "model": "gpt-4o", "choices": [{"index": 0, "content_filter_results": filtered,
+            "delta": {"content": "At noon."}, "finish_reason": null}], "usage": null}),
+        ),
         // An asynchronous filter has no delta.
-        data(&json!({"id": "", "model": "", "choices": [{"index": 0, "finish_reason": null, "content_filter_results": filtered,
-            "content_filter_offsets": {"check_offset": 44, "start_offset": 44, "end_offset": 198}}]})),
-        data(&json!({"id": "c1", "model": "gpt-4o", "choices": [{"index": 0, "content_filter_results": {}, "delta": {}, "finish_reason": "content_filter"}]})),
-        data(&json!({"id": "c1", "model": "gpt-4o", "choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 4, "total_tokens": 16,
-            "completion_tokens_details": {"reasoning_tokens": 0}, "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0}}})),
+        data(
+            &json!({"id": "", "model": "", "choices": [{"index": 0, "finish_reason": null, "content_filter_results": filtered,
+            "content_filter_offsets": {"check_offset": 44, "start_offset": 44, "end_offset": 198}}]}),
+        ),
+        data(
+            &json!({"id": "c1", "model": "gpt-4o", "choices": [{"index": 0, "content_filter_results": {}, "delta": {}, "finish_reason": "content_filter"}]}),
+        ),
+        data(
+            &json!({"id": "c1", "model": "gpt-4o", "choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 4, "total_tokens": 16,
+            "completion_tokens_details": {"reasoning_tokens": 0}, "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0}}}),
+        ),
         "data: [DONE]\n\n".to_owned(),
     ];
     let standin = Standin::new(move |request, number| match (request.json()["stream"].as_bool(), number) {
@@ -312,15 +361,20 @@ async fn filters_and_pieces_of_azure_are_understood() {
     let said: Value = serde_json::from_str(&rig.anthropic(ask_anthropic(false)).await.unwrap()).unwrap();
     assert_eq!(said["stop_reason"], "refusal");
     let fault = rig.openai(ask(false)).await.unwrap_err();
-    assert_eq!((fault.status(), fault.code.as_ref(), fault.param.as_deref()), (400, "content_filter", Some("prompt")));
+    assert_eq!(
+        (fault.status(), fault.code.as_ref(), fault.param.as_deref()),
+        (400, "content_filter", Some("prompt"))
+    );
 }
 
 #[tokio::test]
 async fn errors_of_each_provider_keep_their_reason() {
     let vllm = r#"{"object":"error","message":"max_tokens must be at least 1, got 0.","type":"BadRequestError","param":null,"code":400}"#;
     let fastapi = r#"{"detail":"the model is still loading"}"#;
-    let ollama = r#"{"error":{"message":"model 'qwen' not found","type":"not_found_error","param":null,"code":null}}"#;
-    let anthropic = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_1"}"#;
+    let ollama =
+        r#"{"error":{"message":"model 'qwen' not found","type":"not_found_error","param":null,"code":null}}"#;
+    let anthropic =
+        r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_1"}"#;
     let long = json!({"error": {"message": "no", "code": "x".repeat(5_000)}}).to_string();
     for (kind, status, body, want) in [
         (Kind::OpenAi, 400, vllm, (400, "invalid_request", "max_tokens must be at least 1")),

@@ -65,7 +65,8 @@ impl Failed {
             Value::Null => &body,
             error => error,
         };
-        let said = error["message"].as_str().or(error.as_str()).or(error["detail"].as_str()).unwrap_or_default();
+        let said =
+            error["message"].as_str().or(error.as_str()).or(error["detail"].as_str()).unwrap_or_default();
         let said: String = said.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect();
         let reason = if said.is_empty() { String::new() } else { format!(": {said}") };
         let of = |kind, code, message: String, next| Self { fault: Fault::new(kind, code, message), next };

@@ -58,7 +58,12 @@ pub fn read_whole(body: &[u8]) -> Result<Whole, Fault> {
             _ => {}
         }
     }
-    Ok(Whole { id: read.id, model: read.model, picked: vec![picked], usage: read.usage.and_then(UsageIn::read).unwrap_or_default() })
+    Ok(Whole {
+        id: read.id,
+        model: read.model,
+        picked: vec![picked],
+        usage: read.usage.and_then(UsageIn::read).unwrap_or_default(),
+    })
 }
 
 pub(super) fn citations(sources: &[Source]) -> Value {
