@@ -345,12 +345,15 @@ pub fn call(bytes: &[u8]) {
 /// A whole answer of a provider, in both formats, as it is written for clients of both kinds.
 pub fn reply(bytes: &[u8]) {
     use ashlar_gateway::wire::{anthropic, openai};
-    let Ok(call) = openai::read(br#"{"model":"m","messages":[{"role":"user","content":"a"}]}"#.to_vec().into()) else {
+    let Ok(call) =
+        openai::read(br#"{"model":"m","messages":[{"role":"user","content":"a"}]}"#.to_vec().into())
+    else {
         return;
     };
     let _ = openai::embeddings_usage(bytes);
     for whole in [openai::read_whole(bytes), anthropic::read_whole(bytes)].into_iter().flatten() {
-        for written in [openai::write_whole(&call, &whole, None), anthropic::write_whole(&call, &whole, None)] {
+        for written in [openai::write_whole(&call, &whole, None), anthropic::write_whole(&call, &whole, None)]
+        {
             assert!(serde_json::from_slice::<serde_json::Value>(&written).is_ok());
         }
     }
@@ -386,7 +389,8 @@ pub fn stream(bytes: &[u8]) {
         let parts = read(&mut bytes.chunks(piece), &mut |event, out| cut.read(event, out));
         assert_eq!(other, parts);
         for deltas in [all, other] {
-            let (mut a, mut b, mut out) = (openai::Writer::new(true), anthropic::Writer::new("m"), Vec::new());
+            let (mut a, mut b, mut out) =
+                (openai::Writer::new(true), anthropic::Writer::new("m"), Vec::new());
             for delta in &deltas {
                 a.write(delta, &mut out);
                 b.write(delta, &mut out);

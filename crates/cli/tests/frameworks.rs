@@ -25,7 +25,8 @@ fn answer(request: &Asked) -> Vec<Step> {
     let object = json!({"port": "Kiel", "hour": 12}).to_string();
     let answered = asked["messages"].as_array().unwrap().last().unwrap()["role"] == "tool";
     let tool = asked["tools"][0]["function"]["name"].as_str().filter(|_| !answered);
-    let called = tool.map(|name| (name, if name == "tide" { r#"{"port":"Kiel"}"#.to_owned() } else { object.clone() }));
+    let called = tool
+        .map(|name| (name, if name == "tide" { r#"{"port":"Kiel"}"#.to_owned() } else { object.clone() }));
     let text = if asked["response_format"]["type"] == "json_schema" { object.as_str() } else { TEXT };
     let usage = json!({"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16});
     let finish = if called.is_some() { "tool_calls" } else { "stop" };
@@ -50,9 +51,11 @@ fn answer(request: &Asked) -> Vec<Step> {
             let begun = json!({"index": 0, "id": "call_1", "type": "function", "function": {"name": name, "arguments": ""}});
             all.push(delta(json!({"tool_calls": [begun]})));
             let (first, second) = arguments.split_at(5);
-            all.extend([first, second].map(|part| {
-                delta(json!({"tool_calls": [{"index": 0, "function": {"arguments": part}}]}))
-            }));
+            all.extend(
+                [first, second].map(|part| {
+                    delta(json!({"tool_calls": [{"index": 0, "function": {"arguments": part}}]}))
+                }),
+            );
         }
         None => all.extend(text.split_inclusive(' ').map(|word| delta(json!({"content": word})))),
     }
@@ -92,7 +95,9 @@ fn clients() -> Option<PathBuf> {
             !std::env::var("ASHLAR_REQUIRE_ALL").is_ok_and(|v| v == "1"),
             "clients of model providers are required: run `cargo xtask test`"
         );
-        println!("skipped: ASHLAR_TEST_CLIENTS names no clients of model providers; `cargo xtask test` installs them");
+        println!(
+            "skipped: ASHLAR_TEST_CLIENTS names no clients of model providers; `cargo xtask test` installs them"
+        );
     }
     found
 }

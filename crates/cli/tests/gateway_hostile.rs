@@ -96,30 +96,45 @@ fn large_calls_are_redacted_and_answered() {
 
 #[test]
 fn bodies_that_are_no_calls_are_refused_with_their_reason() {
-    let standin = Standin::new(|_, _| vec![answer("High.", &json!({"prompt_tokens": 5, "completion_tokens": 2}))]);
+    let standin =
+        Standin::new(|_, _| vec![answer("High.", &json!({"prompt_tokens": 5, "completion_tokens": 2}))]);
     let (demo, key) = served(&standin.url, "");
     let deep = |n: usize| format!("{}1{}", "{\"a\":".repeat(n), "}".repeat(n));
     let turn = r#""messages":[{"role":"user","content":"x"}]"#;
     let tools: Vec<Value> =
         (0..10_000).map(|n| json!({"type": "function", "function": {"name": format!("t{n}")}})).collect();
     let schema = |schema: &str| {
-        format!(r#"{{"model":"fast",{turn},"response_format":{{"type":"json_schema","json_schema":{{"name":"a","schema":{schema}}}}}}}"#)
+        format!(
+            r#"{{"model":"fast",{turn},"response_format":{{"type":"json_schema","json_schema":{{"name":"a","schema":{schema}}}}}}}"#
+        )
     };
     for (body, want) in [
-        (format!("{{\"model\":\"fast\",{turn},\"tools\":{}}}", json!(tools)), (400, "`tools` has 10000 items")),
+        (
+            format!("{{\"model\":\"fast\",{turn},\"tools\":{}}}", json!(tools)),
+            (400, "`tools` has 10000 items"),
+        ),
         (format!("{{\"model\":\"fast\",\"messages\":{}}}", "[".repeat(100_000)), (400, "invalid_json")),
         (schema(&deep(10_000)), (400, "response_format")),
         (format!("{{\"model\":\"fast\",{turn},\"max_tokens\":-1}}"), (400, "`max_tokens`")),
-        (format!("{{\"model\":\"fast\",{turn},\"max_tokens\":18446744073709551615}}"), (429, "budget_exceeded")),
+        (
+            format!("{{\"model\":\"fast\",{turn},\"max_tokens\":18446744073709551615}}"),
+            (429, "budget_exceeded"),
+        ),
         (format!("{{\"model\":\"fast\",{turn},\"model\":\"fast\"}}"), (400, "occurs twice")),
-        ("{\"model\":\"fast\",\"messages\":[{\"role\":\"user\",\"content\":\"\\ud800\"}]}".to_owned(), (400, "messages[0].content")),
+        (
+            "{\"model\":\"fast\",\"messages\":[{\"role\":\"user\",\"content\":\"\\ud800\"}]}".to_owned(),
+            (400, "messages[0].content"),
+        ),
         ("{\"model\":\"fast\",\"messages\":[[]]}".to_owned(), (400, "\"messages[0]\"")),
         ("\u{feff}{}".to_owned(), (400, "invalid_json")),
         (String::new(), (400, "invalid_json")),
     ] {
         let shown: String = body.chars().take(80).collect();
         let (status, _, said) = http(&demo.url, "POST", CHAT, &key, &body);
-        assert!(status == want.0 && said.contains(want.1) && said.contains("\"error\""), "{shown}: {status} {said}");
+        assert!(
+            status == want.0 && said.contains(want.1) && said.contains("\"error\""),
+            "{shown}: {status} {said}"
+        );
     }
     assert!(standin.requests().is_empty(), "nothing of it is sent");
     // What is deep and only passed on harms nobody.
@@ -143,7 +158,8 @@ fn watched(begins: bool) -> (String, mpsc::Receiver<()>) {
             let mut write = stream;
             if begins {
                 let _ = write.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n");
-                let piece = json!({"id": "c", "choices": [{"index": 0, "delta": {"content": "x".repeat(40)}}]});
+                let piece =
+                    json!({"id": "c", "choices": [{"index": 0, "delta": {"content": "x".repeat(40)}}]});
                 let _ = write.write_all(format!("data: {piece}\n\n").as_bytes());
             }
             // The rest of the request, and then the end of the connection.
@@ -184,7 +200,8 @@ fn a_client_that_goes_away_ends_the_call_and_its_reservation() {
 #[test]
 fn a_credential_is_rotated_while_calls_run() {
     let standin = Standin::new(|request, _| {
-        let known = ["Bearer first-key", "Bearer second-key"].contains(&request.header("authorization").unwrap());
+        let known =
+            ["Bearer first-key", "Bearer second-key"].contains(&request.header("authorization").unwrap());
         match known {
             true => vec![answer("High.", &json!({"prompt_tokens": 5, "completion_tokens": 2}))],
             false => vec![Step::json(401, "{}")],
@@ -194,7 +211,10 @@ fn a_credential_is_rotated_while_calls_run() {
     let (demo, key) = served(&standin.url, "key_file = \"a.key\"\n");
     // Without its file the provider has no credentials; the message names no path.
     let (status, _, body) = http(&demo.url, "POST", CHAT, &key, &ask("Tide?", false));
-    assert!(status == 503 && body.contains("upstream_unauthorized") && !body.contains("a.key"), "{status} {body}");
+    assert!(
+        status == 503 && body.contains("upstream_unauthorized") && !body.contains("a.key"),
+        "{status} {body}"
+    );
     rig_key(&demo, "first-key\n");
     let used = |name: &str| {
         let (status, _, body) = http(&demo.url, "POST", CHAT, &key, &ask("Tide?", false));

@@ -228,8 +228,14 @@ async fn a_model_that_reasons_has_begun() {
         rig.openai(ask(true))
     );
     let (passed, written) = (passed.unwrap(), written.unwrap());
-    assert!(passed.contains("step 4 ") && passed.contains("At noon.") && passed.ends_with("data: [DONE]\n\n"), "{passed}");
-    assert!(written.contains("At noon.") && written.contains("message_stop") && !written.contains("step"), "{written}");
+    assert!(
+        passed.contains("step 4 ") && passed.contains("At noon.") && passed.ends_with("data: [DONE]\n\n"),
+        "{passed}"
+    );
+    assert!(
+        written.contains("At noon.") && written.contains("message_stop") && !written.contains("step"),
+        "{written}"
+    );
     let (ours, other) = (ours.unwrap(), other.unwrap());
     assert!(
         ours.contains("thinking_delta") && ours.contains("c2ln") && ours.contains("message_stop"),

@@ -105,8 +105,12 @@ struct Someone {
 
 fn someone() -> impl Strategy<Value = Someone> {
     let (user, session) = (proptest::option::of(0..50_u32), proptest::option::of(0..50_u32));
-    (0..2_usize, 0..2_usize, user, session)
-        .prop_map(|(tenant, key, user, session)| Someone { tenant, key, user, session })
+    (0..2_usize, 0..2_usize, user, session).prop_map(|(tenant, key, user, session)| Someone {
+        tenant,
+        key,
+        user,
+        session,
+    })
 }
 
 /// The version that somebody gets. `request` is what only this call has.
