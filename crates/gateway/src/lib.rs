@@ -1,6 +1,7 @@
 //! Calls of models: one door with routes, prompts, budgets, redaction, grounding and a record of each call.
 
 pub mod budget;
+pub mod cache;
 pub mod call;
 pub mod config;
 pub mod ground;

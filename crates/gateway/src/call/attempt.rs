@@ -12,7 +12,9 @@ use super::{
     flow::Flow,
 };
 use crate::{
+    cache::{Gathering, Slot},
     config::{Allowed, BUILT_IN, Route, Target},
+    redact::Vault,
     routing::{RETRY_AFTER_MAX, Stage, backoff},
     upstream::{Failed, Kind, Next, Operation, Provider},
     wire::{Call, Fault, FaultKind, Surface, Usage, Whole, anthropic, openai},
@@ -101,6 +103,21 @@ fn noted(case: &Case<'_>, whole: &Whole) {
     });
 }
 
+/// Puts values into the place of placeholders.
+pub(super) fn restore(whole: &mut Whole, vault: &Vault) {
+    for picked in &mut whole.picked {
+        picked.text = vault.restore(&picked.text).into_owned();
+        for call in &mut picked.calls {
+            call.arguments = vault.restore_json(&call.arguments).into_owned();
+        }
+    }
+}
+
+/// Where an answer is kept. Those of fallbacks are not: the route itself may work again in a moment.
+fn slot<'a>(case: &Case<'a>) -> Option<&'a Slot> {
+    case.slot.filter(|_| case.noted.note(|ledger| ledger.facts.fell_back.is_empty()))
+}
+
 async fn provided(
     case: &Case<'_>,
     provider: &Provider,
@@ -135,6 +152,7 @@ async fn provided(
             passes,
             (route.timeout.first_token, end),
         );
+        flow.gather(slot(case).map(|slot| Gathering::new(slot, &target.provider, &target.model)));
         flow.first(first).await?;
         return Ok(Got::Stream(Box::pin(flow.stream())));
     }
@@ -144,13 +162,12 @@ async fn provided(
         Kind::Anthropic => anthropic::read_whole(&raw),
     };
     let mut whole = whole.map_err(|fault| Failed { fault, next: Next::Again(None) })?;
+    if let Some(slot) = slot(case) {
+        let raw = passes.then(|| (call.surface, raw.clone()));
+        slot.draft(&whole, raw, (&target.provider, &target.model));
+    }
     if let Some(vault) = &case.vault {
-        for picked in &mut whole.picked {
-            picked.text = vault.restore(&picked.text).into_owned();
-            for call in &mut picked.calls {
-                call.arguments = vault.restore_json(&call.arguments).into_owned();
-            }
-        }
+        restore(&mut whole, vault);
     }
     noted(case, &whole);
     Ok(Got::Whole { whole, raw: passes.then_some(raw), more: None })
@@ -228,6 +245,9 @@ impl Drop for Trying<'_> {
 pub(super) async fn run(desk: &Desk, case: &Case<'_>, stages: &[Stage<'_>]) -> Result<Got, Fault> {
     let total = stages.first().map(|stage| stage.route.timeout.total).unwrap_or_default();
     let end = Instant::from_std(case.noted.note(|ledger| ledger.started)) + total;
+    if let Some(slot) = case.slot {
+        slot.begin();
+    }
     let mut last: Option<Fault> = None;
     let mut tries = 0;
     for stage in stages {

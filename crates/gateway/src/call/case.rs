@@ -12,6 +12,7 @@ use super::{
     ledger::{Closing, Facts, Noted},
 };
 use crate::{
+    cache::{Cache, Slot},
     config::{Feature, Gateway},
     policy::Policy,
     prompts::Prompts,
@@ -76,6 +77,8 @@ pub struct Desk {
     pub providers: Providers,
     /// Targets that failed.
     pub(super) breakers: Breakers,
+    /// Answers that are given again.
+    pub cache: Arc<Cache>,
 }
 
 /// What is asked of a model.
@@ -100,5 +103,7 @@ pub(super) struct Case<'a> {
     pub vault: Option<Arc<Vault>>,
     /// What decides between targets.
     pub point: u64,
+    /// Where the answer is kept, when it is.
+    pub slot: Option<&'a Slot>,
     pub noted: Noted,
 }

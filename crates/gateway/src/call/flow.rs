@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::ledger::Noted;
 use crate::{
+    cache::Gathering,
     redact::{Restorer, Vault},
     upstream::{EventStream, Failed, Kind, Next, Provider},
     wire::{Call, Delta, Event, Fault, Surface, anthropic, openai},
@@ -89,6 +90,8 @@ pub(super) struct Flow {
     figures: bool,
     surface: Surface,
     noted: Noted,
+    /// Collects the answer for the cache.
+    gathering: Option<Gathering>,
     /// What was replaced by placeholders.
     vault: Option<Arc<Vault>>,
     /// By the answer and the number of the call; `None` for its text.
@@ -146,6 +149,7 @@ impl Flow {
             figures: call.stream_usage,
             surface: call.surface,
             noted: noted.clone(),
+            gathering: None,
             vault,
             restorers: Vec::new(),
             deltas: Vec::new(),
@@ -157,6 +161,11 @@ impl Flow {
         }
     }
 
+    /// Keeps the answer when it is complete.
+    pub fn gather(&mut self, gathering: Option<Gathering>) {
+        self.gathering = gathering;
+    }
+
     /// Handles the events that have come.
     fn pump(&mut self) -> Result<(), Fault> {
         let (mut bytes, mut usage) = (0, None);
@@ -166,6 +175,7 @@ impl Flow {
             if self.passes && (self.figures || !figures) && !ends {
                 pass(&event, &mut self.out);
             }
+            self.gathering = self.gathering.take().and_then(|gathering| gathering.with(&self.deltas));
             for delta in self.restored() {
                 match &delta {
                     Delta::Begin { model, .. } => {
@@ -245,6 +255,9 @@ impl Flow {
             return;
         }
         self.noted.note(|ledger| (ledger.facts.outcome, ledger.facts.status) = ("ok".to_owned(), 200));
+        if let Some(gathering) = self.gathering.take() {
+            gathering.keep();
+        }
         match (&mut self.way, self.passes) {
             (way, false) => way.end(&mut self.out),
             (Way::OpenAi(_), true) => self.out.extend_from_slice(b"data: [DONE]\n\n"),

@@ -59,6 +59,8 @@ pub struct Facts {
     pub chunks: Vec<String>,
     /// Tools that the model wanted called.
     pub tools: Vec<String>,
+    /// What the cache of answers did: `hit`, `miss`, or nothing.
+    pub cache: &'static str,
     /// What checks said of the answer.
     pub verdicts: BTreeMap<String, String>,
     /// Budgets that are nearly used.
