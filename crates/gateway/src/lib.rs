@@ -4,6 +4,7 @@ pub mod budget;
 pub mod cache;
 pub mod call;
 pub mod config;
+pub mod filter;
 pub mod ground;
 pub mod limits;
 pub mod output;

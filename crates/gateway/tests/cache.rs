@@ -104,7 +104,11 @@ async fn an_equal_call_gets_the_same_answer_and_costs_nothing() {
     let standin = counting();
     let (rig, notes) = noting(&standin);
     let first = rig.openai(ask("Hello", json!({}))).await.unwrap();
-    assert_eq!(first, rig.openai(ask("Hello", json!({}))).await.unwrap(), "also what only the provider knows");
+    assert_eq!(
+        first,
+        rig.openai(ask("Hello", json!({}))).await.unwrap(),
+        "also what only the provider knows"
+    );
     let streamed = rig.openai(ask("Hello", json!({"stream": true}))).await.unwrap();
     assert!(text(&streamed) == "answer 0" && streamed.ends_with("data: [DONE]\n\n"), "{streamed}");
     assert_eq!(standin.requests().len(), 1);
@@ -121,7 +125,8 @@ async fn an_equal_call_gets_the_same_answer_and_costs_nothing() {
     assert_eq!((text(&streamed).as_str(), standin.requests().len()), ("answer 1", 2));
     assert_eq!(text(&rig.openai(ask("Again", json!({}))).await.unwrap()), "answer 1");
     // Neither read nor kept.
-    for (number, more) in [(2, json!({"ashlar": {"cache": false}})), (3, json!({"ashlar": {"cache": false}}))] {
+    for (number, more) in [(2, json!({"ashlar": {"cache": false}})), (3, json!({"ashlar": {"cache": false}}))]
+    {
         assert_eq!(text(&rig.openai(ask("Hello", more)).await.unwrap()), format!("answer {number}"));
     }
     assert_eq!(notes.0.lock().unwrap().last().unwrap().cache, "");
@@ -138,7 +143,10 @@ async fn values_that_were_replaced_are_those_of_each_call() {
     assert_eq!(standin.requests().len(), 1);
     assert!(rig.desk.cache.bytes() > 0);
     rig.desk.cache.clear(&TenantId::main());
-    assert_eq!(text(&rig.openai(ask("I am x@example.com.", json!({}))).await.unwrap()), "answer 1 x@example.com");
+    assert_eq!(
+        text(&rig.openai(ask("I am x@example.com.", json!({}))).await.unwrap()),
+        "answer 1 x@example.com"
+    );
 }
 
 #[tokio::test]
@@ -146,7 +154,10 @@ async fn only_answers_that_ended_well_are_kept() {
     let standin = Standin::new(|asked, number| match number {
         0 => vec![Step::json(200, &whole("cut", "length"))],
         1 => vec![Step::json(500, "{}")],
-        2 => vec![Step::json(200, r#"{"id":"c","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"t","type":"function","function":{"name":"pay","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#)],
+        2 => vec![Step::json(
+            200,
+            r#"{"id":"c","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"t","type":"function","function":{"name":"pay","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#,
+        )],
         3 => vec![Step::begin_events(), Step::text(&piece(&json!({"content": "bro"}), None)), Step::Close],
         _ => says(asked, &format!("answer {number}")),
     });
@@ -223,7 +234,8 @@ prop_compose! {
 }
 
 /// A prompt of which only the number of the version changes.
-const PROMPT: &str = "---\nowner: support\nchangelog: Same words.\noutput: none\n---\n\n## system\n\nBe brief.\n";
+const PROMPT: &str =
+    "---\nowner: support\nchangelog: Same words.\noutput: none\n---\n\n## system\n\nBe brief.\n";
 
 async fn told(rig: &mut Rig, story: &Story, (stream, user): (bool, u8)) -> String {
     let mut caller = caller();

@@ -85,7 +85,10 @@ fn a_full_file_is_read() {
     assert_eq!(support.redact.sending, [Kind::Email, Kind::Card].into());
     assert_eq!(support.redact.logging.len(), Kind::ALL.len());
     assert_eq!((support.text_days, gateway.record_days), (7, 30));
-    assert_eq!((support.cache.exact, gateway.features["open"].cache.exact), (Some(Duration::from_secs(300)), None));
+    assert_eq!(
+        (support.cache.exact, gateway.features["open"].cache.exact),
+        (Some(Duration::from_secs(300)), None)
+    );
     assert!(support.routes.allows("fast") && !support.routes.allows("careful"));
     assert_eq!(
         gateway.routes_of(support).iter().map(|(name, _)| *name).collect::<Vec<_>>(),

@@ -218,7 +218,7 @@ mod tests {
         let small = TenantId::new("small").unwrap();
         cache.put(&small, [9; 32], answer("mine"), long, now);
         for tenant in 0..8 {
-            let tenant = TenantId::new(format!("t{tenant}")).unwrap();
+            let tenant = TenantId::new(&format!("t{tenant}")).unwrap();
             for n in 0..120_u8 {
                 cache.put(&tenant, [n; 32], large.clone(), long, now);
                 assert!(cache.get(&tenant, &[n; 32], now).is_some());

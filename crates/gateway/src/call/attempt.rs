@@ -14,6 +14,7 @@ use super::{
 use crate::{
     cache::{Gathering, Slot},
     config::{Allowed, BUILT_IN, Route, Target},
+    filter::Filter,
     redact::Vault,
     routing::{RETRY_AFTER_MAX, Stage, backoff},
     upstream::{Failed, Kind, Next, Operation, Provider},
@@ -113,6 +114,33 @@ pub(super) fn restore(whole: &mut Whole, vault: &Vault) {
     }
 }
 
+/// Looks for what must not leave in a whole answer: whether something was masked.
+fn strain(case: &Case<'_>, filter: &Filter, whole: &mut Whole) -> Result<bool, Failed> {
+    let mut masked = false;
+    for picked in &mut whole.picked {
+        let refusal = picked.refusal.iter_mut();
+        let texts = std::iter::once(&mut picked.text).chain(refusal);
+        for text in texts.chain(picked.calls.iter_mut().map(|call| &mut call.arguments)) {
+            match filter.whole(text) {
+                Ok((strained, hidden)) => {
+                    *text = strained;
+                    masked |= hidden;
+                }
+                Err(leak) => {
+                    case.noted.leaked(leak.verdict());
+                    // The provider has answered, and charges for it.
+                    case.noted.note(|ledger| ledger.used(whole.usage));
+                    return Err(Failed { fault: leak.into(), next: Next::Stop });
+                }
+            }
+        }
+    }
+    if masked {
+        case.noted.leaked("masked");
+    }
+    Ok(masked)
+}
+
 /// Where an answer is kept. Those of fallbacks are not: the route itself may work again in a moment.
 fn slot<'a>(case: &Case<'a>) -> Option<&'a Slot> {
     case.slot.filter(|_| case.noted.note(|ledger| ledger.facts.fell_back.is_empty()))
@@ -141,8 +169,9 @@ async fn provided(
         }
     };
     let body = written(call, provider, &target.model)?;
-    let passes = case.vault.is_none() && same(call.surface, provider.kind);
+    let mut passes = case.vault.is_none() && same(call.surface, provider.kind);
     if call.stream {
+        passes &= case.filter.is_none();
         let first = (Instant::now() + route.timeout.first_token).min(end);
         let events = provider.stream(&target.model, body, connect, first).await?;
         let mut flow = Flow::new(
@@ -152,6 +181,7 @@ async fn provided(
             passes,
             (route.timeout.first_token, end),
         );
+        flow.filter(case.filter.clone());
         flow.gather(slot(case).map(|slot| Gathering::new(slot, &target.provider, &target.model)));
         flow.first(first).await?;
         return Ok(Got::Stream(Box::pin(flow.stream())));
@@ -162,6 +192,9 @@ async fn provided(
         Kind::Anthropic => anthropic::read_whole(&raw),
     };
     let mut whole = whole.map_err(|fault| Failed { fault, next: Next::Again(None) })?;
+    if let Some(filter) = &case.filter {
+        passes &= !strain(case, filter, &mut whole)?;
+    }
     if let Some(slot) = slot(case) {
         let raw = passes.then(|| (call.surface, raw.clone()));
         slot.draft(&whole, raw, (&target.provider, &target.model));

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     cache::{Cache, Slot},
     config::{Feature, Gateway},
+    filter::Filter,
     policy::Policy,
     prompts::Prompts,
     redact::Vault,
@@ -103,6 +104,8 @@ pub(super) struct Case<'a> {
     pub vault: Option<Arc<Vault>>,
     /// What decides between targets.
     pub point: u64,
+    /// What must not leave, when something must not.
+    pub filter: Option<Arc<Filter>>,
     /// Where the answer is kept, when it is.
     pub slot: Option<&'a Slot>,
     pub noted: Noted,

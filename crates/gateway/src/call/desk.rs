@@ -16,7 +16,8 @@ use super::{
     remembered::remembered,
 };
 use crate::{
-    config::Feature,
+    config::{Feature, FilterRules},
+    filter::Filter,
     policy::Asking,
     redact::{Vault, masked},
     routing::{Breakers, Stage, plan, point},
@@ -165,6 +166,7 @@ impl Desk {
             return admitted.map(|()| got).inspect_err(|_| noted.note(|ledger| ledger.facts.cache = ""));
         }
         admit(scene, caller, route, (call.tokens_in(), out_max), noted).await?;
+        let filter = self.filter(feature, call);
         let question = asked.as_deref();
         let streams = call.stream;
         let Some(prompted) = prompted.as_ref().filter(|prompted| prompted.prompt.needs_whole_answer()) else {
@@ -176,6 +178,7 @@ impl Desk {
                 question,
                 vault: vault.clone(),
                 point,
+                filter: filter.clone(),
                 slot: slot.as_ref(),
                 noted: noted.clone(),
             };
@@ -198,6 +201,7 @@ impl Desk {
                 question,
                 vault: vault.clone(),
                 point,
+                filter: filter.clone(),
                 slot: slot.as_ref(),
                 noted: noted.clone(),
             };
@@ -253,6 +257,7 @@ impl Desk {
                 question: None,
                 vault: None,
                 point,
+                filter: None,
                 slot: None,
                 noted: noted.clone(),
             };
@@ -263,6 +268,23 @@ impl Desk {
             Got::Whole { .. } | Got::Stream(_) => Body::Whole(Bytes::new()),
         });
         ended(&noted, made)
+    }
+}
+
+impl Desk {
+    /// What must not leave in the answers of a call; `None` when everything may.
+    fn filter(&self, feature: &Feature, call: &Call) -> Option<Arc<Filter>> {
+        if feature.filter == FilterRules::default() {
+            return None;
+        }
+        let keys = self.providers.0.values().filter_map(|provider| provider.key.plain());
+        let system =
+            call.messages.iter().filter(|message| matches!(message.role, Role::System | Role::Developer));
+        let texts = system.flat_map(|message| &message.parts).filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        Filter::new(feature.filter, keys, texts).map(Arc::new)
     }
 }
 

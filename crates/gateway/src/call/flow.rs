@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use super::ledger::Noted;
 use crate::{
     cache::Gathering,
+    filter::{Filter, Leak, Strainer},
     redact::{Restorer, Vault},
     upstream::{EventStream, Failed, Kind, Next, Provider},
-    wire::{Call, Delta, Event, Fault, Surface, anthropic, openai},
+    wire::{Call, Delta, Event, Fault, FaultKind, Surface, anthropic, openai},
 };
 
 /// Writes pieces in the client's format.
@@ -92,6 +93,10 @@ pub(super) struct Flow {
     noted: Noted,
     /// Collects the answer for the cache.
     gathering: Option<Gathering>,
+    /// What must not leave.
+    filter: Option<Arc<Filter>>,
+    /// By the answer and the number of the call; `None` for its text.
+    strainers: Vec<((u32, Option<u32>), Strainer)>,
     /// What was replaced by placeholders.
     vault: Option<Arc<Vault>>,
     /// By the answer and the number of the call; `None` for its text.
@@ -150,6 +155,8 @@ impl Flow {
             surface: call.surface,
             noted: noted.clone(),
             gathering: None,
+            filter: None,
+            strainers: Vec::new(),
             vault,
             restorers: Vec::new(),
             deltas: Vec::new(),
@@ -166,6 +173,58 @@ impl Flow {
         self.gathering = gathering;
     }
 
+    /// Holds back what must not leave.
+    pub fn filter(&mut self, filter: Option<Arc<Filter>>) {
+        self.filter = filter;
+    }
+
+    /// Replaces the pieces that have come by those that may leave.
+    fn strained(&mut self) -> Result<(), Fault> {
+        let Some(filter) = self.filter.clone() else { return Ok(()) };
+        let came: usize = self.deltas.iter().map(Delta::bytes).sum();
+        let deltas = std::mem::take(&mut self.deltas);
+        let strained = deltas.into_iter().try_for_each(|delta| self.strain(&filter, delta));
+        strained.map_err(|leak| {
+            // What came is charged, although it is not passed on.
+            self.noted.note(|ledger| ledger.facts.answered_bytes += came as u64);
+            self.noted.leaked(leak.verdict());
+            leak.into()
+        })
+    }
+
+    fn strain(&mut self, filter: &Filter, delta: Delta) -> Result<(), Leak> {
+        let (place, text) = match &delta {
+            Delta::Text(at, text) => ((*at, None), text),
+            Delta::Arguments(at, number, text) => ((*at, Some(*number)), text),
+            Delta::Tool(at, ..) | Delta::Finish(at, _) => {
+                for (place, strainer) in self.strainers.iter_mut().filter(|((of, _), _)| of == at) {
+                    push(*place, strainer.finish(filter)?, &mut self.deltas);
+                    if strainer.masked {
+                        self.noted.leaked("masked");
+                    }
+                }
+                self.deltas.push(delta);
+                return Ok(());
+            }
+            Delta::Refusal(_, text) => {
+                filter.whole(text)?;
+                self.deltas.push(delta);
+                return Ok(());
+            }
+            _ => {
+                self.deltas.push(delta);
+                return Ok(());
+            }
+        };
+        let known = self.strainers.iter().position(|(of, _)| *of == place).unwrap_or_else(|| {
+            self.strainers.push((place, Strainer::default()));
+            self.strainers.len() - 1
+        });
+        let text = self.strainers[known].1.push(filter, text)?;
+        push(place, text, &mut self.deltas);
+        Ok(())
+    }
+
     /// Handles the events that have come.
     fn pump(&mut self) -> Result<(), Fault> {
         let (mut bytes, mut usage) = (0, None);
@@ -175,6 +234,7 @@ impl Flow {
             if self.passes && (self.figures || !figures) && !ends {
                 pass(&event, &mut self.out);
             }
+            self.strained()?;
             self.gathering = self.gathering.take().and_then(|gathering| gathering.with(&self.deltas));
             for delta in self.restored() {
                 match &delta {
@@ -268,7 +328,11 @@ impl Flow {
     /// Waits for more, and handles it.
     async fn step(&mut self, until: Instant) -> Result<(), Failed> {
         if self.events.more(until.min(self.end)).await? {
-            return self.pump().map_err(|fault| Failed { fault, next: Next::Again(None) });
+            return self.pump().map_err(|fault| match fault.kind {
+                // What must not leave is not asked for again.
+                FaultKind::Refused => Failed { fault, next: Next::Stop },
+                _ => Failed { fault, next: Next::Again(None) },
+            });
         }
         if !self.reader.complete() {
             return Err(self.events.cut());

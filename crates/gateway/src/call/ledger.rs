@@ -13,7 +13,7 @@ use crate::{
     record::{TEXT_BYTES_MAX, Text},
     redact::masked,
     upstream::{Failed, Next},
-    wire::{Fault, Usage},
+    wire::{Fault, FaultKind, Usage},
 };
 
 /// What became of a call.
@@ -128,6 +128,11 @@ impl Noted {
         })
     }
 
+    /// Notes what must not leave in an answer.
+    pub fn leaked(&self, verdict: &str) {
+        self.note(|ledger| ledger.facts.verdicts.insert("filter".to_owned(), verdict.to_owned()));
+    }
+
     /// Notes how a call ended that has no answer.
     pub fn failed(&self, fault: &Fault) {
         self.note(|ledger| {
@@ -164,6 +169,10 @@ impl Ledger {
     /// The attempt failed. A provider that refused, or was never reached, charges nothing. One that began to work and did not
     /// come to an end charges what is known to have come, and the input.
     pub fn failed(&mut self, failed: &Failed) {
+        if failed.fault.kind == FaultKind::Refused {
+            // The provider answered. What it used is known, or counted when the call ends.
+            return;
+        }
         let worked = matches!(failed.next, Next::Again(_))
             && ["upstream_timeout", "upstream_incomplete", "upstream_closed", "upstream_malformed"]
                 .contains(&failed.fault.code.as_ref());

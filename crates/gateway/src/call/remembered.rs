@@ -60,9 +60,10 @@ pub(super) fn remembered(
         };
         (whole, more) = (shown, Some(judged));
     }
-    let raw = stored.raw.as_ref().filter(|(surface, _)| {
-        *surface == call.surface && !call.stream && vault.is_none() && more.is_none()
-    });
+    let raw = stored
+        .raw
+        .as_ref()
+        .filter(|(surface, _)| *surface == call.surface && !call.stream && vault.is_none() && more.is_none());
     let raw = raw.map(|(_, raw)| raw.clone());
     noted.note(|ledger| {
         whole.picked.iter().for_each(|picked| ledger.said(&picked.text));

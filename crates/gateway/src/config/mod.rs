@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::answers::{CACHE_SECONDS_MAX, CacheRules};
+pub use self::answers::{CACHE_SECONDS_MAX, CacheRules, FilterRules, OnSecret};
 use crate::price::{Money, Prices};
 
 /// The file's name.
@@ -170,6 +170,8 @@ pub struct Feature {
     pub text_days: u32,
     /// Which answers are given again to equal calls.
     pub cache: CacheRules,
+    /// What must not leave in answers.
+    pub filter: FilterRules,
     /// Its line in the file.
     pub line: usize,
 }
@@ -189,6 +191,7 @@ impl Feature {
             redact: Redact::default(),
             text_days: 0,
             cache: CacheRules::default(),
+            filter: FilterRules::default(),
             line,
         }
     }

@@ -110,6 +110,7 @@ pub(super) struct RawFeature {
     pub redact: RawRedact,
     pub text: RawText,
     pub cache: RawCache,
+    pub filter: RawFilter,
 }
 
 #[derive(Deserialize, Default)]
@@ -155,6 +156,13 @@ pub(super) struct RawText {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawCache {
     pub exact_seconds: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawFilter {
+    pub secrets: Option<Spanned<String>>,
+    pub system_prompt: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -80,7 +80,7 @@ impl Reading<'_> {
         position(self.bytes, span.start).0
     }
 
-    fn wrong(&mut self, span: &Range<usize>, message: String, help: impl Into<String>) {
+    pub(super) fn wrong(&mut self, span: &Range<usize>, message: String, help: impl Into<String>) {
         if self.findings.len() < FINDINGS_MAX {
             let place = format!("{FILE}:{}", self.line(span));
             self.findings.push(Finding::error("gateway-config", place, message).help(help));
@@ -367,6 +367,7 @@ impl Reading<'_> {
                 .as_ref()
                 .map_or(0, |days| self.whole("keep_days", days, 0, u64::from(RECORD_DAYS_MAX)) as u32),
             cache: self.cache(&raw.cache),
+            filter: self.filter(&raw.filter),
             line,
         }
     }
