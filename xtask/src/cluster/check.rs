@@ -1,6 +1,6 @@
 //! What must hold after every round, once everything works again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ pub fn check(rig: &Rig, known: &Known, random: &mut Random) -> Result<()> {
 
 /// A request that must succeed now; tried again for a while when the answer says that something is busy.
 fn must(rig: &Rig, node: &Node, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-    let until = Instant::now() + CONVERGE_MAX;
+    let limit = rig.disk.limit(CONVERGE_MAX);
     loop {
         let answer = ask(node.port, method, &format!("/api/v1{path}"), Some(&rig.key), body);
         match &answer {
@@ -47,7 +47,7 @@ fn must(rig: &Rig, node: &Node, method: &str, path: &str, body: Option<&Value>) 
                 let said = String::from_utf8_lossy(&a.body);
                 return Err(format!("{}: {method} {path}: {} {said}", node.name, a.status).into());
             }
-            _ if Instant::now() < until => std::thread::sleep(Duration::from_millis(200)),
+            _ if !limit.passed() => std::thread::sleep(Duration::from_millis(200)),
             other => {
                 let said = other.as_ref().map(|a| String::from_utf8_lossy(&a.body).into_owned());
                 return Err(format!("{}: {method} {path}: {said:?}", node.name).into());
@@ -58,7 +58,7 @@ fn must(rig: &Rig, node: &Node, method: &str, path: &str, body: Option<&Value>) 
 
 /// Every schedule that was acknowledged ran, and its take-down too.
 fn schedules(rig: &Rig, known: &Known) -> Result<()> {
-    let until = Instant::now() + CONVERGE_MAX;
+    let limit = rig.disk.limit(CONVERGE_MAX);
     let planned: Vec<(String, Planned)> =
         get(&known.planned).iter().map(|(name, p)| (name.clone(), p.clone())).collect();
     for (name, plan) in planned {
@@ -68,7 +68,7 @@ fn schedules(rig: &Rig, known: &Known) -> Result<()> {
             if shown["state"] == expected {
                 break;
             }
-            if shown["state"] == "failed" || Instant::now() > until {
+            if shown["state"] == "failed" || limit.passed() {
                 return Err(format!("the changeset {name} should be {expected}: {shown}").into());
             }
             std::thread::sleep(Duration::from_millis(200));
@@ -84,7 +84,7 @@ fn schedules(rig: &Rig, known: &Known) -> Result<()> {
 
 /// Releases everything that is pending; the release and the number of its move.
 fn release(rig: &Rig, random: &mut Random) -> Result<(String, u64)> {
-    let until = Instant::now() + CONVERGE_MAX;
+    let limit = rig.disk.limit(CONVERGE_MAX);
     loop {
         let authors = rig.authors();
         let (one, two) = (&authors[random.index(2)], &authors[random.index(2)]);
@@ -101,7 +101,7 @@ fn release(rig: &Rig, random: &mut Random) -> Result<(String, u64)> {
                 return Ok((release, moves));
             }
             // An action of this round was still on its way.
-            Err(error) if Instant::now() < until && error.to_string().contains("superseded") => {}
+            Err(error) if !limit.passed() && error.to_string().contains("superseded") => {}
             Err(error) => return Err(error),
         }
     }
@@ -109,7 +109,7 @@ fn release(rig: &Rig, random: &mut Random) -> Result<(String, u64)> {
 
 /// All nodes serve the same release, by the same move.
 fn converge(rig: &Rig, release: &str, moves: u64) -> Result<()> {
-    let until = Instant::now() + CONVERGE_MAX;
+    let limit = rig.disk.limit(CONVERGE_MAX);
     for node in &rig.nodes {
         loop {
             let home = ask(node.port, "GET", "/v1/entries/page/home", None, None);
@@ -118,7 +118,7 @@ fn converge(rig: &Rig, release: &str, moves: u64) -> Result<()> {
             if shown.as_deref() == Some(release) && at == Some(moves) {
                 break;
             }
-            if Instant::now() > until {
+            if limit.passed() {
                 return Err(format!(
                     "{} serves {shown:?} by move {at:?}; it should be {release} by move {moves}",
                     node.name
@@ -220,7 +220,7 @@ fn releases(rig: &Rig, known: &Known, random: &mut Random, live: &str) -> Result
 
 /// Edges take keys that are in use, and none that was revoked.
 fn keys(rig: &Rig, known: &Known) -> Result<()> {
-    let until = Instant::now() + CONVERGE_MAX;
+    let limit = rig.disk.limit(CONVERGE_MAX);
     let (used, revoked) = {
         let keys = get(&known.keys);
         (keys.used.clone(), keys.revoked.clone())
@@ -234,7 +234,7 @@ fn keys(rig: &Rig, known: &Known) -> Result<()> {
                 if status == expected {
                     break;
                 }
-                if Instant::now() > until {
+                if limit.passed() {
                     return Err(format!("{}: the key {id} gives {status}, not {expected}", edge.name).into());
                 }
                 std::thread::sleep(Duration::from_millis(50));

@@ -4,6 +4,7 @@
 
 mod check;
 mod clients;
+mod disk;
 mod faults;
 mod proxy;
 mod rig;

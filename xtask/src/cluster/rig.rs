@@ -12,6 +12,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    disk::Disk,
     proxy::{Mode, Proxy},
     service::Service,
 };
@@ -69,6 +70,8 @@ pub struct Rig {
     pub s3: Mutex<Service>,
     /// A key with every right but approvals.
     pub key: String,
+    /// The disk that everything writes to.
+    pub disk: Disk,
     dir: tempfile::TempDir,
     postgres_dir: Arc<peers::PostgresDir>,
 }
@@ -133,6 +136,7 @@ impl Rig {
             postgres: Mutex::new(postgres),
             s3: Mutex::new(s3),
             key: String::new(),
+            disk: Disk::watch(dir.path())?,
             dir,
             postgres_dir,
         };
@@ -200,14 +204,14 @@ impl Rig {
         for node in &self.nodes {
             node.service().signal("CONT", false);
         }
-        let until = Instant::now() + READY_MAX;
+        let limit = self.disk.limit(READY_MAX);
         for node in &self.nodes {
             loop {
                 node.service().start()?;
                 let ready = ask(node.port, "GET", "/readyz", None, None);
                 match ready {
                     Some(answer) if answer.status == 200 => break,
-                    _ if Instant::now() < until => std::thread::sleep(Duration::from_millis(100)),
+                    _ if !limit.passed() => std::thread::sleep(Duration::from_millis(100)),
                     other => {
                         let said = other.map(|a| String::from_utf8_lossy(&a.body).into_owned());
                         return Err(format!("{} is not ready: {said:?}", node.name).into());

@@ -21,6 +21,9 @@ use crate::{StoreError, files::blocking, packs::format};
 
 /// Larger packs are uploaded in parts of this size.
 const PART_BYTES: usize = 16 << 20;
+/// How long an object store may be silent. Longer than a part takes on a slow line, and shorter than the database waits for a
+/// transaction that stores a pack.
+const SILENT_MAX: Duration = Duration::from_secs(60);
 /// How often a pointer is written again that somebody else changed meanwhile.
 const ADVANCE_TRIES: u32 = 10;
 
@@ -119,6 +122,7 @@ impl Remote {
                         ClientOptions::new()
                             .with_allow_http(true)
                             .with_connect_timeout(Duration::from_secs(5))
+                            .with_read_timeout(SILENT_MAX)
                             .with_timeout(Duration::from_secs(120)),
                     )
                     .with_retry(RetryConfig {
