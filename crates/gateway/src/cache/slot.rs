@@ -114,6 +114,7 @@ impl Gathering {
             Delta::Sources(at, sources) => self.picked(*at)?.sources.extend(sources.iter().cloned()),
             Delta::Finish(at, finish) => self.picked(*at)?.finish = *finish,
             Delta::Usage(usage) => self.whole.usage = *usage,
+            Delta::Hidden(_) => {}
             Delta::Refusal(..) | Delta::Tool(..) | Delta::Arguments(..) => return None,
         }
         Some(())

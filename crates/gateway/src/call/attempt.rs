@@ -129,7 +129,7 @@ fn strain(case: &Case<'_>, filter: &Filter, whole: &mut Whole) -> Result<bool, F
                 Err(leak) => {
                     case.noted.leaked(leak.verdict());
                     // The provider has answered, and charges for it.
-                    case.noted.note(|ledger| ledger.used(whole.usage));
+                    noted(case, whole);
                     return Err(Failed { fault: leak.into(), next: Next::Stop });
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::{config::Kind, redact::find};
 
@@ -27,7 +27,8 @@ impl fmt::Debug for Known {
 impl Known {
     pub fn new(keys: impl Iterator<Item = Vec<u8>>) -> Self {
         let keys: BTreeSet<Vec<u8>> = keys.filter(|key| key.len() >= KNOWN_MIN).collect();
-        Self((!keys.is_empty()).then(|| AhoCorasick::new(keys).ok()).flatten())
+        let build = || AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(keys.iter()).ok();
+        Self((!keys.is_empty()).then(build).flatten())
     }
 
     /// Where secrets are in a text, in order.
