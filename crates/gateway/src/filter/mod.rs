@@ -157,10 +157,6 @@ impl Strainer {
         }
         let (mut out, mut at) = (String::with_capacity(safe), 0);
         for (start, end) in found.into_iter().filter(|(_, end)| *end <= safe) {
-            if start < at {
-                at = at.max(end);
-                continue;
-            }
             out.push_str(&self.held[at..start]);
             out.push_str(MASK);
             self.masked = true;

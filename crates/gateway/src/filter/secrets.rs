@@ -31,7 +31,7 @@ impl Known {
         Self((!keys.is_empty()).then(build).flatten())
     }
 
-    /// Where secrets are in a text, in order.
+    /// Where secrets are in a text, in order. Those that overlap are one.
     pub fn all(&self, text: &str, kinds: &BTreeSet<Kind>) -> Vec<(usize, usize)> {
         let mut out: Vec<(usize, usize)> =
             find(text, kinds).into_iter().map(|found| (found.start, found.end)).collect();
@@ -39,7 +39,14 @@ impl Known {
             out.extend(keys.find_iter(text).map(|found| (found.start(), found.end())));
         }
         out.sort_unstable();
-        out
+        let mut apart: Vec<(usize, usize)> = Vec::with_capacity(out.len());
+        for (start, end) in out {
+            match apart.last_mut() {
+                Some(last) if start < last.1 => last.1 = last.1.max(end),
+                _ => apart.push((start, end)),
+            }
+        }
+        apart
     }
 }
 
