@@ -13,9 +13,11 @@ use super::{
     flow::Way,
     ledger::Noted,
     prompted::{self, Judged, Prompted},
+    remembered::remembered,
 };
 use crate::{
-    config::Feature,
+    config::{Feature, FilterRules},
+    filter::Filter,
     policy::Asking,
     redact::{Vault, masked},
     routing::{Breakers, Stage, plan, point},
@@ -111,7 +113,7 @@ impl Desk {
     /// A desk with these providers.
     #[must_use]
     pub fn new(providers: Providers) -> Self {
-        Self { providers, breakers: Breakers::default() }
+        Self { providers, breakers: Breakers::default(), cache: Arc::default() }
     }
 
     /// Answers a call.
@@ -155,7 +157,16 @@ impl Desk {
         let out_max = call.tokens_out_max().unwrap_or(TOKENS_OUT.saturating_mul(call.choices));
         let stages =
             staged(scene, feature, (route, point), (call.tokens_in(), call.tokens_out_max().unwrap_or(0)))?;
+        let slot = self.slot(scene, (caller, feature), call, (released, prompted.as_ref(), route));
+        if let Some(slot) = &slot
+            && let Some(got) = remembered(slot, scene, call, (prompted.as_ref(), vault.as_deref()), noted)
+        {
+            // It costs nothing, and counts as a request.
+            let admitted = admit(scene, caller, route, (0, 0), noted).await;
+            return admitted.map(|()| got).inspect_err(|_| noted.note(|ledger| ledger.facts.cache = ""));
+        }
         admit(scene, caller, route, (call.tokens_in(), out_max), noted).await?;
+        let filter = self.filter(feature, call);
         let question = asked.as_deref();
         let streams = call.stream;
         let Some(prompted) = prompted.as_ref().filter(|prompted| prompted.prompt.needs_whole_answer()) else {
@@ -167,9 +178,16 @@ impl Desk {
                 question,
                 vault: vault.clone(),
                 point,
+                filter: filter.clone(),
+                slot: slot.as_ref(),
                 noted: noted.clone(),
             };
-            return attempt::run(self, &case, &stages).await;
+            let got = attempt::run(self, &case, &stages).await?;
+            // A stream is kept when it has ended.
+            if let (Some(slot), Got::Whole { .. }) = (&slot, &got) {
+                slot.keep();
+            }
+            return Ok(got);
         };
         // What is judged is not shown before it is whole.
         call.stream = false;
@@ -183,6 +201,8 @@ impl Desk {
                 question,
                 vault: vault.clone(),
                 point,
+                filter: filter.clone(),
+                slot: slot.as_ref(),
                 noted: noted.clone(),
             };
             let Got::Whole { whole, more, .. } = attempt::run(self, &case, &stages).await? else {
@@ -195,6 +215,9 @@ impl Desk {
             let said = whole.picked.first().map(|picked| picked.text.clone()).unwrap_or_default();
             match prompted.judge(scene, whole, (repairs, more.is_some()), noted)? {
                 Judged::Shown(whole, judged) => {
+                    if let Some(slot) = slot.filter(|_| whole.picked.iter().all(|p| p.refusal.is_none())) {
+                        slot.keep();
+                    }
                     break Got::Whole { whole, raw: None, more: more.or(Some(judged)) };
                 }
                 Judged::Again(message) => {
@@ -234,6 +257,8 @@ impl Desk {
                 question: None,
                 vault: None,
                 point,
+                filter: None,
+                slot: None,
                 noted: noted.clone(),
             };
             attempt::run(self, &case, &stages).await
@@ -243,6 +268,23 @@ impl Desk {
             Got::Whole { .. } | Got::Stream(_) => Body::Whole(Bytes::new()),
         });
         ended(&noted, made)
+    }
+}
+
+impl Desk {
+    /// What must not leave in the answers of a call; `None` when everything may.
+    fn filter(&self, feature: &Feature, call: &Call) -> Option<Arc<Filter>> {
+        if feature.filter == FilterRules::default() {
+            return None;
+        }
+        let keys = self.providers.0.values().filter_map(|provider| provider.key.plain());
+        let system =
+            call.messages.iter().filter(|message| matches!(message.role, Role::System | Role::Developer));
+        let texts = system.flat_map(|message| &message.parts).filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        Filter::new(feature.filter, keys, texts).map(Arc::new)
     }
 }
 

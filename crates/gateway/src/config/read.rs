@@ -70,7 +70,7 @@ impl Gateway {
     }
 }
 
-struct Reading<'a> {
+pub(super) struct Reading<'a> {
     bytes: &'a [u8],
     findings: Vec<Finding>,
 }
@@ -80,7 +80,7 @@ impl Reading<'_> {
         position(self.bytes, span.start).0
     }
 
-    fn wrong(&mut self, span: &Range<usize>, message: String, help: impl Into<String>) {
+    pub(super) fn wrong(&mut self, span: &Range<usize>, message: String, help: impl Into<String>) {
         if self.findings.len() < FINDINGS_MAX {
             let place = format!("{FILE}:{}", self.line(span));
             self.findings.push(Finding::error("gateway-config", place, message).help(help));
@@ -110,7 +110,7 @@ impl Reading<'_> {
     }
 
     /// A whole number within bounds; a small one when it is not.
-    fn whole(&mut self, name: &str, value: &Spanned<i64>, least: u64, most: u64) -> u64 {
+    pub(super) fn whole(&mut self, name: &str, value: &Spanned<i64>, least: u64, most: u64) -> u64 {
         let found = u64::try_from(*value.get_ref()).ok().filter(|n| (least..=most).contains(n));
         found.unwrap_or_else(|| {
             let message = format!("`{name} = {}` is not possible.", value.get_ref());
@@ -366,6 +366,8 @@ impl Reading<'_> {
                 .keep_days
                 .as_ref()
                 .map_or(0, |days| self.whole("keep_days", days, 0, u64::from(RECORD_DAYS_MAX)) as u32),
+            cache: self.cache(&raw.cache),
+            filter: self.filter(&raw.filter),
             line,
         }
     }

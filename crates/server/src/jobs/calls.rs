@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, policies::Policies, tenants::Tenants};
+use crate::app::{App, metrics::Metrics, policies::Policies, tenants::Tenants};
 
 /// How often budgets are looked at.
 const EVERY: Duration = Duration::from_millis(250);
@@ -33,6 +33,7 @@ pub struct Calls {
     tenants: Arc<Tenants>,
     policies: Arc<Policies>,
     records: Arc<Records>,
+    metrics: Arc<Metrics>,
 }
 
 /// A record as it is stored. It gets its id once, so that it is counted once however often it is stored.
@@ -98,6 +99,7 @@ impl Calls {
             tenants: app.tenants.clone(),
             policies: app.policies.clone(),
             records: app.records.clone(),
+            metrics: app.metrics.clone(),
         }
     }
 
@@ -149,6 +151,10 @@ impl Calls {
         let mut stored = true;
         for (tenant, waiting) in of_tenants {
             let count = waiting.len();
+            // What has an id was counted before.
+            for waiting in waiting.iter().filter(|waiting| waiting.record.id.is_empty()) {
+                self.metrics.llm.called(&tenant, &waiting.record);
+            }
             // Writing thousands of records as JSON would hold up calls.
             let made = tokio::task::spawn_blocking(move || made(waiting)).await;
             let (waiting, rows) = match made {
