@@ -17,6 +17,7 @@ use crate::{
     prompts::Prompts,
     redact::Vault,
     routing::Breakers,
+    tools::Servers,
     upstream::Providers,
     wire::{Call, openai},
 };
@@ -74,6 +75,8 @@ pub struct Reply {
 pub struct Desk {
     /// The providers of this node.
     pub providers: Providers,
+    /// Tool servers of the operator; without them no tool is run.
+    pub servers: Option<Arc<dyn Servers>>,
     /// Targets that failed.
     pub(super) breakers: Breakers,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ashlar_model::nearest_of;
 use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{
     attempt::{self, Got},
@@ -13,6 +14,7 @@ use super::{
     flow::Way,
     ledger::Noted,
     prompted::{self, Judged, Prompted},
+    rounds::{Next, Rounds},
 };
 use crate::{
     config::Feature,
@@ -111,7 +113,7 @@ impl Desk {
     /// A desk with these providers.
     #[must_use]
     pub fn new(providers: Providers) -> Self {
-        Self { providers, breakers: Breakers::default() }
+        Self { providers, ..Self::default() }
     }
 
     /// Answers a call.
@@ -148,7 +150,9 @@ impl Desk {
         }
         let asked = prompted.as_ref().and_then(|prompted| prompted.question.clone());
         let asked = asked.or_else(|| call.question());
-        let vault = redacted(feature, call);
+        let mut rounds =
+            Rounds::of(scene, (caller, feature), call, prompted.as_ref(), self.servers.as_ref()).await?;
+        let mut vault = redacted(feature, call);
         let route = scene.route(feature, (&call.model, &caller.feature), prompted.as_ref())?;
         let sticky = call.ashlar.session.as_deref().or(call.user.as_deref());
         let point = point(sticky.unwrap_or(&caller.trace));
@@ -158,23 +162,17 @@ impl Desk {
         admit(scene, caller, route, (call.tokens_in(), out_max), noted).await?;
         let question = asked.as_deref();
         let streams = call.stream;
-        let Some(prompted) = prompted.as_ref().filter(|prompted| prompted.prompt.needs_whole_answer()) else {
-            let case = Case {
-                caller,
-                feature,
-                what: What::Chat(call),
-                released: Some(released),
-                question,
-                vault: vault.clone(),
-                point,
-                noted: noted.clone(),
-            };
-            return attempt::run(self, &case, &stages).await;
-        };
-        // What is judged is not shown before it is whole.
-        call.stream = false;
+        let judges = prompted.as_ref().filter(|prompted| prompted.prompt.needs_whole_answer());
+        // What is judged, and what may ask for tools, is not shown before it is whole.
+        call.stream &= judges.is_none() && rounds.is_none();
+        let end = Instant::now() + stages.first().map(|stage| stage.route.timeout.total).unwrap_or_default();
         let mut repairs = 0;
-        let judged = loop {
+        let done = loop {
+            if let Some(rounds) = &mut rounds
+                && let Some(got) = rounds.resume(call, &mut vault, end).await?
+            {
+                break got;
+            }
             let case = Case {
                 caller,
                 feature,
@@ -185,7 +183,19 @@ impl Desk {
                 point,
                 noted: noted.clone(),
             };
-            let Got::Whole { whole, more, .. } = attempt::run(self, &case, &stages).await? else {
+            let mut got = attempt::run(self, &case, &stages).await?;
+            drop(case);
+            if let Some(rounds) = &mut rounds {
+                match rounds.follow(call, got, (&mut vault, noted), end).await? {
+                    Next::Done(done) => got = done,
+                    Next::Again => {
+                        admit(scene, caller, route, (call.tokens_in(), out_max), noted).await?;
+                        continue;
+                    }
+                }
+            }
+            let Some(prompted) = judges else { break got };
+            let Got::Whole { whole, more, .. } = got else {
                 return Err(Fault::new(
                     FaultKind::Upstream,
                     "upstream_malformed",
@@ -205,7 +215,7 @@ impl Desk {
             }
         };
         call.stream = streams;
-        Ok(judged)
+        Ok(done)
     }
 
     /// Turns texts into vectors.

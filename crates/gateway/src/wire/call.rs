@@ -170,6 +170,10 @@ pub struct Ask {
     pub session: Option<String>,
     /// The language of built-in answers.
     pub locale: Option<String>,
+    /// Tools of the gateway that the model may call.
+    pub tools: Vec<String>,
+    /// Requests for approval that a person has answered.
+    pub approvals: Vec<String>,
 }
 
 /// A call of a model.
