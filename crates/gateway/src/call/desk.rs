@@ -20,7 +20,7 @@ use crate::{
     config::Feature,
     policy::Asking,
     redact::{Vault, masked},
-    routing::{Breakers, Stage, plan, point},
+    routing::{Stage, plan, point},
     upstream::Providers,
     wire::{Call, Fault, FaultKind, Message, Part, Role, Surface, anthropic, openai},
 };

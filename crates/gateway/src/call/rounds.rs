@@ -22,8 +22,8 @@ use crate::{
         RESULTS_BYTES_MAX, Request, Servers, Tool, ToolFailure, marked,
     },
     wire::{
-        Call, Choice, Fault, FaultKind, Finish, Message, Part, Picked, Role, Tool as Offered, ToolCall, Usage,
-        Whole,
+        Call, Choice, Fault, FaultKind, Finish, Message, Part, Picked, Role, Tool as Offered, ToolCall,
+        Usage, Whole,
     },
 };
 
@@ -86,7 +86,8 @@ fn named<'a>(
         let param = if by_call { "ashlar.tools" } else { "ashlar.prompt" };
         let Some((name, tool)) = known.get_key_value(name) else {
             let allowed = feature.tools.names().iter().map(String::as_str);
-            let all = format!("the feature `{}` may use {}", caller.feature, feature.tools.names().join(", "));
+            let all =
+                format!("the feature `{}` may use {}", caller.feature, feature.tools.names().join(", "));
             let message = format!("there is no tool `{shown}`; {}", nearest_of(name, allowed, &all));
             return Err(Fault::new(FaultKind::NotFound, "tool_not_found", message).at(param));
         };
@@ -203,17 +204,20 @@ impl<'a> Rounds<'a> {
             Fault::new(FaultKind::Permission, "approval_invalid", message).at("ashlar.approvals")
         };
         if texts.len() > APPROVALS_MAX {
-            return Err(at(format!("there are {} approvals; at most {APPROVALS_MAX} are possible", texts.len())));
+            return Err(at(format!(
+                "there are {} approvals; at most {APPROVALS_MAX} are possible",
+                texts.len()
+            )));
         }
         let secret = self.servers.secret(&self.caller.tenant).await?;
         let now = Timestamp::now().as_second();
         let mut out = Vec::new();
         for text in texts {
             let pending = Pending::open(&secret, text, now).map_err(|error| at(error.to_string()))?;
-            let own = Pending { id: pending.id.clone(), ..self.pending(&pending.tool, pending.arguments.clone()) };
+            let own =
+                Pending { id: pending.id.clone(), ..self.pending(&pending.tool, pending.arguments.clone()) };
             if (Pending { expires: pending.expires, ..own }) != pending {
-                let message =
-                    "the approval is for another feature, key, end user or release; repeat the call without it";
+                let message = "the approval is for another feature, key, end user or release; repeat the call without it";
                 return Err(at(message.to_owned()));
             }
             out.push(pending);
@@ -251,7 +255,9 @@ impl<'a> Rounds<'a> {
         let open: Vec<ToolCall> = call.messages[at]
             .calls
             .iter()
-            .filter(|open| self.tools.contains_key(open.name.as_str()) && !answered.contains(&open.id.as_str()))
+            .filter(|open| {
+                self.tools.contains_key(open.name.as_str()) && !answered.contains(&open.id.as_str())
+            })
             .map(|open| {
                 let arguments = match vault {
                     Some(vault) => vault.restore_json(&open.arguments).into_owned(),
@@ -298,7 +304,8 @@ impl<'a> Rounds<'a> {
             return Ok(Next::Done(Got::Whole { whole, raw, more }));
         };
         let theirs = |called: &ToolCall| {
-            call.tools.iter().any(|tool| tool.name == called.name) && !self.tools.contains_key(called.name.as_str())
+            call.tools.iter().any(|tool| tool.name == called.name)
+                && !self.tools.contains_key(called.name.as_str())
         };
         if picked.calls.iter().any(theirs) {
             // The client answers its own tools first. Calls of the gateway's tools are run when the conversation comes back.

@@ -67,9 +67,10 @@ impl Reading<'_> {
             bound,
             headers: self.headers(span, &raw.headers),
             timeout: Duration::from_secs_f64(timeout),
-            result_bytes: raw.result_bytes.as_ref().map_or(RESULT_BYTES, |n| {
-                self.whole("result_bytes", n, 1, RESULT_BYTES_MAX as u64) as usize
-            }),
+            result_bytes: raw
+                .result_bytes
+                .as_ref()
+                .map_or(RESULT_BYTES, |n| self.whole("result_bytes", n, 1, RESULT_BYTES_MAX as u64) as usize),
             effects: raw.effects,
             line: self.line(span),
         }
@@ -110,9 +111,14 @@ impl Reading<'_> {
                 }
                 let path = raw.path.as_ref().map_or("", |path| path.get_ref().as_str());
                 let at = raw.path.as_ref().map_or_else(|| span.clone(), Spanned::span);
-                let plain = path.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'\\' | b'%'));
+                let plain =
+                    path.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'\\' | b'%'));
                 let dots = path.split('/').any(|part| !part.is_empty() && part.chars().all(|c| c == '.'));
-                if !path.starts_with('/') || path.starts_with("//") || path.len() > TEXT_BYTES_MAX || !plain || dots
+                if !path.starts_with('/')
+                    || path.starts_with("//")
+                    || path.len() > TEXT_BYTES_MAX
+                    || !plain
+                    || dots
                 {
                     let message = format!("`path = \"{}\"` is not a path of a tool server.", shown(path));
                     self.wrong(&at, message, "write a path such as \"/orders/{number}\", without a query");
@@ -159,7 +165,11 @@ impl Reading<'_> {
             Ok(set) => Input::Inline(Arc::new(set)),
             Err(problems) => {
                 for problem in problems.into_iter().take(SCHEMA_FINDINGS_MAX) {
-                    self.wrong(&span, format!("The schema of a tool cannot be used: {problem}"), "fix the schema");
+                    self.wrong(
+                        &span,
+                        format!("The schema of a tool cannot be used: {problem}"),
+                        "fix the schema",
+                    );
                 }
                 nothing()
             }
@@ -213,10 +223,15 @@ impl Reading<'_> {
                 let message = format!("A project cannot set the header `{}`.", shown(name));
                 self.wrong(&at, message, "remove it; credentials are in models.toml");
             }
-            let fits = |text: &str| text.len() <= TEXT_BYTES_MAX && text.bytes().all(|b| (0x20..0x7f).contains(&b));
+            let fits =
+                |text: &str| text.len() <= TEXT_BYTES_MAX && text.bytes().all(|b| (0x20..0x7f).contains(&b));
             if !fits(value.get_ref()) {
                 let message = format!("The value of the header `{}` cannot be sent.", shown(name));
-                self.wrong(&value.span(), message, format!("use at most {TEXT_BYTES_MAX} visible characters"));
+                self.wrong(
+                    &value.span(),
+                    message,
+                    format!("use at most {TEXT_BYTES_MAX} visible characters"),
+                );
             }
             out.insert(name.to_ascii_lowercase(), value.get_ref().clone());
         }

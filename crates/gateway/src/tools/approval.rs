@@ -126,7 +126,9 @@ mod tests {
         let changed = Pending { arguments: json!({"order": "A-1", "cents": 50_000}), ..asked };
         let (_, signed) = text.rsplit_once('.').unwrap();
         let forged = format!("{PREFIX}{}.{signed}", hex::encode(serde_json::to_vec(&changed).unwrap()));
-        for text in [forged.as_str(), "", "ashlar-approval.", "ashlar-approval.00.00", &text[..text.len() - 1]] {
+        for text in
+            [forged.as_str(), "", "ashlar-approval.", "ashlar-approval.00.00", &text[..text.len() - 1]]
+        {
             assert_eq!(Pending::open(&secret, text, 1_001), Err(TokenError::Forged), "{text}");
         }
     }

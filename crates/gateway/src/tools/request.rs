@@ -128,8 +128,15 @@ mod tests {
         assert_eq!((get.path.as_str(), get.body), ("/orders/a%20b/lines?n=2&q=x%26y%3D1", None));
         let post = of(Method::Post, "/orders/{id}", json!({"id": 7, "sum": 1.5})).unwrap();
         assert_eq!((post.path.as_str(), post.body.as_deref()), ("/orders/7", Some("{\"sum\":1.5}")));
-        for bad in [json!("../admin"), json!(".."), json!(""), json!("a%2fb"), json!([1]), json!("a\nb"), json!(null)]
-        {
+        for bad in [
+            json!("../admin"),
+            json!(".."),
+            json!(""),
+            json!("a%2fb"),
+            json!([1]),
+            json!("a\nb"),
+            json!(null),
+        ] {
             assert!(of(Method::Get, "/orders/{id}", json!({"id": bad})).is_err(), "{bad}");
         }
         assert!(of(Method::Get, "/o", json!({"q": "x".repeat(9_000)})).is_err());

@@ -59,11 +59,9 @@ fn key(request: &ToolRequest, unit: &str) -> BudgetKey {
 }
 
 async fn decision(rows: &mut Rows<'_>, request: &ToolRequest) -> Result<ToolDecision, ReleaseError> {
-    for (unit, decision) in [
-        (REFUSED, ToolDecision::Refused),
-        (USED, ToolDecision::Used),
-        (APPROVED, ToolDecision::Approved),
-    ] {
+    for (unit, decision) in
+        [(REFUSED, ToolDecision::Refused), (USED, ToolDecision::Used), (APPROVED, ToolDecision::Approved)]
+    {
         if rows.budget_used(&key(request, unit)).await? > 0 {
             return Ok(decision);
         }
