@@ -119,7 +119,7 @@ fn shop() -> Standin {
                 let result = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": {"name": "n", "version": "1"}});
                 (200, format!("{JSON}mcp-session-id: s{number}\r\n"), answer(result))
             }
-            Some("tools/call") if asked.head.contains("mcp-session-id: s0\r\n") => {
+            Some("tools/call") if asked.head.contains("mcp-session-id: s2\r\n") => {
                 (404, String::new(), String::new())
             }
             Some("tools/call") => {
@@ -318,7 +318,19 @@ fn a_person_approves_exactly_one_call() {
 #[test]
 fn the_gate_names_what_is_wrong_with_tools() {
     let rig = Rig::new();
-    let deep = format!("{}{{}}{}", "{ type = \"object\", properties = { a = ".repeat(60), " } }".repeat(60));
+    // Each definition has the next one twice.
+    let names: Vec<String> = (0..24)
+        .map(|n| {
+            format!(
+                "d{n} = {{ allOf = [{{ \"$ref\" = \"#/$defs/d{0}\" }}, {{ \"$ref\" = \"#/$defs/d{0}\" }}] }}",
+                n + 1
+            )
+        })
+        .collect();
+    let explodes = format!(
+        "{{ type = \"object\", properties = {{ a = {{ \"$ref\" = \"#/$defs/d0\" }} }}, \"$defs\" = {{ {}, d24 = {{ type = \"string\" }} }} }}",
+        names.join(", ")
+    );
     let tool = |more: &str| {
         format!(
             "[tools.t]\ndescription = \"x\"\nserver = \"s\"\n{more}\n[features.default]\nroutes = [\"extractive\"]\n"
@@ -333,7 +345,7 @@ fn the_gate_names_what_is_wrong_with_tools() {
         (tool(&format!("path = \"/a/{{b}}\"\n{object}")), "`b` is not a property"),
         (tool("path = \"/x\"\ninput = { type = \"string\" }"), "does not describe an object"),
         (tool("path = \"/x\"\ninput = { type = \"object\", properties = { a = { type = \"strng\" } } }"), "cannot be used"),
-        (tool(&format!("path = \"/x\"\ninput = {deep}")), "deeper than"),
+        (tool(&format!("path = \"/x\"\ninput = {explodes}")), "cannot be used"),
         (tool("path = \"/x\"\ninput = \"nothing.v1\""), "nothing.v1"),
         (tool(&format!("path = \"/x\"\n{object}\nheaders = {{ Authorization = \"x\" }}")), "cannot set the header"),
         (tool(&format!("path = \"/x\"\n{object}\nbind = {{ a = \"usr\" }}")), "cannot be bound to `usr`"),

@@ -18,7 +18,7 @@ use ashlar_gateway::{
 use ashlar_model::Files;
 use async_trait::async_trait;
 use attacks::ATTACKS;
-use hands::{TOML, asks, called, said, tooled};
+use hands::{TOML, asks, called, tooled};
 use rig::caller;
 use serde_json::{Value, json};
 use standin::{Asked, Standin, Step};
@@ -56,9 +56,6 @@ fn obeys(request: &Asked, attack: &str, way: usize) -> Vec<Step> {
             };
         }
     };
-    if results > 8 {
-        return vec![said("done")];
-    }
     vec![called(attack, &hostile)]
 }
 

@@ -8,7 +8,6 @@ mod standin;
 
 use ashlar_gateway::{
     tools::{Asks, Decision},
-    upstream::Kind,
     wire::openai,
 };
 use hands::{Hands, TOML, asks, called, said, tooled};

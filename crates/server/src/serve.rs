@@ -118,7 +118,8 @@ pub async fn serve(
         options.models.clone(),
     );
     let errands = Errands::new(options.tool_servers.clone(), options.engine.clone(), made.policies.clone());
-    let desk = Desk { servers: Some(Arc::new(errands)), ..Desk::new(options.providers.clone()) };
+    let mut desk = Desk::new(options.providers.clone());
+    desk.servers = Some(Arc::new(errands));
     let app = App { desk: Arc::new(desk), ..made };
     if let Some(engine) = &options.engine {
         engine.work_in(options.workers.clone());
