@@ -123,7 +123,10 @@ impl FromStr for Money {
     type Err = MoneyError;
 
     fn from_str(text: &str) -> Result<Self, MoneyError> {
-        scaled(text, DIGITS, Self::UNITS_MAX).map(Self)
+        // The largest amount has a fraction.
+        let pico = scaled(text, DIGITS, Self::UNITS_MAX + 1)?;
+        let large = || MoneyError::Large { text: text.chars().take(40).collect(), most: Self::UNITS_MAX };
+        if pico <= Self::MAX.0 { Ok(Self(pico)) } else { Err(large()) }
     }
 }
 
@@ -314,11 +317,12 @@ mod tests {
             assert!(matches!(bad.parse::<Money>(), Err(MoneyError::Form(_))), "{bad}");
         }
         assert!(matches!("0.0000000000001".parse::<Money>(), Err(MoneyError::Digits { .. })));
-        for large in ["9223373", "99999999999999999999999999"] {
+        for large in ["9223373", "9223372.036854775808", "99999999999999999999999999"] {
             assert!(matches!(large.parse::<Money>(), Err(MoneyError::Large { .. })), "{large}");
         }
         assert!(matches!("0.0000001".parse::<Rate>(), Err(MoneyError::Digits { digits: 6, .. })));
         assert!(matches!("10000000.000001".parse::<Rate>(), Err(MoneyError::Large { .. })));
+        assert_eq!(Money::MAX.to_string().parse(), Ok(Money::MAX));
         assert_eq!("0.075".parse::<Rate>().unwrap().of(1_000_000).to_string(), "0.075");
     }
 

@@ -119,7 +119,9 @@ async fn provided(
             let raw = provider.whole((Operation::Embed, &target.model), body, connect, end).await?;
             let usage =
                 openai::embeddings_usage(&raw).map_err(|fault| Failed { fault, next: Next::Again(None) })?;
-            case.noted.note(|ledger| ledger.used(usage));
+            if let Some(usage) = usage {
+                case.noted.note(|ledger| ledger.used(usage));
+            }
             return Ok(Got::Raw(raw));
         }
     };

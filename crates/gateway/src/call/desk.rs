@@ -345,7 +345,7 @@ fn ended(noted: &Noted, body: Result<Body, Fault>) -> Result<Reply, Fault> {
     match body {
         Ok(body) => {
             // A stream says itself how it ends.
-            if matches!(body, Body::Whole(_)) || noted.note(|ledger| ledger.facts.reported) {
+            if matches!(body, Body::Whole(_)) || noted.note(|ledger| ledger.facts.reported && !ledger.open) {
                 noted.note(|ledger| {
                     ledger.facts.status = 200;
                     if ledger.facts.outcome.is_empty() {

@@ -172,6 +172,10 @@ impl Flow {
                         self.noted.note(|ledger| ledger.facts.answered_by.clone_from(model));
                     }
                     Delta::Sources(..) => {}
+                    Delta::Hidden(hidden) => {
+                        bytes += *hidden as u64;
+                        self.begun = true;
+                    }
                     Delta::Usage(figures) => usage = Some(*figures),
                     Delta::Text(_, text) => {
                         bytes += text.len() as u64;
@@ -196,6 +200,7 @@ impl Flow {
         if bytes > 0 || usage.is_some() {
             self.noted.note(|ledger| {
                 ledger.facts.answered_bytes += bytes;
+                ledger.open = !self.ended;
                 if let Some(usage) = usage {
                     ledger.used(usage);
                 }
@@ -244,7 +249,10 @@ impl Flow {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.noted.note(|ledger| (ledger.facts.outcome, ledger.facts.status) = ("ok".to_owned(), 200));
+        self.noted.note(|ledger| {
+            (ledger.facts.outcome, ledger.facts.status) = ("ok".to_owned(), 200);
+            ledger.open = false;
+        });
         match (&mut self.way, self.passes) {
             (way, false) => way.end(&mut self.out),
             (Way::OpenAi(_), true) => self.out.extend_from_slice(b"data: [DONE]\n\n"),

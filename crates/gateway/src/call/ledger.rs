@@ -12,9 +12,18 @@ use crate::{
     price::{Money, Tokens},
     record::{TEXT_BYTES_MAX, Text},
     redact::masked,
-    upstream::{Failed, Next},
+    upstream::Failed,
     wire::{Fault, Usage},
 };
+
+/// How tries fail whose provider began to work.
+const WORKED: [&str; 5] = [
+    "upstream_timeout",
+    "upstream_incomplete",
+    "upstream_closed",
+    "upstream_malformed",
+    "upstream_too_large",
+];
 
 /// What became of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,6 +89,8 @@ pub(super) struct Ledger {
     /// What earlier permits of the call were charged: each round of tools has one.
     earlier: (Money, Tokens),
     tokens_in: u64,
+    /// An answer in pieces has begun and is not complete, so figures of the provider may be behind it.
+    pub open: bool,
     /// What is replaced in texts that are stored.
     masks: BTreeSet<Kind>,
     pub started: Instant,
@@ -108,6 +119,7 @@ impl Noted {
             permit: None,
             earlier: (Money::ZERO, Tokens::default()),
             tokens_in,
+            open: false,
             masks: BTreeSet::new(),
             started: Instant::now(),
             closing,
@@ -175,6 +187,7 @@ impl Ledger {
         facts.provider = provider.to_owned();
         facts.model = model.to_owned();
         (facts.usage, facts.reported, facts.answered_bytes) = (Usage::default(), false, 0);
+        self.open = false;
         if let Some(permit) = &mut self.permit {
             permit.sending(provider, model);
         }
@@ -183,9 +196,7 @@ impl Ledger {
     /// The attempt failed. A provider that refused, or was never reached, charges nothing. One that began to work and did not
     /// come to an end charges what is known to have come, and the input.
     pub fn failed(&mut self, failed: &Failed) {
-        let worked = matches!(failed.next, Next::Again(_))
-            && ["upstream_timeout", "upstream_incomplete", "upstream_closed", "upstream_malformed"]
-                .contains(&failed.fault.code.as_ref());
+        let worked = WORKED.contains(&failed.fault.code.as_ref());
         if worked {
             self.report();
         }
@@ -222,7 +233,11 @@ impl Ledger {
     fn report(&mut self) {
         let Some(permit) = &mut self.permit else { return };
         if self.facts.reported {
-            permit.so_far(self.facts.usage.into());
+            let mut tokens: Tokens = self.facts.usage.into();
+            if self.open {
+                tokens.output = tokens.output.max(self.facts.answered_bytes.div_ceil(4));
+            }
+            permit.so_far(tokens);
         } else if self.facts.answered_bytes > 0 {
             permit.so_far(estimate(self.tokens_in, self.facts.answered_bytes));
         }

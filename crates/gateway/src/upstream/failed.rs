@@ -10,6 +10,9 @@ use crate::wire::{Fault, FaultKind};
 /// The longest message of a provider that is repeated, in characters.
 const MESSAGE_CHARS_MAX: usize = 500;
 
+/// The longest code of a provider that is repeated, in bytes.
+const CODE_BYTES_MAX: usize = 100;
+
 /// What may be done after a failure, as long as nothing was sent to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -38,7 +41,8 @@ impl Failed {
 
     /// A failure of the connection.
     pub(super) fn connection(provider: &str, error: &reqwest::Error) -> Self {
-        if error.is_timeout() {
+        // A provider that was never reached did no work, also when it was waited for.
+        if error.is_timeout() && !error.is_connect() {
             return Self::late(provider);
         }
         let code = if error.is_connect() { "upstream_unreachable" } else { "upstream_closed" };
@@ -61,7 +65,8 @@ impl Failed {
             Value::Null => &body,
             error => error,
         };
-        let said = error["message"].as_str().or(error.as_str()).unwrap_or_default();
+        let said =
+            error["message"].as_str().or(error.as_str()).or(error["detail"].as_str()).unwrap_or_default();
         let said: String = said.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect();
         let reason = if said.is_empty() { String::new() } else { format!(": {said}") };
         let of = |kind, code, message: String, next| Self { fault: Fault::new(kind, code, message), next };
@@ -117,7 +122,8 @@ impl Failed {
                 Next::Elsewhere,
             ),
             _ => {
-                let code = error["code"].as_str().unwrap_or("invalid_request").to_owned();
+                let code = error["code"].as_str().filter(|code| code.len() <= CODE_BYTES_MAX);
+                let code = code.unwrap_or("invalid_request").to_owned();
                 let too_long = code == "context_length_exceeded" || said.contains("prompt is too long");
                 let kind = if status == 413 { FaultKind::TooLarge } else { FaultKind::Invalid };
                 let mut fault =

@@ -59,6 +59,8 @@ pub enum Delta {
     Text(u32, String),
     /// A reason for refusing.
     Refusal(u32, String),
+    /// The model reasons: so many bytes that are not part of the answer.
+    Hidden(usize),
     /// A call of a tool begins: the answer, the number of the call, its id, the tool.
     Tool(u32, u32, String, String),
     /// More of the arguments of a call.

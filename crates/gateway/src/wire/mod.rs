@@ -6,6 +6,7 @@ mod call;
 mod delta;
 mod fault;
 mod fields;
+mod figure;
 pub mod openai;
 mod sse;
 
@@ -15,4 +16,5 @@ pub use call::{
 pub use delta::{Delta, Finish, Picked, Source, Usage, Whole};
 pub use fault::{Fault, FaultKind};
 pub use fields::Fields;
+pub use figure::TOKENS_REPORTED_MAX;
 pub use sse::{EVENT_BYTES_MAX, Event, SseReader};

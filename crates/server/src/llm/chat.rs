@@ -1,6 +1,10 @@
 //! Conversations and embeddings.
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use ashlar_delivery::ReleaseView;
 use ashlar_gateway::{
@@ -8,7 +12,8 @@ use ashlar_gateway::{
     policy::user_hash,
     wire::{Call, Fault, FaultKind, Surface, anthropic as anthropic_wire, openai as openai_wire},
 };
-use ashlar_model::TraceId;
+use ashlar_isolate::Workers;
+use ashlar_model::{TenantId, TraceId};
 use ashlar_release::Access;
 use axum::{
     body::Bytes,
@@ -20,10 +25,48 @@ use jiff::Timestamp;
 use super::{
     answers::{about, answered, costed, refused},
     doors::trace,
-    quotes::Quotes,
+    quotes::{Quotes, busy},
     recording::Recording,
     state::Llm,
 };
+
+/// Reading, redacting and writing more bytes than these takes so long that it happens in `Workers`.
+const LARGE_BYTES: usize = 64 << 10;
+
+/// Reads a request.
+async fn read_in<T: Send + 'static>(
+    workers: &Workers,
+    tenant: &TenantId,
+    body: Bytes,
+    read: fn(Bytes) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    if body.len() <= LARGE_BYTES {
+        return read(body);
+    }
+    workers.run(tenant, move || read(body)).await.map_err(|_| busy())?
+}
+
+/// Does in `Workers` what a future does before it waits for the first time, and the rest here.
+async fn begun_in<F>(workers: &Workers, tenant: &TenantId, future: F) -> Result<F::Output, Fault>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let runtime = tokio::runtime::Handle::current();
+    let mut future: Pin<Box<F>> = Box::pin(future);
+    let begun = workers.run(tenant, move || {
+        let _entered = runtime.enter();
+        // Whoever goes on with it is woken: it is polled again at once.
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(out) => Ok(out),
+            Poll::Pending => Err(future),
+        }
+    });
+    Ok(match begun.await.map_err(|_| busy())? {
+        Ok(out) => out,
+        Err(future) => future.await,
+    })
+}
 
 impl Llm {
     /// The release that a caller reads, and what production says about calls.
@@ -76,7 +119,8 @@ impl Llm {
         let alone = |fault| (fault, None);
         let admitted = self.admit(&parts.headers, traced).await.map_err(alone)?;
         let body = self.body(&admitted.access, &parts, body).await.map_err(alone)?;
-        let call = read(body).map_err(alone)?;
+        let large = body.len() > LARGE_BYTES;
+        let call = read_in(&self.workers, &admitted.access.tenant, body, read).await.map_err(alone)?;
         let (view, mut scene) = self.scene(&admitted.access).map_err(alone)?;
         let mut caller = admitted.caller;
         let user = call.user.as_deref().unwrap_or_default();
@@ -87,7 +131,15 @@ impl Llm {
             workers: self.workers.clone(),
         };
         let release = scene.release.clone();
-        match self.desk.chat(&scene, &caller, call, &quotes).await {
+        let answered = match large {
+            false => self.desk.chat(&scene, &caller, call, &quotes).await,
+            true => {
+                let (desk, tenant) = (self.desk.clone(), admitted.access.tenant.clone());
+                let work = async move { desk.chat(&scene, &caller, call, &quotes).await };
+                begun_in(&self.workers, &tenant, work).await.and_then(|answered| answered)
+            }
+        };
+        match answered {
             Ok(reply) => Ok((reply, release)),
             Err(fault) => Err((fault, Some(release))),
         }
@@ -130,7 +182,8 @@ pub async fn embeddings(State(llm): State<Llm>, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         let admitted = llm.admit(&parts.headers, traced.clone()).await?;
         let body = llm.body(&admitted.access, &parts, body).await?;
-        let asked = openai_wire::Embeddings::read(body)?;
+        let tenant = &admitted.access.tenant;
+        let asked = read_in(&llm.workers, tenant, body, openai_wire::Embeddings::read).await?;
         let (_, mut scene) = llm.scene(&admitted.access)?;
         let mut caller = admitted.caller;
         let user = asked.user.as_deref().unwrap_or_default();

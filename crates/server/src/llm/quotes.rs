@@ -32,7 +32,8 @@ fn fault(problem: &Problem) -> Fault {
     Fault::new(kind, problem.code.replace('-', "_"), format!("{}{help}", problem.detail))
 }
 
-fn busy() -> Fault {
+/// Why a call that had to wait for a turn is refused.
+pub fn busy() -> Fault {
     let fault =
         Fault::new(FaultKind::Overloaded, "busy", "the server has too much to do; try again in a moment");
     fault.after(Duration::from_secs(1))

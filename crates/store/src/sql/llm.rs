@@ -156,10 +156,13 @@ impl Rows<'_> {
     /// When the database refuses.
     pub async fn move_budget(&mut self, key: &BudgetKey, more: u64, less: u64) -> Result<(), SqlError> {
         let change = int(more).saturating_sub(int(less));
+        // A sum that the column cannot have is its largest value: refusing it would refuse every later change too.
+        let room = i64::MAX - change.max(0);
         sqlx::query(
             "INSERT INTO llm_budgets (tenant, scope, period, unit, used) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (tenant, scope, period, unit) DO UPDATE SET used = \
-             CASE WHEN llm_budgets.used + $6 < 0 THEN 0 ELSE llm_budgets.used + $6 END",
+             CASE WHEN llm_budgets.used > $7 THEN 9223372036854775807 WHEN llm_budgets.used + $6 < 0 THEN 0 \
+             ELSE llm_budgets.used + $6 END",
         )
         .bind(self.t())
         .bind(key.scope.clone())
@@ -167,6 +170,7 @@ impl Rows<'_> {
         .bind(key.unit.clone())
         .bind(change.max(0))
         .bind(change)
+        .bind(room)
         .execute(&mut *self.conn)
         .await?;
         Ok(())

@@ -10,16 +10,16 @@ pub use stream::{Reader, Writer};
 
 use serde::Deserialize;
 
-use super::{Finish, Usage};
+use super::{Finish, Usage, figure::Figure};
 
 /// The figures of tokens. Cached tokens are counted beside the others here.
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 #[serde(default)]
 struct UsageIn {
-    input_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
+    input_tokens: Figure,
+    cache_creation_input_tokens: Figure,
+    cache_read_input_tokens: Figure,
+    output_tokens: Figure,
 }
 
 impl UsageIn {
@@ -36,17 +36,22 @@ impl UsageIn {
     }
 }
 
-impl From<UsageIn> for Usage {
-    fn from(of: UsageIn) -> Self {
-        let (read, written) =
-            (of.cache_read_input_tokens.unwrap_or(0), of.cache_creation_input_tokens.unwrap_or(0));
-        Self {
-            input: of.input_tokens.unwrap_or(0).saturating_add(read).saturating_add(written),
-            cached_input: read,
-            cache_write: written,
-            output: of.output_tokens.unwrap_or(0),
-            reasoning: 0,
+impl UsageIn {
+    /// The figures; `None` when they say nothing, or what cannot be.
+    fn read(self) -> Option<Usage> {
+        let all = [
+            self.input_tokens,
+            self.cache_read_input_tokens,
+            self.cache_creation_input_tokens,
+            self.output_tokens,
+        ];
+        if all.contains(&Figure::Wrong) {
+            return None;
         }
+        let [input, cached_input, cache_write, output] = all.map(Figure::or_zero);
+        let input = input + cached_input + cache_write;
+        let usage = Usage { input, cached_input, cache_write, output, reasoning: 0 };
+        (input > 0 || output > 0).then_some(usage)
     }
 }
 

@@ -83,8 +83,8 @@ fn blocks(raw: &RawValue) -> Result<Vec<Block>, Fault> {
 
 fn message(at: usize, raw: &RawValue, out: &mut Vec<Message>) -> Result<(), Fault> {
     let place = |fault: Fault| {
-        let param = fault.param.clone().unwrap_or_default();
-        fault.at(format!("messages[{at}].{param}"))
+        let param = fault.param.as_ref().map(|param| format!(".{param}")).unwrap_or_default();
+        fault.at(format!("messages[{at}]{param}"))
     };
     let mut fields = Fields::read(raw.get().as_bytes()).map_err(place)?;
     let named: String = fields.take("role").map_err(place)?.unwrap_or_default();

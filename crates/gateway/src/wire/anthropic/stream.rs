@@ -35,7 +35,7 @@ struct MessageIn {
     #[serde(default)]
     model: String,
     #[serde(default)]
-    usage: UsageIn,
+    usage: Option<UsageIn>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +56,8 @@ struct DeltaIn {
     kind: String,
     #[serde(default)]
     text: String,
+    #[serde(default)]
+    thinking: String,
     #[serde(default)]
     partial_json: String,
     #[serde(default)]
@@ -90,9 +92,9 @@ impl Reader {
                 let message = read
                     .message
                     .ok_or_else(|| malformed("the provider's answer begins without a message".to_owned()))?;
-                self.usage = message.usage;
+                self.usage = message.usage.unwrap_or_default();
                 out.push(Delta::Begin { id: message.id, model: message.model });
-                out.push(Delta::Usage(self.usage.into()));
+                out.extend(self.usage.read().map(Delta::Usage));
             }
             "content_block_start" => {
                 if let Some(block) = read.content_block {
@@ -116,6 +118,7 @@ impl Reader {
                 if let Some(delta) = read.delta {
                     match delta.kind.as_str() {
                         "text_delta" => out.push(Delta::Text(0, delta.text)),
+                        "thinking_delta" => out.push(Delta::Hidden(delta.thinking.len())),
                         "input_json_delta" => {
                             let number = self.tools.iter().position(|block| *block == read.index);
                             let number = number.ok_or_else(|| {
@@ -132,7 +135,7 @@ impl Reader {
             "message_delta" => {
                 if let Some(usage) = read.usage {
                     self.usage = usage.over(self.usage);
-                    out.push(Delta::Usage(self.usage.into()));
+                    out.extend(self.usage.read().map(Delta::Usage));
                 }
                 if let Some(reason) = read.delta.and_then(|delta| delta.stop_reason) {
                     self.finished = true;

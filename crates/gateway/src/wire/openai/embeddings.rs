@@ -64,14 +64,14 @@ struct ReplyIn<'a> {
     #[serde(borrow)]
     data: Vec<&'a RawValue>,
     #[serde(default)]
-    usage: super::UsageIn,
+    usage: Option<super::UsageIn>,
 }
 
-/// The tokens of an answer.
+/// The tokens of an answer, if it says how many.
 ///
 /// # Errors
 /// When it is no answer.
-pub fn embeddings_usage(body: &[u8]) -> Result<Usage, Fault> {
+pub fn embeddings_usage(body: &[u8]) -> Result<Option<Usage>, Fault> {
     let read: ReplyIn<'_> = serde_json::from_slice(body).map_err(|error| {
         let why = super::super::fields::cut(&error.to_string());
         let message = format!("the provider's answer cannot be read: {why}");
@@ -81,5 +81,5 @@ pub fn embeddings_usage(body: &[u8]) -> Result<Usage, Fault> {
         let message = "the provider's answer has no vectors";
         return Err(Fault::new(FaultKind::Upstream, "upstream_malformed", message));
     }
-    Ok(read.usage.into())
+    Ok(read.usage.and_then(super::UsageIn::read))
 }

@@ -13,14 +13,14 @@ pub use stream::{Reader, Writer};
 
 use serde::Deserialize;
 
-use super::Usage;
+use super::{Usage, figure::Figure};
 
 /// The figures of tokens, as OpenAI and others send them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct UsageIn {
-    prompt_tokens: u64,
-    completion_tokens: Option<u64>,
+    prompt_tokens: Figure,
+    completion_tokens: Figure,
     prompt_tokens_details: Option<PromptDetails>,
     completion_tokens_details: Option<CompletionDetails>,
 }
@@ -28,28 +28,27 @@ struct UsageIn {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct PromptDetails {
-    cached_tokens: Option<u64>,
+    cached_tokens: Figure,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct CompletionDetails {
-    reasoning_tokens: Option<u64>,
+    reasoning_tokens: Figure,
 }
 
-impl From<UsageIn> for Usage {
-    fn from(of: UsageIn) -> Self {
-        Self {
-            input: of.prompt_tokens,
-            cached_input: of
-                .prompt_tokens_details
-                .and_then(|d| d.cached_tokens)
-                .unwrap_or(0)
-                .min(of.prompt_tokens),
-            cache_write: 0,
-            output: of.completion_tokens.unwrap_or(0),
-            reasoning: of.completion_tokens_details.and_then(|d| d.reasoning_tokens).unwrap_or(0),
+impl UsageIn {
+    /// The figures; `None` when they say nothing, or what cannot be.
+    fn read(self) -> Option<Usage> {
+        if [self.prompt_tokens, self.completion_tokens].contains(&Figure::Wrong) {
+            return None;
         }
+        let input = self.prompt_tokens.or_zero();
+        let output = self.completion_tokens.or_zero();
+        let cached = self.prompt_tokens_details.unwrap_or_default().cached_tokens.or_zero();
+        let reasoning = self.completion_tokens_details.unwrap_or_default().reasoning_tokens.or_zero();
+        let usage = Usage { input, cached_input: cached.min(input), cache_write: 0, output, reasoning };
+        (input > 0 || output > 0).then_some(usage)
     }
 }
 
@@ -57,10 +56,15 @@ fn usage_json(usage: &Usage) -> serde_json::Value {
     serde_json::json!({
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,
-        "total_tokens": usage.input + usage.output,
+        "total_tokens": usage.input.saturating_add(usage.output),
         "prompt_tokens_details": {"cached_tokens": usage.cached_input},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     })
+}
+
+/// The id of a call of a tool. Some providers send none; then clients could not answer the call.
+fn given_id(id: String, answer: &str, number: usize) -> String {
+    if id.is_empty() { format!("call_{answer}_{number}") } else { id }
 }
 
 fn finish_of(reason: &str) -> super::Finish {

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     super::{Call, Fault, FaultKind, Finish, Picked, ToolCall, Whole},
-    UsageIn, annotations, finish_name, finish_of, now, usage_json,
+    UsageIn, annotations, finish_name, finish_of, given_id, now, usage_json,
 };
 
 #[derive(Deserialize)]
@@ -23,34 +23,45 @@ struct ReplyIn<'a> {
 
 #[derive(Deserialize)]
 struct ChoiceIn<'a> {
-    #[serde(borrow)]
-    message: MessageIn<'a>,
+    // Filters leave it out.
+    #[serde(default, borrow)]
+    message: Option<MessageIn<'a>>,
     #[serde(default, borrow)]
     finish_reason: Option<Cow<'a, str>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct MessageIn<'a> {
     #[serde(default, borrow)]
     content: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
     refusal: Option<Cow<'a, str>>,
-    #[serde(default)]
-    tool_calls: Option<Vec<CallIn>>,
+    #[serde(default, borrow)]
+    tool_calls: Option<Vec<CallIn<'a>>>,
 }
 
 #[derive(Deserialize)]
-struct CallIn {
+struct CallIn<'a> {
     #[serde(default)]
-    id: String,
-    function: FunctionIn,
+    id: Option<String>,
+    #[serde(borrow)]
+    function: FunctionIn<'a>,
 }
 
 #[derive(Deserialize)]
-struct FunctionIn {
+struct FunctionIn<'a> {
     name: String,
-    #[serde(default)]
-    arguments: String,
+    #[serde(default, borrow)]
+    arguments: Option<&'a RawValue>,
+}
+
+/// Arguments as text. They should be JSON in a string; some providers send the JSON itself.
+fn arguments(raw: Option<&RawValue>) -> String {
+    let raw = raw.map_or("null", RawValue::get);
+    match raw {
+        "null" => String::new(),
+        _ => serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned()),
+    }
 }
 
 /// Reads a whole answer of a provider.
@@ -70,23 +81,25 @@ pub fn read_whole(body: &[u8]) -> Result<Whole, Fault> {
     if read.choices.is_empty() {
         return Err(malformed("it has no choices".to_owned()));
     }
+    let id = read.id.unwrap_or_default().into_owned();
     let picked = read.choices.into_iter().map(|choice| {
-        let calls = choice.message.tool_calls.unwrap_or_default().into_iter();
+        let message = choice.message.unwrap_or_default();
+        let calls = message.tool_calls.unwrap_or_default().into_iter().enumerate();
         let calls: Vec<ToolCall> = calls
-            .map(|call| ToolCall {
-                id: call.id,
+            .map(|(number, call)| ToolCall {
+                id: given_id(call.id.unwrap_or_default(), &id, number),
                 name: call.function.name,
-                arguments: call.function.arguments,
+                arguments: arguments(call.function.arguments),
             })
             .collect();
-        let finish = match choice.finish_reason {
+        let finish = match choice.finish_reason.filter(|reason| !reason.is_empty()) {
             Some(reason) => finish_of(&reason),
             None if calls.is_empty() => Finish::Stop,
             None => Finish::Tools,
         };
         Picked {
-            text: choice.message.content.unwrap_or_default().into_owned(),
-            refusal: choice.message.refusal.map(Cow::into_owned),
+            text: message.content.unwrap_or_default().into_owned(),
+            refusal: message.refusal.map(Cow::into_owned),
             calls,
             sources: Vec::new(),
             finish,
@@ -94,9 +107,9 @@ pub fn read_whole(body: &[u8]) -> Result<Whole, Fault> {
     });
     Ok(Whole {
         picked: picked.collect(),
-        id: read.id.unwrap_or_default().into_owned(),
+        id,
         model: read.model.unwrap_or_default().into_owned(),
-        usage: read.usage.unwrap_or_default().into(),
+        usage: read.usage.and_then(UsageIn::read).unwrap_or_default(),
     })
 }
 

@@ -77,8 +77,8 @@ fn parts(name: &str, raw: &RawValue) -> Result<Vec<Part>, Fault> {
 
 fn message(at: usize, raw: &RawValue) -> Result<Message, Fault> {
     let place = |fault: Fault| {
-        let param = fault.param.clone().unwrap_or_default();
-        fault.at(format!("messages[{at}].{param}"))
+        let param = fault.param.as_ref().map(|param| format!(".{param}")).unwrap_or_default();
+        fault.at(format!("messages[{at}]{param}"))
     };
     let mut fields = Fields::read(raw.get().as_bytes()).map_err(place)?;
     let named: String = fields.take("role").map_err(place)?.unwrap_or_default();

@@ -45,6 +45,11 @@ struct DeltaIn<'a> {
     refusal: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
     tool_calls: Option<Vec<CallIn<'a>>>,
+    // What vLLM, Ollama and others send before the answer.
+    #[serde(default, borrow)]
+    reasoning_content: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    reasoning: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -71,8 +76,28 @@ pub struct Reader {
     begun: bool,
     finished: bool,
     done: bool,
-    /// The answer and the number of the call of each tool that has begun.
-    tools: Vec<(u32, u32)>,
+    /// The provider's name for the answer.
+    id: String,
+    /// The calls of tools that have begun.
+    tools: Vec<Begun>,
+}
+
+/// A call of a tool that has begun.
+#[derive(Debug)]
+struct Begun {
+    /// The answer that it belongs to.
+    at: u32,
+    /// The provider's number for it.
+    index: u32,
+    /// Its id; empty when the provider sends none.
+    id: String,
+    /// Its number among the calls of the answer.
+    number: u32,
+}
+
+/// Bytes of reasoning. Only how many they are is known of them.
+fn hidden(raw: Option<&RawValue>) -> usize {
+    raw.map(RawValue::get).filter(|raw| !matches!(*raw, "null" | "\"\"" | "[]")).map_or(0, str::len)
 }
 
 /// A fault that a provider reports within a stream.
@@ -81,6 +106,13 @@ pub(crate) fn reported(error: &RawValue) -> Fault {
     let said = value["message"].as_str().or(value.as_str()).unwrap_or("it gave no reason");
     let message = format!("the provider ended the stream with an error: {}", cut(said));
     Fault::new(FaultKind::Upstream, "upstream_error", message)
+}
+
+/// More of the arguments of a call.
+fn more(at: u32, number: u32, arguments: Option<Cow<'_, str>>, out: &mut Vec<Delta>) {
+    if let Some(arguments) = arguments.filter(|arguments| !arguments.is_empty()) {
+        out.push(Delta::Arguments(at, number, arguments.into_owned()));
+    }
 }
 
 impl Reader {
@@ -105,14 +137,19 @@ impl Reader {
         let figures = choices.is_empty() && chunk.usage.is_some();
         if !self.begun && !choices.is_empty() {
             self.begun = true;
+            self.id = chunk.id.unwrap_or_default().into_owned();
             out.push(Delta::Begin {
-                id: chunk.id.unwrap_or_default().into_owned(),
+                id: self.id.clone(),
                 model: chunk.model.unwrap_or_default().into_owned(),
             });
         }
         for choice in choices {
             let at = choice.index;
             if let Some(delta) = choice.delta {
+                let bytes = hidden(delta.reasoning_content).max(hidden(delta.reasoning));
+                if bytes > 0 {
+                    out.push(Delta::Hidden(bytes));
+                }
                 if let Some(text) = delta.content.filter(|text| !text.is_empty()) {
                     out.push(Delta::Text(at, text.into_owned()));
                 }
@@ -123,27 +160,34 @@ impl Reader {
                     self.tool(at, call, out)?;
                 }
             }
-            if let Some(reason) = choice.finish_reason {
+            if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
                 self.finished = true;
                 out.push(Delta::Finish(at, finish_of(&reason)));
             }
         }
-        if let Some(usage) = chunk.usage {
-            out.push(Delta::Usage(usage.into()));
+        if let Some(usage) = chunk.usage.and_then(UsageIn::read) {
+            out.push(Delta::Usage(usage));
         }
         Ok(figures)
     }
 
     fn tool(&mut self, at: u32, call: CallIn<'_>, out: &mut Vec<Delta>) -> Result<(), Fault> {
+        let id = call.id.filter(|id| !id.is_empty()).map(Cow::into_owned);
+        let count = self.tools.iter().filter(|begun| begun.at == at).count() as u32;
         // Some providers send each call whole, without a number.
-        let index = call.index.unwrap_or_else(|| match &call.id {
-            Some(_) => self.tools.iter().filter(|(of, _)| *of == at).count() as u32,
-            None => self.tools.iter().filter(|(of, _)| *of == at).count().saturating_sub(1) as u32,
+        let index = call.index.unwrap_or(match &id {
+            Some(_) => count,
+            None => count.saturating_sub(1),
         });
         let function = call.function;
         let (name, arguments) = function.map_or((None, None), |f| (f.name, f.arguments));
-        if !self.tools.contains(&(at, index)) {
-            let name = name.filter(|name| !name.is_empty()).ok_or_else(|| {
+        let name = name.filter(|name| !name.is_empty());
+        let known = self.tools.iter().rev().find(|begun| (begun.at, begun.index) == (at, index));
+        // Others give every call the same number; then a name with another id is another call.
+        let same = |begun: &&Begun| name.is_none() || id.as_ref().is_none_or(|id| *id == begun.id);
+        let number = known.filter(same).map(|begun| begun.number);
+        let Some(number) = number else {
+            let name = name.ok_or_else(|| {
                 let message = "the provider's answer calls a tool without a name";
                 Fault::new(FaultKind::Upstream, "upstream_malformed", message)
             })?;
@@ -151,12 +195,14 @@ impl Reader {
                 let message = "the provider's answer calls too many tools";
                 return Err(Fault::new(FaultKind::Upstream, "upstream_malformed", message));
             }
-            self.tools.push((at, index));
-            out.push(Delta::Tool(at, index, call.id.unwrap_or_default().into_owned(), name.into_owned()));
-        }
-        if let Some(arguments) = arguments.filter(|arguments| !arguments.is_empty()) {
-            out.push(Delta::Arguments(at, index, arguments.into_owned()));
-        }
+            let begun = Begun { at, index, id: id.clone().unwrap_or_default(), number: count };
+            self.tools.push(begun);
+            let id = super::given_id(id.unwrap_or_default(), &self.id, count as usize);
+            out.push(Delta::Tool(at, count, id, name.into_owned()));
+            more(at, count, arguments, out);
+            return Ok(());
+        };
+        more(at, number, arguments, out);
         Ok(())
     }
 
@@ -257,6 +303,7 @@ impl Writer {
             }
             Delta::Finish(at, finish) => self.one(*at, json!({}), Some(*finish), out),
             Delta::Usage(usage) => self.figures = Some(*usage),
+            Delta::Hidden(_) => {}
         }
     }
 
