@@ -320,3 +320,91 @@ pub fn redact(bytes: &[u8]) {
         [restorer.push(&redacted[..half]), restorer.push(&redacted[half..]), restorer.finish()].concat();
     assert_eq!(streamed, text);
 }
+
+/// A request to a model, in both formats, as it is written for providers of both kinds.
+pub fn call(bytes: &[u8]) {
+    use ashlar_gateway::wire::{anthropic, openai};
+    let is_json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
+    for read in [openai::read, anthropic::read] {
+        let Ok(mut call) = read(bytes.to_vec().into()) else { continue };
+        let _ = (call.tokens_in(), call.tokens_out_max(), call.question());
+        for changed in [false, true] {
+            call.changed = changed;
+            // What serde_json reads is less deep than what is passed on.
+            if is_json(bytes) {
+                assert!(is_json(&openai::write(&call, "m")));
+                assert!(anthropic::write(&call, "m").map_or(true, |body| is_json(&body)));
+            }
+        }
+    }
+    if let Ok(asked) = openai::Embeddings::read(bytes.to_vec().into()) {
+        assert!(!is_json(bytes) || is_json(&openai::embeddings_body(&asked, "m")));
+    }
+}
+
+/// A whole answer of a provider, in both formats, as it is written for clients of both kinds.
+pub fn reply(bytes: &[u8]) {
+    use ashlar_gateway::wire::{anthropic, openai};
+    let Ok(call) =
+        openai::read(br#"{"model":"m","messages":[{"role":"user","content":"a"}]}"#.to_vec().into())
+    else {
+        return;
+    };
+    let _ = openai::embeddings_usage(bytes);
+    for whole in [openai::read_whole(bytes), anthropic::read_whole(bytes)].into_iter().flatten() {
+        for written in [openai::write_whole(&call, &whole, None), anthropic::write_whole(&call, &whole, None)]
+        {
+            assert!(serde_json::from_slice::<serde_json::Value>(&written).is_ok());
+        }
+    }
+}
+
+/// An answer in pieces, in both formats. Where its bytes are cut changes nothing.
+pub fn stream(bytes: &[u8]) {
+    use ashlar_gateway::wire::{Delta, Event, Fault, SseReader, anthropic, openai};
+    fn read(
+        pieces: &mut dyn Iterator<Item = &[u8]>,
+        one: &mut dyn FnMut(&Event<'_>, &mut Vec<Delta>) -> Result<(), Fault>,
+    ) -> Vec<Delta> {
+        let (mut events, mut out) = (SseReader::default(), Vec::new());
+        for piece in pieces {
+            if events.push(piece).is_err() {
+                break;
+            }
+            while let Some(event) = events.next_event() {
+                if one(&event, &mut out).is_err() {
+                    return out;
+                }
+            }
+        }
+        out
+    }
+    for piece in [1, 7] {
+        let (mut whole, mut cut) = (openai::Reader::default(), openai::Reader::default());
+        let all = read(&mut std::iter::once(bytes), &mut |event, out| whole.read(event, out).map(drop));
+        let parts = read(&mut bytes.chunks(piece), &mut |event, out| cut.read(event, out).map(drop));
+        assert_eq!(all, parts);
+        let (mut whole, mut cut) = (anthropic::Reader::default(), anthropic::Reader::default());
+        let other = read(&mut std::iter::once(bytes), &mut |event, out| whole.read(event, out));
+        let parts = read(&mut bytes.chunks(piece), &mut |event, out| cut.read(event, out));
+        assert_eq!(other, parts);
+        for deltas in [all, other] {
+            let (mut a, mut b, mut out) =
+                (openai::Writer::new(true), anthropic::Writer::new("m"), Vec::new());
+            for delta in &deltas {
+                a.write(delta, &mut out);
+                b.write(delta, &mut out);
+            }
+            a.end(&mut out);
+            b.end(&mut out);
+            let mut events = SseReader::default();
+            if events.push(&out).is_ok() {
+                while let Some(event) = events.next_event() {
+                    let data = event.data.as_ref();
+                    assert!(data == b"[DONE]" || serde_json::from_slice::<serde_json::Value>(data).is_ok());
+                }
+                assert!(events.left().is_empty());
+            }
+        }
+    }
+}

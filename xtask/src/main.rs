@@ -41,11 +41,14 @@ enum Command {
         /// Two authors, two workers and two edges on PostgreSQL and S3, and everything between them fails.
         #[arg(long)]
         cluster: bool,
-        /// With `--cluster`, how long clients act in a round.
-        #[arg(long, default_value_t = 4.0, requires = "cluster")]
+        /// Three nodes that answer calls of models from one set of budgets on PostgreSQL, and everything between them fails.
+        #[arg(long, conflicts_with = "cluster")]
+        gateway: bool,
+        /// With `--cluster` or `--gateway`, how long clients act in a round.
+        #[arg(long, default_value_t = 4.0)]
         seconds: f64,
-        /// Uses this binary instead of building one.
-        #[arg(long, requires = "cluster")]
+        /// With `--cluster` or `--gateway`, uses this binary instead of building one.
+        #[arg(long)]
         binary: Option<PathBuf>,
     },
     /// Sends a hostile corpus to a server with two tenants; it must stay up, small and prompt.
@@ -114,6 +117,9 @@ enum Bench {
         /// Streams that are open at once at the end.
         #[arg(long, default_value_t = 5_000)]
         streams: usize,
+        /// Sends so many calls instead, and shows what the server keeps of them.
+        #[arg(long)]
+        soak: Option<u64>,
     },
     /// The first import of a Markdown tree.
     Import {
@@ -189,9 +195,10 @@ enum Bench {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test { filter } => test::test(filter.as_deref()),
-        Command::Faults { rounds, seed, cluster: true, seconds, binary } => {
+        Command::Faults { rounds, seed, cluster, gateway, seconds, binary } if cluster || gateway => {
             let round = std::time::Duration::from_secs_f64(seconds.clamp(0.1, 3_600.0));
-            test::cluster(binary, cluster::Options { rounds, seed, round })
+            let options = cluster::Options { rounds, seed, round };
+            if gateway { test::gateway(binary, options) } else { test::cluster(binary, options) }
         }
         Command::Faults { rounds, seed, .. } => test::faults(rounds, seed),
         Command::Hostile(options) => hostile::run(&options),
@@ -201,7 +208,8 @@ fn main() -> ExitCode {
         }
         Command::Bench { what: Bench::Composed { seconds } } => bench::composed::run(seconds),
         Command::Bench { what: Bench::Webhooks { count } } => bench::webhooks::run(count),
-        Command::Bench { what: Bench::Gateway { seconds, rounds, streams } } => {
+        Command::Bench { what: Bench::Gateway { soak: Some(calls), .. } } => bench::gateway::soak::run(calls),
+        Command::Bench { what: Bench::Gateway { seconds, rounds, streams, .. } } => {
             bench::gateway::run(seconds, rounds, streams)
         }
         Command::Bench { what: Bench::Import { documents } } => bench::import::run(documents),

@@ -20,6 +20,8 @@ const ROUNDS: u32 = 15;
 
 /// Rounds of a cluster that belong to every test run.
 const CLUSTER_ROUNDS: u32 = 4;
+/// Rounds of three gateways that belong to every test run.
+const GATEWAY_ROUNDS: u32 = 3;
 /// How long clients act in each of them.
 const CLUSTER_ROUND: Duration = Duration::from_secs(3);
 
@@ -97,6 +99,10 @@ pub fn test(filter: Option<&str>) -> Result<()> {
             let options = cluster::Options { rounds: CLUSTER_ROUNDS, seed: 1, round: CLUSTER_ROUND };
             cluster::run(&binary, &peers::s3_program(&cache())?, options)?;
         }
+        if postgres.is_some() {
+            let options = cluster::Options { rounds: GATEWAY_ROUNDS, seed: 1, round: CLUSTER_ROUND };
+            cluster::gateway::run(&binary, options)?;
+        }
         hostile::short(binary)?;
     }
     run(&mut cargo)
@@ -116,4 +122,10 @@ pub fn faults(rounds: u32, seed: u64) -> Result<()> {
 pub fn cluster(binary: Option<PathBuf>, options: cluster::Options) -> Result<()> {
     let binary = binary.map_or_else(self::binary, Ok)?;
     cluster::run(&std::path::absolute(binary)?, &peers::s3_program(&cache())?, options)
+}
+
+/// Runs rounds of three nodes that answer calls of models while everything between them fails.
+pub fn gateway(binary: Option<PathBuf>, options: cluster::Options) -> Result<()> {
+    let binary = binary.map_or_else(self::binary, Ok)?;
+    cluster::gateway::run(&std::path::absolute(binary)?, options)
 }

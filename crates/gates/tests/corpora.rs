@@ -26,7 +26,7 @@ fn replay(target: &str, read: fn(&[u8])) {
 
 #[test]
 fn every_corpus_is_read() {
-    let targets: [(&str, fn(&[u8])); 18] = [
+    let targets: [(&str, fn(&[u8])); 21] = [
         ("yaml", readers::yaml),
         ("json", readers::json),
         ("toml", readers::toml),
@@ -45,6 +45,9 @@ fn every_corpus_is_read() {
         ("answer", readers::answer),
         ("gateway", readers::gateway),
         ("redact", readers::redact),
+        ("call", readers::call),
+        ("reply", readers::reply),
+        ("stream", readers::stream),
     ];
     for (target, read) in targets {
         replay(target, read);

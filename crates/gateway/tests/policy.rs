@@ -249,3 +249,38 @@ async fn a_hard_budget_holds_under_load() {
     assert_eq!(rows.used("feature/a", "2026-11-22", "tokens"), spent);
     assert!(spent > 500_000, "{spent}");
 }
+
+/// Clocks of nodes that jump over midnight and back, and disagree: each day has its own budget, whoever spends it and whenever.
+#[tokio::test]
+async fn a_clock_that_jumps_opens_no_budget_twice() {
+    let rows = Arc::new(InMemory::default());
+    let nodes = [Policy::new(rows.clone()), Policy::new(rows.clone()), Policy::new(rows.clone())];
+    let gateway = gateway("[features.a]\nbudget = { tokens_day = 20000, tokens_month = 50000 }\n");
+    let times = [
+        "2026-11-30T23:59:59Z",
+        "2026-12-01T00:00:01Z",
+        "2026-11-30T12:00:00Z",
+        "2027-06-01T00:00:00Z",
+        "2026-11-29T00:00:00Z",
+        "1969-12-31T00:00:00Z",
+    ];
+    let mut spent: HashMap<String, u64> = HashMap::new();
+    for n in 0..180_usize {
+        let time = times[(n * 7 + n / 11) % times.len()];
+        let asking = Asking { now: time.parse().unwrap(), ..asking("") };
+        let Ok(mut permit) = nodes[n % nodes.len()].admit(&gateway, &asking).await else { continue };
+        permit.sending("p", "small");
+        let used = permit.settle(Tokens { input: 900, output: n as u64, ..Tokens::default() }).tokens.total();
+        *spent.entry(time[..10].to_owned()).or_default() += used;
+        *spent.entry(time[..7].to_owned()).or_default() += used;
+    }
+    for node in &nodes {
+        node.close().await;
+    }
+    for (period, spent) in &spent {
+        let limit = if period.len() == 7 { 50_000 } else { 20_000 };
+        assert!(*spent <= limit, "{period}: {spent}");
+        assert_eq!(rows.used("feature/a", period, "tokens"), *spent, "{period}");
+    }
+    assert!(spent["2026-11-30"] > 15_000 && spent["2026-11"] > 30_000, "{spent:?}");
+}

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ashlar_gateway::prompts::{Prompts, STATE_FILE, promote, roll_back};
+use ashlar_gateway::prompts::{Prompts, STATE_FILE, Who, promote, roll_back};
 use ashlar_model::Files;
 use proptest::prelude::*;
 
@@ -92,4 +92,111 @@ proptest! {
             }
         }
     }
+}
+
+/// Somebody who calls.
+#[derive(Debug, Clone)]
+struct Someone {
+    tenant: usize,
+    key: usize,
+    user: Option<u32>,
+    session: Option<u32>,
+}
+
+fn someone() -> impl Strategy<Value = Someone> {
+    let (user, session) = (proptest::option::of(0..50_u32), proptest::option::of(0..50_u32));
+    (0..2_usize, 0..2_usize, user, session).prop_map(|(tenant, key, user, session)| Someone {
+        tenant,
+        key,
+        user,
+        session,
+    })
+}
+
+/// The version that somebody gets. `request` is what only this call has.
+fn got(files: &Files, name: &str, someone: &Someone, request: &str) -> u32 {
+    got_of(&Prompts::parse(files).0, name, someone, request)
+}
+
+fn got_of(prompts: &Prompts, name: &str, someone: &Someone, request: &str) -> u32 {
+    let (user, session) = (someone.user.map(|u| format!("u{u}")), someone.session.map(|s| format!("s{s}")));
+    let who = Who {
+        tenant: ["main", "shop"][someone.tenant],
+        feature: "support",
+        keys: &[["web", "app"][someone.key]],
+        user: user.as_deref(),
+        session: session.as_deref(),
+        request,
+    };
+    prompts.choose(name, None, &who).unwrap().prompt.version
+}
+
+/// `prompts.toml` with one flag for `ask`.
+fn flagged(percent: u32, sticky: &str, only: &str) -> Files {
+    let mut files = begun();
+    let text = format!(
+        "[prompts.ask]\nactive = 1\n\n[[prompts.ask.flags]]\nversion = 2\npercent = {percent}\nsticky = \"{sticky}\"\n{only}"
+    );
+    files.insert(STATE_FILE, text.into_bytes()).unwrap();
+    files
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn flags_are_sticky_and_only_grow(
+        all in proptest::collection::vec(someone(), 1..20),
+        sticky in prop_oneof![Just("session"), Just("user")],
+        only in prop_oneof![Just(""), Just("tenants = [\"shop\"]\n"), Just("keys = [\"app\"]\n")],
+        (less, more) in (1..100_u32, 1..=100_u32),
+    ) {
+        let (less, more) = (less.min(more), less.max(more));
+        let (small, large) = (flagged(less, sticky, only), flagged(more, sticky, only));
+        for someone in &all {
+            let first = got(&small, "ask", someone, "r1");
+            if someone.user.is_some() || someone.session.is_some() {
+                // Every call of a session or user gets the same, also when what it is not drawn by differs.
+                prop_assert_eq!(first, got(&small, "ask", someone, "r2"));
+                let mut other = someone.clone();
+                if sticky == "session" && someone.session.is_some() {
+                    other.user = Some(77);
+                } else if sticky == "user" && someone.user.is_some() {
+                    other.session = Some(77);
+                }
+                prop_assert_eq!(first, got(&small, "ask", &other, "r3"));
+            }
+            // Whoever is in stays in when the share grows.
+            prop_assert!(first == 1 || got(&large, "ask", someone, "r1") == 2);
+            let outside = (only.starts_with("tenants") && someone.tenant == 0) || (only.starts_with("keys") && someone.key == 0);
+            prop_assert!(!outside || got(&large, "ask", someone, "r1") == 1, "a flag of others applies");
+            prop_assert_eq!(got(&large, "greet", someone, "r1"), VERSIONS, "another prompt is as it was");
+        }
+        // A rollback brings everybody back to what they had.
+        let base = begun();
+        let moved = promote(&base, &base, "ask", 2, Some(f64::from(less))).unwrap();
+        let mut served = base.clone();
+        for (path, bytes) in moved.served {
+            served.insert(&path, bytes).unwrap();
+        }
+        let back = roll_back(&served, std::slice::from_ref(&base), &served, "ask").unwrap();
+        for (path, bytes) in back.served {
+            served.insert(&path, bytes).unwrap();
+        }
+        for someone in &all {
+            for name in NAMES {
+                prop_assert_eq!(got(&served, name, someone, "r1"), got(&base, name, someone, "r1"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_share_is_about_as_large_as_it_says() {
+    let files = flagged(10, "session", "");
+    let all = (0..3_000).map(|session| Someone { tenant: 0, key: 0, user: None, session: Some(session) });
+    let (prompts, findings) = Prompts::parse(&files);
+    assert!(findings.is_empty(), "{findings:?}");
+    let share = all.filter(|someone| got_of(&prompts, "ask", someone, "r") == 2).count();
+    assert!((200..400).contains(&share), "{share} of 3000 get what is for 10 %");
 }

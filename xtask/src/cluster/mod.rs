@@ -6,6 +6,7 @@ mod check;
 mod clients;
 mod disk;
 mod faults;
+pub mod gateway;
 mod proxy;
 mod rig;
 mod service;

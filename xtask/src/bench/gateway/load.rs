@@ -97,12 +97,32 @@ impl Target {
         Ok(ages)
     }
 
+    /// A client that keeps its connection.
+    pub fn client(&self) -> Result<Calling> {
+        let question = "When is the tide high?";
+        let requests = [false, true].map(|streams| self.request(question, streams));
+        Ok(Calling { connection: self.connect()?, requests })
+    }
+
     /// Opens a stream and waits for its first chunk; the stream lasts as long as the value.
     pub fn hold(&self) -> Result<TcpStream> {
         let mut connection = self.connect()?;
         connection.send(&self.request(mock::WAITS, true))?;
         connection.lines(&mut |line| mock::age_ms(line).is_none())?;
         Ok(connection.stream)
+    }
+}
+
+/// A client that keeps its connection.
+pub struct Calling {
+    connection: Connection,
+    requests: [Vec<u8>; 2],
+}
+
+impl Calling {
+    /// One call, to the end of its answer.
+    pub fn call(&mut self, streams: bool) -> Result<()> {
+        self.connection.ask(&self.requests[usize::from(streams)]).map(drop)
     }
 }
 

@@ -40,28 +40,30 @@ pub fn start() -> Result<String> {
     Ok(address)
 }
 
+/// The body of the next request; `None` when the connection has ended.
+pub fn request(read: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
+    let (mut length, mut chunked, mut line) = (0, false, String::new());
+    loop {
+        line.clear();
+        if read.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let lower = line.trim_end().to_ascii_lowercase();
+        if lower.is_empty() {
+            break;
+        }
+        if let Some(value) = lower.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+        chunked |= lower.starts_with("transfer-encoding:") && lower.contains("chunked");
+    }
+    if chunked { chunks(read) } else { exactly(read, length) }.map(Some)
+}
+
 fn serve(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut read, mut write) = (BufReader::new(stream), stream);
-    let mut line = String::new();
-    loop {
-        let mut length = 0;
-        let mut chunked = false;
-        loop {
-            line.clear();
-            if read.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            let lower = line.trim_end().to_ascii_lowercase();
-            if lower.is_empty() {
-                break;
-            }
-            if let Some(value) = lower.strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap_or(0);
-            }
-            chunked |= lower.starts_with("transfer-encoding:") && lower.contains("chunked");
-        }
-        let body = if chunked { chunks(&mut read)? } else { exactly(&mut read, length)? };
+    while let Some(body) = request(&mut read)? {
         let body = String::from_utf8_lossy(&body);
         let streams = body.contains("\"stream\":true") || body.contains("\"stream\": true");
         if !streams {
@@ -87,9 +89,11 @@ fn serve(stream: &TcpStream) -> std::io::Result<()> {
         piece(write, "data: [DONE]\n\n")?;
         write.write_all(b"0\r\n\r\n")?;
     }
+    Ok(())
 }
 
-fn event(write: &TcpStream, delta: &str, finish: &str) -> std::io::Result<()> {
+/// A piece of an answer.
+pub fn event(write: &TcpStream, delta: &str, finish: &str) -> std::io::Result<()> {
     piece(
         write,
         &format!(
@@ -99,7 +103,8 @@ fn event(write: &TcpStream, delta: &str, finish: &str) -> std::io::Result<()> {
     )
 }
 
-fn piece(mut write: &TcpStream, text: &str) -> std::io::Result<()> {
+/// A part of a body in chunks.
+pub fn piece(mut write: &TcpStream, text: &str) -> std::io::Result<()> {
     write.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())
 }
 

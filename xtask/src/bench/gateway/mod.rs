@@ -1,7 +1,8 @@
 //! Calls of a model through the gateway, beside LiteLLM and TensorZero, in front of the same stand-in for a model.
 
 mod load;
-mod mock;
+pub mod mock;
+pub mod soak;
 
 use std::{
     fs,
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     delivery::cpu_us,
-    site::{Result, Site, entry},
+    site::{Result, Server, Site, entry},
 };
 use crate::{peers::free_port, run::Start};
 
@@ -111,30 +112,8 @@ pub fn run(seconds: u64, rounds: usize, streams: usize) -> Result<()> {
     };
     let mut peers = vec![Peer { name: "the model itself", target: direct, pid: None, rounds: Vec::new() }];
 
-    let site = Site::with(
-        &[("gateway.toml", GATEWAY)],
-        &mut std::iter::once(json!({"type": "page", "id": "p1", "locale": "en", "fields": entry(1, 0)})),
-    )?;
-    let models = format!(
-        "[providers.mock]\nkind = \"openai\"\nurl = \"http://{model}/v1\"\nprivate = true\ntenants = [\"main\"]\n"
-    );
-    fs::write(site.dir.join("data/models.toml"), models)?;
-    let made = site.ashlar(&[
-        "key", "create", "--name", "bench", "--scope", "llm", "--data", "data", "--format", "json",
-    ])?;
-    let key = made["key"].as_str().ok_or_else(|| format!("no key: {made}"))?.to_owned();
-    let server = site.serve_with(Some(CORE), &[("ASHLAR_SERVER_CONNECTIONS_PER_ADDRESS_MAX", "0")])?;
-    peers.push(Peer {
-        name: "Ashlar",
-        target: Target {
-            address: server.address.clone(),
-            path: "/llm/v1/chat/completions".to_owned(),
-            model: "mock".to_owned(),
-            key,
-        },
-        pid: Some(server.child.id()),
-        rounds: Vec::new(),
-    });
+    let (_site, server, target) = ours(&model, Some(CORE))?;
+    peers.push(Peer { name: "Ashlar", target, pid: Some(server.child.id()), rounds: Vec::new() });
     let mut running = Vec::new();
     match python() {
         Ok(python) => {
@@ -161,6 +140,35 @@ pub fn run(seconds: u64, rounds: usize, streams: usize) -> Result<()> {
     }
     print(&peers);
     held(&peers[1].target, &server, streams)
+}
+
+/// Our server in front of the model, with all policy on.
+fn ours(model: &str, core: Option<&str>) -> Result<(Site, Server, Target)> {
+    let site = Site::with(
+        &[("gateway.toml", GATEWAY)],
+        &mut std::iter::once(json!({"type": "page", "id": "p1", "locale": "en", "fields": entry(1, 0)})),
+    )?;
+    let models = format!(
+        "[providers.mock]\nkind = \"openai\"\nurl = \"http://{model}/v1\"\nprivate = true\ntenants = [\"main\"]\n"
+    );
+    fs::write(site.dir.join("data/models.toml"), models)?;
+    let made = site.ashlar(&[
+        "key", "create", "--name", "bench", "--scope", "llm", "--data", "data", "--format", "json",
+    ])?;
+    let key = made["key"].as_str().ok_or_else(|| format!("no key: {made}"))?.to_owned();
+    let server = site.serve_with(core, &[("ASHLAR_SERVER_CONNECTIONS_PER_ADDRESS_MAX", "0")])?;
+    let target = Target {
+        address: server.address.clone(),
+        path: "/llm/v1/chat/completions".to_owned(),
+        model: "mock".to_owned(),
+        key,
+    };
+    Ok((site, server, target))
+}
+
+/// Processor time of a server so far.
+fn process_cpu_us(server: &Server) -> Result<f64> {
+    cpu_us(server.child.id())
 }
 
 fn print(peers: &[Peer]) {
@@ -197,7 +205,7 @@ fn print(peers: &[Peer]) {
 }
 
 /// Opens streams that stay open.
-fn held(target: &Target, server: &super::site::Server, streams: usize) -> Result<()> {
+fn held(target: &Target, server: &Server, streams: usize) -> Result<()> {
     let before = server.memory_mb();
     let mut open = Vec::with_capacity(streams);
     for number in 0..streams {
