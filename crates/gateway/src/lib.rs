@@ -1,8 +1,10 @@
 //! Calls of models: one door with routes, prompts, budgets, redaction, grounding and a record of each call.
 
 pub mod budget;
+pub mod cache;
 pub mod call;
 pub mod config;
+pub mod filter;
 pub mod ground;
 pub mod limits;
 pub mod output;

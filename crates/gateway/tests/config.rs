@@ -48,6 +48,7 @@ per_key = { tokens_per_minute = 5000 }
 per_user = { requests_per_minute = 10, budget = { day = "0.50" } }
 redact = { sending = ["email", "card"], logging = "all" }
 text = { keep_days = 7 }
+cache = { exact_seconds = 300 }
 
 [features.open]
 
@@ -84,6 +85,10 @@ fn a_full_file_is_read() {
     assert_eq!(support.redact.sending, [Kind::Email, Kind::Card].into());
     assert_eq!(support.redact.logging.len(), Kind::ALL.len());
     assert_eq!((support.text_days, gateway.record_days), (7, 30));
+    assert_eq!(
+        (support.cache.exact, gateway.features["open"].cache.exact),
+        (Some(Duration::from_secs(300)), None)
+    );
     assert!(support.routes.allows("fast") && !support.routes.allows("careful"));
     assert_eq!(
         gateway.routes_of(support).iter().map(|(name, _)| *name).collect::<Vec<_>>(),
@@ -220,6 +225,7 @@ fn every_mistake_is_one_finding_with_its_line() {
         ("[features.a]\nredact = { logging = 'al' }", 2, "`al`", "did you mean `all`?"),
         ("[features.a]\ntext = { keep_days = 4000 }", 2, "`keep_days = 4000`", "from 0 to 400"),
         ("[budget]\nmonth = '99999999'", 2, "too large", "decimal"),
+        ("[features.a]\ncache = { exact_seconds = 0 }", 2, "`exact_seconds = 0`", "from 1 to 604800"),
         ("[records]\nkeep_days = 0", 2, "`keep_days = 0`", "from 1"),
         ("[feature.a]", 1, "feature", "did you mean `features`?"),
     ] {

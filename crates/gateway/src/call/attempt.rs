@@ -12,7 +12,10 @@ use super::{
     flow::Flow,
 };
 use crate::{
+    cache::{Gathering, Slot},
     config::{Allowed, BUILT_IN, Route, Target},
+    filter::Filter,
+    redact::Vault,
     routing::{RETRY_AFTER_MAX, Stage, backoff},
     upstream::{Failed, Kind, Next, Operation, Provider},
     wire::{Call, Fault, FaultKind, Surface, Usage, Whole, anthropic, openai},
@@ -101,6 +104,48 @@ fn noted(case: &Case<'_>, whole: &Whole) {
     });
 }
 
+/// Puts values into the place of placeholders.
+pub(super) fn restore(whole: &mut Whole, vault: &Vault) {
+    for picked in &mut whole.picked {
+        picked.text = vault.restore(&picked.text).into_owned();
+        for call in &mut picked.calls {
+            call.arguments = vault.restore_json(&call.arguments).into_owned();
+        }
+    }
+}
+
+/// Looks for what must not leave in a whole answer: whether something was masked.
+fn strain(case: &Case<'_>, filter: &Filter, whole: &mut Whole) -> Result<bool, Failed> {
+    let mut masked = false;
+    for picked in &mut whole.picked {
+        let refusal = picked.refusal.iter_mut();
+        let texts = std::iter::once(&mut picked.text).chain(refusal);
+        for text in texts.chain(picked.calls.iter_mut().map(|call| &mut call.arguments)) {
+            match filter.whole(text) {
+                Ok((strained, hidden)) => {
+                    *text = strained;
+                    masked |= hidden;
+                }
+                Err(leak) => {
+                    case.noted.leaked(leak.verdict());
+                    // The provider has answered, and charges for it.
+                    noted(case, whole);
+                    return Err(Failed { fault: leak.into(), next: Next::Stop });
+                }
+            }
+        }
+    }
+    if masked {
+        case.noted.leaked("masked");
+    }
+    Ok(masked)
+}
+
+/// Where an answer is kept. Those of fallbacks are not: the route itself may work again in a moment.
+fn slot<'a>(case: &Case<'a>) -> Option<&'a Slot> {
+    case.slot.filter(|_| case.noted.note(|ledger| ledger.facts.fell_back.is_empty()))
+}
+
 async fn provided(
     case: &Case<'_>,
     provider: &Provider,
@@ -126,8 +171,9 @@ async fn provided(
         }
     };
     let body = written(call, provider, &target.model)?;
-    let passes = case.vault.is_none() && same(call.surface, provider.kind);
+    let mut passes = case.vault.is_none() && same(call.surface, provider.kind);
     if call.stream {
+        passes &= case.filter.is_none();
         let first = (Instant::now() + route.timeout.first_token).min(end);
         let events = provider.stream(&target.model, body, connect, first).await?;
         let mut flow = Flow::new(
@@ -137,6 +183,8 @@ async fn provided(
             passes,
             (route.timeout.first_token, end),
         );
+        flow.filter(case.filter.clone());
+        flow.gather(slot(case).map(|slot| Gathering::new(slot, &target.provider, &target.model)));
         flow.first(first).await?;
         return Ok(Got::Stream(Box::pin(flow.stream())));
     }
@@ -146,13 +194,15 @@ async fn provided(
         Kind::Anthropic => anthropic::read_whole(&raw),
     };
     let mut whole = whole.map_err(|fault| Failed { fault, next: Next::Again(None) })?;
+    if let Some(filter) = &case.filter {
+        passes &= !strain(case, filter, &mut whole)?;
+    }
+    if let Some(slot) = slot(case) {
+        let raw = passes.then(|| (call.surface, raw.clone()));
+        slot.draft(&whole, raw, (&target.provider, &target.model));
+    }
     if let Some(vault) = &case.vault {
-        for picked in &mut whole.picked {
-            picked.text = vault.restore(&picked.text).into_owned();
-            for call in &mut picked.calls {
-                call.arguments = vault.restore_json(&call.arguments).into_owned();
-            }
-        }
+        restore(&mut whole, vault);
     }
     noted(case, &whole);
     Ok(Got::Whole { whole, raw: passes.then_some(raw), more: None })
@@ -230,6 +280,9 @@ impl Drop for Trying<'_> {
 pub(super) async fn run(desk: &Desk, case: &Case<'_>, stages: &[Stage<'_>]) -> Result<Got, Fault> {
     let total = stages.first().map(|stage| stage.route.timeout.total).unwrap_or_default();
     let end = Instant::from_std(case.noted.note(|ledger| ledger.started)) + total;
+    if let Some(slot) = case.slot {
+        slot.begin();
+    }
     let mut last: Option<Fault> = None;
     let mut tries = 0;
     for stage in stages {

@@ -62,6 +62,9 @@ pub trait BuiltIn: Send + Sync {
     /// When the release cannot be asked.
     async fn answer(&self, question: Question) -> Result<Answer, Fault>;
 
+    /// What answers and passages depend on beside the question: the release that the caller reads, and what it may see of it.
+    fn audience(&self) -> String;
+
     /// Finds passages that the caller may read, the best first.
     ///
     /// # Errors

@@ -12,7 +12,9 @@ use super::{
     ledger::{Closing, Facts, Noted},
 };
 use crate::{
+    cache::{Cache, Slot},
     config::{Feature, Gateway},
+    filter::Filter,
     policy::Policy,
     prompts::Prompts,
     redact::Vault,
@@ -79,6 +81,8 @@ pub struct Desk {
     pub servers: Option<Arc<dyn Servers>>,
     /// Targets that failed.
     pub(super) breakers: Breakers,
+    /// Answers that are given again.
+    pub cache: Arc<Cache>,
 }
 
 /// What is asked of a model.
@@ -103,5 +107,9 @@ pub(super) struct Case<'a> {
     pub vault: Option<Arc<Vault>>,
     /// What decides between targets.
     pub point: u64,
+    /// What must not leave, when something must not.
+    pub filter: Option<Arc<Filter>>,
+    /// Where the answer is kept, when it is.
+    pub slot: Option<&'a Slot>,
     pub noted: Noted,
 }

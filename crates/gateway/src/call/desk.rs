@@ -14,10 +14,12 @@ use super::{
     flow::Way,
     ledger::Noted,
     prompted::{self, Judged, Prompted},
+    remembered::remembered,
     rounds::{Next, Rounds},
 };
 use crate::{
-    config::Feature,
+    config::{Feature, FilterRules},
+    filter::Filter,
     policy::Asking,
     redact::{Vault, masked},
     routing::{Stage, plan, point},
@@ -159,7 +161,20 @@ impl Desk {
         let out_max = call.tokens_out_max().unwrap_or(TOKENS_OUT.saturating_mul(call.choices));
         let stages =
             staged(scene, feature, (route, point), (call.tokens_in(), call.tokens_out_max().unwrap_or(0)))?;
+        // What tools answer may differ from call to call.
+        let slot = match rounds {
+            Some(_) => None,
+            None => self.slot(scene, (caller, feature), call, (released, prompted.as_ref(), route)),
+        };
+        if let Some(slot) = &slot
+            && let Some(got) = remembered(slot, scene, call, (prompted.as_ref(), vault.as_deref()), noted)
+        {
+            // It costs nothing, and counts as a request.
+            let admitted = admit(scene, caller, route, (0, 0), noted).await;
+            return admitted.map(|()| got).inspect_err(|_| noted.note(|ledger| ledger.facts.cache = ""));
+        }
         admit(scene, caller, route, (call.tokens_in(), out_max), noted).await?;
+        let filter = self.filter(feature, call);
         let question = asked.as_deref();
         let streams = call.stream;
         let judges = prompted.as_ref().filter(|prompted| prompted.prompt.needs_whole_answer());
@@ -181,6 +196,8 @@ impl Desk {
                 question,
                 vault: vault.clone(),
                 point,
+                filter: filter.clone(),
+                slot: slot.as_ref(),
                 noted: noted.clone(),
             };
             let mut got = attempt::run(self, &case, &stages).await?;
@@ -194,7 +211,13 @@ impl Desk {
                     }
                 }
             }
-            let Some(prompted) = judges else { break got };
+            let Some(prompted) = judges else {
+                // A stream is kept when it has ended.
+                if let (Some(slot), Got::Whole { .. }) = (&slot, &got) {
+                    slot.keep();
+                }
+                break got;
+            };
             let Got::Whole { whole, more, .. } = got else {
                 return Err(Fault::new(
                     FaultKind::Upstream,
@@ -205,6 +228,9 @@ impl Desk {
             let said = whole.picked.first().map(|picked| picked.text.clone()).unwrap_or_default();
             match prompted.judge(scene, whole, (repairs, more.is_some()), noted)? {
                 Judged::Shown(whole, judged) => {
+                    if let Some(slot) = slot.filter(|_| whole.picked.iter().all(|p| p.refusal.is_none())) {
+                        slot.keep();
+                    }
                     break Got::Whole { whole, raw: None, more: more.or(Some(judged)) };
                 }
                 Judged::Again(message) => {
@@ -244,6 +270,8 @@ impl Desk {
                 question: None,
                 vault: None,
                 point,
+                filter: None,
+                slot: None,
                 noted: noted.clone(),
             };
             attempt::run(self, &case, &stages).await
@@ -253,6 +281,23 @@ impl Desk {
             Got::Whole { .. } | Got::Stream(_) => Body::Whole(Bytes::new()),
         });
         ended(&noted, made)
+    }
+}
+
+impl Desk {
+    /// What must not leave in the answers of a call; `None` when everything may.
+    fn filter(&self, feature: &Feature, call: &Call) -> Option<Arc<Filter>> {
+        if feature.filter == FilterRules::default() {
+            return None;
+        }
+        let keys = self.providers.0.values().filter_map(|provider| provider.key.plain());
+        let system =
+            call.messages.iter().filter(|message| matches!(message.role, Role::System | Role::Developer));
+        let texts = system.flat_map(|message| &message.parts).filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        Filter::new(feature.filter, keys, texts).map(Arc::new)
     }
 }
 

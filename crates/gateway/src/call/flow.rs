@@ -8,9 +8,11 @@ use tokio::time::Instant;
 
 use super::ledger::Noted;
 use crate::{
+    cache::Gathering,
+    filter::{Filter, Leak, Strainer},
     redact::{Restorer, Vault},
     upstream::{EventStream, Failed, Kind, Next, Provider},
-    wire::{Call, Delta, Event, Fault, Surface, anthropic, openai},
+    wire::{Call, Delta, Event, Fault, FaultKind, Surface, anthropic, openai},
 };
 
 /// Writes pieces in the client's format.
@@ -89,6 +91,12 @@ pub(super) struct Flow {
     figures: bool,
     surface: Surface,
     noted: Noted,
+    /// Collects the answer for the cache.
+    gathering: Option<Gathering>,
+    /// What must not leave.
+    filter: Option<Arc<Filter>>,
+    /// By the answer and the number of the call; `None` for its text.
+    strainers: Vec<((u32, Option<u32>), Strainer)>,
     /// What was replaced by placeholders.
     vault: Option<Arc<Vault>>,
     /// By the answer and the number of the call; `None` for its text.
@@ -146,6 +154,9 @@ impl Flow {
             figures: call.stream_usage,
             surface: call.surface,
             noted: noted.clone(),
+            gathering: None,
+            filter: None,
+            strainers: Vec::new(),
             vault,
             restorers: Vec::new(),
             deltas: Vec::new(),
@@ -157,6 +168,63 @@ impl Flow {
         }
     }
 
+    /// Keeps the answer when it is complete.
+    pub fn gather(&mut self, gathering: Option<Gathering>) {
+        self.gathering = gathering;
+    }
+
+    /// Holds back what must not leave.
+    pub fn filter(&mut self, filter: Option<Arc<Filter>>) {
+        self.filter = filter;
+    }
+
+    /// Replaces the pieces that have come by those that may leave.
+    fn strained(&mut self) -> Result<(), Fault> {
+        let Some(filter) = self.filter.clone() else { return Ok(()) };
+        let came: usize = self.deltas.iter().map(Delta::bytes).sum();
+        let deltas = std::mem::take(&mut self.deltas);
+        let strained = deltas.into_iter().try_for_each(|delta| self.strain(&filter, delta));
+        strained.map_err(|leak| {
+            // What came is charged, although it is not passed on.
+            self.noted.note(|ledger| ledger.facts.answered_bytes += came as u64);
+            self.noted.leaked(leak.verdict());
+            leak.into()
+        })
+    }
+
+    fn strain(&mut self, filter: &Filter, delta: Delta) -> Result<(), Leak> {
+        let (place, text) = match &delta {
+            Delta::Text(at, text) => ((*at, None), text),
+            Delta::Arguments(at, number, text) => ((*at, Some(*number)), text),
+            Delta::Tool(at, ..) | Delta::Finish(at, _) => {
+                for (place, strainer) in self.strainers.iter_mut().filter(|((of, _), _)| of == at) {
+                    push(*place, strainer.finish(filter)?, &mut self.deltas);
+                    if strainer.masked {
+                        self.noted.leaked("masked");
+                    }
+                }
+                self.deltas.push(delta);
+                return Ok(());
+            }
+            Delta::Refusal(_, text) => {
+                filter.whole(text)?;
+                self.deltas.push(delta);
+                return Ok(());
+            }
+            _ => {
+                self.deltas.push(delta);
+                return Ok(());
+            }
+        };
+        let known = self.strainers.iter().position(|(of, _)| *of == place).unwrap_or_else(|| {
+            self.strainers.push((place, Strainer::default()));
+            self.strainers.len() - 1
+        });
+        let text = self.strainers[known].1.push(filter, text)?;
+        push(place, text, &mut self.deltas);
+        Ok(())
+    }
+
     /// Handles the events that have come.
     fn pump(&mut self) -> Result<(), Fault> {
         let (mut bytes, mut usage) = (0, None);
@@ -166,6 +234,8 @@ impl Flow {
             if self.passes && (self.figures || !figures) && !ends {
                 pass(&event, &mut self.out);
             }
+            self.strained()?;
+            self.gathering = self.gathering.take().and_then(|gathering| gathering.with(&self.deltas));
             for delta in self.restored() {
                 match &delta {
                     Delta::Begin { model, .. } => {
@@ -253,6 +323,9 @@ impl Flow {
             (ledger.facts.outcome, ledger.facts.status) = ("ok".to_owned(), 200);
             ledger.open = false;
         });
+        if let Some(gathering) = self.gathering.take() {
+            gathering.keep();
+        }
         match (&mut self.way, self.passes) {
             (way, false) => way.end(&mut self.out),
             (Way::OpenAi(_), true) => self.out.extend_from_slice(b"data: [DONE]\n\n"),
@@ -263,7 +336,11 @@ impl Flow {
     /// Waits for more, and handles it.
     async fn step(&mut self, until: Instant) -> Result<(), Failed> {
         if self.events.more(until.min(self.end)).await? {
-            return self.pump().map_err(|fault| Failed { fault, next: Next::Again(None) });
+            return self.pump().map_err(|fault| match fault.kind {
+                // What must not leave is not asked for again.
+                FaultKind::Refused => Failed { fault, next: Next::Stop },
+                _ => Failed { fault, next: Next::Again(None) },
+            });
         }
         if !self.reader.complete() {
             return Err(self.events.cut());

@@ -13,7 +13,7 @@ use crate::{
     record::{TEXT_BYTES_MAX, Text},
     redact::masked,
     upstream::Failed,
-    wire::{Fault, Usage},
+    wire::{Fault, FaultKind, Usage},
 };
 
 /// How tries fail whose provider began to work.
@@ -68,6 +68,8 @@ pub struct Facts {
     pub chunks: Vec<String>,
     /// Tools that the model wanted called.
     pub tools: Vec<String>,
+    /// What the cache of answers did: `hit`, `miss`, or nothing.
+    pub cache: &'static str,
     /// What checks said of the answer.
     pub verdicts: BTreeMap<String, String>,
     /// Budgets that are nearly used.
@@ -142,6 +144,11 @@ impl Noted {
         })
     }
 
+    /// Notes what must not leave in an answer.
+    pub fn leaked(&self, verdict: &str) {
+        self.note(|ledger| ledger.facts.verdicts.insert("filter".to_owned(), verdict.to_owned()));
+    }
+
     /// Notes how a call ended that has no answer.
     pub fn failed(&self, fault: &Fault) {
         self.note(|ledger| {
@@ -196,6 +203,10 @@ impl Ledger {
     /// The attempt failed. A provider that refused, or was never reached, charges nothing. One that began to work and did not
     /// come to an end charges what is known to have come, and the input.
     pub fn failed(&mut self, failed: &Failed) {
+        if failed.fault.kind == FaultKind::Refused {
+            // The provider answered. What it used is known, or counted when the call ends.
+            return;
+        }
         let worked = WORKED.contains(&failed.fault.code.as_ref());
         if worked {
             self.report();

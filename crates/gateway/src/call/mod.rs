@@ -7,6 +7,7 @@ mod desk;
 mod flow;
 mod ledger;
 mod prompted;
+mod remembered;
 mod rounds;
 
 pub use built_in::{Answer, BuiltIn, Cited, Question, Wanted};

@@ -155,6 +155,11 @@ pub(super) async fn prepare(
 }
 
 impl Prompted {
+    /// What was retrieved for the call.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
     /// Compares an answer with its sources. `value`: the answer when it follows a contract.
     fn compared(&self, grounding: &Grounding, text: &str, value: Option<&Value>) -> Grounded {
         let demand = Demand { rule: grounding.rule, citations: grounding.citations, locale: &self.locale };

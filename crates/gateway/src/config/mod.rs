@@ -1,5 +1,6 @@
 //! `gateway.toml`: routes, prices, features with what they may use and spend, and the budget of the tenant.
 
+mod answers;
 mod raw;
 mod read;
 mod tools;
@@ -9,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+pub use self::answers::{CACHE_SECONDS_MAX, CacheRules, FilterRules, OnSecret};
 use crate::{
     price::{Money, Prices},
     tools::{ROUNDS, Tool},
@@ -174,6 +176,10 @@ pub struct Feature {
     pub redact: Redact,
     /// For how many days the text of calls is kept; 0 when it is not stored.
     pub text_days: u32,
+    /// Which answers are given again to equal calls.
+    pub cache: CacheRules,
+    /// What must not leave in answers.
+    pub filter: FilterRules,
     /// Its line in the file.
     pub line: usize,
 }
@@ -193,6 +199,8 @@ impl Feature {
             per_user: Limits::default(),
             redact: Redact::default(),
             text_days: 0,
+            cache: CacheRules::default(),
+            filter: FilterRules::default(),
             line,
         }
     }

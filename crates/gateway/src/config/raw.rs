@@ -111,6 +111,8 @@ pub(super) struct RawFeature {
     pub per_user: RawLimits,
     pub redact: RawRedact,
     pub text: RawText,
+    pub cache: RawCache,
+    pub filter: RawFilter,
 }
 
 #[derive(Deserialize, Default)]
@@ -150,6 +152,19 @@ pub(super) enum RawKinds {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawText {
     pub keep_days: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawCache {
+    pub exact_seconds: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawFilter {
+    pub secrets: Option<Spanned<String>>,
+    pub system_prompt: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

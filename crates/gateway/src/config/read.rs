@@ -388,6 +388,8 @@ impl Reading<'_> {
                 .keep_days
                 .as_ref()
                 .map_or(0, |days| self.whole("keep_days", days, 0, u64::from(RECORD_DAYS_MAX)) as u32),
+            cache: self.cache(&raw.cache),
+            filter: self.filter(&raw.filter),
             line,
         }
     }

@@ -115,6 +115,14 @@ impl Key {
         self.values().map(|values| values.map(|(_, bearer)| bearer))
     }
 
+    /// The credential itself, so that answers can be searched for it.
+    pub(crate) fn plain(&self) -> Option<Vec<u8>> {
+        match self.ready.load().as_ref() {
+            Ok(Some(ready)) => Some(ready.plain.as_bytes().to_vec()),
+            _ => None,
+        }
+    }
+
     /// The credential as it is, and as a value of `Authorization`.
     pub(super) fn values(&self) -> Result<Option<(HeaderValue, HeaderValue)>, String> {
         match self.ready.load().as_ref() {

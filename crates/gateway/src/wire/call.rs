@@ -170,6 +170,8 @@ pub struct Ask {
     pub session: Option<String>,
     /// The language of built-in answers.
     pub locale: Option<String>,
+    /// `false`: the answer does not come from a cache, and is not put into one.
+    pub cache: Option<bool>,
     /// Tools of the gateway that the model may call.
     pub tools: Vec<String>,
     /// Requests for approval that a person has answered.

@@ -73,6 +73,17 @@ pub enum Delta {
     Usage(Usage),
 }
 
+impl Delta {
+    /// The bytes of its text.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text(_, text) | Self::Refusal(_, text) | Self::Arguments(_, _, text) => text.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// One of the answers of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picked {

@@ -27,6 +27,10 @@ impl BuiltIn for Quoted {
         Ok(Answer { text: Some(question.text), cited: Vec::new(), refusal: None, more: json!({}) })
     }
 
+    fn audience(&self) -> String {
+        "all".to_owned()
+    }
+
     async fn sources(&self, _: Wanted) -> Result<Vec<Source>, Fault> {
         let text = "The Basin plan costs 149 euros each month.".to_owned();
         Ok(vec![Source { id: "c1".to_owned(), title: "Basin".to_owned(), path: "/basin".to_owned(), text }])

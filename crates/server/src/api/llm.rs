@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ashlar_gateway::{
+    call::Desk,
     policy::user_hash,
     price::decimal,
     record::{Record, Records, Text},
@@ -274,10 +275,13 @@ pub struct Erased {
 
 pub async fn erase(
     State(policies): State<Arc<Policies>>,
+    State(desk): State<Arc<Desk>>,
     caller: Caller,
     Path(user): Path<String>,
 ) -> Answer<Erased> {
     let secret = policies.of(&caller.ctx.tenant).await?.secret;
+    // Kept answers name nobody, but may be about the user.
+    desk.cache.clear(&caller.ctx.tenant);
     let calls = caller.engine.run(&caller.ctx, EraseCalls { user: user_hash(&secret, &user) }).await?;
     answer(Erased { calls })
 }

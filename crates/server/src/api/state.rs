@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ashlar_gateway::record::Records;
+use ashlar_gateway::{call::Desk, record::Records};
 use ashlar_isolate::Workers;
 use ashlar_model::ServerConfig;
 use axum::{Json, body::Bytes, extract::FromRef};
@@ -52,6 +52,7 @@ parts!(
     Arc<Serving>,
     Arc<CacheStats>,
     Arc<Policies>,
+    Arc<Desk>,
     Arc<Records>
 );
 

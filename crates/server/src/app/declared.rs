@@ -1,8 +1,8 @@
 //! Every metric by name: what it counts, and by which labels.
 
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    core::Collector,
+    CounterVec, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, core::Collector,
 };
 
 /// How a metric moves.
@@ -62,6 +62,15 @@ metrics! {
     MODEL_TEXTS = Counter "ashlar_model_texts_total" [] "Texts that models embedded.";
     MODEL_CALLS = Counter "ashlar_model_calls_total" [] "Requests to endpoints of models.";
     MODEL_FAILURES = Counter "ashlar_model_failures_total" [] "Of these, requests that failed.";
+    LLM_CALLS = Counter "ashlar_llm_calls_total" ["tenant", "feature", "route", "outcome"] "Calls of the gateway: `ok`, `refused` (nothing was wrong with the provider), `failed`, `client_gone`.";
+    LLM_REFUSALS = Counter "ashlar_llm_refusals_total" ["rule"] "Of these, calls without an answer, by the code of the rule. Codes of providers are counted as `other`.";
+    LLM_TOKENS = Counter "ashlar_llm_tokens_total" ["tenant", "feature", "route", "kind"] "Tokens that calls used: `input`, `cached_input` (of the input), `output`.";
+    LLM_COST = Counter "ashlar_llm_cost_total" ["tenant", "feature", "route", "currency"] "Money that calls used. Rounded; `ashlar llm usage` has exact sums.";
+    LLM_CACHE = Counter "ashlar_llm_cache_total" ["tenant", "feature", "route", "cache"] "Calls of features that keep answers: `hit` or `miss`.";
+    LLM_FIRST_TOKEN_SECONDS = Histogram "ashlar_llm_first_token_seconds" ["tenant", "feature", "route"] "How long the first token of a stream took.";
+    LLM_SECONDS = Histogram "ashlar_llm_seconds" ["tenant", "feature", "route"] "How long calls took.";
+    LLM_CACHE_BYTES = Gauge "ashlar_llm_cache_bytes" [] "Bytes of kept answers.";
+    LLM_RECORDS_DROPPED = Counter "ashlar_llm_records_dropped_total" [] "Records of calls that were dropped because too many waited.";
     SEARCH_CLICKS = Counter "ashlar_search_clicks_total" [] "Clicks on hits that were reported.";
     SEARCH_UNLOGGED = Counter "ashlar_search_unlogged_total" [] "Searches and clicks that are missing in the log because too many waited.";
     SEARCH_LAG_SECONDS = Gauge "ashlar_search_lag_seconds" ["tenant", "index"] "How long after its release an index was searchable by words and vectors here, or how long vectors have been missing. Absent for a release that was served when the node started.";
@@ -139,6 +148,16 @@ impl Declared {
     pub fn histogram(&self, registry: &Registry, buckets: &[f64]) -> Histogram {
         let opts = HistogramOpts::new(self.name, self.help).buckets(buckets.to_vec());
         made(registry, Histogram::with_opts(opts))
+    }
+
+    pub fn histograms(&self, registry: &Registry, buckets: &[f64]) -> HistogramVec {
+        let opts = HistogramOpts::new(self.name, self.help).buckets(buckets.to_vec());
+        made(registry, HistogramVec::new(opts, self.labels))
+    }
+
+    /// A counter of fractions for each combination of labels.
+    pub fn sums(&self, registry: &Registry) -> CounterVec {
+        made(registry, CounterVec::new(self.opts(), self.labels))
     }
 
     /// Shows a value that is known elsewhere.

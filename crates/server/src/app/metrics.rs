@@ -10,9 +10,9 @@ use std::{
 use ashlar_delivery::{CacheCounts, search::SearchCounts};
 use ashlar_release::FollowerFigures;
 use ashlar_retrieval::models::ModelCounts;
-use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder, proto::LabelPair};
 
-use super::{cache_stats::Totals, declared, freshness::IndexLag};
+use super::{cache_stats::Totals, declared, freshness::IndexLag, llm_figures::LlmFigures};
 use crate::delivery::lane::Figures;
 
 /// Upper bounds of the latency histogram, in seconds.
@@ -36,6 +36,8 @@ pub struct Gathered {
     pub searches: SearchCounts,
     pub models: ModelCounts,
     pub upstream: Totals,
+    /// Bytes of kept answers of models, and records of calls that were dropped.
+    pub llm: (u64, u64),
     /// Tenant, channel, release number, sequence.
     pub channels: Vec<(String, String, u64, u64)>,
     /// Tenant, and how late an index of its public channel is.
@@ -80,6 +82,8 @@ counted! {
 pub struct Metrics {
     registry: Registry,
     pub counted: Counted,
+    /// Model calls.
+    pub llm: LlmFigures,
     reads: Mutex<Reads>,
     followers: Mutex<BTreeMap<&'static str, Arc<FollowerFigures>>>,
     /// Connections.
@@ -109,6 +113,7 @@ impl Default for Metrics {
         let registry = Registry::new();
         Self {
             counted: Counted::new(&registry),
+            llm: LlmFigures::new(&registry),
             registry,
             reads: Mutex::default(),
             followers: Mutex::default(),
@@ -151,6 +156,11 @@ impl Metrics {
     /// Everything, as text. `shown`: the tenants whose reads are shown.
     pub fn render(&self, gathered: &Gathered, shown: &dyn Fn(&str) -> bool) -> String {
         let mut families = self.registry.gather();
+        for family in &mut families {
+            let hidden = |label: &LabelPair| label.name() == "tenant" && !shown(label.value());
+            family.mut_metric().retain(|metric| !metric.get_label().iter().any(hidden));
+        }
+        families.retain(|family| !family.get_metric().is_empty());
         let now = Registry::new();
         self.show_lane(&now);
         self.show_followers(&now);
@@ -214,6 +224,8 @@ impl Gathered {
             (&declared::MODEL_TEXTS, self.models.texts),
             (&declared::MODEL_CALLS, self.models.calls),
             (&declared::MODEL_FAILURES, self.models.failures),
+            (&declared::LLM_CACHE_BYTES, self.llm.0),
+            (&declared::LLM_RECORDS_DROPPED, self.llm.1),
             (&declared::SEARCH_CLICKS, self.searches.clicks),
             (&declared::SEARCH_UNLOGGED, self.searches.unlogged),
             (&declared::QUESTIONS, self.searches.questions),
@@ -254,6 +266,9 @@ impl Gathered {
 mod tests {
     use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
+    use ashlar_gateway::record::Record;
+    use ashlar_model::TenantId;
+
     use super::*;
 
     /// Everything, with a sample of what has labels.
@@ -264,6 +279,31 @@ mod tests {
         metrics.read("main", "pages.v1", "a \"quoted\" key");
         metrics.read("other", "pages.v1", "hidden");
         metrics.follower("webhooks");
+        let call = Record {
+            feature: "support".to_owned(),
+            route: "fast".to_owned(),
+            outcome: "ok".to_owned(),
+            status: 200,
+            input_tokens: 12,
+            cost: "0.25".parse().unwrap_or_default(),
+            currency: "USD".to_owned(),
+            first_token_ms: Some(300),
+            total_ms: 1_200,
+            cache: "miss".to_owned(),
+            ..Record::default()
+        };
+        metrics.llm.called(&TenantId::main(), &call);
+        if let Ok(hidden) = TenantId::new("hidden") {
+            metrics.llm.called(&hidden, &call);
+        }
+        let refused = |feature: &str, outcome: &str| Record {
+            feature: feature.to_owned(),
+            outcome: outcome.to_owned(),
+            status: 403,
+            ..Record::default()
+        };
+        metrics.llm.called(&TenantId::main(), &refused("made up by a client", "unknown_feature"));
+        metrics.llm.called(&TenantId::main(), &refused("support", "made up by a provider"));
         let channels = vec![("main".to_owned(), "production".to_owned(), 4, 7)];
         let second = std::time::Duration::from_secs(1);
         let lag = IndexLag {
@@ -292,13 +332,22 @@ mod tests {
             "ashlar_channel_release{channel=\"production\",tenant=\"main\"} 4",
             "ashlar_channel_moves{channel=\"production\",tenant=\"main\"} 7",
             "ashlar_view_reads_total{key=\"a \\\"quoted\\\" key\",tenant=\"main\",view=\"pages.v1\"} 1",
+            "ashlar_llm_calls_total{feature=\"support\",outcome=\"ok\",route=\"fast\",tenant=\"main\"} 1",
+            "ashlar_llm_calls_total{feature=\"other\",outcome=\"refused\",route=\"\",tenant=\"main\"} 1",
+            "ashlar_llm_refusals_total{rule=\"unknown_feature\"} 1",
+            "ashlar_llm_refusals_total{rule=\"other\"} 1",
+            "ashlar_llm_tokens_total{feature=\"support\",kind=\"input\",route=\"fast\",tenant=\"main\"} 12",
+            "ashlar_llm_cost_total{currency=\"USD\",feature=\"support\",route=\"fast\",tenant=\"main\"} 0.25",
+            "ashlar_llm_cache_total{cache=\"miss\",feature=\"support\",route=\"fast\",tenant=\"main\"} 1",
+            "ashlar_llm_first_token_seconds_bucket{feature=\"support\",route=\"fast\",tenant=\"main\",le=\"0.5\"} 1",
+            "ashlar_llm_seconds_count{feature=\"support\",route=\"fast\",tenant=\"main\"} 1",
             "# HELP ashlar_schedules_overdue Overdue schedules.",
             "ashlar_search_lag_seconds{index=\"product\",tenant=\"main\"} 0.5",
             "ashlar_search_target_seconds{index=\"product\",tenant=\"main\"} 2",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }
-        assert!(!text.contains("hidden"), "{text}");
+        assert!(!text.contains("hidden") && !text.contains("made up"), "{text}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod cache_stats;
 mod declared;
 pub mod feed;
 pub mod freshness;
+mod llm_figures;
 pub mod metrics;
 pub mod policies;
 pub mod tenants;

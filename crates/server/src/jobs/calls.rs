@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, policies::Policies, tenants::Tenants};
+use crate::app::{App, metrics::Metrics, policies::Policies, tenants::Tenants};
 
 /// How often budgets are looked at.
 const EVERY: Duration = Duration::from_millis(250);
@@ -33,6 +33,7 @@ pub struct Calls {
     tenants: Arc<Tenants>,
     policies: Arc<Policies>,
     records: Arc<Records>,
+    metrics: Arc<Metrics>,
 }
 
 /// A record as it is stored. It gets its id once, so that it is counted once however often it is stored.
@@ -88,6 +89,7 @@ impl Calls {
             tenants: app.tenants.clone(),
             policies: app.policies.clone(),
             records: app.records.clone(),
+            metrics: app.metrics.clone(),
         }
     }
 
@@ -149,6 +151,10 @@ impl Calls {
     }
 
     async fn store_of(&self, tenant: &TenantId, waiting: &mut [Waiting]) -> Result<(), ReleaseError> {
+        // What has an id was counted before.
+        for waiting in waiting.iter().filter(|waiting| waiting.record.id.is_empty()) {
+            self.metrics.llm.called(tenant, &waiting.record);
+        }
         let rows = waiting.iter_mut().map(row).collect::<Result<Vec<CallRow>, _>>()?;
         let used: BTreeMap<&str, UsageRow> =
             waiting.iter().map(|waiting| (waiting.record.id.as_str(), usage(&waiting.record))).collect();

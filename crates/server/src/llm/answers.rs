@@ -68,6 +68,9 @@ pub fn costed(response: &mut Response, facts: &call::Facts) {
     if !facts.streamed && !facts.currency.is_empty() {
         add("ashlar-cost", &format!("{} {}", facts.cost, facts.currency));
     }
+    if !facts.cache.is_empty() {
+        add("ashlar-cache", facts.cache);
+    }
     if !facts.soft.is_empty() {
         add("ashlar-budget-warning", &facts.soft.join(", "));
     }

@@ -88,6 +88,10 @@ impl BuiltIn for Quotes {
         made.map(|answered| answer(&base, answered)).map_err(|problem| fault(&problem))
     }
 
+    fn audience(&self) -> String {
+        json!([self.view.label(), self.reader.as_deref()]).to_string()
+    }
+
     async fn sources(&self, wanted: Wanted) -> Result<Vec<Source>, Fault> {
         let (view, reader) = (self.view.clone(), self.reader.clone());
         let Wanted { query, indexes, chunks, locale } = wanted;

@@ -47,7 +47,7 @@ impl Closing for Recording {
             currency: facts.currency,
             first_token_ms: facts.first_token_ms,
             total_ms: facts.total_ms,
-            cache: String::new(),
+            cache: facts.cache.to_owned(),
             chunks: facts.chunks,
             tools: facts.tools,
             verdicts: facts.verdicts,

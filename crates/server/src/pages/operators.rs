@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ashlar_gateway::{call::Desk, record::Records};
 use ashlar_model::{Right, TenantId};
 use ashlar_release::Engine;
 use ashlar_store::Objects;
@@ -38,6 +39,8 @@ takes! {
         serving: Arc<Serving>,
         metrics: Arc<Metrics>,
         cache_stats: Arc<CacheStats>,
+        desk: Arc<Desk>,
+        records: Arc<Records>,
     }
 }
 
@@ -112,6 +115,7 @@ impl Operators {
             searches: self.serving.search_counts(),
             models: self.serving.model_counts(),
             upstream: self.cache_stats.totals(),
+            llm: (self.desk.cache.bytes() as u64, self.records.dropped()),
             channels,
             ..Gathered::default()
         };
