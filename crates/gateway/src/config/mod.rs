@@ -3,6 +3,7 @@
 mod answers;
 mod raw;
 mod read;
+mod rules;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
