@@ -3,6 +3,7 @@
 mod answers;
 mod raw;
 mod read;
+mod rules;
 mod tools;
 
 use std::{

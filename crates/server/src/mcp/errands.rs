@@ -182,7 +182,7 @@ impl Errand<'_> {
         if let Some(version) = version {
             call = call.with("version", version);
         }
-        let written = self.call(&rows::PUT_DRAFT, &call.target, Some(&fields)).await?;
+        let written = self.call(&rows::PUT_DRAFT, &call.target, Some(&json!({ "fields": fields }))).await?;
         let key = json!({"type": written["type"], "id": written["id"], "locale": written["locale"]});
         let added = rows::ADD_TO_CHANGESET.at([&changeset]).target;
         self.call(&rows::ADD_TO_CHANGESET, &added, Some(&json!({"drafts": [key]}))).await?;
