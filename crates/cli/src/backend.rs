@@ -7,6 +7,7 @@ use ashlar_model::{Actor, Rules, TenantId};
 use ashlar_release::{Action, Ctx, Engine, Location};
 use ashlar_retrieval::models::Models;
 use ashlar_server::{
+    ToolServers,
     endpoints::{Call, Method, rows},
     models::{MODELS_FILE, Offered, Providers, SettingsError},
 };
@@ -106,9 +107,14 @@ pub fn models(data: Option<&str>) -> Result<Arc<dyn Models>, CliError> {
     Offered::read(models_file(data).as_deref()).map_err(|error| models_error(&error))
 }
 
-/// The providers that calls of models may go to.
-pub fn providers(data: Option<&str>) -> Result<Providers, CliError> {
-    ashlar_server::models::providers(models_file(data).as_deref()).map_err(|error| models_error(&error))
+/// The providers that calls of models may go to, and the servers of tools.
+pub fn providers(data: Option<&str>) -> Result<(Providers, ToolServers), CliError> {
+    let file = models_file(data);
+    let providers =
+        ashlar_server::models::providers(file.as_deref()).map_err(|error| models_error(&error))?;
+    let servers =
+        ashlar_server::models::tool_servers(file.as_deref()).map_err(|error| models_error(&error))?;
+    Ok((providers, servers))
 }
 
 /// What is wrong with the file.

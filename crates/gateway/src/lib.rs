@@ -14,5 +14,6 @@ pub mod prompts;
 pub mod record;
 pub mod redact;
 pub mod routing;
+pub mod tools;
 pub mod upstream;
 pub mod wire;

@@ -84,6 +84,7 @@ pub use events::{
     },
 };
 pub use llm::{
+    approvals::{DecideToolCall, ToolDecision, ToolRequest},
     budgets::WarnBudget,
     calls::{CallQuery, EraseCalls, USAGE_ROWS_MAX, call_id},
 };

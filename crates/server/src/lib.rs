@@ -11,17 +11,20 @@ pub mod endpoints;
 mod front;
 mod jobs;
 mod llm;
+mod mcp;
 pub mod models;
 mod outward;
 mod pages;
 mod registry;
 mod serve;
 mod surface;
+mod tools;
 
 pub use delivery::lane::raise_open_files;
 pub use front::{Asked, Proxies};
 pub use jobs::purge::{PurgeTarget, PurgeTargetError};
 pub use serve::{Role, ServeOptions, ServerError, serve, stop_max};
+pub use tools::ToolServers;
 
 #[cfg(test)]
 mod tests;

@@ -32,6 +32,7 @@ use crate::{
     front::{Limits, Proxies},
     jobs::{self, calls::Calls, purge::PurgeTarget, searches::Searches, upkeep::Upkeep},
     surface,
+    tools::{Errands, ToolServers},
 };
 
 /// The share of the time for a stop after which open requests, then work in the background, and then actions and the database
@@ -73,6 +74,8 @@ pub struct ServeOptions {
     pub models: Arc<dyn Models>,
     /// Providers of models that calls may go to.
     pub providers: Providers,
+    /// Tool servers that the gateway may ask.
+    pub tool_servers: ToolServers,
     /// How often a remote object store is asked for moves.
     pub remote_interval: Duration,
 }
@@ -114,7 +117,10 @@ pub async fn serve(
         options.trials.clone(),
         options.models.clone(),
     );
-    let app = App { desk: Arc::new(Desk::new(options.providers.clone())), ..made };
+    let errands = Errands::new(options.tool_servers.clone(), options.engine.clone(), made.policies.clone());
+    let mut desk = Desk::new(options.providers.clone());
+    desk.servers = Some(Arc::new(errands));
+    let app = App { desk: Arc::new(desk), ..made };
     if let Some(engine) = &options.engine {
         engine.work_in(options.workers.clone());
         engine.send_inside(options.config.webhooks_to_private);
@@ -153,7 +159,10 @@ pub async fn serve(
 async fn begin(app: &App, options: &ServeOptions, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
     let following = Follow::start(app).await;
     let mut tasks = vec![tokio::spawn(following.run(options.remote_interval, stop.clone()))];
-    tasks.push(tokio::spawn(jobs::credentials::run(options.providers.clone(), stop.clone())));
+    tasks.push(tokio::spawn(jobs::credentials::run(
+        (options.providers.clone(), options.tool_servers.clone()),
+        stop.clone(),
+    )));
     let Some(engine) = &options.engine else { return tasks };
     let works = matches!(options.role, Role::All | Role::Worker);
     if works {

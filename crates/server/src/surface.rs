@@ -15,7 +15,7 @@ use crate::{
     },
     endpoints::{document, rows, table::Row},
     front::{self, Limits, cors},
-    llm,
+    llm, mcp,
     pages::{catalogue, home, operators, preview},
     registry,
 };
@@ -29,6 +29,7 @@ fn rows() -> Vec<Row> {
     all.extend(registry::table().rows);
     all.extend(preview::table().rows);
     all.extend(llm::table().rows);
+    all.extend(mcp::table().rows);
     all.extend(described::rows());
     all.sort_by_key(|row| rows::ALL.iter().position(|known| known.id == row.operation.id));
     all
@@ -58,6 +59,12 @@ pub fn router(
     if manages {
         router = router.merge(api::router(Api::new(app, config, described), config.body_bytes_max));
     }
+    // What tools ask for is answered as anything else is, without counting the same request twice.
+    let endpoints = router
+        .clone()
+        .method_not_allowed_fallback(api::wrong_method)
+        .fallback_service(lane::router(source.clone()));
+    let router = router.merge(mcp::router(app, endpoints, manages));
     let origins: cors::Origins = config.cors_origins.iter().cloned().collect();
     let guarding = Arc::new(Guard {
         keys: app.keys.clone(),

@@ -6,7 +6,7 @@ use ashlar_gates::Checker;
 use ashlar_model::{Actor, Right, ServerConfig, TenantId};
 use ashlar_release::{CreateKey, Ctx, Engine, ReleaseError};
 use ashlar_retrieval::models::Models;
-use ashlar_server::{PurgeTarget, Role, ServeOptions, ServerError, models::Providers};
+use ashlar_server::{PurgeTarget, Role, ServeOptions, ServerError, ToolServers, models::Providers};
 use ashlar_store::{Objects, Remote, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -181,7 +181,7 @@ pub async fn run(
     objects: Objects,
     role: Role,
     config: ServerConfig,
-    (purge, models, providers): (Vec<PurgeTarget>, Arc<dyn Models>, Providers),
+    (purge, models, (providers, tool_servers)): (Vec<PurgeTarget>, Arc<dyn Models>, (Providers, ToolServers)),
     ready: impl FnOnce(String),
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), CliError> {
@@ -199,6 +199,7 @@ pub async fn run(
         trials,
         models,
         providers,
+        tool_servers,
         remote_interval,
     };
     ashlar_server::serve(options, |bound| ready(url_of(bound)), stop).await.map_err(|e| server_error(&e))

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use ashlar_gateway::config::{FILE, Feature, Gateway as Config, Route, Target};
+use ashlar_contracts::Kind;
+use ashlar_gateway::{
+    config::{FILE, Feature, Gateway as Config, Route, Target},
+    tools::{Does, Input, path_names},
+};
 use ashlar_model::{Finding, did_you_mean};
 use jiff::civil::Date;
 
@@ -20,6 +24,7 @@ const FINDINGS: &[Code] = findings! {
     "gateway-price-missing": "A model has no price today. Calls of it are refused where money is limited, and cost nothing elsewhere." => "Add `[[prices]]` for the model, with a `from` that is not in the future.";
     "gateway-price-unused": "No route uses the model of a price." => "Correct `model`, or remove the price.";
     "gateway-index-unknown": "A feature names an index that the project does not have." => "Correct `indexes`, or add the index to retrieval.toml or to a contract.";
+    "gateway-tool-input": "The input of a tool names a contract that cannot be used." => "Name a contract of the kind `tool` that has the properties which `path` and `bind` name.";
     "toml-malformed": "gateway.toml has a syntax error or a wrong field." => "Correct the line that the message names.";
     "encoding": "gateway.toml is not UTF-8 text." => "Save it as UTF-8.";
 };
@@ -39,10 +44,13 @@ impl Gate for Gateway {
     fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
         let definitions = world.definitions();
         // Raised when this gate judges differently.
-        inputs.add("rules", b"1").digest("gateway", &definitions.part(FILE));
+        inputs.add("rules", b"2").digest("gateway", &definitions.part(FILE));
         let gateway = &definitions.gateway;
         if gateway.features.values().any(|feature| !feature.indexes.names().is_empty()) {
             inputs.digest("retrieval", &definitions.part(ashlar_retrieval::config::FILE));
+            inputs.digest("contracts", &definitions.contracts_digest);
+        }
+        if gateway.tools.values().any(|tool| matches!(tool.input, Input::Named(_))) {
             inputs.digest("contracts", &definitions.contracts_digest);
         }
         if gateway.routes.values().flat_map(|route| &route.targets).any(|target| !target.is_built_in()) {
@@ -57,6 +65,7 @@ impl Gate for Gateway {
         if findings.is_empty() {
             findings.extend(prices(gateway, world.today()));
             findings.extend(indexes(definitions, gateway));
+            findings.extend(tools(definitions, gateway));
         }
         let n = gateway.features.len();
         Ok(Work::of(findings, n, count(n, "feature", "features")))
@@ -126,6 +135,47 @@ fn indexes(definitions: &Definitions, gateway: &Config) -> Vec<Finding> {
             let help = did_you_mean(index, known.iter().copied(), otherwise);
             let place = format!("{FILE}:{}", feature.line);
             out.push(Finding::error("gateway-index-unknown", place, message).about(index).help(help));
+        }
+    }
+    out
+}
+
+/// Tools whose input is a contract of the project.
+fn tools(definitions: &Definitions, gateway: &Config) -> Vec<Finding> {
+    let mut out = Vec::new();
+    for (name, tool) in &gateway.tools {
+        let Input::Named(input) = &tool.input else { continue };
+        let mut wrong = |message: String, help: String| {
+            let place = format!("{FILE}:{}", tool.line);
+            out.push(Finding::error("gateway-tool-input", place, message).help(help));
+        };
+        let Some(contract) = definitions.contracts.get(input) else {
+            let of_tools = definitions.contracts.iter().filter(|contract| contract.kind == Kind::Tool);
+            let known: Vec<String> = of_tools.map(|contract| contract.name.to_string()).collect();
+            let otherwise = format!("create contracts/{input}.json with \"kind\": \"tool\"");
+            let help = did_you_mean(&input.to_string(), known.iter().map(String::as_str), otherwise);
+            wrong(format!("The tool `{name}` takes `{input}`, which does not exist."), help);
+            continue;
+        };
+        if contract.kind != Kind::Tool || contract.schema["type"] != "object" {
+            let message =
+                format!("The tool `{name}` takes `{input}`, which does not describe the input of a tool.");
+            wrong(message, "write \"kind\": \"tool\" and \"type\": \"object\" in the contract".to_owned());
+        }
+        let path = match &tool.does {
+            Does::Http { path, .. } => path_names(path).unwrap_or_default(),
+            Does::Mcp { .. } => Vec::new(),
+        };
+        for named in path.into_iter().chain(tool.bound.keys().map(String::as_str)) {
+            if contract.schema["properties"].get(named).is_none() {
+                let known = contract.schema["properties"].as_object();
+                let known = known.into_iter().flatten().map(|(name, _)| name.as_str());
+                let help = did_you_mean(named, known, "add the property to the contract");
+                wrong(
+                    format!("The tool `{name}` uses `{named}`, which is not a property of `{input}`."),
+                    help,
+                );
+            }
         }
     }
     out

@@ -65,7 +65,7 @@ impl Gate for Prompts {
     fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
         let definitions = world.definitions();
         // Raised when this gate judges differently.
-        inputs.add("rules", b"1");
+        inputs.add("rules", b"2");
         for part in ["prompts/", STATE_FILE, config::FILE] {
             inputs.digest(part, &definitions.part(part));
         }
@@ -136,7 +136,7 @@ impl<'a> Names<'a> {
         Self {
             definitions,
             indexes: retrieval.indexes.keys().map(String::as_str).chain(named).collect(),
-            tools: tools.chain(listed).collect(),
+            tools: tools.chain(listed).chain(definitions.gateway.tools.keys().cloned()).collect(),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
     prompts::Prompts,
     redact::Vault,
     routing::Breakers,
+    tools::Servers,
     upstream::Providers,
     wire::{Call, openai},
 };
@@ -76,6 +77,8 @@ pub struct Reply {
 pub struct Desk {
     /// The providers of this node.
     pub providers: Providers,
+    /// Tool servers of the operator; without them no tool is run.
+    pub servers: Option<Arc<dyn Servers>>,
     /// Targets that failed.
     pub(super) breakers: Breakers,
     /// Answers that are given again.

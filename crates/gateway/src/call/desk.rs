@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ashlar_model::nearest_of;
 use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{
     attempt::{self, Got},
@@ -14,13 +15,14 @@ use super::{
     ledger::Noted,
     prompted::{self, Judged, Prompted},
     remembered::remembered,
+    rounds::{Next, Rounds},
 };
 use crate::{
     config::{Feature, FilterRules},
     filter::Filter,
     policy::Asking,
     redact::{Vault, masked},
-    routing::{Breakers, Stage, plan, point},
+    routing::{Stage, plan, point},
     upstream::Providers,
     wire::{Call, Fault, FaultKind, Message, Part, Role, Surface, anthropic, openai},
 };
@@ -113,7 +115,7 @@ impl Desk {
     /// A desk with these providers.
     #[must_use]
     pub fn new(providers: Providers) -> Self {
-        Self { providers, breakers: Breakers::default(), cache: Arc::default() }
+        Self { providers, ..Self::default() }
     }
 
     /// Answers a call.
@@ -150,14 +152,20 @@ impl Desk {
         }
         let asked = prompted.as_ref().and_then(|prompted| prompted.question.clone());
         let asked = asked.or_else(|| call.question());
-        let vault = redacted(feature, call);
+        let mut rounds =
+            Rounds::of(scene, (caller, feature), call, prompted.as_ref(), self.servers.as_ref()).await?;
+        let mut vault = redacted(feature, call);
         let route = scene.route(feature, (&call.model, &caller.feature), prompted.as_ref())?;
         let sticky = call.ashlar.session.as_deref().or(call.user.as_deref());
         let point = point(sticky.unwrap_or(&caller.trace));
         let out_max = call.tokens_out_max().unwrap_or(TOKENS_OUT.saturating_mul(call.choices));
         let stages =
             staged(scene, feature, (route, point), (call.tokens_in(), call.tokens_out_max().unwrap_or(0)))?;
-        let slot = self.slot(scene, (caller, feature), call, (released, prompted.as_ref(), route));
+        // What tools answer may differ from call to call.
+        let slot = match rounds {
+            Some(_) => None,
+            None => self.slot(scene, (caller, feature), call, (released, prompted.as_ref(), route)),
+        };
         if let Some(slot) = &slot
             && let Some(got) = remembered(slot, scene, call, (prompted.as_ref(), vault.as_deref()), noted)
         {
@@ -169,30 +177,17 @@ impl Desk {
         let filter = self.filter(feature, call);
         let question = asked.as_deref();
         let streams = call.stream;
-        let Some(prompted) = prompted.as_ref().filter(|prompted| prompted.prompt.needs_whole_answer()) else {
-            let case = Case {
-                caller,
-                feature,
-                what: What::Chat(call),
-                released: Some(released),
-                question,
-                vault: vault.clone(),
-                point,
-                filter: filter.clone(),
-                slot: slot.as_ref(),
-                noted: noted.clone(),
-            };
-            let got = attempt::run(self, &case, &stages).await?;
-            // A stream is kept when it has ended.
-            if let (Some(slot), Got::Whole { .. }) = (&slot, &got) {
-                slot.keep();
-            }
-            return Ok(got);
-        };
-        // What is judged is not shown before it is whole.
-        call.stream = false;
+        let judges = prompted.as_ref().filter(|prompted| prompted.prompt.needs_whole_answer());
+        // What is judged, and what may ask for tools, is not shown before it is whole.
+        call.stream &= judges.is_none() && rounds.is_none();
+        let end = Instant::now() + stages.first().map(|stage| stage.route.timeout.total).unwrap_or_default();
         let mut repairs = 0;
-        let judged = loop {
+        let done = loop {
+            if let Some(rounds) = &mut rounds
+                && let Some(got) = rounds.resume(call, &mut vault, end).await?
+            {
+                break got;
+            }
             let case = Case {
                 caller,
                 feature,
@@ -205,7 +200,25 @@ impl Desk {
                 slot: slot.as_ref(),
                 noted: noted.clone(),
             };
-            let Got::Whole { whole, more, .. } = attempt::run(self, &case, &stages).await? else {
+            let mut got = attempt::run(self, &case, &stages).await?;
+            drop(case);
+            if let Some(rounds) = &mut rounds {
+                match rounds.follow(call, got, (&mut vault, noted), end).await? {
+                    Next::Done(done) => got = done,
+                    Next::Again => {
+                        admit(scene, caller, route, (call.tokens_in(), out_max), noted).await?;
+                        continue;
+                    }
+                }
+            }
+            let Some(prompted) = judges else {
+                // A stream is kept when it has ended.
+                if let (Some(slot), Got::Whole { .. }) = (&slot, &got) {
+                    slot.keep();
+                }
+                break got;
+            };
+            let Got::Whole { whole, more, .. } = got else {
                 return Err(Fault::new(
                     FaultKind::Upstream,
                     "upstream_malformed",
@@ -228,7 +241,7 @@ impl Desk {
             }
         };
         call.stream = streams;
-        Ok(judged)
+        Ok(done)
     }
 
     /// Turns texts into vectors.

@@ -88,6 +88,8 @@ pub trait Closing: Send + Sync {
 pub(super) struct Ledger {
     pub facts: Facts,
     permit: Option<Permit>,
+    /// What earlier permits of the call were charged: each round of tools has one.
+    earlier: (Money, Tokens),
     tokens_in: u64,
     /// An answer in pieces has begun and is not complete, so figures of the provider may be behind it.
     pub open: bool,
@@ -117,6 +119,7 @@ impl Noted {
         let ledger = Ledger {
             facts: Facts::default(),
             permit: None,
+            earlier: (Money::ZERO, Tokens::default()),
             tokens_in,
             open: false,
             masks: BTreeSet::new(),
@@ -135,7 +138,8 @@ impl Noted {
     pub fn facts(&self) -> Facts {
         self.note(|ledger| {
             ledger.report();
-            ledger.facts.cost = ledger.permit.as_ref().map(Permit::cost).unwrap_or_default();
+            let open = ledger.permit.as_ref().map(Permit::cost).unwrap_or_default();
+            ledger.facts.cost = ledger.earlier.0.plus(open);
             ledger.facts.clone()
         })
     }
@@ -155,15 +159,32 @@ impl Noted {
 }
 
 impl Ledger {
-    /// The call may begin.
+    /// The call may begin, or go on with another round.
     pub fn admitted(&mut self, permit: Permit, tokens_in: u64) {
         self.facts.soft = permit
             .soft()
             .iter()
             .map(|soft| format!("{} {} {}/{}", soft.row.scope, soft.row.period, soft.used, soft.limit))
             .collect();
+        self.close_permit();
         self.permit = Some(permit);
         self.tokens_in = tokens_in;
+    }
+
+    /// Ends what the last round has reserved.
+    fn close_permit(&mut self) {
+        if self.permit.is_none() {
+            return;
+        }
+        self.report();
+        let Some(settled) = self.permit.take().map(Permit::finish) else { return };
+        let (cost, tokens) = &mut self.earlier;
+        *cost = cost.plus(settled.cost);
+        tokens.input = tokens.input.saturating_add(settled.tokens.input);
+        tokens.cached_input = tokens.cached_input.saturating_add(settled.tokens.cached_input);
+        tokens.cache_write = tokens.cache_write.saturating_add(settled.tokens.cache_write);
+        tokens.output = tokens.output.saturating_add(settled.tokens.output);
+        self.facts.currency = settled.currency;
     }
 
     /// A request goes to a model.
@@ -245,12 +266,10 @@ fn estimate(tokens_in: u64, answered_bytes: u64) -> Tokens {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        self.report();
         self.facts.total_ms = self.elapsed_ms();
-        if let Some(permit) = self.permit.take() {
-            let settled = permit.finish();
-            (self.facts.cost, self.facts.currency, self.facts.tokens) =
-                (settled.cost, settled.currency, settled.tokens);
+        if self.permit.is_some() {
+            self.close_permit();
+            (self.facts.cost, self.facts.tokens) = self.earlier;
         } else {
             self.facts.tokens = self.facts.usage.into();
         }

@@ -8,6 +8,7 @@ mod flow;
 mod ledger;
 mod prompted;
 mod remembered;
+mod rounds;
 
 pub use built_in::{Answer, BuiltIn, Cited, Question, Wanted};
 pub use case::{Body, Caller, Desk, Reply, Scene};

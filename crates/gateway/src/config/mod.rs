@@ -3,6 +3,8 @@
 mod answers;
 mod raw;
 mod read;
+mod rules;
+mod tools;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +12,10 @@ use std::{
 };
 
 pub use self::answers::{CACHE_SECONDS_MAX, CacheRules, FilterRules, OnSecret};
-use crate::price::{Money, Prices};
+use crate::{
+    price::{Money, Prices},
+    tools::{ROUNDS, Tool},
+};
 
 /// The file's name.
 pub const FILE: &str = "gateway.toml";
@@ -56,6 +61,8 @@ pub struct Gateway {
     pub prices: Prices,
     /// Name → feature. A file that declares none has [`DEFAULT_FEATURE`], with every route.
     pub features: BTreeMap<String, Feature>,
+    /// Name → tool that the gateway runs.
+    pub tools: BTreeMap<String, Tool>,
     /// The budget of the whole tenant.
     pub budget: Budget,
     /// For how many days records of calls are kept.
@@ -158,6 +165,8 @@ pub struct Feature {
     pub indexes: Allowed,
     /// The tools it may call. Without a list, none.
     pub tools: Allowed,
+    /// How many rounds of tools a call may have.
+    pub tool_rounds: u32,
     /// What all its calls may use together.
     pub limits: Limits,
     /// What the calls of each key may use.
@@ -185,6 +194,7 @@ impl Feature {
             prompts: Allowed::All,
             indexes: Allowed::All,
             tools: Allowed::Only(Vec::new()),
+            tool_rounds: ROUNDS,
             limits: Limits::default(),
             per_key: Limits::default(),
             per_user: Limits::default(),
@@ -311,6 +321,7 @@ impl Default for Gateway {
             routes: BTreeMap::from([(EXTRACTIVE.to_owned(), Route::extractive())]),
             prices: Prices::default(),
             features: BTreeMap::from([(DEFAULT_FEATURE.to_owned(), feature)]),
+            tools: BTreeMap::new(),
             budget: Budget::default(),
             record_days: RECORD_DAYS,
         }

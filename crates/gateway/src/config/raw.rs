@@ -13,6 +13,7 @@ pub(super) struct Raw {
     pub routes: Named<RawRoute>,
     pub prices: Vec<Spanned<RawPrice>>,
     pub features: Named<RawFeature>,
+    pub tools: Named<RawTool>,
     pub budget: RawBudget,
     pub records: RawRecords,
 }
@@ -102,6 +103,7 @@ pub(super) struct RawFeature {
     pub prompts: Option<Vec<Spanned<String>>>,
     pub indexes: Option<Vec<Spanned<String>>>,
     pub tools: Vec<Spanned<String>>,
+    pub tool_rounds: Option<Spanned<i64>>,
     pub requests_per_minute: Option<Spanned<i64>>,
     pub tokens_per_minute: Option<Spanned<i64>>,
     pub budget: RawBudget,
@@ -169,4 +171,38 @@ pub(super) struct RawFilter {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawRecords {
     pub keep_days: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTool {
+    pub description: Spanned<String>,
+    pub server: Spanned<String>,
+    #[serde(default)]
+    pub kind: Option<Spanned<String>>,
+    #[serde(default)]
+    pub method: Option<Spanned<String>>,
+    #[serde(default)]
+    pub path: Option<Spanned<String>>,
+    #[serde(default)]
+    pub tool: Option<Spanned<String>>,
+    pub input: Spanned<RawInput>,
+    #[serde(default)]
+    pub bind: Named<Spanned<String>>,
+    #[serde(default)]
+    pub headers: Named<Spanned<String>>,
+    #[serde(default)]
+    pub timeout: Option<Spanned<Number>>,
+    #[serde(default)]
+    pub result_bytes: Option<Spanned<i64>>,
+    #[serde(default)]
+    pub effects: bool,
+}
+
+/// The name of a contract, or a schema.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawInput {
+    Name(String),
+    Schema(serde_json::Map<String, serde_json::Value>),
 }

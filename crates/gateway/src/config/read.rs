@@ -19,6 +19,7 @@ use super::{
 use crate::{
     config::DEFAULT_FEATURE,
     price::{Money, MoneyError, Price, Prices, Rate},
+    tools::{ROUNDS, ROUNDS_MAX, TOOLS_MAX, Tool},
 };
 
 /// The longest name, in bytes.
@@ -76,7 +77,7 @@ pub(super) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn line(&self, span: &Range<usize>) -> usize {
+    pub(super) fn line(&self, span: &Range<usize>) -> usize {
         position(self.bytes, span.start).0
     }
 
@@ -87,14 +88,14 @@ impl Reading<'_> {
         }
     }
 
-    fn bounded(&mut self, span: &Range<usize>, count: usize, max: usize, what: &str) -> bool {
+    pub(super) fn bounded(&mut self, span: &Range<usize>, count: usize, max: usize, what: &str) -> bool {
         if count > max {
             self.wrong(span, format!("There are {count} {what}; at most {max} are possible."), "remove some");
         }
         count <= max
     }
 
-    fn name(&mut self, span: &Range<usize>, what: &str, name: &str) {
+    pub(super) fn name(&mut self, span: &Range<usize>, what: &str, name: &str) {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
         if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(fits) {
             let help = format!("use at most {NAME_BYTES_MAX} lower-case letters, digits, `-` and `_`");
@@ -133,6 +134,7 @@ impl Reading<'_> {
             (raw.routes.len(), ROUTES_MAX, "routes"),
             (raw.prices.len(), PRICES_MAX, "prices"),
             (raw.features.len(), FEATURES_MAX, "features"),
+            (raw.tools.len(), TOOLS_MAX, "tools"),
         ];
         if counts.into_iter().filter(|(count, max, what)| !self.bounded(&(0..0), *count, *max, what)).count()
             > 0
@@ -146,17 +148,18 @@ impl Reading<'_> {
             });
         let prices = self.prices(raw.prices);
         let routes = self.routes(raw.routes);
+        let tools = self.tools(raw.tools);
         let mut features = BTreeMap::new();
         for (name, feature) in raw.features {
             self.name(&name.span(), "a feature", name.get_ref());
             let line = self.line(&name.span());
-            let feature = self.feature(line, &feature, &routes);
+            let feature = self.feature(line, &feature, &routes, &tools);
             features.insert(name.into_inner(), feature);
         }
         if features.is_empty() {
             features.insert(DEFAULT_FEATURE.to_owned(), Feature::open(1));
         }
-        Gateway { routes, prices, features, budget, record_days }
+        Gateway { routes, prices, features, tools, budget, record_days }
     }
 
     fn routes(&mut self, raw: Named<RawRoute>) -> BTreeMap<String, Route> {
@@ -327,7 +330,22 @@ impl Reading<'_> {
         names
     }
 
-    fn feature(&mut self, line: usize, raw: &RawFeature, routes: &BTreeMap<String, Route>) -> Feature {
+    fn feature(
+        &mut self,
+        line: usize,
+        raw: &RawFeature,
+        routes: &BTreeMap<String, Route>,
+        known_tools: &BTreeMap<String, Tool>,
+    ) -> Feature {
+        for tool in raw.tools.iter().filter(|tool| !known_tools.contains_key(tool.get_ref())) {
+            let name = shown(tool.get_ref());
+            let help = did_you_mean(
+                tool.get_ref(),
+                known_tools.keys().map(String::as_str),
+                format!("add [tools.{name}], or remove the name; tools that the client runs are not listed"),
+            );
+            self.wrong(&tool.span(), format!("The tool `{name}` is not declared."), help);
+        }
         for route in raw.routes.iter().flatten() {
             self.known_route(&route.span(), route.get_ref(), routes.keys().map(String::as_str));
         }
@@ -353,6 +371,10 @@ impl Reading<'_> {
             prompts,
             indexes,
             tools,
+            tool_rounds: raw
+                .tool_rounds
+                .as_ref()
+                .map_or(ROUNDS, |n| self.whole("tool_rounds", n, 1, u64::from(ROUNDS_MAX)) as u32),
             limits: Limits {
                 requests_per_minute: self.per_minute("requests_per_minute", raw.requests_per_minute.as_ref()),
                 tokens_per_minute: self.per_minute("tokens_per_minute", raw.tokens_per_minute.as_ref()),
@@ -445,6 +467,6 @@ impl Reading<'_> {
     }
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }

@@ -2,18 +2,16 @@
 //!
 //! An answer may come in pieces. Text that may become a secret, or that repeats the system prompt, is held back until that is decided.
 
+mod leak;
 mod prompt;
 mod secrets;
 
 use std::collections::BTreeSet;
 
 use self::{prompt::Trail, secrets::Known};
-use crate::{
-    config::{FilterRules, Kind, OnSecret},
-    wire::{Fault, FaultKind},
-};
+use crate::config::{FilterRules, Kind, OnSecret};
 
-pub use self::prompt::LEAK_WORDS;
+pub use self::leak::{LEAK_WORDS, Leak};
 
 /// The most text of an answer that is held back, in bytes.
 pub const HELD_BYTES_MAX: usize = 16 << 10;
@@ -21,39 +19,6 @@ pub const HELD_BYTES_MAX: usize = 16 << 10;
 const MASK: &str = "[SECRET]";
 /// How much of what was passed on is looked at again, because it may name what follows, in bytes.
 const BEFORE_BYTES: usize = 64;
-
-/// What an answer contains that must not leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leak {
-    /// A secret.
-    Secret,
-    /// A long part of the system prompt.
-    SystemPrompt,
-}
-
-impl Leak {
-    /// What the record says.
-    #[must_use]
-    pub const fn verdict(self) -> &'static str {
-        match self {
-            Self::Secret => "secret",
-            Self::SystemPrompt => "system_prompt",
-        }
-    }
-}
-
-impl From<Leak> for Fault {
-    fn from(leak: Leak) -> Self {
-        let (code, what) = match leak {
-            Leak::Secret => ("output_secret", "contains a secret".to_owned()),
-            Leak::SystemPrompt => {
-                ("output_system_prompt", format!("repeats {LEAK_WORDS} words or more of the system prompt"))
-            }
-        };
-        let message = format!("the answer of the model {what}, and the filter of the feature refuses that");
-        Self::new(FaultKind::Refused, code, message)
-    }
-}
 
 /// What is looked for in the answers of one call.
 #[derive(Debug)]

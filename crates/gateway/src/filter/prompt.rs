@@ -2,10 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::Leak;
+use super::leak::{LEAK_WORDS, Leak};
 
-/// So many words of the system prompt in their order are too many.
-pub const LEAK_WORDS: usize = 16;
 /// A system prompt with fewer words is not looked for.
 const PROMPT_WORDS_MIN: usize = 8;
 /// The most words of a system prompt that are looked for.

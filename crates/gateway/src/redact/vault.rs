@@ -18,7 +18,7 @@ const LITERAL: &str = "TEXT";
 const LABELS: [&str; 8] = ["EMAIL_", "PHONE_", "CARD_", "IBAN_", "IP_", "SECRET_", "ID_", "TEXT_"];
 
 /// The values of one request, by their placeholders. The same value has the same placeholder, so that a model can tell people apart.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Vault {
     placeholders: HashMap<String, String>,
     values: HashMap<String, String>,

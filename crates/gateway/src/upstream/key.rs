@@ -107,6 +107,14 @@ impl Key {
         self.ready.load().as_ref().as_ref().err().cloned()
     }
 
+    /// The credential as a value of `Authorization`; `None` when there is none.
+    ///
+    /// # Errors
+    /// Why there is none although there should be one.
+    pub fn bearer(&self) -> Result<Option<HeaderValue>, String> {
+        self.values().map(|values| values.map(|(_, bearer)| bearer))
+    }
+
     /// The credential itself, so that answers can be searched for it.
     pub(crate) fn plain(&self) -> Option<Vec<u8>> {
         match self.ready.load().as_ref() {

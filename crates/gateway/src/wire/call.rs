@@ -172,6 +172,10 @@ pub struct Ask {
     pub locale: Option<String>,
     /// `false`: the answer does not come from a cache, and is not put into one.
     pub cache: Option<bool>,
+    /// Tools of the gateway that the model may call.
+    pub tools: Vec<String>,
+    /// Requests for approval that a person has answered.
+    pub approvals: Vec<String>,
 }
 
 /// A call of a model.

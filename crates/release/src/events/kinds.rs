@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// pushed.
 pub(crate) const PUSHED: &str = "definition.changed";
 /// Every kind of event that a webhook can get: what a move means, and the kinds of the log.
-pub const EVENT_KINDS: [&str; 39] = [
+pub const EVENT_KINDS: [&str; 41] = [
     "cache.purged",
     "candidate.approved",
     "candidate.created",
@@ -34,6 +34,8 @@ pub const EVENT_KINDS: [&str; 39] = [
     "key.created",
     "key.revoked",
     "llm.budget_soft",
+    "llm.tool_approved",
+    "llm.tool_refused",
     "llm.user_erased",
     "preview.created",
     "release.imported",

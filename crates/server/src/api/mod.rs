@@ -1,5 +1,6 @@
 //! The management API: one endpoint per action or read.
 
+mod approvals;
 mod candidates;
 mod changesets;
 mod consumers;
@@ -106,6 +107,7 @@ pub fn table() -> Table<Api> {
             about.bytes("One span in each line.", "application/x-ndjson");
         })
         .on(&rows::GET_USAGE, llm::usage)
+        .on(&rows::DECIDE_TOOL_CALL, approvals::decide)
         .on(&rows::ERASE_CALLS, llm::erase)
         .on(&rows::LIST_EVENTS, ops::events)
         .on(&rows::LIST_AUDIT, ops::audit)

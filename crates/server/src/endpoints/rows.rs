@@ -1,6 +1,6 @@
 //! The rows: every operation of the HTTP surface.
 
-use ashlar_model::Right::{Admin, Define, Preview, Release, Waive, Write};
+use ashlar_model::Right::{Admin, Define, Preview, Read, Release, Waive, Write};
 
 use super::operation::{
     Method::{Delete, Get, Patch, Post, Put},
@@ -154,6 +154,9 @@ rows! {
         "Returns records of model calls as NDJSON, each as a span with the GenAI attributes of OpenTelemetry, newest first.", [];
     GET_USAGE = "getModelUsage", "operations": Get "/api/v1/llm/usage", Needs(Preview),
         "Returns what model calls used: calls, tokens and money, by day, feature, key or model.", [];
+    DECIDE_TOOL_CALL = "decideToolCall", "operations": Post "/api/v1/llm/approvals", Approval,
+        "Shows, approves or refuses a call of a tool that waits for a person.",
+        [409 "The call was decided already.", 422 "The request was changed, belongs to another tenant, or has expired."];
     ERASE_CALLS = "eraseModelCalls", "operations": Delete "/api/v1/llm/users/{user}", Needs(Admin),
         "Deletes the records of an end user's model calls.", [];
     LIST_EVENTS = "listEvents", "operations": Get "/api/v1/events", Needs(Preview), "Lists events, oldest first.", [];
@@ -224,6 +227,10 @@ rows! {
     CREATE_MESSAGE = "createMessage", "llm": Post "/llm/v1/messages", Calls,
         "Goes on with a conversation, in the format of Anthropic.",
         [404 "There is no such model.", 502 "No target answered.", 504 "No target answered in time."];
+
+    MCP = "sendMcpMessage", "mcp": Post "/mcp", Needs(Read),
+        "Takes one JSON-RPC message of the Model Context Protocol: tools that search, read, draft and propose.",
+        [413 "The message is too large."];
 
     LIST_TOKEN_SETS = "listTokenSets", "tokens": Get "/v1/tokens", Reads, "Lists sets of design tokens with their versions.", [];
     GET_TOKEN_FILE = "getTokenFile", "tokens": Get "/v1/tokens/{*path}", Reads,

@@ -7,10 +7,11 @@ mod offered;
 mod providers;
 mod reading;
 mod settings;
+mod tool_settings;
 mod upstreams;
 
 pub use ashlar_gateway::upstream::Providers;
 pub use offered::{Checked, Offered};
 pub use reading::SettingsError;
 pub use settings::MODELS_FILE;
-pub use upstreams::providers;
+pub use upstreams::{providers, tool_servers};

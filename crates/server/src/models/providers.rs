@@ -79,22 +79,8 @@ impl RawProvider {
                 ));
             }
         };
-        let key = match (self.key_env, self.key_file) {
-            (Some(_), Some(_)) => return Err(reading.wrong(at, "key_env and key_file: write one of them")),
-            (Some(name), None) => KeySource::Env(name),
-            (None, Some(file)) => KeySource::File(reading.beside(&file)),
-            (None, None) => KeySource::None,
-        };
-        let tenants = match self.tenants {
-            Some(tenants) => tenants
-                .into_iter()
-                .map(|tenant| {
-                    TenantId::new(tenant.get_ref())
-                        .map_err(|error| reading.wrong(tenant.span().start, error.to_string()))
-                })
-                .collect::<Result<Vec<_>, _>>()?,
-            None => vec![TenantId::main()],
-        };
+        let key = reading.source(at, self.key_env, self.key_file)?;
+        let tenants = reading.tenants(self.tenants)?;
         if let Some(version) = &self.api_version
             && !version.get_ref().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         {

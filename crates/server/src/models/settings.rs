@@ -15,6 +15,7 @@ use toml::Spanned;
 use super::{
     providers::{ProviderSettings, RawProvider},
     reading::{Reading, SettingsError},
+    tool_settings::{RawToolServer, ToolServerSettings},
 };
 
 /// The file beside the data of an embedded installation.
@@ -78,6 +79,7 @@ pub struct Settings {
     pub embedders: BTreeMap<String, EmbedderSettings>,
     pub rerankers: BTreeMap<String, Address>,
     pub providers: BTreeMap<String, ProviderSettings>,
+    pub tool_servers: BTreeMap<String, ToolServerSettings>,
 }
 
 #[derive(Deserialize, Default)]
@@ -86,6 +88,7 @@ struct Raw {
     embedders: BTreeMap<Spanned<String>, RawEmbedder>,
     rerankers: BTreeMap<Spanned<String>, RawAddress>,
     providers: BTreeMap<Spanned<String>, RawProvider>,
+    tool_servers: BTreeMap<Spanned<String>, RawToolServer>,
 }
 
 #[derive(Deserialize)]
@@ -247,8 +250,13 @@ impl Settings {
         let raw: Raw = toml::from_str(text).map_err(|error| {
             reading.wrong(error.span().map_or(0, |span| span.start), error.message().to_owned())
         })?;
-        if raw.embedders.len() + raw.rerankers.len() + raw.providers.len() > MODELS_MAX {
-            return Err(reading.wrong(0, format!("more than {MODELS_MAX} models; remove some")));
+        if raw.embedders.len() + raw.rerankers.len() + raw.providers.len() + raw.tool_servers.len()
+            > MODELS_MAX
+        {
+            return Err(reading.wrong(
+                0,
+                format!("more than {MODELS_MAX} models, providers and tool servers; remove some"),
+            ));
         }
         let mut out = Self::default();
         for (name, raw) in raw.embedders {
@@ -264,6 +272,10 @@ impl Settings {
         for (name, raw) in raw.providers {
             let provider = raw.read(&reading, &name)?;
             out.providers.insert(name.into_inner(), provider);
+        }
+        for (name, raw) in raw.tool_servers {
+            let server = raw.read(&reading, &name)?;
+            out.tool_servers.insert(name.into_inner(), server);
         }
         Ok(out)
     }

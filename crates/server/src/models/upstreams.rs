@@ -1,11 +1,14 @@
 //! The providers of models, ready to be called.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use ashlar_gateway::upstream::{Key, MakeClient, Provider, Providers};
 
 use super::{reading::SettingsError, settings::Settings};
-use crate::outward;
+use crate::{outward, tools::ToolServers};
+
+/// How long connecting to a tool server may take.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// The providers of a file; none without a file.
 ///
@@ -31,4 +34,23 @@ pub fn providers(path: Option<&Path>) -> Result<Providers, SettingsError> {
         })
         .collect();
     Ok(Providers(Arc::new(made)))
+}
+
+/// The tool servers of a file; none without a file.
+///
+/// # Errors
+/// When the file cannot be used.
+pub fn tool_servers(path: Option<&Path>) -> Result<ToolServers, SettingsError> {
+    let settings = path.map(Settings::read).transpose()?.unwrap_or_default();
+    let mut made = ToolServers::default();
+    for (name, of) in settings.tool_servers {
+        let client = outward::patient(of.private, CONNECT_MAX)
+            .map_err(|error| SettingsError::Client(outward::chain(&error)))?;
+        let key = Key::new(of.key);
+        if let Some(why) = key.missing() {
+            tracing::warn!(server = name, why, "a tool server has no key");
+        }
+        made.add(&name, (of.url, of.tenants), key, client);
+    }
+    Ok(made)
 }
