@@ -48,7 +48,10 @@ pub fn run(calls: u64) -> Result<()> {
     let (sent, next) = (AtomicU64::new(0), AtomicU64::new(0));
     let mut figures: Vec<Figure> = Vec::new();
     println!("{calls} calls over {CONNECTIONS} connections, every hundredth one a stream");
-    println!("{:>12}{:>12}{:>14}{:>14}{:>14}{:>14}", "calls", "memory", "descriptors", "CPU/call", "calls/s", "database");
+    println!(
+        "{:>12}{:>12}{:>14}{:>14}{:>14}{:>14}",
+        "calls", "memory", "descriptors", "CPU/call", "calls/s", "database"
+    );
     std::thread::scope(|scope| -> Result<()> {
         let clients: Vec<_> = (0..CONNECTIONS)
             .map(|_| scope.spawn(|| client(&target, calls, &next, &sent).map_err(|e| e.to_string())))
@@ -123,7 +126,9 @@ fn stored(site: &crate::bench::site::Site, calls: u64) -> Result<()> {
 fn judged(figures: &[Figure]) -> Result<()> {
     let warm = (figures.len() as f64 * WARM) as usize;
     let counted = figures.get(warm..).unwrap_or_default();
-    let (Some(first), Some(last)) = (counted.first(), counted.last()) else { return Err("too few calls".into()) };
+    let (Some(first), Some(last)) = (counted.first(), counted.last()) else {
+        return Err("too few calls".into());
+    };
     let growth = last.memory_mb / first.memory_mb - 1.0;
     println!(
         "from {} calls on: memory {:+.1} % (at most {:.0} %), descriptors {:+}, CPU per call {:+.1} %",

@@ -53,7 +53,9 @@ pub fn check(rig: &Rig, known: &Known, round: u32) -> Result<Told> {
             None if may_be_missing(known, called.node, seen.at) => told.missing += 1,
             None => {
                 let node = &rig.nodes[called.node].name;
-                return Err(format!("the model saw `{name}` through {node}, which has no record of it").into());
+                return Err(
+                    format!("the model saw `{name}` through {node}, which has no record of it").into()
+                );
             }
         }
         if seen.whole {
@@ -173,7 +175,8 @@ fn pico(text: &str) -> u64 {
 
 /// A record agrees with what the model saw.
 fn agrees(called: &Called, seen: &Seen, record: &Recorded) -> Result<()> {
-    let wrong = |what: String| Err(format!("`{}` is recorded as {what}; the model saw {seen:?}", called.name).into());
+    let wrong =
+        |what: String| Err(format!("`{}` is recorded as {what}; the model saw {seen:?}", called.name).into());
     if record.attempts != 1 {
         return wrong(format!("sent {} times", record.attempts));
     }
@@ -197,10 +200,9 @@ fn may_be_missing(known: &Known, node: usize, at: Instant) -> bool {
     get(&known.kills).iter().filter(|(killed, when)| *killed == node && *when >= at).any(|(_, when)| {
         // Records wait while the database cannot be reached.
         let mut from = *when - LOST_BEFORE_KILL;
-        while let Some((_, begun, _)) = severed
-            .iter()
-            .find(|(of, begun, until)| *of == node && *until >= from && *begun <= *when && *begun - LOST_BEFORE_KILL < from)
-        {
+        while let Some((_, begun, _)) = severed.iter().find(|(of, begun, until)| {
+            *of == node && *until >= from && *begun <= *when && *begun - LOST_BEFORE_KILL < from
+        }) {
             from = *begun - LOST_BEFORE_KILL;
         }
         at >= from

@@ -106,7 +106,8 @@ fn call(rig: &Rig, known: &Known, name: String, (round, number): (u32, u64), ran
     let who = random.below(USERS);
     // The model exceeds the maximum of calls of one user.
     let name = if who == 0 { format!("{name} beyond") } else { name };
-    let (user, trace) = (format!("user-{round}-{who}"), format!("{:016x}{number:016x}", u64::from(round) + 1));
+    let (user, trace) =
+        (format!("user-{round}-{who}"), format!("{:016x}{number:016x}", u64::from(round) + 1));
     let streams = random.below(2) == 0;
     let called = Called { name: name.clone(), trace: trace.clone(), node: at, user: user.clone() };
     get(&known.calls).insert(name.clone(), called);

@@ -114,7 +114,10 @@ fn serve(stream: &TcpStream, book: &Book, mut random: Random) -> std::io::Result
 
 fn answer(mut stream: &TcpStream, way: &Way, streams: bool, usage: &Value) -> std::io::Result<()> {
     let whole = |status: &str, body: &str| {
-        format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
     };
     match way {
         Way::Closed => return Ok(()),
@@ -134,7 +137,9 @@ fn answer(mut stream: &TcpStream, way: &Way, streams: bool, usage: &Value) -> st
         let end = if cut { text.len() - 20 } else { text.len() };
         return stream.write_all(&text.as_bytes()[..end]);
     }
-    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")?;
+    stream.write_all(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
+    )?;
     for _ in 0..PIECES {
         mock::event(stream, r#"{"content":"High. "}"#, "null")?;
         std::thread::sleep(Duration::from_millis(15));
@@ -143,7 +148,12 @@ fn answer(mut stream: &TcpStream, way: &Way, streams: bool, usage: &Value) -> st
         }
     }
     mock::event(stream, "{}", "\"stop\"")?;
-    mock::piece(stream, &format!("data: {{\"id\":\"chatcmpl-1\",\"model\":\"counted\",\"choices\":[],\"usage\":{usage}}}\n\n"))?;
+    mock::piece(
+        stream,
+        &format!(
+            "data: {{\"id\":\"chatcmpl-1\",\"model\":\"counted\",\"choices\":[],\"usage\":{usage}}}\n\n"
+        ),
+    )?;
     mock::piece(stream, "data: [DONE]\n\n")?;
     stream.write_all(b"0\r\n\r\n")
 }

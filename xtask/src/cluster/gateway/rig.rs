@@ -180,7 +180,9 @@ impl Rig {
         let query = "SELECT coalesce(max(used), 0) FROM llm_budgets";
         let out = Command::new("psql").args([&self.data(), "-Atc", query]).output()?;
         let said = String::from_utf8_lossy(&out.stdout);
-        said.trim().parse().map_err(|_| format!("psql: {said} {}", String::from_utf8_lossy(&out.stderr)).into())
+        said.trim()
+            .parse()
+            .map_err(|_| format!("psql: {said} {}", String::from_utf8_lossy(&out.stderr)).into())
     }
 
     /// Keeps the logs, and says where.
@@ -205,7 +207,15 @@ fn node(binary: &Path, dir: &Path, number: usize, postgres: u16) -> Result<Node>
     let (binary, dir, log) = (binary.to_owned(), dir.to_owned(), dir.join(format!("{name}.log")));
     let command = move || {
         let mut command = Command::new(&binary);
-        command.args(["serve", "--data", &data, "--listen", &format!("127.0.0.1:{port}"), "--format", "json"]);
+        command.args([
+            "serve",
+            "--data",
+            &data,
+            "--listen",
+            &format!("127.0.0.1:{port}"),
+            "--format",
+            "json",
+        ]);
         environment(&mut command, &dir);
         let log = File::options().create(true).append(true).open(&log)?;
         command.env("ASHLAR_LOG", "info").stdout(Stdio::null()).stderr(log);
