@@ -64,6 +64,10 @@ struct Poisoned(String);
 
 #[async_trait]
 impl BuiltIn for Poisoned {
+    fn audience(&self) -> String {
+        "all".to_owned()
+    }
+
     async fn answer(&self, question: Question) -> Result<Answer, Fault> {
         Ok(Answer { text: Some(question.text), cited: Vec::new(), refusal: None, more: json!({}) })
     }
