@@ -401,3 +401,35 @@ async fn errors_of_each_provider_keep_their_reason() {
     assert_eq!(fault.code, "upstream_malformed");
     assert_eq!((last(&closed).tokens.input, last(&closed).cost.pico()), (10, 10_000_000));
 }
+
+#[tokio::test]
+async fn what_is_private_leaves_in_no_part_and_in_no_text_that_is_embedded() {
+    let standin = Standin::new(|request, _| match request.path.ends_with("embeddings") {
+        true => vec![Step::json(200, r#"{"object":"list","data":[{"index":0,"embedding":[0.5]}]}"#)],
+        false => vec![Step::json(
+            200,
+            r#"{"id":"c","choices":[{"index":0,"message":{"content":"Hello [EMAIL_1]."}}]}"#,
+        )],
+    });
+    let toml = format!("{PRICED}redact = {{ sending = [\"email\"] }}\n");
+    let rig = rig(&toml, &[("a", Kind::OpenAi, &standin)]);
+    let mut call = ask(false);
+    call["messages"][0]["content"] = json!([
+        {"type": "text", "text": "I am ines@example.com.", "cache_control": {"type": "ephemeral"}},
+        {"type": "input_audio", "input_audio": {"data": "AA@b.example", "format": "wav"}},
+    ]);
+    let said = rig.openai(call).await.unwrap();
+    assert!(said.contains("Hello ines@example.com."), "{said}");
+    for input in [json!("of ines@example.com"), json!(["a", "of ines@example.com"])] {
+        let body = json!({"model": "fast", "dimensions": 8, "input": input}).to_string();
+        let asked = openai::Embeddings::read(body.into()).unwrap();
+        rig.desk.embed(&rig.scene, &caller(), &asked).await.map(|reply| drop(reply.body)).unwrap();
+    }
+    for sent in standin.requests() {
+        let sent = String::from_utf8(sent.body).unwrap();
+        assert!(!sent.contains("ines@") && sent.contains("[EMAIL_1]"), "{sent}");
+    }
+    let sent = standin.requests()[0].json();
+    assert_eq!(sent["messages"][0]["content"][1]["input_audio"]["data"], "AA@b.example");
+    assert_eq!(standin.requests()[1].json()["dimensions"], 8);
+}

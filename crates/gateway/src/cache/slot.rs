@@ -120,7 +120,7 @@ impl Gathering {
         Some(())
     }
 
-    /// Adds pieces; `None` when the answer is none that is kept.
+    /// Adds pieces; `None` for an answer that is not kept.
     pub fn with(mut self, deltas: &[Delta]) -> Option<Self> {
         deltas.iter().try_for_each(|delta| self.add(delta))?;
         Some(self)

@@ -4,27 +4,27 @@ use std::sync::Arc;
 
 use ashlar_model::nearest_of;
 use bytes::Bytes;
-use jiff::Timestamp;
-use tokio::time::Instant;
 
 use super::{
+    admit::admit,
     attempt::{self, Got},
     built_in::{BuiltIn, pieces},
     case::{Body, Caller, Case, Desk, Reply, Scene, What},
     flow::Way,
     ledger::Noted,
-    prompted::{self, Judged, Prompted},
+    private::{redacted, redacted_texts},
+    prompted::{self, Prompted},
     remembered::remembered,
-    rounds::{Next, Rounds},
+    rounds::Rounds,
+    talk::Talk,
 };
 use crate::{
     config::{Feature, FilterRules},
     filter::Filter,
-    policy::Asking,
-    redact::{Vault, masked},
+    redact::masked,
     routing::{Stage, plan, point},
     upstream::Providers,
-    wire::{Call, Fault, FaultKind, Message, Part, Role, Surface, anthropic, openai},
+    wire::{Call, Fault, FaultKind, Part, Role, Surface, anthropic, openai},
 };
 
 /// The most tokens that an answer is taken to have when the request does not bound it.
@@ -152,9 +152,9 @@ impl Desk {
         }
         let asked = prompted.as_ref().and_then(|prompted| prompted.question.clone());
         let asked = asked.or_else(|| call.question());
-        let mut rounds =
+        let rounds =
             Rounds::of(scene, (caller, feature), call, prompted.as_ref(), self.servers.as_ref()).await?;
-        let mut vault = redacted(feature, call);
+        let vault = redacted(feature, call);
         let route = scene.route(feature, (&call.model, &caller.feature), prompted.as_ref())?;
         let sticky = call.ashlar.session.as_deref().or(call.user.as_deref());
         let point = point(sticky.unwrap_or(&caller.trace));
@@ -174,74 +174,26 @@ impl Desk {
             return admitted.map(|()| got).inspect_err(|_| noted.note(|ledger| ledger.facts.cache = ""));
         }
         admit(scene, caller, route, (call.tokens_in(), out_max), noted).await?;
-        let filter = self.filter(feature, call);
-        let question = asked.as_deref();
         let streams = call.stream;
-        let judges = prompted.as_ref().filter(|prompted| prompted.prompt.needs_whole_answer());
-        // What is judged, and what may ask for tools, is not shown before it is whole.
-        call.stream &= judges.is_none() && rounds.is_none();
-        let end = Instant::now() + stages.first().map(|stage| stage.route.timeout.total).unwrap_or_default();
-        let mut repairs = 0;
-        let done = loop {
-            if let Some(rounds) = &mut rounds
-                && let Some(got) = rounds.resume(call, &mut vault, end).await?
-            {
-                break got;
-            }
-            let case = Case {
-                caller,
-                feature,
-                what: What::Chat(call),
-                released: Some(released),
-                question,
-                vault: vault.clone(),
-                point,
-                filter: filter.clone(),
-                slot: slot.as_ref(),
-                noted: noted.clone(),
-            };
-            let mut got = attempt::run(self, &case, &stages).await?;
-            drop(case);
-            if let Some(rounds) = &mut rounds {
-                match rounds.follow(call, got, (&mut vault, noted), end).await? {
-                    Next::Done(done) => got = done,
-                    Next::Again => {
-                        admit(scene, caller, route, (call.tokens_in(), out_max), noted).await?;
-                        continue;
-                    }
-                }
-            }
-            let Some(prompted) = judges else {
-                // A stream is kept when it has ended.
-                if let (Some(slot), Got::Whole { .. }) = (&slot, &got) {
-                    slot.keep();
-                }
-                break got;
-            };
-            let Got::Whole { whole, more, .. } = got else {
-                return Err(Fault::new(
-                    FaultKind::Upstream,
-                    "upstream_malformed",
-                    "the provider sent pieces where a whole answer was asked for",
-                ));
-            };
-            let said = whole.picked.first().map(|picked| picked.text.clone()).unwrap_or_default();
-            match prompted.judge(scene, whole, (repairs, more.is_some()), noted)? {
-                Judged::Shown(whole, judged) => {
-                    if let Some(slot) = slot.filter(|_| whole.picked.iter().all(|p| p.refusal.is_none())) {
-                        slot.keep();
-                    }
-                    break Got::Whole { whole, raw: None, more: more.or(Some(judged)) };
-                }
-                Judged::Again(message) => {
-                    repairs += 1;
-                    call.messages.push(Message::text(Role::Assistant, said));
-                    call.messages.push(Message::text(Role::User, message));
-                }
-            }
+        let talk = Talk {
+            desk: self,
+            scene,
+            caller,
+            feature,
+            released,
+            question: asked.as_deref(),
+            prompted: prompted.as_ref(),
+            route,
+            stages,
+            point,
+            out_max,
+            filter: self.filter(feature, call),
+            slot,
+            noted,
         };
+        let got = talk.answer(call, rounds, vault).await?;
         call.stream = streams;
-        Ok(done)
+        Ok(got)
     }
 
     /// Turns texts into vectors.
@@ -257,6 +209,8 @@ impl Desk {
         let noted = Noted::new(asked.tokens_in, scene.closing.clone());
         let made = async {
             let feature = scene.feature(&caller.feature)?;
+            let redacted = redacted_texts(feature, asked);
+            let asked = redacted.as_ref().unwrap_or(asked);
             let route = scene.route(feature, (&asked.model, &caller.feature), None)?;
             // Vectors of two models do not compare, so a caller stays where it is.
             let point = point(&caller.key);
@@ -307,30 +261,6 @@ fn spoken(call: &Call) -> String {
     each.collect::<Vec<_>>().join("\n")
 }
 
-/// Puts placeholders into the texts of a call. `None` when there is nothing to restore.
-fn redacted(feature: &Feature, call: &mut Call) -> Option<Arc<Vault>> {
-    let kinds = &feature.redact.sending;
-    if kinds.is_empty() {
-        return None;
-    }
-    let mut vault = Vault::default();
-    for message in &mut call.messages {
-        for part in &mut message.parts {
-            if let Part::Text(text) = part {
-                *text = vault.redact(text, kinds).into_owned();
-            }
-        }
-        for called in &mut message.calls {
-            called.arguments = vault.redact(&called.arguments, kinds).into_owned();
-        }
-    }
-    if vault.is_empty() {
-        return None;
-    }
-    call.changed = true;
-    Some(Arc::new(vault))
-}
-
 /// The plan of a call in which it fits.
 fn staged<'a>(
     scene: &'a Scene,
@@ -348,41 +278,6 @@ fn staged<'a>(
         return Err(Fault::new(FaultKind::Invalid, "context_length_exceeded", message).at("messages"));
     }
     Ok(stages)
-}
-
-/// Asks the policy whether the call may begin, and reserves what it can use.
-async fn admit(
-    scene: &Scene,
-    caller: &Caller,
-    route: &str,
-    (tokens_in, tokens_out_max): (u64, u64),
-    noted: &Noted,
-) -> Result<(), Fault> {
-    noted.note(|ledger| ledger.facts.route = route.to_owned());
-    let Some(policy) = &scene.policy else { return Ok(()) };
-    let asking = Asking {
-        key: &caller.key,
-        feature: &caller.feature,
-        user: &caller.user,
-        route,
-        now: Timestamp::now(),
-        tokens_in,
-        tokens_out_max,
-    };
-    let permit = policy.admit(&scene.gateway, &asking).await.map_err(|refusal| {
-        let kind = match refusal.code.status() {
-            429 => FaultKind::Limited,
-            503 => FaultKind::Overloaded,
-            _ => FaultKind::Permission,
-        };
-        let fault = Fault::new(kind, refusal.code.as_str(), refusal.message);
-        Fault { retry_after: refusal.retry_after, ..fault }
-    })?;
-    noted.note(|ledger| {
-        ledger.facts.currency = scene.gateway.prices.currency().to_owned();
-        ledger.admitted(permit, tokens_in);
-    });
-    Ok(())
 }
 
 /// Notes how a call went on.

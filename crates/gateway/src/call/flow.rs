@@ -173,7 +173,7 @@ impl Flow {
         self.gathering = gathering;
     }
 
-    /// Holds back what must not leave.
+    /// From now on, what must not leave does not.
     pub fn filter(&mut self, filter: Option<Arc<Filter>>) {
         self.filter = filter;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// For how long an answer is given again at most, in seconds.
 pub const CACHE_SECONDS_MAX: u64 = 7 * 86_400;
 
-/// Which answers of a feature are given again. The default is none.
+/// Which answers of a feature are given again. Without settings, no answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct CacheRules {
     /// For how long an answer is given to calls that are equal.

@@ -15,7 +15,7 @@ pub use self::leak::{LEAK_WORDS, Leak};
 
 /// The most text of an answer that is held back, in bytes.
 pub const HELD_BYTES_MAX: usize = 16 << 10;
-/// What stands in the place of a secret.
+/// What replaces a secret.
 const MASK: &str = "[SECRET]";
 /// How much of what was passed on is looked at again, because it may name what follows, in bytes.
 const BEFORE_BYTES: usize = 64;

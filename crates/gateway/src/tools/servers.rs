@@ -85,8 +85,8 @@ pub trait Servers: fmt::Debug + Send + Sync {
     /// When it cannot be read.
     async fn secret(&self, tenant: &TenantId) -> Result<[u8; 32], Fault>;
 
-    /// What was decided about a request. `uses`: when it was approved, it counts as used from now on, on all nodes, and whoever asks
-    /// next is told that it was used.
+    /// What was decided about a request. `uses`: when it was approved, it counts as used from now on, on all nodes, and the next
+    /// to ask hears that it was used.
     ///
     /// # Errors
     /// When it cannot be asked.

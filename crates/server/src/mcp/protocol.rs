@@ -77,7 +77,7 @@ pub(super) fn answer(id: &Value, result: Result<Value, RpcError>) -> Value {
     }
 }
 
-/// What a client is told when it says hello.
+/// The answer to a client that begins a session.
 pub(super) fn hello(params: &Value) -> Value {
     let asked = params["protocolVersion"].as_str().unwrap_or_default();
     let version = VERSIONS.into_iter().find(|known| *known == asked).unwrap_or(VERSIONS[0]);

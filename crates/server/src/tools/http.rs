@@ -6,7 +6,7 @@ use reqwest::{
     header::{ACCEPT, CONTENT_TYPE, HeaderValue},
 };
 
-use super::servers::ToolServer;
+use super::server::ToolServer;
 
 /// The most of an answer that is repeated when it is no success, in bytes.
 const ERROR_BYTES_MAX: usize = 1_000;

@@ -12,7 +12,10 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use super::{http::beginning, servers::ToolServer};
+use super::{
+    http::beginning,
+    server::{Session, ToolServer},
+};
 
 /// The version that is asked for.
 const VERSION: &str = "2025-11-25";
@@ -26,13 +29,6 @@ const ESCAPED: usize = 6;
 const SESSION_BYTES_MAX: usize = 1_024;
 /// The longest message of a server that is repeated, in characters.
 const MESSAGE_CHARS_MAX: usize = 500;
-
-/// A session with a server.
-#[derive(Debug, Clone)]
-pub(super) struct Session {
-    id: Option<HeaderValue>,
-    version: &'static str,
-}
 
 /// What came of a request.
 enum Answer {

@@ -2,8 +2,11 @@
 //!
 //! Invariant: a project names a server and a path below it, never an address. Redirects are not followed.
 
+mod errands;
 mod http;
 mod mcp;
+mod server;
 mod servers;
 
-pub use servers::{Errands, ToolServers};
+pub use errands::Errands;
+pub use servers::ToolServers;

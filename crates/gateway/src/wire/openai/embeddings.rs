@@ -44,6 +44,27 @@ impl Embeddings {
         let one: Result<String, _> = serde_json::from_str(raw.get());
         one.map(|one| vec![one]).or_else(|_| serde_json::from_str(raw.get())).ok()
     }
+
+    /// The request with other texts; `None` when it has tokens instead.
+    #[must_use]
+    pub fn with_texts(&self, mut other: impl FnMut(&str) -> String) -> Option<Self> {
+        let mut texts: Vec<String> = self.texts()?.iter().map(|text| other(text)).collect();
+        let mut fields = Fields::read(&self.body).ok()?;
+        let one = fields.take_raw("input")?.get().starts_with('"');
+        let input = match texts.pop() {
+            Some(text) if one => json!(text),
+            last => {
+                texts.extend(last);
+                json!(texts)
+            }
+        };
+        let mut out = format!("{{\"input\":{input}").into_bytes();
+        for (name, raw) in &fields.0 {
+            out.extend_from_slice(format!(",{}:{}", json!(name), raw.get()).as_bytes());
+        }
+        out.push(b'}');
+        Some(Self { body: out.into(), ..self.clone() })
+    }
 }
 
 /// The body of a request to a provider.
