@@ -290,7 +290,9 @@ impl Ledger {
             account.asking = true;
             self.asked.push(id);
             let (row, limit, owed) = (account.row.clone(), account.limit, account.owed());
-            wanted.push(Wanted { row, limit, owed, need: need.max(1), want });
+            // Whoever only owes wants nothing more.
+            let need = if want == 0 { need } else { need.max(1) };
+            wanted.push(Wanted { row, limit, owed, need, want });
         }
         (std::mem::take(&mut self.returned), wanted)
     }
@@ -305,6 +307,7 @@ impl Ledger {
             account.allotted = account.allotted.saturating_add(wanted.owed).saturating_add(granted.amount);
             account.used = granted.used;
             match granted.amount {
+                0 if wanted.need == 0 => account.slice = 0,
                 0 => {
                     // What calls asked for is what the node has and what it lacked.
                     account.short =
@@ -341,8 +344,12 @@ impl Ledger {
     /// Gives back everything that is free, for an orderly stop.
     pub fn close(&mut self) {
         for account in self.accounts.values_mut().filter(|account| !account.asking) {
+            account.need = 0;
             self.returned.extend(account.give_back());
         }
+        // A next allotment would stay with this node.
+        let accounts = &self.accounts;
+        self.due.retain(|id| accounts.get(id).is_some_and(|account| account.owed() > 0));
     }
 
     /// How many budgets are known.
