@@ -2,6 +2,7 @@
 
 mod bench;
 mod cluster;
+mod disk;
 mod faults;
 mod hostile;
 mod mutants;

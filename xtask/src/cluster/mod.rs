@@ -4,7 +4,6 @@
 
 mod check;
 mod clients;
-mod disk;
 mod faults;
 pub mod gateway;
 mod proxy;

@@ -12,11 +12,11 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    disk::Disk,
     proxy::{Mode, Proxy},
     service::Service,
 };
 use crate::{
+    disk::Disk,
     hostile::http::{Answer, Client, Outcome},
     peers,
 };

@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::formats::bundles;
-use crate::random::Random;
+use crate::{disk::Disk, random::Random};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -89,6 +89,8 @@ pub struct Limits {
 /// An installation.
 pub struct Rig {
     dir: tempfile::TempDir,
+    /// The disk that everything writes to.
+    pub disk: Disk,
     /// The binary that serves.
     pub binary: PathBuf,
     /// A key of the hostile tenant: read, preview, write, define, release.
@@ -126,16 +128,29 @@ impl Server {
     }
 
     /// Asks it to stop; how long that took, or `None` when it is still there after `wait`.
-    pub fn stop(&mut self, wait: Duration) -> Option<Duration> {
-        let started = Instant::now();
+    pub fn stop(&mut self, disk: &Disk, wait: Duration) -> Option<Duration> {
+        let (started, limit) = (Instant::now(), disk.limit(wait));
         let _ = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
-        while started.elapsed() < wait {
+        while !limit.passed() {
             if self.ended().is_some() {
                 return Some(started.elapsed());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
         None
+    }
+
+    /// What its threads do: their names, their states and where the kernel has them.
+    pub fn threads(&self) -> String {
+        let Ok(all) = fs::read_dir(format!("/proc/{}/task", self.pid())) else { return String::new() };
+        let of = |dir: &Path, name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
+        let shown = all.flatten().map(|task| {
+            let dir = task.path();
+            let stat = of(&dir, "stat");
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('?');
+            format!("{} {state} {}", of(&dir, "comm").trim(), of(&dir, "wchan"))
+        });
+        shown.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -145,6 +160,7 @@ impl Rig {
         let dir = tempfile::Builder::new().prefix("ashlar-hostile-").tempdir()?;
         fs::create_dir(dir.path().join("tmp"))?;
         let mut rig = Self {
+            disk: Disk::watch(dir.path())?,
             dir,
             binary: binary.to_owned(),
             hostile_key: String::new(),

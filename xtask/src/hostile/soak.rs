@@ -298,9 +298,10 @@ fn attack(plan: &Plan, stage: &mut Stage, watch: &Watch, trail: &Trail) -> Outco
         // The stop signal comes in the middle of the attack; whatever is at work may not hold it up.
         watch.stop.store(true, Ordering::Relaxed);
         let children = process::tree(pid).children;
-        let stopped = server.stop(Duration::from_secs(plan.limits.shutdown_seconds + 15));
+        let stopped = server.stop(&rig.disk, Duration::from_secs(plan.limits.shutdown_seconds + 15));
         stop.store(true, Ordering::Relaxed);
         if stopped.is_none() {
+            println!("threads that still run: {}", server.threads());
             let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
         }
         let held = holder.join().unwrap_or_default();
@@ -392,7 +393,7 @@ fn again(stage: &mut Stage) -> Result<Vec<String>> {
     let mut server = stage.rig.serve()?;
     println!("started again after       {:>8.1} s", secs(started.elapsed()));
     let wrong = guard::same(&stage.rig, &server.address, &stage.targets);
-    server.stop(Duration::from_secs(20));
+    server.stop(&stage.rig.disk, Duration::from_secs(20));
     Ok(wrong)
 }
 
