@@ -150,6 +150,12 @@ impl Actor {
             || (matches!(right, Right::Llm(Some(_))) && self.rights.contains(&Right::Llm(None)))
     }
 
+    /// Whether the actor may approve anything whose name begins like this.
+    pub fn approves(&self, beginning: &str) -> bool {
+        let one = |right: &Right| matches!(right, Right::Approve(what) if what.starts_with(beginning));
+        self.all || self.rights.iter().any(one)
+    }
+
     /// The features that the actor may call models as, in their order. Empty for all of them, or for none.
     pub fn features(&self) -> impl Iterator<Item = &str> {
         self.rights.iter().filter_map(|right| match right {

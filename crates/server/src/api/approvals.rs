@@ -62,6 +62,12 @@ pub async fn decide(
 ) -> Answer<Shown> {
     let invalid =
         |why: String| ApiError::new(422, "approval-invalid", why, "send the request as the call returned it");
+    let forbidden =
+        |right: Right| ReleaseError::Forbidden { actor: caller.ctx.actor.name.clone(), right }.into();
+    // Whoever may decide about no tool learns nothing about a request.
+    if !caller.ctx.actor.approves("tool:") {
+        return Err(forbidden(Right::Approve("tool:NAME".to_owned())));
+    }
     if body.request.len() > TOKEN_BYTES_MAX {
         return Err(invalid(format!("the request has more than {TOKEN_BYTES_MAX} bytes")));
     }
@@ -73,7 +79,7 @@ pub async fn decide(
     }
     let right = Right::Approve(format!("tool:{}", pending.tool));
     if !caller.ctx.actor.may(&right) {
-        return Err(ReleaseError::Forbidden { actor: caller.ctx.actor.name.clone(), right }.into());
+        return Err(forbidden(right));
     }
     let request = ToolRequest { id: pending.id.clone(), expires: pending.expires };
     if let Some(verdict) = body.decision {
