@@ -514,10 +514,10 @@ await use(reader, async (client) => {
   if (found.isError || !found.content[0].text.includes("asin")) throw new Error(JSON.stringify(found));
 });
 await use(writer, async (client) => {
-  const at = { type: "pricing-plan", id: "basin", at: "draft" };
+  const at = { type: "pricing-plan", id: "port", at: "draft" };
   const entry = JSON.parse((await client.callTool({ name: "read", arguments: at })).content[0].text);
-  const fields = { ...(entry.fields ?? entry), name: "Basin by Node" };
-  const draft = { type: "pricing-plan", id: "basin", changeset: "node", fields };
+  const fields = { ...(entry.fields ?? entry), name: "Port by Node" };
+  const draft = { type: "pricing-plan", id: "port", changeset: "node", fields };
   const written = await client.callTool({ name: "draft", arguments: draft });
   if (written.isError) throw new Error(JSON.stringify(written));
   const proposed = await client.callTool({ name: "propose", arguments: { changeset: "node" } });
