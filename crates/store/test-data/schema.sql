@@ -237,9 +237,9 @@ CREATE TABLE llm_calls (
     PRIMARY KEY (tenant, id)
 );
 
-CREATE INDEX llm_calls_body ON llm_calls (tenant, body_until);
+CREATE INDEX llm_calls_body ON llm_calls (tenant, body_until) WHERE body_until <> '';
 
-CREATE INDEX llm_calls_user ON llm_calls (tenant, user_hash, id);
+CREATE INDEX llm_calls_user ON llm_calls (tenant, user_hash, id) WHERE user_hash <> '';
 
 CREATE TABLE llm_secrets (
     tenant TEXT NOT NULL PRIMARY KEY,
