@@ -1,0 +1,5 @@
+//! Statistics: pure functions of numbers.
+
+mod quantile;
+
+pub use quantile::quantile;
