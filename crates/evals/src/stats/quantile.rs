@@ -1,16 +1,24 @@
+//! Quantiles, as latencies and resamples need them.
+
+use super::special::count;
+
 /// The quantile `q` (from 0 to 1) of values, by linear interpolation between the two nearest ranks (type 7 of Hyndman and Fan, 1996: what
 /// NumPy and R use). `None` when there are no values. Values that are not numbers come last.
 #[must_use]
 pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let last = sorted.len().checked_sub(1)?;
-    #[expect(clippy::cast_precision_loss, reason = "counts of values")]
-    let rank = q.clamp(0.0, 1.0) * last as f64;
+    (!sorted.is_empty()).then(|| of_sorted(&sorted, q))
+}
+
+/// The same of values that are sorted, of which there is at least one.
+pub(super) fn of_sorted(sorted: &[f64], q: f64) -> f64 {
+    let last = sorted.len() - 1;
+    let rank = q.clamp(0.0, 1.0) * count(last);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank from 0 to the last")]
     let below = rank.floor() as usize;
     let above = (below + 1).min(last);
-    Some(sorted[below] + (sorted[above] - sorted[below]) * rank.fract())
+    sorted[below] + (sorted[above] - sorted[below]) * rank.fract()
 }
 
 #[cfg(test)]
