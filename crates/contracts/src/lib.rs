@@ -11,6 +11,7 @@ mod cost;
 mod facts;
 mod fields;
 mod load;
+mod personal;
 mod plan;
 mod refs;
 mod route;

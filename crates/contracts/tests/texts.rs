@@ -93,3 +93,28 @@ fn boosts_are_bounded() {
     let (_, findings) = ContractSet::load(&all);
     assert!(findings.iter().any(|f| f.message.contains("`search` is 1000000000.0")), "{findings:?}");
 }
+
+#[test]
+fn personal_fields_are_named_at_any_depth() {
+    let address = json!({
+        "type": "object", "description": "An address.",
+        "x-ashlar": {"version": "1.0.0", "kind": "block", "owner": "web", "sensitivity": "pii"},
+        "properties": {"street": {"type": "string"}},
+    });
+    let page = json!({
+        "type": "object", "description": "A page.", "x-ashlar": words(),
+        "properties": {
+            "title": {"type": "string"},
+            "wage": {"type": "integer", "x-ashlar": {"sensitivity": ["pricing", "pii"]}},
+            "price": {"type": "integer", "x-ashlar": {"sensitivity": "pricing"}},
+            "home": {"$ref": "address.v1.json"},
+            "crew": {"type": "array", "items": {"type": "object", "properties": {
+                "rank": {"type": "string"},
+                "calls": {"type": "array", "items": {"type": "string", "x-ashlar": {"sensitivity": "pii"}}},
+            }}},
+        },
+    });
+    let contracts = contracts(&[("contracts/page.v1.json", page), ("contracts/address.v1.json", address)]);
+    let names: Vec<String> = contracts.personal_fields().into_iter().collect();
+    assert_eq!(names, ["calls", "home", "street", "wage"]);
+}

@@ -96,7 +96,7 @@ fn a_full_file_is_read() {
     );
     let open = &gateway.features["open"];
     assert_eq!((&open.routes, &open.tools), (&Allowed::All, &Allowed::Only(Vec::new())));
-    assert_eq!((open.text_days, open.redact.sending.len(), open.redact.logging.len()), (0, 0, 7));
+    assert_eq!((open.text_days, open.redact.sending.len(), open.redact.logging.len()), (0, 0, 8));
     // The budget of the tenant limits money for every feature.
     assert!(gateway.limits_money(open));
 

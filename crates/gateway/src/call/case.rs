@@ -17,7 +17,7 @@ use crate::{
     filter::Filter,
     policy::Policy,
     prompts::Prompts,
-    redact::Vault,
+    redact::{Declared, Vault},
     routing::Breakers,
     tools::Servers,
     upstream::Providers,
@@ -33,6 +33,8 @@ pub struct Scene {
     pub prompts: Arc<Prompts>,
     /// Its contracts.
     pub contracts: Arc<dyn AsRef<ContractSet> + Send + Sync>,
+    /// Its fields whose values are personal.
+    pub declared: Arc<Declared>,
     /// The name of the release.
     pub release: String,
     /// What the calls of the tenant may use; `None` where nothing is limited.

@@ -12,7 +12,7 @@ use super::{
     case::{Body, Caller, Case, Desk, Reply, Scene, What},
     flow::Way,
     ledger::Noted,
-    private::{redacted, redacted_texts},
+    private::{Private, redacted_texts},
     prompted::{self, Prompted},
     remembered::remembered,
     rounds::Rounds,
@@ -21,7 +21,6 @@ use super::{
 use crate::{
     config::{Feature, FilterRules},
     filter::Filter,
-    redact::masked,
     routing::{Stage, plan, point},
     upstream::Providers,
     wire::{Call, Fault, FaultKind, Part, Role, Surface, anthropic, openai},
@@ -145,16 +144,21 @@ impl Desk {
     ) -> Result<Got, Fault> {
         let feature = scene.feature(&caller.feature)?;
         let prompted = prompted::prepare(scene, caller, feature, call, released, noted).await?;
+        let prompt = prompted.as_ref().map(|prompted| prompted.prompt.as_ref());
+        let (mut private, masks) = Private::of(scene, feature, call, prompt)?;
         if feature.text_days > 0 {
-            let kinds = feature.redact.logging.clone();
-            let input = masked(&spoken(call), &kinds).into_owned();
-            noted.note(|ledger| ledger.keep(input, feature.text_days, kinds));
+            let input = masks.mask(&spoken(call));
+            noted.note(|ledger| ledger.keep(input, feature.text_days, masks));
         }
         let asked = prompted.as_ref().and_then(|prompted| prompted.question.clone());
         let asked = asked.or_else(|| call.question());
         let rounds =
             Rounds::of(scene, (caller, feature), call, prompted.as_ref(), self.servers.as_ref()).await?;
-        let vault = redacted(feature, call);
+        private.hide(call, 0);
+        let vault = private.vault();
+        if feature.text_days > 0 {
+            noted.note(|ledger| ledger.masks.vault.clone_from(&vault));
+        }
         let route = scene.route(feature, (&call.model, &caller.feature), prompted.as_ref())?;
         let sticky = call.ashlar.session.as_deref().or(call.user.as_deref());
         let point = point(sticky.unwrap_or(&caller.trace));
@@ -191,7 +195,7 @@ impl Desk {
             slot,
             noted,
         };
-        let got = talk.answer(call, rounds, vault).await?;
+        let got = talk.answer(call, rounds, private).await?;
         call.stream = streams;
         Ok(got)
     }
@@ -209,7 +213,7 @@ impl Desk {
         let noted = Noted::new(asked.tokens_in, scene.closing.clone());
         let made = async {
             let feature = scene.feature(&caller.feature)?;
-            let redacted = redacted_texts(feature, asked);
+            let redacted = redacted_texts(scene, feature, asked);
             let asked = redacted.as_ref().unwrap_or(asked);
             let route = scene.route(feature, (&asked.model, &caller.feature), None)?;
             // Vectors of two models do not compare, so a caller stays where it is.

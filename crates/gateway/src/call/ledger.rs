@@ -1,17 +1,16 @@
 //! What becomes of a call, written down as it goes, and what it is charged.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
+use super::private::Masks;
 use crate::{
-    config::Kind,
     policy::Permit,
     price::{Money, Tokens},
     record::{TEXT_BYTES_MAX, Text},
-    redact::masked,
     upstream::Failed,
     wire::{Fault, FaultKind, Usage},
 };
@@ -94,7 +93,7 @@ pub(super) struct Ledger {
     /// An answer in pieces has begun and is not complete, so figures of the provider may be behind it.
     pub open: bool,
     /// What is replaced in texts that are stored.
-    masks: BTreeSet<Kind>,
+    pub masks: Masks,
     pub started: Instant,
     closing: Option<Arc<dyn Closing>>,
 }
@@ -122,7 +121,7 @@ impl Noted {
             earlier: (Money::ZERO, Tokens::default()),
             tokens_in,
             open: false,
-            masks: BTreeSet::new(),
+            masks: Masks::default(),
             started: Instant::now(),
             closing,
         };
@@ -221,7 +220,7 @@ impl Ledger {
     }
 
     /// The text of the call is stored.
-    pub fn keep(&mut self, input: String, days: u32, masks: BTreeSet<Kind>) {
+    pub fn keep(&mut self, input: String, days: u32, masks: Masks) {
         self.facts.text = Some((Text { input, output: String::new() }, days));
         self.masks = masks;
     }
@@ -278,7 +277,7 @@ impl Drop for Ledger {
             (self.facts.outcome, self.facts.status) = ("client_gone".to_owned(), 499);
         }
         if let Some((text, _)) = &mut self.facts.text {
-            text.output = masked(&text.output, &self.masks).into_owned();
+            text.output = self.masks.mask(&text.output);
         }
         if let Some(closing) = self.closing.take() {
             closing.closed(std::mem::take(&mut self.facts));

@@ -12,11 +12,11 @@ use super::{
     attempt::Got,
     case::{Caller, Scene},
     ledger::Noted,
+    private::Private,
     prompted::Prompted,
 };
 use crate::{
     config::Feature,
-    redact::Vault,
     tools::{
         APPROVALS_MAX, Asks, Bound, CALLS_MAX, Decision, Does, INVALID_MAX, MARKED, Order, Pending,
         RESULTS_BYTES_MAX, Request, Servers, Tool, ToolFailure, marked,
@@ -244,7 +244,7 @@ impl<'a> Rounds<'a> {
     pub async fn resume(
         &mut self,
         call: &mut Call,
-        vault: &mut Option<Arc<Vault>>,
+        private: &mut Private<'_>,
         end: Instant,
     ) -> Result<Option<Got>, Fault> {
         let Some(at) = call.messages.iter().rposition(|message| message.role != Role::Tool) else {
@@ -259,7 +259,7 @@ impl<'a> Rounds<'a> {
                 self.tools.contains_key(open.name.as_str()) && !answered.contains(&open.id.as_str())
             })
             .map(|open| {
-                let arguments = match vault {
+                let arguments = match private.vault() {
                     Some(vault) => vault.restore_json(&open.arguments).into_owned(),
                     None => open.arguments.clone(),
                 };
@@ -276,7 +276,7 @@ impl<'a> Rounds<'a> {
             let whole = Whole { id, model: call.model.clone(), picked: vec![picked], usage: self.usage };
             return Ok(Some(self.stopped(whole, waiting).await?));
         }
-        self.add(call, results, vault);
+        private.add(call, results);
         Ok(None)
     }
 
@@ -285,7 +285,7 @@ impl<'a> Rounds<'a> {
         &mut self,
         call: &mut Call,
         got: Got,
-        (vault, noted): (&mut Option<Arc<Vault>>, &Noted),
+        (private, noted): (&mut Private<'_>, &Noted),
         end: Instant,
     ) -> Result<Next, Fault> {
         let Got::Whole { mut whole, raw, more } = got else {
@@ -337,7 +337,7 @@ impl<'a> Rounds<'a> {
         said.calls = calls;
         let mut new = vec![said];
         new.extend(results);
-        self.add(call, new, vault);
+        private.add(call, new);
         // A choice that forces tools counts for the first round, or the model could never answer.
         if matches!(call.choice, Some(Choice::Any | Choice::Tool(_))) {
             call.choice = Some(Choice::Auto);
@@ -346,26 +346,6 @@ impl<'a> Rounds<'a> {
             call.choice = Some(Choice::None);
         }
         Ok(Next::Again)
-    }
-
-    /// Adds messages to the call, redacted as the others are.
-    fn add(&self, call: &mut Call, new: Vec<Message>, vault: &mut Option<Arc<Vault>>) {
-        let kinds = &self.feature.redact.sending;
-        for mut message in new {
-            if !kinds.is_empty() {
-                let vault = Arc::make_mut(vault.get_or_insert_default());
-                for part in &mut message.parts {
-                    if let Part::Text(text) = part {
-                        *text = vault.redact(text, kinds).into_owned();
-                    }
-                }
-                for called in &mut message.calls {
-                    called.arguments = vault.redact(&called.arguments, kinds).into_owned();
-                }
-            }
-            call.messages.push(message);
-        }
-        call.changed = true;
     }
 
     /// Runs calls in their order. When one of them waits for a person, none is run, and the second value has those that wait.

@@ -10,6 +10,7 @@ use super::{
     built_in::BuiltIn,
     case::{Caller, Case, Desk, Scene, What},
     ledger::Noted,
+    private::Private,
     prompted::{Judged, Prompted},
     rounds::{Next, Rounds},
 };
@@ -17,7 +18,6 @@ use crate::{
     cache::Slot,
     config::Feature,
     filter::Filter,
-    redact::Vault,
     routing::Stage,
     wire::{Call, Fault, FaultKind, Message, Role},
 };
@@ -45,7 +45,11 @@ pub(super) struct Talk<'a> {
 
 impl Talk<'_> {
     /// One answer of a model.
-    async fn asked(&self, call: &Call, vault: Option<Arc<Vault>>) -> Result<Got, Fault> {
+    async fn asked(&self, call: &Call, private: &Private<'_>) -> Result<Got, Fault> {
+        let vault = private.vault();
+        if self.feature.text_days > 0 {
+            self.noted.note(|ledger| ledger.masks.vault.clone_from(&vault));
+        }
         let case = Case {
             caller: self.caller,
             feature: self.feature,
@@ -66,7 +70,7 @@ impl Talk<'_> {
         self,
         call: &mut Call,
         mut rounds: Option<Rounds<'_>>,
-        mut vault: Option<Arc<Vault>>,
+        mut private: Private<'_>,
     ) -> Result<Got, Fault> {
         let judges = self.prompted.filter(|prompted| prompted.prompt.needs_whole_answer());
         // What is judged, and what may ask for tools, is not shown before it is whole.
@@ -76,13 +80,13 @@ impl Talk<'_> {
         let mut repairs = 0;
         loop {
             if let Some(rounds) = &mut rounds
-                && let Some(got) = rounds.resume(call, &mut vault, end).await?
+                && let Some(got) = rounds.resume(call, &mut private, end).await?
             {
                 return Ok(got);
             }
-            let mut got = self.asked(call, vault.clone()).await?;
+            let mut got = self.asked(call, &private).await?;
             if let Some(rounds) = &mut rounds {
-                match rounds.follow(call, got, (&mut vault, self.noted), end).await? {
+                match rounds.follow(call, got, (&mut private, self.noted), end).await? {
                     Next::Done(done) => got = done,
                     Next::Again => {
                         let tokens = (call.tokens_in(), self.out_max);
@@ -116,8 +120,8 @@ impl Talk<'_> {
                 }
                 Judged::Again(message) => {
                     repairs += 1;
-                    call.messages.push(Message::text(Role::Assistant, said));
-                    call.messages.push(Message::text(Role::User, message));
+                    let said = [(Role::Assistant, said), (Role::User, message)];
+                    private.add(call, said.map(|(role, text)| Message::text(role, text)));
                 }
             }
         }

@@ -270,12 +270,22 @@ pub enum Kind {
     Secret,
     /// A number that a state gives to a person.
     NationalId,
+    /// The value of a field or variable that is declared as personal.
+    Field,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] =
-        [Self::Email, Self::Phone, Self::Card, Self::Iban, Self::Ip, Self::Secret, Self::NationalId];
+    pub const ALL: [Self; 8] = [
+        Self::Email,
+        Self::Phone,
+        Self::Card,
+        Self::Iban,
+        Self::Ip,
+        Self::Secret,
+        Self::NationalId,
+        Self::Field,
+    ];
 
     /// What the file calls it.
     #[must_use]
@@ -288,6 +298,7 @@ impl Kind {
             Self::Ip => "ip",
             Self::Secret => "secret",
             Self::NationalId => "national_id",
+            Self::Field => "field",
         }
     }
 

@@ -21,6 +21,8 @@ const RESERVED: [&str; 12] =
 const CHUNKS: usize = 6;
 /// The most tools of a prompt.
 const TOOLS_MAX: usize = 64;
+/// The sensitivity of variables with personal values, as in contracts.
+const PERSONAL: &str = "pii";
 /// The longest text of a field, in bytes.
 const TEXT_BYTES_MAX: usize = 4_000;
 
@@ -66,6 +68,7 @@ struct RawVariable {
     max_items: Option<usize>,
     values: Vec<String>,
     default: Option<Value>,
+    sensitivity: Option<String>,
     description: String,
 }
 
@@ -253,8 +256,13 @@ impl Reading<'_> {
             self.wrong("variables", format!("`variables.{shown}` has an unknown type."), help);
             return None;
         };
+        if raw.sensitivity.as_deref().is_some_and(|word| word != PERSONAL) {
+            let message = format!("`variables.{shown}.sensitivity` is unknown.");
+            self.wrong("variables", message, format!("write {PERSONAL}, or remove it"));
+        }
         let variable = Variable {
             kind,
+            personal: raw.sensitivity.is_some(),
             required: raw.required.unwrap_or(raw.default.is_none()),
             trusted: raw.trusted,
             max_length: raw.max_length.unwrap_or(LENGTH_DEFAULT),

@@ -81,6 +81,9 @@ pub struct Variable {
     pub required: bool,
     /// Whether only the application's own code sets it. Other texts are rendered between marks.
     pub trusted: bool,
+    /// Whether its values are personal (`sensitivity: pii`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub personal: bool,
     /// The longest text, in characters.
     pub max_length: usize,
     /// The most items of a list.

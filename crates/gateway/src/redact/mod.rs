@@ -1,17 +1,25 @@
 //! Text without what names somebody or opens something: addresses, numbers of people, cards and accounts, keys.
 //!
 //! A value must have the form of its kind, and its check digits where it has some, so that prose and code stay as they are. Names of people
-//! are words like others and stay.
+//! are words like others and stay, unless a field or a variable is declared as personal.
 
+mod fields;
 mod national;
 mod network;
 mod numbers;
 mod secrets;
+mod spans;
+mod values;
 mod vault;
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-pub use self::vault::{Restorer, Vault};
+use self::spans::spans;
+pub use self::{
+    fields::{Declared, Names},
+    values::{TooMany, VALUE_CHARS_MIN, VALUES_BYTES_MAX, VALUES_MAX, Values},
+    vault::{Restorer, Vault},
+};
 use crate::config::Kind;
 
 /// A value in a text.
@@ -25,6 +33,23 @@ pub struct Found {
     pub end: usize,
 }
 
+/// What is looked for in a text.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// Kinds of values. Values and names below are looked for if this has [`Kind::Field`].
+    pub kinds: &'a BTreeSet<Kind>,
+    /// Names of fields whose values are personal, in JSON.
+    pub names: Option<&'a Names>,
+    /// Values that are personal wherever they occur.
+    pub values: Option<&'a Values>,
+}
+
+impl<'a> From<&'a BTreeSet<Kind>> for Rules<'a> {
+    fn from(kinds: &'a BTreeSet<Kind>) -> Self {
+        Self { kinds, names: None, values: None }
+    }
+}
+
 /// What a placeholder calls a kind.
 const fn label(kind: Kind) -> &'static str {
     match kind {
@@ -35,6 +60,7 @@ const fn label(kind: Kind) -> &'static str {
         Kind::Ip => "IP",
         Kind::Secret => "SECRET",
         Kind::NationalId => "ID",
+        Kind::Field => "FIELD",
     }
 }
 
@@ -79,7 +105,7 @@ fn ends(text: &[u8], at: usize) -> bool {
 /// The values of these kinds in a text, in order. They do not overlap.
 #[must_use]
 pub fn find(text: &str, kinds: &BTreeSet<Kind>) -> Vec<Found> {
-    if kinds.is_empty() {
+    if kinds.iter().all(|kind| *kind == Kind::Field) {
         return Vec::new();
     }
     let bytes = text.as_bytes();
@@ -121,18 +147,16 @@ pub fn find(text: &str, kinds: &BTreeSet<Kind>) -> Vec<Found> {
 
 /// A text with the kind in the place of each value: `[EMAIL]`. The values cannot be had again.
 #[must_use]
-pub fn masked<'t>(text: &'t str, kinds: &BTreeSet<Kind>) -> Cow<'t, str> {
-    let found = find(text, kinds);
-    if found.is_empty() {
+pub fn masked<'t, 'r>(text: &'t str, rules: impl Into<Rules<'r>>) -> Cow<'t, str> {
+    let spans = spans(text, rules.into(), &[], false);
+    if spans.is_empty() {
         return Cow::Borrowed(text);
     }
     let (mut out, mut at) = (String::with_capacity(text.len()), 0);
-    for one in found {
-        out.push_str(&text[at..one.start]);
-        out.push('[');
-        out.push_str(label(one.kind));
-        out.push(']');
-        at = one.end;
+    for span in spans {
+        out.push_str(&text[at..span.at.start]);
+        span.quoted(&format!("[{}]", span.label), &mut out);
+        at = span.at.end;
     }
     out.push_str(&text[at..]);
     Cow::Owned(out)

@@ -2,27 +2,39 @@
 
 use std::{
     borrow::{Borrow, Cow},
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
 };
 
-use super::{find, label};
-use crate::config::Kind;
+use super::{Rules, spans::spans};
 
 /// The most values of one request that become placeholders with a number. Further ones share one that does not become a value again.
 const VALUES_MAX: usize = 10_000;
 /// The longest placeholder, in bytes.
 const PLACEHOLDER_MAX: usize = 16;
+/// The most backslashes before the quotes around the placeholder of a number.
+const SLASHES_MAX: usize = 3;
 /// What stands for text that looks like a placeholder itself.
 const LITERAL: &str = "TEXT";
 /// What placeholders begin with, after the bracket.
-const LABELS: [&str; 8] = ["EMAIL_", "PHONE_", "CARD_", "IBAN_", "IP_", "SECRET_", "ID_", "TEXT_"];
+const LABELS: [&str; 9] = ["EMAIL_", "PHONE_", "CARD_", "IBAN_", "IP_", "SECRET_", "ID_", "FIELD_", "TEXT_"];
 
 /// The values of one request, by their placeholders. The same value has the same placeholder, so that a model can tell people apart.
 #[derive(Debug, Clone, Default)]
 pub struct Vault {
     placeholders: HashMap<String, String>,
-    values: HashMap<String, String>,
+    /// Placeholders of numbers of JSON, which stand between quotes.
+    numbers: HashMap<String, String>,
+    values: HashMap<String, Kept>,
     counts: HashMap<&'static str, usize>,
+}
+
+/// What a placeholder stands for.
+#[derive(Debug, Clone)]
+struct Kept {
+    value: String,
+    /// It was a number of JSON: quotes around the placeholder are not part of the text.
+    number: bool,
+    label: &'static str,
 }
 
 /// The placeholder that a text begins with: its length.
@@ -32,6 +44,28 @@ fn placeholder(text: &str) -> Option<usize> {
     let digits = rest[label.len()..].bytes().take_while(u8::is_ascii_digit).count();
     let end = 1 + label.len() + digits;
     ((1..=6).contains(&digits) && text[end..].starts_with(']')).then_some(end + 1)
+}
+
+/// How much a quote around the placeholder at `start..end` takes on each side, backslashes included; `None` without one.
+fn quotes(text: &str, start: usize, end: usize) -> Option<usize> {
+    let before = text[..start].strip_suffix('"')?;
+    let slashes = before.bytes().rev().take_while(|byte| *byte == b'\\').count().min(SLASHES_MAX);
+    let behind = text[end..].bytes().take_while(|byte| *byte == b'\\').count();
+    (behind == slashes && text[end + slashes..].starts_with('"')).then_some(slashes + 1)
+}
+
+/// Whether a text may be the beginning of the placeholder of a number, from its opening quote on, and not be all of it.
+fn may_become_number(text: &str) -> bool {
+    let slashes = text.bytes().take_while(|byte| *byte == b'\\').count();
+    let rest = &text[slashes..];
+    if slashes > SLASHES_MAX || rest.is_empty() {
+        return slashes <= SLASHES_MAX;
+    }
+    let Some(rest) = rest.strip_prefix('"') else { return false };
+    match placeholder(rest) {
+        Some(len) => rest.len() - len <= slashes && rest[len..].bytes().all(|byte| byte == b'\\'),
+        None => rest.is_empty() || may_become(rest),
+    }
 }
 
 /// Whether a text may be the beginning of a placeholder.
@@ -58,8 +92,9 @@ impl Vault {
         self.values.len()
     }
 
-    fn stand_for(&mut self, label: &'static str, value: &str) -> String {
-        if let Some(known) = self.placeholders.get(value) {
+    fn stand_for(&mut self, label: &'static str, value: &str, number: bool) -> String {
+        let known = if number { &mut self.numbers } else { &mut self.placeholders };
+        if let Some(known) = known.get(value) {
             return known.clone();
         }
         if self.values.len() >= VALUES_MAX {
@@ -68,36 +103,44 @@ impl Vault {
         let count = self.counts.entry(label).or_default();
         *count += 1;
         let made = format!("[{label}_{count}]");
-        self.placeholders.insert(value.to_owned(), made.clone());
-        self.values.insert(made.clone(), value.to_owned());
+        known.insert(value.to_owned(), made.clone());
+        self.values.insert(made.clone(), Kept { value: value.to_owned(), number, label });
         made
+    }
+
+    /// The values whose placeholders have this label, such as `FIELD`.
+    pub fn of_label<'v>(&'v self, label: &'v str) -> impl Iterator<Item = &'v str> {
+        self.values.values().filter(move |kept| kept.label == label).map(|kept| kept.value.as_str())
     }
 
     /// A text with placeholders in the place of values: `[EMAIL_1]`. Text that looks like a placeholder gets one as well, so that it comes
     /// back as it was.
-    pub fn redact<'t>(&mut self, text: &'t str, kinds: &BTreeSet<Kind>) -> Cow<'t, str> {
-        if kinds.is_empty() {
+    pub fn redact<'t, 'r>(&mut self, text: &'t str, rules: impl Into<Rules<'r>>) -> Cow<'t, str> {
+        self.replaced(text, rules.into(), false)
+    }
+
+    /// As [`Self::redact`], for JSON that is restored with [`Self::restore_json`].
+    pub fn redact_json<'t, 'r>(&mut self, text: &'t str, rules: impl Into<Rules<'r>>) -> Cow<'t, str> {
+        self.replaced(text, rules.into(), true)
+    }
+
+    fn replaced<'t>(&mut self, text: &'t str, rules: Rules<'_>, json: bool) -> Cow<'t, str> {
+        if rules.kinds.is_empty() {
             return Cow::Borrowed(text);
         }
-        let mut spans: Vec<(usize, usize, &'static str)> =
-            find(text, kinds).into_iter().map(|found| (found.start, found.end, label(found.kind))).collect();
-        for at in memchr::memchr_iter(b'[', text.as_bytes()) {
-            if let Some(len) = placeholder(&text[at..]) {
-                spans.push((at, at + len, LITERAL));
-            }
-        }
+        let alike: Vec<_> = memchr::memchr_iter(b'[', text.as_bytes())
+            .filter_map(|at| placeholder(&text[at..]).map(|len| (at..at + len, LITERAL)))
+            .collect();
+        let spans = spans(text, rules, &alike, json);
         if spans.is_empty() {
             return Cow::Borrowed(text);
         }
-        spans.sort_unstable();
         let (mut out, mut at) = (String::with_capacity(text.len()), 0);
-        for (start, end, label) in spans {
-            if start < at {
-                continue;
-            }
-            out.push_str(&text[at..start]);
-            out.push_str(&self.stand_for(label, &text[start..end]));
-            at = end;
+        for span in spans {
+            out.push_str(&text[at..span.at.start]);
+            let value = span.value.as_deref().unwrap_or(&text[span.at.clone()]);
+            span.quoted(&self.stand_for(span.label, value, span.number.is_some()), &mut out);
+            at = span.at.end;
         }
         out.push_str(&text[at..]);
         Cow::Owned(out)
@@ -122,13 +165,16 @@ impl Vault {
         let (mut out, mut at) = (String::with_capacity(text.len()), 0);
         for open in memchr::memchr_iter(b'[', text.as_bytes()) {
             let len = placeholder(&text[open..]).unwrap_or(0);
-            let Some(value) = self.values.get(&text[open..open + len]) else { continue };
-            out.push_str(&text[at..open]);
+            let Some(kept) = self.values.get(&text[open..open + len]) else { continue };
+            let quotes = if kept.number { quotes(text, open, open + len).unwrap_or(0) } else { 0 };
+            // A quote that ended the number before does not begin this one.
+            let quotes = if open - quotes < at { 0 } else { quotes };
+            out.push_str(&text[at..open - quotes]);
             match json {
-                true => push_escaped(value, &mut out),
-                false => out.push_str(value),
+                true => push_escaped(&kept.value, &mut out),
+                false => out.push_str(&kept.value),
             }
-            at = open + len;
+            at = open + len + quotes;
         }
         out.push_str(&text[at..]);
         Cow::Owned(out)
@@ -139,6 +185,28 @@ impl Vault {
     pub fn restorer(&self, json: bool) -> Restorer<&Self> {
         Restorer::new(self, json)
     }
+}
+
+/// Where the placeholder of a number may begin that a text does not end, with its quote.
+fn number_from(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = text.len().saturating_sub(PLACEHOLDER_MAX + 2 * (SLASHES_MAX + 1));
+    while let Some(sign) = bytes.get(at) {
+        if matches!(sign, b'"' | b'\\') {
+            if may_become_number(&text[at..]) {
+                return Some(at);
+            }
+            // The quote that ends a placeholder begins none.
+            let open = at + bytes[at..].iter().take_while(|byte| matches!(byte, b'"' | b'\\')).count();
+            let len = text.get(open..).and_then(placeholder).unwrap_or(0);
+            if let Some(quotes) = quotes(text, open, open + len).filter(|_| len > 0) {
+                at = open + len + quotes;
+                continue;
+            }
+        }
+        at += 1;
+    }
+    None
 }
 
 fn push_escaped(value: &str, out: &mut String) {
@@ -173,7 +241,8 @@ impl<V: Borrow<Vault>> Restorer<V> {
         let tail = text.len().saturating_sub(PLACEHOLDER_MAX);
         let open =
             memchr::memrchr(b'[', text.as_bytes()).filter(|open| *open >= tail && may_become(&text[*open..]));
-        if let Some(open) = open {
+        let number = if self.vault.borrow().numbers.is_empty() { None } else { number_from(&text) };
+        if let Some(open) = number.into_iter().chain(open).min() {
             self.held = text.split_off(open);
         }
         self.vault.borrow().restored(&text, self.json).into_owned()
@@ -181,6 +250,7 @@ impl<V: Borrow<Vault>> Restorer<V> {
 
     /// What remains at the end.
     pub fn finish(&mut self) -> String {
-        std::mem::take(&mut self.held)
+        let held = std::mem::take(&mut self.held);
+        self.vault.borrow().restored(&held, self.json).into_owned()
     }
 }

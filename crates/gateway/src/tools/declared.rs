@@ -1,6 +1,10 @@
 //! What `gateway.toml` says of a tool.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use ashlar_contracts::{Contract, ContractSet};
 use ashlar_model::ContractName;
@@ -156,6 +160,15 @@ impl Tool {
         match &self.input {
             Input::Inline(set) => set.iter().next(),
             Input::Named(name) => contracts.get(name),
+        }
+    }
+
+    /// Names of arguments whose values are personal, as the schema in the file says. Contracts of the project say it themselves.
+    #[must_use]
+    pub fn personal_fields(&self) -> BTreeSet<String> {
+        match &self.input {
+            Input::Inline(set) => set.personal_fields(),
+            Input::Named(_) => BTreeSet::new(),
         }
     }
 

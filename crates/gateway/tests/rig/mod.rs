@@ -73,6 +73,7 @@ pub fn rig(toml: &str, providers: &[(&str, Kind, &Standin)]) -> Rig {
         gateway: Arc::new(gateway),
         prompts: Arc::default(),
         contracts: Arc::new(Contracts(ContractSet::default())),
+        declared: Arc::default(),
         release: "r1".to_owned(),
         policy: None,
         closing: None,

@@ -11,6 +11,7 @@ use ashlar_gateway::{
     call::Scene,
     config::Gateway,
     prompts::Prompts,
+    redact::Declared,
     wire::{Fault, FaultKind},
 };
 use ashlar_model::Digest;
@@ -27,8 +28,8 @@ impl AsRef<ContractSet> for Contracts {
     }
 }
 
-/// The gateway and the prompts of definitions.
-type Read = (Arc<Gateway>, Arc<Prompts>);
+/// The gateway, the prompts and the personal fields of definitions.
+type Read = (Arc<Gateway>, Arc<Prompts>, Arc<Declared>);
 
 /// The gateway definitions that were read.
 #[derive(Default)]
@@ -41,9 +42,10 @@ impl Scenes {
     /// When it cannot be used. A release has passed the gate, so this is a release of another version.
     pub fn of(&self, view: &ReleaseView) -> Result<Scene, Fault> {
         let definitions = view.definitions();
-        let scene = |(gateway, prompts): Read| Scene {
+        let scene = |(gateway, prompts, declared): Read| Scene {
             gateway,
             prompts,
+            declared,
             contracts: Arc::new(Contracts(definitions.clone())),
             release: view.label().to_owned(),
             policy: None,
@@ -60,7 +62,9 @@ impl Scenes {
         })?;
         // Prompts that cannot be used are left out, and the gate has reported them.
         let (prompts, _) = Prompts::parse(&definitions.gateway);
-        let read = (Arc::new(read), Arc::new(prompts));
+        let tools = read.tools.iter().map(|(name, tool)| (name.clone(), tool.personal_fields()));
+        let declared = Declared::new(definitions.contracts.personal_fields(), tools.collect());
+        let read = (Arc::new(read), Arc::new(prompts), Arc::new(declared));
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KNOWN_MAX {
             known.clear();
