@@ -5,6 +5,7 @@ mod at;
 mod content;
 mod contracts;
 mod daily;
+mod eval;
 mod examples;
 mod llm;
 mod operate;
@@ -24,6 +25,7 @@ pub use self::{
     content::*,
     contracts::*,
     daily::*,
+    eval::{EvalCommand, EvalRunArgs},
     examples::{command, parse},
     llm::{CallsArgs, LlmCommand},
     operate::*,
@@ -129,6 +131,7 @@ impl Cli {
             Command::Tokens { command } => command.format(),
             Command::Search(search) => search.format(),
             Command::Llm { command } => command.at().format,
+            Command::Eval { command } => command.format(),
             Command::Ask(a) => a.at.format,
             Command::Replay(a) => a.at.format,
             Command::Preview { at, .. } => at.format,
@@ -229,6 +232,11 @@ pub enum Command {
     Llm {
         #[command(subcommand)]
         command: LlmCommand,
+    },
+    /// Run eval suites and compare their runs.
+    Eval {
+        #[command(subcommand)]
+        command: EvalCommand,
     },
     /// Check, compare, build and pack design tokens.
     Tokens {

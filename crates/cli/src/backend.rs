@@ -244,6 +244,11 @@ impl Remote {
         &self.base
     }
 
+    /// The key that calls are made with.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Whether the server says that it is ready, and what time it has.
     pub async fn readiness(&self) -> Result<(bool, Option<jiff::Timestamp>), CliError> {
         let url = format!("{}{}", self.base, rows::GET_READINESS.call().target);

@@ -2,8 +2,12 @@
 //!
 //! The room asks nobody itself. Whoever answers implements [`Subject`].
 
+pub mod compare;
+pub mod figures;
 pub mod metric;
 pub mod reply;
+pub mod report;
+pub mod run;
 pub mod stats;
 pub mod suite;
 
@@ -11,5 +15,6 @@ mod error;
 
 pub use self::{
     error::EvalError,
-    reply::{Reply, Subject},
+    figures::Metric,
+    reply::{Reply, Retrieved, Subject, Unasked},
 };

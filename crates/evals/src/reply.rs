@@ -1,6 +1,4 @@
-//! What is asked, and what comes back.
-
-use std::collections::BTreeMap;
+//! What comes back for a case, and the trait of whoever answers.
 
 use ashlar_gateway::{ground::Source, price::Money};
 use serde::{Deserialize, Serialize};
@@ -14,13 +12,15 @@ pub struct Reply {
     /// The answer; empty in a refusal.
     pub text: String,
     /// The sources that were retrieved, in the order of their numbers, from 1.
-    #[serde(with = "sources")]
-    pub sources: Vec<Source>,
+    pub sources: Vec<Retrieved>,
     /// The numbers of the sources that the answer cites.
     pub cited: Vec<usize>,
     /// Why no answer was given: a stable code, such as `not_grounded`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
+    /// The refusal as a sentence.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     /// Whether the answer was handed to a person.
     pub escalated: bool,
     /// Tokens of the input.
@@ -32,6 +32,7 @@ pub struct Reply {
     /// Milliseconds until the whole answer was there.
     pub latency_ms: f64,
     /// The model that answered.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub model: String,
     /// The prompt that was used, such as `support-answer@v12`.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -42,9 +43,25 @@ pub struct Reply {
     /// The trace, for looking the call up.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub trace: String,
-    /// What else is known, for people.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub more: BTreeMap<String, String>,
+}
+
+/// A text that an answer was made from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Retrieved {
+    /// The chunk.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// The type and the id of its entry, such as `pricing-plan/basin`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub entry: String,
+    /// The title of its entry.
+    pub title: String,
+    /// Where people read it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// The text.
+    pub text: String,
 }
 
 impl Reply {
@@ -53,12 +70,25 @@ impl Reply {
     pub fn is_refusal(&self) -> bool {
         self.refusal.is_some()
     }
+
+    /// What the answer may be grounded in: its sources, and the context of the case.
+    #[must_use]
+    pub fn grounds(&self, context: &[String]) -> Vec<Source> {
+        let sources = self.sources.iter().map(|source| Source {
+            id: source.id.clone(),
+            title: source.title.clone(),
+            path: source.path.clone(),
+            text: source.text.clone(),
+        });
+        let given = context.iter().map(|text| Source { text: text.clone(), ..Source::default() });
+        sources.chain(given).collect()
+    }
 }
 
 /// Why a case could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unasked {
-    /// A stable code, such as `provider_unavailable`.
+    /// A stable code, such as `upstream_timeout`.
     pub code: String,
     /// Why, as a sentence.
     pub message: String,
@@ -71,30 +101,6 @@ pub trait Subject: Send + Sync {
     /// Asks once. A wrong answer is a reply; an error means that there is none.
     fn ask(&self, case: &Case, sample: u32) -> impl Future<Output = Result<Reply, Unasked>> + Send;
 
-    /// What answers depend on beside the case: route, prompt version, parameters, release. A recording finds replies by it.
+    /// What replies depend on beside the case: feature, route, prompt with its version, and parameters. Recordings find replies by it.
     fn setting(&self) -> &str;
-}
-
-mod sources {
-    use ashlar_gateway::ground::Source;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Stored {
-        id: String,
-        #[serde(default)]
-        title: String,
-        #[serde(default)]
-        path: String,
-        text: String,
-    }
-
-    pub(super) fn serialize<S: Serializer>(sources: &[Source], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(sources)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Source>, D::Error> {
-        let stored = Vec::<Stored>::deserialize(from)?.into_iter();
-        Ok(stored.map(|s| Source { id: s.id, title: s.title, path: s.path, text: s.text }).collect())
-    }
 }

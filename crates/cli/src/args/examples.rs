@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory, FromArgMatches};
 use super::Cli;
 
 /// A command by its words, and examples of it.
-const EXAMPLES: [(&str, &str); 57] = [
+const EXAMPLES: [(&str, &str); 58] = [
     ("import", "ashlar import markdown ./docs --type doc --data ./data"),
     ("entry", "ashlar entry list page --pending --data ./data"),
     ("entry get", "ashlar entry get page home --locale en --data ./data"),
@@ -37,6 +37,7 @@ const EXAMPLES: [(&str, &str); 57] = [
     ("release export", "ashlar release export r3 --out r3.bundle --data ./data"),
     ("release import", "ashlar release import r3.bundle --data ./other"),
     ("llm", "ashlar llm usage --by feature,model --data ./data"),
+    ("eval", "ashlar eval run --suite support --data ./data --out evals-out"),
     ("prompt", "ashlar prompt list --data ./data"),
     ("prompt list", "ashlar prompt list --data ./data"),
     ("channel", "ashlar channel list --data ./data"),

@@ -12,6 +12,7 @@ mod demo;
 mod dev;
 mod doctor;
 mod entry;
+mod eval;
 mod import;
 mod init;
 mod llm;
@@ -63,6 +64,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Ask(args) => ask::ask(*args).await,
         Command::Replay(args) => ask::replay(*args).await,
         Command::Llm { command } => llm::llm(command).await,
+        Command::Eval { command } => eval::eval(command).await,
         Command::Tokens { command } => tokens::tokens(command).await,
         Command::Preview { what, hours, at } => preview::preview(&what, hours, &at).await,
         Command::Site { command } => site::site(command).await,

@@ -1,132 +1,20 @@
 //! Metrics: each is a pure function of a case and its reply. None of them asks a model.
 
-use serde::{Deserialize, Serialize};
+mod all;
+mod citations;
+mod contract;
+mod facts;
+mod forbidden;
+mod groundedness;
+mod patterns;
+mod pii;
+mod refusal;
+mod relevance;
+mod score;
+mod usage;
+mod wording;
 
-/// What a metric says about a reply.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Score {
-    /// The value, in the unit of the metric. Shares are from 0 to 1.
-    pub value: f64,
-    /// Whether the expectation of the case is met; `None` when the metric only measures.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pass: Option<bool>,
-    /// What was found, as a sentence; empty when all is well.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub why: String,
-}
-
-impl Score {
-    /// A value that only measures.
-    #[must_use]
-    pub fn measured(value: f64) -> Self {
-        Self { value, pass: None, why: String::new() }
-    }
-
-    /// A share that passes when it is whole.
-    #[must_use]
-    pub fn share(found: usize, of: usize, why: impl Into<String>) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "counts of expectations")]
-        let value = if of == 0 { 1.0 } else { found as f64 / of as f64 };
-        let pass = found == of;
-        Self { value, pass: Some(pass), why: if pass { String::new() } else { why.into() } }
-    }
-}
-
-macro_rules! metrics {
-    ($($name:ident $key:literal $unit:ident $better:ident $doc:literal),* $(,)?) => {
-        /// A figure of a run.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum Metric { $(#[doc = $doc] #[serde(rename = $key)] $name),* }
-
-        impl Metric {
-            /// All of them, in the order in which they are shown.
-            pub const ALL: &[Self] = &[$(Self::$name),*];
-
-            /// The stable name.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $key),* }
-            }
-
-            /// The unit of its values.
-            #[must_use]
-            pub const fn unit(self) -> Unit {
-                match self { $(Self::$name => Unit::$unit),* }
-            }
-
-            /// Which values are better.
-            #[must_use]
-            pub const fn better(self) -> Better {
-                match self { $(Self::$name => Better::$better),* }
-            }
-
-            /// What it says, as a sentence.
-            #[must_use]
-            pub const fn about(self) -> &'static str {
-                match self { $(Self::$name => $doc),* }
-            }
-        }
-    };
-}
-
-metrics! {
-    PassRate "pass_rate" Share Higher "The share of cases that meet all their expectations, by weight.",
-    CriticalFailures "critical_failures" Count Lower "How many critical cases fail without being a known failure.",
-    Facts "facts" Share Higher "The share of expected facts that the answer says.",
-    ForbiddenClaims "forbidden_claims" Share Lower "The share of cases whose answer says what it must not say.",
-    CitationRate "citation_rate" Share Higher "The share of answers that cite at least one retrieved source.",
-    CitationPrecision "citation_precision" Share Higher "The share of cited sources that the case expects.",
-    CitationCoverage "citation_coverage" Share Higher "The share of expected sources that are cited.",
-    RefusalCorrectness "refusal_correctness" Share Higher "The share of cases that are answered or refused as expected.",
-    RefusalPrecision "refusal_precision" Share Higher "The share of refusals that are expected.",
-    RefusalRecall "refusal_recall" Share Higher "The share of expected refusals that are refused.",
-    ContractValidity "contract_validity" Share Higher "The share of answers that follow their contract.",
-    Patterns "patterns" Share Higher "The share of regular expressions that the answer matches.",
-    PiiLeakage "pii_leakage" Share Lower "The share of answers with personal values or secrets that the question does not have.",
-    Groundedness "groundedness" Share Higher "How much of the answer its sources support.",
-    AnswerRelevance "answer_relevance" Share Higher "How much of the question's words the answer takes up.",
-    EscalationRate "escalation_rate" Share Lower "The share of cases that are handed to a person.",
-    LatencyP50 "latency_p50" Milliseconds Lower "The median time until the whole answer is there.",
-    LatencyP95 "latency_p95" Milliseconds Lower "The time within which 95 % of answers are there.",
-    Tokens "tokens" Tokens Lower "Tokens of input and output per case.",
-    Cost "cost" Money Lower "Money per case.",
-}
-
-/// The unit of a figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// From 0 to 1.
-    Share,
-    /// A count of cases.
-    Count,
-    /// Milliseconds.
-    Milliseconds,
-    /// Tokens.
-    Tokens,
-    /// Money in the currency of the prices.
-    Money,
-}
-
-/// Which values are better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Better {
-    /// Greater ones.
-    Higher,
-    /// Smaller ones.
-    Lower,
-}
-
-impl std::str::FromStr for Metric {
-    type Err = String;
-
-    /// Reads a name.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.iter().copied().find(|metric| metric.name() == text);
-        found.ok_or_else(|| {
-            let known = Self::ALL.iter().map(|metric| metric.name());
-            ashlar_model::did_you_mean(text, known, "see docs/evals.md for the names")
-        })
-    }
-}
+pub use self::{
+    all::{Judge, Scores, passes},
+    score::Score,
+};

@@ -1,0 +1,93 @@
+//! Arguments of `eval`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::at::{At, Format};
+
+/// Suites and their runs.
+#[derive(Debug, Subcommand)]
+pub enum EvalCommand {
+    /// Ask every case of a suite, judge the answers, and write a report. Exit code 1 if a threshold is broken, 3 if a case has no verdict.
+    #[command(
+        after_help = "Examples:\n  ashlar eval run --suite support --data ./data --out evals-out\n  ashlar eval run --suite support --server https://cms.example --key $KEY --baseline main/metrics.json"
+    )]
+    Run(Box<EvalRunArgs>),
+    /// Compare two runs case by case. Exit code 1 if a critical case became worse.
+    #[command(after_help = "Example:\n  ashlar eval compare main/metrics.json evals-out/metrics.json")]
+    Compare {
+        /// The metrics.json of the earlier run.
+        before: PathBuf,
+        /// The metrics.json of the later run.
+        after: PathBuf,
+        /// The output format.
+        #[arg(long, value_enum, default_value_t, help_heading = "Output")]
+        format: Format,
+    },
+}
+
+/// How a suite is run.
+#[derive(Debug, Args)]
+pub struct EvalRunArgs {
+    /// The suite: evals/NAME.toml with evals/NAME.jsonl.
+    #[arg(long, value_name = "NAME")]
+    pub suite: String,
+    /// The project that contains the suite. Default: the current directory if it is a project, else the release.
+    #[arg(long, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// What is asked with --data: a channel, a release such as r3, a candidate such as c4, or draft. Default: the public channel.
+    #[arg(long, value_name = "WHAT")]
+    pub of: Option<String>,
+    /// The route, instead of that of the suite.
+    #[arg(long, value_name = "ROUTE")]
+    pub model: Option<String>,
+    /// The prompt, instead of that of the suite, such as `support-answer@v2`.
+    #[arg(long, value_name = "NAME[@vN]")]
+    pub prompt: Option<String>,
+    /// The figures that are reported, separated by commas. Default: those of the suite.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    pub metrics: Vec<String>,
+    /// Cases of another file, instead of those of the suite.
+    #[arg(long, value_name = "FILE")]
+    pub cases: Option<PathBuf>,
+    /// Only cases with this tag.
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// Where metrics.json, failure_cases.jsonl, junit.xml and report.html are written. A stopped run goes on from there.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The metrics.json of an earlier run, to compare with.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Write the replies to a file.
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    pub record: Option<PathBuf>,
+    /// Take the replies from a file, and ask nobody.
+    #[arg(long, value_name = "FILE")]
+    pub replay: Option<PathBuf>,
+    /// How many cases are asked at a time.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
+    /// How often a case is asked again when it could not be asked. Wrong answers are never asked again.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=10))]
+    pub retries: u32,
+    /// Stop when the run has cost this much.
+    #[arg(long, value_name = "AMOUNT")]
+    pub max_cost: Option<String>,
+    /// Stop after this many seconds.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub max_seconds: Option<u64>,
+    #[command(flatten)]
+    pub at: At,
+}
+
+impl EvalCommand {
+    /// How the command reports.
+    pub const fn format(&self) -> Format {
+        match self {
+            Self::Run(args) => args.at.format,
+            Self::Compare { format, .. } => *format,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `eval run`.
+
+use std::{path::Path, process::ExitCode};
+
+use ashlar_evals::{
+    Subject,
+    compare::Comparison,
+    metric::Judge,
+    report::{self, Summary},
+    run::{self, Options, Outcome, Recorder, Recording, Replay, RunStatus},
+    suite::Suite,
+};
+use jiff::Zoned;
+
+use super::{
+    called::Called,
+    failed,
+    settled::{prompt_name, quoted, setting, suite},
+    shown,
+};
+use crate::{
+    args::{EvalRunArgs, Format},
+    backend::Backend,
+    error::{CliError, Done},
+    output,
+};
+
+/// Replies of a run that has not ended, in `--out`.
+const PARTIAL: &str = "replies.partial.jsonl";
+/// Replies of a run that has ended.
+const REPLIES: &str = "replies.jsonl";
+
+pub async fn run(args: EvalRunArgs) -> Done {
+    // A replay needs nobody.
+    let asks = args.replay.is_none();
+    let backend =
+        if asks || args.project.is_none() { Backend::open(&args.at).await.map(Some) } else { Ok(None) };
+    let backend = if asks { backend? } else { backend.ok().flatten() };
+    let (suite, contracts) = suite(&args, backend.as_ref()).await?;
+    let baseline = args.baseline.as_deref().map(Summary::read).transpose().map_err(failed)?;
+    let judge = Judge::new(contracts.into());
+    let outcome = match (&args.replay, &backend) {
+        (Some(file), _) => {
+            let recording = Recording::read(file).map_err(failed)?;
+            asked(&args, &suite, &Replay::new(recording, setting(&suite)), &judge).await?
+        }
+        (None, Some(Backend::Local(local))) => {
+            asked(&args, &suite, &quoted(local, &args, &suite).await?, &judge).await?
+        }
+        (None, Some(Backend::Remote(remote))) => {
+            let prompt = prompt_name(&suite)?.map(|named| (named.name, named.version));
+            let to = (remote.base(), remote.key());
+            let with = (suite.variable.clone(), setting(&suite));
+            let called = Called::new(to, &suite.feature, suite.route.as_deref(), prompt, with)?;
+            asked(&args, &suite, &called, &judge).await?
+        }
+        (None, None) => return Err(CliError::input("no target given", "use --data, --server or --replay")),
+    };
+    let summary = Summary::of(&outcome);
+    let comparison = baseline.map(|baseline| Comparison::of(&baseline, &summary));
+    if let Some(dir) = &args.out {
+        report::write(dir, &outcome, &summary, comparison.as_ref()).map_err(failed)?;
+    }
+    match args.at.format {
+        Format::Json => output::print_json(&shown::json(&summary, comparison.as_ref())),
+        Format::Human => shown::human(&outcome, comparison.as_ref(), args.out.as_deref()),
+    }
+    let worse = comparison.is_some_and(|comparison| !comparison.critical_regressions.is_empty());
+    Ok(match outcome.status {
+        RunStatus::Incomplete => ExitCode::from(3),
+        RunStatus::Fail => ExitCode::from(1),
+        RunStatus::Pass if worse => ExitCode::from(1),
+        RunStatus::Pass => ExitCode::SUCCESS,
+    })
+}
+
+/// Asks, and keeps the replies until all are there.
+async fn asked<S: Subject>(
+    args: &EvalRunArgs,
+    suite: &Suite,
+    subject: &S,
+    judge: &Judge,
+) -> Result<Outcome, CliError> {
+    let mut recorders = Vec::new();
+    let mut known = Recording::default();
+    // A recording is asked again at no cost.
+    let out = args.out.as_deref().filter(|_| args.replay.is_none());
+    if let Some(dir) = out {
+        std::fs::create_dir_all(dir).map_err(|error| CliError::file("create", dir, &error))?;
+        let partial = dir.join(PARTIAL);
+        if partial.is_file() {
+            known = Recording::read(&partial).map_err(failed)?;
+        }
+        recorders.push(Recorder::open(&partial, true).map_err(failed)?);
+    }
+    if let Some(file) = &args.record {
+        recorders.push(Recorder::open(file, !known.is_empty()).map_err(failed)?);
+    }
+    let options = Options {
+        concurrency: usize::from(args.concurrency),
+        retries: args.retries,
+        caps: suite.caps,
+        today: Zoned::now().date(),
+        known,
+    };
+    let total = suite.cases.len() * suite.samples as usize;
+    let bar = output::progress(total as u64, "Asking");
+    if let Ok(style) =
+        indicatif::ProgressStyle::with_template("{bar:32} {pos}/{len}  {msg}  {per_sec}  {eta}")
+    {
+        bar.set_style(style);
+    }
+    let outcome = run::run(suite, subject, judge, &options, &mut recorders, |running| {
+        bar.set_position(running.done as u64);
+        let errors = if running.errors > 0 { format!(", {} errors", running.errors) } else { String::new() };
+        bar.set_message(format!("{} passed{errors}, cost {}", running.passed, running.cost));
+    })
+    .await;
+    bar.finish_and_clear();
+    let outcome = outcome.map_err(failed)?;
+    if let Some(dir) = out.filter(|_| outcome.status != RunStatus::Incomplete) {
+        kept(dir)?;
+    }
+    Ok(outcome)
+}
+
+/// The next run asks everything again.
+fn kept(dir: &Path) -> Result<(), CliError> {
+    let (partial, whole) = (dir.join(PARTIAL), dir.join(REPLIES));
+    std::fs::rename(&partial, &whole).map_err(|error| CliError::file("rename", &partial, &error))
+}

@@ -1,0 +1,171 @@
+//! Runs as people and programs see them.
+
+use std::path::Path;
+
+use ashlar_evals::{
+    Metric,
+    compare::Comparison,
+    figures::Unit,
+    report::{FAILURES, JUNIT, METRICS, REPORT, Summary},
+    run::{CaseResult, CaseStatus, Outcome, RunStatus},
+};
+use serde_json::{Value, json};
+
+use crate::{output, words};
+
+/// Cases that are listed.
+const LISTED: usize = 10;
+/// Characters of a reason or a question in a list.
+const SHOWN_CHARS: usize = 100;
+
+/// The summary without its cases, which are in `metrics.json`.
+pub fn json(summary: &Summary, comparison: Option<&Comparison>) -> Value {
+    let mut out = serde_json::to_value(summary).unwrap_or_default();
+    let failed: Vec<&str> = summary
+        .results
+        .iter()
+        .filter(|case| matches!(case.status, CaseStatus::Fail | CaseStatus::Error))
+        .map(|case| case.id.as_str())
+        .collect();
+    out["failed"] = json!(failed);
+    if let Some(members) = out.as_object_mut() {
+        members.remove("results");
+    }
+    if let Some(comparison) = comparison {
+        out["baseline"] = json!(comparison);
+    }
+    out
+}
+
+/// A value with its unit.
+fn value(metric: Metric, value: f64) -> String {
+    match metric.unit() {
+        Unit::Share => format!("{:.1} %", value * 100.0),
+        Unit::Count | Unit::Tokens => format!("{value:.0}"),
+        Unit::Milliseconds => format!("{value:.1} ms"),
+        Unit::Money => format!("{value:.6}"),
+    }
+}
+
+fn cut(text: &str) -> String {
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN_CHARS) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}
+
+/// Prints a run for people.
+pub fn human(outcome: &Outcome, comparison: Option<&Comparison>, out: Option<&Path>) {
+    let counts = outcome.counts;
+    let mut parts = vec![format!("{} of {} cases passed", counts.passed, counts.total)];
+    let more = [
+        (counts.failed, "failed"),
+        (counts.known_failures, "known to fail"),
+        (counts.errors, "could not be asked"),
+        (counts.not_asked, "not asked"),
+    ];
+    parts.extend(more.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+    let colour = if outcome.status == RunStatus::Pass { "32;1" } else { "31;1" };
+    let status = output::paint(outcome.status.name(), colour);
+    output::line(format!("{}: {status}, {}", outcome.suite.name, parts.join(", ")));
+    if let Some(why) = outcome.stopped {
+        let what = if why == "cost_cap" { "cap of money" } else { "cap of time" };
+        output::line(format!("The run stopped at its {what}. Run the command again to go on."));
+    }
+    output::line("");
+    figures(outcome);
+    let failed: Vec<&CaseResult> = outcome
+        .results
+        .iter()
+        .filter(|result| matches!(result.status, CaseStatus::Fail | CaseStatus::Error))
+        .collect();
+    if !failed.is_empty() {
+        output::line("");
+    }
+    for result in failed.iter().take(LISTED) {
+        let critical = if result.case.critical { ", critical" } else { "" };
+        let name = output::paint(&result.case.id, "1");
+        output::line(format!("{} {name}{critical}: {}", result.status.name(), cut(&result.case.question())));
+        for reason in result.reasons() {
+            output::line(format!("     {}", cut(&reason)));
+        }
+    }
+    if failed.len() > LISTED {
+        output::line(format!("     and {} more", failed.len() - LISTED));
+    }
+    if let Some(comparison) = comparison {
+        output::line("");
+        compared(comparison);
+    }
+    let took = format!("{:.1} s, cost {}", outcome.seconds, outcome.cost);
+    let resumed = match outcome.resumed {
+        0 => String::new(),
+        n => format!(", {} from the stopped run", words::count(n, "reply", "replies")),
+    };
+    output::note(format!("{took}{resumed}"));
+    if let Some(dir) = out {
+        output::hint(format!("{} has {REPORT}, {METRICS}, {FAILURES} and {JUNIT}", dir.display()));
+    }
+}
+
+fn figures(outcome: &Outcome) {
+    let rows: Vec<Value> = outcome
+        .shown()
+        .map(|(metric, figure)| {
+            let bound = outcome.thresholds.iter().find(|result| result.threshold.metric == metric);
+            let bounds = bound.map(|result| {
+                let text = |word: &str, b: Option<f64>| b.map(|b| format!("{word} {}", value(metric, b)));
+                let (min, max) =
+                    (text("at least", result.threshold.min), text("at most", result.threshold.max));
+                let bounds: Vec<String> = [min, max].into_iter().flatten().collect();
+                format!("{}{}", bounds.join(", "), if result.pass { "" } else { ": broken" })
+            });
+            json!({
+                "metric": metric.name(), "value": value(metric, figure.value), "cases": figure.cases,
+                "threshold": bounds.unwrap_or_default(),
+            })
+        })
+        .collect();
+    let columns = [("metric", "METRIC"), ("value", "VALUE"), ("cases", "CASES"), ("threshold", "THRESHOLD")];
+    output::table(&rows, &columns, "No case has a figure.");
+    // A bound of a figure that no case has is broken as well.
+    for result in outcome.thresholds.iter().filter(|result| result.value.is_none()) {
+        output::line(format!(
+            "{}: no case has a value, so the threshold is broken",
+            result.threshold.metric.name()
+        ));
+    }
+}
+
+/// Prints how a run differs from an earlier one.
+pub fn compared(comparison: &Comparison) {
+    if !comparison.same_suite {
+        output::line("The baseline is of other cases. Cases that both runs judged are compared.");
+    }
+    output::line(format!(
+        "{} compared: {} worse, {} better",
+        words::count(comparison.compared, "case", "cases"),
+        comparison.regressions.len(),
+        comparison.fixed.len()
+    ));
+    for (what, ids) in [("worse", &comparison.regressions), ("better", &comparison.fixed)] {
+        for id in ids.iter().take(LISTED) {
+            let critical = if comparison.critical_regressions.contains(id) && what == "worse" {
+                " (critical)"
+            } else {
+                ""
+            };
+            output::line(format!("     {what}: {id}{critical}"));
+        }
+        if ids.len() > LISTED {
+            output::line(format!("     and {} more", ids.len() - LISTED));
+        }
+    }
+    for (name, difference) in comparison.metrics.iter().filter(|(_, difference)| difference.worse) {
+        if let Ok(metric) = name.parse::<Metric>() {
+            let (before, after) = (value(metric, difference.before), value(metric, difference.after));
+            output::line(format!("     {name}: {after}, was {before}"));
+        }
+    }
+}

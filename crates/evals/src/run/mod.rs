@@ -1,0 +1,13 @@
+//! A run: every case is asked, judged and counted.
+
+mod ask;
+mod outcome;
+mod recording;
+mod summary;
+
+pub use self::{
+    ask::{Options, Running, run},
+    outcome::{CaseResult, CaseStatus, Counts, Outcome, RunStatus, Sample},
+    recording::{Recorder, Recording, Replay, key},
+    summary::{Figure, ThresholdResult},
+};

@@ -1,0 +1,142 @@
+//! Cases that are nearly the same.
+
+use std::collections::{BTreeSet, HashMap};
+
+use ashlar_model::Finding;
+use ashlar_retrieval::text::Analyzer;
+
+use super::types::Case;
+
+/// The share of terms (Jaccard) from which two questions count as nearly the same.
+const SIMILAR: f64 = 0.85;
+/// The most pairs that are reported.
+const REPORTED_MAX: usize = 50;
+/// Terms of a question that are compared.
+const TERMS_MAX: usize = 400;
+
+/// Warns of cases whose questions have nearly the same words, in the same language and with the same demand to answer or to refuse. They
+/// count twice what should count once.
+///
+/// Questions are compared by prefix filtering (Chaudhuri, Ganti and Kaushik, 2006): two sets can only be similar when they share one of their
+/// rarest terms, so only those pairs are counted.
+#[must_use]
+pub fn near_duplicates(path: &str, cases: &[Case]) -> Vec<Finding> {
+    let sets = ranked(cases);
+    let mut known: HashMap<u32, Vec<usize>> = HashMap::new();
+    let mut out = Vec::new();
+    for (at, set) in sets.iter().enumerate() {
+        let mut candidates = BTreeSet::new();
+        for term in &set[..prefix(set.len())] {
+            candidates.extend(known.get(term).into_iter().flatten().copied());
+            known.entry(*term).or_default().push(at);
+        }
+        let (case, same) = (&cases[at], |other: &&usize| {
+            let other = &cases[**other];
+            other.locale == cases[at].locale
+                && other.expect.answer == cases[at].expect.answer
+                && other.context == cases[at].context
+        });
+        let found = candidates.iter().filter(same).find(|other| similarity(&sets[**other], set) >= SIMILAR);
+        if let Some(other) = found {
+            let other = &cases[*other];
+            let message = format!("The case `{}` asks nearly the same as `{}`.", case.id, other.id);
+            let help = format!("remove one of them, or merge them (the other is in line {})", other.line);
+            out.push(
+                Finding::warning("eval-near-duplicate", format!("{path}:{}", case.line), message).help(help),
+            );
+            if out.len() == REPORTED_MAX {
+                break;
+            }
+        }
+    }
+    out
+}
+
+/// The terms of each question as numbers, the rarest first.
+fn ranked(cases: &[Case]) -> Vec<Vec<u32>> {
+    // Words as they are: what differs by a stem may differ in what is asked.
+    let analyzer = Analyzer::for_locale("");
+    let mut counts: HashMap<String, u32> = HashMap::new();
+    let sets: Vec<BTreeSet<String>> = cases
+        .iter()
+        .map(|case| {
+            let mut terms = BTreeSet::new();
+            analyzer.terms(&case.question(), |term| {
+                if terms.len() < TERMS_MAX {
+                    terms.insert(term.to_owned());
+                }
+            });
+            terms
+        })
+        .collect();
+    for term in sets.iter().flatten() {
+        *counts.entry(term.clone()).or_default() += 1;
+    }
+    let mut order: Vec<(u32, String)> = counts.into_iter().map(|(term, count)| (count, term)).collect();
+    order.sort_unstable();
+    let rank: HashMap<&str, u32> =
+        order.iter().zip(0..).map(|((_, term), rank)| (term.as_str(), rank)).collect();
+    let numbers = |set: &BTreeSet<String>| {
+        let mut out: Vec<u32> = set.iter().filter_map(|term| rank.get(term.as_str()).copied()).collect();
+        out.sort_unstable();
+        out
+    };
+    sets.iter().map(numbers).collect()
+}
+
+/// How many of the rarest terms of a set must be looked at.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "at most 400"
+)]
+fn prefix(len: usize) -> usize {
+    let shared = (SIMILAR * len as f64).ceil() as usize;
+    (len + 1).saturating_sub(shared).min(len)
+}
+
+/// The share of terms that two sorted sets have in common.
+#[expect(clippy::cast_precision_loss, reason = "at most 400")]
+fn similarity(a: &[u32], b: &[u32]) -> f64 {
+    let common = a.iter().filter(|term| b.binary_search(term).is_ok()).count();
+    let all = a.len() + b.len() - common;
+    if all == 0 { 0.0 } else { common as f64 / all as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::suite::types::Input;
+
+    fn case(id: &str, question: &str) -> Case {
+        Case { id: id.to_owned(), input: Input::Input(question.to_owned()), ..Case::default() }
+    }
+
+    #[test]
+    fn the_same_question_twice_is_reported() {
+        let cases = [
+            case("a", "What does the Basin plan cost each month before tax?"),
+            case("b", "What does the Port plan cost?"),
+            case("c", "what does the basin plan cost each month, before tax"),
+        ];
+        let found = near_duplicates("x.jsonl", &cases);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].message, "The case `c` asks nearly the same as `a`.");
+    }
+
+    proptest! {
+        /// The filter finds every pair that comparing all pairs finds.
+        #[test]
+        fn the_filter_leaves_nothing_out(questions in prop::collection::vec("[a-f ]{1,14}", 0..12)) {
+            let cases: Vec<Case> = questions.iter().map(|question| case(question, question)).collect();
+            let sets = ranked(&cases);
+            let wanted = (0..sets.len())
+                .filter(|at| sets[..*at].iter().any(|set| similarity(set, &sets[*at]) >= SIMILAR))
+                .count();
+            prop_assert_eq!(near_duplicates("x", &cases).len(), wanted);
+        }
+    }
+}
