@@ -11,8 +11,8 @@ use std::{
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What makes clients of the OpenAPI document, what tries the document on the server, and what statistics are compared with.
-const CLIENTS_PYTHON: [&str; 8] = [
+/// What makes clients of the OpenAPI document, what tries the document on the server, what statistics are compared with, and what reads spans.
+const CLIENTS_PYTHON: [&str; 9] = [
     "openapi-python-client==0.29.1",
     "schemathesis==4.32.5",
     "openai==3.54.0",
@@ -21,6 +21,7 @@ const CLIENTS_PYTHON: [&str; 8] = [
     "langchain-anthropic==1.7.7",
     "mcp==2.3.0",
     "scipy==1.17.1",
+    "opentelemetry-proto==1.45.2",
 ];
 const CLIENTS_NODE: [&str; 9] = [
     "openapi-typescript@7.13.0",

@@ -4,28 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod common;
+#[path = "common/installed.rs"]
+mod installed;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::Path;
 
 use common::{Demo, http};
-
-/// Where the generators are; `None` when they are absent, which is said.
-fn generators() -> Option<PathBuf> {
-    let found = std::env::var_os("ASHLAR_TEST_CLIENTS").map(PathBuf::from);
-    if found.is_none() {
-        assert!(
-            !std::env::var("ASHLAR_REQUIRE_ALL").is_ok_and(|v| v == "1"),
-            "generators of clients are required: run `cargo xtask test`"
-        );
-        println!(
-            "skipped: ASHLAR_TEST_CLIENTS names no generators of clients; `cargo xtask test` installs them"
-        );
-    }
-    found
-}
+use installed::{installed, run};
 
 /// The demo, with its documents as files.
 fn demo() -> Demo {
@@ -36,14 +21,6 @@ fn demo() -> Demo {
         demo.rig.write(name, &document);
     }
     demo
-}
-
-/// Runs a program to its end; what it said, when it did not fail.
-fn run(dir: &Path, program: &Path, args: &[&str]) -> String {
-    let out = Command::new(program).args(args).current_dir(dir).env("NO_COLOR", "1").output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    assert!(out.status.success(), "{} {args:?}: {said}", program.display());
-    said
 }
 
 const PYTHON: &str = r#"
@@ -70,7 +47,7 @@ print("called")
 
 #[test]
 fn a_python_client_compiles_and_calls() {
-    let Some(tools) = generators() else { return };
+    let Some(tools) = installed("generators of clients") else { return };
     let demo = demo();
     let bin = tools.join("python/bin");
     // What it makes is not formatted: nobody reads it.
@@ -123,7 +100,7 @@ console.log("called");
 
 #[test]
 fn a_typescript_client_compiles_and_calls() {
-    let Some(tools) = generators() else { return };
+    let Some(tools) = installed("generators of clients") else { return };
     let demo = demo();
     let dir = demo.rig.path();
     let node = |program: &str, args: &[&str]| run(dir, &tools.join("node_modules/.bin").join(program), args);
@@ -142,7 +119,7 @@ fn a_typescript_client_compiles_and_calls() {
 /// What a tester that makes requests of the document finds: no fault of the server, and no answer that is not described.
 #[test]
 fn a_tester_finds_what_is_described() {
-    let Some(tools) = generators() else { return };
+    let Some(tools) = installed("generators of clients") else { return };
     let demo = demo();
     let key = format!("Authorization: Bearer {}", demo.admin);
     let document = format!("{}/api/openapi.json", demo.url);

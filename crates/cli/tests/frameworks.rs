@@ -4,15 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod common;
+#[path = "common/installed.rs"]
+mod installed;
 #[path = "../../gateway/tests/standin/mod.rs"]
 mod standin;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
 use common::{Rig, Served, start};
+use installed::installed;
 use serde_json::{Value, json};
 use standin::{Asked, Standin, Step};
 
@@ -87,21 +87,6 @@ fn gateway() -> Gateway {
     Gateway { rig, _server: server, url: text(&ready["url"]), key: text(&made["key"]) }
 }
 
-/// Where the clients are; `None` when they are absent, which is said.
-fn clients() -> Option<PathBuf> {
-    let found = std::env::var_os("ASHLAR_TEST_CLIENTS").map(PathBuf::from);
-    if found.is_none() {
-        assert!(
-            !std::env::var("ASHLAR_REQUIRE_ALL").is_ok_and(|v| v == "1"),
-            "clients of model providers are required: run `cargo xtask test`"
-        );
-        println!(
-            "skipped: ASHLAR_TEST_CLIENTS names no clients of model providers; `cargo xtask test` installs them"
-        );
-    }
-    found
-}
-
 fn run(gateway: &Gateway, program: &Path, script: &str) {
     let out = Command::new(program)
         .args([script, &gateway.url, &gateway.key])
@@ -116,7 +101,7 @@ fn run(gateway: &Gateway, program: &Path, script: &str) {
 
 #[test]
 fn langchain_works() {
-    let Some(tools) = clients() else { return };
+    let Some(tools) = installed("clients of model providers") else { return };
     let gateway = gateway();
     gateway.rig.write("chain.py", include_str!("frameworks/chain.py"));
     run(&gateway, &tools.join("python/bin/python"), "chain.py");
@@ -124,7 +109,7 @@ fn langchain_works() {
 
 #[test]
 fn the_ai_sdk_of_vercel_works() {
-    let Some(tools) = clients() else { return };
+    let Some(tools) = installed("clients of model providers") else { return };
     let gateway = gateway();
     std::os::unix::fs::symlink(tools.join("node_modules"), gateway.rig.path().join("node_modules")).unwrap();
     gateway.rig.write("sdk.mjs", include_str!("frameworks/sdk.mjs"));

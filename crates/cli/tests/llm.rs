@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod common;
+#[path = "common/installed.rs"]
+mod installed;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::Path;
 
 use common::{Demo, Rig, http, start};
+use installed::{installed, run};
 use serde_json::{Value, json};
 
 const QUESTION: &str = "How much does the Basin plan cost each month?";
@@ -222,28 +222,6 @@ fn each_call_leaves_a_record() {
     );
 }
 
-/// Where the clients are; `None` when they are absent, which is said.
-fn clients() -> Option<PathBuf> {
-    let found = std::env::var_os("ASHLAR_TEST_CLIENTS").map(PathBuf::from);
-    if found.is_none() {
-        assert!(
-            !std::env::var("ASHLAR_REQUIRE_ALL").is_ok_and(|v| v == "1"),
-            "clients of model providers are required: run `cargo xtask test`"
-        );
-        println!(
-            "skipped: ASHLAR_TEST_CLIENTS names no clients of model providers; `cargo xtask test` installs them"
-        );
-    }
-    found
-}
-
-fn run(dir: &Path, program: &Path, args: &[&str]) -> String {
-    let out = Command::new(program).args(args).current_dir(dir).env("NO_COLOR", "1").output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    assert!(out.status.success(), "{} {args:?}: {said}", program.display());
-    said
-}
-
 const PYTHON: &str = r#"
 import sys
 import openai, anthropic
@@ -292,7 +270,7 @@ print("called")
 
 #[test]
 fn the_python_clients_of_openai_and_anthropic_work() {
-    let Some(tools) = clients() else { return };
+    let Some(tools) = installed("clients of model providers") else { return };
     let (demo, key) = demo();
     demo.rig.write("call.py", PYTHON);
     let said = run(
@@ -331,7 +309,7 @@ console.log("called");
 
 #[test]
 fn the_node_clients_of_openai_and_anthropic_work() {
-    let Some(tools) = clients() else { return };
+    let Some(tools) = installed("clients of model providers") else { return };
     let (demo, key) = demo();
     std::os::unix::fs::symlink(tools.join("node_modules"), demo.rig.path().join("node_modules")).unwrap();
     demo.rig.write("call.mjs", NODE);

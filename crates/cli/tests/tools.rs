@@ -3,17 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod common;
+#[path = "common/installed.rs"]
+mod installed;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::Command,
+    path::Path,
     sync::{Arc, Mutex},
     thread,
 };
 
 use common::{Demo, Rig, eventually, found, http, start};
+use installed::{installed, run};
 use serde_json::{Value, json};
 
 /// A request that a stand-in was sent.
@@ -441,26 +443,6 @@ fn ashlar_is_an_mcp_server() {
     }
 }
 
-/// Where the clients are; `None` when they are absent, which is said.
-fn clients() -> Option<PathBuf> {
-    let found = std::env::var_os("ASHLAR_TEST_CLIENTS").map(PathBuf::from);
-    if found.is_none() {
-        assert!(
-            !std::env::var("ASHLAR_REQUIRE_ALL").is_ok_and(|v| v == "1"),
-            "the SDKs of MCP are required: run `cargo xtask test`"
-        );
-        println!("skipped: ASHLAR_TEST_CLIENTS names no SDKs of MCP; `cargo xtask test` installs them");
-    }
-    found
-}
-
-fn run(dir: &Path, program: &Path, args: &[&str]) -> String {
-    let out = Command::new(program).args(args).current_dir(dir).env("NO_COLOR", "1").output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    assert!(out.status.success(), "{} {args:?}: {said}", program.display());
-    said
-}
-
 const PYTHON: &str = r#"
 import asyncio, json, sys
 import httpx2
@@ -528,7 +510,7 @@ console.log("called");
 
 #[test]
 fn the_sdks_of_mcp_work() {
-    let Some(tools) = clients() else { return };
+    let Some(tools) = installed("SDKs of MCP") else { return };
     let demo = Demo::new();
     let (reader, writer) =
         (key(&demo.rig, "r", &["read"]), key(&demo.rig, "w", &["read", "preview", "write"]));

@@ -5,21 +5,16 @@
 mod rig;
 mod standin;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use ashlar_gateway::{
-    budget::{Granted, Returned, Shared, SharedError, Wanted, grant},
-    call::{Body, Closing, Facts},
+    call::{Body, Facts},
     policy::Policy,
     upstream::Kind,
     wire::{TOKENS_REPORTED_MAX, anthropic, openai},
 };
-use async_trait::async_trait;
 use futures::StreamExt as _;
-use rig::{Quoted, Rig, caller, rig};
+use rig::{Closed, Quoted, Rig, Rows, caller, rig};
 use serde_json::{Value, json};
 use standin::{Standin, Step};
 
@@ -27,40 +22,6 @@ const PRICED: &str = "[routes.fast]\ntargets = [{ provider = \"a\", model = \"m\
     timeout = { connect = 5.0, first_token = 2.0, total = 20.0 }\n\
     [[prices]]\nmodel = \"a/m\"\nfrom = \"2020-01-01\"\ncurrency = \"USD\"\ninput = \"1.00\"\noutput = \"10.00\"\n\
     [features.default]\nroutes = [\"fast\"]\nbudget = { day = \"1.00\" }\n";
-
-/// One node's rows.
-#[derive(Default)]
-struct Rows(Mutex<std::collections::BTreeMap<String, u64>>);
-
-#[async_trait]
-impl Shared for Rows {
-    async fn exchange(
-        &self,
-        returned: Vec<Returned>,
-        wanted: Vec<Wanted>,
-    ) -> Result<Vec<Granted>, SharedError> {
-        let mut rows = self.0.lock().unwrap();
-        for back in returned {
-            *rows.entry(format!("{:?}", back.row)).or_default() -= back.amount;
-        }
-        let granted = wanted.iter().map(|wanted| {
-            let used = rows.entry(format!("{:?}", wanted.row)).or_default();
-            let granted = grant(*used, wanted);
-            *used = granted.used;
-            granted
-        });
-        Ok(granted.collect())
-    }
-}
-
-#[derive(Default)]
-struct Closed(Mutex<Vec<Facts>>);
-
-impl Closing for Closed {
-    fn closed(&self, facts: Facts) {
-        self.0.lock().unwrap().push(facts);
-    }
-}
 
 /// A rig with prices and budgets, and what becomes of its calls.
 fn priced(kind: Kind, standin: &Standin) -> (Rig, Arc<Closed>) {

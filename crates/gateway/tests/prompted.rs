@@ -5,21 +5,13 @@
 mod rig;
 mod standin;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use ashlar_contracts::ContractSet;
-use ashlar_gateway::{
-    budget::{Granted, Returned, Shared, SharedError, Wanted, grant},
-    call::{Body, Closing, Facts},
-    policy::Policy,
-    prompts::Prompts,
-    upstream::Kind,
-    wire::openai,
-};
+use ashlar_gateway::{call::Body, policy::Policy, prompts::Prompts, upstream::Kind, wire::openai};
 use ashlar_model::Files;
-use async_trait::async_trait;
 use futures::StreamExt as _;
-use rig::{Contracts, Quoted, Rig, caller, rig};
+use rig::{Closed, Contracts, Quoted, Rig, Rows, caller, rig};
 use serde_json::{Value, json};
 use standin::{Standin, Step};
 
@@ -148,40 +140,6 @@ async fn prompts_are_those_of_the_feature() {
     wrong["ashlar"]["version"] = json!(9);
     assert_eq!(rig.openai(wrong).await.unwrap_err().code, "prompt_version_not_found");
     assert!(standin.requests().is_empty());
-}
-
-/// Rows of budgets that are granted to one node.
-#[derive(Default)]
-struct Rows(Mutex<std::collections::BTreeMap<String, u64>>);
-
-#[async_trait]
-impl Shared for Rows {
-    async fn exchange(
-        &self,
-        returned: Vec<Returned>,
-        wanted: Vec<Wanted>,
-    ) -> Result<Vec<Granted>, SharedError> {
-        let mut rows = self.0.lock().unwrap();
-        for back in returned {
-            *rows.entry(format!("{:?}", back.row)).or_default() -= back.amount;
-        }
-        let granted = wanted.iter().map(|wanted| {
-            let used = rows.entry(format!("{:?}", wanted.row)).or_default();
-            let granted = grant(*used, wanted);
-            *used = granted.used;
-            granted
-        });
-        Ok(granted.collect())
-    }
-}
-
-#[derive(Default)]
-struct Closed(Mutex<Vec<Facts>>);
-
-impl Closing for Closed {
-    fn closed(&self, facts: Facts) {
-        self.0.lock().unwrap().push(facts);
-    }
 }
 
 const PRICED: &str = "[routes.fast]\ntargets = [{ provider = \"a\", model = \"m\" }]\nretries = 0\n\

@@ -22,7 +22,10 @@ mod tools;
 
 pub use delivery::lane::raise_open_files;
 pub use front::{Asked, Proxies};
-pub use jobs::purge::{PurgeTarget, PurgeTargetError};
+pub use jobs::{
+    purge::{PurgeTarget, PurgeTargetError},
+    spans::{Collector, CollectorError},
+};
 pub use serve::{Role, ServeOptions, ServerError, serve, stop_max};
 pub use tools::ToolServers;
 

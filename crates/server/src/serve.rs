@@ -30,7 +30,14 @@ use crate::{
         source::Releases,
     },
     front::{Limits, Proxies},
-    jobs::{self, calls::Calls, purge::PurgeTarget, searches::Searches, upkeep::Upkeep},
+    jobs::{
+        self,
+        calls::Calls,
+        purge::PurgeTarget,
+        searches::Searches,
+        spans::{Collector, Spans},
+        upkeep::Upkeep,
+    },
     surface,
     tools::{Errands, ToolServers},
 };
@@ -76,6 +83,8 @@ pub struct ServeOptions {
     pub providers: Providers,
     /// Tool servers that the gateway may ask.
     pub tool_servers: ToolServers,
+    /// Receives spans of model calls.
+    pub collector: Option<Collector>,
     /// How often a remote object store is asked for moves.
     pub remote_interval: Duration,
 }
@@ -173,8 +182,13 @@ async fn begin(app: &App, options: &ServeOptions, stop: &CancellationToken) -> V
         // Requests that are still open are logged as well.
         tasks.push(tokio::spawn(searches.run(stop.clone())));
     }
+    let spans = options.collector.clone().map(|collector| {
+        let (spans, sending) = Spans::to(collector, app.metrics.clone());
+        tasks.push(tokio::spawn(sending.run(stop.clone())));
+        spans
+    });
     // Calls that are still open are recorded as well.
-    tasks.push(tokio::spawn(Calls::new(app, engine).run(stop.clone())));
+    tasks.push(tokio::spawn(Calls::new(app, engine, spans).run(stop.clone())));
     let private = options.config.webhooks_to_private;
     let followers = jobs::followers(app, engine, works.then_some(private), options.purge.clone());
     for follower in followers {

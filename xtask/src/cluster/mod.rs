@@ -6,6 +6,7 @@ mod check;
 mod clients;
 mod faults;
 pub mod gateway;
+mod prepare;
 mod proxy;
 mod rig;
 mod service;

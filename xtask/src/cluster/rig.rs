@@ -12,6 +12,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    prepare::Prepare,
     proxy::{Mode, Proxy},
     service::Service,
 };
@@ -150,35 +151,15 @@ impl Rig {
 
     fn prepare(&mut self, binary: &Path, s3: u16) -> Result<()> {
         let data = format!("postgres://ashlar@127.0.0.1:{}/postgres", self.postgres_dir.port);
-        let run = |args: &[&str], local: bool| -> Result<Value> {
-            let mut command = Command::new(binary);
-            command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
-            if !local {
-                command.args(["--data", &data, "--objects", OBJECTS, "--as", "tester", "--format", "json"]);
-                command.arg("--cache").arg(self.dir.path().join("cache-setup"));
-                s3_environment(&mut command, s3);
-            }
-            let out = command.output()?;
-            if !out.status.success() {
-                let said = [out.stderr, out.stdout].concat();
-                return Err(format!("{args:?}: {}", String::from_utf8_lossy(&said)).into());
-            }
-            Ok(serde_json::from_slice(&out.stdout).unwrap_or(Value::Null))
+        let dir = self.dir.path();
+        let with_data = |command: &mut Command| {
+            command.args(["--data", &data, "--objects", OBJECTS]);
+            command.arg("--cache").arg(dir.join("cache-setup"));
+            s3_environment(command, s3);
         };
-        run(&["init", "site"], true)?;
-        std::fs::write(self.dir.path().join("site/contracts/note.v1.json"), NOTE)?;
-        let until = Instant::now() + Duration::from_secs(20);
-        // The database listens a moment before it lets anybody in.
-        while let Err(error) = run(&["push", "site", "--content"], false) {
-            if Instant::now() > until {
-                return Err(error);
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        let candidate = run(&["candidate", "create"], false)?;
-        run(&["release", "promote", candidate["candidate"].as_str().unwrap_or_default()], false)?;
-        let key = run(&["key", "create", "--name", "cluster", "--scope", "admin"], false)?;
-        self.key = key["key"].as_str().ok_or("no key was made")?.to_owned();
+        let prepare = Prepare { binary, dir, data: &with_data };
+        prepare.release("contracts/note.v1.json", NOTE)?;
+        self.key = prepare.key("admin")?;
         Ok(())
     }
 

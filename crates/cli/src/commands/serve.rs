@@ -6,7 +6,9 @@ use ashlar_gates::Checker;
 use ashlar_model::{Actor, Right, ServerConfig, TenantId};
 use ashlar_release::{CreateKey, Ctx, Engine, ReleaseError};
 use ashlar_retrieval::models::Models;
-use ashlar_server::{PurgeTarget, Role, ServeOptions, ServerError, ToolServers, models::Providers};
+use ashlar_server::{
+    Collector, PurgeTarget, Role, ServeOptions, ServerError, ToolServers, models::Providers,
+};
 use ashlar_store::{Objects, Remote, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -189,6 +191,9 @@ pub async fn run(
     let workers = ashlar_isolate::Workers::new()
         .map_err(|e| CliError::new(3, "server", format!("no threads can be started: {e}"), ""))?;
     let trials = Some(isolation::children().trials());
+    let collector = Collector::of(|name| std::env::var(name).ok()).map_err(|error| {
+        CliError::input(error.to_string(), "fix the variable, or set OTEL_SDK_DISABLED=true")
+    })?;
     let options = ServeOptions {
         engine,
         objects,
@@ -200,6 +205,7 @@ pub async fn run(
         models,
         providers,
         tool_servers,
+        collector,
         remote_interval,
     };
     ashlar_server::serve(options, |bound| ready(url_of(bound)), stop).await.map_err(|e| server_error(&e))

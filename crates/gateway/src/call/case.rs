@@ -56,6 +56,10 @@ pub struct Caller {
     pub user: String,
     /// The trace of the request.
     pub trace: String,
+    /// The span of the call: 16 hexadecimal digits.
+    pub span: String,
+    /// The span of the client; empty when it names none.
+    pub parent: String,
 }
 
 /// The body of an answer.

@@ -4,6 +4,7 @@
 //! loses what waited: half a second of calls, and those of a batch that was being written.
 
 mod otel;
+mod otlp;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,6 +19,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+
+pub use otlp::export;
 
 use crate::price::{Money, Tokens};
 
@@ -41,6 +44,12 @@ pub struct Record {
     pub at: String,
     /// The trace of the request.
     pub trace: String,
+    /// The span of the call.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub span: String,
+    /// The span of the client, as it named it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub parent: String,
     /// What was asked for: `chat` or `embeddings`.
     pub operation: String,
     /// The feature.

@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 use super::{OK, Record};
 
 impl Record {
-    /// The call as a span: one line of an export. What the conventions have no name for begins with `ashlar.`.
-    #[must_use]
-    pub fn span(&self) -> Value {
-        let began = self.began();
-        let ended = i64::try_from(self.total_ms)
-            .ok()
-            .and_then(|ms| began.checked_add(SignedDuration::from_millis(ms)).ok());
+    /// The name of its span.
+    pub(super) fn span_name(&self) -> String {
+        format!("{} {}", self.operation, self.model)
+    }
+
+    /// The attributes of its span. What the conventions have no name for begins with `ashlar.`.
+    pub(super) fn attributes(&self) -> Map<String, Value> {
         let mut attributes = Map::new();
         let texts = [
             ("gen_ai.operation.name", &self.operation),
@@ -59,18 +59,29 @@ impl Record {
         for (check, verdict) in &self.verdicts {
             attributes.insert(format!("ashlar.verdict.{check}"), json!(verdict));
         }
-        let failed = self.outcome != OK;
-        if failed {
+        if self.outcome != OK {
             attributes.insert("error.type".to_owned(), json!(self.outcome));
         }
+        attributes
+    }
+
+    /// The call as a span: one line of an export.
+    #[must_use]
+    pub fn span(&self) -> Value {
+        let began = self.began();
+        let ended = i64::try_from(self.total_ms)
+            .ok()
+            .and_then(|ms| began.checked_add(SignedDuration::from_millis(ms)).ok());
         json!({
             "trace_id": self.trace,
-            "name": format!("{} {}", self.operation, self.model),
+            "span_id": self.span,
+            "parent_span_id": self.parent,
+            "name": self.span_name(),
             "kind": "CLIENT",
             "start_time": self.at,
             "end_time": ended.unwrap_or(began).to_string(),
-            "status": if failed { "ERROR" } else { "OK" },
-            "attributes": attributes,
+            "status": if self.outcome == OK { "OK" } else { "ERROR" },
+            "attributes": self.attributes(),
         })
     }
 }

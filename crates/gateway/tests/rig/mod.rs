@@ -2,12 +2,16 @@
 
 #![allow(dead_code, reason = "each test uses what it needs")]
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use crate::standin::Standin;
 use ashlar_contracts::ContractSet;
 use ashlar_gateway::{
-    call::{Answer, Body, BuiltIn, Caller, Desk, Question, Scene, Wanted},
+    budget::{Granted, Returned, Shared, SharedError, Wanted as WantedRow, grant},
+    call::{Answer, Body, BuiltIn, Caller, Closing, Desk, Facts, Question, Scene, Wanted},
     config::Gateway,
     ground::Source,
     upstream::{Key, KeySource, Kind, MakeClient, Provider, Providers},
@@ -57,6 +61,41 @@ impl AsRef<ContractSet> for Contracts {
     }
 }
 
+/// Rows of budgets that are granted to one node.
+#[derive(Default)]
+pub struct Rows(Mutex<BTreeMap<String, u64>>);
+
+#[async_trait]
+impl Shared for Rows {
+    async fn exchange(
+        &self,
+        returned: Vec<Returned>,
+        wanted: Vec<WantedRow>,
+    ) -> Result<Vec<Granted>, SharedError> {
+        let mut rows = self.0.lock().unwrap();
+        for back in returned {
+            *rows.entry(format!("{:?}", back.row)).or_default() -= back.amount;
+        }
+        let granted = wanted.iter().map(|wanted| {
+            let used = rows.entry(format!("{:?}", wanted.row)).or_default();
+            let granted = grant(*used, wanted);
+            *used = granted.used;
+            granted
+        });
+        Ok(granted.collect())
+    }
+}
+
+/// What became of calls.
+#[derive(Default)]
+pub struct Closed(pub Mutex<Vec<Facts>>);
+
+impl Closing for Closed {
+    fn closed(&self, facts: Facts) {
+        self.0.lock().unwrap().push(facts);
+    }
+}
+
 pub struct Rig {
     pub desk: Desk,
     pub scene: Scene,
@@ -88,6 +127,8 @@ pub fn caller() -> Caller {
         feature: "default".to_owned(),
         user: String::new(),
         trace: "0af7651916cd43dd8448eb211c80319c".to_owned(),
+        span: "b7ad6b7169203331".to_owned(),
+        parent: String::new(),
     }
 }
 

@@ -57,10 +57,32 @@ pub struct Caller {
 #[derive(Clone)]
 struct Turn(Arc<OwnedSemaphorePermit>);
 
+/// The digits of a span.
+const SPAN_DIGITS: usize = 16;
+
 /// The trace of a request: that of its `traceparent`, or a new one.
 pub fn trace_of(headers: &HeaderMap) -> Option<TraceId> {
     let given = headers.get("traceparent").and_then(|v| v.to_str().ok()).and_then(|v| v.split('-').nth(1));
     given.and_then(|t| TraceId::new(t).ok()).or_else(|| TraceId::new(&new_id().ok()?).ok())
+}
+
+/// The span of the client that its `traceparent` names.
+pub fn parent_of(headers: &HeaderMap) -> Option<String> {
+    let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-').skip(1);
+    TraceId::new(parts.next()?).ok()?;
+    let span = parts.next()?;
+    let hex = span.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    (span.len() == SPAN_DIGITS && hex && span.bytes().any(|byte| byte != b'0')).then(|| span.to_owned())
+}
+
+/// A new span: 16 hexadecimal digits.
+pub fn new_span() -> String {
+    new_id()
+        .map(|mut id| {
+            id.truncate(SPAN_DIGITS);
+            id
+        })
+        .unwrap_or_default()
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller

@@ -71,6 +71,8 @@ metrics! {
     LLM_SECONDS = Histogram "ashlar_llm_seconds" ["tenant", "feature", "route"] "How long calls took.";
     LLM_CACHE_BYTES = Gauge "ashlar_llm_cache_bytes" [] "Bytes of kept answers.";
     LLM_RECORDS_DROPPED = Counter "ashlar_llm_records_dropped_total" [] "Records of calls that were dropped because too many waited.";
+    LLM_SPANS_SENT = Counter "ashlar_llm_spans_sent_total" [] "Spans of calls that a collector of OpenTelemetry took.";
+    LLM_SPANS_DROPPED = Counter "ashlar_llm_spans_dropped_total" [] "Spans of calls that no collector took: too many waited, or it did not answer.";
     SEARCH_CLICKS = Counter "ashlar_search_clicks_total" [] "Clicks on hits that were reported.";
     SEARCH_UNLOGGED = Counter "ashlar_search_unlogged_total" [] "Searches and clicks that are missing in the log because too many waited.";
     SEARCH_LAG_SECONDS = Gauge "ashlar_search_lag_seconds" ["tenant", "index"] "How long after its release an index was searchable by words and vectors here, or how long vectors have been missing. Absent for a release that was served when the node started.";

@@ -7,7 +7,7 @@ use std::{
 
 use ashlar_gateway::record::{OK, Record};
 use ashlar_model::TenantId;
-use prometheus::{CounterVec, HistogramVec, IntCounterVec, Registry};
+use prometheus::{CounterVec, HistogramVec, IntCounter, IntCounterVec, Registry};
 
 use super::declared;
 
@@ -71,6 +71,8 @@ pub struct LlmFigures {
     cache: IntCounterVec,
     first_token: HistogramVec,
     total: HistogramVec,
+    spans_sent: IntCounter,
+    spans_dropped: IntCounter,
 }
 
 impl LlmFigures {
@@ -84,6 +86,8 @@ impl LlmFigures {
             cache: declared::LLM_CACHE.counters(registry),
             first_token: declared::LLM_FIRST_TOKEN_SECONDS.histograms(registry, &BUCKETS),
             total: declared::LLM_SECONDS.histograms(registry, &BUCKETS),
+            spans_sent: declared::LLM_SPANS_SENT.counter(registry),
+            spans_dropped: declared::LLM_SPANS_DROPPED.counter(registry),
         }
     }
 
@@ -98,6 +102,16 @@ impl LlmFigures {
             return [tenant.as_str(), &record.feature, &record.route];
         }
         ["-", OTHER, OTHER]
+    }
+
+    /// A collector took spans.
+    pub fn spans_sent(&self, count: u64) {
+        self.spans_sent.inc_by(count);
+    }
+
+    /// No collector took spans.
+    pub fn spans_dropped(&self, count: u64) {
+        self.spans_dropped.inc_by(count);
     }
 
     /// A call has ended.

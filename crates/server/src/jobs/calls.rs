@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::spans::Spans;
 use crate::app::{App, metrics::Metrics, policies::Policies, tenants::Tenants};
 
 /// How often budgets are looked at.
@@ -34,6 +35,7 @@ pub struct Calls {
     policies: Arc<Policies>,
     records: Arc<Records>,
     metrics: Arc<Metrics>,
+    spans: Option<Spans>,
 }
 
 /// A record as it is stored. It gets its id once, so that it is counted once however often it is stored.
@@ -92,14 +94,15 @@ fn made(mut waiting: Vec<Waiting>) -> (Vec<Waiting>, Made) {
 }
 
 impl Calls {
-    /// What works for the calls of a node.
-    pub fn new(app: &App, engine: &Engine) -> Self {
+    /// What works for the calls of a node. `spans`: where their spans go.
+    pub fn new(app: &App, engine: &Engine, spans: Option<Spans>) -> Self {
         Self {
             engine: engine.clone(),
             tenants: app.tenants.clone(),
             policies: app.policies.clone(),
             records: app.records.clone(),
             metrics: app.metrics.clone(),
+            spans,
         }
     }
 
@@ -168,10 +171,14 @@ impl Calls {
                 Ok((rows, usage)) => self.engine.log_calls(&tenant, &rows, &usage).await,
                 Err(error) => Err(error),
             };
-            if let Err(error) = done {
-                stored = false;
-                tracing::warn!(%tenant, count, %error, "records of model calls wait: they cannot be stored yet");
-                self.records.put_back(waiting);
+            match (done, &self.spans) {
+                (Err(error), _) => {
+                    stored = false;
+                    tracing::warn!(%tenant, count, %error, "records of model calls wait: they cannot be stored yet");
+                    self.records.put_back(waiting);
+                }
+                (Ok(()), Some(spans)) => spans.add(waiting),
+                (Ok(()), None) => {}
             }
         }
         stored

@@ -6,6 +6,7 @@ pub mod purge;
 mod scrub;
 mod search;
 pub mod searches;
+pub mod spans;
 pub mod upkeep;
 mod webhooks;
 

@@ -16,7 +16,7 @@ use axum::{
 
 use super::state::Llm;
 use crate::{
-    access::{KeyFailure, trace_of},
+    access::{KeyFailure, new_span, parent_of, trace_of},
     front::{MISDIRECTED, any_key, host_of},
 };
 
@@ -96,6 +96,8 @@ impl Llm {
             feature: feature(headers, &access)?,
             user: String::new(),
             trace: trace.map(|trace| trace.to_string()).unwrap_or_default(),
+            span: new_span(),
+            parent: parent_of(headers).unwrap_or_default(),
         };
         Ok(Let { access, caller })
     }

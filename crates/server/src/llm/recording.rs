@@ -24,6 +24,8 @@ impl Closing for Recording {
             id: String::new(),
             at: self.began.to_string(),
             trace: caller.trace.clone(),
+            span: caller.span.clone(),
+            parent: caller.parent.clone(),
             operation: self.operation.to_owned(),
             feature: caller.feature.clone(),
             key: caller.key.clone(),

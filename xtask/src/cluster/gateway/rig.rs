@@ -8,10 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-
 use super::{
     super::{
+        prepare::Prepare,
         proxy::{Mode, Proxy},
         rig::{Result, ask, lock},
         service::Service,
@@ -118,37 +117,14 @@ impl Rig {
 
     fn prepare(&mut self, binary: &Path) -> Result<()> {
         let data = self.data();
-        let run = |args: &[&str], local: bool| -> Result<Value> {
-            let mut command = Command::new(binary);
-            command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
-            environment(&mut command, self.dir.path());
-            if !local {
-                command.args(["--data", &data, "--as", "tester", "--format", "json"]);
-            }
-            let out = command.output()?;
-            if !out.status.success() {
-                let said = [out.stderr, out.stdout].concat();
-                return Err(format!("{args:?}: {}", String::from_utf8_lossy(&said)).into());
-            }
-            Ok(serde_json::from_slice(&out.stdout).unwrap_or(Value::Null))
+        let dir = self.dir.path();
+        let with_data = |command: &mut Command| {
+            environment(command, dir);
+            command.args(["--data", &data]);
         };
-        run(&["init", "site"], true)?;
-        std::fs::write(self.dir.path().join("site/gateway.toml"), GATEWAY)?;
-        let until = Instant::now() + Duration::from_secs(20);
-        // The database listens a moment before it lets anybody in.
-        while let Err(error) = run(&["push", "site", "--content"], false) {
-            if Instant::now() > until {
-                return Err(error);
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        let candidate = run(&["candidate", "create"], false)?;
-        run(&["release", "promote", candidate["candidate"].as_str().unwrap_or_default()], false)?;
-        let key = |scope: &str| -> Result<String> {
-            let made = run(&["key", "create", "--name", scope, "--scope", scope], false)?;
-            Ok(made["key"].as_str().ok_or("no key was made")?.to_owned())
-        };
-        (self.key, self.admin) = (key("llm")?, key("admin")?);
+        let prepare = Prepare { binary, dir, data: &with_data };
+        prepare.release("gateway.toml", GATEWAY)?;
+        (self.key, self.admin) = (prepare.key("llm")?, prepare.key("admin")?);
         Ok(())
     }
 
