@@ -121,6 +121,9 @@ enum Bench {
         /// Sends so many calls instead, and shows what the server keeps of them.
         #[arg(long)]
         soak: Option<u64>,
+        /// Measures calls of one tenant beside another that attacks, instead.
+        #[arg(long)]
+        neighbour: bool,
     },
     /// The first import of a Markdown tree.
     Import {
@@ -210,6 +213,9 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Composed { seconds } } => bench::composed::run(seconds),
         Command::Bench { what: Bench::Webhooks { count } } => bench::webhooks::run(count),
         Command::Bench { what: Bench::Gateway { soak: Some(calls), .. } } => bench::gateway::soak::run(calls),
+        Command::Bench { what: Bench::Gateway { neighbour: true, seconds, rounds, .. } } => {
+            bench::gateway::neighbour::run(seconds, rounds)
+        }
         Command::Bench { what: Bench::Gateway { seconds, rounds, streams, .. } } => {
             bench::gateway::run(seconds, rounds, streams)
         }

@@ -2,6 +2,7 @@
 
 mod load;
 pub mod mock;
+pub mod neighbour;
 pub mod soak;
 
 use std::{
@@ -142,20 +143,30 @@ pub fn run(seconds: u64, rounds: usize, streams: usize) -> Result<()> {
     held(&peers[1].target, &server, streams)
 }
 
-/// Our server in front of the model, with all policy on.
-fn ours(model: &str, core: Option<&str>) -> Result<(Site, Server, Target)> {
+/// An installation whose project calls the model with all policy on, and a key for calls.
+fn installed(model: &str) -> Result<(Site, String)> {
     let site = Site::with(
         &[("gateway.toml", GATEWAY)],
         &mut std::iter::once(json!({"type": "page", "id": "p1", "locale": "en", "fields": entry(1, 0)})),
     )?;
     let models = format!(
-        "[providers.mock]\nkind = \"openai\"\nurl = \"http://{model}/v1\"\nprivate = true\ntenants = [\"main\"]\n"
+        "[providers.mock]\nkind = \"openai\"\nurl = \"http://{model}/v1\"\nprivate = true\ntenants = [\"main\", \"{}\"]\n",
+        neighbour::NOISY
     );
     fs::write(site.dir.join("data/models.toml"), models)?;
-    let made = site.ashlar(&[
-        "key", "create", "--name", "bench", "--scope", "llm", "--data", "data", "--format", "json",
-    ])?;
-    let key = made["key"].as_str().ok_or_else(|| format!("no key: {made}"))?.to_owned();
+    let key = key(&site, &[])?;
+    Ok((site, key))
+}
+
+/// A new key for calls.
+fn key(site: &Site, tenant: &[&str]) -> Result<String> {
+    let create = ["key", "create", "--name", "bench", "--scope", "llm", "--data", "data", "--format", "json"];
+    let made = site.ashlar(&[&create, tenant].concat())?;
+    Ok(made["key"].as_str().ok_or_else(|| format!("no key: {made}"))?.to_owned())
+}
+
+/// The server of an installation.
+fn served(site: &Site, key: String, core: Option<&str>) -> Result<(Server, Target)> {
     let server = site.serve_with(core, &[("ASHLAR_SERVER_CONNECTIONS_PER_ADDRESS_MAX", "0")])?;
     let target = Target {
         address: server.address.clone(),
@@ -163,6 +174,13 @@ fn ours(model: &str, core: Option<&str>) -> Result<(Site, Server, Target)> {
         model: "mock".to_owned(),
         key,
     };
+    Ok((server, target))
+}
+
+/// Our server in front of the model.
+fn ours(model: &str, core: Option<&str>) -> Result<(Site, Server, Target)> {
+    let (site, key) = installed(model)?;
+    let (server, target) = served(&site, key, core)?;
     Ok((site, server, target))
 }
 
