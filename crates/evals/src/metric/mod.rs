@@ -14,6 +14,8 @@ mod score;
 mod usage;
 mod wording;
 
+pub use crate::figures::{Better, Metric, Unit};
+
 pub use self::{
     all::{Judge, Scores, passes},
     score::Score,
