@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, process::ExitCode};
 
+use ashlar_evals::EvalError;
 use ashlar_model::{Finding, grouped};
 use ashlar_release::ReleaseError;
 use ashlar_store::StoreError;
@@ -199,6 +200,18 @@ impl From<ReleaseError> for CliError {
             findings: error.findings().to_vec(),
             more,
             snippet: None,
+        }
+    }
+}
+
+impl From<EvalError> for CliError {
+    fn from(error: EvalError) -> Self {
+        match error {
+            EvalError::Suite { suite, findings } => {
+                Self::findings(format!("the suite `{suite}` cannot be used"), findings)
+            }
+            EvalError::Input { message, help } => Self::input(message, help),
+            EvalError::File { action, path, error } => Self::file(action, &path, &error),
         }
     }
 }

@@ -1,13 +1,14 @@
-//! A run beside an earlier one, case by case.
+//! A run beside an earlier one, case by case, and what differs by more than chance.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::{
-    figures::Better,
+    figures::{Better, Metric, Unit},
     report::{CaseSummary, Summary},
     run::CaseStatus,
+    stats::{self, PairedCase, Rule, Verdict},
 };
 
 /// How a run differs from an earlier one.
@@ -17,96 +18,136 @@ pub struct Comparison {
     pub same_suite: bool,
     /// How many cases both runs judged.
     pub compared: usize,
-    /// Cases that passed and do not pass now.
+    /// Cases that pass less often than before.
     pub regressions: Vec<String>,
     /// Those of them that are critical.
     pub critical_regressions: Vec<String>,
-    /// Cases that did not pass and do now.
+    /// Cases that pass more often than before.
     pub fixed: Vec<String>,
     /// Cases that only this run has.
     pub added: Vec<String>,
     /// Cases that only the earlier run has.
     pub removed: Vec<String>,
-    /// Figures over the cases that both runs judged.
-    pub metrics: BTreeMap<String, Difference>,
+    /// Figures over the cases that both runs judged, by name.
+    pub metrics: BTreeMap<String, Change>,
     /// Of each case with another answer: the earlier one.
     #[serde(skip)]
     pub answers: BTreeMap<String, String>,
 }
 
 /// How a figure differs.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Difference {
-    /// In the earlier run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    /// The mean over the compared cases in the earlier run, by weight.
     pub before: f64,
     /// In this run.
     pub after: f64,
-    /// Whether it became worse.
-    pub worse: bool,
-    /// How many cases both runs have a value of.
-    pub cases: usize,
+    /// What the difference shows, with its interval and the smallest difference that these cases can show.
+    #[serde(flatten)]
+    pub stats: stats::Comparison,
 }
 
 const fn is_judged(case: &CaseSummary) -> bool {
     !matches!(case.status, CaseStatus::Error | CaseStatus::NotAsked)
 }
 
+/// The values of a case by metric. Its verdict is the pass rate.
+fn values(case: &CaseSummary) -> impl Iterator<Item = (&str, f64)> {
+    let passed = std::iter::once((Metric::PassRate.name(), case.passed));
+    passed.chain(case.values.iter().map(|(name, value)| (name.as_str(), *value)))
+}
+
 impl Comparison {
     /// Compares a run with an earlier one.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "counts of cases")]
     pub fn of(before: &Summary, after: &Summary) -> Self {
-        let earlier: BTreeMap<&str, &CaseSummary> =
-            before.results.iter().map(|case| (case.id.as_str(), case)).collect();
-        let now: BTreeMap<&str, &CaseSummary> =
-            after.results.iter().map(|case| (case.id.as_str(), case)).collect();
+        let by_id = |summary: &'_ Summary| -> BTreeMap<String, CaseSummary> {
+            summary.results.iter().map(|case| (case.id.clone(), case.clone())).collect()
+        };
+        let (earlier, now) = (by_id(before), by_id(after));
+        let only = |these: &BTreeMap<String, CaseSummary>, others: &BTreeMap<String, CaseSummary>| {
+            these.keys().filter(|id| !others.contains_key(*id)).cloned().collect()
+        };
         let mut out = Self {
             same_suite: before.suite == after.suite && before.suite_digest == after.suite_digest,
             compared: 0,
             regressions: Vec::new(),
             critical_regressions: Vec::new(),
             fixed: Vec::new(),
-            added: now.keys().filter(|id| !earlier.contains_key(*id)).map(|&id| id.to_owned()).collect(),
-            removed: earlier.keys().filter(|id| !now.contains_key(*id)).map(|&id| id.to_owned()).collect(),
+            added: only(&now, &earlier),
+            removed: only(&earlier, &now),
             metrics: BTreeMap::new(),
             answers: BTreeMap::new(),
         };
-        let mut sums: BTreeMap<&str, (f64, f64, usize)> = BTreeMap::new();
+        let mut pairs: BTreeMap<&str, Vec<PairedCase>> = BTreeMap::new();
         for case in &after.results {
-            let Some(old) = earlier.get(case.id.as_str()) else { continue };
+            let Some(old) = earlier.get(&case.id) else { continue };
             if old.answer != case.answer {
                 out.answers.insert(case.id.clone(), old.answer.clone());
             }
-            if !is_judged(old) || !is_judged(case) {
-                continue;
-            }
-            out.compared += 1;
-            if case.passed < old.passed {
-                out.regressions.push(case.id.clone());
-                if case.critical {
-                    out.critical_regressions.push(case.id.clone());
+            if is_judged(old) && is_judged(case) {
+                out.count(old, case);
+                let earlier: BTreeMap<&str, f64> = values(old).collect();
+                for (name, value) in values(case) {
+                    if let Some(before) = earlier.get(name) {
+                        let pair = PairedCase { weight: case.weight, ..PairedCase::once(*before, value) };
+                        pairs.entry(name).or_default().push(pair);
+                    }
                 }
-            } else if case.passed > old.passed {
-                out.fixed.push(case.id.clone());
-            }
-            let pass_rate = [("pass_rate", old.passed, case.passed)];
-            let values = case.values.iter().filter_map(|(name, value)| {
-                old.values.get(name).map(|before| (name.as_str(), *before, *value))
-            });
-            for (name, before, now) in pass_rate.into_iter().chain(values) {
-                let sum = sums.entry(name).or_default();
-                *sum = (sum.0 + before, sum.1 + now, sum.2 + 1);
             }
         }
-        for (name, (before, now, cases)) in sums {
-            let Some(metric) = after.metrics.get(name) else { continue };
-            let (before, now) = (before / cases as f64, now / cases as f64);
-            let worse = match metric.better {
-                Better::Higher => now < before,
-                Better::Lower => now > before,
-            };
-            out.metrics.insert(name.to_owned(), Difference { before, after: now, worse, cases });
-        }
+        let changes =
+            pairs.into_iter().filter_map(|(name, pairs)| Some((name.to_owned(), change(name, &pairs)?)));
+        out.metrics = changes.collect();
         out
+    }
+
+    fn count(&mut self, old: &CaseSummary, case: &CaseSummary) {
+        self.compared += 1;
+        if case.passed < old.passed {
+            self.regressions.push(case.id.clone());
+            if case.critical {
+                self.critical_regressions.push(case.id.clone());
+            }
+        } else if case.passed > old.passed {
+            self.fixed.push(case.id.clone());
+        }
+    }
+
+    /// The figures of quality that are worse by more than chance. Time, tokens and money have thresholds instead.
+    pub fn regressed(&self) -> impl Iterator<Item = &str> {
+        let is = |name: &str| name.parse().is_ok_and(|metric: Metric| metric.unit() == Unit::Share);
+        let worse = self.metrics.iter().filter(|(_, change)| change.stats.verdict == Verdict::Regressed);
+        worse.map(|(name, _)| name.as_str()).filter(move |name| is(name))
+    }
+
+    /// Whether the run must not take the place of the earlier one: a critical case became worse, or a figure of quality did by more than chance.
+    #[must_use]
+    pub fn is_regression(&self) -> bool {
+        !self.critical_regressions.is_empty() || self.regressed().next().is_some()
+    }
+}
+
+/// What the pairs of one metric show. `None` for a metric that this version does not have, and for values that cannot be compared.
+fn change(name: &str, pairs: &[PairedCase]) -> Option<Change> {
+    let metric: Metric = name.parse().ok()?;
+    // Quantiles of times are not means over cases; the times of cases are compared under the name of the median.
+    let stats = stats::compare(pairs, Rule { better: metric.better(), ..Rule::default() }).ok()?;
+    let weights: f64 = pairs.iter().map(|pair| pair.weight).sum();
+    let mean = |of: fn(&PairedCase) -> &Vec<f64>| {
+        pairs.iter().map(|pair| pair.weight * of(pair).first().copied().unwrap_or_default()).sum::<f64>()
+            / weights
+    };
+    Some(Change { before: mean(|pair| &pair.baseline), after: mean(|pair| &pair.candidate), stats })
+}
+
+impl Change {
+    /// Whether the value is on the worse side, by chance or not.
+    #[must_use]
+    pub fn is_worse(&self, metric: Metric) -> bool {
+        match metric.better() {
+            Better::Higher => self.after < self.before,
+            Better::Lower => self.after > self.before,
+        }
     }
 }

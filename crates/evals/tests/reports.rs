@@ -5,10 +5,11 @@
 mod common;
 
 use ashlar_evals::{
-    Reply,
+    Metric, Reply,
     compare::Comparison,
     report::{Summary, failure_cases, html, junit, write},
     run::Outcome,
+    stats::Verdict,
 };
 use common::{Answers, fails, ran, refuses, says, suite};
 
@@ -102,14 +103,17 @@ async fn a_regression_is_named_and_the_answer_of_the_baseline_is_shown() {
     assert!(comparison.same_suite);
     assert_eq!((comparison.compared, comparison.regressions.as_slice()), (3, &["a".to_owned()][..]));
     assert_eq!(comparison.critical_regressions, ["a"]);
-    let facts = comparison.metrics["facts"];
-    assert_eq!((facts.before, facts.after, facts.worse, facts.cases), (0.5, 0.0, true, 2));
+    let facts = &comparison.metrics["facts"];
+    assert_eq!((facts.before, facts.after, facts.stats.cases), (0.5, 0.0, 2));
+    // One case of two is no proof, but it is a critical one.
+    assert_eq!(facts.stats.verdict, Verdict::Inconclusive);
+    assert!(facts.is_worse(Metric::Facts) && comparison.is_regression());
     let page = html(&after, Some(&comparison)).unwrap();
     assert!(page.contains("Answer of the baseline"));
     let back = Comparison::of(&is, &was);
     assert_eq!((back.fixed.as_slice(), back.regressions.len()), (&["a".to_owned()][..], 0));
     let same = Comparison::of(&was, &was);
-    assert!(same.regressions.is_empty() && same.metrics.values().all(|difference| !difference.worse));
+    assert!(same.regressions.is_empty() && !same.is_regression());
 }
 
 #[tokio::test]
@@ -123,4 +127,23 @@ async fn runs_of_other_cases_compare_what_both_have() {
     assert!(!comparison.same_suite);
     assert_eq!((comparison.compared, comparison.added.len(), comparison.removed.len()), (1, 1, 2));
     assert!(comparison.regressions.is_empty());
+}
+
+#[tokio::test]
+async fn many_lost_cases_are_more_than_chance() {
+    let cases: String = (0..10)
+        .map(|at| format!("{{\"id\":\"c{at}\",\"input\":\"q{at}\",\"expect\":{{\"facts\":[\"y\"]}}}}\n"))
+        .collect();
+    let ids = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"];
+    let suite = suite("", &cases);
+    let run = async |lost: usize| {
+        let replies = ids.iter().enumerate().map(|(at, id)| (*id, says(if at < lost { "n" } else { "y" })));
+        Summary::of(&ran(&suite, &Answers::of(replies)).await)
+    };
+    let before = run(0).await;
+    let few = Comparison::of(&before, &run(2).await);
+    assert_eq!((few.regressions.len(), few.is_regression()), (2, false));
+    let many = Comparison::of(&before, &run(8).await);
+    assert!(many.is_regression());
+    assert_eq!(many.regressed().collect::<Vec<_>>(), ["facts", "pass_rate"]);
 }

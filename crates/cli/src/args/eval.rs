@@ -14,7 +14,7 @@ pub enum EvalCommand {
         after_help = "Examples:\n  ashlar eval run --suite support --data ./data --out evals-out\n  ashlar eval run --suite support --server https://cms.example --key $KEY --baseline main/metrics.json"
     )]
     Run(Box<EvalRunArgs>),
-    /// Compare two runs case by case. Exit code 1 if a critical case became worse.
+    /// Compare two runs case by case. Exit code 1 if a critical case became worse, or a metric by more than chance.
     #[command(after_help = "Example:\n  ashlar eval compare main/metrics.json evals-out/metrics.json")]
     Compare {
         /// The metrics.json of the earlier run.

@@ -12,6 +12,7 @@ use crate::{
     metric::Score,
     reply::Reply,
     run::{CaseResult, CaseStatus, Outcome, Sample},
+    stats::Verdict,
     suite::{Answer, Case, Input},
 };
 
@@ -110,7 +111,7 @@ fn figures(outcome: &Outcome, comparison: Option<&Comparison>) -> Vec<FigureView
             kept: bound.map(|result| result.pass),
             cases: figure.cases,
             before: difference.map(|difference| shown(metric, difference.before)),
-            worse: difference.is_some_and(|difference| difference.worse),
+            worse: difference.is_some_and(|difference| difference.stats.verdict == Verdict::Regressed),
         }
     };
     outcome.shown().map(view).collect()

@@ -98,6 +98,9 @@ pub struct CaseSummary {
     /// Whether its failure fails the suite.
     #[serde(default)]
     pub critical: bool,
+    /// How much it counts.
+    #[serde(default = "one")]
+    pub weight: f64,
     /// Whether its replies disagree.
     #[serde(default)]
     pub unstable: bool,
@@ -109,6 +112,10 @@ pub struct CaseSummary {
     /// The beginning of its first answer, or the code of the refusal in brackets: what a report compares.
     #[serde(default)]
     pub answer: String,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 /// Characters of an answer that are kept for comparison.
@@ -138,6 +145,7 @@ impl Summary {
             id: result.case.id.clone(),
             status: result.status,
             critical: result.case.critical,
+            weight: result.case.weight,
             unstable: result.unstable,
             passed: result.passed,
             values: result.values.iter().map(|(metric, value)| (metric.name().to_owned(), *value)).collect(),

@@ -283,7 +283,7 @@ impl Outcome {
 }
 
 impl CaseResult {
-    /// The first answer, or what there is in its place: the code of the refusal or of the error in brackets.
+    /// The first answer. A refusal and an error have their code in brackets instead.
     #[must_use]
     pub fn answer(&self) -> String {
         match self.samples.first().map(|sample| &sample.reply) {

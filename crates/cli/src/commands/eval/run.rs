@@ -14,7 +14,6 @@ use jiff::Zoned;
 
 use super::{
     called::Called,
-    failed,
     settled::{prompt_name, quoted, setting, suite},
     shown,
 };
@@ -37,11 +36,11 @@ pub async fn run(args: EvalRunArgs) -> Done {
         if asks || args.project.is_none() { Backend::open(&args.at).await.map(Some) } else { Ok(None) };
     let backend = if asks { backend? } else { backend.ok().flatten() };
     let (suite, contracts) = suite(&args, backend.as_ref()).await?;
-    let baseline = args.baseline.as_deref().map(Summary::read).transpose().map_err(failed)?;
+    let baseline = args.baseline.as_deref().map(Summary::read).transpose()?;
     let judge = Judge::new(contracts.into());
     let outcome = match (&args.replay, &backend) {
         (Some(file), _) => {
-            let recording = Recording::read(file).map_err(failed)?;
+            let recording = Recording::read(file)?;
             asked(&args, &suite, &Replay::new(recording, setting(&suite)), &judge).await?
         }
         (None, Some(Backend::Local(local))) => {
@@ -59,13 +58,13 @@ pub async fn run(args: EvalRunArgs) -> Done {
     let summary = Summary::of(&outcome);
     let comparison = baseline.map(|baseline| Comparison::of(&baseline, &summary));
     if let Some(dir) = &args.out {
-        report::write(dir, &outcome, &summary, comparison.as_ref()).map_err(failed)?;
+        report::write(dir, &outcome, &summary, comparison.as_ref())?;
     }
     match args.at.format {
         Format::Json => output::print_json(&shown::json(&summary, comparison.as_ref())),
         Format::Human => shown::human(&outcome, comparison.as_ref(), args.out.as_deref()),
     }
-    let worse = comparison.is_some_and(|comparison| !comparison.critical_regressions.is_empty());
+    let worse = comparison.is_some_and(|comparison| comparison.is_regression());
     Ok(match outcome.status {
         RunStatus::Incomplete => ExitCode::from(3),
         RunStatus::Fail => ExitCode::from(1),
@@ -89,12 +88,12 @@ async fn asked<S: Subject>(
         std::fs::create_dir_all(dir).map_err(|error| CliError::file("create", dir, &error))?;
         let partial = dir.join(PARTIAL);
         if partial.is_file() {
-            known = Recording::read(&partial).map_err(failed)?;
+            known = Recording::read(&partial)?;
         }
-        recorders.push(Recorder::open(&partial, true).map_err(failed)?);
+        recorders.push(Recorder::open(&partial, true)?);
     }
     if let Some(file) = &args.record {
-        recorders.push(Recorder::open(file, !known.is_empty()).map_err(failed)?);
+        recorders.push(Recorder::open(file, !known.is_empty())?);
     }
     let options = Options {
         concurrency: usize::from(args.concurrency),
@@ -117,7 +116,7 @@ async fn asked<S: Subject>(
     })
     .await;
     bar.finish_and_clear();
-    let outcome = outcome.map_err(failed)?;
+    let outcome = outcome?;
     if let Some(dir) = out.filter(|_| outcome.status != RunStatus::Incomplete) {
         kept(dir)?;
     }

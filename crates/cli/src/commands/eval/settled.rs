@@ -14,7 +14,7 @@ use ashlar_gateway::{
 };
 use ashlar_model::{Files, Finding, Level, did_you_mean};
 
-use super::{failed, quoted::Quoted};
+use super::quoted::Quoted;
 use crate::{
     args::EvalRunArgs,
     backend::{Backend, Local},
@@ -30,7 +30,7 @@ const CHUNKS: usize = 8;
 pub async fn suite(args: &EvalRunArgs, backend: Option<&Backend>) -> Result<(Suite, ContractSet), CliError> {
     let files = files(args, backend).await?;
     let (mut suite, findings) = Suite::read(&files, &args.suite)
-        .map_err(|findings| failed(EvalError::Suite { suite: args.suite.clone(), findings }))?;
+        .map_err(|findings| CliError::from(EvalError::Suite { suite: args.suite.clone(), findings }))?;
     warn(&findings);
     if let Some(path) = &args.cases {
         suite.cases = cases(path, &suite)?;

@@ -8,6 +8,7 @@ use ashlar_evals::{
     figures::Unit,
     report::{FAILURES, JUNIT, METRICS, REPORT, Summary},
     run::{CaseResult, CaseStatus, Outcome, RunStatus},
+    stats::Verdict,
 };
 use serde_json::{Value, json};
 
@@ -162,10 +163,25 @@ pub fn compared(comparison: &Comparison) {
             output::line(format!("     and {} more", ids.len() - LISTED));
         }
     }
-    for (name, difference) in comparison.metrics.iter().filter(|(_, difference)| difference.worse) {
-        if let Ok(metric) = name.parse::<Metric>() {
-            let (before, after) = (value(metric, difference.before), value(metric, difference.after));
-            output::line(format!("     {name}: {after}, was {before}"));
+    for (name, change) in &comparison.metrics {
+        let Ok(metric) = name.parse::<Metric>() else { continue };
+        if !change.is_worse(metric) && change.stats.verdict != Verdict::Improved {
+            continue;
         }
+        let verdict = match change.stats.verdict {
+            Verdict::Regressed => "worse by more than chance",
+            Verdict::Improved => "better by more than chance",
+            Verdict::NoDifference => "no difference",
+            Verdict::Inconclusive => "may be chance",
+        };
+        let (before, after) = (value(metric, change.before), value(metric, change.after));
+        let detectable = change
+            .stats
+            .detectable
+            .map(|least| format!("; these cases show differences from {}", value(metric, least)));
+        output::line(format!(
+            "     {name}: {after}, was {before}: {verdict}{}",
+            detectable.unwrap_or_default()
+        ));
     }
 }
