@@ -17,6 +17,7 @@ fallbacks = ["careful", "extractive"]
 retries = 2
 context = 128000
 timeout = { connect = 2, first_token = 20.5, total = 120.0 }
+hedge = 0.8
 
 [routes.careful]
 targets = [{ provider = "anthropic", model = "claude" }]
@@ -71,6 +72,7 @@ fn a_full_file_is_read() {
     let fast = &gateway.routes["fast"];
     assert_eq!((fast.retries, fast.context, fast.line), (2, Some(128_000), 2));
     assert_eq!(fast.timeout.first_token, Duration::from_millis(20_500));
+    assert_eq!((fast.hedge, gateway.routes["careful"].hedge), (Some(Duration::from_millis(800)), None));
     assert_eq!(
         fast.targets.iter().map(|t| (t.model.as_str(), t.weight)).collect::<Vec<_>>(),
         [("gpt-4o-mini", 90), ("qwen/7b", 10)]
@@ -163,6 +165,24 @@ fn every_mistake_is_one_finding_with_its_line() {
             1,
             "contradict",
             "total",
+        ),
+        (
+            "[routes.a]\ntargets = [{ provider = 'p', model = 'm' }]\nhedge = 0.5",
+            3,
+            "no second target",
+            "another target",
+        ),
+        (
+            "[routes.a]\ntargets = [{ provider = 'p', model = 'm' }, { provider = 'q', model = 'm' }]\nhedge = 0",
+            3,
+            "`hedge = 0` is not a time limit",
+            "from 0.001",
+        ),
+        (
+            "[routes.a]\ntargets = [{ provider = 'p', model = 'm' }, { provider = 'q', model = 'm' }]\nhedge = 60",
+            3,
+            "as long as `first_token`",
+            "less time",
         ),
         (
             "[[prices]]\nmodel = 'gpt'\nfrom = 2026-01-01\ncurrency = 'USD'\ninput = '1'\noutput = '1'",

@@ -2,60 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod rows;
+
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use ashlar_gateway::{
-    budget::{Granted, Returned, Row, Shared, SharedError, Wanted, grant},
     config::Gateway,
-    policy::{Asking, Code, Policy, Refusal, user_hash},
-    price::Tokens,
+    policy::{Asking, AttemptId, Code, Permit, Policy, Refusal, user_hash},
+    price::{Money, Tokens},
 };
-use async_trait::async_trait;
-
-/// Rows in memory, in the place of a database.
-#[derive(Default)]
-struct InMemory {
-    rows: Mutex<HashMap<Row, u64>>,
-    down: AtomicBool,
-}
-
-#[async_trait]
-impl Shared for InMemory {
-    async fn exchange(
-        &self,
-        returned: Vec<Returned>,
-        wanted: Vec<Wanted>,
-    ) -> Result<Vec<Granted>, SharedError> {
-        tokio::task::yield_now().await;
-        if self.down.load(Ordering::SeqCst) {
-            return Err(SharedError("down".to_owned()));
-        }
-        let mut rows = self.rows.lock().unwrap();
-        for back in returned {
-            *rows.get_mut(&back.row).unwrap() -= back.amount;
-        }
-        let granted = |wanted: &Wanted| {
-            let used = rows.entry(wanted.row.clone()).or_default();
-            let granted = grant(*used, wanted);
-            *used = granted.used;
-            granted
-        };
-        Ok(wanted.iter().map(granted).collect())
-    }
-}
-
-impl InMemory {
-    fn used(&self, scope: &str, period: &str, unit: &str) -> u64 {
-        let row = Row { scope: scope.to_owned(), period: period.to_owned(), unit: unit.to_owned() };
-        self.rows.lock().unwrap().get(&row).copied().unwrap_or_default()
-    }
-}
+use proptest::prelude::*;
+use rows::InMemory;
 
 const ROUTES: &str = "[routes.fast]\ntargets = [{ provider = 'p', model = 'small' }]\nfallbacks = ['large']\n\
     [routes.large]\ntargets = [{ provider = 'p', model = 'large' }]\n\
@@ -76,7 +36,7 @@ fn policy() -> (Policy, Arc<InMemory>) {
     (Policy::new(rows.clone()), rows)
 }
 
-fn code(outcome: Result<ashlar_gateway::policy::Permit, Refusal>) -> Code {
+fn code(outcome: Result<Permit, Refusal>) -> Code {
     outcome.unwrap_err().code
 }
 
@@ -139,10 +99,10 @@ async fn money_is_reserved_at_the_dearest_model_and_settled_at_what_answered() {
     // It was never sent.
     drop(two);
     let mut three = policy.admit(&gateway, &asking("")).await.unwrap();
-    three.sending("p", "small");
-    three.failed();
-    three.sending("p", "large");
-    three.so_far(Tokens { input: 1_000, output: 10, ..Tokens::default() });
+    let first = three.sending("p", "small");
+    three.failed(first);
+    let second = three.sending("p", "large");
+    three.so_far(second, Tokens { input: 1_000, output: 10, ..Tokens::default() });
     // The client went away: what was reported so far counts.
     drop(three);
     policy.close().await;
@@ -283,4 +243,141 @@ async fn a_clock_that_jumps_opens_no_budget_twice() {
         assert_eq!(rows.used("feature/a", period, "tokens"), *spent, "{period}");
     }
     assert!(spent["2026-11-30"] > 15_000 && spent["2026-11"] > 30_000, "{spent:?}");
+}
+
+/// Two attempts at once: each is charged by its own price and what is known of it, and both are reserved.
+#[tokio::test]
+async fn two_attempts_are_reserved_and_charged_apart() {
+    let (policy, rows) = policy();
+    let gateway = gateway("[features.a]\nbudget = { day = '0.1' }\n");
+    let mut permit = policy.admit(&gateway, &asking("")).await.unwrap();
+    let first = permit.sending("p", "small");
+    assert!(!permit.widen(), "the node has one call's worth");
+    policy.turn().await;
+    assert!(permit.widen());
+    let second = permit.sending("p", "large");
+    // 0.06 of 0.1 are reserved, so that another call fits, and its second attempt does not.
+    let mut other = policy.admit(&gateway, &asking("")).await.unwrap();
+    assert!(!other.widen());
+    policy.turn().await;
+    assert!(!other.widen());
+    drop(other);
+    permit.so_far(second, Tokens { input: 900, output: 100, ..Tokens::default() });
+    assert_eq!(permit.cost().to_string(), "0.011");
+    // Nothing is known of the first one, which lost.
+    permit.close(first);
+    assert_eq!(permit.cost().to_string(), "0.014");
+    permit.so_far(first, Tokens::default());
+    assert_eq!(permit.finish().cost.to_string(), "0.014", "what has ended stays as it ended");
+    policy.close().await;
+    assert_eq!(rows.used("feature/a", "2026-11-22", "money/USD"), 14_000_000_000);
+}
+
+/// What happens to one of a few calls at a time.
+#[derive(Debug, Clone)]
+enum Step {
+    Admit,
+    Send,
+    SendBeside,
+    SoFar(usize, u64),
+    Failed(usize),
+    Close(usize),
+    Finish,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::Admit),
+        3 => Just(Step::Send),
+        3 => Just(Step::SendBeside),
+        2 => (0..2_usize, 0..=1_000_u64).prop_map(|(at, output)| Step::SoFar(at, output)),
+        1 => (0..2_usize).prop_map(Step::Failed),
+        1 => (0..2_usize).prop_map(Step::Close),
+        2 => Just(Step::Finish),
+    ]
+}
+
+/// A call of the story: its permit, its attempts that go on, and whether a second one was reserved.
+struct Open {
+    permit: Permit,
+    attempts: Vec<AttemptId>,
+    sent: bool,
+    widened: bool,
+}
+
+impl Open {
+    fn finish(self) -> (Money, u64) {
+        let times = 1 + u64::from(self.widened);
+        let settled = self.permit.finish();
+        // The dearest model costs 0.03 for each attempt.
+        let most = Money::from_pico(30_000_000_000 * times);
+        assert!(settled.cost <= most, "{} of {most}", settled.cost);
+        assert!(settled.tokens.total() <= 2_000 * times, "{:?}", settled.tokens);
+        assert!(self.sent || settled.cost == Money::ZERO, "what was never sent costs nothing");
+        (settled.cost, settled.tokens.total())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// However the attempts of calls are interleaved: a call is charged at most what it reserved, a budget is never exceeded, and when the
+    /// calls have ended nothing is reserved any more.
+    #[test]
+    fn whatever_attempts_do_the_budget_holds(story in proptest::collection::vec((0..4_usize, step()), 1..120)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (policy, rows) = policy();
+            let gateway = gateway("[features.a]\nbudget = { day = '0.25', tokens_day = 20000 }\n");
+            let used = || {
+                let of = |unit| rows.used("feature/a", "2026-11-22", unit);
+                (of("money/USD"), of("tokens"))
+            };
+            let mut calls: [Option<Open>; 4] = [None, None, None, None];
+            let mut spent = (Money::ZERO, 0);
+            let mut end = |open: Open| {
+                let (cost, tokens) = open.finish();
+                spent = (spent.0.plus(cost), spent.1 + tokens);
+            };
+            for (at, step) in story {
+                let call = &mut calls[at];
+                match (step, call.as_mut()) {
+                    (Step::Admit, None) => {
+                        let admitted = policy.admit(&gateway, &asking("")).await.ok();
+                        *call = admitted.map(|permit| {
+                            Open { permit, attempts: Vec::new(), sent: false, widened: false }
+                        });
+                    }
+                    (Step::Send, Some(open)) if !open.sent => {
+                        open.attempts.push(open.permit.sending("p", "large"));
+                        open.sent = true;
+                    }
+                    (Step::SendBeside, Some(open)) if open.sent && !open.widened => {
+                        open.widened = open.permit.widen();
+                        if open.widened {
+                            open.attempts.push(open.permit.sending("p", "small"));
+                        } else {
+                            // What the node lacks is asked for in the background.
+                            policy.turn().await;
+                        }
+                    }
+                    (Step::SoFar(number, output), Some(open)) if number < open.attempts.len() => {
+                        open.permit.so_far(open.attempts[number], Tokens { input: 1_000, output, ..Tokens::default() });
+                    }
+                    (Step::Failed(number), Some(open)) if number < open.attempts.len() => {
+                        open.permit.failed(open.attempts.remove(number));
+                    }
+                    (Step::Close(number), Some(open)) if number < open.attempts.len() => {
+                        open.permit.close(open.attempts.remove(number));
+                    }
+                    (Step::Finish, _) => call.take().into_iter().for_each(&mut end),
+                    _ => {}
+                }
+                assert!(used().0 <= 250_000_000_000 && used().1 <= 20_000, "{:?}", used());
+            }
+            calls.into_iter().flatten().for_each(&mut end);
+            policy.close().await;
+            assert_eq!(used(), (spent.0.pico(), spent.1));
+        });
+    }
 }

@@ -172,6 +172,7 @@ async fn begin(app: &App, options: &ServeOptions, stop: &CancellationToken) -> V
         (options.providers.clone(), options.tool_servers.clone()),
         stop.clone(),
     )));
+    tasks.push(tokio::spawn(jobs::probes::run(app.desk.clone(), app.stopping.clone())));
     let Some(engine) = &options.engine else { return tasks };
     let works = matches!(options.role, Role::All | Role::Worker);
     if works {

@@ -29,6 +29,14 @@ pub enum LlmCommand {
         #[command(flatten)]
         at: At,
     },
+    /// List the providers of models, with how each does. With --data, only what models.toml says is known.
+    #[command(
+        after_help = "Examples:\n  ashlar llm providers --server https://cms.example\n  ashlar llm providers --data ./data"
+    )]
+    Providers {
+        #[command(flatten)]
+        at: At,
+    },
     /// Delete the records of an end user's model calls.
     #[command(after_help = "Example:\n  ashlar llm erase jo@example.com --data ./data")]
     Erase {
@@ -75,7 +83,7 @@ impl LlmCommand {
     pub const fn at(&self) -> &At {
         match self {
             Self::Calls(args) => &args.at,
-            Self::Usage { at, .. } | Self::Erase { at, .. } => at,
+            Self::Usage { at, .. } | Self::Providers { at } | Self::Erase { at, .. } => at,
         }
     }
 }

@@ -1,15 +1,15 @@
 //! `llm`: records and usage of model calls.
 
-use ashlar_gateway::{policy::user_hash, price::decimal};
+use ashlar_gateway::{call::Desk, policy::user_hash, price::decimal};
 use ashlar_release::{CallQuery, EraseCalls, Page};
-use ashlar_server::endpoints::rows;
+use ashlar_server::{endpoints::rows, models::Standings};
 use ashlar_store::sql::{CallRow, UsageBy, UsageRow};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 
 use crate::{
     args::{At, CallsArgs, LlmCommand},
-    backend::{Backend, Local, value},
+    backend::{self, Backend, Local, value},
     error::{CliError, Done},
     output,
     session::Session,
@@ -40,6 +40,15 @@ const USAGE_COLUMNS: [(&str, &str); 10] = [
     ("currency", "CURRENCY"),
 ];
 
+const PROVIDER_COLUMNS: [(&str, &str); 6] = [
+    ("name", "NAME"),
+    ("kind", "KIND"),
+    ("state", "STATE"),
+    ("since", "SINCE"),
+    ("last_failure", "LAST FAILURE"),
+    ("last_failure_at", "AT"),
+];
+
 /// The days that usage covers when none are named.
 const USAGE_DAYS: i64 = 30;
 
@@ -47,6 +56,7 @@ pub async fn llm(command: LlmCommand) -> Done {
     match command {
         LlmCommand::Calls(args) => calls(&args).await,
         LlmCommand::Usage { from, to, by, at } => usage((from, to), by, &at).await,
+        LlmCommand::Providers { at } => providers(&at).await,
         LlmCommand::Erase { user, at } => erase(user, &at).await,
     }
 }
@@ -166,6 +176,17 @@ async fn usage((from, to): (Option<String>, Option<String>), names: Vec<String>,
         output::table(output::items(&answer), &columns, "No model calls were recorded.");
     }
     crate::error::done()
+}
+
+async fn providers(at: &At) -> Done {
+    let session = Session::open(at).await?;
+    // Another process runs no calls of its own: what it knows is what the file says.
+    let here = async |local: &Local| -> Result<Standings, CliError> {
+        let (providers, _) = backend::providers(at.data.as_deref())?;
+        Ok(Standings::of(&Desk::new(providers), &local.ctx.tenant))
+    };
+    let answer = session.read(here, rows::LIST_PROVIDERS.call()).await?;
+    session.list(&answer, &PROVIDER_COLUMNS, "No providers. Add [providers.NAME] to models.toml.")
 }
 
 async fn erase(user: String, at: &At) -> Done {

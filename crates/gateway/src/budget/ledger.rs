@@ -229,6 +229,30 @@ impl Ledger {
         Ok(out)
     }
 
+    /// Reserves once more what these reservations have, of all budgets or of none: each is doubled. Nothing is waited for: what the node
+    /// lacks is asked for in the background.
+    pub fn double<'r>(&mut self, reservations: impl Iterator<Item = &'r mut Reservation>) -> bool {
+        let all: Vec<&mut Reservation> = reservations.collect();
+        let mut fits = true;
+        for reservation in &all {
+            let Some(account) = self.accounts.get_mut(&reservation.account) else { return false };
+            if account.free() >= reservation.amount {
+                continue;
+            }
+            fits = false;
+            account.need = account.need.max(reservation.amount);
+            if !account.asking && !self.due.contains(&reservation.account) {
+                self.due.push(reservation.account);
+            }
+        }
+        for reservation in all.into_iter().filter(|_| fits) {
+            let Some(account) = self.accounts.get_mut(&reservation.account) else { continue };
+            account.reserved = account.reserved.saturating_add(reservation.amount);
+            reservation.amount = reservation.amount.saturating_mul(2);
+        }
+        fits
+    }
+
     fn account(&mut self, id: u64, held: &Held<'_>, now: u64) -> Result<&mut Account, NotReserved> {
         if !self.accounts.contains_key(&id) {
             if self.accounts.len() >= ACCOUNTS_MAX {

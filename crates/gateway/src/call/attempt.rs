@@ -10,6 +10,7 @@ use super::{
     built_in::{question, whole as quotes},
     case::{Case, Desk, What},
     flow::Flow,
+    hedge,
 };
 use crate::{
     cache::{Gathering, Slot},
@@ -73,7 +74,7 @@ fn cannot(provider: &str, what: &str) -> Failed {
     Failed { fault, next: Next::Elsewhere }
 }
 
-async fn quoted(case: &Case<'_>) -> Result<Got, Failed> {
+async fn quoted(case: &Case<'_>, attempt: u32) -> Result<Got, Failed> {
     let (What::Chat(call), Some(released)) = (case.what, case.released) else {
         return Err(cannot(BUILT_IN, "make vectors"));
     };
@@ -85,20 +86,21 @@ async fn quoted(case: &Case<'_>) -> Result<Got, Failed> {
     let question = question(call, case.question, indexes).map_err(stop)?;
     let answer = released.answer(question).await.map_err(stop)?;
     let whole = quotes(call, &id(call, &case.caller.trace), &answer);
-    noted(case, &whole);
+    noted(case, attempt, &whole);
     Ok(Got::Whole { whole, raw: None, more: Some(answer.more) })
 }
 
 /// Writes down what is known of a whole answer.
-fn noted(case: &Case<'_>, whole: &Whole) {
+fn noted(case: &Case<'_>, attempt: u32, whole: &Whole) {
     case.noted.note(|ledger| {
+        let attempt = ledger.of(attempt);
         if whole.usage != Usage::default() {
-            ledger.used(whole.usage);
+            attempt.used(whole.usage);
         }
+        attempt.answered_bytes = text_bytes(whole);
+        attempt.answered_by.clone_from(&whole.model);
         whole.picked.iter().for_each(|picked| ledger.said(&picked.text));
         let facts = &mut ledger.facts;
-        facts.answered_bytes = text_bytes(whole);
-        facts.answered_by.clone_from(&whole.model);
         let called = whole.picked.iter().flat_map(|picked| &picked.calls).map(|call| call.name.clone());
         facts.tools = called.collect();
     });
@@ -115,7 +117,7 @@ pub(super) fn restore(whole: &mut Whole, vault: &Vault) {
 }
 
 /// Looks for what must not leave in a whole answer: whether something was masked.
-fn strain(case: &Case<'_>, filter: &Filter, whole: &mut Whole) -> Result<bool, Failed> {
+fn strain(case: &Case<'_>, attempt: u32, filter: &Filter, whole: &mut Whole) -> Result<bool, Failed> {
     let mut masked = false;
     for picked in &mut whole.picked {
         let refusal = picked.refusal.iter_mut();
@@ -129,7 +131,7 @@ fn strain(case: &Case<'_>, filter: &Filter, whole: &mut Whole) -> Result<bool, F
                 Err(leak) => {
                     case.noted.leaked(leak.verdict());
                     // The provider has answered, and charges for it.
-                    noted(case, whole);
+                    noted(case, attempt, whole);
                     return Err(Failed { fault: leak.into(), next: Next::Stop });
                 }
             }
@@ -149,8 +151,8 @@ fn slot<'a>(case: &Case<'a>) -> Option<&'a Slot> {
 async fn provided(
     case: &Case<'_>,
     provider: &Provider,
-    route: &Route,
-    target: &Target,
+    (route, target): (&Route, &Target),
+    attempt: u32,
     end: Instant,
 ) -> Result<Got, Failed> {
     let connect = route.timeout.connect;
@@ -165,7 +167,7 @@ async fn provided(
             let usage =
                 openai::embeddings_usage(&raw).map_err(|fault| Failed { fault, next: Next::Again(None) })?;
             if let Some(usage) = usage {
-                case.noted.note(|ledger| ledger.used(usage));
+                case.noted.note(|ledger| ledger.of(attempt).used(usage));
             }
             return Ok(Got::Raw(raw));
         }
@@ -177,7 +179,8 @@ async fn provided(
         let first = (Instant::now() + route.timeout.first_token).min(end);
         let events = provider.stream(&target.model, body, connect, first).await?;
         let mut flow = Flow::new(
-            (call, &case.noted, case.vault.clone()),
+            (call, case.vault.clone()),
+            (&case.noted, attempt),
             provider,
             events,
             passes,
@@ -195,7 +198,7 @@ async fn provided(
     };
     let mut whole = whole.map_err(|fault| Failed { fault, next: Next::Again(None) })?;
     if let Some(filter) = &case.filter {
-        passes &= !strain(case, filter, &mut whole)?;
+        passes &= !strain(case, attempt, filter, &mut whole)?;
     }
     if let Some(slot) = slot(case) {
         let raw = passes.then(|| (call.surface, raw.clone()));
@@ -204,21 +207,12 @@ async fn provided(
     if let Some(vault) = &case.vault {
         restore(&mut whole, vault);
     }
-    noted(case, &whole);
+    noted(case, attempt, &whole);
     Ok(Got::Whole { whole, raw: passes.then_some(raw), more: None })
 }
 
-async fn one(
-    desk: &Desk,
-    case: &Case<'_>,
-    stage: &Stage<'_>,
-    target: &Target,
-    end: Instant,
-) -> Result<Got, Failed> {
-    if target.is_built_in() {
-        case.noted.note(|ledger| ledger.sending(&target.provider, &target.model));
-        return quoted(case).await;
-    }
+/// The provider of a target that may be asked now. The breaker waits for what becomes of it.
+pub(super) fn ready(desk: &Desk, case: &Case<'_>, target: &Target) -> Result<Arc<Provider>, Failed> {
     let provider = desk.providers.get(&target.provider, &case.caller.tenant).ok_or_else(|| {
         let message = format!(
             "the provider `{}` is not available to this tenant; the operator names providers in models.toml",
@@ -236,14 +230,55 @@ async fn one(
             Fault::new(FaultKind::Overloaded, "upstream_paused", message).after(Duration::from_secs(1));
         return Err(Failed { fault, next: Next::Elsewhere });
     }
-    case.noted.note(|ledger| ledger.sending(&target.provider, &target.model));
+    Ok(provider)
+}
+
+/// Asks a target that is ready. `attempt`: its number in the ledger.
+pub(super) async fn sent(
+    desk: &Desk,
+    case: &Case<'_>,
+    (stage, target): (&Stage<'_>, &Target),
+    (provider, attempt): (Arc<Provider>, u32),
+    end: Instant,
+) -> Result<Got, Failed> {
     let trying = Trying { desk, target, done: false };
-    let result = provided(case, &provider, stage.route, target, end).await;
+    let result = provided(case, &provider, (stage.route, target), attempt, end).await;
     trying.done(&result);
     if let Err(failed) = &result {
-        case.noted.note(|ledger| ledger.failed(failed));
+        case.noted.note(|ledger| ledger.failed(attempt, failed));
     }
     result
+}
+
+/// Asks one target.
+async fn one(
+    desk: &Desk,
+    case: &Case<'_>,
+    stage: &Stage<'_>,
+    target: &Target,
+    end: Instant,
+) -> Result<Got, Failed> {
+    let sending = || case.noted.note(|ledger| ledger.sending(&target.provider, &target.model));
+    if target.is_built_in() {
+        return quoted(case, sending()).await;
+    }
+    let provider = ready(desk, case, target)?;
+    sent(desk, case, (stage, target), (provider, sending()), end).await
+}
+
+/// How a try ended: with an answer, or with the failure of one target, or of two that were asked at once.
+pub(super) struct Tried<'t> {
+    pub got: Option<Got>,
+    pub failures: [Option<(&'t Target, Failed)>; 2],
+}
+
+impl<'t> Tried<'t> {
+    pub fn of(target: &'t Target, result: Result<Got, Failed>) -> Self {
+        match result {
+            Ok(got) => Self { got: Some(got), failures: [None, None] },
+            Err(failed) => Self { got: None, failures: [Some((target, failed)), None] },
+        }
+    }
 }
 
 /// Tells the breaker how a try ended, also when the client went away in the middle.
@@ -258,8 +293,14 @@ impl Trying<'_> {
         self.done = true;
         let (provider, model) = (&self.target.provider, &self.target.model);
         match result {
-            Err(Failed { next: Next::Again(wait), .. }) => {
-                self.desk.breakers.failed(provider, model, *wait, std::time::Instant::now());
+            Err(Failed { next: Next::Again(wait), fault }) => {
+                let now = std::time::Instant::now();
+                self.desk.breakers.failed((provider, model), &fault.code, *wait, now);
+            }
+            // Neither its credentials nor its models are better at another time, and it is not slow.
+            Err(Failed { next: Next::Elsewhere, fault }) if fault.kind == FaultKind::Upstream => {
+                self.desk.breakers.succeeded(provider, model);
+                self.desk.breakers.refused(provider, &fault.code);
             }
             // A refusal of the request says nothing against the provider.
             _ => self.desk.breakers.succeeded(provider, model),
@@ -284,14 +325,15 @@ pub(super) async fn run(desk: &Desk, case: &Case<'_>, stages: &[Stage<'_>]) -> R
         slot.begin();
     }
     let mut last: Option<Fault> = None;
-    let mut tries = 0;
+    let (mut tries, mut hedged) = (0, false);
     for stage in stages {
         let mut targets: Vec<&Target> = stage.targets.clone();
         let (mut retries, mut round) = (0, 0);
         while !targets.is_empty() {
             let mut left: Vec<&Target> = Vec::new();
             let mut asked: Option<Duration> = None;
-            for target in targets {
+            let mut rest = targets.into_iter().peekable();
+            while let Some(target) = rest.next() {
                 if round > 0 {
                     if retries >= stage.route.retries {
                         break;
@@ -308,22 +350,40 @@ pub(super) async fn run(desk: &Desk, case: &Case<'_>, stages: &[Stage<'_>]) -> R
                 if tries > TRIES_MAX || Instant::now() >= end {
                     return Err(last.unwrap_or_else(|| Failed::late(&target.provider).fault));
                 }
-                match one(desk, case, stage, target, end).await {
-                    Ok(got) => return Ok(got),
-                    Err(failed) => {
-                        tracing::debug!(provider = target.provider, code = %failed.fault.code, "a target failed");
-                        match failed.next {
-                            Next::Stop => return Err(failed.fault),
-                            Next::Again(wait) if wait.is_none_or(|wait| wait <= RETRY_AFTER_MAX) => {
-                                asked = wait.or(asked);
-                                left.push(target);
-                            }
-                            Next::Again(_) | Next::Elsewhere => {}
+                let second = match hedged || round > 0 {
+                    true => None,
+                    false => rest.peek().and_then(|second| hedge::second(case, stage, target, second)),
+                };
+                let tried = match second {
+                    None => Tried::of(target, one(desk, case, stage, target, end).await),
+                    Some(second) => {
+                        // In a box, so that calls without a second target stay small.
+                        let race = hedge::race(desk, case, stage, (target, second), end);
+                        let tried = Box::pin(race).await;
+                        hedged = case.noted.note(|ledger| !ledger.facts.hedged.is_empty());
+                        if hedged {
+                            rest.next();
+                            tries += 1;
                         }
-                        // The reason of a target that was asked says more than that another was not.
-                        if last.is_none() || failed.fault.code != "upstream_paused" {
-                            last = Some(failed.fault);
+                        tried
+                    }
+                };
+                if let Some(got) = tried.got {
+                    return Ok(got);
+                }
+                for (target, failed) in tried.failures.into_iter().flatten() {
+                    tracing::debug!(provider = target.provider, code = %failed.fault.code, "a target failed");
+                    match failed.next {
+                        Next::Stop => return Err(failed.fault),
+                        Next::Again(wait) if wait.is_none_or(|wait| wait <= RETRY_AFTER_MAX) => {
+                            asked = wait.or(asked);
+                            left.push(target);
                         }
+                        Next::Again(_) | Next::Elsewhere => {}
+                    }
+                    // The reason of a target that was asked says more than that another was not.
+                    if last.is_none() || failed.fault.code != "upstream_paused" {
+                        last = Some(failed.fault);
                     }
                 }
             }

@@ -289,7 +289,7 @@ fn ended(noted: &Noted, body: Result<Body, Fault>) -> Result<Reply, Fault> {
     match body {
         Ok(body) => {
             // A stream says itself how it ends.
-            if matches!(body, Body::Whole(_)) || noted.note(|ledger| ledger.facts.reported && !ledger.open) {
+            if matches!(body, Body::Whole(_)) || noted.note(|ledger| ledger.is_counted()) {
                 noted.note(|ledger| {
                     ledger.facts.status = 200;
                     if ledger.facts.outcome.is_empty() {

@@ -91,6 +91,8 @@ pub(super) struct Flow {
     figures: bool,
     surface: Surface,
     noted: Noted,
+    /// The number of the attempt that it is the answer of.
+    attempt: u32,
     /// Collects the answer for the cache.
     gathering: Option<Gathering>,
     /// What must not leave.
@@ -137,7 +139,8 @@ fn pass(event: &Event<'_>, out: &mut Vec<u8>) {
 
 impl Flow {
     pub fn new(
-        (call, noted, vault): (&Call, &Noted, Option<Arc<Vault>>),
+        (call, vault): (&Call, Option<Arc<Vault>>),
+        (noted, attempt): (&Noted, u32),
         provider: &Provider,
         events: EventStream,
         passes: bool,
@@ -154,6 +157,7 @@ impl Flow {
             figures: call.stream_usage,
             surface: call.surface,
             noted: noted.clone(),
+            attempt,
             gathering: None,
             filter: None,
             strainers: Vec::new(),
@@ -186,7 +190,7 @@ impl Flow {
         let strained = deltas.into_iter().try_for_each(|delta| self.strain(&filter, delta));
         strained.map_err(|leak| {
             // What came is charged, although it is not passed on.
-            self.noted.note(|ledger| ledger.facts.answered_bytes += came as u64);
+            self.noted.note(|ledger| ledger.of(self.attempt).answered_bytes += came as u64);
             self.noted.leaked(leak.verdict());
             leak.into()
         })
@@ -239,7 +243,8 @@ impl Flow {
             for delta in self.restored() {
                 match &delta {
                     Delta::Begin { model, .. } => {
-                        self.noted.note(|ledger| ledger.facts.answered_by.clone_from(model));
+                        let attempt = self.attempt;
+                        self.noted.note(|ledger| ledger.of(attempt).answered_by.clone_from(model));
                     }
                     Delta::Sources(..) => {}
                     Delta::Hidden(hidden) => {
@@ -269,10 +274,11 @@ impl Flow {
         }
         if bytes > 0 || usage.is_some() {
             self.noted.note(|ledger| {
-                ledger.facts.answered_bytes += bytes;
-                ledger.open = !self.ended;
+                let attempt = ledger.of(self.attempt);
+                attempt.answered_bytes += bytes;
+                attempt.open = !self.ended;
                 if let Some(usage) = usage {
-                    ledger.used(usage);
+                    attempt.used(usage);
                 }
             });
         }
@@ -321,7 +327,7 @@ impl Flow {
         }
         self.noted.note(|ledger| {
             (ledger.facts.outcome, ledger.facts.status) = ("ok".to_owned(), 200);
-            ledger.open = false;
+            ledger.of(self.attempt).open = false;
         });
         if let Some(gathering) = self.gathering.take() {
             gathering.keep();

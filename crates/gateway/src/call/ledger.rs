@@ -8,7 +8,7 @@ use std::{
 
 use super::private::Masks;
 use crate::{
-    policy::Permit,
+    policy::{AttemptId, Permit},
     price::{Money, Tokens},
     record::{TEXT_BYTES_MAX, Text},
     upstream::Failed,
@@ -41,6 +41,8 @@ pub struct Facts {
     pub fell_back: Vec<String>,
     /// How many requests were sent to providers.
     pub attempts: u32,
+    /// Which target answered when a second one was asked because the first was slow: `first`, `second`, `none`, or nothing when none was.
+    pub hedged: &'static str,
     /// `ok`, or the code of what went wrong.
     pub outcome: String,
     /// The status of HTTP.
@@ -83,15 +85,51 @@ pub trait Closing: Send + Sync {
     fn closed(&self, facts: Facts);
 }
 
+/// What is known of one attempt.
+#[derive(Default)]
+pub(super) struct Attempt {
+    /// From 1; 0 when nothing was sent yet.
+    number: u32,
+    charged: Option<AttemptId>,
+    usage: Usage,
+    reported: bool,
+    pub answered_bytes: u64,
+    /// What the provider calls the model that answers.
+    pub answered_by: String,
+    /// An answer in pieces has begun and is not complete, so figures of the provider may be behind it.
+    pub open: bool,
+}
+
+impl Attempt {
+    /// Figures of the provider.
+    pub fn used(&mut self, usage: Usage) {
+        (self.usage, self.reported) = (usage, true);
+    }
+
+    /// Its tokens, as far as they are known.
+    fn tokens(&self, tokens_in: u64) -> Option<Tokens> {
+        if self.reported {
+            let mut tokens: Tokens = self.usage.into();
+            if self.open {
+                tokens.output = tokens.output.max(self.answered_bytes.div_ceil(4));
+            }
+            return Some(tokens);
+        }
+        (self.answered_bytes > 0).then(|| estimate(tokens_in, self.answered_bytes))
+    }
+}
+
 /// The facts of a call that goes on, with what it has reserved.
 pub(super) struct Ledger {
     pub facts: Facts,
+    /// The last attempt, or the one that answered.
+    shown: Attempt,
+    /// The attempt that runs beside it.
+    beside: Option<Attempt>,
     permit: Option<Permit>,
     /// What earlier permits of the call were charged: each round of tools has one.
     earlier: (Money, Tokens),
     tokens_in: u64,
-    /// An answer in pieces has begun and is not complete, so figures of the provider may be behind it.
-    pub open: bool,
     /// What is replaced in texts that are stored.
     pub masks: Masks,
     pub started: Instant,
@@ -117,10 +155,11 @@ impl Noted {
     pub fn new(tokens_in: u64, closing: Option<Arc<dyn Closing>>) -> Self {
         let ledger = Ledger {
             facts: Facts::default(),
+            shown: Attempt::default(),
+            beside: None,
             permit: None,
             earlier: (Money::ZERO, Tokens::default()),
             tokens_in,
-            open: false,
             masks: Masks::default(),
             started: Instant::now(),
             closing,
@@ -139,6 +178,7 @@ impl Noted {
             ledger.report();
             let open = ledger.permit.as_ref().map(Permit::cost).unwrap_or_default();
             ledger.facts.cost = ledger.earlier.0.plus(open);
+            ledger.show();
             ledger.facts.clone()
         })
     }
@@ -176,6 +216,9 @@ impl Ledger {
             return;
         }
         self.report();
+        // Attempts of another permit have other ids.
+        self.shown.charged = None;
+        self.beside = None;
         let Some(settled) = self.permit.take().map(Permit::finish) else { return };
         let (cost, tokens) = &mut self.earlier;
         *cost = cost.plus(settled.cost);
@@ -186,36 +229,90 @@ impl Ledger {
         self.facts.currency = settled.currency;
     }
 
-    /// A request goes to a model.
-    pub fn sending(&mut self, provider: &str, model: &str) {
-        let facts = &mut self.facts;
-        facts.attempts += 1;
-        facts.provider = provider.to_owned();
-        facts.model = model.to_owned();
-        (facts.usage, facts.reported, facts.answered_bytes) = (Usage::default(), false, 0);
-        self.open = false;
-        if let Some(permit) = &mut self.permit {
-            permit.sending(provider, model);
+    /// A request goes to a model; with the number of the attempt. Earlier attempts have ended.
+    pub fn sending(&mut self, provider: &str, model: &str) -> u32 {
+        self.end_beside();
+        self.report();
+        if let (Some(permit), Some(earlier)) = (&mut self.permit, self.shown.charged.take()) {
+            permit.close(earlier);
         }
+        self.facts.provider = provider.to_owned();
+        self.facts.model = model.to_owned();
+        self.shown = self.begin(provider, model);
+        self.shown.number
+    }
+
+    /// A request goes to a second model while the first one is waited for; with the number of the attempt. `None`: what it can cost cannot
+    /// be reserved, so it must not be sent.
+    pub fn sending_beside(&mut self, provider: &str, model: &str) -> Option<u32> {
+        if !self.permit.as_mut().is_none_or(Permit::widen) {
+            return None;
+        }
+        let attempt = self.begin(provider, model);
+        let number = attempt.number;
+        self.beside = Some(attempt);
+        self.facts.hedged = "none";
+        Some(number)
+    }
+
+    fn begin(&mut self, provider: &str, model: &str) -> Attempt {
+        self.facts.attempts += 1;
+        let charged = self.permit.as_mut().map(|permit| permit.sending(provider, model));
+        Attempt { number: self.facts.attempts, charged, ..Attempt::default() }
+    }
+
+    /// Of two attempts, one answers. Nobody waits for the other.
+    pub fn won(&mut self, number: u32, provider: &str, model: &str) {
+        self.facts.hedged = "first";
+        if let Some(second) = self.beside.take_if(|beside| beside.number == number) {
+            self.facts.hedged = "second";
+            self.facts.provider = provider.to_owned();
+            self.facts.model = model.to_owned();
+            self.beside = Some(std::mem::replace(&mut self.shown, second));
+        }
+        self.end_beside();
+    }
+
+    /// Ends the attempt that runs beside the other with what is known of it.
+    fn end_beside(&mut self) {
+        let Some(beside) = self.beside.take() else { return };
+        let (Some(permit), Some(id)) = (&mut self.permit, beside.charged) else { return };
+        if let Some(tokens) = beside.tokens(self.tokens_in) {
+            permit.so_far(id, tokens);
+        }
+        permit.close(id);
+    }
+
+    /// The attempt with this number.
+    pub fn of(&mut self, number: u32) -> &mut Attempt {
+        match &mut self.beside {
+            Some(beside) if beside.number == number => beside,
+            _ => &mut self.shown,
+        }
+    }
+
+    /// Whether the figures of the answer are known and final.
+    pub fn is_counted(&self) -> bool {
+        self.shown.reported && !self.shown.open
     }
 
     /// The attempt failed. A provider that refused, or was never reached, charges nothing. One that began to work and did not
     /// come to an end charges what is known to have come, and the input.
-    pub fn failed(&mut self, failed: &Failed) {
+    pub fn failed(&mut self, number: u32, failed: &Failed) {
         if failed.fault.kind == FaultKind::Refused {
             // The provider answered. What it used is known, or counted when the call ends.
             return;
         }
-        let worked = WORKED.contains(&failed.fault.code.as_ref());
-        if worked {
-            self.report();
-        }
-        if let Some(permit) = &mut self.permit {
-            if worked && !self.facts.reported {
-                permit.so_far(estimate(self.tokens_in, self.facts.answered_bytes));
-            } else {
-                permit.failed();
-            }
+        let tokens_in = self.tokens_in;
+        let attempt = self.of(number);
+        let known = WORKED.contains(&failed.fault.code.as_ref()).then(|| {
+            attempt.tokens(tokens_in).unwrap_or_else(|| estimate(tokens_in, attempt.answered_bytes))
+        });
+        let id = attempt.charged;
+        let (Some(permit), Some(id)) = (&mut self.permit, id) else { return };
+        match known {
+            Some(tokens) => permit.so_far(id, tokens),
+            None => permit.failed(id),
         }
     }
 
@@ -234,22 +331,23 @@ impl Ledger {
         }
     }
 
-    /// Figures of the provider.
-    pub fn used(&mut self, usage: Usage) {
-        (self.facts.usage, self.facts.reported) = (usage, true);
-    }
-
     /// Tells the permit what is known.
     fn report(&mut self) {
         let Some(permit) = &mut self.permit else { return };
-        if self.facts.reported {
-            let mut tokens: Tokens = self.facts.usage.into();
-            if self.open {
-                tokens.output = tokens.output.max(self.facts.answered_bytes.div_ceil(4));
+        for attempt in std::iter::once(&self.shown).chain(&self.beside) {
+            if let (Some(id), Some(tokens)) = (attempt.charged, attempt.tokens(self.tokens_in)) {
+                permit.so_far(id, tokens);
             }
-            permit.so_far(tokens);
-        } else if self.facts.answered_bytes > 0 {
-            permit.so_far(estimate(self.tokens_in, self.facts.answered_bytes));
+        }
+    }
+
+    /// Writes into the facts what is known of the attempt that is shown.
+    fn show(&mut self) {
+        let (shown, facts) = (&mut self.shown, &mut self.facts);
+        if shown.number > 0 {
+            (facts.usage, facts.reported) = (shown.usage, shown.reported);
+            facts.answered_bytes = shown.answered_bytes;
+            facts.answered_by.clone_from(&shown.answered_by);
         }
     }
 
@@ -266,6 +364,7 @@ fn estimate(tokens_in: u64, answered_bytes: u64) -> Tokens {
 impl Drop for Ledger {
     fn drop(&mut self) {
         self.facts.total_ms = self.elapsed_ms();
+        self.show();
         if self.permit.is_some() {
             self.close_permit();
             (self.facts.cost, self.facts.tokens) = self.earlier;

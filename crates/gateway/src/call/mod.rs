@@ -6,6 +6,8 @@ mod built_in;
 mod case;
 mod desk;
 mod flow;
+mod health;
+mod hedge;
 mod ledger;
 mod private;
 mod prompted;

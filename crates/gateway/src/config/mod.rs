@@ -82,6 +82,8 @@ pub struct Route {
     pub context: Option<u64>,
     /// How long to wait.
     pub timeout: Timeouts,
+    /// After how long without an answer the next target is asked as well; `None`: never.
+    pub hedge: Option<Duration>,
     /// Its line in the file.
     pub line: usize,
 }
@@ -350,6 +352,7 @@ impl Route {
             retries: 0,
             context: None,
             timeout: Timeouts::default(),
+            hedge: None,
             line: 1,
         }
     }

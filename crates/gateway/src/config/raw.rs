@@ -31,6 +31,8 @@ pub(super) struct RawRoute {
     pub context: Option<Spanned<i64>>,
     #[serde(default)]
     pub timeout: RawTimeouts,
+    #[serde(default)]
+    pub hedge: Option<Spanned<Number>>,
 }
 
 #[derive(Deserialize)]

@@ -228,14 +228,35 @@ impl Reading<'_> {
             let message = format!("The time limits of the route `{}` contradict each other.", shown(name));
             self.wrong(span, message, "give `total` at least the time of `connect`");
         }
+        let hedge = self.hedge(raw.hedge.as_ref(), name, (targets.len(), timeout.first_token));
         Route {
             targets,
             fallbacks,
             retries: retries.map_or(1, |n| self.whole("retries", n, 0, u64::from(RETRIES_MAX)) as u32),
             context: raw.context.as_ref().map(|n| self.whole("context", n, 1, TOKENS_MAX)),
             timeout,
+            hedge,
             line,
         }
+    }
+
+    /// After how long the next target is asked as well.
+    fn hedge(
+        &mut self,
+        value: Option<&Spanned<Number>>,
+        route: &str,
+        (targets, first_token): (usize, Duration),
+    ) -> Option<Duration> {
+        let value = value?;
+        let hedge = self.seconds("hedge", Some(value), Duration::ZERO);
+        if targets == 1 {
+            let message = format!("The route `{}` has `hedge` and no second target.", shown(route));
+            self.wrong(&value.span(), message, "add another target, or remove `hedge`");
+        } else if hedge >= first_token {
+            let message = format!("`hedge` of the route `{}` is as long as `first_token`.", shown(route));
+            self.wrong(&value.span(), message, "write less time than `timeout.first_token`");
+        }
+        Some(hedge)
     }
 
     fn known_route<'n>(

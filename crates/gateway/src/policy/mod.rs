@@ -15,7 +15,7 @@ use ashlar_model::did_you_mean;
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
 pub use self::{
-    permit::{Permit, Settled},
+    permit::{AttemptId, Permit, Settled},
     refusal::{Code, Refusal},
 };
 use crate::{
@@ -310,6 +310,13 @@ impl State {
             }
         }
         Ok(taken)
+    }
+
+    /// Reserves once more what a call has reserved, if this node has it.
+    pub(crate) fn double(&self, money: &mut [Reservation], tokens: &mut [Reservation]) -> bool {
+        // A call without budgets takes no lock.
+        (money.is_empty() && tokens.is_empty())
+            || self.lock().ledger.double(money.iter_mut().chain(tokens.iter_mut()))
     }
 
     /// Ends what a call has reserved.

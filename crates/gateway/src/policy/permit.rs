@@ -23,14 +23,19 @@ pub struct Settled {
     pub tokens: Tokens,
 }
 
+/// An attempt of a call, as its permit counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptId(u32);
+
 /// An attempt that was sent to a provider and has not ended.
 struct Attempt {
+    id: AttemptId,
     price: Option<Price>,
     /// What the provider reported so far.
     so_far: Option<Tokens>,
 }
 
-/// What a call has reserved. It ends with [`Permit::settle`].
+/// What a call has reserved. It ends with [`Permit::settle`]. Its attempts are charged one by one; two can be under way at a time.
 ///
 /// A permit that is dropped settles itself: with nothing when the call was never sent to a provider; with what was reported so far when its
 /// answer was cut; with everything that was reserved when nothing was reported.
@@ -44,7 +49,9 @@ pub struct Permit {
     /// The most that the call can cost and use.
     most: (Money, Tokens),
     now: Timestamp,
-    attempt: Option<Attempt>,
+    /// The attempts that have not ended: one, or two when a second target is asked as well.
+    attempts: [Option<Attempt>; 2],
+    begun: u32,
     total: (Money, Tokens),
     ended: bool,
 }
@@ -74,7 +81,8 @@ impl Permit {
             soft,
             most,
             now: asking.now,
-            attempt: None,
+            attempts: [None, None],
+            begun: 0,
             total: (Money::ZERO, Tokens::default()),
             ended: false,
         }
@@ -86,25 +94,55 @@ impl Permit {
         &self.soft
     }
 
-    /// The call is sent to a model now. What an earlier attempt used stays counted.
-    pub fn sending(&mut self, provider: &str, model: &str) {
-        self.end_attempt();
-        let day = self.now.to_zoned(TimeZone::UTC).date();
-        let price = price_of(&self.gateway, provider, model, day);
-        self.attempt = Some(Attempt { price, so_far: None });
+    /// Reserves for a second attempt beside the first what was reserved for the call. `false`: this node does not have it now, so the
+    /// second attempt must not begin.
+    #[must_use]
+    pub fn widen(&mut self) -> bool {
+        self.state.double(&mut self.money, &mut self.tokens)
     }
 
-    /// The attempt failed before the provider produced anything, so it is not charged.
-    pub fn failed(&mut self) {
-        if let Some(attempt) = &mut self.attempt {
+    /// An attempt begins: the call is sent to a model now. Two attempts can be under way; with a third, the older one of them ends with what
+    /// is known.
+    pub fn sending(&mut self, provider: &str, model: &str) -> AttemptId {
+        let day = self.now.to_zoned(TimeZone::UTC).date();
+        let price = price_of(&self.gateway, provider, model, day);
+        let id = AttemptId(self.begun);
+        self.begun += 1;
+        if let [Some(_), Some(_)] = &self.attempts {
+            self.attempts.swap(0, 1);
+            let older = self.attempts[1].take();
+            self.charge(older);
+        }
+        let free = usize::from(self.attempts[0].is_some());
+        self.attempts[free] = Some(Attempt { id, price, so_far: None });
+        id
+    }
+
+    fn open(&mut self, id: AttemptId) -> Option<&mut Attempt> {
+        self.attempts.iter_mut().flatten().find(|attempt| attempt.id == id)
+    }
+
+    /// The attempt failed before the provider produced anything, so it is not charged. What was reported of it is.
+    pub fn failed(&mut self, id: AttemptId) {
+        if let Some(attempt) = self.open(id) {
             attempt.so_far.get_or_insert_default();
         }
-        self.end_attempt();
+        self.close(id);
+    }
+
+    /// Nobody waits for the attempt any more. It is charged what is known of it, or its upper bound when nothing is.
+    pub fn close(&mut self, id: AttemptId) {
+        let ends = |attempt: &&mut Option<Attempt>| attempt.as_ref().is_some_and(|open| open.id == id);
+        let ended = self.attempts.iter_mut().find(ends).and_then(Option::take);
+        self.charge(ended);
+        if self.attempts[0].is_none() {
+            self.attempts.swap(0, 1);
+        }
     }
 
     /// What the attempt used so far: reported by the provider, or counted from what arrived.
-    pub fn so_far(&mut self, tokens: Tokens) {
-        if let Some(attempt) = &mut self.attempt {
+    pub fn so_far(&mut self, id: AttemptId, tokens: Tokens) {
+        if let Some(attempt) = self.open(id) {
             attempt.so_far = Some(tokens);
         }
     }
@@ -112,13 +150,15 @@ impl Permit {
     /// What the call cost so far.
     #[must_use]
     pub fn cost(&self) -> Money {
-        let open = self.attempt.as_ref().and_then(|attempt| Some((attempt.price?, attempt.so_far?)));
-        self.total.0.plus(open.map_or(Money::ZERO, |(price, tokens)| price.cost(tokens)))
+        let open = self.attempts.iter().flatten().filter_map(|open| Some((open.price?, open.so_far?)));
+        open.fold(self.total.0, |sum, (price, tokens)| sum.plus(price.cost(tokens)))
     }
 
     /// Ends the call with what its last attempt used.
     pub fn settle(mut self, tokens: Tokens) -> Settled {
-        self.so_far(tokens);
+        if let Some(last) = self.attempts.iter_mut().flatten().last() {
+            last.so_far = Some(tokens);
+        }
         self.end()
     }
 
@@ -128,7 +168,9 @@ impl Permit {
     }
 
     fn end(&mut self) -> Settled {
-        self.end_attempt();
+        for ended in std::mem::take(&mut self.attempts) {
+            self.charge(ended);
+        }
         let (cost, tokens) = self.total;
         if !std::mem::replace(&mut self.ended, true) {
             self.state.settle((&self.money, &self.tokens, &self.rates), cost, tokens.total());
@@ -136,8 +178,9 @@ impl Permit {
         Settled { cost, currency: self.gateway.prices.currency().to_owned(), tokens }
     }
 
-    fn end_attempt(&mut self) {
-        let Some(attempt) = self.attempt.take() else { return };
+    /// Adds what an attempt used.
+    fn charge(&mut self, ended: Option<Attempt>) {
+        let Some(attempt) = ended else { return };
         let (cost, tokens) = match (attempt.price, attempt.so_far) {
             (Some(price), Some(tokens)) => (price.cost(tokens), tokens),
             (None, Some(tokens)) => (Money::ZERO, tokens),

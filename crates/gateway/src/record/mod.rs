@@ -78,6 +78,9 @@ pub struct Record {
     pub fell_back: Vec<String>,
     /// How many requests were sent to providers.
     pub attempts: u32,
+    /// Which target answered when a second one was asked because the first was slow: `first`, `second` or `none`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hedged: String,
     /// `ok`, or the code of what went wrong.
     pub outcome: String,
     /// The status of HTTP.

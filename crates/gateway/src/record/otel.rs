@@ -28,6 +28,7 @@ impl Record {
             ("ashlar.route", &self.route),
             ("ashlar.cost.currency", &self.currency),
             ("ashlar.cache", &self.cache),
+            ("ashlar.hedged", &self.hedged),
         ];
         for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
             attributes.insert(name.to_owned(), json!(text));

@@ -2,7 +2,9 @@
 //! they failed.
 
 mod breaker;
+mod health;
 mod plan;
 
 pub use breaker::{Breakers, FAILURES_MAX, PAUSE, PAUSE_MAX};
+pub use health::{PROBES_MAX, ProviderState, Standing};
 pub use plan::{RETRY_AFTER_MAX, Stage, backoff, plan, point};

@@ -22,6 +22,8 @@ use crate::wire::{Fault, FaultKind};
 pub const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// The most of an answer that is read when it is no success, in bytes.
 const ERROR_BYTES_MAX: usize = 64 << 10;
+/// The most of a list of models that is read, in bytes.
+const PROBE_BYTES_MAX: usize = 1 << 20;
 /// How long reading the reason of a failure may take.
 const ERROR_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Clients of a provider: one for each time limit of connections.
@@ -49,6 +51,8 @@ pub enum Operation {
     Chat,
     /// Texts become vectors.
     Embed,
+    /// Which models there are.
+    Models,
 }
 
 /// Makes a client whose connections are made within a time.
@@ -66,6 +70,8 @@ pub struct Provider {
     pub api_version: Option<String>,
     /// Who may use it.
     pub tenants: Vec<TenantId>,
+    /// How often it is asked whether it answers; `None`: never.
+    pub probe_every: Option<Duration>,
     /// Its credential.
     pub key: Key,
     make: MakeClient,
@@ -89,6 +95,7 @@ impl Provider {
             url: url.trim_end_matches('/').to_owned(),
             api_version: None,
             tenants: vec![TenantId::main()],
+            probe_every: None,
             key,
             make,
             clients: RwLock::default(),
@@ -120,12 +127,16 @@ impl Provider {
 
     fn address(&self, operation: Operation, model: &str) -> String {
         let path = match (self.kind, operation) {
+            (_, Operation::Models) => "models",
             (Kind::Anthropic, _) => "messages",
             (_, Operation::Chat) => "chat/completions",
             (_, Operation::Embed) => "embeddings",
         };
         match (self.kind, &self.api_version) {
             (Kind::Anthropic, _) if !self.url.ends_with("/v1") => format!("{}/v1/{path}", self.url),
+            (Kind::Azure, Some(version)) if operation == Operation::Models => {
+                format!("{}/openai/{path}?api-version={version}", self.url)
+            }
             (Kind::Azure, Some(version)) => {
                 let model: String =
                     percent_encoding::utf8_percent_encode(model, percent_encoding::NON_ALPHANUMERIC)
@@ -198,12 +209,12 @@ impl Provider {
         connect: Duration,
         until: Instant,
     ) -> Result<reqwest::Response, Failed> {
-        let request = self
-            .client(connect)?
-            .post(self.url(operation, model)?)
-            .headers(self.headers(stream)?)
-            .body(body)
-            .send();
+        let (client, url) = (self.client(connect)?, self.url(operation, model)?);
+        let request = match operation {
+            Operation::Models => client.get(url),
+            Operation::Chat | Operation::Embed => client.post(url).body(body),
+        };
+        let request = request.headers(self.headers(stream)?).send();
         let sent = timeout_at(until, request).await.map_err(|_| Failed::late(&self.name))?;
         let mut response = sent.map_err(|error| Failed::connection(&self.name, &error))?;
         if response.status().is_success() {
@@ -266,6 +277,27 @@ impl Provider {
             Ok(all.into())
         };
         timeout_at(until, reading).await.map_err(|_| Failed::late(&self.name))?
+    }
+
+    /// Asks whether it answers, with its credential: for its models, of whose list only the beginning is read.
+    ///
+    /// # Errors
+    /// When there is no answer in time, or it is no success.
+    pub async fn probe(&self, connect: Duration, until: Instant) -> Result<(), Failed> {
+        let mut response = self.begin((Operation::Models, "", false), Bytes::new(), connect, until).await?;
+        let reading = async {
+            let mut bytes = 0;
+            // A list that was read to its end leaves a connection for the next call.
+            while let Some(chunk) = response.chunk().await? {
+                bytes += chunk.len();
+                if bytes > PROBE_BYTES_MAX {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let read = timeout_at(until, reading).await.map_err(|_| Failed::late(&self.name))?;
+        read.map_err(|error: reqwest::Error| Failed::connection(&self.name, &error))
     }
 
     /// Sends a request whose answer comes in pieces.

@@ -26,6 +26,7 @@ use crate::{
     app::policies::Policies,
     endpoints::extract::{Path, Query},
     front::ApiError,
+    models::Standings,
 };
 
 /// Records of one page of an export.
@@ -263,6 +264,10 @@ pub async fn usage(
     let items = rows.into_iter().map(UsageItem::from).collect();
     let waiting = records.waiting() as u64;
     answer(Usage { from, to, items, truncated, waiting, dropped: records.dropped() })
+}
+
+pub async fn providers(State(desk): State<Arc<Desk>>, caller: Caller) -> Answer<Standings> {
+    answer(Standings::of(&desk, &caller.ctx.tenant))
 }
 
 /// What was deleted.

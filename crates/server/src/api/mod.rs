@@ -107,6 +107,7 @@ pub fn table() -> Table<Api> {
             about.bytes("One span in each line.", "application/x-ndjson");
         })
         .on(&rows::GET_USAGE, llm::usage)
+        .on(&rows::LIST_PROVIDERS, llm::providers)
         .on(&rows::DECIDE_TOOL_CALL, approvals::decide)
         .on(&rows::ERASE_CALLS, llm::erase)
         .on(&rows::LIST_EVENTS, ops::events)

@@ -70,6 +70,8 @@ metrics! {
     LLM_FIRST_TOKEN_SECONDS = Histogram "ashlar_llm_first_token_seconds" ["tenant", "feature", "route"] "How long the first token of a stream took.";
     LLM_SECONDS = Histogram "ashlar_llm_seconds" ["tenant", "feature", "route"] "How long calls took.";
     LLM_CACHE_BYTES = Gauge "ashlar_llm_cache_bytes" [] "Bytes of kept answers.";
+    LLM_PROVIDER_UP = Gauge "ashlar_llm_provider_up" ["tenant", "provider"] "Whether the probes of a provider succeed: 1 or 0. Absent for a provider that is not probed.";
+    LLM_TARGETS_PAUSED = Gauge "ashlar_llm_targets_paused" ["tenant", "provider"] "Models of a provider that failed and are left alone for a moment.";
     LLM_RECORDS_DROPPED = Counter "ashlar_llm_records_dropped_total" [] "Records of calls that were dropped because too many waited.";
     LLM_SPANS_SENT = Counter "ashlar_llm_spans_sent_total" [] "Spans of calls that a collector of OpenTelemetry took.";
     LLM_SPANS_DROPPED = Counter "ashlar_llm_spans_dropped_total" [] "Spans of calls that no collector took: too many waited, or it did not answer.";

@@ -8,12 +8,13 @@ use std::{
 };
 
 use ashlar_delivery::{CacheCounts, search::SearchCounts};
+use ashlar_gateway::routing::ProviderState;
 use ashlar_release::FollowerFigures;
 use ashlar_retrieval::models::ModelCounts;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder, proto::LabelPair};
 
 use super::{cache_stats::Totals, declared, freshness::IndexLag, llm_figures::LlmFigures};
-use crate::delivery::lane::Figures;
+use crate::{delivery::lane::Figures, models::ProviderStanding};
 
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
@@ -38,6 +39,8 @@ pub struct Gathered {
     pub upstream: Totals,
     /// Bytes of kept answers of models, and records of calls that were dropped.
     pub llm: (u64, u64),
+    /// Tenant, and how a provider that it may use does.
+    pub providers: Vec<(String, ProviderStanding)>,
     /// Tenant, channel, release number, sequence.
     pub channels: Vec<(String, String, u64, u64)>,
     /// Tenant, and how late an index of its public channel is.
@@ -258,6 +261,14 @@ impl Gathered {
                 lags.with_label_values(&labels).set(lag.as_secs_f64());
             }
         }
+        let (ups, paused) = (declared::LLM_PROVIDER_UP.gauges(now), declared::LLM_TARGETS_PAUSED.gauges(now));
+        for (tenant, provider) in &self.providers {
+            let labels = [tenant.as_str(), provider.name.as_str()];
+            paused.with_label_values(&labels).set(gauge(provider.paused));
+            if provider.probe_seconds.is_some() {
+                ups.with_label_values(&labels).set(i64::from(provider.state != ProviderState::Down));
+            }
+        }
         declared::BUILD_INFO.gauges(now).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
     }
 }
@@ -314,7 +325,20 @@ mod tests {
             complete: true,
         };
         let indexes = vec![("main".to_owned(), lag)];
-        metrics.render(&Gathered { channels, indexes, ..Gathered::default() }, &|tenant| tenant == "main")
+        let provider = ProviderStanding {
+            name: "openai".to_owned(),
+            kind: "openai".to_owned(),
+            state: ProviderState::Down,
+            since: None,
+            paused: 2,
+            probe_seconds: Some(30),
+            last_failure: None,
+            last_failure_at: None,
+        };
+        let providers = vec![("main".to_owned(), provider)];
+        metrics.render(&Gathered { channels, indexes, providers, ..Gathered::default() }, &|tenant| {
+            tenant == "main"
+        })
     }
 
     #[test]
@@ -341,6 +365,8 @@ mod tests {
             "ashlar_llm_cache_total{cache=\"miss\",feature=\"support\",route=\"fast\",tenant=\"main\"} 1",
             "ashlar_llm_first_token_seconds_bucket{feature=\"support\",route=\"fast\",tenant=\"main\",le=\"0.5\"} 1",
             "ashlar_llm_seconds_count{feature=\"support\",route=\"fast\",tenant=\"main\"} 1",
+            "ashlar_llm_provider_up{provider=\"openai\",tenant=\"main\"} 0",
+            "ashlar_llm_targets_paused{provider=\"openai\",tenant=\"main\"} 2",
             "# HELP ashlar_schedules_overdue Overdue schedules.",
             "ashlar_search_lag_seconds{index=\"product\",tenant=\"main\"} 0.5",
             "ashlar_search_target_seconds{index=\"product\",tenant=\"main\"} 2",

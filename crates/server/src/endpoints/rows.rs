@@ -154,6 +154,8 @@ rows! {
         "Returns records of model calls as NDJSON, each as a span with the GenAI attributes of OpenTelemetry, newest first.", [];
     GET_USAGE = "getModelUsage", "operations": Get "/api/v1/llm/usage", Needs(Preview),
         "Returns what model calls used: calls, tokens and money, by day, feature, key or model.", [];
+    LIST_PROVIDERS = "listModelProviders", "operations": Get "/api/v1/llm/providers", Needs(Admin),
+        "Lists the providers of models that the tenant may use, with how each does on this node.", [];
     DECIDE_TOOL_CALL = "decideToolCall", "operations": Post "/api/v1/llm/approvals", Approval,
         "Shows, approves or refuses a call of a tool that waits for a person.",
         [409 "The call was decided already.", 422 "The request was changed, belongs to another tenant, or has expired."];

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod credentials;
+pub mod probes;
 pub mod purge;
 mod scrub;
 mod search;

@@ -38,6 +38,7 @@ impl Closing for Recording {
             answered_by: facts.answered_by,
             fell_back: facts.fell_back,
             attempts: facts.attempts,
+            hedged: facts.hedged.to_owned(),
             outcome: facts.outcome,
             status: facts.status,
             streamed: facts.streamed,

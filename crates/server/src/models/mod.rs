@@ -7,6 +7,7 @@ mod offered;
 mod providers;
 mod reading;
 mod settings;
+mod standing;
 mod tool_settings;
 mod upstreams;
 
@@ -14,4 +15,5 @@ pub use ashlar_gateway::upstream::Providers;
 pub use offered::{Checked, Offered};
 pub use reading::SettingsError;
 pub use settings::MODELS_FILE;
+pub use standing::{ProviderStanding, Standings};
 pub use upstreams::{providers, tool_servers};

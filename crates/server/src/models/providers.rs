@@ -1,6 +1,6 @@
 //! `[providers.NAME]`: where calls of models may go.
 
-use std::path::PathBuf;
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use ashlar_gateway::{
     config::BUILT_IN,
@@ -15,6 +15,8 @@ use super::reading::{Reading, SettingsError};
 /// The addresses of providers that are public services.
 const OPENAI: &str = "https://api.openai.com/v1";
 const ANTHROPIC: &str = "https://api.anthropic.com";
+/// How often a provider can be asked whether it answers, in seconds.
+const PROBE_SECONDS: RangeInclusive<u64> = 5..=3_600;
 
 /// A provider as the file describes it.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct ProviderSettings {
     pub private: bool,
     pub tenants: Vec<TenantId>,
     pub api_version: Option<String>,
+    /// How often it is asked whether it answers.
+    pub probe_every: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +43,7 @@ pub(super) struct RawProvider {
     private: bool,
     tenants: Option<Vec<Spanned<String>>>,
     api_version: Option<Spanned<String>>,
+    probe_seconds: Option<Spanned<i64>>,
 }
 
 impl RawProvider {
@@ -86,6 +91,15 @@ impl RawProvider {
         {
             return Err(reading.wrong(version.span().start, "`api_version` is a date such as \"2024-10-21\""));
         }
+        let probe_every = self.probe_seconds.map(|given| {
+            let seconds = u64::try_from(*given.get_ref()).ok().filter(|n| PROBE_SECONDS.contains(n));
+            seconds.map(Duration::from_secs).ok_or_else(|| {
+                let (least, most) = (PROBE_SECONDS.start(), PROBE_SECONDS.end());
+                let message =
+                    format!("probe_seconds = {}: write a number from {least} to {most}", given.get_ref());
+                reading.wrong(given.span().start, message)
+            })
+        });
         Ok(ProviderSettings {
             kind,
             url,
@@ -93,6 +107,7 @@ impl RawProvider {
             private: self.private,
             tenants,
             api_version: self.api_version.map(Spanned::into_inner),
+            probe_every: probe_every.transpose()?,
         })
     }
 }

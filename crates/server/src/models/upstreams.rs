@@ -27,6 +27,7 @@ pub fn providers(path: Option<&Path>) -> Result<Providers, SettingsError> {
             let mut provider = Provider::new(&name, of.kind, &of.url, Key::new(of.key), make);
             provider.tenants = of.tenants;
             provider.api_version = of.api_version;
+            provider.probe_every = of.probe_every;
             if let Some(why) = provider.key.missing() {
                 tracing::warn!(provider = name, why, "a provider has no key");
             }

@@ -125,6 +125,8 @@ impl Operators {
             gathered.packs_damaged += objects.damaged_packs().len() as u64;
             gathered.healed += objects.healed();
             gathered.unavailable += u64::from(state.unavailable());
+            let standings = Standings::of(&self.desk, &tenant).items;
+            gathered.providers.extend(standings.into_iter().map(|of| (tenant.to_string(), of)));
             if let Some(public) = state.public.load_full() {
                 let lags = self.serving.freshness().of(&tenant, &public, jiff::Timestamp::now());
                 gathered.indexes.extend(lags.into_iter().map(|lag| (tenant.to_string(), lag)));
@@ -205,6 +207,7 @@ async fn metrics(State(of): State<Operators>, headers: HeaderMap) -> Response {
     channels.retain(|(tenant, ..)| shown(tenant));
     let mut gathered = of.gathered(channels);
     gathered.indexes.retain(|(tenant, _)| shown(tenant));
+    gathered.providers.retain(|(tenant, _)| shown(tenant));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], of.metrics.render(&gathered, &shown))
         .into_response()
 }
