@@ -235,3 +235,43 @@ fn a_credential_is_rotated_while_calls_run() {
     std::thread::sleep(Duration::from_millis(1_200));
     used("Bearer second-key").unwrap();
 }
+
+#[test]
+fn operators_see_which_providers_do_not_answer_their_probes() {
+    let standin = Standin::new(|request, _| match request.path.as_str() {
+        "/v1/models" => vec![Step::json(500, "{}")],
+        _ => vec![answer("High.", &json!({"prompt_tokens": 5, "completion_tokens": 2}))],
+    });
+    let more = "probe_seconds = 5\n[providers.theirs]\nkind = \"anthropic\"\ntenants = [\"shop\"]\n";
+    let (demo, key) = served(&standin.url, more);
+    let get = |path: &str, key: &str| http(&demo.url, "GET", path, key, "");
+    let item = eventually("failed probes", || {
+        let (status, _, body) = get("/api/v1/llm/providers", &demo.admin);
+        assert!(status == 200 && !body.contains(&standin.url) && !body.contains("theirs"), "{body}");
+        let listed: Value = serde_json::from_str(&body).unwrap();
+        listed["items"].as_array().unwrap().iter().find(|item| item["state"] == "down").cloned()
+    });
+    assert_eq!(
+        (&item["name"], &item["kind"], &item["probe_seconds"]),
+        (&json!("a"), &json!("openai"), &json!(5))
+    );
+    assert_eq!(item["last_failure"], "upstream_error");
+    assert!(item["since"].is_string() && item["last_failure_at"].is_string(), "{item}");
+    assert_eq!(get("/api/v1/llm/providers", &key).0, 403);
+
+    let up = "ashlar_llm_provider_up{provider=\"a\",tenant=\"main\"} 0";
+    assert!(get("/metrics", &demo.admin).2.contains(up));
+    assert!(
+        !get("/metrics", "").2.contains("ashlar_llm_provider_up{"),
+        "providers are nobody else's business"
+    );
+
+    let (status, _, body) = http(&demo.url, "POST", CHAT, &key, &ask("Tide?", false));
+    assert!(status == 503 && body.contains("upstream_paused"), "{status} {body}");
+
+    let (url, admin) = (demo.url.as_str(), demo.admin.as_str());
+    let listed = demo.rig.json(0, &["llm", "providers", "--server", url, "--key", admin, "--format", "json"]);
+    assert_eq!(listed["items"][0]["state"], "down");
+    let listed = demo.rig.json(0, &["llm", "providers", "--format", "json"]);
+    assert_eq!(listed["items"][0]["state"], "unknown", "another process knows the file alone: {listed}");
+}

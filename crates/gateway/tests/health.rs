@@ -90,7 +90,10 @@ async fn a_provider_whose_probes_fail_is_left_alone_before_callers_see_it() {
         assert!(rig.desk.probe(&provider, EVERY).await <= EVERY.mul_f64(1.1));
     }
     let standing = rig.desk.standing("a");
-    assert_eq!((standing.state, standing.failure.as_deref()), (ProviderState::Down, Some("upstream_overloaded")));
+    assert_eq!(
+        (standing.state, standing.failure.as_deref()),
+        (ProviderState::Down, Some("upstream_overloaded"))
+    );
     assert!(standing.since.is_some() && standing.failed_at.is_some());
     rig.openai(hello()).await.unwrap();
     assert_eq!((calls(&a), calls(&b)), (1, 1), "no caller waited for it");
@@ -151,5 +154,8 @@ async fn a_provider_that_answers_is_up() {
         gone.desk.probe(&gone.desk.providers.0["a"], EVERY).await;
     }
     let standing = gone.desk.standing("a");
-    assert_eq!((standing.state, standing.failure.as_deref()), (ProviderState::Down, Some("upstream_unreachable")));
+    assert_eq!(
+        (standing.state, standing.failure.as_deref()),
+        (ProviderState::Down, Some("upstream_unreachable"))
+    );
 }

@@ -182,7 +182,7 @@ async fn providers(at: &At) -> Done {
     let session = Session::open(at).await?;
     // Another process runs no calls of its own: what it knows is what the file says.
     let here = async |local: &Local| -> Result<Standings, CliError> {
-        let (providers, _) = backend::providers(at.data.as_deref())?;
+        let (providers, _) = backend::providers(backend::remembered(at)?.data.as_deref())?;
         Ok(Standings::of(&Desk::new(providers), &local.ctx.tenant))
     };
     let answer = session.read(here, rows::LIST_PROVIDERS.call()).await?;

@@ -137,7 +137,11 @@ pub(super) async fn prepare(
     };
     let messages =
         rendered.messages.into_iter().map(|message| Message::text(says(message.role), message.text));
+    let before = call.messages.len();
     call.messages.splice(0..0, messages);
+    if prompt.provider_cache {
+        call.kept = call.messages.len() - before;
+    }
     set_params(call, &prompt);
     if let Some(contract) =
         prompt.output.as_ref().and_then(|name| scene.contracts.as_ref().as_ref().get(name))

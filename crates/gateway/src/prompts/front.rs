@@ -12,8 +12,18 @@ use super::{
 };
 
 /// Fields of the front matter.
-const FIELDS: [&str; 9] =
-    ["owner", "changelog", "route", "params", "variables", "output", "grounding", "tools", "description"];
+const FIELDS: [&str; 10] = [
+    "owner",
+    "changelog",
+    "route",
+    "params",
+    "variables",
+    "output",
+    "grounding",
+    "tools",
+    "description",
+    "provider_cache",
+];
 /// Names that variables cannot have.
 const RESERVED: [&str; 12] =
     ["sources", "loop", "true", "false", "none", "not", "and", "or", "in", "is", "if", "else"];
@@ -36,6 +46,7 @@ pub(super) struct Front {
     pub output: Option<ContractName>,
     pub grounding: Option<Grounding>,
     pub tools: Vec<String>,
+    pub provider_cache: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -139,6 +150,9 @@ impl Reading<'_> {
                     if front.tools.len() > TOOLS_MAX {
                         self.wrong(name, format!("A prompt may name {TOOLS_MAX} tools."), "remove some");
                     }
+                }
+                "provider_cache" => {
+                    front.provider_cache = self.typed(name, value, "write true or false").unwrap_or_default();
                 }
                 other => {
                     let help = did_you_mean(other, FIELDS, format!("fields are {}", FIELDS.join(", ")));

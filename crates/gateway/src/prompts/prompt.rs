@@ -201,6 +201,8 @@ pub struct Prompt {
     pub grounding: Option<Grounding>,
     /// Tools that the model may call.
     pub tools: Vec<String>,
+    /// Whether providers are asked to keep its tools and its system message in their cache.
+    pub provider_cache: bool,
     /// The digest of everything that decides what it renders to: the file and the partials that it includes.
     pub digest: Digest,
     /// The lines of its front matter by field.

@@ -225,6 +225,7 @@ fn version_file(
         output: front.output,
         grounding: front.grounding,
         tools: front.tools,
+        provider_cache: front.provider_cache,
         digest: Digest::of(&all),
         lines,
         sections,

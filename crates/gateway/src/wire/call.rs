@@ -221,6 +221,8 @@ pub struct Call {
     pub body: Bytes,
     /// Whether messages, tools or parameters differ from `body`.
     pub changed: bool,
+    /// How many messages at the beginning a provider is asked to keep in its cache, with the tools; 0 when it is not asked.
+    pub kept: usize,
 }
 
 impl Call {

@@ -7,6 +7,7 @@ mod delta;
 mod fault;
 mod fields;
 mod figure;
+mod members;
 pub mod openai;
 mod sse;
 

@@ -245,7 +245,7 @@ impl Settings {
         Self::parse(path, &std::fs::read_to_string(path).map_err(io)?)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
         let reading = Reading { path, text };
         let raw: Raw = toml::from_str(text).map_err(|error| {
             reading.wrong(error.span().map_or(0, |span| span.start), error.message().to_owned())

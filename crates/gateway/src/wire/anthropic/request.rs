@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
 use super::super::{
     Ask, Call, Choice, Fault, Fields, Image, Message, Output, Part, Role, Surface, Tool, ToolCall,
     fields::{cut, read as read_value},
+    members::Members,
 };
 
 /// The most tokens of an answer when a request of another format does not say.
@@ -217,6 +218,7 @@ pub fn read(body: Bytes) -> Result<Call, Fault> {
         rest: Vec::new(),
         body: Bytes::new(),
         changed: false,
+        kept: 0,
     };
     call.rest = fields.0.into_iter().map(|(name, raw)| (name, raw.to_owned())).collect();
     call.body = body;
@@ -295,6 +297,34 @@ fn turns(call: &Call, same: bool) -> Vec<Value> {
         .collect()
 }
 
+/// Whether the provider is asked to keep the beginning of the call in its cache. A client that says itself what is kept decides.
+fn keeps(call: &Call) -> bool {
+    call.kept > 0 && !call.rest.iter().any(|(name, _)| name == "cache_control")
+}
+
+/// The texts of the application. Those that are to be kept, with the tools before them, end with a mark.
+fn system(call: &Call) -> Option<Value> {
+    let joined = |messages: &[Message]| {
+        let of = messages.iter().filter(|message| matches!(message.role, Role::System | Role::Developer));
+        let texts: Vec<String> = of.map(Message::joined).filter(|text| !text.is_empty()).collect();
+        texts.join("\n\n")
+    };
+    let (kept, further) =
+        call.messages.split_at(if keeps(call) { call.kept.min(call.messages.len()) } else { 0 });
+    let (kept, further) = (joined(kept), joined(further));
+    let mut blocks = Vec::new();
+    if !kept.is_empty() {
+        blocks.push(json!({"type": "text", "text": kept, "cache_control": {"type": "ephemeral"}}));
+    }
+    match (blocks.is_empty(), further.is_empty()) {
+        (true, true) => return None,
+        (true, false) => return Some(json!(further)),
+        (false, true) => {}
+        (false, false) => blocks.push(json!({"type": "text", "text": further})),
+    }
+    Some(Value::Array(blocks))
+}
+
 /// The body of a request to a provider that speaks this format.
 /// Long because it names every field of the format.
 ///
@@ -315,21 +345,11 @@ pub fn write(call: &Call, model: &str) -> Result<Vec<u8>, Fault> {
     if call.choices > 1 {
         return Err(unsupported("n", "make several answers at once"));
     }
-    let mut out = Map::new();
-    let mut member = |name: &str, value: Value| drop(out.insert(name.to_owned(), value));
+    let mut out = Members::default();
+    let mut member = |name: &str, value: Value| out.set(name, value);
     member("model", json!(model));
     member("max_tokens", json!(call.tokens_max.unwrap_or(TOKENS_MAX)));
-    let system: Vec<String> = call
-        .messages
-        .iter()
-        .filter(|message| matches!(message.role, Role::System | Role::Developer))
-        .map(Message::joined)
-        .filter(|text| !text.is_empty())
-        .collect();
-    if !system.is_empty() {
-        member("system", json!(system.join("\n\n")));
-    }
-    member("messages", Value::Array(turns(call, same)));
+    let system = system(call);
     let mut tools: Vec<Value> = call
         .tools
         .iter()
@@ -344,6 +364,12 @@ pub fn write(call: &Call, model: &str) -> Result<Vec<u8>, Fault> {
         .collect();
     if same {
         tools.extend(call.other_tools.iter().filter_map(|raw| raw_json(raw)));
+    }
+    if keeps(call)
+        && system.is_none()
+        && let Some(last) = tools.last_mut()
+    {
+        last["cache_control"] = json!({"type": "ephemeral"});
     }
     if !tools.is_empty() {
         member("tools", Value::Array(tools));
@@ -382,9 +408,13 @@ pub fn write(call: &Call, model: &str) -> Result<Vec<u8>, Fault> {
     if same {
         for (name, raw) in &call.rest {
             if let Some(value) = raw_json(raw) {
-                out.insert(name.clone(), value);
+                member(name, value);
             }
         }
     }
-    Ok(Value::Object(out).to_string().into_bytes())
+    if let Some(system) = system {
+        member("system", system);
+    }
+    member("messages", Value::Array(turns(call, same)));
+    Ok(out.written())
 }

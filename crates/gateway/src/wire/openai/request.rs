@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 use super::super::{
     Ask, Call, Choice, Fault, Fields, Image, Message, Output, Part, Role, Surface, Tool, ToolCall,
     fields::{cut, read as read_value},
+    members::Members,
 };
 
 #[derive(Deserialize)]
@@ -224,6 +225,7 @@ pub fn read(body: Bytes) -> Result<Call, Fault> {
         rest: Vec::new(),
         body: Bytes::new(),
         changed: false,
+        kept: 0,
     };
     call.rest = fields.0.into_iter().map(|(name, raw)| (name, raw.to_owned())).collect();
     call.body = body;
@@ -318,10 +320,9 @@ pub fn write(call: &Call, model: &str) -> Vec<u8> {
     {
         return passed;
     }
-    let mut out = Map::new();
-    let mut member = |name: &str, value: Value| drop(out.insert(name.to_owned(), value));
+    let mut out = Members::default();
+    let mut member = |name: &str, value: Value| out.set(name, value);
     member("model", json!(model));
-    member("messages", call.messages.iter().map(|m| message_json(m, same)).collect());
     let mut tools: Vec<Value> = call
         .tools
         .iter()
@@ -392,9 +393,10 @@ pub fn write(call: &Call, model: &str) -> Vec<u8> {
     if same {
         for (name, raw) in &call.rest {
             if let Ok(value) = serde_json::from_str(raw.get()) {
-                out.insert(name.clone(), value);
+                member(name, value);
             }
         }
     }
-    Value::Object(out).to_string().into_bytes()
+    member("messages", call.messages.iter().map(|m| message_json(m, same)).collect());
+    out.written()
 }
