@@ -270,13 +270,15 @@ async fn one(
 pub(super) struct Tried<'t> {
     pub got: Option<Got>,
     pub failures: [Option<(&'t Target, Failed)>; 2],
+    /// Whether two were asked.
+    pub hedged: bool,
 }
 
 impl<'t> Tried<'t> {
     pub fn of(target: &'t Target, result: Result<Got, Failed>) -> Self {
         match result {
-            Ok(got) => Self { got: Some(got), failures: [None, None] },
-            Err(failed) => Self { got: None, failures: [Some((target, failed)), None] },
+            Ok(got) => Self { got: Some(got), failures: [None, None], hedged: false },
+            Err(failed) => Self { got: None, failures: [Some((target, failed)), None], hedged: false },
         }
     }
 }
@@ -360,7 +362,7 @@ pub(super) async fn run(desk: &Desk, case: &Case<'_>, stages: &[Stage<'_>]) -> R
                         // In a box, so that calls without a second target stay small.
                         let race = hedge::race(desk, case, stage, (target, second), end);
                         let tried = Box::pin(race).await;
-                        hedged = case.noted.note(|ledger| !ledger.facts.hedged.is_empty());
+                        hedged = tried.hedged;
                         if hedged {
                             rest.next();
                             tries += 1;

@@ -30,8 +30,7 @@ pub(super) fn second<'t>(
     (hedges && !first.is_built_in() && !second.is_built_in()).then_some(second)
 }
 
-/// Asks the first target, and after the time of the route the second one too, if it may be asked and what it can cost can be reserved. The
-/// ledger says whether it was.
+/// Asks the first target, and after the time of the route the second one too, if it may be asked and what it can cost can be reserved.
 pub(super) async fn race<'t>(
     desk: &Desk,
     case: &Case<'_>,
@@ -71,7 +70,7 @@ pub(super) async fn race<'t>(
             (Ok(got), true) => {
                 drop(two);
                 won(first, number);
-                return Tried { got: Some(got), failures: [None, None] };
+                return Tried { got: Some(got), failures: [None, None], hedged: true };
             }
             (Ok(got), false) => {
                 drop(one);
@@ -81,7 +80,7 @@ pub(super) async fn race<'t>(
                     desk.breakers.failed((&first.provider, &first.model), &code, None, now);
                 }
                 won(second, beside);
-                return Tried { got: Some(got), failures: [None, None] };
+                return Tried { got: Some(got), failures: [None, None], hedged: true };
             }
             (Err(failed), true) => failed_first = Some(failed),
             (Err(failed), false) => failed_second = Some(failed),
@@ -95,7 +94,8 @@ pub(super) async fn race<'t>(
                 .is_some_and(|failed| refuses(failed) && failed.fault.kind == FaultKind::Refused);
         if ends || (failed_first.is_some() && failed_second.is_some()) {
             let of = |target, failed: Option<Failed>| failed.map(|failed| (target, failed));
-            return Tried { got: None, failures: [of(first, failed_first), of(second, failed_second)] };
+            let failures = [of(first, failed_first), of(second, failed_second)];
+            return Tried { got: None, failures, hedged: true };
         }
     }
 }
