@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod hands;
 mod rig;
 mod rows;
 mod standin;
@@ -14,11 +15,11 @@ use std::{
 use ashlar_gateway::{
     call::{Closing, Facts},
     policy::Policy,
-    upstream::Kind,
+    upstream::{Kind, Providers},
     wire::{Fault, openai},
 };
 use jiff::Timestamp;
-use rig::{Rig, caller, rig};
+use rig::{Rig, caller, provider, rig};
 use rows::InMemory;
 use serde_json::{Value, json};
 use standin::{Asked, Standin, Step};
@@ -293,4 +294,32 @@ async fn what_cannot_be_compared_is_not_asked_twice() {
     let both = self::both(&toml, answers_after(300, "one"), answers("two"));
     assert!(both.asks(&ask(false)).await.unwrap().contains("real-one"));
     assert_eq!((both.last().attempts, both.last().hedged), (1, ""));
+}
+
+/// Tools run for the target that answered, and each round is a request of its own.
+#[tokio::test]
+async fn tools_run_for_the_winner_alone() {
+    let asks_for = |number: &str| hands::called("", &[("c1", "order-status", json!({"number": number}))]);
+    let slow = asks_for("LOSER");
+    let a = Standin::new(move |_, number| match number {
+        0 => vec![Step::Wait(Duration::from_millis(500)), slow.clone()],
+        _ => vec![Step::json(500, "{}")],
+    });
+    let quick = asks_for("A-1");
+    let b = Standin::new(move |_, number| match number {
+        0 => vec![quick.clone()],
+        _ => vec![hands::said("Order A-1 was shipped.")],
+    });
+    let targets = "targets = [{ provider = \"a\", model = \"m\", weight = 1 }, { provider = \"b\", model = \"m\", weight = 0 }]\nhedge = 0.1";
+    let toml = hands::TOML.replace("targets = [{ provider = \"a\", model = \"m\" }]", targets);
+    let (hands, mut rig) = hands::tooled(&toml, &a, |_| Ok("shipped".to_owned()));
+    let mut providers = (*rig.desk.providers.0).clone();
+    providers.insert("b".to_owned(), provider("b", Kind::OpenAi, &b.url));
+    rig.desk.providers = Providers(Arc::new(providers));
+    let whole = rig.openai(hands::asks(&["order-status"])).await.unwrap();
+    assert!(whole.contains("Order A-1 was shipped."), "{whole}");
+    let ran = hands.ran();
+    assert!(ran.len() == 1 && ran[0].contains("/orders/A-1"), "{ran:?}");
+    // In the second round the first target fails in time, so the other one is its replacement.
+    assert_eq!((a.requests().len(), b.requests().len()), (2, 2));
 }

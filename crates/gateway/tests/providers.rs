@@ -5,10 +5,10 @@
 mod rig;
 mod standin;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ashlar_gateway::{
-    upstream::Kind,
+    upstream::{Kind, Providers},
     wire::{FaultKind, openai},
 };
 use ashlar_model::TenantId;
@@ -314,4 +314,21 @@ async fn routes_and_features_are_those_of_the_release() {
     let call = openai::read(ask("fast", "x").to_string().into()).unwrap();
     let refused = rig.desk.chat(&rig.scene, &other, call, &Quoted).await;
     assert_eq!(refused.err().unwrap().code, "provider_unavailable", "credentials are those of a tenant");
+}
+
+#[tokio::test]
+async fn azure_is_asked_at_the_address_of_a_deployment_or_for_a_model() {
+    let standin = Standin::new(|_, _| vec![Step::json(200, ANSWER)]);
+    for (version, path) in [
+        (Some("2024-10-21"), "/openai/deployments/team%2Fgpt-4.1_a/chat/completions?api-version=2024-10-21"),
+        (None, "/openai/v1/chat/completions"),
+    ] {
+        let mut rig = rig(&ONE.replace("real-model", "team/gpt-4.1_a"), &[("a", Kind::Azure, &standin)]);
+        let mut azure = Arc::into_inner(rig::provider("a", Kind::Azure, &standin.url)).unwrap();
+        azure.api_version = version.map(str::to_owned);
+        rig.desk.providers = Providers(Arc::new([("a".to_owned(), Arc::new(azure))].into()));
+        assert_eq!(rig.openai(hello(false)).await.unwrap(), ANSWER);
+        let sent = standin.requests().pop().unwrap();
+        assert_eq!((sent.path.as_str(), &sent.json()["model"]), (path, &json!("team/gpt-4.1_a")));
+    }
 }

@@ -29,7 +29,7 @@ pub enum LlmCommand {
         #[command(flatten)]
         at: At,
     },
-    /// List the providers of models, with how each does. With --data, only what models.toml says is known.
+    /// List the providers of models, with how each does on a server.
     #[command(
         after_help = "Examples:\n  ashlar llm providers --server https://cms.example\n  ashlar llm providers --data ./data"
     )]
