@@ -4,23 +4,18 @@
 
 mod hands;
 mod rig;
-mod rows;
 mod standin;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use ashlar_gateway::{
-    call::{Closing, Facts},
+    call::Facts,
     policy::Policy,
     upstream::{Kind, Providers},
     wire::{Fault, openai},
 };
 use jiff::Timestamp;
-use rig::{Rig, caller, provider, rig};
-use rows::InMemory;
+use rig::{Closed, Rig, Rows, caller, provider, rig};
 use serde_json::{Value, json};
 use standin::{Asked, Standin, Step};
 
@@ -36,19 +31,10 @@ const OUT: u64 = 50;
 /// Longer than any test waits.
 const NEVER: Step = Step::Wait(Duration::from_secs(20));
 
-#[derive(Default)]
-struct Notes(Mutex<Vec<Facts>>);
-
-impl Closing for Notes {
-    fn closed(&self, facts: Facts) {
-        self.0.lock().unwrap().push(facts);
-    }
-}
-
 struct Both {
     rig: Rig,
-    notes: Arc<Notes>,
-    rows: Arc<InMemory>,
+    notes: Arc<Closed>,
+    rows: Arc<Rows>,
     a: Standin,
     b: Standin,
 }
@@ -59,7 +45,7 @@ fn both(toml: &str, a: Standin, b: Standin) -> Both {
 
 fn both_of(toml: &str, (kind, a): (Kind, Standin), b: Standin) -> Both {
     let mut rig = rig(toml, &[("a", kind, &a), ("b", Kind::OpenAi, &b)]);
-    let (notes, rows) = (Arc::<Notes>::default(), Arc::<InMemory>::default());
+    let (notes, rows) = (Arc::<Closed>::default(), Arc::<Rows>::default());
     rig.scene.closing = Some(notes.clone());
     rig.scene.policy = Some(Policy::new(rows.clone()));
     Both { rig, notes, rows, a, b }

@@ -28,7 +28,7 @@ impl Desk {
         let failures = match &result {
             Ok(()) => self.breakers.probed(&provider.name, Ok(()), now),
             Err(failed) => {
-                let code = &failed.fault.code;
+                let code = failed.fault.code.as_ref();
                 tracing::debug!(provider = provider.name, %code, "a probe failed");
                 let works = !matches!(failed.next, Next::Again(_)) || code == "upstream_rate_limited";
                 if works {

@@ -1,7 +1,5 @@
 //! A second target is asked when the first one is slow. Whichever answers first wins; nobody waits for the other.
 
-use std::borrow::Cow;
-
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -76,8 +74,8 @@ pub(super) async fn race<'t>(
                 drop(one);
                 if failed_first.is_none() {
                     // A target that loses every time is left alone like one that fails.
-                    let (code, now) = (Cow::Borrowed(OVERTAKEN), std::time::Instant::now());
-                    desk.breakers.failed((&first.provider, &first.model), &code, None, now);
+                    let now = std::time::Instant::now();
+                    desk.breakers.failed((&first.provider, &first.model), OVERTAKEN, None, now);
                 }
                 won(second, beside);
                 return Tried { got: Some(got), failures: [None, None], hedged: true };

@@ -1,7 +1,6 @@
 //! Targets that failed several times in a row are left alone for a while.
 
 use std::{
-    borrow::Cow,
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -89,13 +88,7 @@ impl Breakers {
     }
 
     /// A target failed with this code. `wait`: how long it asked to be left alone.
-    pub fn failed(
-        &self,
-        (provider, model): (&str, &str),
-        code: &Cow<'static, str>,
-        wait: Option<Duration>,
-        now: Instant,
-    ) {
+    pub fn failed(&self, (provider, model): (&str, &str), code: &str, wait: Option<Duration>, now: Instant) {
         let mut all = self.all();
         all.providers.entry(provider.to_owned()).or_default().failed(code);
         let targets = &mut all.targets;
@@ -121,13 +114,13 @@ impl Breakers {
     }
 
     /// A provider refused something with this code, which says nothing against its targets.
-    pub fn refused(&self, provider: &str, code: &Cow<'static, str>) {
+    pub fn refused(&self, provider: &str, code: &str) {
         self.all().providers.entry(provider.to_owned()).or_default().failed(code);
     }
 
     /// A provider was probed. With success, one call may try each of its targets at once, unless the target asked to be left alone. With
     /// failure, all are left alone after [`PROBES_MAX`] in a row. Returns how many failed in a row.
-    pub fn probed(&self, provider: &str, result: Result<(), &Cow<'static, str>>, now: Instant) -> u32 {
+    pub fn probed(&self, provider: &str, result: Result<(), &str>, now: Instant) -> u32 {
         let mut all = self.all();
         let Inner { targets, providers } = &mut *all;
         if result.is_ok() {
@@ -155,7 +148,7 @@ mod tests {
     use super::*;
     use crate::routing::{PROBES_MAX, ProviderState};
 
-    const CODE: Cow<'static, str> = Cow::Borrowed("upstream_error");
+    const CODE: &str = "upstream_error";
 
     #[test]
     fn a_target_that_fails_is_left_alone_and_tried_by_one() {
@@ -163,13 +156,13 @@ mod tests {
         let start = Instant::now();
         for _ in 0..FAILURES_MAX {
             assert!(breakers.may("p", "m", start));
-            breakers.failed(("p", "m"), &CODE, None, start);
+            breakers.failed(("p", "m"), CODE, None, start);
         }
         assert!(!breakers.may("p", "m", start) && breakers.may("p", "other", start));
         let later = start + PAUSE;
         assert!(breakers.may("p", "m", later), "one tries");
         assert!(!breakers.may("p", "m", later), "the others wait");
-        breakers.failed(("p", "m"), &CODE, None, later);
+        breakers.failed(("p", "m"), CODE, None, later);
         assert!(!breakers.may("p", "m", later + PAUSE), "the pause grows");
         assert!(breakers.may("p", "m", later + PAUSE * 2));
         breakers.succeeded("p", "m");
@@ -180,7 +173,7 @@ mod tests {
     fn a_provider_is_left_alone_as_long_as_it_asks() {
         let breakers = Breakers::default();
         let now = Instant::now();
-        breakers.failed(("p", "m"), &CODE, Some(Duration::from_secs(3)), now);
+        breakers.failed(("p", "m"), CODE, Some(Duration::from_secs(3)), now);
         assert!(!breakers.may("p", "m", now + Duration::from_secs(2)));
         assert!(breakers.may("p", "m", now + Duration::from_secs(3)));
     }
@@ -189,9 +182,9 @@ mod tests {
         let breakers = Breakers::default();
         let now = Instant::now();
         for _ in 0..FAILURES_MAX + 3 {
-            breakers.failed(("p", "m"), &CODE, None, now);
+            breakers.failed(("p", "m"), CODE, None, now);
         }
-        breakers.failed(("p", "limited"), &CODE, Some(Duration::from_secs(9)), now);
+        breakers.failed(("p", "limited"), CODE, Some(Duration::from_secs(9)), now);
         let standing = breakers.standing("p", now);
         assert_eq!((standing.state, standing.paused), (ProviderState::Paused, 2));
         assert_eq!(standing.failure.as_deref(), Some("upstream_error"));
@@ -212,7 +205,7 @@ mod tests {
         assert_eq!(breakers.standing("p", now).state, ProviderState::Unknown);
         for failed in 1..=PROBES_MAX {
             assert!(breakers.may("p", "m", now));
-            assert_eq!(breakers.probed("p", Err(&CODE), now), failed);
+            assert_eq!(breakers.probed("p", Err(CODE), now), failed);
         }
         assert!(!breakers.may("p", "m", now) && breakers.may("q", "m", now));
         assert_eq!(breakers.standing("p", now).state, ProviderState::Down);
@@ -222,10 +215,10 @@ mod tests {
         breakers.succeeded("p", "m");
         assert!(breakers.may("p", "m", now + PAUSE_MAX));
         // A call that succeeded since the last probe says more than a probe that fails.
-        breakers.probed("p", Err(&CODE), now);
+        breakers.probed("p", Err(CODE), now);
         assert!(breakers.may("p", "m", now));
         for _ in 0..PROBES_MAX {
-            breakers.probed("p", Err(&CODE), now);
+            breakers.probed("p", Err(CODE), now);
         }
         assert!(!breakers.may("p", "m", now));
         breakers.probed("p", Ok(()), now);

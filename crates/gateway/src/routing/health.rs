@@ -1,6 +1,6 @@
 //! What is known of a provider as a whole: from probes, and from the failures of its targets.
 
-use std::{borrow::Cow, time::Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -53,7 +53,7 @@ pub(super) struct Health {
     tried: Option<Instant>,
     /// A call succeeded since the last probe.
     worked: bool,
-    failure: Option<(Cow<'static, str>, Timestamp)>,
+    failure: Option<(String, Timestamp)>,
     since: Option<Timestamp>,
 }
 
@@ -80,12 +80,12 @@ impl Health {
     }
 
     /// Something failed.
-    pub fn failed(&mut self, code: &Cow<'static, str>) {
-        self.failure = Some((code.clone(), Timestamp::now()));
+    pub fn failed(&mut self, code: &str) {
+        self.failure = Some((code.to_owned(), Timestamp::now()));
     }
 
     /// It was probed; returns how many probes failed in a row.
-    pub fn probed(&mut self, result: Result<(), &Cow<'static, str>>, now: Instant) -> u32 {
+    pub fn probed(&mut self, result: Result<(), &str>, now: Instant) -> u32 {
         let before = (self.probed, self.down);
         self.probed = true;
         let worked = std::mem::take(&mut self.worked);
@@ -115,7 +115,7 @@ impl Health {
         };
         Standing {
             state,
-            failure: self.failure.as_ref().map(|(code, _)| code.to_string()),
+            failure: self.failure.as_ref().map(|(code, _)| code.clone()),
             failed_at: self.failure.as_ref().map(|(_, at)| *at),
             since,
             paused,

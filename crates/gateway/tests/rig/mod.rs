@@ -2,15 +2,14 @@
 
 #![allow(dead_code, reason = "each test uses what it needs")]
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+#[path = "../rows/mod.rs"]
+mod rows;
+
+use std::sync::{Arc, Mutex};
 
 use crate::standin::Standin;
 use ashlar_contracts::ContractSet;
 use ashlar_gateway::{
-    budget::{Granted, Returned, Shared, SharedError, Wanted as WantedRow, grant},
     call::{Answer, Body, BuiltIn, Caller, Closing, Desk, Facts, Question, Scene, Wanted},
     config::Gateway,
     ground::Source,
@@ -61,30 +60,8 @@ impl AsRef<ContractSet> for Contracts {
     }
 }
 
-/// Rows of budgets that are granted to one node.
-#[derive(Default)]
-pub struct Rows(Mutex<BTreeMap<String, u64>>);
-
-#[async_trait]
-impl Shared for Rows {
-    async fn exchange(
-        &self,
-        returned: Vec<Returned>,
-        wanted: Vec<WantedRow>,
-    ) -> Result<Vec<Granted>, SharedError> {
-        let mut rows = self.0.lock().unwrap();
-        for back in returned {
-            *rows.entry(format!("{:?}", back.row)).or_default() -= back.amount;
-        }
-        let granted = wanted.iter().map(|wanted| {
-            let used = rows.entry(format!("{:?}", wanted.row)).or_default();
-            let granted = grant(*used, wanted);
-            *used = granted.used;
-            granted
-        });
-        Ok(granted.collect())
-    }
-}
+/// Rows of budgets.
+pub type Rows = rows::InMemory;
 
 /// What became of calls.
 #[derive(Default)]
