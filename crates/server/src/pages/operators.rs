@@ -27,6 +27,7 @@ use crate::{
     delivery::serving::Serving,
     endpoints::{rows, table::Table},
     front::bearer,
+    models::Standings,
 };
 
 takes! {
