@@ -318,6 +318,21 @@ impl Drop for Trying<'_> {
     }
 }
 
+/// Asks a target; and the next one as well, if there is one that may be asked beside it, and the first is slow.
+async fn tried<'t>(
+    desk: &Desk,
+    case: &Case<'_>,
+    stage: &Stage<'_>,
+    (target, next): (&'t Target, Option<&'t Target>),
+    end: Instant,
+) -> Tried<'t> {
+    match next.and_then(|next| hedge::second(case, stage, target, next)) {
+        None => Tried::of(target, one(desk, case, stage, target, end).await),
+        // In a box, so that calls without a second target stay small.
+        Some(second) => Box::pin(hedge::race(desk, case, stage, (target, second), end)).await,
+    }
+}
+
 /// Tries the targets of each stage: each once, and then as often again as the route says. The time limit is that of the
 /// route that the call names.
 pub(super) async fn run(desk: &Desk, case: &Case<'_>, stages: &[Stage<'_>]) -> Result<Got, Fault> {
@@ -352,24 +367,13 @@ pub(super) async fn run(desk: &Desk, case: &Case<'_>, stages: &[Stage<'_>]) -> R
                 if tries > TRIES_MAX || Instant::now() >= end {
                     return Err(last.unwrap_or_else(|| Failed::late(&target.provider).fault));
                 }
-                let second = match hedged || round > 0 {
-                    true => None,
-                    false => rest.peek().and_then(|second| hedge::second(case, stage, target, second)),
-                };
-                let tried = match second {
-                    None => Tried::of(target, one(desk, case, stage, target, end).await),
-                    Some(second) => {
-                        // In a box, so that calls without a second target stay small.
-                        let race = hedge::race(desk, case, stage, (target, second), end);
-                        let tried = Box::pin(race).await;
-                        hedged = tried.hedged;
-                        if hedged {
-                            rest.next();
-                            tries += 1;
-                        }
-                        tried
-                    }
-                };
+                let next = rest.peek().copied().filter(|_| !hedged && round == 0);
+                let tried = tried(desk, case, stage, (target, next), end).await;
+                if tried.hedged {
+                    hedged = true;
+                    rest.next();
+                    tries += 1;
+                }
                 if let Some(got) = tried.got {
                     return Ok(got);
                 }
