@@ -50,4 +50,9 @@ impl InMemory {
         let row = Row { scope: scope.to_owned(), period: period.to_owned(), unit: unit.to_owned() };
         self.rows.lock().unwrap().get(&row).copied().unwrap_or_default()
     }
+
+    /// What is taken of all rows together.
+    pub fn total(&self) -> u64 {
+        self.rows.lock().unwrap().values().sum()
+    }
 }
