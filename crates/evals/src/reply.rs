@@ -21,6 +21,9 @@ pub struct Reply {
     /// The refusal as a sentence.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// How much of the answer the gateway found supported. It counts when the sources come without their text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groundedness: Option<f64>,
     /// Whether the answer was handed to a person.
     pub escalated: bool,
     /// Tokens of the input.
@@ -71,7 +74,7 @@ impl Reply {
         self.refusal.is_some()
     }
 
-    /// What the answer may be grounded in: its sources, and the context of the case.
+    /// What the answer may be grounded in: its sources and the context of the case.
     #[must_use]
     pub fn grounds(&self, context: &[String]) -> Vec<Source> {
         let sources = self.sources.iter().map(|source| Source {

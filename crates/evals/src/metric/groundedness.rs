@@ -11,11 +11,15 @@ use ashlar_gateway::{
 use super::score::Score;
 use crate::{reply::Reply, suite::Case};
 
-/// How much of an answer is supported. `None` in a refusal, and without sources to compare with.
+/// How much of an answer is supported. `None` in a refusal, and without sources to compare with. Sources that come without their text leave it to
+/// what the gateway found.
 pub(super) fn score(case: &Case, reply: &Reply) -> Option<Score> {
-    let sources = reply.grounds(&case.context);
-    if reply.is_refusal() || reply.text.is_empty() || sources.is_empty() {
+    if reply.is_refusal() || reply.text.is_empty() {
         return None;
+    }
+    let sources = reply.grounds(&case.context);
+    if sources.is_empty() || sources.iter().any(|source| source.text.trim().is_empty()) {
+        return reply.groundedness.map(Score::measured);
     }
     let locale = case.locale.as_deref().unwrap_or("en");
     let demand = Demand { rule: Rule::Drop, citations: false, locale };

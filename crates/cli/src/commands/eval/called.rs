@@ -172,12 +172,8 @@ fn read(said: &Value, facts: Reply) -> Reply {
     if citations.is_empty() {
         for annotation in message["annotations"].as_array().into_iter().flatten() {
             let page = &annotation["url_citation"];
-            let source = Retrieved {
-                title: text(&page["title"]),
-                path: text(&page["url"]),
-                text: text(&page["words"]),
-                ..Retrieved::default()
-            };
+            let source =
+                Retrieved { title: text(&page["title"]), path: text(&page["url"]), ..Retrieved::default() };
             let at = sources.iter().position(|known| *known == source).unwrap_or_else(|| {
                 sources.push(source);
                 sources.len() - 1
@@ -193,11 +189,16 @@ fn read(said: &Value, facts: Reply) -> Reply {
         (true, true) => None,
     };
     Reply {
-        text: if refusal.is_some() { String::new() } else { without_list(&text(&message["content"])) },
+        text: match (&refusal, citations.is_empty()) {
+            (Some(_), _) => String::new(),
+            (None, true) => text(&message["content"]),
+            (None, false) => unmarked(&text(&message["content"])),
+        },
         sources,
         cited: cited.into_iter().collect(),
         refusal,
         reason,
+        groundedness: ours["groundedness"].as_f64(),
         escalated: message["tool_calls"].as_array().is_some_and(|calls| !calls.is_empty()),
         input_tokens: said["usage"]["prompt_tokens"].as_u64().unwrap_or_default(),
         output_tokens: said["usage"]["completion_tokens"].as_u64().unwrap_or_default(),
@@ -206,7 +207,54 @@ fn read(said: &Value, facts: Reply) -> Reply {
     }
 }
 
-/// An answer without the list of its sources, which the built-in model adds.
-fn without_list(answer: &str) -> String {
-    answer.split("\n\nSources:\n").next().unwrap_or_default().to_owned()
+/// An answer of the built-in model without its list of sources and the marks that lead to it: they number pages, and replies number quotes.
+fn unmarked(answer: &str) -> String {
+    let answer = answer.split("\n\nSources:\n").next().unwrap_or_default();
+    let mut parts = answer.split(" [");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(']') {
+            Some((number, rest)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
+                out.push_str(rest);
+            }
+            _ => out.extend([" [", part]),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_and_the_list_are_left_out() {
+        let check = |answer: &str, wanted: &str| assert_eq!(unmarked(answer), wanted);
+        check(
+            "It costs 5. [1] It is [blue]. [2]\n\nSources:\n[1] a: /a\n[2] b: /b",
+            "It costs 5. It is [blue].",
+        );
+        check("Plain [", "Plain [");
+        check("", "");
+    }
+
+    #[test]
+    fn a_completion_is_read() {
+        let said = json!({
+            "model": "extractive", "usage": {"prompt_tokens": 7, "completion_tokens": 3},
+            "choices": [{"message": {"content": "Nothing says it.", "refusal": "Nothing says it."}}],
+            "ashlar": {"refusal": {"code": "not_covered", "reason": "Nothing says it."}, "citations": []},
+        });
+        let reply = read(&said, Reply::default());
+        assert_eq!((reply.refusal.as_deref(), reply.text.as_str()), (Some("not_covered"), ""));
+        assert_eq!((reply.input_tokens, reply.output_tokens), (7, 3));
+        let page = |url: &str| json!({"url_citation": {"url": url, "title": "T"}});
+        let said = json!({
+            "choices": [{"message": {"content": "A [1].", "annotations": [page("/a"), page("/b"), page("/a")]}}],
+            "ashlar": {"groundedness": 0.5},
+        });
+        let reply = read(&said, Reply::default());
+        assert_eq!((reply.text.as_str(), reply.cited.as_slice()), ("A [1].", &[1, 2][..]));
+        assert_eq!((reply.sources.len(), reply.groundedness, reply.refusal), (2, Some(0.5), None));
+    }
 }
