@@ -21,6 +21,8 @@ const TEMPLATE: &str = include_str!("report.html");
 const PASSED_MAX: usize = 2_000;
 /// Characters of one text that are shown.
 const TEXT_CHARS: usize = 4_000;
+/// Characters of a question that are shown before its case is opened.
+const FIRST_CHARS: usize = 160;
 /// Characters of a source that are shown.
 const SOURCE_CHARS: usize = 600;
 
@@ -145,6 +147,8 @@ struct CaseView {
     tags: Vec<String>,
     locale: String,
     source: String,
+    /// The beginning of the question.
+    first: String,
     asked: Vec<(String, String)>,
     expected: Vec<(&'static str, String)>,
     known: Option<String>,
@@ -208,6 +212,7 @@ impl CaseView {
             tags: case.tags.clone(),
             locale: case.locale.clone().unwrap_or_default(),
             source: case.source.clone(),
+            first: cut(&case.question(), FIRST_CHARS),
             asked: asked(case),
             expected: expected(case),
             known: known.map(|known| format!("Known until {}: {}", known.until, known.why)),
