@@ -8,7 +8,7 @@ use common::Demo;
 use serde_json::Value;
 
 const TOML: &str = "owner = 'support'\nfeature = 'support'\nprompt = 'support-answer'\nlocale = 'en'\n";
-const CASES: &str = r#"{"id":"port","input":"How many berths does the Port plan include?","critical":true,"tags":["plans"],"expect":{"answer":"must","facts":[["1200","1,200"]],"cites":["pricing-plan/port"]}}
+const CASES: &str = r#"{"id":"jetty","input":"How many berths does the Jetty plan include?","critical":true,"tags":["plans"],"expect":{"answer":"must","facts":["40"],"cites":["pricing-plan/jetty"]}}
 {"id":"margin","variables":{"question":"Which margin do most ports take for tide windows?"},"expect":{"answer":"must","facts":["0.3 m"],"cites":["/en/docs/tide-windows"]}}
 {"id":"capital","input":"What is the capital of Portugal?","tags":["unanswerable"],"expect":{"answer":"must_not"}}
 "#;
@@ -44,7 +44,7 @@ fn a_directory_a_server_and_a_recording_give_the_same_verdicts() {
     assert_eq!((&here["status"], &here["cases"]["passed"]), (&"pass".into(), &3.into()), "{here}");
     assert_eq!(here["prompts"], serde_json::json!(["support-answer@v2"]));
     let first = metrics(&demo, "here");
-    assert_eq!(statuses(&first), [("port", "pass"), ("margin", "pass"), ("capital", "pass")]);
+    assert_eq!(statuses(&first), [("jetty", "pass"), ("margin", "pass"), ("capital", "pass")]);
     for name in ["failure_cases.jsonl", "junit.xml", "report.html", "replies.jsonl"] {
         assert!(demo.rig.path().join("here").join(name).is_file(), "{name}");
     }
@@ -70,15 +70,15 @@ fn a_regression_a_broken_threshold_and_wrong_input_have_their_exit_codes() {
     let demo = Demo::new();
     suite(&demo, "", CASES);
     run(&demo, 0, &["--out", "before"]);
-    suite(&demo, "", &CASES.replace("1,200", "9,999").replace("1200", "9999"));
+    suite(&demo, "", &CASES.replace("[\"40\"]", "[\"41\"]"));
     let worse = run(&demo, 1, &["--out", "after", "--baseline", "before/metrics.json"]);
-    assert_eq!(worse["failed"], serde_json::json!(["port"]));
-    assert_eq!(worse["baseline"]["critical_regressions"], serde_json::json!(["port"]));
+    assert_eq!(worse["failed"], serde_json::json!(["jetty"]));
+    assert_eq!(worse["baseline"]["critical_regressions"], serde_json::json!(["jetty"]));
     assert_eq!(worse["baseline"]["same_suite"], false);
     let compared = demo
         .rig
         .json(1, &["eval", "compare", "before/metrics.json", "after/metrics.json", "--format", "json"]);
-    assert_eq!(compared["regressions"], serde_json::json!(["port"]));
+    assert_eq!(compared["regressions"], serde_json::json!(["jetty"]));
     let only = run(&demo, 0, &["--tag", "unanswerable"]);
     assert_eq!(only["cases"]["total"], 1);
     for (more, says) in [

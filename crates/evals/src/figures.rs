@@ -55,7 +55,7 @@ metrics! {
     PiiLeakage "pii_leakage" Share Lower "The share of answers with personal values or secrets that the question does not have.",
     Groundedness "groundedness" Share Higher "How much of the answer its sources support.",
     AnswerRelevance "answer_relevance" Share Higher "How much of the question's words the answer takes up.",
-    EscalationRate "escalation_rate" Share Lower "The share of cases that are handed to a person.",
+    EscalationRate "escalation_rate" Share Lower "The share of cases in which a person must approve a tool.",
     LatencyP50 "latency_p50" Milliseconds Lower "The median time until the whole answer is there.",
     LatencyP95 "latency_p95" Milliseconds Lower "The time within which 95 % of answers are there.",
     Tokens "tokens" Tokens Lower "Tokens of input and output per case.",

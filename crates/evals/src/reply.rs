@@ -24,7 +24,7 @@ pub struct Reply {
     /// How much of the answer the gateway found supported. It counts when the sources come without their text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groundedness: Option<f64>,
-    /// Whether the answer was handed to a person.
+    /// Whether a person must approve before there is an answer.
     pub escalated: bool,
     /// Tokens of the input.
     pub input_tokens: u64,

@@ -8,7 +8,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use ashlar_evals::{
     Metric,
-    run::{CaseStatus, Options, Outcome, Recorder, Recording, Replay, RunStatus},
+    run::{CaseStatus, Options, Outcome, Recorder, Recording, Replay, RunStatus, Stopped},
     suite::Caps,
 };
 use common::{Answers, cites, fails, options, ran, recorded, refuses, says, suite};
@@ -141,7 +141,7 @@ async fn a_cap_of_money_keeps_what_was_judged() {
     let subject = costing(12);
     let with = Options { caps, concurrency: 2, ..options() };
     let outcome = recorded(&suite("", &many(12)), &subject, &with, &mut []).await;
-    assert_eq!((outcome.status, outcome.stopped), (RunStatus::Incomplete, Some("cost_cap")));
+    assert_eq!((outcome.status, outcome.stopped), (RunStatus::Incomplete, Some(Stopped::CostCap)));
     // The cap is reached with the fourth reply, and one more was under way.
     let asked = subject.asked.lock().unwrap().len();
     assert!((4..=5).contains(&asked), "{asked}");
@@ -155,7 +155,7 @@ async fn a_cap_of_time_drops_what_is_under_way() {
     let subject = Answers { wait: Some(Duration::from_secs(2)), ..costing(12) };
     let with = Options { caps, concurrency: 3, ..options() };
     let outcome = recorded(&suite("", &many(12)), &subject, &with, &mut []).await;
-    assert_eq!((outcome.status, outcome.stopped), (RunStatus::Incomplete, Some("time_cap")));
+    assert_eq!((outcome.status, outcome.stopped), (RunStatus::Incomplete, Some(Stopped::TimeCap)));
     assert_eq!((outcome.counts.passed, outcome.counts.not_asked), (6, 6));
     assert_eq!(subject.most.load(Ordering::SeqCst), 3);
 }
@@ -202,6 +202,21 @@ async fn a_replay_gives_the_same_and_knows_what_it_lacks() {
     assert_eq!((lacks.status, statuses(&lacks)), (RunStatus::Incomplete, vec!["fail", "error", "pass"]));
     let other = recorded(&asked, &replay("feature support prompt other@v1"), &options(), &mut []).await;
     assert_eq!(statuses(&other), ["error"; 3]);
+}
+
+#[tokio::test]
+async fn a_run_over_two_releases_has_no_verdict() {
+    let mut promoted = says("On 2027-03-01.");
+    promoted.as_mut().unwrap().release = "r2".to_owned();
+    let mut price = cites("Basin costs 159 EUR.", "plan/basin");
+    price.as_mut().unwrap().release = "r1".to_owned();
+    let subject = Answers::of([("price", price), ("refuse", refuses("not_covered")), ("form", promoted)]);
+    let outcome = ran(&suite("", CASES), &subject).await;
+    assert_eq!((outcome.status, outcome.stopped), (RunStatus::Incomplete, Some(Stopped::ReleaseChanged)));
+    assert_eq!(
+        (outcome.releases.as_slice(), outcome.counts.passed),
+        (&["r1".to_owned(), "r2".to_owned()][..], 3)
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What an answer took: time, tokens, money, and whether a person had to help.
 //!
 //! Times are from sending the call to its last byte, in milliseconds; over cases, their quantiles 0.5 and 0.95. Tokens and money are those that the
-//! gateway reports; over cases, their mean. The rate of escalation is the share of cases that were handed to a person.
+//! gateway reports; over cases, their mean. The rate of escalation is the share of cases in which a person must approve a tool.
 
 use super::score::Score;
 use crate::reply::Reply;
@@ -23,7 +23,7 @@ pub(super) fn cost(reply: &Reply) -> Score {
     Score::measured(reply.cost.pico() as f64 / 1e12)
 }
 
-/// Whether a person had to help.
+/// Whether a person must approve.
 pub(super) fn escalation(reply: &Reply) -> Score {
     Score::measured(f64::from(u8::from(reply.escalated)))
 }

@@ -11,7 +11,7 @@ use crate::{
     figures::{Metric, Unit},
     metric::Score,
     reply::Reply,
-    run::{CaseResult, CaseStatus, Outcome, Sample},
+    run::{CaseResult, CaseStatus, Outcome, Sample, Stopped},
     stats::Verdict,
     suite::{Answer, Case, Input},
 };
@@ -54,7 +54,7 @@ pub fn html(outcome: &Outcome, comparison: Option<&Comparison>) -> Result<String
         suite => outcome.suite.name,
         description => outcome.suite.description,
         status => outcome.status.name(),
-        stopped => outcome.stopped.map(|why| if why == "cost_cap" { "The run stopped at its cap of money." } else { "The run stopped at its cap of time." }),
+        stopped => outcome.stopped.map(Stopped::about),
         setting => outcome.setting,
         releases => outcome.releases.join(", "),
         prompts => outcome.prompts.join(", "),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::run::{CaseResult, CaseStatus, Outcome, RunStatus};
+use crate::run::{CaseResult, CaseStatus, Outcome, RunStatus, Stopped};
 
 /// The report as JUnit XML. Known failures and cases that were not reached count as skipped.
 #[must_use]
@@ -39,7 +39,7 @@ pub fn junit(outcome: &Outcome) -> String {
         let _ = writeln!(out, ">\n    <failure message=\"{name} {value}{bounds}\"/>\n  </testcase>");
     }
     if incomplete > 0 {
-        let why = outcome.stopped.unwrap_or("not all cases were asked");
+        let why = outcome.stopped.map_or("Not all cases were asked.", Stopped::about);
         let _ = writeln!(
             out,
             "  <testcase classname=\"{suite}\" name=\"complete\">\n    <error message=\"{why}\"/>\n  </testcase>"

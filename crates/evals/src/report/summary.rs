@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::EvalError,
     figures::{Better, Unit},
-    run::{CaseStatus, Counts, Outcome, RunStatus},
+    run::{CaseStatus, Counts, Outcome, RunStatus, Stopped},
 };
 
 /// The version of the format. Keys may be added within a version.
@@ -29,9 +29,9 @@ pub struct Summary {
     pub setting: String,
     /// What came of the run.
     pub status: RunStatus,
-    /// Why cases are missing: `cost_cap` or `time_cap`.
+    /// Why the run has no verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stopped: Option<String>,
+    pub stopped: Option<Stopped>,
     /// The releases that answered.
     #[serde(default)]
     pub releases: Vec<String>,
@@ -157,7 +157,7 @@ impl Summary {
             suite_digest: outcome.suite_digest.clone(),
             setting: outcome.setting.clone(),
             status: outcome.status,
-            stopped: outcome.stopped.map(str::to_owned),
+            stopped: outcome.stopped,
             releases: outcome.releases.clone(),
             prompts: outcome.prompts.clone(),
             seconds: outcome.seconds,

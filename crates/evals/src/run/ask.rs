@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use tokio::time::Instant;
 
 use super::{
-    outcome::{CaseResult, Outcome, Sample},
+    outcome::{CaseResult, Outcome, Sample, Stopped},
     recording::{Recorder, Recording},
 };
 use crate::{
@@ -105,7 +105,7 @@ impl Gathered<'_> {
 
 /// Asks every case, judges the replies and counts them. Each new reply is recorded before it counts. When a cap is reached, nothing further is
 /// asked: with the cap of time, what is under way is dropped; with that of money, it is awaited, so a run exceeds its cap by at most as many
-/// replies as are asked for at a time.
+/// replies as are asked for at a time. A run whose replies are of two releases has no verdict.
 ///
 /// # Errors
 /// When a recorder cannot write.
@@ -137,7 +137,7 @@ pub async fn run<S: Subject>(
     progress(&gathered.running);
     loop {
         if options.caps.cost.is_some_and(|cap| gathered.running.cost >= cap) && !waiting.is_empty() {
-            stopped = Some("cost_cap");
+            stopped = Some(Stopped::CostCap);
             waiting.clear();
         }
         while asked.len() < concurrency
@@ -150,7 +150,7 @@ pub async fn run<S: Subject>(
             Some(deadline) => match tokio::time::timeout_at(deadline, asked.next()).await {
                 Ok(next) => next,
                 Err(_) => {
-                    stopped = Some("time_cap");
+                    stopped = Some(Stopped::TimeCap);
                     break;
                 }
             },
@@ -170,5 +170,10 @@ pub async fn run<S: Subject>(
         CaseResult::new(case.clone(), samples.into_values().collect(), suite.samples, options.today)
     });
     let outcome = Outcome::new(suite, setting, results.collect());
-    Ok(Outcome { stopped, resumed, seconds: began.elapsed().as_secs_f64(), ..outcome })
+    Ok(Outcome {
+        stopped: stopped.or(outcome.stopped),
+        resumed,
+        seconds: began.elapsed().as_secs_f64(),
+        ..outcome
+    })
 }

@@ -7,7 +7,7 @@ mod summary;
 
 pub use self::{
     ask::{Options, Running, run},
-    outcome::{CaseResult, CaseStatus, Counts, Outcome, RunStatus, Sample},
+    outcome::{CaseResult, CaseStatus, Counts, Outcome, RunStatus, Sample, Stopped},
     recording::{Recorder, Recording, Replay, key},
     summary::{Figure, ThresholdResult},
 };

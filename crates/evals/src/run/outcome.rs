@@ -123,6 +123,30 @@ impl CaseResult {
     }
 }
 
+/// Why a run has no verdict although cases could be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// It reached its cap of money.
+    CostCap,
+    /// It reached its cap of time.
+    TimeCap,
+    /// Another release was promoted meanwhile, so the replies are of two releases.
+    ReleaseChanged,
+}
+
+impl Stopped {
+    /// What happened, as a sentence.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::CostCap => "The run stopped at its cap of money.",
+            Self::TimeCap => "The run stopped at its cap of time.",
+            Self::ReleaseChanged => "The release changed during the run, so the replies are of two releases.",
+        }
+    }
+}
+
 /// What came of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -201,8 +225,8 @@ pub struct Outcome {
     pub prompts: Vec<String>,
     /// What came of it.
     pub status: RunStatus,
-    /// Why cases are missing: `cost_cap` or `time_cap`.
-    pub stopped: Option<&'static str>,
+    /// Why the run has no verdict.
+    pub stopped: Option<Stopped>,
     /// How many cases came to what.
     pub counts: Counts,
     /// The figures.
@@ -225,12 +249,6 @@ impl Outcome {
         let counts = Counts::of(&results);
         let figures = figures(&results);
         let thresholds = thresholds(&suite.thresholds, &figures);
-        let is_complete = counts.errors == 0 && counts.not_asked == 0;
-        let status = match thresholds.iter().all(|threshold| threshold.pass) {
-            _ if !is_complete => RunStatus::Incomplete,
-            true => RunStatus::Pass,
-            false => RunStatus::Fail,
-        };
         let replies = || results.iter().flat_map(|r| &r.samples).filter_map(|s| s.reply.as_ref().ok());
         let distinct = |of: fn(&Reply) -> &String| {
             let mut all: Vec<String> = replies().map(of).filter(|name| !name.is_empty()).cloned().collect();
@@ -239,6 +257,13 @@ impl Outcome {
             all
         };
         let (releases, prompts) = (distinct(|reply| &reply.release), distinct(|reply| &reply.prompt));
+        let is_complete = counts.errors == 0 && counts.not_asked == 0 && releases.len() <= 1;
+        let status = match thresholds.iter().all(|threshold| threshold.pass) {
+            _ if !is_complete => RunStatus::Incomplete,
+            true => RunStatus::Pass,
+            false => RunStatus::Fail,
+        };
+        let stopped = (releases.len() > 1).then_some(Stopped::ReleaseChanged);
         let cost = replies().map(|reply| reply.cost).sum();
         Self {
             suite: Suite { cases: Vec::new(), ..suite.clone() },
@@ -247,7 +272,7 @@ impl Outcome {
             releases,
             prompts,
             status,
-            stopped: None,
+            stopped,
             counts,
             figures,
             thresholds,

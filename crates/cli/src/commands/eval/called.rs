@@ -199,7 +199,7 @@ fn read(said: &Value, facts: Reply) -> Reply {
         refusal,
         reason,
         groundedness: ours["groundedness"].as_f64(),
-        escalated: message["tool_calls"].as_array().is_some_and(|calls| !calls.is_empty()),
+        escalated: ours["approvals"].as_array().is_some_and(|requests| !requests.is_empty()),
         input_tokens: said["usage"]["prompt_tokens"].as_u64().unwrap_or_default(),
         output_tokens: said["usage"]["completion_tokens"].as_u64().unwrap_or_default(),
         model: text(&said["model"]),

@@ -7,7 +7,7 @@ use ashlar_evals::{
     compare::Comparison,
     metric::Judge,
     report::{self, Summary},
-    run::{self, Options, Outcome, Recorder, Recording, Replay, RunStatus},
+    run::{self, Options, Outcome, Recorder, Recording, Replay, RunStatus, Stopped},
     suite::Suite,
 };
 use jiff::Zoned;
@@ -117,7 +117,9 @@ async fn asked<S: Subject>(
     .await;
     bar.finish_and_clear();
     let outcome = outcome?;
-    if let Some(dir) = out.filter(|_| outcome.status != RunStatus::Incomplete) {
+    // Replies of an earlier release must not be part of the next run either.
+    let ended = outcome.status != RunStatus::Incomplete || outcome.stopped == Some(Stopped::ReleaseChanged);
+    if let Some(dir) = out.filter(|_| ended) {
         kept(dir)?;
     }
     Ok(outcome)

@@ -7,7 +7,7 @@ use ashlar_evals::{
     compare::Comparison,
     figures::Unit,
     report::{FAILURES, JUNIT, METRICS, REPORT, Summary},
-    run::{CaseResult, CaseStatus, Outcome, RunStatus},
+    run::{CaseResult, CaseStatus, Outcome, RunStatus, Stopped},
     stats::Verdict,
 };
 use serde_json::{Value, json};
@@ -70,9 +70,12 @@ pub fn human(outcome: &Outcome, comparison: Option<&Comparison>, out: Option<&Pa
     let colour = if outcome.status == RunStatus::Pass { "32;1" } else { "31;1" };
     let status = output::paint(outcome.status.name(), colour);
     output::line(format!("{}: {status}, {}", outcome.suite.name, parts.join(", ")));
-    if let Some(why) = outcome.stopped {
-        let what = if why == "cost_cap" { "cap of money" } else { "cap of time" };
-        output::line(format!("The run stopped at its {what}. Run the command again to go on."));
+    if let Some(stopped) = outcome.stopped {
+        let next = match stopped {
+            Stopped::ReleaseChanged => "Run the command again.",
+            _ => "Run the command again with the same --out to go on.",
+        };
+        output::line(format!("{} {next}", stopped.about()));
     }
     output::line("");
     figures(outcome);
