@@ -25,7 +25,7 @@ pub fn read_cases(path: &str, bytes: &[u8]) -> (Vec<Case>, Vec<Finding>) {
     let mut cases: Vec<Case> = Vec::new();
     let mut lines: HashMap<String, usize> = HashMap::new();
     let mut findings = Vec::new();
-    for (line, bytes) in bytes.split(|byte| *byte == b'\n').zip(1..).map(|(bytes, line)| (line, bytes)) {
+    for (bytes, line) in bytes.split(|byte| *byte == b'\n').zip(1..) {
         let bytes = bytes.trim_ascii();
         if bytes.is_empty() || bytes.starts_with(b"//") {
             continue;

@@ -1,6 +1,6 @@
 //! What a run needs to know: the suite, and whom to ask.
 
-use std::{path::Path, sync::Arc};
+use std::{io::Read as _, path::Path, sync::Arc};
 
 use ashlar_contracts::ContractSet;
 use ashlar_delivery::ReleaseView;
@@ -23,6 +23,8 @@ use crate::{
     output, project,
 };
 
+/// The largest file of cases, in bytes.
+const CASES_BYTES_MAX: u64 = 256 << 20;
 /// Passages that count as retrieved when no prompt says how many.
 const CHUNKS: usize = 8;
 
@@ -99,7 +101,14 @@ async fn files(args: &EvalRunArgs, backend: Option<&Backend>) -> Result<Files, C
 
 /// The cases of another file.
 fn cases(path: &Path, suite: &Suite) -> Result<Vec<ashlar_evals::suite::Case>, CliError> {
-    let bytes = std::fs::read(path).map_err(|error| CliError::file("read", path, &error))?;
+    let failed = |error: std::io::Error| CliError::file("read", path, &error);
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(CASES_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > CASES_BYTES_MAX {
+        let message = format!("{} has more than {CASES_BYTES_MAX} bytes", path.display());
+        return Err(CliError::input(message, "split the file"));
+    }
     let (mut cases, findings) = read_cases(&path.display().to_string(), &bytes);
     if !findings.is_empty() {
         return Err(CliError::findings(format!("{} cannot be used", path.display()), findings));
