@@ -59,7 +59,7 @@ async fn junit_is_xml_whatever_is_in_it() {
 #[tokio::test]
 async fn a_report_escapes_what_was_read() {
     let attack = "<script>alert(1)</script><img src=x onerror=alert(1)> \" ' </style>";
-    let id = r#"{"id":"<b>a</b>","input":"<script>alert(2)</script>","tags":["<i>"],"source":"<u>","expect":{"facts":["<em>"],"not":["</p>"],"rubric":"<hr>"}}"#;
+    let id = r#"{"id":"<q>a</q>","input":"<script>alert(2)</script>","tags":["<i>"],"source":"<u>","expect":{"facts":["<em>"],"not":["</p>"],"rubric":"<hr>"}}"#;
     let mut reply: Reply = says(attack).unwrap();
     reply.sources = vec![ashlar_evals::Retrieved {
         title: attack.to_owned(),
@@ -67,11 +67,11 @@ async fn a_report_escapes_what_was_read() {
         text: attack.to_owned(),
         ..Default::default()
     }];
-    let subject = Answers::of([("<b>a</b>", Ok(reply))]);
+    let subject = Answers::of([("<q>a</q>", Ok(reply))]);
     let outcome = ran(&suite("description = '<script>'", id), &subject).await;
     let page = html(&outcome, None).unwrap();
     let body = page.split_once("</style>").unwrap().1;
-    for raw in ["<script", "<img", "<b>", "<i>", "<u>", "<em>", "<hr>", "onerror=alert(1)>", "</style>"] {
+    for raw in ["<script", "<img", "<q>", "<i>", "<u>", "<em>", "<hr>", "onerror=alert(1)>", "</style>"] {
         assert!(!body.contains(raw), "{raw}");
     }
     assert!(body.contains("&lt;script&gt;alert(1)"));

@@ -100,6 +100,7 @@ async fn known_failures_count_in_figures_and_expire() {
     assert_eq!(figure(&known, Metric::Facts), Some(0.0));
     let expired = ran(&suite("", &cases("2027-02-28")), &subject()).await;
     assert_eq!((expired.status, statuses(&expired)), (RunStatus::Fail, vec!["fail"]));
+    assert_eq!(expired.results[0].reasons()[1], "It was a known failure until 2027-02-28: w");
 }
 
 #[tokio::test]

@@ -113,6 +113,9 @@ impl CaseResult {
                 }
             }
         }
+        if let Some(known) = self.case.known_failure.as_ref().filter(|_| self.status == CaseStatus::Fail) {
+            out.push(format!("It was a known failure until {}: {}", known.until, known.why));
+        }
         out
     }
 

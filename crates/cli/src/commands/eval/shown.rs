@@ -98,6 +98,14 @@ pub fn human(outcome: &Outcome, comparison: Option<&Comparison>, out: Option<&Pa
     if failed.len() > LISTED {
         output::line(format!("     and {} more", failed.len() - LISTED));
     }
+    let fixed =
+        |result: &&CaseResult| result.status == CaseStatus::Pass && result.case.known_failure.is_some();
+    for result in outcome.results.iter().filter(fixed).take(LISTED) {
+        output::note(format!(
+            "{} passes. Remove its `known_failure` (line {})",
+            result.case.id, result.case.line
+        ));
+    }
     if let Some(comparison) = comparison {
         output::line("");
         compared(comparison);
