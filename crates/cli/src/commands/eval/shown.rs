@@ -48,8 +48,10 @@ fn value(metric: Metric, value: f64) -> String {
     }
 }
 
+/// One line of text that others wrote, without what a terminal would obey.
 fn cut(text: &str) -> String {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line: String = line.chars().filter(|c| !c.is_control()).collect();
     match line.char_indices().nth(SHOWN_CHARS) {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line,
@@ -79,11 +81,12 @@ pub fn human(outcome: &Outcome, comparison: Option<&Comparison>, out: Option<&Pa
     }
     output::line("");
     figures(outcome);
-    let failed: Vec<&CaseResult> = outcome
+    let mut failed: Vec<&CaseResult> = outcome
         .results
         .iter()
         .filter(|result| matches!(result.status, CaseStatus::Fail | CaseStatus::Error))
         .collect();
+    failed.sort_by_key(|result| !result.case.critical);
     if !failed.is_empty() {
         output::line("");
     }
