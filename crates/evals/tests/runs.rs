@@ -4,8 +4,6 @@
 
 mod common;
 
-use std::{sync::atomic::Ordering, time::Duration};
-
 use ashlar_evals::{
     Metric,
     run::{CaseStatus, Options, Outcome, Recorder, Recording, Replay, RunStatus, Stopped},
@@ -150,15 +148,16 @@ async fn a_cap_of_money_keeps_what_was_judged() {
     assert_eq!(outcome.results[11].status, CaseStatus::NotAsked);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_cap_of_time_drops_what_is_under_way() {
-    let caps = Caps { cost: None, seconds: Some(5) };
-    let subject = Answers { wait: Some(Duration::from_secs(2)), ..costing(12) };
+    let caps = Caps { cost: None, seconds: Some(1) };
+    let subject = Answers { never_from: Some(6), ..costing(12) };
     let with = Options { caps, concurrency: 3, ..options() };
     let outcome = recorded(&suite("", &many(12)), &subject, &with, &mut []).await;
     assert_eq!((outcome.status, outcome.stopped), (RunStatus::Incomplete, Some(Stopped::TimeCap)));
     assert_eq!((outcome.counts.passed, outcome.counts.not_asked), (6, 6));
-    assert_eq!(subject.most.load(Ordering::SeqCst), 3);
+    // Three were under way, and no more.
+    assert_eq!(subject.asked.lock().unwrap().len(), 9);
 }
 
 #[tokio::test]

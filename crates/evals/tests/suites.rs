@@ -24,7 +24,7 @@ fn a_suite_is_read() {
     let (suite, findings) = read(toml, &jsonl).unwrap();
     assert_eq!(findings, []);
     assert_eq!((suite.samples, suite.metrics.as_slice()), (3, &[Metric::Facts][..]));
-    assert_eq!((suite.caps.cost.unwrap().to_string(), suite.caps.seconds), ("1.5".to_owned(), Some(60)));
+    assert_eq!((suite.caps.cost.unwrap().to_string(), suite.caps.seconds), ("1.50".to_owned(), Some(60)));
     assert_eq!(suite.thresholds[0].metric, Metric::LatencyP95);
     let [a, b] = suite.cases.as_slice() else { panic!("{:?}", suite.cases) };
     assert_eq!((a.line, a.locale.as_deref(), a.weight), (3, Some("en"), 1.0));

@@ -2,14 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test uses what it needs; a test may fail")]
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use ashlar_evals::{
     Reply, Retrieved, Subject, Unasked,
@@ -42,9 +35,8 @@ pub fn lines(findings: &[Finding]) -> Vec<String> {
 pub struct Answers {
     pub replies: BTreeMap<&'static str, Vec<Result<Reply, Unasked>>>,
     pub asked: Mutex<Vec<String>>,
-    pub wait: Option<Duration>,
-    pub at_once: AtomicUsize,
-    pub most: AtomicUsize,
+    /// How many cases are answered; the others wait forever.
+    pub never_from: Option<usize>,
 }
 
 impl Answers {
@@ -65,12 +57,9 @@ impl Subject for Answers {
     async fn ask(&self, case: &Case, _: u32) -> Result<Reply, Unasked> {
         let at = self.times(&case.id);
         self.asked.lock().unwrap().push(case.id.clone());
-        let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most.fetch_max(now, Ordering::SeqCst);
-        if let Some(wait) = self.wait {
-            tokio::time::sleep(wait).await;
+        if self.never_from.is_some_and(|from| self.asked.lock().unwrap().len() > from) {
+            std::future::pending::<()>().await;
         }
-        self.at_once.fetch_sub(1, Ordering::SeqCst);
         let replies = &self.replies[case.id.as_str()];
         replies[at.min(replies.len() - 1)].clone()
     }
