@@ -4,6 +4,8 @@
 
 pub mod compare;
 pub mod figures;
+pub mod import;
+pub mod judge;
 pub mod metric;
 pub mod reply;
 pub mod report;

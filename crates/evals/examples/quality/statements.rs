@@ -84,14 +84,11 @@ fn turned(question: &str, answer: &str) -> Option<String> {
     }
     let lower: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
     let is = |at: usize, list: &[&str]| lower.get(at).is_some_and(|word| list.contains(&word.as_str()));
-    let helper = lower.iter().position(|word| matches!(word.as_str(), "did" | "does" | "do"));
-    let made = if let Some(at) = helper {
-        // "In what year did the Normans invade England" becomes "the Normans did invade England, 1066", without moving the verb.
-        let wh = ["what", "which", "when", "where", "who", "whom", "how"];
-        let asks = lower[..at].iter().any(|word| wh.contains(&word.as_str()));
-        let reason = is(0, &["why", "how"]) && !is(1, &["many", "much", "long"]);
-        (asks && !reason && at <= 4).then(|| format!("{} ({answer})", words[at + 1..].join(" ")))
-    } else if is(0, &["who"]) {
+    // "Whom did X defeat" would need another form of the verb.
+    if lower.iter().any(|word| matches!(word.as_str(), "did" | "does" | "do")) {
+        return None;
+    }
+    let made = if is(0, &["who"]) {
         Some(format!("{answer} {}", words[1..].join(" ")))
     } else if is(0, &["what", "which"]) && is(1, &["is", "was", "are", "were"]) && is(2, &["the", "a", "an"])
     {

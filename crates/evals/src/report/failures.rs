@@ -42,7 +42,12 @@ fn line(result: &CaseResult) -> Value {
 fn expected(case: &Case) -> Value {
     let expect = &case.expect;
     let mut out = json!({});
-    let lists = [("not", &expect.not), ("cites", &expect.cites), ("matches", &expect.matches)];
+    let lists = [
+        ("not", &expect.not),
+        ("cites", &expect.cites),
+        ("matches", &expect.matches),
+        ("not_matches", &expect.not_matches),
+    ];
     for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
         out[name] = json!(list);
     }

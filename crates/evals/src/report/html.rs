@@ -249,6 +249,7 @@ fn expected(case: &Case) -> Vec<(&'static str, String)> {
     out.extend(expect.not.iter().map(|claim| ("does not say", claim.clone())));
     out.extend(expect.cites.iter().map(|name| ("cites", name.clone())));
     out.extend(expect.matches.iter().map(|pattern| ("matches", pattern.clone())));
+    out.extend(expect.not_matches.iter().map(|pattern| ("does not match", pattern.clone())));
     out.extend(expect.json.iter().map(|name| ("follows", name.clone())));
     out
 }

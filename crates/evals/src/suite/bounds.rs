@@ -21,6 +21,6 @@ pub(super) const MESSAGES_MAX: usize = 200;
 /// The longest name, in bytes.
 pub(super) const NAME_BYTES_MAX: usize = 128;
 /// The longest regular expression, in bytes.
-pub(super) const PATTERN_BYTES_MAX: usize = 2_000;
+pub(crate) const PATTERN_BYTES_MAX: usize = 2_000;
 /// The most memory that a compiled regular expression may take, in bytes.
 pub(crate) const PATTERN_MEMORY_MAX: usize = 1 << 20;

@@ -222,7 +222,7 @@ fn messages(fields: &mut Fields<'_>) -> Option<Vec<Message>> {
     Some(out)
 }
 
-const EXPECT: &[&str] = &["facts", "not", "cites", "answer", "json", "matches", "rubric"];
+const EXPECT: &[&str] = &["facts", "not", "cites", "answer", "json", "matches", "not_matches", "rubric"];
 
 fn expect(value: Value, wrong: &mut Vec<Wrong>) -> Expect {
     let mut fields = Fields::of("/expect", value, EXPECT, wrong);
@@ -236,9 +236,33 @@ fn expect(value: Value, wrong: &mut Vec<Wrong>) -> Expect {
             None
         }
     });
-    let matches = fields.texts("matches");
-    for (at, pattern) in matches.iter().enumerate() {
-        let place = format!("matches/{at}");
+    let [matches, not_matches] = ["matches", "not_matches"].map(|name| patterns(&mut fields, name));
+    let expect = Expect {
+        facts: facts(&mut fields),
+        not: fields.texts("not"),
+        cites: fields.texts("cites"),
+        answer,
+        json: fields.name("json"),
+        matches,
+        not_matches,
+        rubric: fields.text("rubric"),
+    };
+    if expect == Expect::default() {
+        let help = "add facts, not, cites, answer, json, matches, not_matches or rubric";
+        fields.wrong("", "The case expects nothing, so it could not fail.", help);
+    }
+    if expect.answer == Some(Answer::MustNot) && !(expect.facts.is_empty() && expect.cites.is_empty()) {
+        let help = "remove `facts` and `cites`, or write \"answer\": \"must\"";
+        fields.wrong("answer", "A refusal has neither facts nor citations.", help);
+    }
+    expect
+}
+
+/// Regular expressions, each of which can be compiled.
+fn patterns(fields: &mut Fields<'_>, name: &str) -> Vec<String> {
+    let patterns = fields.texts(name);
+    for (at, pattern) in patterns.iter().enumerate() {
+        let place = format!("{name}/{at}");
         if pattern.len() > PATTERN_BYTES_MAX {
             let help = format!("write at most {PATTERN_BYTES_MAX} bytes");
             fields.wrong(&place, "The regular expression is too long.", help);
@@ -248,24 +272,7 @@ fn expect(value: Value, wrong: &mut Vec<Wrong>) -> Expect {
             fields.wrong(&place, format!("The regular expression cannot be read: {why}."), "correct it");
         }
     }
-    let expect = Expect {
-        facts: facts(&mut fields),
-        not: fields.texts("not"),
-        cites: fields.texts("cites"),
-        answer,
-        json: fields.name("json"),
-        matches,
-        rubric: fields.text("rubric"),
-    };
-    if expect == Expect::default() {
-        let help = "add facts, not, cites, answer, json, matches or rubric";
-        fields.wrong("", "The case expects nothing, so it could not fail.", help);
-    }
-    if expect.answer == Some(Answer::MustNot) && !(expect.facts.is_empty() && expect.cites.is_empty()) {
-        let help = "remove `facts` and `cites`, or write \"answer\": \"must\"";
-        fields.wrong("answer", "A refusal has neither facts nor citations.", help);
-    }
-    expect
+    patterns
 }
 
 /// Facts: a text, or a list of wordings of which one is enough.

@@ -25,6 +25,7 @@ impl Suite {
                 expect.answer,
                 expect.json,
                 expect.matches,
+                expect.not_matches,
                 expect.rubric,
             ]);
             hasher.update(part.to_string().as_bytes());

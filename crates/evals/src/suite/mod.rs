@@ -9,7 +9,7 @@ mod raw;
 mod read;
 mod types;
 
-pub(crate) use self::bounds::PATTERN_MEMORY_MAX;
+pub(crate) use self::bounds::{PATTERN_BYTES_MAX, PATTERN_MEMORY_MAX};
 pub use self::{
     bounds::{CASE_BYTES_MAX, CASES_MAX, FOLDER, SAMPLES_MAX},
     cases::read_cases,

@@ -130,6 +130,8 @@ pub struct Expect {
     pub json: Option<String>,
     /// Regular expressions that must occur.
     pub matches: Vec<String>,
+    /// Regular expressions that must not occur.
+    pub not_matches: Vec<String>,
     /// What a person or a judge looks for.
     pub rubric: Option<String>,
 }

@@ -1,21 +1,25 @@
 //! Grounding: whether an answer says only what its sources say, and cites them.
 //!
 //! An answer is cut into sentences. A sentence is compared with the sources that it cites, or with all when it cites none. It is
-//! supported when one or two neighbouring sentences of a source have most of its words, all of its numbers, and agree on whether
-//! something is denied. The comparison is lexical: it cannot see that another wording means the same, so it errs towards refusing.
+//! supported when one or two neighbouring sentences of a source have most of its words and all of its numbers with their units, know its
+//! names, have names and numbers beside the same words, and agree on what is denied. The comparison is lexical: it cannot see that another
+//! wording means the same, so it errs towards refusing.
 
 mod cite;
 mod source;
+mod units;
+mod words;
 
 use std::ops::Range;
 
-use ashlar_retrieval::{answer::sentence_ranges, text::Analyzer};
+use ashlar_retrieval::answer::sentence_ranges;
 use serde::Serialize;
 use serde_json::Value;
 
 use self::{
     cite::{Cited, citations},
     source::{Claim, Known},
+    words::Reader,
 };
 use crate::prompts::Rule;
 
@@ -57,7 +61,7 @@ pub struct Sentence {
     pub range: Range<usize>,
     /// Whether it states something. Greetings, headings and questions do not.
     pub claims: bool,
-    /// The share of its words that the best source has, from 0 to 1.
+    /// How far the best source supports it, from 0 to 1.
     pub support: f32,
     /// The number of that source, from 1; 0 for none.
     pub source: usize,
@@ -134,12 +138,12 @@ pub fn check(answer: &str, sources: &[Source], demand: Demand<'_>) -> Grounded {
         return Grounded::refused("no_sources", "Nothing released matches the question.");
     }
     let sources = &sources[..sources.len().min(SOURCES_MAX)];
-    let analyzer = Analyzer::for_locale(demand.locale);
-    let known: Vec<Known> = sources.iter().map(|source| Known::of(&analyzer, source)).collect();
+    let reader = Reader::new(demand.locale);
+    let known: Vec<Known> = sources.iter().map(|source| Known::of(&reader, source)).collect();
     let all = citations(answer, sources);
     let sentences: Vec<Sentence> = attached(answer, sentence_ranges(answer), &all)
         .into_iter()
-        .map(|range| judged(&analyzer, answer, range, &all, &known))
+        .map(|range| judged(&reader, answer, range, &all, &known))
         .collect();
     let weight: usize = sentences.iter().filter(|s| s.claims).map(|s| s.weight).sum();
     #[expect(clippy::cast_precision_loss, reason = "counts of words")]
@@ -285,13 +289,7 @@ fn attached(answer: &str, ranges: Vec<Range<usize>>, all: &[Cited]) -> Vec<Range
     out
 }
 
-fn judged(
-    analyzer: &Analyzer,
-    answer: &str,
-    range: Range<usize>,
-    all: &[Cited],
-    known: &[Known],
-) -> Sentence {
+fn judged(reader: &Reader, answer: &str, range: Range<usize>, all: &[Cited], known: &[Known]) -> Sentence {
     let of_sentence: Vec<&Cited> = all.iter().filter(|cited| range.contains(&cited.range.start)).collect();
     let mut plain = String::new();
     let mut from = range.start;
@@ -300,7 +298,7 @@ fn judged(
         from = cited.range.end;
     }
     plain.push_str(answer.get(from..range.end).unwrap_or_default());
-    let claim = Claim::of(analyzer, &plain);
+    let claim = Claim::of(reader, &plain);
     let mut cited: Vec<usize> = of_sentence.iter().flat_map(|cited| cited.numbers.iter().copied()).collect();
     cited.sort_unstable();
     cited.dedup();

@@ -61,6 +61,56 @@ fn numbers_denials_and_misattributed_sentences_are_not_supported() {
     }
 }
 
+/// How far two sentences of history support a claim.
+fn support(claim: &str, locale: &str) -> f32 {
+    let text = "In 1066 William the Conqueror defeated Harold Godwinson at Hastings, but he was not king of Scotland. \
+                The march of 40 km cost 3 million pounds. Pevensey was fortified by Robert of Mortain.";
+    let source = Source { text: text.to_owned(), title: "Normans".to_owned(), ..Source::default() };
+    let demand = Demand { rule: Rule::Drop, citations: false, locale };
+    check(claim, &[source], demand).sentences[0].support
+}
+
+#[test]
+fn what_is_said_in_other_words_is_supported() {
+    for right in [
+        "William the Conqueror defeated Harold Godwinson in 1066.",
+        "At Hastings, Harold Godwinson was defeated by William the Conqueror.",
+        "He was not king of Scotland.",
+        "The march of 40 kilometres cost £3 million.",
+        "Robert of Mortain fortified Pevensey.",
+        "The Normans: at Hastings William defeated Harold.",
+    ] {
+        assert!(support(right, "en") >= SUPPORT_MIN, "{right}: {}", support(right, "en"));
+    }
+}
+
+#[test]
+fn names_units_and_denials_are_compared() {
+    for wrong in [
+        "William the Conqueror defeated Edgar Atheling in 1066.",
+        "William the Conqueror did not defeat Harold Godwinson in 1066.",
+        "William was king of Scotland.",
+        "The march of 40 miles cost 3 million pounds.",
+        "The march of 40 km cost 3 billion pounds.",
+        "The march of four km cost 3 million pounds.",
+    ] {
+        assert!(support(wrong, "en") < SUPPORT_MIN, "{wrong}: {}", support(wrong, "en"));
+    }
+    // A denial of something else in the same sentence denies nothing here.
+    assert!(support("In 1066 William defeated Harold at Hastings.", "en") > 0.9);
+    // In German, a capital letter marks a noun and not a name.
+    assert!(support("William defeated Harold at Hastings, ein Ereignis.", "de") > 0.5);
+}
+
+#[test]
+fn swapped_names_are_less_supported() {
+    let (right, swapped) = (
+        support("William the Conqueror defeated Harold Godwinson at Hastings.", "en"),
+        support("Harold Godwinson defeated William the Conqueror at Hastings.", "en"),
+    );
+    assert!(right > 0.99 && swapped < right - 0.1, "{right} {swapped}");
+}
+
 #[test]
 fn unsupported_sentences_are_dropped() {
     let answer = "The Basin plan costs 39 EUR a month [1]. It comes with a free boat for every captain. It is for ports with up to 40 berths [1].\n\n\
@@ -103,6 +153,11 @@ fn hostile_answers_end() {
         let _ = of(Rule::Drop, true, text);
     }
     let _ = of(Rule::Drop, true, &"[1]".repeat(20_000));
+    // One sentence of names, numbers and denials, beside a source of the same.
+    let long = "Basin 39 EUR not Harbour ".repeat(8_000);
+    let source = Source { text: long.clone(), ..Source::default() };
+    let demand = Demand { rule: Rule::Drop, citations: false, locale: "en" };
+    let _ = check(&long, &vec![source; 4], demand);
 }
 
 #[test]
