@@ -101,7 +101,7 @@ impl Judgement<Verdict> {
 
 /// Asks whether an answer meets a rubric, once with each order of the verdicts and of the texts.
 pub async fn by_rubric<J: Judge>(judge: &J, judged: Judged<'_>) -> Judgement<Verdict> {
-    let of = |order| rubric_messages(judged, order);
+    let of = |order| rubric_messages(judged.question, judged.rubric, judged.answer, order);
     let read = |text: &str| {
         said(text, &[("pass", Verdict::Pass), ("fail", Verdict::Fail)])
             .map(|verdict| (verdict, reading(text)))

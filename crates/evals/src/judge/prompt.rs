@@ -1,6 +1,5 @@
 //! What a judge is asked. The texts are pinned: a change needs a new version, because verdicts of different prompts cannot be compared.
 
-use super::Judged;
 use crate::suite::Message;
 
 /// The version of the judge's prompts.
@@ -60,9 +59,13 @@ fn messages(texts: &[(&str, &str)], task: &str) -> Option<Vec<Message>> {
 }
 
 /// Whether an answer meets a rubric. `None` when the texts are too long.
-pub(super) fn rubric_messages(judged: Judged<'_>, order: Order) -> Option<Vec<Message>> {
-    let (question, rubric, answer) =
-        (("question", judged.question), ("rubric", judged.rubric), ("answer", judged.answer));
+pub(super) fn rubric_messages(
+    question: &str,
+    rubric: &str,
+    answer: &str,
+    order: Order,
+) -> Option<Vec<Message>> {
+    let (question, rubric, answer) = (("question", question), ("rubric", rubric), ("answer", answer));
     match order {
         Order::AsGiven => {
             messages(&[question, rubric, answer], &RUBRIC.replace("OPTIONS", "\"pass\" or \"fail\""))
