@@ -107,6 +107,6 @@ fn the_suite_of_the_demo_is_in_its_release() {
     let said = demo.rig.run(&args);
     let said: Value = serde_json::from_slice(&said.stdout).unwrap();
     assert_eq!(said["releases"], serde_json::json!(["r3"]), "{said}");
-    assert!(said["cases"]["total"].as_u64().unwrap() >= 14, "{said}");
+    assert!(said["cases"]["total"].as_u64().unwrap() >= 12, "{said}");
     assert_eq!(said["cases"]["errors"], 0, "{said}");
 }
