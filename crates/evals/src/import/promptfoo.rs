@@ -323,7 +323,7 @@ fn is_file(text: &str) -> bool {
             .any(|end| text.ends_with(end) && !text.contains([' ', '\n']))
 }
 
-/// A prompt that is a conversation in JSON. `None` when it is none.
+/// A prompt that is a conversation in JSON. `None` when it is a plain text.
 fn messages(text: &str) -> Option<Result<Vec<(String, String)>, String>> {
     if !text.trim_start().starts_with('[') {
         return None;

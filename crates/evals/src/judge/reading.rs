@@ -1,4 +1,4 @@
-//! What a judge said. Whatever is not clearly one of the verdicts is none.
+//! What a judge said. Whatever is not clearly one of the verdicts counts as no verdict.
 
 use serde_json::Value;
 
