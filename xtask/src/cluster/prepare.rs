@@ -1,6 +1,7 @@
 //! A project that is released before nodes start.
 
 use std::{
+    error::Error,
     path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -8,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::rig::Result;
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// How long the database may take until it accepts connections.
 const LISTEN_MAX: Duration = Duration::from_secs(20);

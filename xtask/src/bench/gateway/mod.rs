@@ -23,6 +23,8 @@ use crate::{peers::free_port, run::Start};
 
 /// Versions of the yardsticks.
 const PACKAGES: [&str; 2] = ["litellm[proxy]", "tensorzero==2026.6.0"];
+/// A second tenant, which attacks the first one.
+const NOISY: &str = "noisy";
 /// Connections of the loaded measurement.
 const CONNECTIONS: usize = 16;
 /// The core of whoever is measured; the model and the clients have the other.
@@ -151,7 +153,7 @@ fn installed(model: &str) -> Result<(Site, String)> {
     )?;
     let models = format!(
         "[providers.mock]\nkind = \"openai\"\nurl = \"http://{model}/v1\"\nprivate = true\ntenants = [\"main\", \"{}\"]\n",
-        neighbour::NOISY
+        NOISY
     );
     fs::write(site.dir.join("data/models.toml"), models)?;
     let key = key(&site, &[])?;

@@ -10,11 +10,9 @@ use std::{
 
 use serde_json::json;
 
-use super::{Result, Target, at, installed, key, mock, process_cpu_us, served};
+use super::{NOISY, Result, Target, at, installed, key, mock, process_cpu_us, served};
 use crate::bench::site::{Site, entry};
 
-/// The tenant that attacks.
-pub const NOISY: &str = "noisy";
 /// Connections of the quiet tenant, and what each waits between two calls.
 const CALLERS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(2);
