@@ -56,6 +56,7 @@ async fn requests_and_answers_of_the_same_kind_pass_unchanged() {
     assert_eq!(said, ANSWER);
     let sent = standin.requests().remove(0);
     assert_eq!(sent.path, "/chat/completions");
+    assert_eq!(sent.header("traceparent"), Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
     assert_eq!(
         sent.json(),
         json!({"model": "real-model", "messages": [{"role": "user", "content": image}], "seed": 7, "logit_bias": {"5": 1}})

@@ -18,7 +18,7 @@ use crate::{
     filter::Filter,
     redact::Vault,
     routing::{RETRY_AFTER_MAX, Stage, backoff},
-    upstream::{Failed, Kind, Next, Operation, Provider},
+    upstream::{Asked, Failed, Kind, Next, Operation, Provider},
     wire::{Call, Fault, FaultKind, Surface, Usage, Whole, anthropic, openai},
 };
 
@@ -156,14 +156,16 @@ async fn provided(
     end: Instant,
 ) -> Result<Got, Failed> {
     let connect = route.timeout.connect;
+    let traceparent = case.caller.traceparent();
+    let asked = |operation| Asked { operation, model: &target.model, traceparent: traceparent.as_ref() };
     let call = match case.what {
         What::Chat(call) => call,
         What::Embed(_) if provider.kind == Kind::Anthropic => {
             return Err(cannot(&provider.name, "make vectors"));
         }
-        What::Embed(asked) => {
-            let body = openai::embeddings_body(asked, &target.model).into();
-            let raw = provider.whole((Operation::Embed, &target.model), body, connect, end).await?;
+        What::Embed(texts) => {
+            let body = openai::embeddings_body(texts, &target.model).into();
+            let raw = provider.whole(asked(Operation::Embed), body, connect, end).await?;
             let usage =
                 openai::embeddings_usage(&raw).map_err(|fault| Failed { fault, next: Next::Again(None) })?;
             if let Some(usage) = usage {
@@ -177,7 +179,7 @@ async fn provided(
     if call.stream {
         passes &= case.filter.is_none();
         let first = (Instant::now() + route.timeout.first_token).min(end);
-        let events = provider.stream(&target.model, body, connect, first).await?;
+        let events = provider.stream(asked(Operation::Chat), body, connect, first).await?;
         let mut flow = Flow::new(
             (call, case.vault.clone()),
             (&case.noted, attempt),
@@ -191,7 +193,7 @@ async fn provided(
         flow.first(first).await?;
         return Ok(Got::Stream(Box::pin(flow.stream())));
     }
-    let raw = provider.whole((Operation::Chat, &target.model), body, connect, end).await?;
+    let raw = provider.whole(asked(Operation::Chat), body, connect, end).await?;
     let whole = match provider.kind {
         Kind::OpenAi | Kind::Azure => openai::read_whole(&raw),
         Kind::Anthropic => anthropic::read_whole(&raw),

@@ -6,6 +6,7 @@ use ashlar_contracts::ContractSet;
 use ashlar_model::TenantId;
 use bytes::Bytes;
 use futures::Stream;
+use reqwest::header::HeaderValue;
 
 use super::{
     built_in::BuiltIn,
@@ -60,6 +61,14 @@ pub struct Caller {
     pub span: String,
     /// The span of the client; empty when it names none.
     pub parent: String,
+}
+
+impl Caller {
+    /// The trace and the span of the call as the header `traceparent` of W3C Trace Context; `None` when it has none.
+    pub(super) fn traceparent(&self) -> Option<HeaderValue> {
+        let known = !self.trace.is_empty() && !self.span.is_empty();
+        known.then(|| HeaderValue::try_from(format!("00-{}-{}-01", self.trace, self.span)).ok())?
+    }
 }
 
 /// The body of an answer.

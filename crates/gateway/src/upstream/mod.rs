@@ -7,5 +7,5 @@ mod stream;
 
 pub use failed::{Failed, Next};
 pub use key::{Key, KeySource};
-pub use provider::{ANSWER_BYTES_MAX, Kind, MakeClient, Operation, Provider, Providers};
+pub use provider::{ANSWER_BYTES_MAX, Asked, Kind, MakeClient, Operation, Provider, Providers};
 pub use stream::{EventStream, STREAM_BYTES_MAX};

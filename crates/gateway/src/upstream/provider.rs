@@ -55,6 +55,17 @@ pub enum Operation {
     Models,
 }
 
+/// A request to a provider.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// What is asked.
+    pub operation: Operation,
+    /// The model, in the provider's words.
+    pub model: &'a str,
+    /// The trace and the span of the call, as the header `traceparent`.
+    pub traceparent: Option<&'a HeaderValue>,
+}
+
 /// Makes a client whose connections are made within a time.
 pub type MakeClient = Arc<dyn Fn(Duration) -> Result<reqwest::Client, String> + Send + Sync>;
 
@@ -204,17 +215,21 @@ impl Provider {
     /// Sends a request; the answer has begun when this returns.
     async fn begin(
         &self,
-        (operation, model, stream): (Operation, &str, bool),
+        (asked, stream): (Asked<'_>, bool),
         body: Bytes,
         connect: Duration,
         until: Instant,
     ) -> Result<reqwest::Response, Failed> {
-        let (client, url) = (self.client(connect)?, self.url(operation, model)?);
-        let request = match operation {
+        let (client, url) = (self.client(connect)?, self.url(asked.operation, asked.model)?);
+        let mut headers = self.headers(stream)?;
+        if let Some(traceparent) = asked.traceparent {
+            headers.insert(HeaderName::from_static("traceparent"), traceparent.clone());
+        }
+        let request = match asked.operation {
             Operation::Models => client.get(url),
             Operation::Chat | Operation::Embed => client.post(url).body(body),
         };
-        let request = request.headers(self.headers(stream)?).send();
+        let request = request.headers(headers).send();
         let sent = timeout_at(until, request).await.map_err(|_| Failed::late(&self.name))?;
         let mut response = sent.map_err(|error| Failed::connection(&self.name, &error))?;
         if response.status().is_success() {
@@ -242,12 +257,12 @@ impl Provider {
     /// When there is no whole answer in time, or it is no success.
     pub async fn whole(
         &self,
-        what: (Operation, &str),
+        asked: Asked<'_>,
         body: Bytes,
         connect: Duration,
         until: Instant,
     ) -> Result<Bytes, Failed> {
-        let mut response = self.begin((what.0, what.1, false), body, connect, until).await?;
+        let mut response = self.begin((asked, false), body, connect, until).await?;
         let too_large = || {
             let message =
                 format!("the answer of the provider `{}` has more than {ANSWER_BYTES_MAX} bytes", self.name);
@@ -284,7 +299,8 @@ impl Provider {
     /// # Errors
     /// When there is no answer in time, or it is no success.
     pub async fn probe(&self, connect: Duration, until: Instant) -> Result<(), Failed> {
-        let mut response = self.begin((Operation::Models, "", false), Bytes::new(), connect, until).await?;
+        let asked = Asked { operation: Operation::Models, model: "", traceparent: None };
+        let mut response = self.begin((asked, false), Bytes::new(), connect, until).await?;
         let reading = async {
             let mut bytes = 0;
             // A list that was read to its end leaves a connection for the next call.
@@ -306,12 +322,12 @@ impl Provider {
     /// When no answer begins in time, or it is no success.
     pub async fn stream(
         &self,
-        model: &str,
+        asked: Asked<'_>,
         body: Bytes,
         connect: Duration,
         until: Instant,
     ) -> Result<EventStream, Failed> {
-        let response = self.begin((Operation::Chat, model, true), body, connect, until).await?;
+        let response = self.begin((asked, true), body, connect, until).await?;
         Ok(EventStream::new(&self.name, response))
     }
 }
