@@ -37,8 +37,8 @@ pub(super) fn says(plain_text: &str, wording: &str) -> bool {
         let (b1, a1) = (before.next(), after.next());
         let (b2, a2) = (before.next(), after.next());
         let point = |c: Option<char>| matches!(c, Some('.' | ','));
-        let begins = !(is_word(first) && is_word(b1)) && !(is_number(first) && point(b1) && is_number(b2));
-        let ends = !(is_word(last) && is_word(a1)) && !(is_number(last) && point(a1) && is_number(a2));
+        let begins = !(is_word(first) && is_word(b1) || is_number(first) && point(b1) && is_number(b2));
+        let ends = !(is_word(last) && is_word(a1) || is_number(last) && point(a1) && is_number(a2));
         begins && ends
     })
 }

@@ -247,9 +247,11 @@ fn expect(value: Value, wrong: &mut Vec<Wrong>) -> Expect {
         not_matches,
         rubric: fields.text("rubric"),
     };
+    let help = "add facts, not, cites, answer, json, matches or not_matches";
     if expect == Expect::default() {
-        let help = "add facts, not, cites, answer, json, matches, not_matches or rubric";
         fields.wrong("", "The case expects nothing, so it could not fail.", help);
+    } else if (Expect { rubric: None, ..expect.clone() }) == Expect::default() {
+        fields.wrong("rubric", "A run does not decide by a rubric, so the case could not fail.", help);
     }
     if expect.answer == Some(Answer::MustNot) && !(expect.facts.is_empty() && expect.cites.is_empty()) {
         let help = "remove `facts` and `cites`, or write \"answer\": \"must\"";
