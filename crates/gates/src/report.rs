@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use ashlar_model::{Finding, GateReport, GateStatus, Level};
+use ashlar_model::{Finding, GateReport, GateStatus, Level, xml};
 use serde_json::{Value, json};
 
 use crate::{check::CheckReport, gate::GATES};
@@ -157,22 +157,4 @@ fn line(f: &Finding) -> String {
         Level::Warning => "warning: ",
     };
     format!("{}: {level}{} [{}]{help}", f.place, f.message, f.code)
-}
-
-/// Text as XML 1.0 may hold it.
-fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' => out.push_str("&#10;"),
-            c if c < ' ' && c != '\t' => out.push('\u{fffd}'),
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }

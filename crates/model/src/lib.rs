@@ -40,12 +40,12 @@ pub use markdown_bounds::{
     MARKDOWN_BYTES_MAX, MARKDOWN_CELLS_MAX, MARKDOWN_FOOTNOTES_MAX, MARKDOWN_NESTING_MAX, MARKDOWN_WORK_MAX,
     MarkdownTooMuch, check_markdown,
 };
-pub use markup::{Anchors, escaped};
+pub use markup::{Anchors, escaped, xml};
 pub use modified::{MODIFIED, OTHERS, modified_value, read_modified};
 pub use nearest::{did_you_mean, nearest, nearest_in_message, nearest_of};
 pub use network::{Network, NetworkError};
 pub use origin::{Origin, OriginError};
 pub use position::{pointer_step, position, sentence};
-pub use read::{VALUE_BYTES_MAX, read_json, read_toml, read_yaml, read_yaml_as};
+pub use read::{VALUE_BYTES_MAX, read_json, read_toml, read_toml_as, read_yaml, read_yaml_as};
 pub use rights::{Actor, Right};
 pub use rules::{Rules, TypeRules};

@@ -12,11 +12,15 @@ use serde_json::{Map, Number, Value};
 use crate::{
     Finding, JSON_DEPTH_MAX, YAML_BYTES_MAX, YAML_FLOW_DEPTH_MAX,
     bounds::yaml_flow_depth,
+    nearest::nearest_in_message,
     position::{position, sentence},
 };
 
 /// The most bytes one parsed value may take, roughly: a bound on what YAML aliases expand to.
 pub const VALUE_BYTES_MAX: usize = 64 << 20;
+
+/// The most bytes of a definition file of TOML.
+const TOML_BYTES_MAX: usize = 1 << 20;
 
 const INTEGER_MAX: u64 = (1 << 53) - 1;
 
@@ -247,6 +251,31 @@ pub fn read_yaml(path: &str, line: usize, text: &str) -> Result<Value, Finding> 
             None => format!("{path}:{line}:1"),
         };
         Finding::error(&code, place, sentence(message)).help(help)
+    })
+}
+
+/// Reads a definition file of TOML into a type, whose `Spanned` values know their places. The rest of the checks is the caller's. A file that is
+/// too large gets the finding `code`.
+///
+/// # Errors
+/// What is wrong, with file, line and column.
+pub fn read_toml_as<T: DeserializeOwned>(path: &str, code: &str, bytes: &[u8]) -> Result<T, Finding> {
+    if bytes.len() > TOML_BYTES_MAX {
+        let message = format!("The file has {} bytes; at most {TOML_BYTES_MAX} are possible.", bytes.len());
+        return Err(Finding::error(code, path, message).help("remove what is not used"));
+    }
+    let place = |at: usize| {
+        let (line, column) = position(bytes, at);
+        format!("{path}:{line}:{column}")
+    };
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        Finding::error("encoding", place(e.valid_up_to()), "The file is not UTF-8.")
+            .help("save the file as UTF-8")
+    })?;
+    toml::from_str(text).map_err(|e| {
+        let at = e.span().map_or(0, |span| span.start);
+        let help = nearest_in_message(e.message(), "");
+        Finding::error("toml-malformed", place(at), sentence(e.message())).help(help)
     })
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use ashlar_model::xml;
+
 use crate::run::{CaseResult, CaseStatus, Outcome, RunStatus, Stopped};
 
 /// The report as JUnit XML. Known failures and cases that were not reached count as skipped.
@@ -79,22 +81,4 @@ fn case(out: &mut String, suite: &str, result: &CaseResult) {
         }
         CaseStatus::NotAsked => writeln!(out, ">\n    <skipped message=\"not asked\"/>\n  </testcase>"),
     };
-}
-
-/// Text for XML. Characters that XML 1.0 does not have are left out.
-fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' => out.push_str("&#10;"),
-            '\t' => out.push(' '),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
-            c => out.push(c),
-        }
-    }
-    out
 }

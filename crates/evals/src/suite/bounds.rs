@@ -8,8 +8,6 @@ pub const CASES_MAX: usize = 10_000;
 pub const CASE_BYTES_MAX: usize = 256 << 10;
 /// The most replies that are asked for per case.
 pub const SAMPLES_MAX: u32 = 20;
-/// The most bytes of `NAME.toml`.
-pub(super) const FILE_BYTES_MAX: usize = 1 << 20;
 /// The most findings that are reported.
 pub(super) const FINDINGS_MAX: usize = 100;
 /// How deep the JSON of a case may be nested.

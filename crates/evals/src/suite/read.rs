@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use ashlar_model::{Files, Finding, Level, did_you_mean, nearest_in_message, position, sentence};
+use ashlar_model::{Files, Finding, Level, did_you_mean, position, read_toml_as};
 use toml::Spanned;
 
 use super::{
-    bounds::{FILE_BYTES_MAX, FINDINGS_MAX, FOLDER, NAME_BYTES_MAX, SAMPLES_MAX},
+    bounds::{FINDINGS_MAX, FOLDER, NAME_BYTES_MAX, SAMPLES_MAX},
     cases::read_cases,
     near::near_duplicates,
     raw::{Raw, RawBound},
@@ -67,23 +67,8 @@ impl Suite {
     /// Everything that is wrong, each with its line.
     pub fn read_toml(name: &str, bytes: &[u8]) -> Result<Self, Vec<Finding>> {
         let file = format!("{FOLDER}/{name}.toml");
-        if bytes.len() > FILE_BYTES_MAX {
-            let message =
-                format!("The file has {} bytes; at most {FILE_BYTES_MAX} are possible.", bytes.len());
-            return Err(vec![Finding::error("eval-suite", file, message).help("remove what is not used")]);
-        }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let text = std::str::from_utf8(bytes).map_err(|e| {
-            let (line, column) = position(bytes, e.valid_up_to());
-            let place = format!("{file}:{line}:{column}");
-            vec![Finding::error("encoding", place, "The file is not UTF-8.").help("save the file as UTF-8")]
-        })?;
-        let raw: Raw = toml::from_str(text).map_err(|e| {
-            let (line, column) = e.span().map_or((1, 1), |s| position(bytes, s.start));
-            let place = format!("{file}:{line}:{column}");
-            let help = nearest_in_message(e.message(), "");
-            vec![Finding::error("toml-malformed", place, sentence(e.message())).help(help)]
-        })?;
+        let raw: Raw = read_toml_as(&file, "eval-suite", bytes).map_err(|finding| vec![finding])?;
         let mut reading = Reading { file: &file, bytes, findings: Vec::new() };
         let suite = reading.suite(name, raw);
         if reading.findings.is_empty() { Ok(suite) } else { Err(reading.findings) }

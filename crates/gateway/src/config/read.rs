@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ashlar_model::{Files, Finding, did_you_mean, nearest_in_message, position, sentence};
+use ashlar_model::{Files, Finding, did_you_mean, position, read_toml_as};
 use toml::Spanned;
 
 use super::{
@@ -26,8 +26,6 @@ use crate::{
 const NAME_BYTES_MAX: usize = 64;
 /// The longest name of a model, in bytes.
 const MODEL_BYTES_MAX: usize = 200;
-/// The most bytes of the file.
-const FILE_BYTES_MAX: usize = 1 << 20;
 /// The most findings that are reported.
 const FINDINGS_MAX: usize = 100;
 
@@ -46,25 +44,8 @@ impl Gateway {
     /// # Errors
     /// Everything that is wrong, with its line.
     pub fn read(bytes: &[u8]) -> Result<Self, Vec<Finding>> {
-        if bytes.len() > FILE_BYTES_MAX {
-            let message =
-                format!("The file has {} bytes; at most {FILE_BYTES_MAX} are possible.", bytes.len());
-            return Err(vec![
-                Finding::error("gateway-config", FILE, message).help("remove what is not used"),
-            ]);
-        }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let text = std::str::from_utf8(bytes).map_err(|e| {
-            let (line, column) = position(bytes, e.valid_up_to());
-            let place = format!("{FILE}:{line}:{column}");
-            vec![Finding::error("encoding", place, "The file is not UTF-8.").help("save the file as UTF-8")]
-        })?;
-        let raw: Raw = toml::from_str(text).map_err(|e| {
-            let (line, column) = e.span().map_or((1, 1), |s| position(bytes, s.start));
-            let place = format!("{FILE}:{line}:{column}");
-            let help = nearest_in_message(e.message(), "");
-            vec![Finding::error("toml-malformed", place, sentence(e.message())).help(help)]
-        })?;
+        let raw: Raw = read_toml_as(FILE, "gateway-config", bytes).map_err(|finding| vec![finding])?;
         let mut reading = Reading { bytes, findings: Vec::new() };
         let gateway = reading.gateway(raw);
         if reading.findings.is_empty() { Ok(gateway) } else { Err(reading.findings) }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use ashlar_model::{Files, Finding, did_you_mean, nearest_in_message, position, sentence};
+use ashlar_model::{Files, Finding, did_you_mean, position, read_toml_as};
 
 use super::{
     AttributeFields, CHUNK_TERMS_MAX, Config, EXAMPLES_MAX, Embedder, FILE, FieldPath, INDEXES_MAX,
@@ -22,8 +22,6 @@ use crate::{
 
 /// The longest name of an index, an attribute or a reader, in bytes.
 const NAME_BYTES_MAX: usize = 64;
-/// The most bytes of the file.
-const FILE_BYTES_MAX: usize = 1 << 20;
 /// The most findings that are reported.
 const FINDINGS_MAX: usize = 100;
 /// Attributes that are not lists of values.
@@ -50,25 +48,8 @@ impl Config {
     /// # Errors
     /// Everything that is wrong, with its line.
     pub fn read(bytes: &[u8]) -> Result<Self, Vec<Finding>> {
-        if bytes.len() > FILE_BYTES_MAX {
-            let message =
-                format!("The file has {} bytes; at most {FILE_BYTES_MAX} are possible.", bytes.len());
-            return Err(vec![
-                Finding::error("retrieval-config", FILE, message).help("remove what is not used"),
-            ]);
-        }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let text = std::str::from_utf8(bytes).map_err(|e| {
-            let (line, column) = position(bytes, e.valid_up_to());
-            let place = format!("{FILE}:{line}:{column}");
-            vec![Finding::error("encoding", place, "The file is not UTF-8.").help("save the file as UTF-8")]
-        })?;
-        let raw: Raw = toml::from_str(text).map_err(|e| {
-            let (line, column) = e.span().map_or((1, 1), |s| position(bytes, s.start));
-            let place = format!("{FILE}:{line}:{column}");
-            let help = nearest_in_message(e.message(), "");
-            vec![Finding::error("toml-malformed", place, sentence(e.message())).help(help)]
-        })?;
+        let raw: Raw = read_toml_as(FILE, "retrieval-config", bytes).map_err(|finding| vec![finding])?;
         let mut reading = Reading { bytes, findings: Vec::new(), names: BTreeSet::new() };
         let config = reading.config(raw);
         if reading.findings.is_empty() { Ok(config) } else { Err(reading.findings) }
