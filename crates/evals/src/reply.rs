@@ -101,7 +101,7 @@ pub struct Unasked {
 
 /// Whoever answers cases: a server, a data directory, or a recording.
 pub trait Subject: Send + Sync {
-    /// Asks once. A wrong answer is a reply; an error means that there is none.
+    /// Asks once. A wrong answer is a reply; an error means that no reply came.
     fn ask(&self, case: &Case, sample: u32) -> impl Future<Output = Result<Reply, Unasked>> + Send;
 
     /// What replies depend on beside the case: feature, route, prompt with its version, and parameters. Recordings find replies by it.

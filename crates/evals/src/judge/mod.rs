@@ -74,10 +74,10 @@ pub enum NoVerdict {
     TooLong,
 }
 
-/// A verdict with its reason, or why there is none.
+/// A verdict with its reason, or why the judge gave no verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judgement<V> {
-    /// The verdict, or why there is none.
+    /// The verdict, or why the judge gave no verdict.
     pub verdict: Result<V, NoVerdict>,
     /// What the judge wrote as its reason, cut to 1,000 characters. Text of a model: escape it.
     pub reason: String,

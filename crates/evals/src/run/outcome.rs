@@ -14,7 +14,7 @@ use crate::{
     suite::{Case, Suite},
 };
 
-/// One reply to a case, or why there is none.
+/// One reply to a case, or why none came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// The reply.

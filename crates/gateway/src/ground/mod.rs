@@ -27,6 +27,8 @@ use crate::prompts::Rule;
 pub const ANSWER_BYTES_MAX: usize = 256 << 10;
 /// The most sources of an answer.
 pub const SOURCES_MAX: usize = 50;
+/// The most pairs of a sentence of the answer and one of a source that are compared. A pair takes a few microseconds, on a thread that serves.
+pub const PAIRS_MAX: usize = 50_000;
 /// The share of a sentence's words that a source must have.
 pub const SUPPORT_MIN: f32 = 0.6;
 
@@ -141,10 +143,17 @@ pub fn check(answer: &str, sources: &[Source], demand: Demand<'_>) -> Grounded {
     let reader = Reader::new(demand.locale);
     let known: Vec<Known> = sources.iter().map(|source| Known::of(&reader, source)).collect();
     let all = citations(answer, sources);
-    let sentences: Vec<Sentence> = attached(answer, sentence_ranges(answer), &all)
-        .into_iter()
-        .map(|range| judged(&reader, answer, range, &all, &known))
-        .collect();
+    let ranges = attached(answer, sentence_ranges(answer), &all);
+    let of_sources: usize = known.iter().map(Known::sentences).sum();
+    if ranges.len().saturating_mul(of_sources) > PAIRS_MAX {
+        let message = format!(
+            "The answer has {} sentences and its sources have {of_sources}; that is too much to compare.",
+            ranges.len()
+        );
+        return Grounded::refused("answer_too_long", message);
+    }
+    let sentences: Vec<Sentence> =
+        ranges.into_iter().map(|range| judged(&reader, answer, range, &all, &known)).collect();
     let weight: usize = sentences.iter().filter(|s| s.claims).map(|s| s.weight).sum();
     #[expect(clippy::cast_precision_loss, reason = "counts of words")]
     let groundedness = match weight {

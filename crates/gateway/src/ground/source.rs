@@ -145,6 +145,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// How many sentences it has.
+    pub(super) fn sentences(&self) -> usize {
+        self.sentences.len()
+    }
+
     pub(super) fn of(reader: &Reader, source: &Source) -> Self {
         let sentences = sentence_ranges(&source.text).into_iter();
         let sentences: Vec<Sentence> =

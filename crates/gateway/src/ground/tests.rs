@@ -158,6 +158,11 @@ fn hostile_answers_end() {
     let source = Source { text: long.clone(), ..Source::default() };
     let demand = Demand { rule: Rule::Drop, citations: false, locale: "en" };
     let _ = check(&long, &vec![source; 4], demand);
+    // Many sentences beside many: refused before they are compared.
+    let many = "The Basin plan costs 39 EUR and not 40 at Harbour. ".repeat(300);
+    let source = Source { text: many.clone(), ..Source::default() };
+    assert_eq!(code(&check(&many, std::slice::from_ref(&source), demand)), Some("answer_too_long"));
+    assert_ne!(code(&check(&many[..2_000], &[source], demand)), Some("answer_too_long"));
 }
 
 #[test]

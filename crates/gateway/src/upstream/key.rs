@@ -107,10 +107,10 @@ impl Key {
         self.ready.load().as_ref().as_ref().err().cloned()
     }
 
-    /// The credential as a value of `Authorization`; `None` when there is none.
+    /// The credential as a value of `Authorization`; `None` for a provider without a key.
     ///
     /// # Errors
-    /// Why there is none although there should be one.
+    /// Why a configured credential cannot be read.
     pub fn bearer(&self) -> Result<Option<HeaderValue>, String> {
         self.values().map(|values| values.map(|(_, bearer)| bearer))
     }

@@ -145,7 +145,7 @@ async fn begin(server: &ToolServer, order: &Order<'_>) -> Result<Session, ToolFa
     Ok(session)
 }
 
-/// The session of a tenant; begun when there is none.
+/// The session of a tenant. Begins one if the tenant has no session yet.
 async fn session(server: &ToolServer, order: &Order<'_>) -> Result<Session, ToolFailure> {
     let known = server.sessions.lock().await.get(order.tenant).cloned();
     if let Some(known) = known {

@@ -37,7 +37,7 @@ impl ToolServers {
         Arc::make_mut(&mut self.0).insert(name.to_owned(), Arc::new(server));
     }
 
-    /// Whether there is none.
+    /// Whether no servers are configured.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
