@@ -3,6 +3,7 @@
 //! The room asks nobody itself. Whoever answers implements [`Subject`].
 
 pub mod compare;
+pub mod completion;
 pub mod figures;
 pub mod import;
 pub mod judge;

@@ -103,6 +103,28 @@ impl Gathered<'_> {
     }
 }
 
+/// Counts replies that are there, in the order of the cases and their samples, as [`run`] does. `replies`: of each case its samples, which may be
+/// fewer than the suite wants.
+#[must_use]
+pub fn judged(
+    suite: &Suite,
+    setting: &str,
+    judge: &Judge,
+    replies: Vec<Vec<Result<Reply, Unasked>>>,
+    today: Date,
+) -> Outcome {
+    let scored = |case: &Case, reply: Result<Reply, Unasked>| Sample {
+        scores: reply.as_ref().map_or_else(|_| Scores::new(), |reply| judge.scores(case, reply)),
+        reply,
+    };
+    let replies = replies.into_iter().chain(std::iter::repeat_with(Vec::new));
+    let results = suite.cases.iter().zip(replies).map(|(case, replies)| {
+        let samples = replies.into_iter().map(|reply| scored(case, reply)).collect();
+        CaseResult::new(case.clone(), samples, suite.samples, today)
+    });
+    Outcome::new(suite, setting, results.collect())
+}
+
 /// Asks every case, judges the replies and counts them. Each new reply is recorded before it counts. When a cap is reached, nothing further is
 /// asked: with the cap of time, what is under way is dropped; with that of money, it is awaited, so a run exceeds its cap by at most as many
 /// replies as are asked for at a time. A run whose replies are of two releases has no verdict.

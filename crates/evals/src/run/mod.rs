@@ -6,7 +6,7 @@ mod recording;
 mod summary;
 
 pub use self::{
-    ask::{Options, Running, run},
+    ask::{Options, Running, judged, run},
     outcome::{CaseResult, CaseStatus, Counts, Outcome, RunStatus, Sample, Stopped},
     recording::{Recorder, Recording, Replay, key},
     summary::{Figure, ThresholdResult},

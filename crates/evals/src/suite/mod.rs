@@ -7,6 +7,7 @@ mod fields;
 mod near;
 mod raw;
 mod read;
+mod schedule;
 mod types;
 
 pub(crate) use self::bounds::{PATTERN_BYTES_MAX, PATTERN_MEMORY_MAX};
@@ -15,5 +16,6 @@ pub use self::{
     cases::read_cases,
     near::near_duplicates,
     read::names,
+    schedule::{Schedule, Turn},
     types::*,
 };

@@ -25,6 +25,8 @@ pub(super) struct Raw {
     #[serde(default)]
     pub samples: Option<Spanned<i64>>,
     #[serde(default)]
+    pub schedule: Option<Spanned<String>>,
+    #[serde(default)]
     pub caps: RawCaps,
     #[serde(default)]
     pub thresholds: BTreeMap<Spanned<String>, Spanned<RawBound>>,

@@ -10,6 +10,7 @@ use super::{
     cases::read_cases,
     near::near_duplicates,
     raw::{Raw, RawBound},
+    schedule::Schedule,
     types::{Caps, Case, Suite, Threshold},
 };
 use crate::figures::{Metric, Unit};
@@ -160,6 +161,14 @@ impl Reading<'_> {
                 None
             }
         });
+        let schedule = raw.schedule.and_then(|schedule| {
+            let found = Schedule::NAMES.into_iter().find(|(name, _)| name == schedule.get_ref());
+            if found.is_none() {
+                let message = format!("`schedule = \"{}\"` is not possible.", shown(schedule.get_ref()));
+                self.wrong(&schedule.span(), message, "write \"weekly\", \"daily\" or \"off\"");
+            }
+            found.map(|(_, schedule)| schedule)
+        });
         let seconds = raw.caps.seconds.map(|seconds| self.whole("seconds", &seconds, 86_400));
         let samples = raw.samples.map_or(1, |samples| self.whole("samples", &samples, SAMPLES_MAX.into()));
         Suite {
@@ -174,6 +183,7 @@ impl Reading<'_> {
             metrics,
             thresholds,
             samples: u32::try_from(samples).unwrap_or(1),
+            schedule,
             caps: Caps { cost, seconds },
             cases: Vec::new(),
         }

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::schedule::Schedule;
 use crate::figures::Metric;
 
 /// A suite with its cases.
@@ -32,6 +33,8 @@ pub struct Suite {
     pub thresholds: Vec<Threshold>,
     /// How often each case is asked.
     pub samples: u32,
+    /// How often servers run it by themselves; `None` when it leaves that to them.
+    pub schedule: Option<Schedule>,
     /// What a run may cost and take.
     pub caps: Caps,
     /// Its cases, in order of the file.
@@ -154,6 +157,22 @@ pub struct KnownFailure {
     pub until: Date,
     /// Why it fails, and what will fix it.
     pub why: String,
+}
+
+impl Suite {
+    /// What replies depend on beside the cases: feature, route and prompt.
+    #[must_use]
+    pub fn setting(&self) -> String {
+        let of = |name: &str, value: Option<&str>| {
+            value.map(|value| format!(" {name} {value}")).unwrap_or_default()
+        };
+        format!(
+            "feature {}{}{}",
+            self.feature,
+            of("route", self.route.as_deref()),
+            of("prompt", self.prompt.as_deref())
+        )
+    }
 }
 
 impl Case {

@@ -1,17 +1,16 @@
 //! Cases asked of a server, through its gateway.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
-use ashlar_delivery::Citation;
 use ashlar_evals::{
-    Reply, Retrieved, Subject, Unasked,
-    suite::{Case, Input},
+    Reply, Subject, Unasked,
+    completion::{self, Asking},
+    suite::Case,
 };
 use ashlar_server::endpoints::rows;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
-use super::quoted::number;
 use crate::error::CliError;
 
 /// The longest answer of a server, in bytes.
@@ -25,10 +24,7 @@ pub struct Called {
     url: String,
     key: String,
     feature: String,
-    /// A route; `default` is that of the prompt.
-    model: String,
-    prompt: Option<(String, Option<u32>)>,
-    variable: String,
+    asking: Asking,
     setting: String,
 }
 
@@ -48,46 +44,9 @@ impl Called {
             url: format!("{base}{}", rows::CREATE_CHAT_COMPLETION.call().target),
             key: key.to_owned(),
             feature: feature.to_owned(),
-            model: model.unwrap_or("default").to_owned(),
-            prompt,
-            variable,
+            asking: Asking { model: model.unwrap_or("default").to_owned(), prompt, variable },
             setting,
         })
-    }
-
-    /// The body of a call.
-    fn body(&self, case: &Case) -> Value {
-        // An answer that was kept would be measured instead of the model.
-        let mut ashlar = json!({"cache": false});
-        if let Some(locale) = &case.locale {
-            ashlar["locale"] = json!(locale);
-        }
-        let mut messages: Vec<Value> =
-            case.context.iter().map(|text| json!({"role": "user", "content": text})).collect();
-        match (&self.prompt, &case.input) {
-            (Some((name, version)), input) => {
-                ashlar["prompt"] = json!(name);
-                if let Some(version) = version {
-                    ashlar["version"] = json!(version);
-                }
-                ashlar["variables"] = match input {
-                    Input::Variables(values) => Value::Object(values.clone()),
-                    _ => Value::Object(Map::from_iter([(self.variable.clone(), json!(case.question()))])),
-                };
-                if let Input::Messages(before) = input {
-                    // The last question is the variable.
-                    messages.extend(before.iter().take(before.len().saturating_sub(1)).map(|m| json!(m)));
-                }
-            }
-            (None, Input::Messages(said)) => messages.extend(said.iter().map(|message| json!(message))),
-            (None, _) => messages.push(json!({"role": "user", "content": case.question()})),
-        }
-        // Each case is an end user of its own, so that limits for one user do not slow a run.
-        let mut body = json!({"model": self.model, "user": format!("eval-{}", case.id), "ashlar": ashlar});
-        if !messages.is_empty() {
-            body["messages"] = json!(messages);
-        }
-        body
     }
 }
 
@@ -113,7 +72,7 @@ impl Subject for Called {
     async fn ask(&self, case: &Case, _: u32) -> Result<Reply, Unasked> {
         let began = Instant::now();
         let request = self.client.post(&self.url).bearer_auth(&self.key);
-        let request = request.header("Ashlar-Feature", &self.feature).json(&self.body(case));
+        let request = request.header("Ashlar-Feature", &self.feature).json(&self.asking.body(case));
         let response = request.send().await.map_err(|error| silent(&error))?;
         let status = response.status().as_u16();
         let header = |name: &str| {
@@ -134,20 +93,12 @@ impl Subject for Called {
             message: format!("The server answered {status} with something that is not JSON."),
             again: status >= 500,
         })?;
-        match status {
-            200 => Ok(Reply { latency_ms, ..read(&said, facts) }),
+        let (code, message) = (text(&said["error"]["code"]), text(&said["error"]["message"]));
+        match (status, completion::unasked(status, &code, &message)) {
+            (200, _) => Ok(Reply { latency_ms, ..completion::reply(&said, facts) }),
+            (_, Some(unasked)) => Err(unasked),
             // The model answered, and the gateway did not let the answer out.
-            422 => Ok(Reply {
-                latency_ms,
-                refusal: Some(text(&said["error"]["code"])),
-                reason: text(&said["error"]["message"]),
-                ..facts
-            }),
-            _ => Err(Unasked {
-                code: text(&said["error"]["code"]),
-                message: text(&said["error"]["message"]),
-                again: status == 429 || status >= 500,
-            }),
+            (_, None) => Ok(Reply { latency_ms, refusal: Some(code), reason: message, ..facts }),
         }
     }
 
@@ -158,104 +109,4 @@ impl Subject for Called {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
-}
-
-/// The reply that a completion is.
-fn read(said: &Value, facts: Reply) -> Reply {
-    let (message, ours) = (&said["choices"][0]["message"], &said["ashlar"]);
-    let mut sources = Vec::new();
-    let mut cited = BTreeSet::new();
-    // The built-in model says where each quote is from; other models cite pages.
-    let citations: Vec<Citation> = serde_json::from_value(ours["citations"].clone()).unwrap_or_default();
-    for citation in &citations {
-        cited.insert(number(citation, &mut sources));
-    }
-    if citations.is_empty() {
-        for annotation in message["annotations"].as_array().into_iter().flatten() {
-            let page = &annotation["url_citation"];
-            let source =
-                Retrieved { title: text(&page["title"]), path: text(&page["url"]), ..Retrieved::default() };
-            let at = sources.iter().position(|known| *known == source).unwrap_or_else(|| {
-                sources.push(source);
-                sources.len() - 1
-            });
-            cited.insert(at + 1);
-        }
-    }
-    let reason = text(&message["refusal"]);
-    let code = text(&ours["refusal"]["code"]);
-    let refusal = match (code.is_empty(), reason.is_empty()) {
-        (false, _) => Some(code),
-        (true, false) => Some("refused".to_owned()),
-        (true, true) => None,
-    };
-    Reply {
-        text: match (&refusal, citations.is_empty()) {
-            (Some(_), _) => String::new(),
-            (None, true) => text(&message["content"]),
-            (None, false) => unmarked(&text(&message["content"])),
-        },
-        sources,
-        cited: cited.into_iter().collect(),
-        refusal,
-        reason,
-        groundedness: ours["groundedness"].as_f64(),
-        escalated: ours["approvals"].as_array().is_some_and(|requests| !requests.is_empty()),
-        input_tokens: said["usage"]["prompt_tokens"].as_u64().unwrap_or_default(),
-        output_tokens: said["usage"]["completion_tokens"].as_u64().unwrap_or_default(),
-        model: text(&said["model"]),
-        ..facts
-    }
-}
-
-/// An answer of the built-in model without its list of sources and the marks that lead to it: they number pages, and replies number quotes.
-fn unmarked(answer: &str) -> String {
-    let answer = answer.split("\n\nSources:\n").next().unwrap_or_default();
-    let mut parts = answer.split(" [");
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match part.split_once(']') {
-            Some((number, rest)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
-                out.push_str(rest);
-            }
-            _ => out.extend([" [", part]),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn marks_and_the_list_are_left_out() {
-        let check = |answer: &str, wanted: &str| assert_eq!(unmarked(answer), wanted);
-        check(
-            "It costs 5. [1] It is [blue]. [2]\n\nSources:\n[1] a: /a\n[2] b: /b",
-            "It costs 5. It is [blue].",
-        );
-        check("Plain [", "Plain [");
-        check("", "");
-    }
-
-    #[test]
-    fn a_completion_is_read() {
-        let said = json!({
-            "model": "extractive", "usage": {"prompt_tokens": 7, "completion_tokens": 3},
-            "choices": [{"message": {"content": "Nothing says it.", "refusal": "Nothing says it."}}],
-            "ashlar": {"refusal": {"code": "not_covered", "reason": "Nothing says it."}, "citations": []},
-        });
-        let reply = read(&said, Reply::default());
-        assert_eq!((reply.refusal.as_deref(), reply.text.as_str()), (Some("not_covered"), ""));
-        assert_eq!((reply.input_tokens, reply.output_tokens), (7, 3));
-        let page = |url: &str| json!({"url_citation": {"url": url, "title": "T"}});
-        let said = json!({
-            "choices": [{"message": {"content": "A [1].", "annotations": [page("/a"), page("/b"), page("/a")]}}],
-            "ashlar": {"groundedness": 0.5},
-        });
-        let reply = read(&said, Reply::default());
-        assert_eq!((reply.text.as_str(), reply.cited.as_slice()), ("A [1].", &[1, 2][..]));
-        assert_eq!((reply.sources.len(), reply.groundedness, reply.refusal), (2, Some(0.5), None));
-    }
 }

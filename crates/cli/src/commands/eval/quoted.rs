@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ashlar_delivery::{Answered, Asked, Asker, Citation, Grounds, Problem, ReleaseView};
-use ashlar_evals::{Reply, Retrieved, Subject, Unasked, suite::Case};
+use ashlar_evals::{Reply, Retrieved, Subject, Unasked, completion::Quote, suite::Case};
 use ashlar_gateway::config::EXTRACTIVE;
 use tokio::time::Instant;
 
@@ -84,7 +84,7 @@ fn reply(answered: Answered, grounds: Vec<Grounds>) -> Reply {
             text: found.text,
         })
         .collect();
-    let cited = answered.citations.iter().map(|citation| number(citation, &mut sources)).collect();
+    let cited = answered.citations.iter().map(|citation| quote(citation).number(&mut sources)).collect();
     let (refusal, reason) = match answered.refusal {
         Some(refused) => (Some(refused.code), refused.reason),
         None => (None, String::new()),
@@ -102,23 +102,15 @@ fn reply(answered: Answered, grounds: Vec<Grounds>) -> Reply {
     }
 }
 
-/// The number of what a citation quotes, which is added when it is not among the sources.
-pub fn number(citation: &Citation, sources: &mut Vec<Retrieved>) -> usize {
-    let entry = format!("{}/{}", citation.type_name, citation.id);
-    let text = citation.statement.as_ref().unwrap_or(&citation.text);
-    let is = |source: &Retrieved| match &citation.chunk {
-        Some(chunk) => source.id == *chunk,
-        None => source.entry == entry && source.text.contains(text.as_str()),
-    };
-    if let Some(at) = sources.iter().position(is) {
-        return at + 1;
-    }
-    sources.push(Retrieved {
-        id: citation.chunk.clone().unwrap_or_default(),
-        entry,
+/// A citation as replies have it.
+fn quote(citation: &Citation) -> Quote {
+    Quote {
+        type_name: citation.type_name.to_string(),
+        id: citation.id.to_string(),
         title: citation.title.clone(),
-        path: citation.path.clone().unwrap_or_default(),
-        text: text.clone(),
-    });
-    sources.len()
+        path: citation.path.clone(),
+        text: citation.text.clone(),
+        statement: citation.statement.clone(),
+        chunk: citation.chunk.clone(),
+    }
 }

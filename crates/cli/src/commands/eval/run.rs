@@ -14,7 +14,7 @@ use jiff::Zoned;
 
 use super::{
     called::Called,
-    settled::{prompt_name, quoted, setting, suite},
+    settled::{prompt_name, quoted, suite},
     shown,
 };
 use crate::{
@@ -41,7 +41,7 @@ pub async fn run(args: EvalRunArgs) -> Done {
     let outcome = match (&args.replay, &backend) {
         (Some(file), _) => {
             let recording = Recording::read(file)?;
-            asked(&args, &suite, &Replay::new(recording, setting(&suite)), &judge).await?
+            asked(&args, &suite, &Replay::new(recording, suite.setting()), &judge).await?
         }
         (None, Some(Backend::Local(local))) => {
             asked(&args, &suite, &quoted(local, &args, &suite).await?, &judge).await?
@@ -49,7 +49,7 @@ pub async fn run(args: EvalRunArgs) -> Done {
         (None, Some(Backend::Remote(remote))) => {
             let prompt = prompt_name(&suite)?.map(|named| (named.name, named.version));
             let to = (remote.base(), remote.key());
-            let with = (suite.variable.clone(), setting(&suite));
+            let with = (suite.variable.clone(), suite.setting());
             let called = Called::new(to, &suite.feature, suite.route.as_deref(), prompt, with)?;
             asked(&args, &suite, &called, &judge).await?
         }

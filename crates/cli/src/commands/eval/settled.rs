@@ -123,18 +123,6 @@ pub fn prompt_name(suite: &Suite) -> Result<Option<PromptName>, CliError> {
     named.transpose().map_err(|e: PromptError| CliError::input(e.message.trim_end_matches('.'), e.help))
 }
 
-/// What replies depend on beside the cases.
-pub fn setting(suite: &Suite) -> String {
-    let of =
-        |name: &str, value: Option<&str>| value.map(|value| format!(" {name} {value}")).unwrap_or_default();
-    format!(
-        "feature {}{}{}",
-        suite.feature,
-        of("route", suite.route.as_deref()),
-        of("prompt", suite.prompt.as_deref())
-    )
-}
-
 /// The built-in model over what is here.
 pub async fn quoted(local: &Local, args: &EvalRunArgs, suite: &Suite) -> Result<Quoted, CliError> {
     let view = site::open(local, args.of.as_deref()).await?;
@@ -205,6 +193,6 @@ fn assembled(
         chunks: grounding.map_or(CHUNKS, |grounding| grounding.chunks),
         prompt: prompt.map(Prompt::label).unwrap_or_default(),
         variable: suite.variable.clone(),
-        setting: setting(suite),
+        setting: suite.setting(),
     }
 }
