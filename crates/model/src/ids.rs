@@ -312,6 +312,14 @@ numbered_id!(
     "`c` and a number, such as `c42`",
     "^c[1-9][0-9]{0,8}$"
 );
+numbered_id!(
+    /// A run of an eval suite by servers, numbered per tenant from 1: `e42`.
+    EvalRunId,
+    "e",
+    "a run",
+    "`e` and a number, such as `e42`",
+    "^e[1-9][0-9]{0,8}$"
+);
 
 #[cfg(test)]
 mod tests {

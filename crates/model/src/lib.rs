@@ -33,7 +33,8 @@ pub use entry::{Entry, EntryChange, EntryChangeKind, EntryKey, EntryRecord, Fiel
 pub use files::{FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, Files, FilesError};
 pub use finding::{Finding, FindingGroup, GateReport, GateStatus, Groups, Level, Waiver, grouped};
 pub use ids::{
-    CandidateId, ChannelName, ContractName, EntryId, IdError, Locale, ReleaseId, TenantId, TraceId, TypeName,
+    CandidateId, ChannelName, ContractName, EntryId, EvalRunId, IdError, Locale, ReleaseId, TenantId,
+    TraceId, TypeName,
 };
 pub use lines::{Lines, line_of};
 pub use markdown_bounds::{

@@ -17,6 +17,7 @@ mod definitions;
 mod drafts;
 mod engine;
 mod error;
+mod evals;
 mod events;
 mod llm;
 mod page;
@@ -72,6 +73,7 @@ pub use engine::{
     },
 };
 pub use error::ReleaseError;
+pub use evals::runs::{CancelEvalRun, EVAL_REPLIES_MAX, EVAL_RUNS_MAX, EndEvalRun, StartEvalRun};
 pub use events::{
     follow::{Failure, Figures as FollowerFigures, Follower, Target, follow, place_name},
     kinds::EventFilter,

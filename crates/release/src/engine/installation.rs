@@ -359,6 +359,11 @@ impl Engine {
             Ok(Err(error)) => tracing::warn!(%error, "claims on schedules run out by themselves"),
             Err(_) => tracing::warn!("claims on schedules run out by themselves"),
         }
+        match timeout_at(until, self.inner.db.release_evals(&self.inner.owner)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "leases on cases of evals run out by themselves"),
+            Err(_) => tracing::warn!("leases on cases of evals run out by themselves"),
+        }
         // An action that goes on has a connection, and the database waits for it.
         let _ = timeout_at(until, self.inner.db.close()).await;
     }

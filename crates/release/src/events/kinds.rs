@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// pushed.
 pub(crate) const PUSHED: &str = "definition.changed";
 /// Every kind of event that a webhook can get: what a move means, and the kinds of the log.
-pub const EVENT_KINDS: [&str; 41] = [
+pub const EVENT_KINDS: [&str; 45] = [
     "cache.purged",
     "candidate.approved",
     "candidate.created",
@@ -31,6 +31,10 @@ pub const EVENT_KINDS: [&str; 41] = [
     "drafts.imported",
     "entry.published",
     "entry.unpublished",
+    "eval.cancelled",
+    "eval.drift",
+    "eval.finished",
+    "eval.started",
     "key.created",
     "key.revoked",
     "llm.budget_soft",
