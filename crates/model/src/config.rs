@@ -129,6 +129,8 @@ pub struct ServerConfig {
     pub cors_origins: Vec<Origin>,
     /// How many bytes of stored objects are checked per second in the background; 0 for none.
     pub scrub_bytes_per_second: u64,
+    /// How many cases of eval suites a node asks at a time; 0 for a node that takes no part in their runs.
+    pub eval_cases_max: usize,
 }
 
 /// `[site]`
@@ -317,6 +319,7 @@ impl Default for ServerConfig {
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             scrub_bytes_per_second: 4 << 20,
+            eval_cases_max: 16,
         }
     }
 }

@@ -8,6 +8,7 @@ mod api;
 mod app;
 mod delivery;
 pub mod endpoints;
+mod evals;
 mod front;
 mod jobs;
 mod llm;

@@ -33,6 +33,7 @@ use crate::{
     jobs::{
         self,
         calls::Calls,
+        evals::Evals,
         purge::PurgeTarget,
         searches::Searches,
         spans::{Collector, Spans},
@@ -47,6 +48,9 @@ use crate::{
 const REQUESTS_END: f64 = 0.7;
 const TASKS_END: f64 = 0.8;
 const ACTIONS_END: f64 = 0.9;
+
+/// The most cases of suites that a node asks at a time, whatever its settings say.
+const EVAL_CASES_MAX: usize = 256;
 
 /// What a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +182,10 @@ async fn begin(app: &App, options: &ServeOptions, stop: &CancellationToken) -> V
     if works {
         let upkeep = Upkeep::new(app, engine, options.config.scrub_bytes_per_second);
         tasks.push(tokio::spawn(upkeep.run(app.stopping.clone())));
+        let places = options.config.eval_cases_max.min(EVAL_CASES_MAX);
+        if places > 0 {
+            tasks.push(tokio::spawn(Evals::new(app, engine, places).run(app.stopping.clone())));
+        }
     }
     if let Some(searches) = Searches::new(app, engine) {
         // Requests that are still open are logged as well.

@@ -6,6 +6,7 @@ mod changesets;
 mod consumers;
 mod definitions;
 mod entries;
+mod eval_runs;
 mod llm;
 mod ops;
 mod prompts;
@@ -89,6 +90,14 @@ pub fn table() -> Table<Api> {
         .on(&rows::GET_PROMPT, prompts::show)
         .on(&rows::PROMOTE_PROMPT, prompts::promote)
         .on(&rows::ROLL_BACK_PROMPT, prompts::rollback)
+        .on(&rows::START_EVAL, eval_runs::start)
+        .on(&rows::LIST_EVALS, eval_runs::list)
+        .on(&rows::GET_EVAL, eval_runs::show)
+        .on(&rows::CANCEL_EVAL, eval_runs::cancel)
+        .on_and(&rows::GET_EVAL_METRICS, eval_runs::metrics, |about, _| about.object("The figures."))
+        .on_and(&rows::GET_EVAL_REPORT, eval_runs::report, |about, _| {
+            about.text("The report.", "text/html");
+        })
         .on(&rows::LIST_CONSUMERS, consumers::list)
         .on(&rows::VERIFY_CONSUMER, consumers::verify)
         .on(&rows::LIST_WEBHOOKS, webhooks::list)

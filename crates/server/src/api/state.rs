@@ -12,6 +12,7 @@ use crate::{
     access::{Doors, Keys},
     app::{App, cache_stats::CacheStats, policies::Policies, tenants::Tenants},
     delivery::serving::Serving,
+    evals::Suites,
     front::{ApiError, Hosts},
 };
 
@@ -53,7 +54,8 @@ parts!(
     Arc<CacheStats>,
     Arc<Policies>,
     Arc<Desk>,
-    Arc<Records>
+    Arc<Records>,
+    Suites
 );
 
 impl FromRef<Api> for Arc<Doors> {

@@ -75,6 +75,9 @@ metrics! {
     LLM_RECORDS_DROPPED = Counter "ashlar_llm_records_dropped_total" [] "Records of calls that were dropped because too many waited.";
     LLM_SPANS_SENT = Counter "ashlar_llm_spans_sent_total" [] "Spans of calls that a collector of OpenTelemetry took.";
     LLM_SPANS_DROPPED = Counter "ashlar_llm_spans_dropped_total" [] "Spans of calls that no collector took: too many waited, or it did not answer.";
+    EVAL_CASES = Counter "ashlar_eval_cases_total" ["outcome"] "Cases of runs of eval suites that this node asked: `pass`, `fail`, `error`.";
+    EVAL_RUNS = Counter "ashlar_eval_runs_total" ["verdict", "reason"] "Runs that this node ended: `pass`, `fail` or `incomplete`; `asked` or `schedule`.";
+    EVAL_DRIFTS = Counter "ashlar_eval_drifts_total" ["tenant"] "Of these, scheduled runs that break a threshold or are worse than the run before by more than chance.";
     SEARCH_CLICKS = Counter "ashlar_search_clicks_total" [] "Clicks on hits that were reported.";
     SEARCH_UNLOGGED = Counter "ashlar_search_unlogged_total" [] "Searches and clicks that are missing in the log because too many waited.";
     SEARCH_LAG_SECONDS = Gauge "ashlar_search_lag_seconds" ["tenant", "index"] "How long after its release an index was searchable by words and vectors here, or how long vectors have been missing. Absent for a release that was served when the node started.";

@@ -13,7 +13,9 @@ use ashlar_release::FollowerFigures;
 use ashlar_retrieval::models::ModelCounts;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder, proto::LabelPair};
 
-use super::{cache_stats::Totals, declared, freshness::IndexLag, llm_figures::LlmFigures};
+use super::{
+    cache_stats::Totals, declared, eval_figures::EvalFigures, freshness::IndexLag, llm_figures::LlmFigures,
+};
 use crate::{delivery::lane::Figures, models::ProviderStanding};
 
 /// Upper bounds of the latency histogram, in seconds.
@@ -87,6 +89,8 @@ pub struct Metrics {
     pub counted: Counted,
     /// Model calls.
     pub llm: LlmFigures,
+    /// Runs of eval suites.
+    pub evals: EvalFigures,
     reads: Mutex<Reads>,
     followers: Mutex<BTreeMap<&'static str, Arc<FollowerFigures>>>,
     /// Connections.
@@ -117,6 +121,7 @@ impl Default for Metrics {
         Self {
             counted: Counted::new(&registry),
             llm: LlmFigures::new(&registry),
+            evals: EvalFigures::new(&registry),
             registry,
             reads: Mutex::default(),
             followers: Mutex::default(),
@@ -315,6 +320,8 @@ mod tests {
         };
         metrics.llm.called(&TenantId::main(), &refused("made up by a client", "unknown_feature"));
         metrics.llm.called(&TenantId::main(), &refused("support", "made up by a provider"));
+        metrics.evals.case(true, false);
+        metrics.evals.ended(&TenantId::main(), "fail", "schedule", true);
         let channels = vec![("main".to_owned(), "production".to_owned(), 4, 7)];
         let second = std::time::Duration::from_secs(1);
         let lag = IndexLag {

@@ -2,6 +2,7 @@
 
 pub mod cache_stats;
 mod declared;
+mod eval_figures;
 pub mod feed;
 pub mod freshness;
 mod llm_figures;

@@ -120,6 +120,21 @@ rows! {
         [404 "There is no such prompt.", 409 "There is nothing to go back to.",
          422 "A gate refuses the release; the findings say why."];
 
+    START_EVAL = "startEvalRun", "evals": Post "/api/v1/evals/runs", Needs(Release),
+        "Starts a run of an eval suite. The nodes of the installation ask its cases.",
+        [404 "There is no such suite, release, candidate or channel.", 409 "Too many runs are going on."];
+    LIST_EVALS = "listEvalRuns", "evals": Get "/api/v1/evals/runs", Needs(Preview), "Lists runs of eval suites, newest first.", [];
+    GET_EVAL = "getEvalRun", "evals": Get "/api/v1/evals/runs/{run}", Needs(Preview),
+        "Returns a run: how far it is, and what came of it.", [404 "There is no such run."];
+    CANCEL_EVAL = "cancelEvalRun", "evals": Post "/api/v1/evals/runs/{run}/cancel", Needs(Release),
+        "Stops a run. What came back stays.", [404 "There is no such run.", 409 "The run has ended already."];
+    GET_EVAL_METRICS = "getEvalMetrics", "evals": Get "/api/v1/evals/runs/{run}/metrics.json", Needs(Preview),
+        "Returns the figures of a run that has ended, and of each case what a later run is compared with.",
+        [404 "There is no such run.", 409 "The run has no figures: it goes on, or was cancelled."];
+    GET_EVAL_REPORT = "getEvalReport", "evals": Get "/api/v1/evals/runs/{run}/report.html", Needs(Preview),
+        "Returns the report of a run as a page, also while it goes on.",
+        [404 "There is no such run, or its answers were deleted."];
+
     LIST_CONSUMERS = "listConsumers", "consumers": Get "/api/v1/consumers", Needs(Preview),
         "Lists consumers and whether what is live keeps what they rely on.", [404 "Nothing is released yet."];
     VERIFY_CONSUMER = "verifyConsumer", "consumers": Post "/api/v1/consumers/verify", Needs(Preview),

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod credentials;
+pub mod evals;
 pub mod probes;
 pub mod purge;
 mod scrub;

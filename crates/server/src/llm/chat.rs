@@ -10,6 +10,7 @@ use ashlar_delivery::ReleaseView;
 use ashlar_gateway::{
     call::{Caller, Reply, Scene},
     policy::user_hash,
+    record::Records,
     wire::{Call, Fault, FaultKind, Surface, anthropic as anthropic_wire, openai as openai_wire},
 };
 use ashlar_isolate::Workers;
@@ -29,6 +30,7 @@ use super::{
     recording::Recording,
     state::Llm,
 };
+use crate::app::policies::Policies;
 
 /// Reading, redacting and writing more bytes than these takes so long that it happens in `Workers`.
 const LARGE_BYTES: usize = 64 << 10;
@@ -47,7 +49,7 @@ async fn read_in<T: Send + 'static>(
 }
 
 /// Does in `Workers` what a future does before it waits for the first time, and the rest here.
-async fn begun_in<F>(workers: &Workers, tenant: &TenantId, future: F) -> Result<F::Output, Fault>
+pub(super) async fn begun_in<F>(workers: &Workers, tenant: &TenantId, future: F) -> Result<F::Output, Fault>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -66,6 +68,30 @@ where
         Ok(out) => out,
         Err(future) => future.await,
     })
+}
+
+/// Adds to a call what the tenant may use, who the end user is, and where the record goes.
+pub(super) async fn bind(
+    (policies, records): (&Policies, &Arc<Records>),
+    scene: &mut Scene,
+    caller: &mut Caller,
+    user: &str,
+    operation: &'static str,
+) -> Result<(), Fault> {
+    let known = policies.of(&caller.tenant).await.map_err(|error| {
+        tracing::error!(%error, "the policy of a tenant cannot be read");
+        Fault::new(FaultKind::Overloaded, "unavailable", "calls cannot be decided now; try again in a moment")
+    })?;
+    caller.user = user_hash(&known.secret, user);
+    scene.policy = Some(known.policy);
+    scene.closing = Some(Arc::new(Recording {
+        records: records.clone(),
+        caller: caller.clone(),
+        release: scene.release.clone(),
+        operation,
+        began: Timestamp::now(),
+    }));
+    Ok(())
 }
 
 impl Llm {
@@ -89,24 +115,7 @@ impl Llm {
         user: &str,
         operation: &'static str,
     ) -> Result<(), Fault> {
-        let known = self.policies.of(&caller.tenant).await.map_err(|error| {
-            tracing::error!(%error, "the policy of a tenant cannot be read");
-            Fault::new(
-                FaultKind::Overloaded,
-                "unavailable",
-                "calls cannot be decided now; try again in a moment",
-            )
-        })?;
-        caller.user = user_hash(&known.secret, user);
-        scene.policy = Some(known.policy);
-        scene.closing = Some(Arc::new(Recording {
-            records: self.records.clone(),
-            caller: caller.clone(),
-            release: scene.release.clone(),
-            operation,
-            began: Timestamp::now(),
-        }));
-        Ok(())
+        bind((&self.policies, &self.records), scene, caller, user, operation).await
     }
 
     async fn chat(

@@ -6,10 +6,13 @@ mod answers;
 mod catalogue;
 mod chat;
 mod doors;
+mod inside;
 mod quotes;
 mod recording;
 mod routes;
 mod scenes;
 mod state;
 
+pub use inside::{Asked, Inside};
 pub use routes::{router, table};
+pub use scenes::Scenes;

@@ -3,6 +3,7 @@
 mod answers;
 mod budgets;
 mod edges;
+mod evals;
 mod hosts;
 mod origins;
 mod purges;
@@ -81,8 +82,14 @@ impl Node {
     }
 
     async fn with(config: ServerConfig) -> Self {
+        Self::at(config, jiff::Timestamp::now).await
+    }
+
+    /// A node with another clock.
+    async fn at(config: ServerConfig, clock: impl Fn() -> jiff::Timestamp + Send + Sync + 'static) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let engine = Engine::open(&Location::embedded(dir.path()), Arc::new(Checker::new())).await.unwrap();
+        let judge = Arc::new(Checker::new());
+        let engine = Engine::open_with_clock(&Location::embedded(dir.path()), judge, clock).await.unwrap();
         let (objects, workers) = (engine.objects().clone(), Workers::new().unwrap());
         let app = App::new(Some(engine.clone()), objects, workers, None, Arc::new(NoModels));
         let source = Arc::new(Releases::from_ref(&app));
