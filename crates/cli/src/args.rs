@@ -25,7 +25,7 @@ pub use self::{
     content::*,
     contracts::*,
     daily::*,
-    eval::{EvalCommand, EvalRunArgs},
+    eval::{EvalCommand, EvalRunArgs, EvalStartArgs},
     examples::{command, parse},
     llm::{CallsArgs, LlmCommand},
     operate::*,

@@ -263,6 +263,22 @@ impl Remote {
         CliError::new(3, "network", message, "is it running, and is the address right?")
     }
 
+    /// Reads what an operation of the server answers to a GET, at most so many bytes, with its status.
+    pub async fn bytes(&self, call: &Call, bytes_max: usize) -> Result<(u16, Vec<u8>), CliError> {
+        let failed = |e: reqwest::Error| self.silent(&e);
+        let request = self.client.get(format!("{}{}", self.base, call.target)).bearer_auth(&self.key);
+        let mut response = request.send().await.map_err(failed)?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if bytes.len() + chunk.len() > bytes_max {
+                let message = format!("the answer of the server has more than {bytes_max} bytes");
+                return Err(CliError::new(3, "network", message, ""));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok((response.status().as_u16(), bytes))
+    }
+
     /// Calls an operation of the server.
     pub async fn call(&self, call: Call, body: Option<Value>) -> Result<Value, CliError> {
         let url = format!("{}{}", self.base, call.target);

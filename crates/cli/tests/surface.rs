@@ -342,6 +342,7 @@ fn answers_are_what_the_description_says() {
             ("{slug}", "port"),
             ("{name}", "home"),
             ("{candidate}", "c1"),
+            ("{run}", "e1"),
             ("{release}", "r1"),
             ("{other}", "r2"),
             ("/npm/-/package/{path}", "/npm/-/package/nothing/dist-tags"),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ashlar_model::EvalRunId;
 use clap::{Args, Subcommand};
 
 use super::at::{At, Format};
@@ -25,6 +26,55 @@ pub enum EvalCommand {
         #[arg(long, value_enum, default_value_t, help_heading = "Output")]
         format: Format,
     },
+    /// Start a run on a server, whose nodes ask its cases. Prints its name. With --wait, exit code 1 if a threshold is broken, 3 if a case has no verdict.
+    #[command(
+        after_help = "Examples:\n  ashlar eval start --suite support --server https://cms.example --key $KEY\n  ashlar eval start --suite support --of c4 --wait --server https://cms.example --key $KEY"
+    )]
+    Start(EvalStartArgs),
+    /// List the runs of a server, newest first.
+    Runs {
+        /// Only runs of this suite.
+        #[arg(long, value_name = "NAME")]
+        suite: Option<String>,
+        /// Continue with the next page.
+        #[arg(long, value_name = "CURSOR")]
+        cursor: Option<String>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Show how far a run of a server is, and what came of it.
+    Show {
+        /// The run, such as e7.
+        run: EvalRunId,
+        /// Where metrics.json and report.html are written.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Stop a run of a server. What came back stays.
+    Cancel {
+        /// The run, such as e7.
+        run: EvalRunId,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// What a server runs.
+#[derive(Debug, Args)]
+pub struct EvalStartArgs {
+    /// The suite: evals/NAME.toml with evals/NAME.jsonl, of what is asked.
+    #[arg(long, value_name = "NAME")]
+    pub suite: String,
+    /// What is asked: a release such as r3, a candidate such as c4, or a channel. Default: the public channel.
+    #[arg(long, value_name = "WHAT")]
+    pub of: Option<String>,
+    /// Wait for the end, and show what came of it.
+    #[arg(long)]
+    pub wait: bool,
+    #[command(flatten)]
+    pub at: At,
 }
 
 /// How a suite is run.
@@ -87,6 +137,8 @@ impl EvalCommand {
     pub const fn format(&self) -> Format {
         match self {
             Self::Run(args) => args.at.format,
+            Self::Start(args) => args.at.format,
+            Self::Runs { at, .. } | Self::Show { at, .. } | Self::Cancel { at, .. } => at.format,
             Self::Compare { format, .. } => *format,
         }
     }

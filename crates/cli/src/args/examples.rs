@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory, FromArgMatches};
 use super::Cli;
 
 /// A command by its words, and examples of it.
-const EXAMPLES: [(&str, &str); 58] = [
+const EXAMPLES: [(&str, &str); 61] = [
     ("import", "ashlar import markdown ./docs --type doc --data ./data"),
     ("entry", "ashlar entry list page --pending --data ./data"),
     ("entry get", "ashlar entry get page home --locale en --data ./data"),
@@ -38,6 +38,9 @@ const EXAMPLES: [(&str, &str); 58] = [
     ("release import", "ashlar release import r3.bundle --data ./other"),
     ("llm", "ashlar llm usage --by feature,model --data ./data"),
     ("eval", "ashlar eval run --suite support --data ./data --out evals-out"),
+    ("eval runs", "ashlar eval runs --suite support --server https://cms.example --key $KEY"),
+    ("eval show", "ashlar eval show e7 --out report --server https://cms.example --key $KEY"),
+    ("eval cancel", "ashlar eval cancel e7 --server https://cms.example --key $KEY"),
     ("prompt", "ashlar prompt list --data ./data"),
     ("prompt list", "ashlar prompt list --data ./data"),
     ("channel", "ashlar channel list --data ./data"),

@@ -4,6 +4,7 @@ mod called;
 mod compared;
 mod quoted;
 mod run;
+mod served;
 mod settled;
 mod shown;
 
@@ -12,6 +13,10 @@ use crate::{args::EvalCommand, error::Done};
 pub async fn eval(command: EvalCommand) -> Done {
     match command {
         EvalCommand::Run(args) => run::run(*args).await,
+        EvalCommand::Start(args) => served::start(args).await,
+        EvalCommand::Runs { suite, cursor, at } => served::runs(suite, cursor, &at).await,
+        EvalCommand::Show { run, out, at } => served::show(run, out.as_deref(), &at).await,
+        EvalCommand::Cancel { run, at } => served::cancel(run, &at).await,
         EvalCommand::Compare { before, after, format } => compared::compare(&before, &after, format),
     }
 }
