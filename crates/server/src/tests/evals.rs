@@ -71,7 +71,7 @@ impl Rig {
         for (id, title, text) in notes {
             let key = EntryKey {
                 type_name: TypeName::new("note").unwrap(),
-                id: EntryId::new(*id).unwrap(),
+                id: EntryId::new(id).unwrap(),
                 locale: Locale::new("en").unwrap(),
             };
             let fields = json!({"title": title, "text": text}).as_object().unwrap().clone();

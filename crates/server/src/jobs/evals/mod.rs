@@ -141,7 +141,7 @@ impl Evals {
         self.schedules.turn().await;
     }
 
-    /// One round: stores what came back, ends what is over, and asks what there is room for.
+    /// One round: stores what came back, ends runs that are over, and asks more cases if it has places.
     pub async fn turn(&mut self) {
         while let Some(done) = self.asking.try_join_next_with_id() {
             self.came(done);
