@@ -88,6 +88,19 @@ pub enum Better {
     Lower,
 }
 
+impl Metric {
+    /// A value with its unit, for people.
+    #[must_use]
+    pub fn shown(self, value: f64) -> String {
+        match self.unit() {
+            Unit::Share => format!("{:.1} %", value * 100.0),
+            Unit::Count | Unit::Tokens => format!("{value:.0}"),
+            Unit::Milliseconds => format!("{value:.1} ms"),
+            Unit::Money => format!("{value:.6}"),
+        }
+    }
+}
+
 impl std::str::FromStr for Metric {
     type Err = String;
 

@@ -4,6 +4,7 @@
 
 pub mod compare;
 pub mod completion;
+pub mod evidence;
 pub mod figures;
 pub mod import;
 pub mod judge;

@@ -25,6 +25,9 @@ pub enum GateError {
     /// The record of a change is not JSON.
     #[error("who changed {0} cannot be read; run `ashlar release verify`")]
     Change(Box<EntryKey>),
+    /// What is stored of a run of a suite cannot be read.
+    #[error("what is stored of a run of a suite cannot be read: {0}; run the suite again")]
+    Evidence(String),
     /// A key of the look-up tree is not one.
     #[error("the look-up tree contains an invalid key; run `ashlar release verify`")]
     LookupKey,

@@ -19,6 +19,7 @@ mod inputs;
 mod judge;
 mod prompt_moves;
 mod report;
+mod suites;
 mod world;
 
 pub use brokerage::{ConsumerStatus, consumers_of};

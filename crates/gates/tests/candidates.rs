@@ -160,6 +160,7 @@ impl World {
             approvals: &self.approvals,
             end: None,
             waivers: &self.waivers,
+            runs: &[],
             evidence: &evidence,
             now: "2026-06-01T12:00:00Z".parse().unwrap(),
         })
@@ -316,6 +317,7 @@ fn who_changed_something_has_to_be_known() {
             approvals: input.approvals,
             end: None,
             waivers: input.waivers,
+            runs: &[],
             evidence: input.evidence,
             now: input.now,
         };

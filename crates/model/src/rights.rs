@@ -27,6 +27,8 @@ pub enum Right {
     Admin,
     /// Call models through the gateway: as one feature, or as every feature.
     Llm(Option<String>),
+    /// Record what runs of eval suites showed: the gate `evals` opens by it.
+    Evals,
 }
 
 impl fmt::Display for Right {
@@ -43,6 +45,7 @@ impl fmt::Display for Right {
             Self::Admin => f.write_str("admin"),
             Self::Llm(None) => f.write_str("llm"),
             Self::Llm(Some(feature)) => write!(f, "llm:{feature}"),
+            Self::Evals => f.write_str("evals"),
         }
     }
 }
@@ -50,7 +53,7 @@ impl fmt::Display for Right {
 /// A word that names no right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a scope; there are read, preview, write, define, release, approve:NAME, waive, admin, llm and llm:FEATURE"
+    "`{0}` is not a scope; there are read, preview, write, define, release, approve:NAME, waive, evals, admin, llm and llm:FEATURE"
 )]
 pub struct RightError(String);
 
@@ -67,6 +70,7 @@ impl FromStr for Right {
             "waive" => Self::Waive,
             "admin" => Self::Admin,
             "llm" => Self::Llm(None),
+            "evals" => Self::Evals,
             _ => match s.strip_prefix("approve:") {
                 Some(what) if !what.is_empty() && what.len() <= 100 => Self::Approve(what.to_owned()),
                 _ if s.strip_prefix("llm:").is_some_and(|what| (1..=100).contains(&what.len())) => {
@@ -105,8 +109,8 @@ impl JsonSchema for Right {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^(read|preview|write|define|release|waive|admin|llm|approve:[^\\s]{1,100}|llm:[^\\s]{1,100}|show:[^\\s]{1,120})$",
-            "description": "A scope: `read`, `preview`, `write`, `define`, `release`, `approve:NAME`, `waive`, `admin`, `llm` or `llm:FEATURE`.",
+            "pattern": "^(read|preview|write|define|release|waive|admin|llm|evals|approve:[^\\s]{1,100}|llm:[^\\s]{1,100}|show:[^\\s]{1,120})$",
+            "description": "A scope: `read`, `preview`, `write`, `define`, `release`, `approve:NAME`, `waive`, `evals`, `admin`, `llm` or `llm:FEATURE`.",
         })
     }
 }
@@ -140,10 +144,10 @@ impl Actor {
         })
     }
 
-    /// Whether the actor has `right`. `admin` does not imply approvals, which are given by name only, nor calls of models,
-    /// which cost money.
+    /// Whether the actor has `right`. `admin` does not imply approvals, which are given by name only, nor evidence, which opens a gate,
+    /// nor calls of models, which cost money.
     pub fn may(&self, right: &Right) -> bool {
-        let by_name = matches!(right, Right::Approve(_) | Right::Waive | Right::Llm(_));
+        let by_name = matches!(right, Right::Approve(_) | Right::Waive | Right::Evals | Right::Llm(_));
         self.all
             || self.rights.contains(right)
             || (self.rights.contains(&Right::Admin) && !by_name)

@@ -36,6 +36,7 @@ pub use artifacts::{
 pub use ashlar_store::sql::{AuditBreak, AuditRow, EventRow, Place};
 pub use candidates::{
     approve::{ApprovalGiven, Approve, Waive},
+    evals::{EvidenceView, RUN_BYTES_MAX, RecordEvidence, RecordedEvidence, RunOf},
     freeze::CreateCandidate,
     judge::{DiscardCandidate, Rejudge},
     preview::{Preview, PreviewDrafts},
@@ -70,6 +71,7 @@ pub use engine::{
     installation::{ChannelMoved, Engine, Location, new_id},
     judge::{
         Approval, Base, Change, ChangeRecord, DeclaredEnd, Judge, JudgeInput, Judgement, RequiredApproval,
+        SuiteRun, Weighed,
     },
 };
 pub use error::ReleaseError;

@@ -221,3 +221,62 @@ fn nodes_that_were_touched_can_be_given_back() {
     assert!(full - ashlar_store::tree_bytes() > 2_000_000, "{full} {}", ashlar_store::tree_bytes());
     assert_eq!(fresh.get(&key(41_999)).unwrap().as_deref(), Some(&[7; 40][..]));
 }
+
+/// Entries with a prefix, among others.
+fn among(store: &Store, prefix: &str, count: u32, others: &[(&str, u32)]) -> Tree {
+    let of = |name: &str, n: u32| -> Vec<Edit> {
+        (0..n).map(|i| (format!("{name}\0{i:06}").into_bytes(), Some(i.to_le_bytes().to_vec()))).collect()
+    };
+    let mut edits = of(prefix, count);
+    others.iter().for_each(|(name, n)| edits.extend(of(name, *n)));
+    edits.sort();
+    store.apply(&Tree::empty(), &edits).0
+}
+
+#[test]
+fn the_digest_of_a_part_depends_on_the_part_alone() {
+    let store = Store::new();
+    // From one leaf to three levels, with neighbours that fall into the same nodes.
+    for count in [0, 1, 2, 60, 500, 40_000] {
+        let alone = among(&store, "page", count, &[]).prefix_digest(b"page\0").unwrap();
+        for others in [
+            &[("aa", 3), ("zz", 2)][..],
+            &[("page-x", 40_000)],
+            &[("a", 33_000), ("page!", 1), ("pagf", 700)],
+        ] {
+            let tree = among(&store, "page", count, others);
+            assert_eq!(store.reopened(&tree).prefix_digest(b"page\0").unwrap(), alone, "{count} {others:?}");
+        }
+        let more = among(&store, "page", count + 1, &[]).prefix_digest(b"page\0").unwrap();
+        assert_ne!(more, alone, "{count}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn equal_parts_have_equal_digests_and_others_do_not(
+        one in edits(600), other in edits(600), part in 0_u8..4,
+    ) {
+        let store = Store::new();
+        let prefix: &[u8] = [&b""[..], b"page\0", b"page\0entry-0001", b"\x01"][usize::from(part)];
+        let (a, _) = store.apply(&Tree::empty(), &one.clone().into_iter().collect::<Vec<_>>());
+        // The part of the first tree, with the rest of the second.
+        let mixed: Vec<Edit> = {
+            let mut edits: BTreeMap<_, _> = other.into_iter().filter(|(k, _)| !k.starts_with(prefix)).collect();
+            edits.extend(one.iter().filter(|(k, _)| k.starts_with(prefix)).map(|(k, v)| (k.clone(), v.clone())));
+            edits.into_iter().collect()
+        };
+        let (b, _) = store.apply(&Tree::empty(), &mixed);
+        prop_assert_eq!(a.prefix_digest(prefix).unwrap(), b.prefix_digest(prefix).unwrap());
+        // Any change of the part shows.
+        let changed = a.prefix(prefix).next().transpose().unwrap();
+        if let Some((key, value)) = changed {
+            let (c, _) = store.apply(&a, &[(key.to_vec(), Some([&value[..], b"!"].concat()))]);
+            prop_assert_ne!(a.prefix_digest(prefix).unwrap(), c.prefix_digest(prefix).unwrap());
+            let (d, _) = store.apply(&a, &[(key.to_vec(), None)]);
+            prop_assert_ne!(a.prefix_digest(prefix).unwrap(), d.prefix_digest(prefix).unwrap());
+        }
+    }
+}

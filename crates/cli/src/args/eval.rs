@@ -12,9 +12,18 @@ use super::at::{At, Format};
 pub enum EvalCommand {
     /// Ask every case of a suite, judge the answers, and write a report. Exit code 1 if a threshold is broken, 3 if a case has no verdict.
     #[command(
-        after_help = "Examples:\n  ashlar eval run --suite support --data ./data --out evals-out\n  ashlar eval run --suite support --server https://cms.example --key $KEY --baseline main/metrics.json"
+        after_help = "Examples:\n  ashlar eval run --suite support --data ./data --out evals-out\n  ashlar eval run --suite support --of c4 --submit --data ./data\n  ashlar eval run --suite support --server https://cms.example --key $KEY --baseline main/metrics.json"
     )]
     Run(Box<EvalRunArgs>),
+    /// List what runs of suites showed, newest first.
+    #[command(after_help = "Example:\n  ashlar eval evidence --suite support --data ./data")]
+    Evidence {
+        /// Only of this suite.
+        #[arg(long, value_name = "NAME")]
+        suite: Option<String>,
+        #[command(flatten)]
+        at: At,
+    },
     /// Compare two runs case by case. Exit code 1 if a critical case became worse, or a metric by more than chance.
     #[command(after_help = "Example:\n  ashlar eval compare main/metrics.json evals-out/metrics.json")]
     Compare {
@@ -86,7 +95,8 @@ pub struct EvalRunArgs {
     /// The project that contains the suite. Default: the current directory if it is a project, else the release.
     #[arg(long, value_name = "DIR")]
     pub project: Option<PathBuf>,
-    /// What is asked with --data: a channel, a release such as r3, a candidate such as c4, or draft. Default: the public channel.
+    /// What is asked with --data: a channel, a release such as r3, a candidate such as c4, or draft. Default: the public channel. With --submit, what the
+    /// replies are of.
     #[arg(long, value_name = "WHAT")]
     pub of: Option<String>,
     /// The route, instead of that of the suite.
@@ -116,6 +126,9 @@ pub struct EvalRunArgs {
     /// Take the replies from a file, and ask nobody.
     #[arg(long, value_name = "FILE")]
     pub replay: Option<PathBuf>,
+    /// Record the run as evidence of the gate `evals`, for the candidate or release that was asked. The suite is that of the candidate.
+    #[arg(long, conflicts_with_all = ["project", "model", "prompt", "cases", "tag"])]
+    pub submit: bool,
     /// How many cases are asked at a time.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
@@ -139,6 +152,7 @@ impl EvalCommand {
             Self::Run(args) => args.at.format,
             Self::Start(args) => args.at.format,
             Self::Runs { at, .. } | Self::Show { at, .. } | Self::Cancel { at, .. } => at.format,
+            Self::Evidence { at, .. } => at.format,
             Self::Compare { format, .. } => *format,
         }
     }

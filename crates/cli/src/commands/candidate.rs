@@ -1,6 +1,6 @@
 //! `candidate`.
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
 use ashlar_model::{CandidateId, Level};
 use ashlar_release::{Approve, CreateCandidate, DiscardCandidate, Rejudge, Waive};
@@ -57,16 +57,18 @@ fn print(answer: &Value) {
             output::hint(format!("\nNext:  {}", hints::command(&format!("ashlar release promote {name}"))));
         }
         Some("failed") => {
-            // What is only missing an approval stays as it is; anything else needs a new candidate.
-            let stays = |g: &ashlar_model::GateReport| {
-                g.status.lets_through()
-                    || g.groups.iter().all(|f| f.code == "approval-missing" || f.level == Level::Warning)
-            };
-            let next = match gates.iter().all(stays) {
-                true => "have it approved as shown above".to_owned(),
-                false => {
-                    format!("fix what the gates found, then {}", hints::command("ashlar candidate create"))
-                }
+            // What is only missing an approval or a run stays as it is; anything else needs a new candidate.
+            let blocks = |g: &&ashlar_model::GateReport| !g.status.lets_through();
+            let groups = gates.iter().filter(blocks).flat_map(|g| &g.groups);
+            let codes: BTreeSet<&str> =
+                groups.filter(|f| f.level != Level::Warning).map(|f| f.code.as_str()).collect();
+            let only = |codes: &BTreeSet<&str>, known: &[&str]| codes.iter().all(|code| known.contains(code));
+            let next = if only(&codes, &["approval-missing"]) {
+                "have it approved as shown above".to_owned()
+            } else if only(&codes, &["approval-missing", "eval-evidence-missing"]) {
+                "run the suites as shown above; the candidate stays as it is".to_owned()
+            } else {
+                format!("fix what the gates found, then {}", hints::command("ashlar candidate create"))
             };
             output::hint(format!("\nNext:  {next}"));
         }

@@ -9,5 +9,5 @@ pub use self::{
     ask::{Options, Running, judged, run},
     outcome::{CaseResult, CaseStatus, Counts, Outcome, RunStatus, Sample, Stopped},
     recording::{Recorder, Recording, Replay, key},
-    summary::{Figure, ThresholdResult},
+    summary::{Figure, ThresholdResult, thresholds as judge_thresholds},
 };

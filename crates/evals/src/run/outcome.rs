@@ -247,8 +247,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Counts a run.
-    pub(super) fn new(suite: &Suite, setting: &str, results: Vec<CaseResult>) -> Self {
+    /// Counts a run: the cases of the suite in their order, each with its replies.
+    #[must_use]
+    pub fn new(suite: &Suite, setting: &str, results: Vec<CaseResult>) -> Self {
         let counts = Counts::of(&results);
         let figures = figures(&results);
         let thresholds = thresholds(&suite.thresholds, &figures);

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::types::Demand;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
@@ -29,6 +31,8 @@ pub(super) struct Raw {
     #[serde(default)]
     pub caps: RawCaps,
     #[serde(default)]
+    pub gate: RawGate,
+    #[serde(default)]
     pub thresholds: BTreeMap<Spanned<String>, Spanned<RawBound>>,
 }
 
@@ -37,6 +41,13 @@ pub(super) struct Raw {
 pub(super) struct RawCaps {
     pub cost: Option<Spanned<String>>,
     pub seconds: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawGate {
+    pub definitions: Option<Demand>,
+    pub content: Option<Demand>,
 }
 
 #[derive(Deserialize, Default)]

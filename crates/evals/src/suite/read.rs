@@ -11,7 +11,7 @@ use super::{
     near::near_duplicates,
     raw::{Raw, RawBound},
     schedule::Schedule,
-    types::{Caps, Case, Suite, Threshold},
+    types::{Caps, Case, Gate, Lines, Suite, Threshold},
 };
 use crate::figures::{Metric, Unit};
 
@@ -139,7 +139,22 @@ impl Reading<'_> {
         Threshold { metric, min, max }
     }
 
+    /// The line of a value; 1 without one.
+    fn line<T>(&self, value: Option<&Spanned<T>>) -> usize {
+        value.map_or(1, |value| position(self.bytes, value.span().start).0)
+    }
+
     fn suite(&mut self, name: &str, raw: Raw) -> Suite {
+        let lines = Lines {
+            feature: self.line(Some(&raw.feature)),
+            prompt: self.line(raw.prompt.as_ref()),
+            route: self.line(raw.route.as_ref()),
+            thresholds: self.line(raw.thresholds.keys().min_by_key(|name| name.span().start)),
+        };
+        let gate = Gate {
+            definitions: raw.gate.definitions.unwrap_or(Gate::default().definitions),
+            content: raw.gate.content.unwrap_or(Gate::default().content),
+        };
         let mut optional = |what: &str, value: Option<Spanned<String>>| value.map(|v| self.name(what, v));
         let prompt = optional("prompt", raw.prompt);
         let variable = optional("variable", raw.variable);
@@ -185,6 +200,8 @@ impl Reading<'_> {
             samples: u32::try_from(samples).unwrap_or(1),
             schedule,
             caps: Caps { cost, seconds },
+            gate,
+            lines,
             cases: Vec::new(),
         }
     }

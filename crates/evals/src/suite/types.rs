@@ -37,6 +37,10 @@ pub struct Suite {
     pub schedule: Option<Schedule>,
     /// What a run may cost and take.
     pub caps: Caps,
+    /// What changes wait for a run.
+    pub gate: Gate,
+    /// Where its file names what.
+    pub lines: Lines,
     /// Its cases, in order of the file.
     pub cases: Vec<Case>,
 }
@@ -48,6 +52,44 @@ pub struct Caps {
     pub cost: Option<Money>,
     /// Seconds.
     pub seconds: Option<u64>,
+}
+
+/// Which changes of a release wait for a run of the suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gate {
+    /// Changes of definitions: the suite, its prompt, contracts of answers, route, feature, tools and `retrieval.toml`.
+    pub definitions: Demand,
+    /// Changes of the content that answers are made from.
+    pub content: Demand,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { definitions: Demand::Required, content: Demand::Advice }
+    }
+}
+
+/// How much a change needs a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Demand {
+    /// A release waits for it.
+    Required,
+    /// A release does not wait for it.
+    Advice,
+}
+
+/// The lines of keys in `NAME.toml`, from 1. Keys that are absent have the line 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lines {
+    /// Of `feature`.
+    pub feature: usize,
+    /// Of `prompt`.
+    pub prompt: usize,
+    /// Of `route`.
+    pub route: usize,
+    /// Of `[thresholds]`.
+    pub thresholds: usize,
 }
 
 /// A bound of a figure.

@@ -7,11 +7,12 @@ use std::{
 use ashlar_delivery::lookup::{self, Lookup};
 use ashlar_model::{ContractName, Digest, EntryId, EntryKey, Fields, Files, Finding, ProjectConfig, Rules};
 use ashlar_release::{
-    Judge, JudgeInput, Judgement, ReleaseError, RequiredApproval,
+    Judge, JudgeInput, Judgement, ReleaseError, RequiredApproval, Weighed,
     derived::{self, Built, Derive, DeriveInput, Derived, Form, Names},
 };
 use ashlar_retrieval::models::Models;
 use ashlar_store::{Batch, TenantObjects, Tree};
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
     definitions::{Definitions, cache::DefinitionsCache, trial::Trials},
     gate::{Gate, approvals, compatibility::Compared, references::References, validity},
     judge,
+    suites::{state::SuiteState, weigh::weigh},
     world::World,
 };
 
@@ -209,6 +211,34 @@ impl Judge for Checker {
         let compared = Compared::new(&config.gates, &definitions, candidate.base(), candidate.history());
         required.extend(compared.required(input.definition_authors));
         Ok(required)
+    }
+
+    fn runs_needed(&self, input: &JudgeInput<'_>) -> Result<Vec<(String, Digest)>, ReleaseError> {
+        let definitions = self.definitions.get(input.definitions);
+        if definitions.suites.all.is_empty() {
+            return Ok(Vec::new());
+        }
+        let base = input.base.as_ref().map(|b| (self.definitions.get(&b.definitions), &b.snapshot));
+        let base = base.as_ref().map(|(definitions, snapshot)| (&**definitions, *snapshot));
+        let mut needed = Vec::new();
+        for state in SuiteState::all((&definitions, input.snapshot), base)? {
+            let name = &definitions.suites.all[state.at].suite.name;
+            needed.extend(state.digests().map(|digest| (name.clone(), digest)));
+        }
+        Ok(needed)
+    }
+
+    fn weigh(
+        &self,
+        input: &JudgeInput<'_>,
+        suite: &str,
+        asked: &str,
+        run: &[u8],
+    ) -> Result<Weighed, ReleaseError> {
+        let definitions = self.definitions.get(input.definitions);
+        let states = SuiteState::all((&definitions, input.snapshot), None)?;
+        let today = input.now.to_zoned(TimeZone::UTC).date();
+        weigh((&definitions, input.definitions), &states, (suite, asked), run, today)
     }
 
     fn derives(&self) -> Vec<&dyn Derive> {

@@ -26,6 +26,7 @@ use crate::{
     findings::Findings,
     gate::validity,
     judge,
+    suites::state::SuiteState,
     world::{EachEntry, EachPage, EachReference, EachRoute, EntryAt, RouteAt, World},
 };
 
@@ -98,6 +99,12 @@ impl<'a> Candidate<'a> {
         let standing = judge::names().filter(|gate| governance.waiver(gate, candidate.today()).is_some());
         candidate.waived = given.chain(standing.map(str::to_owned)).collect();
         candidate
+    }
+
+    /// Its eval suites, beside those of the base.
+    pub(crate) fn suite_states(&self) -> Result<Vec<SuiteState>, GateError> {
+        let base = self.base.as_deref().zip(self.input.base.as_ref().map(|base| &base.snapshot));
+        SuiteState::all((&self.definitions, self.input.snapshot), base)
     }
 
     pub(crate) fn fields(&self, key: &EntryKey, record: &EntryRecord) -> Result<Value, GateError> {

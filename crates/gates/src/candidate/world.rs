@@ -10,7 +10,8 @@ use ashlar_model::{
     ContractName, Digest, EntryId, EntryKey, EntryRecord, GateReport, GateStatus, ProjectConfig, TypeName,
     Waiver,
 };
-use ashlar_release::{Approval, DeclaredEnd};
+use ashlar_release::{Approval, DeclaredEnd, SuiteRun};
+use bytes::Bytes;
 use jiff::{civil::Date, tz::TimeZone};
 
 use super::{
@@ -22,6 +23,7 @@ use crate::{
     definitions::Definitions,
     findings::Findings,
     gate::validity,
+    suites::state::SuiteState,
     world::{
         Change, EachBody, EachEntry, EachLink, EachPage, EachReference, EachRoute, Looked, Part, RouteAt,
         Vanished, World, followers::Followers, link_rules, sensitive::Sensitive,
@@ -349,6 +351,22 @@ impl World for Candidate<'_> {
 
     fn end(&self) -> Option<&DeclaredEnd> {
         self.input.end
+    }
+
+    fn takes_runs(&self) -> bool {
+        true
+    }
+
+    fn suites(&self) -> Result<Vec<SuiteState>, GateError> {
+        self.suite_states()
+    }
+
+    fn runs(&self) -> &[SuiteRun] {
+        self.input.runs
+    }
+
+    fn document(&self, object: &Digest) -> Result<Bytes, GateError> {
+        Ok(self.input.objects.get(object)?)
     }
 
     fn definition_authors(&self) -> &BTreeSet<String> {

@@ -16,12 +16,15 @@ use ashlar_project::{Governance, Redirects, read_config};
 use ashlar_retrieval::config::Config as Retrieval;
 use ashlar_site::{Loaded, Site};
 
-use crate::inputs::Inputs;
+use crate::{
+    inputs::Inputs,
+    suites::{inputs::Fixed, read::Suites},
+};
 use promises::Promise;
 use tokens::Tokens;
 
 /// Definition files that gates read.
-const READ: [&str; 17] = [
+const READ: [&str; 18] = [
     "ashlar.toml",
     "governance.toml",
     "redirects.toml",
@@ -29,6 +32,7 @@ const READ: [&str; 17] = [
     "gateway.toml",
     "prompts/",
     "prompts.toml",
+    "evals/",
     "contracts/",
     "views/",
     "consumers/",
@@ -73,6 +77,10 @@ pub(crate) struct Definitions {
     /// Prompts, and which version of each answers.
     pub(crate) prompts: Prompts,
     pub(crate) prompts_findings: Vec<Finding>,
+    /// Eval suites.
+    pub(crate) suites: Suites,
+    /// Found out when it is first asked for.
+    suite_inputs: OnceLock<Vec<Fixed>>,
     /// The digest of all contracts and of what is wrong with their files.
     pub(crate) contracts_digest: Digest,
     /// The digest of the files that gates read.
@@ -132,6 +140,8 @@ impl Definitions {
             Ok(gateway) => (gateway, Vec::new()),
             Err(findings) => (Gateway::default(), findings),
         };
+        note("evals/");
+        let suites = Suites::load(files);
         let mut inputs = Inputs::new("contracts");
         for contract in contracts.iter() {
             inputs.digest(&contract.name.to_string(), &contract.digest);
@@ -175,6 +185,8 @@ impl Definitions {
             gateway_findings,
             prompts,
             prompts_findings,
+            suites,
+            suite_inputs: OnceLock::new(),
             contracts_digest: inputs.finish(),
             digest: files_digest(files),
             files: digests,
@@ -189,6 +201,11 @@ impl Definitions {
     /// What consumers rely on, each compared with the shape of its endpoint once.
     pub(crate) fn promises(&self) -> &[Promise] {
         self.promises.get_or_init(|| Promise::all(&self.consumers, &self.views, &self.contracts))
+    }
+
+    /// What each suite depends on, in their order.
+    pub(crate) fn suite_inputs(&self) -> &[Fixed] {
+        self.suite_inputs.get_or_init(|| self.suites.all.iter().map(|at| Fixed::of(at, self)).collect())
     }
 
     /// The same definitions as delivery reads them, from their files.

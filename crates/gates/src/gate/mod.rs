@@ -11,6 +11,7 @@ pub(crate) mod approvals;
 pub(crate) mod compatibility;
 pub(crate) mod components;
 pub(crate) mod consumers;
+pub(crate) mod evals;
 pub(crate) mod gateway;
 pub(crate) mod interface;
 pub(crate) mod lifecycle;
@@ -29,7 +30,7 @@ pub(crate) use interface::Gate;
 pub use interface::{About, Code};
 
 /// The gates, in the order in which they report. A new gate is a file beside this one and a line here.
-pub(crate) static GATES: [&dyn Gate; 14] = [
+pub(crate) static GATES: [&dyn Gate; 15] = [
     &compatibility::SchemaCompatibility,
     &validity::ContentValidity,
     &references::References,
@@ -43,5 +44,6 @@ pub(crate) static GATES: [&dyn Gate; 14] = [
     &retrieval::Retrieval,
     &gateway::Gateway,
     &prompts::Prompts,
+    &evals::Evals,
     &approvals::Approvals,
 ];

@@ -14,7 +14,9 @@ use ashlar_delivery::{PageAt, ReleaseView};
 use ashlar_model::{
     ContractName, Digest, EntryId, EntryKey, Finding, GateReport, Locale, ProjectConfig, TypeName, Waiver,
 };
-use ashlar_release::{Approval, DeclaredEnd};
+use ashlar_release::{Approval, DeclaredEnd, SuiteRun};
+use ashlar_store::StoreError;
+use bytes::Bytes;
 use jiff::civil::Date;
 use serde_json::Value;
 
@@ -22,6 +24,7 @@ use crate::{
     GateError, Site,
     definitions::Definitions,
     findings::{Findings, count},
+    suites::state::SuiteState,
     world::{followers::Followers, links::LinkRules, sensitive::Sensitive},
 };
 
@@ -256,6 +259,22 @@ pub(crate) trait World: Sync {
     /// The declared end of the changeset.
     fn end(&self) -> Option<&DeclaredEnd> {
         None
+    }
+    /// Whether runs of eval suites can be recorded for what is judged.
+    fn takes_runs(&self) -> bool {
+        false
+    }
+    /// The eval suites that can be read, beside those of what is served.
+    fn suites(&self) -> Result<Vec<SuiteState>, GateError> {
+        Ok(Vec::new())
+    }
+    /// Runs of eval suites that were recorded for what is judged and for what is served.
+    fn runs(&self) -> &[SuiteRun] {
+        &[]
+    }
+    /// What is stored of a run.
+    fn document(&self, object: &Digest) -> Result<Bytes, GateError> {
+        Err(StoreError::Missing { digest: *object }.into())
     }
     /// Who changed definitions since the base.
     fn definition_authors(&self) -> &BTreeSet<String> {

@@ -233,7 +233,11 @@ async fn make_candidate(
         created_at: scope.at.clone(),
         created_by: scope.actor().to_owned(),
     };
-    let docket = Docket { facts, snapshot, changes, definition_authors };
+    let docket = {
+        let mut conn = engine.db().read(&scope.ctx.tenant).await?;
+        let docket = Docket::new(facts, snapshot, changes, definition_authors);
+        docket.with_runs(scope, &mut conn.rows()).await?
+    };
     let judgement = scope.heavy(move || docket.judge_new(manifest.derived)).await?;
     objects.commit(judgement.objects).await?;
     frozen.derived = judgement.derived;

@@ -95,18 +95,21 @@ impl Scope<'_> {
     }
 }
 
-/// A tree that is needed.
+/// What is needed.
 #[derive(Clone, Copy)]
 enum Needed {
     Tree(Digest, Walk),
     /// A derived tree, which says itself what it names.
     Derived(Digest),
+    /// One object.
+    Object(Digest),
 }
 
 impl Needed {
     fn keep(self, collection: &Collection, objects: &TenantObjects) -> Result<(), ReleaseError> {
         let (root, walk) = match self {
             _ if self.is_kept(collection) => return Ok(()),
+            Self::Object(digest) => return Ok(collection.keep(&digest)?),
             Self::Tree(root, walk) => (root, walk),
             Self::Derived(root) => match derived::form_of(&Tree::open(objects, &root)?)?.names {
                 Names::Nothing => (root, Walk::PLAIN),
@@ -118,13 +121,14 @@ impl Needed {
 
     fn is_kept(self, collection: &Collection) -> bool {
         match self {
+            Self::Object(digest) => collection.has(&digest),
             Self::Tree(root, walk) => collection.has_tree(&root, walk),
             Self::Derived(root) => [Walk::PLAIN, NAMING].iter().any(|walk| collection.has_tree(&root, *walk)),
         }
     }
 }
 
-/// The trees that SQL names besides those of releases.
+/// What SQL names besides releases.
 async fn named(rows: &mut Rows<'_>) -> Result<Vec<Needed>, ReleaseError> {
     let mut trees = Vec::new();
     for candidate in rows.open_candidates().await? {
@@ -141,6 +145,7 @@ async fn named(rows: &mut Rows<'_>) -> Result<Vec<Needed>, ReleaseError> {
         trees.extend(roots.map(|root| Needed::Tree(root, ENTRIES)));
     }
     trees.extend(rows.working_definitions().await?.map(|d| Needed::Tree(d.digest, FILES)));
+    trees.extend(rows.eval_evidence_objects().await?.into_iter().map(Needed::Object));
     Ok(trees)
 }
 

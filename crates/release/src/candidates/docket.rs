@@ -14,6 +14,7 @@ use ashlar_store::{
 use super::evidence::Reports;
 use crate::{
     Approval, Base, DeclaredEnd, Engine, Judge, JudgeInput, Judgement, ReleaseError, RequiredApproval, Scope,
+    SuiteRun, Weighed,
     artifacts::{
         derived::{self, Derive, DeriveInput, Earlier},
         kinds::kinds,
@@ -48,9 +49,40 @@ pub(crate) struct Docket {
     pub snapshot: Tree,
     pub changes: Tree,
     pub definition_authors: BTreeSet<String>,
+    /// Runs of eval suites; see [`Docket::with_runs`].
+    pub runs: Vec<SuiteRun>,
 }
 
 impl Docket {
+    pub(crate) fn new(
+        facts: Facts,
+        snapshot: Tree,
+        changes: Tree,
+        definition_authors: BTreeSet<String>,
+    ) -> Self {
+        Self { facts, snapshot, changes, definition_authors, runs: Vec::new() }
+    }
+
+    /// With the runs of eval suites that the verdict may depend on. Which these are follows from the candidate, so they are looked up when it
+    /// is there.
+    pub(crate) async fn with_runs(
+        self,
+        scope: &Scope<'_>,
+        rows: &mut Rows<'_>,
+    ) -> Result<Self, ReleaseError> {
+        let needed = move || Ok((self.with(|judge, input| judge.runs_needed(input))?, self));
+        let (needed, mut docket) = scope.blocking(needed).await?;
+        for (suite, inputs) in needed {
+            let found = rows.eval_evidence_of(&suite, &inputs).await?;
+            docket.runs.extend(found.into_iter().map(super::evals::suite_run));
+        }
+        Ok(docket)
+    }
+
+    pub(crate) fn weigh(&self, suite: &str, asked: &str, run: &[u8]) -> Result<Weighed, ReleaseError> {
+        self.with(|judge, input| judge.weigh(input, suite, asked, run))
+    }
+
     fn with<T>(
         &self,
         work: impl FnOnce(&dyn Judge, &JudgeInput<'_>) -> Result<T, ReleaseError>,
@@ -72,6 +104,7 @@ impl Docket {
             approvals: &facts.approvals,
             end: facts.end.as_ref(),
             waivers: &facts.waivers,
+            runs: &self.runs,
             evidence: &evidence,
             now: facts.now,
         };
@@ -247,12 +280,9 @@ pub(crate) async fn docket(
     let frozen = &row.frozen;
     let what = (frozen.definitions, frozen.changeset.as_deref());
     let facts = Facts::read(scope, rows, Some(row.id), what, head).await?;
-    Ok(Docket {
-        snapshot: Tree::open(&facts.objects, &frozen.snapshot)?,
-        changes: Tree::open(&facts.objects, &frozen.changes)?,
-        definition_authors: frozen.definition_authors.clone(),
-        facts,
-    })
+    let snapshot = Tree::open(&facts.objects, &frozen.snapshot)?;
+    let changes = Tree::open(&facts.objects, &frozen.changes)?;
+    Docket::new(facts, snapshot, changes, frozen.definition_authors.clone()).with_runs(scope, rows).await
 }
 
 /// What a candidate is after gates said this.

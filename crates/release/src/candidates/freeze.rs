@@ -194,7 +194,10 @@ impl CreateCandidate {
             created_at: scope.at.clone(),
             created_by: scope.actor().to_owned(),
         };
-        Ok(Frozen { row, head, docket: Docket { facts, snapshot, changes, definition_authors } })
+        let docket = Docket::new(facts, snapshot, changes, definition_authors);
+        let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
+        let docket = docket.with_runs(scope, &mut conn.rows()).await?;
+        Ok(Frozen { row, head, docket })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod approve;
 pub(crate) mod docket;
+pub(crate) mod evals;
 pub(crate) mod evidence;
 pub(crate) mod freeze;
 pub(crate) mod judge;

@@ -145,11 +145,11 @@ async fn judge_end(
         end: Some(DeclaredEnd { due: true, ..end }),
         ..facts.clone()
     };
-    let docket = Docket {
-        snapshot: Tree::open(&objects, &snapshot)?,
-        changes: Tree::open(&objects, &changes)?,
-        definition_authors: BTreeSet::new(),
-        facts,
+    let (snapshot, changes) = (Tree::open(&objects, &snapshot)?, Tree::open(&objects, &changes)?);
+    let docket = {
+        let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
+        let docket = Docket::new(facts, snapshot, changes, BTreeSet::new());
+        docket.with_runs(scope, &mut conn.rows()).await?
     };
     let Judgement { gates, objects: batch, .. } = scope.heavy(move || docket.judge()).await?;
     objects.commit(batch).await?;

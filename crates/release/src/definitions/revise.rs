@@ -193,7 +193,7 @@ impl ReviseDefinitions {
             created_at: scope.at.clone(),
             created_by: scope.actor().to_owned(),
         };
-        let docket = Docket { facts, snapshot, changes: Tree::empty(), definition_authors: authors };
+        let docket = Docket::new(facts, snapshot, Tree::empty(), authors).with_runs(scope, &mut rows).await?;
         Ok(Revised { frozen: Frozen { row, head: Some(head), docket }, working, working_next, data })
     }
 

@@ -47,6 +47,28 @@ pub trait Judge: Send + Sync {
     /// When the candidate cannot be read.
     fn required_approvals(&self, input: &JudgeInput<'_>) -> Result<Vec<RequiredApproval>, ReleaseError>;
 
+    /// The runs of eval suites that the verdict may depend on: each a suite with the digest of its inputs.
+    ///
+    /// # Errors
+    /// When the candidate cannot be read.
+    fn runs_needed(&self, _input: &JudgeInput<'_>) -> Result<Vec<(String, Digest)>, ReleaseError> {
+        Ok(Vec::new())
+    }
+
+    /// Judges what a run of a suite answered, by the suite of the candidate. `asked`: the candidate or release that answered, such as `c4`.
+    ///
+    /// # Errors
+    /// When there is no such suite, or the run is not one of it.
+    fn weigh(
+        &self,
+        _input: &JudgeInput<'_>,
+        suite: &str,
+        _asked: &str,
+        _run: &[u8],
+    ) -> Result<Weighed, ReleaseError> {
+        Err(ReleaseError::not_found("suite", suite, "the project has no suites"))
+    }
+
     /// The kinds of trees that are derived from releases. What [`Judge::judge`] returns of them is not built again.
     fn derives(&self) -> Vec<&dyn Derive> {
         Vec::new()
@@ -77,10 +99,46 @@ pub struct JudgeInput<'a> {
     pub end: Option<&'a DeclaredEnd>,
     /// Waivers of this candidate by gate.
     pub waivers: &'a [(String, Waiver)],
+    /// What is known of the runs that [`Judge::runs_needed`] names.
+    pub runs: &'a [SuiteRun],
     /// Earlier evidence of a gate for these inputs.
     pub evidence: &'a (dyn Fn(&str, &Digest) -> Option<GateReport> + Sync),
     /// When the judgement is made (sunsets and waivers depend on it).
     pub now: Timestamp,
+}
+
+/// A run of an eval suite that was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuiteRun {
+    /// The suite.
+    pub suite: String,
+    /// The digest of everything that its answers depend on.
+    pub inputs: Digest,
+    /// The document that [`Judge::weigh`] made of it.
+    pub object: Digest,
+    /// Whether every case has a verdict. Only such a run counts.
+    pub complete: bool,
+    /// The candidate or release that was asked.
+    pub asked: String,
+}
+
+/// What a run of an eval suite showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weighed {
+    /// The digest of everything that its answers depend on.
+    pub inputs: Digest,
+    /// Whether every case has a verdict.
+    pub complete: bool,
+    /// `pass`, `fail` or `incomplete`.
+    pub verdict: String,
+    /// How many cases the suite has.
+    pub cases: u64,
+    /// How many of them passed.
+    pub passed: u64,
+    /// What made the run.
+    pub producer: String,
+    /// What is stored of it.
+    pub document: Vec<u8>,
 }
 
 /// What a changeset declares to happen after it is published: its entries are taken down again. Who approves what the

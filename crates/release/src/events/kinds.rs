@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// pushed.
 pub(crate) const PUSHED: &str = "definition.changed";
 /// Every kind of event that a webhook can get: what a move means, and the kinds of the log.
-pub const EVENT_KINDS: [&str; 45] = [
+pub const EVENT_KINDS: [&str; 46] = [
     "cache.purged",
     "candidate.approved",
     "candidate.created",
@@ -34,6 +34,7 @@ pub const EVENT_KINDS: [&str; 45] = [
     "eval.cancelled",
     "eval.drift",
     "eval.finished",
+    "eval.recorded",
     "eval.started",
     "key.created",
     "key.revoked",

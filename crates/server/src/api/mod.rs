@@ -7,6 +7,7 @@ mod consumers;
 mod definitions;
 mod entries;
 mod eval_runs;
+mod evals;
 mod llm;
 mod ops;
 mod prompts;
@@ -76,6 +77,8 @@ pub fn table() -> Table<Api> {
         .on(&rows::APPROVE_CANDIDATE, candidates::approve)
         .on(&rows::WAIVE_GATE, candidates::waive)
         .on(&rows::PROMOTE_CANDIDATE, candidates::promote)
+        .on(&rows::LIST_EVAL_EVIDENCE, evals::list)
+        .on(&rows::RECORD_EVAL_EVIDENCE, evals::record)
         .on(&rows::LIST_RELEASES, releases::list)
         .on(&rows::IMPORT_RELEASE, releases::import)
         .on(&rows::GET_RELEASE, releases::show)

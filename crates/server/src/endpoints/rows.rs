@@ -1,6 +1,6 @@
 //! The rows: every operation of the HTTP surface.
 
-use ashlar_model::Right::{Admin, Define, Preview, Read, Release, Waive, Write};
+use ashlar_model::Right::{Admin, Define, Evals, Preview, Read, Release, Waive, Write};
 
 use super::operation::{
     Method::{Delete, Get, Patch, Post, Put},
@@ -91,6 +91,12 @@ rows! {
         "Makes a release and points a channel at it.",
         [404 "There is no such candidate or channel.", 409 "Something was released since the candidate was frozen.",
          422 "A gate refuses the candidate; the findings say why."];
+
+    LIST_EVAL_EVIDENCE = "listEvalEvidence", "evals": Get "/api/v1/evals/evidence", Needs(Preview),
+        "Lists what runs of eval suites showed, newest first.", [];
+    RECORD_EVAL_EVIDENCE = "recordEvalEvidence", "evals": Post "/api/v1/evals/evidence", Needs(Evals),
+        "Records a run of an eval suite. Figures and verdict are computed from its replies, and an open candidate is judged again.",
+        [404 "There is no such suite, candidate or release.", 409 "The candidate is closed."];
 
     LIST_RELEASES = "listReleases", "releases": Get "/api/v1/releases", Needs(Preview), "Lists releases, newest first.", [];
     IMPORT_RELEASE = "importRelease", "releases": Post "/api/v1/releases/import", Needs(Release),

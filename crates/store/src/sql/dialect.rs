@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0008_search_log.sql"),
     include_str!("../../migrations/0009_llm.sql"),
     include_str!("../../migrations/0010_llm_indexes.sql"),
+    include_str!("../../migrations/0011_eval_evidence.sql"),
     include_str!("../../migrations/0012_eval_runs.sql"),
 ];
 

@@ -9,6 +9,7 @@ mod diff;
 mod map;
 mod node;
 mod range;
+mod slice;
 mod verify;
 
 pub use diff::{Diff, TreeChange};

@@ -2,6 +2,7 @@
 
 mod called;
 mod compared;
+mod evidence;
 mod quoted;
 mod run;
 mod served;
@@ -17,6 +18,7 @@ pub async fn eval(command: EvalCommand) -> Done {
         EvalCommand::Runs { suite, cursor, at } => served::runs(suite, cursor, &at).await,
         EvalCommand::Show { run, out, at } => served::show(run, out.as_deref(), &at).await,
         EvalCommand::Cancel { run, at } => served::cancel(run, &at).await,
+        EvalCommand::Evidence { suite, at } => evidence::list(suite, &at).await,
         EvalCommand::Compare { before, after, format } => compared::compare(&before, &after, format),
     }
 }

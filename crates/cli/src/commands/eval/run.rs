@@ -14,6 +14,7 @@ use jiff::Zoned;
 
 use super::{
     called::Called,
+    evidence,
     settled::{prompt_name, quoted, suite},
     shown,
 };
@@ -30,11 +31,11 @@ const PARTIAL: &str = "replies.partial.jsonl";
 const REPLIES: &str = "replies.jsonl";
 
 pub async fn run(args: EvalRunArgs) -> Done {
-    // A replay needs nobody.
-    let asks = args.replay.is_none();
+    // A replay that is not recorded needs nobody.
+    let is_needed = args.replay.is_none() || args.submit;
     let backend =
-        if asks || args.project.is_none() { Backend::open(&args.at).await.map(Some) } else { Ok(None) };
-    let backend = if asks { backend? } else { backend.ok().flatten() };
+        if is_needed || args.project.is_none() { Backend::open(&args.at).await.map(Some) } else { Ok(None) };
+    let backend = if is_needed { backend? } else { backend.ok().flatten() };
     let (suite, contracts) = suite(&args, backend.as_ref()).await?;
     let baseline = args.baseline.as_deref().map(Summary::read).transpose()?;
     let judge = Judge::new(contracts.into());
@@ -60,9 +61,23 @@ pub async fn run(args: EvalRunArgs) -> Done {
     if let Some(dir) = &args.out {
         report::write(dir, &outcome, &summary, comparison.as_ref())?;
     }
+    let recorded = match (args.submit, &backend) {
+        (false, _) => None,
+        (true, Some(backend)) => Some(evidence::record(backend, args.of.as_deref(), &outcome).await?),
+        (true, None) => return Err(CliError::input("no target given", "give --data or --server as well")),
+    };
     match args.at.format {
-        Format::Json => output::print_json(&shown::json(&summary, comparison.as_ref())),
-        Format::Human => shown::human(&outcome, comparison.as_ref(), args.out.as_deref()),
+        Format::Json => {
+            let mut shown = shown::json(&summary, comparison.as_ref());
+            if let Some(recorded) = recorded {
+                shown["recorded"] = recorded;
+            }
+            output::print_json(&shown);
+        }
+        Format::Human => {
+            shown::human(&outcome, comparison.as_ref(), args.out.as_deref());
+            recorded.iter().for_each(evidence::shown);
+        }
     }
     let worse = comparison.is_some_and(|comparison| comparison.is_regression());
     Ok(match outcome.status {

@@ -81,6 +81,13 @@ fn warn(findings: &[Finding]) {
 
 /// The definitions that the suite is read from.
 async fn files(args: &EvalRunArgs, backend: Option<&Backend>) -> Result<Files, CliError> {
+    if let Some(Backend::Local(local)) = backend
+        && let Some(of) = args.of.as_deref().filter(|_| args.submit)
+    {
+        // Evidence is of the cases that the candidate has.
+        let view = site::open(local, Some(of)).await?;
+        return Ok((*local.engine.files(&local.ctx.tenant, &view.definitions().digest)?).clone());
+    }
     let here = Path::new(".");
     let dir = match &args.project {
         Some(dir) => Some(dir.as_path()),

@@ -5,7 +5,6 @@ use std::path::Path;
 use ashlar_evals::{
     Metric,
     compare::Comparison,
-    figures::Unit,
     report::{FAILURES, JUNIT, METRICS, REPORT, Summary},
     run::{CaseResult, CaseStatus, Outcome, RunStatus, Stopped},
     stats::Verdict,
@@ -36,16 +35,6 @@ pub fn json(summary: &Summary, comparison: Option<&Comparison>) -> Value {
         out["baseline"] = json!(comparison);
     }
     out
-}
-
-/// A value with its unit.
-fn value(metric: Metric, value: f64) -> String {
-    match metric.unit() {
-        Unit::Share => format!("{:.1} %", value * 100.0),
-        Unit::Count | Unit::Tokens => format!("{value:.0}"),
-        Unit::Milliseconds => format!("{value:.1} ms"),
-        Unit::Money => format!("{value:.6}"),
-    }
 }
 
 /// One line of text that others wrote, without what a terminal would obey.
@@ -130,14 +119,14 @@ fn figures(outcome: &Outcome) {
         .map(|(metric, figure)| {
             let bound = outcome.thresholds.iter().find(|result| result.threshold.metric == metric);
             let bounds = bound.map(|result| {
-                let text = |word: &str, b: Option<f64>| b.map(|b| format!("{word} {}", value(metric, b)));
+                let text = |word: &str, b: Option<f64>| b.map(|b| format!("{word} {}", metric.shown(b)));
                 let (min, max) =
                     (text("at least", result.threshold.min), text("at most", result.threshold.max));
                 let bounds: Vec<String> = [min, max].into_iter().flatten().collect();
                 format!("{}{}", bounds.join(", "), if result.pass { "" } else { ": broken" })
             });
             json!({
-                "metric": metric.name(), "value": value(metric, figure.value), "cases": figure.cases,
+                "metric": metric.name(), "value": metric.shown(figure.value), "cases": figure.cases,
                 "threshold": bounds.unwrap_or_default(),
             })
         })
@@ -188,11 +177,11 @@ pub fn compared(comparison: &Comparison) {
             Verdict::NoDifference => "no difference",
             Verdict::Inconclusive => "may be chance",
         };
-        let (before, after) = (value(metric, change.before), value(metric, change.after));
+        let (before, after) = (metric.shown(change.before), metric.shown(change.after));
         let detectable = change
             .stats
             .detectable
-            .map(|least| format!("; these cases show differences from {}", value(metric, least)));
+            .map(|least| format!("; these cases show differences from {}", metric.shown(least)));
         output::line(format!(
             "     {name}: {after}, was {before}: {verdict}{}",
             detectable.unwrap_or_default()
