@@ -271,6 +271,15 @@ async fn only_what_can_change_answers_waits_for_a_run() {
     let waived = world.engine.run(&world.ctx, waive).await.unwrap();
     assert_eq!(evals(waived.gates).status, GateStatus::Waived);
     world.promote(candidate).await.unwrap();
+
+    let mut without = Files::new();
+    files(&SECOND).iter().filter(|(path, _)| !path.starts_with("evals/")).for_each(|(path, bytes)| {
+        without.insert(path, bytes.to_vec()).unwrap();
+    });
+    world.engine.run(&world.ctx, PushDefinitions { files: without }).await.unwrap();
+    let (_, gate) = world.candidate().await;
+    let said = "Warning eval-suite-removed evals/s.toml: The suite `s` is removed, so nothing waits for it any more.";
+    assert_eq!((gate.status, lines(&gate)), (GateStatus::Pass, vec![said.to_owned()]));
 }
 
 #[tokio::test]

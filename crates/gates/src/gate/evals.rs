@@ -35,6 +35,7 @@ const FINDINGS: &[Code] = findings! {
     "eval-prompt-unknown": "A suite names a prompt that does not exist or that its feature may not use." => "Correct `prompt`, create the prompt, or add it to the feature.";
     "eval-contract-unknown": "A case expects an answer by a contract that does not exist." => "Correct `json`, or create the contract.";
     "eval-entry-unknown": "A case expects a citation of an entry that does not exist." => "Correct `cites`, or add the entry.";
+    "eval-suite-removed": "A suite of what is served is removed, so nothing waits for it any more." => "Restore its files, unless that is meant.";
     "eval-evidence-missing": "Answers may have changed, and no complete run shows how." => "Run `ashlar eval run --suite SUITE --of CANDIDATE --submit`.";
     "eval-threshold": "A figure of the run breaks a threshold of the suite." => "Improve the answers, or change the threshold.";
     "eval-critical": "A critical case fails." => "Improve the answer, or give the case a `known_failure` with an end.";
@@ -65,6 +66,7 @@ impl Gate for Evals {
         let definitions = world.definitions();
         // Raised when this gate judges differently.
         inputs.add("rules", b"1").digest("suites", &definitions.part("evals/"));
+        inputs.digest("base", &world.base_part("evals/"));
         if definitions.suites.all.is_empty() {
             return;
         }
@@ -101,6 +103,7 @@ impl Gate for Evals {
             findings.extend(names(definitions, at));
             findings.extend(cites(world, at)?);
         }
+        findings.extend(world.base().into_iter().flat_map(|base| removed(definitions, base)));
         let mut metrics = BTreeMap::new();
         if world.takes_runs() {
             let (mut unchanged, mut shown, mut not_asked) = (0, 0, 0);
@@ -128,6 +131,23 @@ impl Gate for Evals {
         }
         Ok(Work { findings, looked, what, metrics })
     }
+}
+
+/// Suites that are served and no longer there.
+fn removed(definitions: &Definitions, base: &Definitions) -> Vec<Finding> {
+    let suites = &definitions.suites;
+    let is_there = |at: &&SuiteAt| {
+        let of = |finding: &Finding| finding.place.starts_with(&at.file());
+        suites.all.iter().any(|other| other.suite.name == at.suite.name) || suites.findings.iter().any(of)
+    };
+    let gone = base.suites.all.iter().filter(|at| !is_there(at));
+    gone.map(|at| {
+        let message = format!("The suite `{}` is removed, so nothing waits for it any more.", at.suite.name);
+        Finding::warning("eval-suite-removed", at.file(), message)
+            .about(&at.suite.name)
+            .help("restore its files, unless that is meant")
+    })
+    .collect()
 }
 
 /// What a suite names that does not exist.

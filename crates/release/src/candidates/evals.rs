@@ -154,14 +154,14 @@ impl RecordEvidence {
     }
 
     /// Weighs the run, stores its document, and judges with it: what follows in the transaction is answered from evidence.
-    async fn weighed(&self, scope: &Scope<'_>) -> Result<(Weighed, Digest), ReleaseError> {
+    async fn weighed(&self, scope: &Scope<'_>, run: Vec<u8>) -> Result<(Weighed, Digest), ReleaseError> {
         let docket = {
             let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
             let mut rows = conn.rows();
             let (row, head) = self.asked(&mut rows).await?;
             docket(scope, &mut rows, &row, head.as_ref()).await?
         };
-        let (suite, asked, run) = (self.suite.clone(), self.of.to_string(), self.run.clone());
+        let (suite, asked) = (self.suite.clone(), self.of.to_string());
         let weighing = move || Ok((docket.weigh(&suite, &asked, &run)?, docket));
         let (weighed, mut docket) = scope.heavy(weighing).await?;
         let mut batch = scope.objects().batch();
@@ -190,14 +190,15 @@ impl Action for RecordEvidence {
         Right::Evals
     }
 
-    async fn act(self, scope: &Scope<'_>) -> Result<RecordedEvidence, ReleaseError> {
+    async fn act(mut self, scope: &Scope<'_>) -> Result<RecordedEvidence, ReleaseError> {
         if self.run.len() > RUN_BYTES_MAX {
             let message =
                 format!("the run has {} bytes; at most {RUN_BYTES_MAX} are possible", self.run.len());
             return Err(ReleaseError::invalid(message, "split the suite"));
         }
         let _hold = scope.rely().await?;
-        let (weighed, object) = self.weighed(scope).await?;
+        let run = std::mem::take(&mut self.run);
+        let (weighed, object) = self.weighed(scope, run).await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let (mut row, head) = self.asked(&mut rows).await?;
