@@ -188,6 +188,27 @@ CREATE TABLE eval_cases (
 
 CREATE INDEX eval_cases_open ON eval_cases (tenant, run, number) WHERE state = 'open';
 
+CREATE TABLE eval_evidence (
+    tenant   TEXT   NOT NULL,
+    suite    TEXT   NOT NULL,
+    inputs   TEXT   NOT NULL,
+    complete BIGINT NOT NULL,
+    id       BIGINT NOT NULL,
+    object   TEXT   NOT NULL,
+    asked    TEXT   NOT NULL,
+    verdict  TEXT   NOT NULL,
+    cases    BIGINT NOT NULL,
+    passed   BIGINT NOT NULL,
+    producer TEXT   NOT NULL,
+    by_name  TEXT   NOT NULL,
+    at       TEXT   NOT NULL,
+    PRIMARY KEY (tenant, suite, inputs, complete)
+);
+
+CREATE INDEX eval_evidence_id ON eval_evidence (tenant, id);
+
+CREATE INDEX eval_evidence_suite ON eval_evidence (tenant, suite, id);
+
 CREATE TABLE eval_runs (
     tenant       TEXT   NOT NULL,
     id           BIGINT NOT NULL,
