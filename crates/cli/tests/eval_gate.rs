@@ -194,4 +194,18 @@ fn a_recording_is_evidence_over_http_for_a_key_that_may() {
     let recorded = run(&may)["recorded"].clone();
     assert_eq!(recorded["candidate"]["status"], "passed", "{recorded}");
     assert_eq!(recorded["evidence"]["by"], "evals");
+
+    // A run of the server records itself.
+    demo.rig.place("site/prompts/answer/v2.md", &PROMPT.replace("Answer from", "Answer in short from"));
+    push(&demo.rig);
+    let (third, status, _) = candidate(&demo.rig);
+    assert_eq!(status, "failed");
+    let start = [
+        "eval", "start", "--suite", "help", "--of", &third, "--wait", "--server", &demo.url, "--key",
+        &may_not,
+    ];
+    let out = demo.rig.run(&start);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let shown = demo.rig.json(0, &["candidate", "show", &third, "--format", "json"]);
+    assert_eq!(shown["status"], "passed", "{shown}");
 }

@@ -4,12 +4,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use ashlar_evals::{
     compare::Comparison,
+    evidence::Submission,
     report::Summary,
     run::{Outcome, RunStatus},
 };
 use ashlar_isolate::Workers;
 use ashlar_model::{Actor, EvalRunId, TenantId};
-use ashlar_release::{Ctx, EndEvalRun, Engine, ReleaseError};
+use ashlar_release::{Ctx, EndEvalRun, Engine, RecordEvidence, ReleaseError};
 use ashlar_store::sql::EvalRunRow;
 use axum::extract::FromRef;
 use serde_json::{Value, json};
@@ -24,6 +25,8 @@ use crate::{
 const ENDING_MAX: usize = 2;
 /// The most cases that an event names.
 const NAMED_MAX: usize = 100;
+/// What evidence says made these runs.
+const PRODUCER: &str = "ashlar eval start";
 /// How long judging is tried before a run ends without a verdict, in seconds.
 const TRIED_MAX: i64 = 600;
 
@@ -50,6 +53,8 @@ struct Ended {
     summary: String,
     drift: bool,
     data: Value,
+    /// The run as evidence; empty without replies.
+    sent: Vec<u8>,
 }
 
 impl Endings {
@@ -152,6 +157,7 @@ impl Ender {
             summary: String::new(),
             drift: false,
             data: json!({}),
+            sent: Vec::new(),
         };
         let ended = match why.is_empty() {
             false => without(why),
@@ -161,7 +167,8 @@ impl Ender {
                 Err(error) => return Err(error),
             },
         };
-        let Ended { verdict, why, summary, drift, data } = ended;
+        let Ended { verdict, why, summary, drift, data, sent } = ended;
+        self.record(&ctx, run, sent).await;
         if drift {
             tracing::warn!(%tenant, run = %run.id, suite = run.suite, "a suite got worse since its last scheduled run");
         }
@@ -170,6 +177,16 @@ impl Ender {
             self.metrics.evals.ended(tenant, verdict.name(), &run.reason, drift);
         }
         Ok(())
+    }
+
+    /// Records a run as evidence of the gate `evals`, before it ends: whoever waits for the end finds the candidate judged. Recording twice
+    /// changes nothing. A candidate that was closed meanwhile needs no evidence.
+    async fn record(&self, ctx: &Ctx, run: &EvalRunRow, sent: Vec<u8>) {
+        let Some(of) = run.subject.parse().ok().filter(|_| !sent.is_empty()) else { return };
+        let record = RecordEvidence { of, suite: run.suite.clone(), run: sent };
+        if let Err(error) = self.engine.run(ctx, record).await {
+            tracing::warn!(tenant = %ctx.tenant, run = %run.id, %error, "a run is not recorded as evidence");
+        }
     }
 
     fn is_old(&self, run: &EvalRunRow) -> bool {
@@ -202,7 +219,9 @@ impl Ender {
                 _ => String::new(),
             };
             let summary = serde_json::to_string(&summary).map_err(|e| ReleaseError::Task(e.to_string()))?;
-            Ok(Ended { verdict: outcome.status, why, summary, drift, data })
+            let sent = serde_json::to_vec(&Submission::of(&outcome, PRODUCER));
+            let sent = sent.map_err(|e| ReleaseError::Task(e.to_string()))?;
+            Ok(Ended { verdict: outcome.status, why, summary, drift, data, sent })
         };
         self.workers.run(tenant, work).await?
     }
