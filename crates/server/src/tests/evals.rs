@@ -19,7 +19,9 @@ use crate::jobs::evals::Evals;
 const START: i64 = 1_800_000_000;
 const WEEK: i64 = 7 * 24 * 3600;
 
-const SUITE: &str = "owner = 'support'\nfeature = 'support'\nlocale = 'en'\n";
+/// Releases of these tests do not wait for runs: they are what the runs are about.
+const SUITE: &str = "owner = 'support'\nfeature = 'support'\nlocale = 'en'\n\
+    gate.definitions = 'advice'\ngate.content = 'advice'\n";
 const CASES: &str = r#"{"id":"basin","input":"What does the Basin plan cost?","critical":true,"expect":{"answer":"must","facts":["159 EUR"]}}
 {"id":"jetty","input":"How many berths does the Jetty plan include?","expect":{"answer":"must","facts":["40 berths"]}}
 {"id":"capital","input":"What is the capital of Portugal?","expect":{"answer":"must_not"}}
@@ -124,9 +126,12 @@ impl Rig {
         panic!("{run} did not end");
     }
 
+    /// Events of runs, without those of the evidence that they leave.
     async fn events(&self, tenant: &str) -> Vec<(String, Value)> {
         let events = self.node.engine.events(&Node::ctx(tenant), 0, None).await.unwrap().items;
-        let ours = events.into_iter().filter(|event| event.kind.starts_with("eval."));
+        let ours = events
+            .into_iter()
+            .filter(|event| event.kind.starts_with("eval.") && event.kind != "eval.recorded");
         ours.map(|event| (event.kind, event.data)).collect()
     }
 }
