@@ -18,7 +18,10 @@ use ashlar_site::{Loaded, Site};
 
 use crate::{
     inputs::Inputs,
-    suites::{inputs::Fixed, read::Suites},
+    suites::{
+        inputs::{Fixed, Project as SuiteProject},
+        read::Suites,
+    },
 };
 use promises::Promise;
 use tokens::Tokens;
@@ -205,7 +208,18 @@ impl Definitions {
 
     /// What each suite depends on, in their order.
     pub(crate) fn suite_inputs(&self) -> &[Fixed] {
-        self.suite_inputs.get_or_init(|| self.suites.all.iter().map(|at| Fixed::of(at, self)).collect())
+        self.suite_inputs.get_or_init(|| {
+            let project = SuiteProject {
+                gateway: &self.gateway,
+                written: &self.suites.gateway,
+                contracts: &self.contracts,
+                prompts: &self.prompts,
+                retrieval: &self.retrieval,
+                retrieval_digest: self.part(ashlar_retrieval::config::FILE),
+                locales: self.config.as_ref().ok().map(|config| &config.locales),
+            };
+            self.suites.all.iter().map(|at| Fixed::of(at, &project)).collect()
+        })
     }
 
     /// The same definitions as delivery reads them, from their files.

@@ -20,18 +20,19 @@ use std::{
     fmt,
 };
 
+use ashlar_contracts::ContractSet;
 use ashlar_evals::{figures::Metric, suite::Suite};
 use ashlar_gateway::{
     config::{Allowed, EXTRACTIVE, Feature, Gateway, Route, Target},
-    prompts::{Prompt, PromptName},
+    prompts::{Prompt, PromptName, Prompts},
     tools::Input,
 };
-use ashlar_model::{ContractName, Digest, TypeName, canonical_json};
-use ashlar_retrieval::config::FILE as RETRIEVAL;
+use ashlar_model::{ContractName, Digest, LocaleConfig, TypeName, canonical_json};
+use ashlar_retrieval::config::{Config, FILE as RETRIEVAL};
 use serde_json::json;
 
 use super::read::SuiteAt;
-use crate::{GateError, definitions::Definitions, inputs::Inputs};
+use crate::{GateError, inputs::Inputs};
 
 /// Keys of a feature that decide about no answer, or are parts of their own.
 const NOT_OF_ANSWERS: [&str; 11] = [
@@ -47,6 +48,19 @@ const NOT_OF_ANSWERS: [&str; 11] = [
     "text",
     "cache",
 ];
+
+/// The definitions that decide about answers.
+pub(crate) struct Project<'a> {
+    pub(crate) gateway: &'a Gateway,
+    /// `gateway.toml` as it is written.
+    pub(crate) written: &'a toml::Table,
+    pub(crate) contracts: &'a ContractSet,
+    pub(crate) prompts: &'a Prompts,
+    pub(crate) retrieval: &'a Config,
+    /// The digest of `retrieval.toml`.
+    pub(crate) retrieval_digest: Digest,
+    pub(crate) locales: Option<&'a LocaleConfig>,
+}
 
 /// One thing that answers depend on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,42 +127,41 @@ pub(crate) struct Fixed {
 
 impl Fixed {
     /// What a suite of these definitions depends on.
-    pub(crate) fn of(at: &SuiteAt, definitions: &Definitions) -> Self {
-        let (suite, gateway) = (&*at.suite, &definitions.gateway);
+    pub(crate) fn of(at: &SuiteAt, project: &Project<'_>) -> Self {
+        let (suite, gateway) = (&*at.suite, project.gateway);
         let mut parts = BTreeMap::new();
         let name = suite.prompt.as_ref().and_then(|named| named.parse::<PromptName>().ok());
-        let (prompts, chosen) = versions(definitions, suite, name.as_ref());
+        let (prompts, chosen) = versions(project, suite, name.as_ref());
         let asked = json!([suite.feature, suite.prompt, suite.variable, suite.route]);
         parts.insert(Part::Suite, written(&json!([at.cases, asked])));
         if let Some(name) = &name {
             parts.insert(Part::Prompt(name.name.clone()), chosen);
         }
         for contract in contracts(suite, &prompts) {
-            let digest = contract.parse().ok().and_then(|name| definitions.contracts.get(&name));
+            let digest = contract.parse().ok().and_then(|name| project.contracts.get(&name));
             parts.insert(Part::Contract(contract), digest.map_or(NONE, |contract| contract.digest));
         }
         let feature = gateway.features.get(&suite.feature);
-        let mut raw = section(definitions, "features", &suite.feature).cloned().unwrap_or_default();
+        let mut raw = section(project, "features", &suite.feature).cloned().unwrap_or_default();
         NOT_OF_ANSWERS.iter().for_each(|key| drop(raw.remove(*key)));
         parts.insert(Part::Feature(suite.feature.clone()), written(&raw));
         let routes = routes(gateway, suite, feature, &prompts);
         for (name, route) in &routes {
-            let prices = prices(definitions, suite, route);
-            let digest = written(&json!([section(definitions, "routes", name), prices]));
+            let prices = prices(project, suite, route);
+            let digest = written(&json!([section(project, "routes", name), prices]));
             parts.insert(Part::Route((*name).to_owned()), digest);
         }
         for tool in tools(feature, &prompts) {
-            let digest = tool_digest(definitions, &tool);
+            let digest = tool_digest(project, &tool);
             parts.insert(Part::Tool(tool), digest);
         }
-        let indexes = indexes(definitions, feature, &prompts, &routes);
+        let indexes = indexes(project, feature, &prompts, &routes);
         if !indexes.is_empty() {
-            parts.insert(Part::Retrieval, definitions.part(RETRIEVAL));
-            let locales = definitions.config.as_ref().map(|config| &config.locales).ok();
-            parts.insert(Part::Locales, written(&locales));
+            parts.insert(Part::Retrieval, project.retrieval_digest);
+            parts.insert(Part::Locales, written(&project.locales));
         }
         for (index, types) in &indexes {
-            parts.insert(Part::Content(index.clone()), types_digest(definitions, types));
+            parts.insert(Part::Content(index.clone()), types_digest(project, types));
         }
         let prompts = prompts.iter().map(|prompt| prompt.label()).collect();
         Self { parts, indexes, prompts }
@@ -189,18 +202,18 @@ fn written<T: serde::Serialize>(value: &T) -> Digest {
 }
 
 /// A table of `gateway.toml`, such as that of a route.
-fn section<'a>(definitions: &'a Definitions, of: &str, name: &str) -> Option<&'a toml::Table> {
-    definitions.suites.gateway.get(of)?.get(name)?.as_table()
+fn section<'a>(project: &Project<'a>, of: &str, name: &str) -> Option<&'a toml::Table> {
+    project.written.get(of)?.get(name)?.as_table()
 }
 
 /// The versions of the prompt that may answer, and the digest of what decides which one does.
 fn versions<'a>(
-    definitions: &'a Definitions,
+    project: &Project<'a>,
     suite: &Suite,
     name: Option<&PromptName>,
 ) -> (Vec<&'a Prompt>, Digest) {
     let Some(name) = name else { return (Vec::new(), NONE) };
-    let all = &definitions.prompts;
+    let all = project.prompts;
     let (numbers, flags) = match name.version {
         Some(version) => (vec![version], Vec::new()),
         None => {
@@ -251,13 +264,13 @@ fn routes<'a>(
 }
 
 /// The prices of a route's models, when money has a threshold.
-fn prices<'a>(definitions: &'a Definitions, suite: &Suite, route: &Route) -> Vec<&'a toml::Value> {
+fn prices<'a>(project: &Project<'a>, suite: &Suite, route: &Route) -> Vec<&'a toml::Value> {
     if !suite.thresholds.iter().any(|threshold| threshold.metric == Metric::Cost) {
         return Vec::new();
     }
     let models: BTreeSet<String> =
         route.targets.iter().map(|target| format!("{}/{}", target.provider, target.model)).collect();
-    let all = definitions.suites.gateway.get("prices").and_then(toml::Value::as_array);
+    let all = project.written.get("prices").and_then(toml::Value::as_array);
     let is_of = |price: &&toml::Value| {
         price.get("model").and_then(toml::Value::as_str).is_some_and(|model| models.contains(model))
     };
@@ -270,24 +283,24 @@ fn tools(feature: Option<&Feature>, prompts: &[&Prompt]) -> BTreeSet<String> {
 }
 
 /// A tool of `gateway.toml` with the contract of its input, or a contract of the kind `tool`.
-fn tool_digest(definitions: &Definitions, tool: &str) -> Digest {
-    let named = match definitions.gateway.tools.get(tool).map(|tool| &tool.input) {
+fn tool_digest(project: &Project<'_>, tool: &str) -> Digest {
+    let named = match project.gateway.tools.get(tool).map(|tool| &tool.input) {
         Some(Input::Named(name)) => Some(name.clone()),
         _ => None,
     };
     let is = |name: &ContractName| {
         named.as_ref() == Some(name) || name.to_string() == tool || name.name.as_str() == tool
     };
-    let found = definitions.contracts.iter().filter(|contract| is(&contract.name));
+    let found = project.contracts.iter().filter(|contract| is(&contract.name));
     let contracts: Vec<String> = found.map(|contract| contract.digest.to_string()).collect();
-    written(&json!([section(definitions, "tools", tool), contracts]))
+    written(&json!([section(project, "tools", tool), contracts]))
 }
 
 /// The index of each type of a project.
-fn indexed(definitions: &Definitions) -> BTreeMap<String, BTreeSet<TypeName>> {
+fn indexed(project: &Project<'_>) -> BTreeMap<String, BTreeSet<TypeName>> {
     let mut out: BTreeMap<String, BTreeSet<TypeName>> = BTreeMap::new();
-    for contract in definitions.contracts.iter().filter(|contract| contract.is_type()) {
-        let index = definitions.retrieval.index_of(contract.index.as_deref(), contract.route.is_some());
+    for contract in project.contracts.iter().filter(|contract| contract.is_type()) {
+        let index = project.retrieval.index_of(contract.index.as_deref(), contract.route.is_some());
         if let Some(index) = index {
             out.entry(index.to_owned()).or_default().insert(contract.name.name.clone());
         }
@@ -297,12 +310,12 @@ fn indexed(definitions: &Definitions) -> BTreeMap<String, BTreeSet<TypeName>> {
 
 /// The indexes that answers are made from, with their types: those that a prompt retrieves from, and for the built-in model those of the feature.
 fn indexes(
-    definitions: &Definitions,
+    project: &Project<'_>,
     feature: Option<&Feature>,
     prompts: &[&Prompt],
     routes: &BTreeMap<&str, &Route>,
 ) -> BTreeMap<String, BTreeSet<TypeName>> {
-    let all = indexed(definitions);
+    let all = indexed(project);
     let allowed: BTreeSet<String> = match feature.map(|feature| &feature.indexes) {
         Some(Allowed::Only(names)) => names.iter().cloned().collect(),
         Some(Allowed::All) | None => all.keys().cloned().collect(),
@@ -321,9 +334,9 @@ fn indexes(
 }
 
 /// The digest of all contracts of some types.
-fn types_digest(definitions: &Definitions, types: &BTreeSet<TypeName>) -> Digest {
+fn types_digest(project: &Project<'_>, types: &BTreeSet<TypeName>) -> Digest {
     let mut inputs = Inputs::new("suite types");
-    for contract in definitions.contracts.iter().filter(|c| c.is_type() && types.contains(&c.name.name)) {
+    for contract in project.contracts.iter().filter(|c| c.is_type() && types.contains(&c.name.name)) {
         inputs.digest(&contract.name.to_string(), &contract.digest);
     }
     inputs.finish()

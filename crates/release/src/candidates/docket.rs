@@ -74,7 +74,7 @@ impl Docket {
         let (needed, mut docket) = scope.blocking(needed).await?;
         for (suite, inputs) in needed {
             let found = rows.eval_evidence_of(&suite, &inputs).await?;
-            docket.runs.extend(found.into_iter().map(super::evals::suite_run));
+            docket.runs.extend(found.into_iter().map(SuiteRun::from));
         }
         Ok(docket)
     }

@@ -123,17 +123,6 @@ pub struct RecordedEvidence {
     pub candidate: Option<CandidateView>,
 }
 
-/// A recorded run, as the judge sees it.
-pub(super) fn suite_run(row: EvidenceRow) -> SuiteRun {
-    SuiteRun {
-        suite: row.suite,
-        inputs: row.inputs,
-        object: row.object,
-        complete: row.complete,
-        asked: row.asked,
-    }
-}
-
 impl RecordEvidence {
     /// The candidate that was asked, also as a release, and what its channel serves. A closed candidate may have lost its objects.
     async fn asked(&self, rows: &mut Rows<'_>) -> Result<(CandidateRow, Option<ReleaseRow>), ReleaseError> {

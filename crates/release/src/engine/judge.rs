@@ -8,7 +8,7 @@ use std::{
 use ashlar_model::{
     ContractName, Digest, EntryKey, Fields, Files, Finding, GateReport, ReleaseId, Rules, Waiver,
 };
-use ashlar_store::{Batch, TenantObjects, Tree};
+use ashlar_store::{Batch, TenantObjects, Tree, sql::EvidenceRow};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +120,18 @@ pub struct SuiteRun {
     pub complete: bool,
     /// The candidate or release that was asked.
     pub asked: String,
+}
+
+impl From<EvidenceRow> for SuiteRun {
+    fn from(row: EvidenceRow) -> Self {
+        Self {
+            suite: row.suite,
+            inputs: row.inputs,
+            object: row.object,
+            complete: row.complete,
+            asked: row.asked,
+        }
+    }
 }
 
 /// What a run of an eval suite showed.
