@@ -52,6 +52,7 @@ metrics! {
     RefusalRecall "refusal_recall" Share Higher "The share of expected refusals that are refused.",
     ContractValidity "contract_validity" Share Higher "The share of answers that follow their contract.",
     Patterns "patterns" Share Higher "The share of regular expressions that the answer matches.",
+    Rubric "rubric" Share Higher "The share of answers that meet their rubric, as a judge says.",
     PiiLeakage "pii_leakage" Share Lower "The share of answers with personal values or secrets that the question does not have.",
     Groundedness "groundedness" Share Higher "How much of the answer its sources support.",
     AnswerRelevance "answer_relevance" Share Higher "How much of the question's words the answer takes up.",

@@ -14,6 +14,7 @@ pub mod report;
 pub mod run;
 pub mod stats;
 pub mod suite;
+mod verdict;
 
 mod error;
 

@@ -3,7 +3,10 @@
 use ashlar_gateway::{ground::Source, price::Money};
 use serde::{Deserialize, Serialize};
 
-use crate::suite::Case;
+use crate::{
+    suite::Case,
+    verdict::{Judgement, Verdict},
+};
 
 /// What came back for a case.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +46,9 @@ pub struct Reply {
     /// The release that was asked, such as `r42`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub release: String,
+    /// What a judge said about it, for a case with a rubric.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<Judgement<Verdict>>,
     /// The trace, for looking the call up.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub trace: String,
@@ -72,6 +78,12 @@ impl Reply {
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         self.refusal.is_some()
+    }
+
+    /// What it cost with its judgement.
+    #[must_use]
+    pub fn spent(&self) -> Money {
+        self.judgement.as_ref().map_or(self.cost, |judgement| self.cost.plus(judgement.cost))
     }
 
     /// What the answer may be grounded in: its sources and the context of the case.

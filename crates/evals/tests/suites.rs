@@ -75,7 +75,7 @@ fn what_is_wrong_with_a_case_is_named_with_its_line_and_field() {
         "evals/s.jsonl:1 /expect: The case expects nothing, so it could not fail.",
     );
     check(r#"{"id":"a","input":"x","expect":{}}"#, "The case expects nothing, so it could not fail.");
-    check(r#"{"id":"a","input":"x","expect":{"rubric":"Is polite"}}"#, "A run does not decide by a rubric");
+    check(r#"{"id":"a","input":"x","expect":{"rubric":"Is polite"}}"#, "No judge decides by the rubric");
     check(
         r#"{"id":"a","input":"x","expect":{"fact":["x"]}}"#,
         "evals/s.jsonl:1 /expect: There is no field `fact`. (did you mean `facts`?)",

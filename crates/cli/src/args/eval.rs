@@ -105,6 +105,9 @@ pub struct EvalRunArgs {
     /// The prompt, instead of that of the suite, such as `support-answer@v2`.
     #[arg(long, value_name = "NAME[@vN]")]
     pub prompt: Option<String>,
+    /// The route of the model that judges answers by rubrics, instead of that of the suite.
+    #[arg(long, value_name = "ROUTE")]
+    pub judge: Option<String>,
     /// The figures that are reported, separated by commas. Default: those of the suite.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     pub metrics: Vec<String>,

@@ -5,13 +5,16 @@
 //! [`calibrated`] says how far verdicts agree with labels of people, and belongs beside every figure that a judge made.
 
 mod calibration;
+mod judging;
 mod prompt;
 mod reading;
 
+use ashlar_gateway::price::Money;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    calibration::{Calibration, calibrated},
+    calibration::calibrated,
+    judging::{Judging, calibrate, setting},
     prompt::{JUDGED_BYTES_MAX, VERSION, digest},
     reading::REPLY_BYTES_MAX,
 };
@@ -19,12 +22,22 @@ use self::{
     prompt::{Order, preference_messages, rubric_messages},
     reading::{reading, said},
 };
+pub use crate::verdict::{Calibration, JudgedBy, Judgement, NoVerdict, Verdict};
 use crate::{reply::Unasked, suite::Message};
 
 /// Whoever is asked for verdicts: a route of the gateway with fixed parameters, or a recording.
 pub trait Judge: Send + Sync {
-    /// Asks once; the text of the reply.
-    fn ask(&self, messages: &[Message]) -> impl Future<Output = Result<String, Unasked>> + Send;
+    /// Asks once.
+    fn ask(&self, messages: &[Message]) -> impl Future<Output = Result<Said, Unasked>> + Send;
+}
+
+/// What a judge said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The text of its reply.
+    pub text: String,
+    /// What the reply cost.
+    pub cost: Money,
 }
 
 /// What is judged by a rubric.
@@ -36,16 +49,6 @@ pub struct Judged<'a> {
     pub rubric: &'a str,
     /// The answer.
     pub answer: &'a str,
-}
-
-/// A verdict by a rubric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The answer meets the rubric.
-    Pass,
-    /// It does not.
-    Fail,
 }
 
 /// Which of two answers is better.
@@ -60,47 +63,11 @@ pub enum Preference {
     Tie,
 }
 
-/// Why there is no verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NoVerdict {
-    /// The judge could not be asked.
-    Unasked(Unasked),
-    /// A reply was not one of the verdicts that were asked for.
-    Unreadable,
-    /// The verdicts differ when positions are swapped, so the position decided.
-    Inconsistent,
-    /// The texts are longer than [`JUDGED_BYTES_MAX`].
-    TooLong,
-}
-
-/// A verdict with its reason, or why the judge gave no verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Judgement<V> {
-    /// The verdict, or why the judge gave no verdict.
-    pub verdict: Result<V, NoVerdict>,
-    /// What the judge wrote as its reason, cut to 1,000 characters. Text of a model: escape it.
-    pub reason: String,
-    /// The version of the judge's prompt.
-    pub prompt: String,
-}
-
-impl<V> Judgement<V> {
-    fn of(verdict: Result<V, NoVerdict>, reason: String) -> Self {
-        Self { verdict, reason, prompt: VERSION.to_owned() }
-    }
-}
-
-impl Judgement<Verdict> {
-    /// Whether the answer passes. No verdict is not a pass.
-    #[must_use]
-    pub fn passes(&self) -> bool {
-        self.verdict == Ok(Verdict::Pass)
-    }
-}
-
 /// Asks whether an answer meets a rubric, once with each order of the verdicts and of the texts.
-pub async fn by_rubric<J: Judge>(judge: &J, judged: Judged<'_>) -> Judgement<Verdict> {
+///
+/// # Errors
+/// When the judge cannot be asked.
+pub async fn by_rubric<J: Judge>(judge: &J, judged: Judged<'_>) -> Result<Judgement<Verdict>, Unasked> {
     let of = |order| rubric_messages(judged.question, judged.rubric, judged.answer, order);
     let read = |text: &str| {
         said(text, &[("pass", Verdict::Pass), ("fail", Verdict::Fail)])
@@ -110,13 +77,16 @@ pub async fn by_rubric<J: Judge>(judge: &J, judged: Judged<'_>) -> Judgement<Ver
 }
 
 /// Asks which of two answers is better by a rubric, once with each of them first.
+///
+/// # Errors
+/// When the judge cannot be asked.
 pub async fn preferred<J: Judge>(
     judge: &J,
     question: &str,
     rubric: &str,
     baseline: &str,
     candidate: &str,
-) -> Judgement<Preference> {
+) -> Result<Judgement<Preference>, Unasked> {
     let of = |order| preference_messages(question, rubric, baseline, candidate, order);
     twice(judge, of, |order, text| {
         let (first, second) = match order {
@@ -133,30 +103,30 @@ async fn twice<J: Judge, V: Copy + PartialEq>(
     judge: &J,
     messages: impl Fn(Order) -> Option<Vec<Message>>,
     read: impl Fn(Order, &str) -> Option<(V, String)>,
-) -> Judgement<V> {
+) -> Result<Judgement<V>, Unasked> {
+    let of = |verdict, reason, cost| Ok(Judgement::of(verdict, reason, VERSION, cost));
     let mut found: Option<(V, String)> = None;
+    let mut cost = Money::ZERO;
     for order in [Order::AsGiven, Order::Swapped] {
         let Some(messages) = messages(order) else {
-            return Judgement::of(Err(NoVerdict::TooLong), String::new());
+            return of(Err(NoVerdict::TooLong), String::new(), cost);
         };
-        let text = match judge.ask(&messages).await {
-            Ok(text) => text,
-            Err(error) => return Judgement::of(Err(NoVerdict::Unasked(error)), String::new()),
-        };
-        let Some((verdict, reason)) = read(order, &text) else {
-            return Judgement::of(Err(NoVerdict::Unreadable), String::new());
+        let said = judge.ask(&messages).await?;
+        cost = cost.plus(said.cost);
+        let Some((verdict, reason)) = read(order, &said.text) else {
+            return of(Err(NoVerdict::Unreadable), String::new(), cost);
         };
         match &found {
             Some((first, _)) if *first != verdict => {
-                return Judgement::of(Err(NoVerdict::Inconsistent), reason);
+                return of(Err(NoVerdict::Inconsistent), reason, cost);
             }
             Some(_) => {}
             None => found = Some((verdict, reason)),
         }
     }
     match found {
-        Some((verdict, reason)) => Judgement::of(Ok(verdict), reason),
-        None => Judgement::of(Err(NoVerdict::Unreadable), String::new()),
+        Some((verdict, reason)) => of(Ok(verdict), reason, cost),
+        None => of(Err(NoVerdict::Unreadable), String::new(), cost),
     }
 }
 

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use ashlar_contracts::ContractSet;
 
 use super::{
-    citations, contract, facts, forbidden, groundedness, patterns, pii, refusal, relevance, score::Score,
-    usage,
+    citations, contract, facts, forbidden, groundedness, patterns, pii, refusal, relevance, rubric,
+    score::Score, usage,
 };
 use crate::{figures::Metric, reply::Reply, suite::Case};
 
@@ -40,6 +40,7 @@ impl Judge {
             (Metric::RefusalRecall, refusal::recall(case, reply)),
             (Metric::ContractValidity, contract::score(case, reply, &self.contracts)),
             (Metric::Patterns, patterns::score(case, reply)),
+            (Metric::Rubric, rubric::score(case, reply)),
             (Metric::PiiLeakage, Some(pii::score(case, reply))),
             (Metric::Groundedness, groundedness::score(case, reply)),
             (Metric::AnswerRelevance, relevance::score(case, reply)),

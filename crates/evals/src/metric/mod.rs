@@ -10,6 +10,7 @@ mod patterns;
 mod pii;
 mod refusal;
 mod relevance;
+mod rubric;
 mod score;
 mod usage;
 mod wording;

@@ -14,6 +14,7 @@ use crate::{
     run::{CaseResult, CaseStatus, Outcome, Sample, Stopped},
     stats::Verdict,
     suite::{Answer, Case, Input},
+    verdict::JudgedBy,
 };
 
 const TEMPLATE: &str = include_str!("report.html");
@@ -59,6 +60,7 @@ pub fn html(outcome: &Outcome, comparison: Option<&Comparison>) -> Result<String
         releases => outcome.releases.join(", "),
         prompts => outcome.prompts.join(", "),
         owner => outcome.suite.owner,
+        judge => outcome.judge.as_ref().map(JudgedBy::about),
         seconds => format!("{:.1}", outcome.seconds),
         cost => outcome.cost.to_string(),
         counts => outcome.counts,

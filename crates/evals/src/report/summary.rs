@@ -9,6 +9,7 @@ use crate::{
     error::EvalError,
     figures::{Better, Unit},
     run::{CaseStatus, Counts, Outcome, RunStatus, Stopped},
+    verdict::JudgedBy,
 };
 
 /// The version of the format. Keys may be added within a version.
@@ -38,6 +39,9 @@ pub struct Summary {
     /// The prompts that were used.
     #[serde(default)]
     pub prompts: Vec<String>,
+    /// Who judged by rubrics, and how far that agrees with people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<JudgedBy>,
     /// How long it took, in seconds.
     #[serde(default)]
     pub seconds: f64,
@@ -160,6 +164,7 @@ impl Summary {
             stopped: outcome.stopped,
             releases: outcome.releases.clone(),
             prompts: outcome.prompts.clone(),
+            judge: outcome.judge.clone(),
             seconds: outcome.seconds,
             cost: outcome.cost,
             cases: outcome.counts,

@@ -95,7 +95,7 @@ impl Gathered<'_> {
         match &reply {
             Ok(reply) => {
                 self.running.passed += usize::from(passes(&scores));
-                self.running.cost = self.running.cost.plus(reply.cost);
+                self.running.cost = self.running.cost.plus(reply.spent());
             }
             Err(_) => self.running.errors += 1,
         }

@@ -12,6 +12,7 @@ use crate::{
     metric::{Scores, passes},
     reply::{Reply, Unasked},
     suite::{Case, Suite},
+    verdict::JudgedBy,
 };
 
 /// One reply to a case, or why none came.
@@ -230,6 +231,8 @@ pub struct Outcome {
     pub status: RunStatus,
     /// Why the run has no verdict.
     pub stopped: Option<Stopped>,
+    /// Who judged by rubrics.
+    pub judge: Option<JudgedBy>,
     /// How many cases came to what.
     pub counts: Counts,
     /// The figures.
@@ -268,7 +271,7 @@ impl Outcome {
             false => RunStatus::Fail,
         };
         let stopped = (releases.len() > 1).then_some(Stopped::ReleaseChanged);
-        let cost = replies().map(|reply| reply.cost).sum();
+        let cost = replies().map(Reply::spent).sum();
         Self {
             suite: Suite { cases: Vec::new(), ..suite.clone() },
             suite_digest: suite.digest(),
@@ -277,6 +280,7 @@ impl Outcome {
             prompts,
             status,
             stopped,
+            judge: None,
             counts,
             figures,
             thresholds,

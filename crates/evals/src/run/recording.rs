@@ -33,10 +33,15 @@ struct Line {
     reply: Reply,
 }
 
-/// What a reply depends on, as a digest: the input of the case with its context and locale, the setting of the subject, and the sample.
+/// What a reply depends on, as a digest: the input of the case with its context and locale, the setting of the subject, the sample, and
+/// the rubric if there is one.
 #[must_use]
 pub fn key(case: &Case, sample: u32, setting: &str) -> String {
-    let depends = json!([case.input, case.context, case.locale, setting, sample]);
+    let mut depends = json!([case.input, case.context, case.locale, setting, sample]);
+    // A verdict is part of the reply.
+    if let (Some(rubric), Some(items)) = (&case.expect.rubric, depends.as_array_mut()) {
+        items.push(json!(rubric));
+    }
     hex::encode(&blake3::hash(depends.to_string().as_bytes()).as_bytes()[..16])
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use libm::sqrt;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Interval, StatsError, clopper_pearson, confident,
@@ -14,7 +14,7 @@ use super::{
 pub const LABELS_MAX: usize = 100;
 
 /// How far two judges agree.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
     /// Cohen's κ, from -1 to 1: 1 is full agreement, 0 is what chance gives.
     pub kappa: f64,

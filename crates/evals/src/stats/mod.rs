@@ -16,7 +16,7 @@ mod roc;
 mod special;
 mod verdict;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::{
@@ -37,7 +37,7 @@ pub use self::{
 };
 
 /// An interval for an estimate.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Its lower bound.
     pub low: f64,

@@ -4,6 +4,8 @@
 pub const FOLDER: &str = "evals";
 /// The most cases of a suite.
 pub const CASES_MAX: usize = 10_000;
+/// The most labels of a suite.
+pub const LABELS_MAX: usize = 1_000;
 /// The longest case, in bytes of its line.
 pub const CASE_BYTES_MAX: usize = 256 << 10;
 /// The most replies that are asked for per case.

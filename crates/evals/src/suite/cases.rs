@@ -1,107 +1,33 @@
 //! Cases: one JSON object on each line.
 
-use std::collections::HashMap;
-
 use ashlar_model::Finding;
 use regex::RegexBuilder;
 use serde_json::Value;
 
 use super::{
-    bounds::{
-        CASE_BYTES_MAX, CASES_MAX, DEPTH_MAX, FINDINGS_MAX, ITEMS_MAX, MESSAGES_MAX, PATTERN_BYTES_MAX,
-        PATTERN_MEMORY_MAX,
-    },
+    bounds::{CASES_MAX, ITEMS_MAX, MESSAGES_MAX, PATTERN_BYTES_MAX, PATTERN_MEMORY_MAX},
     fields::{Fields, Wrong},
+    lines::{Kind, read_lines},
     types::{Answer, Case, Expect, Input, KnownFailure, Message},
 };
 
 /// The most that a case may count.
 const WEIGHT_MAX: f64 = 1_000.0;
 
+const KIND: Kind = Kind { code: "eval-case", file_code: "eval-cases", one: "case", most: CASES_MAX };
+
 /// Reads the lines of a file. Empty lines and lines that begin with `//` are skipped. What is wrong comes with its line and its field, and a
 /// file without a case is wrong.
 pub fn read_cases(path: &str, bytes: &[u8]) -> (Vec<Case>, Vec<Finding>) {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut cases: Vec<Case> = Vec::new();
-    let mut lines: HashMap<String, usize> = HashMap::new();
-    let mut findings = Vec::new();
-    for (bytes, line) in bytes.split(|byte| *byte == b'\n').zip(1..) {
-        let bytes = bytes.trim_ascii();
-        if bytes.is_empty() || bytes.starts_with(b"//") {
-            continue;
-        }
-        let mut wrong: Vec<Wrong> = Vec::new();
-        let case = read_case(bytes, line, &mut wrong);
-        if let Some(case) = case {
-            if let Some(first) = lines.insert(case.id.clone(), line) {
-                let message = format!("The id `{}` is used in line {first}.", case.id);
-                wrong.push(("/id".to_owned(), message, "choose another id".to_owned()));
-            }
-            cases.push(case);
-        }
-        for (at, message, help) in wrong {
-            let place = if at.is_empty() { format!("{path}:{line}") } else { format!("{path}:{line} {at}") };
-            findings.push(Finding::error("eval-case", place, message).help(help));
-        }
-        if findings.len() >= FINDINGS_MAX {
-            break;
-        }
-        if cases.len() > CASES_MAX {
-            let message = format!("The suite has more than {CASES_MAX} cases.");
-            let help = "split the suite";
-            findings.push(Finding::error("eval-cases", format!("{path}:{line}"), message).help(help));
-            break;
-        }
-    }
+    let (cases, mut findings) = read_lines(path, bytes, &KIND, |value, line, wrong| {
+        let case = case_of(value, line, wrong);
+        (case.id.clone(), case)
+    });
     if cases.is_empty() && findings.is_empty() {
         let help = "write a case on each line: {\"id\": \"…\", \"input\": \"…\", \"expect\": {…}}";
         findings.push(Finding::error("eval-cases", path, "The file has no cases.").help(help));
     }
     (cases, findings)
-}
-
-/// How deep brackets are nested. Those in texts count as well: a case that has so many of them is no loss.
-fn is_deep(bytes: &[u8]) -> bool {
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for byte in bytes {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'[' | b'{' if !quoted => {
-                depth += 1;
-                if depth > DEPTH_MAX {
-                    return true;
-                }
-            }
-            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    false
-}
-
-fn read_case(bytes: &[u8], line: usize, wrong: &mut Vec<Wrong>) -> Option<Case> {
-    let mut refuse = |message: String, help: &str| {
-        wrong.push((String::new(), message, help.to_owned()));
-        None
-    };
-    if bytes.len() > CASE_BYTES_MAX {
-        let message = format!("The case has {} bytes; at most {CASE_BYTES_MAX} are possible.", bytes.len());
-        return refuse(message, "shorten it");
-    }
-    if is_deep(bytes) {
-        return refuse(format!("The case is nested deeper than {DEPTH_MAX} levels."), "flatten it");
-    }
-    let value: Value = match serde_json::from_slice(bytes) {
-        Ok(value) => value,
-        Err(error) => {
-            let said = error.to_string();
-            let why = said.split(" at line ").next().unwrap_or(&said).to_owned();
-            return refuse(format!("Column {}: {why}.", error.column()), "write one JSON object on the line");
-        }
-    };
-    Some(case_of(value, line, wrong))
 }
 
 const CASE: &[&str] = &[
@@ -247,11 +173,9 @@ fn expect(value: Value, wrong: &mut Vec<Wrong>) -> Expect {
         not_matches,
         rubric: fields.text("rubric"),
     };
-    let help = "add facts, not, cites, answer, json, matches or not_matches";
     if expect == Expect::default() {
+        let help = "add facts, not, cites, answer, json, matches, not_matches or rubric";
         fields.wrong("", "The case expects nothing, so it could not fail.", help);
-    } else if (Expect { rubric: None, ..expect.clone() }) == Expect::default() {
-        fields.wrong("rubric", "A run does not decide by a rubric, so the case could not fail.", help);
     }
     if expect.answer == Some(Answer::MustNot) && !(expect.facts.is_empty() && expect.cites.is_empty()) {
         let help = "remove `facts` and `cites`, or write \"answer\": \"must\"";

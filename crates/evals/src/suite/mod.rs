@@ -4,6 +4,8 @@ mod bounds;
 mod cases;
 mod digest;
 mod fields;
+mod labels;
+mod lines;
 mod near;
 mod raw;
 mod read;
@@ -12,8 +14,9 @@ mod types;
 
 pub(crate) use self::bounds::{PATTERN_BYTES_MAX, PATTERN_MEMORY_MAX};
 pub use self::{
-    bounds::{CASE_BYTES_MAX, CASES_MAX, FOLDER, SAMPLES_MAX},
+    bounds::{CASE_BYTES_MAX, CASES_MAX, FOLDER, LABELS_MAX, SAMPLES_MAX},
     cases::read_cases,
+    labels::{Label, read_labels},
     near::near_duplicates,
     read::names,
     schedule::{Schedule, Turn},

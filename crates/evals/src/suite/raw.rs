@@ -33,6 +33,8 @@ pub(super) struct Raw {
     #[serde(default)]
     pub gate: RawGate,
     #[serde(default)]
+    pub judge: Option<RawJudge>,
+    #[serde(default)]
     pub thresholds: BTreeMap<Spanned<String>, Spanned<RawBound>>,
 }
 
@@ -41,6 +43,14 @@ pub(super) struct Raw {
 pub(super) struct RawCaps {
     pub cost: Option<Spanned<String>>,
     pub seconds: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawJudge {
+    pub route: Spanned<String>,
+    #[serde(default)]
+    pub feature: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

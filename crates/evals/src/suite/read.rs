@@ -8,10 +8,11 @@ use toml::Spanned;
 use super::{
     bounds::{FINDINGS_MAX, FOLDER, NAME_BYTES_MAX, SAMPLES_MAX},
     cases::read_cases,
+    labels::read_labels,
     near::near_duplicates,
     raw::{Raw, RawBound},
     schedule::Schedule,
-    types::{Caps, Case, Gate, Lines, Suite, Threshold},
+    types::{Caps, Case, Gate, JudgeRoute, Lines, Suite, Threshold},
 };
 use crate::figures::{Metric, Unit};
 
@@ -49,6 +50,12 @@ impl Suite {
         };
         findings.extend(wrong);
         findings.extend(near_duplicates(&path, &cases));
+        if let Some(suite) = &suite {
+            findings.extend(suite.undecided(&path, &cases));
+        }
+        let path = format!("{FOLDER}/{name}.labels.jsonl");
+        let (labels, wrong) = files.get(&path).map(|bytes| read_labels(&path, bytes)).unwrap_or_default();
+        findings.extend(wrong);
         match suite {
             Some(suite) if findings.iter().all(|finding| finding.level == Level::Warning) => {
                 let locale = suite.locale.clone();
@@ -56,10 +63,23 @@ impl Suite {
                     .into_iter()
                     .map(|case| Case { locale: case.locale.or_else(|| locale.clone()), ..case })
                     .collect();
-                Ok((Self { cases, ..suite }, findings))
+                Ok((Self { cases, labels, ..suite }, findings))
             }
             _ => Err(findings),
         }
+    }
+
+    /// Cases that could not fail: only a judge could decide about them, and the suite has none.
+    #[must_use]
+    pub fn undecided(&self, path: &str, cases: &[Case]) -> Vec<Finding> {
+        let cases = cases.iter().filter(|case| self.judge.is_none() && case.expect.is_only_rubric());
+        let finding = |case: &Case| {
+            let place = format!("{path}:{} /expect/rubric", case.line);
+            let message = "No judge decides by the rubric, so the case could not fail.";
+            let help = "add another expectation, or a [judge] with a route to the suite";
+            Finding::error("eval-case", place, message).help(help)
+        };
+        cases.take(FINDINGS_MAX).map(finding).collect()
     }
 
     /// Reads `NAME.toml`. The suite has no cases yet.
@@ -185,12 +205,17 @@ impl Reading<'_> {
             found.map(|(_, schedule)| schedule)
         });
         let seconds = raw.caps.seconds.map(|seconds| self.whole("seconds", &seconds, 86_400));
+        let feature = self.name("feature", raw.feature);
+        let judge = raw.judge.map(|judge| JudgeRoute {
+            route: self.name("route", judge.route),
+            feature: judge.feature.map_or_else(|| feature.clone(), |name| self.name("feature", name)),
+        });
         let samples = raw.samples.map_or(1, |samples| self.whole("samples", &samples, SAMPLES_MAX.into()));
         Suite {
             name: name.to_owned(),
             description: raw.description,
             owner: self.name("owner", raw.owner),
-            feature: self.name("feature", raw.feature),
+            feature,
             prompt,
             variable: variable.unwrap_or_else(|| "question".to_owned()),
             route,
@@ -202,6 +227,8 @@ impl Reading<'_> {
             caps: Caps { cost, seconds },
             gate,
             lines,
+            judge,
+            labels: Vec::new(),
             cases: Vec::new(),
         }
     }

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::schedule::Schedule;
+use super::{labels::Label, schedule::Schedule};
 use crate::figures::Metric;
 
 /// A suite with its cases.
@@ -41,6 +41,10 @@ pub struct Suite {
     pub gate: Gate,
     /// Where its file names what.
     pub lines: Lines,
+    /// The model that judges answers by rubrics.
+    pub judge: Option<JudgeRoute>,
+    /// Answers that people judged, for comparison with the judge.
+    pub labels: Vec<Label>,
     /// Its cases, in order of the file.
     pub cases: Vec<Case>,
 }
@@ -90,6 +94,15 @@ pub struct Lines {
     pub route: usize,
     /// Of `[thresholds]`.
     pub thresholds: usize,
+}
+
+/// The model that judges answers by rubrics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JudgeRoute {
+    /// The route of `gateway.toml`.
+    pub route: String,
+    /// The feature that its calls belong to.
+    pub feature: String,
 }
 
 /// A bound of a figure.
@@ -179,6 +192,14 @@ pub struct Expect {
     pub not_matches: Vec<String>,
     /// What a person or a judge looks for.
     pub rubric: Option<String>,
+}
+
+impl Expect {
+    /// Whether only a judge can decide.
+    #[must_use]
+    pub fn is_only_rubric(&self) -> bool {
+        self.rubric.is_some() && (Self { rubric: None, ..self.clone() }) == Self::default()
+    }
 }
 
 /// Whether there must be an answer.

@@ -2,7 +2,9 @@
 
 mod called;
 mod compared;
+mod door;
 mod evidence;
+mod judged;
 mod quoted;
 mod run;
 mod served;

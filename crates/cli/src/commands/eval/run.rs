@@ -5,6 +5,7 @@ use std::{path::Path, process::ExitCode};
 use ashlar_evals::{
     Subject,
     compare::Comparison,
+    judge::{Judging, calibrate, setting as judge_setting},
     metric::Judge,
     report::{self, Summary},
     run::{self, Options, Outcome, Recorder, Recording, Replay, RunStatus, Stopped},
@@ -15,6 +16,7 @@ use jiff::Zoned;
 use super::{
     called::Called,
     evidence,
+    judged::JudgeCalled,
     settled::{prompt_name, quoted, suite},
     shown,
 };
@@ -40,19 +42,23 @@ pub async fn run(args: EvalRunArgs) -> Done {
     let baseline = args.baseline.as_deref().map(Summary::read).transpose()?;
     let judge = Judge::new(contracts.into());
     let outcome = match (&args.replay, &backend) {
-        (Some(file), _) => {
-            let recording = Recording::read(file)?;
-            asked(&args, &suite, &Replay::new(recording, suite.setting()), &judge).await?
-        }
+        (Some(file), _) => replayed(&args, &suite, Recording::read(file)?, &judge).await?,
         (None, Some(Backend::Local(local))) => {
-            asked(&args, &suite, &quoted(local, &args, &suite).await?, &judge).await?
+            decidable(&suite)?;
+            asked(&args, &suite, &quoted(local, &args, &suite).await?, &judge, NOBODY).await?
         }
         (None, Some(Backend::Remote(remote))) => {
             let prompt = prompt_name(&suite)?.map(|named| (named.name, named.version));
             let to = (remote.base(), remote.key());
             let with = (suite.variable.clone(), suite.setting());
             let called = Called::new(to, &suite.feature, suite.route.as_deref(), prompt, with)?;
-            asked(&args, &suite, &called, &judge).await?
+            match &suite.judge {
+                None => asked(&args, &suite, &called, &judge, NOBODY).await?,
+                Some(route) => {
+                    let by = JudgeCalled::new(to, route)?;
+                    asked(&args, &suite, &Judging::new(called, &by, route), &judge, Some(&by)).await?
+                }
+            }
         }
         (None, None) => return Err(CliError::input("no target given", "use --data, --server or --replay")),
     };
@@ -88,12 +94,55 @@ pub async fn run(args: EvalRunArgs) -> Done {
     })
 }
 
+/// No judge.
+const NOBODY: Option<&JudgeCalled> = None;
+
+/// The built-in model judges nothing.
+fn decidable(suite: &Suite) -> Result<(), CliError> {
+    match suite.cases.iter().find(|case| case.expect.is_only_rubric()) {
+        None => Ok(()),
+        Some(case) => {
+            let message = format!("only a judge can decide about the case `{}`; --data has none", case.id);
+            Err(CliError::input(message, "use --server URL --key KEY, or --replay FILE"))
+        }
+    }
+}
+
+/// Judges what was recorded.
+async fn replayed(
+    args: &EvalRunArgs,
+    suite: &Suite,
+    recording: Recording,
+    judge: &Judge,
+) -> Result<Outcome, CliError> {
+    let of = suite.setting();
+    let Some(route) = &suite.judge else {
+        return asked(args, suite, &Replay::new(recording, of), judge, NOBODY).await;
+    };
+    let options = Options { known: recording.clone(), ..options(args, suite, Recording::default()) };
+    let judged = Replay::new(recording, judge_setting(&of, route));
+    let mut outcome = asked(args, suite, &judged, judge, NOBODY).await?;
+    outcome.judge = Some(calibrate(suite, route, NOBODY, &options, &mut []).await?);
+    Ok(outcome)
+}
+
+fn options(args: &EvalRunArgs, suite: &Suite, known: Recording) -> Options {
+    Options {
+        concurrency: usize::from(args.concurrency),
+        retries: args.retries,
+        caps: suite.caps,
+        today: Zoned::now().date(),
+        known,
+    }
+}
+
 /// Asks, and keeps the replies until all are there.
 async fn asked<S: Subject>(
     args: &EvalRunArgs,
     suite: &Suite,
     subject: &S,
     judge: &Judge,
+    by: Option<&JudgeCalled>,
 ) -> Result<Outcome, CliError> {
     let mut recorders = Vec::new();
     let mut known = Recording::default();
@@ -110,13 +159,7 @@ async fn asked<S: Subject>(
     if let Some(file) = &args.record {
         recorders.push(Recorder::open(file, !known.is_empty())?);
     }
-    let options = Options {
-        concurrency: usize::from(args.concurrency),
-        retries: args.retries,
-        caps: suite.caps,
-        today: Zoned::now().date(),
-        known,
-    };
+    let options = options(args, suite, known);
     let total = suite.cases.len() * suite.samples as usize;
     let bar = output::progress(total as u64, "Asking");
     if let Ok(style) =
@@ -131,7 +174,10 @@ async fn asked<S: Subject>(
     })
     .await;
     bar.finish_and_clear();
-    let outcome = outcome?;
+    let mut outcome = outcome?;
+    if let (Some(route), Some(by)) = (&suite.judge, by) {
+        outcome.judge = Some(calibrate(suite, route, Some(by), &options, &mut recorders).await?);
+    }
     // Replies of an earlier release must not be part of the next run either.
     let ended = outcome.status != RunStatus::Incomplete || outcome.stopped == Some(Stopped::ReleaseChanged);
     if let Some(dir) = out.filter(|_| ended) {

@@ -6,7 +6,7 @@ use ashlar_contracts::ContractSet;
 use ashlar_delivery::ReleaseView;
 use ashlar_evals::{
     EvalError,
-    suite::{Suite, read_cases},
+    suite::{JudgeRoute, Suite, read_cases},
 };
 use ashlar_gateway::{
     config::{Allowed, EXTRACTIVE, Feature, Gateway},
@@ -36,6 +36,10 @@ pub async fn suite(args: &EvalRunArgs, backend: Option<&Backend>) -> Result<(Sui
     warn(&findings);
     if let Some(path) = &args.cases {
         suite.cases = cases(path, &suite)?;
+    }
+    if let Some(route) = &args.judge {
+        let feature = suite.judge.take().map_or_else(|| suite.feature.clone(), |judge| judge.feature);
+        suite.judge = Some(JudgeRoute { route: route.clone(), feature });
     }
     if !args.tag.is_empty() {
         suite.cases.retain(|case| case.tags.iter().any(|tag| args.tag.contains(tag)));
@@ -116,7 +120,8 @@ fn cases(path: &Path, suite: &Suite) -> Result<Vec<ashlar_evals::suite::Case>, C
         let message = format!("{} has more than {CASES_BYTES_MAX} bytes", path.display());
         return Err(CliError::input(message, "split the file"));
     }
-    let (mut cases, findings) = read_cases(&path.display().to_string(), &bytes);
+    let (mut cases, mut findings) = read_cases(&path.display().to_string(), &bytes);
+    findings.extend(suite.undecided(&path.display().to_string(), &cases));
     if !findings.is_empty() {
         return Err(CliError::findings(format!("{} cannot be used", path.display()), findings));
     }

@@ -70,6 +70,10 @@ pub fn human(outcome: &Outcome, comparison: Option<&Comparison>, out: Option<&Pa
     }
     output::line("");
     figures(outcome);
+    if let Some(by) = &outcome.judge {
+        output::line("");
+        output::line(by.about());
+    }
     let mut failed: Vec<&CaseResult> = outcome
         .results
         .iter()
