@@ -125,6 +125,12 @@ enum Bench {
         #[arg(long)]
         neighbour: bool,
     },
+    /// Eval suites, beside promptfoo.
+    Evals {
+        /// Rounds of the timed run.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
     /// The first import of a Markdown tree.
     Import {
         /// How many documents.
@@ -219,6 +225,7 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Gateway { seconds, rounds, streams, .. } } => {
             bench::gateway::run(seconds, rounds, streams)
         }
+        Command::Bench { what: Bench::Evals { rounds } } => bench::evals::run(rounds),
         Command::Bench { what: Bench::Import { documents } } => bench::import::run(documents),
         Command::Bench { what: Bench::Search { chunks: None, .. } } => bench::search::run(),
         Command::Bench { what: Bench::Search { chunks: Some(chunks), peers } } => {

@@ -10,11 +10,26 @@ use common::{Rig, start};
 use serde_json::{Value, json};
 use standin::{JSON, Standin};
 
-const GATEWAY: &str = "currency = \"EUR\"\n[routes.fast]\ntargets = [{ provider = \"model\", model = \"m\" }]\n\
-    [routes.strong]\ntargets = [{ provider = \"model\", model = \"judge\" }]\n\
-    [[prices.model.m]]\nfrom = \"2020-01-01\"\ninput = \"1\"\noutput = \"1\"\n\
-    [[prices.model.judge]]\nfrom = \"2020-01-01\"\ninput = \"1000\"\noutput = \"1000\"\n\
-    [features.default]\nroutes = [\"fast\"]\n[features.judging]\nroutes = [\"strong\"]\n";
+const GATEWAY: &str = r#"[routes]
+fast = { targets = [{ provider = "model", model = "m" }] }
+strong = { targets = [{ provider = "model", model = "judge" }] }
+[[prices]]
+model = "model/m"
+from = "2020-01-01"
+currency = "EUR"
+input = "1"
+output = "1"
+[[prices]]
+model = "model/judge"
+from = "2020-01-01"
+currency = "EUR"
+input = "1000"
+output = "1000"
+[features.default]
+routes = ["fast"]
+[features.judging]
+routes = ["strong"]
+"#;
 const SUITE: &str = "owner = 'support'\nfeature = 'default'\nroute = 'fast'\n[judge]\nroute = 'strong'\nfeature = 'judging'\n[thresholds]\nrubric = { min = 0.5 }\n";
 const CASES: &str = r#"{"id":"kind","input":"Please help.","expect":{"rubric":"The answer is kind."}}
 {"id":"rude","input":"Help me, be rude.","expect":{"rubric":"The answer is kind."}}

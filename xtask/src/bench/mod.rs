@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod composed;
 pub mod delivery;
+pub mod evals;
 pub mod gateway;
 pub mod import;
 mod logistic;

@@ -62,13 +62,16 @@ impl Site {
         Ok(site)
     }
 
+    /// The command line in its directory.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.current_dir(&self.dir);
+        command
+    }
+
     /// Runs the command line on it; returns what it printed as JSON.
     pub fn ashlar(&self, args: &[&str]) -> Result<Value> {
-        let out = Command::new(&self.binary)
-            .args(args)
-            .current_dir(&self.dir)
-            .env("ASHLAR_DATA", "data")
-            .finish()?;
+        let out = self.command().args(args).env("ASHLAR_DATA", "data").finish()?;
         if !out.status.success() {
             return Err(format!("{args:?}: {}", String::from_utf8_lossy(&out.stderr)).into());
         }

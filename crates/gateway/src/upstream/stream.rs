@@ -1,5 +1,7 @@
 //! An answer that comes in pieces.
 
+use bytes::Bytes;
+use futures::{StreamExt as _, stream::BoxStream};
 use tokio::time::{Instant, timeout_at};
 
 use super::Failed;
@@ -11,14 +13,16 @@ pub const STREAM_BYTES_MAX: usize = 256 << 20;
 /// The events of an answer.
 pub struct EventStream {
     provider: String,
-    response: reqwest::Response,
+    body: BoxStream<'static, Result<Bytes, reqwest::Error>>,
     reader: SseReader,
     bytes: usize,
 }
 
 impl EventStream {
     pub(super) fn new(provider: &str, response: reqwest::Response) -> Self {
-        Self { provider: provider.to_owned(), response, reader: SseReader::default(), bytes: 0 }
+        // Headers are slices of the buffer that they were read into, which would stay as long as the stream.
+        let body = response.bytes_stream().boxed();
+        Self { provider: provider.to_owned(), body, reader: SseReader::default(), bytes: 0 }
     }
 
     /// The next event that was read already.
@@ -31,9 +35,9 @@ impl EventStream {
     /// # Errors
     /// When nothing comes in time, the connection breaks, or there are too many bytes.
     pub async fn more(&mut self, until: Instant) -> Result<bool, Failed> {
-        let chunk =
-            timeout_at(until, self.response.chunk()).await.map_err(|_| Failed::late(&self.provider))?;
-        let Some(chunk) = chunk.map_err(|error| Failed::connection(&self.provider, &error))? else {
+        let chunk = timeout_at(until, self.body.next()).await.map_err(|_| Failed::late(&self.provider))?;
+        let Some(chunk) = chunk.transpose().map_err(|error| Failed::connection(&self.provider, &error))?
+        else {
             return Ok(false);
         };
         self.bytes += chunk.len();

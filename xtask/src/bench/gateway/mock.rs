@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use serde_json::Value;
+
 use super::Result;
 
 /// The most of a request that is read, in bytes.
@@ -60,6 +62,15 @@ pub fn request(read: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
     if chunked { chunks(read) } else { exactly(read, length) }.map(Some)
 }
 
+/// The answer of the model `echo`: the last message.
+fn echo(body: &str) -> String {
+    let asked: Value = serde_json::from_str(body).unwrap_or_default();
+    let last = asked["messages"].as_array().and_then(|messages| messages.last()).cloned().unwrap_or_default();
+    let mut answer: Value = serde_json::from_str(ANSWER).unwrap_or_default();
+    answer["choices"][0]["message"]["content"] = last["content"].clone();
+    answer.to_string()
+}
+
 fn serve(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut read, mut write) = (BufReader::new(stream), stream);
@@ -67,9 +78,10 @@ fn serve(stream: &TcpStream) -> std::io::Result<()> {
         let body = String::from_utf8_lossy(&body);
         let streams = body.contains("\"stream\":true") || body.contains("\"stream\": true");
         if !streams {
+            let answer = if body.contains("\"model\":\"echo\"") { echo(&body) } else { ANSWER.to_owned() };
             let head = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{ANSWER}",
-                ANSWER.len()
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
+                answer.len()
             );
             write.write_all(head.as_bytes())?;
             continue;

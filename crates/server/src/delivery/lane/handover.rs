@@ -26,7 +26,7 @@ use crate::front::with_letters;
 
 use super::{
     bodies::{Answering, Open, Patient},
-    progress::Progress,
+    progress::{PREFACE, Progress},
     shared::Shared,
 };
 
@@ -159,6 +159,10 @@ pub(super) async fn run(
         .max_header_list_size(u32::try_from(config.head_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(config.idle)
         .keep_alive_timeout(Duration::from_secs(10));
+    // A builder that must find the version out reads as much as a preface has, and then more into a buffer of twice the size.
+    if !before.is_empty() && !before.starts_with(&PREFACE[..before.len().min(PREFACE.len())]) {
+        builder = builder.http1_only();
+    }
     let io = TokioIo::new(Watched {
         before,
         at: 0,

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::LaneConfig;
 
 /// What HTTP/2 connections begin with.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long a connection may take to end after it was asked to.
 const LEAVE: Duration = Duration::from_secs(5);
 
