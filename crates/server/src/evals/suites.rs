@@ -66,6 +66,11 @@ fn read(files: &Files, name: &str) -> Result<Found, ReleaseError> {
         let named: Result<PromptName, _> = prompt.parse();
         named.map_err(|e| ReleaseError::invalid(e.message.trim_end_matches('.'), e.help))?;
     }
+    if let Some(case) = suite.cases.iter().find(|case| case.expect.is_only_rubric()) {
+        let message = format!("only a judge can decide about the case `{}`; servers ask none", case.id);
+        let help = "run the suite with `ashlar eval run --server`, or add another expectation to the case";
+        return Err(ReleaseError::invalid(message, help));
+    }
     Ok(Found { suite, contracts: ContractSet::load(files).0 })
 }
 
@@ -113,7 +118,7 @@ impl Suites {
     }
 
     /// The suites of definitions that servers run by themselves. One whose file says nothing about it is run weekly if this node can ask its
-    /// route.
+    /// route and it has no judge.
     ///
     /// # Errors
     /// When the definitions cannot be read. Suites that are wrong are left out; the gate has reported them.
@@ -130,11 +135,10 @@ impl Suites {
             let found = names(&files).into_iter().filter_map(|name| {
                 let bytes = files.get(&format!("{FOLDER}/{name}.toml"))?;
                 let suite = Suite::read_toml(name, bytes).ok()?;
+                // Servers ask no judge.
+                let runs = || suite.judge.is_none() && can_ask(&files, &suite, (&providers, &of));
                 let schedule =
-                    suite.schedule.unwrap_or_else(|| match can_ask(&files, &suite, (&providers, &of)) {
-                        true => Schedule::Weekly,
-                        false => Schedule::Off,
-                    });
+                    suite.schedule.unwrap_or_else(|| if runs() { Schedule::Weekly } else { Schedule::Off });
                 (schedule != Schedule::Off).then(|| (name.to_owned(), schedule))
             });
             Ok(found.collect())

@@ -35,10 +35,9 @@ impl Judge for JudgeCalled {
         match answer.failed() {
             Some(unasked) => Err(unasked),
             // An answer that the gateway did not let out has no text, and so no verdict.
-            None => Ok(Said {
-                text: text(&answer.said["choices"][0]["message"]["content"]),
-                cost: answer.cost(),
-            }),
+            None => {
+                Ok(Said { text: text(&answer.said["choices"][0]["message"]["content"]), cost: answer.cost() })
+            }
         }
     }
 }
