@@ -49,9 +49,10 @@ impl Suites {
             out.findings.push(Finding::error("eval-suite", FOLDER, message).help("merge suites"));
         }
         for (path, _) in files.under(FOLDER, ".jsonl") {
-            let beside = format!("{}.toml", path.trim_end_matches(".jsonl"));
+            let name = path.trim_end_matches(".jsonl");
+            let beside = format!("{}.toml", name.trim_end_matches(".labels"));
             if files.get(&beside).is_none() {
-                let message = "These cases belong to no suite.";
+                let message = "This file belongs to no suite.";
                 let finding = Finding::error("eval-suite", path, message);
                 out.findings.push(finding.help(format!("create {beside}, or remove the file")));
             }
