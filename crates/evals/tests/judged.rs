@@ -66,8 +66,7 @@ fn suite(more: &str) -> Suite {
 async fn judged(suite: &Suite, judge: &Kind, options: &Options, recorders: &mut [Recorder]) -> Outcome {
     let route = suite.judge.as_ref().unwrap();
     let subject = answers();
-    let outcome = recorded(suite, &Judging::new(subject, judge, route), options, recorders).await;
-    outcome
+    recorded(suite, &Judging::new(subject, judge, route), options, recorders).await
 }
 
 fn statuses(outcome: &Outcome) -> Vec<CaseStatus> {
