@@ -11,6 +11,7 @@ mod llm;
 mod operate;
 mod prompt;
 mod release;
+mod review;
 mod scope;
 mod search;
 mod tokens;
@@ -25,12 +26,13 @@ pub use self::{
     content::*,
     contracts::*,
     daily::*,
-    eval::{EvalCommand, EvalRunArgs, EvalStartArgs},
+    eval::{EvalCommand, EvalGrowArgs, EvalImportArgs, EvalRunArgs, EvalStartArgs, ImportFrom, MatchingArg},
     examples::{command, parse},
     llm::{CallsArgs, LlmCommand},
     operate::*,
     prompt::PromptCommand,
     release::*,
+    review::{JudgeArgs, ReviewCommand, VerdictArg},
     search::*,
     tokens::{BumpArg, DivergeArgs, TokensCommand},
 };
@@ -132,6 +134,7 @@ impl Cli {
             Command::Search(search) => search.format(),
             Command::Llm { command } => command.at().format,
             Command::Eval { command } => command.format(),
+            Command::Review { command } => command.at().format,
             Command::Ask(a) => a.at.format,
             Command::Replay(a) => a.at.format,
             Command::Preview { at, .. } => at.format,
@@ -233,7 +236,12 @@ pub enum Command {
         #[command(subcommand)]
         command: LlmCommand,
     },
-    /// Run eval suites and compare their runs.
+    /// Look at model calls that were chosen for review, and give verdicts on them.
+    Review {
+        #[command(subcommand)]
+        command: ReviewCommand,
+    },
+    /// Run, import and grow eval suites, and compare their runs.
     Eval {
         #[command(subcommand)]
         command: EvalCommand,

@@ -143,7 +143,7 @@ pub fn remembered(at: &At) -> Result<At, CliError> {
 }
 
 /// Who acts when nobody is named.
-fn default_actor() -> String {
+pub fn default_actor() -> String {
     std::env::var("USER")
         .or_else(|_| std::env::var("LOGNAME"))
         .ok()

@@ -78,7 +78,7 @@ fn calls_are_listed_summed_exported_and_erased() {
     assert_eq!(spans[4]["attributes"]["gen_ai.provider.name"], "ashlar");
 
     let (status, _, body) = http(&demo.url, "DELETE", "/api/v1/llm/users/jo@example.com", &demo.admin, "");
-    assert_eq!((status, body.trim()), (200, r#"{"calls":2}"#));
+    assert_eq!((status, body.trim()), (200, r#"{"calls":2,"reviews":0}"#));
     assert_eq!(get(&demo, "/api/v1/llm/calls?user=jo@example.com")["items"], json!([]));
     assert_eq!(count(&get(&demo, "/api/v1/llm/usage")), 5);
     for path in ["/api/v1/llm/calls", "/api/v1/llm/calls/export", "/api/v1/llm/usage"] {

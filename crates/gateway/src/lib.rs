@@ -13,6 +13,7 @@ pub mod price;
 pub mod prompts;
 pub mod record;
 pub mod redact;
+pub mod review;
 pub mod routing;
 pub mod tools;
 pub mod upstream;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ashlar_gateway::{
     config::{Allowed, Gateway, Kind},
     price::Tokens,
+    review::LowConfidence,
 };
 use ashlar_model::Files;
 
@@ -51,6 +52,13 @@ redact = { sending = ["email", "card"], logging = "all" }
 text = { keep_days = 7 }
 cache = { exact_seconds = 300 }
 
+[features.support.review]
+share = 0.05
+low_confidence = { below = 0.7 }
+high_risk = { prompts = ["support-answer"], indexes = ["product"], share = 0.5 }
+reviewers = 2
+keep_days = 60
+
 [features.open]
 
 [budget]
@@ -91,6 +99,12 @@ fn a_full_file_is_read() {
         (support.cache.exact, gateway.features["open"].cache.exact),
         (Some(Duration::from_secs(300)), None)
     );
+    let review = support.review.as_ref().unwrap();
+    assert_eq!((review.share, review.reviewers, review.keep_days), (0.05, 2, 60));
+    assert_eq!(review.low_confidence, Some(LowConfidence { below: 0.7, share: 1.0 }));
+    let risk = review.high_risk.as_ref().unwrap();
+    assert!(risk.prompts.contains("support-answer") && risk.indexes.contains("product") && risk.share == 0.5);
+    assert_eq!(gateway.features["open"].review, None);
     assert!(support.routes.allows("fast") && !support.routes.allows("careful"));
     assert_eq!(
         gateway.routes_of(support).iter().map(|(name, _)| *name).collect::<Vec<_>>(),
@@ -244,6 +258,26 @@ fn every_mistake_is_one_finding_with_its_line() {
         ("[features.a]\nredact = { sending = 'email' }", 2, "not a list", "[\"email\"]"),
         ("[features.a]\nredact = { logging = 'al' }", 2, "`al`", "did you mean `all`?"),
         ("[features.a]\ntext = { keep_days = 4000 }", 2, "`keep_days = 4000`", "from 0 to 400"),
+        ("[features.a]\nreview = { share = 0.1 }", 2, "does not store the text", "keep_days"),
+        (
+            "[features.a]\ntext = { keep_days = 1 }\nreview = { reviewers = 2 }",
+            3,
+            "chooses no calls",
+            "add share",
+        ),
+        ("[features.a]\ntext = { keep_days = 1 }\nreview = { share = 5 }", 3, "`share = 5`", "from 0 to 1"),
+        (
+            "[features.a]\ntext = { keep_days = 1 }\nreview = { share = 1, reviewers = 3 }",
+            3,
+            "`reviewers = 3`",
+            "from 1 to 2",
+        ),
+        (
+            "[features.a]\ntext = { keep_days = 1 }\nreview = { high_risk = {} }",
+            3,
+            "names nothing",
+            "effects",
+        ),
         ("[budget]\nmonth = '99999999'", 2, "too large", "decimal"),
         ("[features.a]\ncache = { exact_seconds = 0 }", 2, "`exact_seconds = 0`", "from 1 to 604800"),
         ("[records]\nkeep_days = 0", 2, "`keep_days = 0`", "from 1"),

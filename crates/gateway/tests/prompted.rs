@@ -236,5 +236,6 @@ async fn what_is_private_is_not_sent_and_comes_back_in_the_answer() {
         let (kept, days) = facts.text.unwrap();
         assert_eq!((kept.output.as_str(), days), ("I wrote to [EMAIL] today", 3));
         assert!(kept.input.contains("Write to [EMAIL]"), "{}", kept.input);
+        assert_eq!((kept.question.as_str(), kept.turns, kept.shown), ("Write to [EMAIL]", 1, None));
     }
 }

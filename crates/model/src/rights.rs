@@ -23,6 +23,8 @@ pub enum Right {
     /// Look at the pages of one draft, changeset or candidate (`draft`, `changeset:NAME`, `c4`) and at nothing else: what a
     /// preview link has.
     Show(String),
+    /// Look at model calls that were chosen for review, and give verdicts on them.
+    Review,
     /// Manage keys and tenants, collect garbage.
     Admin,
     /// Call models through the gateway: as one feature, or as every feature.
@@ -42,6 +44,7 @@ impl fmt::Display for Right {
             Self::Approve(what) => write!(f, "approve:{what}"),
             Self::Waive => f.write_str("waive"),
             Self::Show(what) => write!(f, "show:{what}"),
+            Self::Review => f.write_str("review"),
             Self::Admin => f.write_str("admin"),
             Self::Llm(None) => f.write_str("llm"),
             Self::Llm(Some(feature)) => write!(f, "llm:{feature}"),
@@ -53,7 +56,7 @@ impl fmt::Display for Right {
 /// A word that names no right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a scope; there are read, preview, write, define, release, approve:NAME, waive, evals, admin, llm and llm:FEATURE"
+    "`{0}` is not a scope; there are read, preview, write, define, release, approve:NAME, waive, review, evals, admin, llm and llm:FEATURE"
 )]
 pub struct RightError(String);
 
@@ -68,6 +71,7 @@ impl FromStr for Right {
             "define" => Self::Define,
             "release" => Self::Release,
             "waive" => Self::Waive,
+            "review" => Self::Review,
             "admin" => Self::Admin,
             "llm" => Self::Llm(None),
             "evals" => Self::Evals,
@@ -109,8 +113,8 @@ impl JsonSchema for Right {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^(read|preview|write|define|release|waive|admin|llm|evals|approve:[^\\s]{1,100}|llm:[^\\s]{1,100}|show:[^\\s]{1,120})$",
-            "description": "A scope: `read`, `preview`, `write`, `define`, `release`, `approve:NAME`, `waive`, `evals`, `admin`, `llm` or `llm:FEATURE`.",
+            "pattern": "^(read|preview|write|define|release|waive|review|admin|llm|evals|approve:[^\\s]{1,100}|llm:[^\\s]{1,100}|show:[^\\s]{1,120})$",
+            "description": "A scope: `read`, `preview`, `write`, `define`, `release`, `approve:NAME`, `waive`, `review`, `evals`, `admin`, `llm` or `llm:FEATURE`.",
         })
     }
 }

@@ -95,11 +95,11 @@ async fn stored_and_summed(location: &Location) {
     ];
     rows[1].body = "{\"input\":\"hi\"}".to_owned();
     rows[1].body_until = "2026-05-10T00:00:00.000000Z".to_owned();
-    engine.log_calls(&main, &rows, &all_used(&rows)).await.unwrap();
+    engine.log_calls(&main, &rows, &all_used(&rows), &[]).await.unwrap();
     // A batch that is stored again, because nobody knew whether it was, is counted once.
     rows.push(call("2026-05-10T11:30:00Z", "b", "u1", "ok"));
-    engine.log_calls(&main, &rows, &all_used(&rows)).await.unwrap();
-    engine.log_calls(&other, &rows[..1], &all_used(&rows[..1])).await.unwrap();
+    engine.log_calls(&main, &rows, &all_used(&rows), &[]).await.unwrap();
+    engine.log_calls(&other, &rows[..1], &all_used(&rows[..1]), &[]).await.unwrap();
 
     let ctx = by("ed");
     let listed = async |query: CallQuery| -> Vec<String> {
@@ -146,7 +146,7 @@ async fn stored_and_summed(location: &Location) {
     assert_eq!(engine.prune_calls(&main, 30).await.unwrap(), 1);
     let kept = engine.calls(&ctx, &CallQuery::default()).await.unwrap().items;
     assert!(kept.len() == 4 && kept.iter().all(|row| row.body.is_empty()));
-    assert_eq!(engine.run(&ctx, EraseCalls { user: "u1".to_owned() }).await.unwrap(), 2);
+    assert_eq!(engine.run(&ctx, EraseCalls { user: "u1".to_owned() }).await.unwrap().calls, 2);
     assert_eq!(listed(CallQuery::default()).await.len(), 2);
     // Sums stay, because they name nobody.
     assert_eq!(usage(UsageBy::default()).await[0].calls, 4);

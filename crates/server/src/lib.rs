@@ -17,6 +17,7 @@ pub mod models;
 mod outward;
 mod pages;
 mod registry;
+pub mod reviews;
 mod serve;
 mod surface;
 mod tools;

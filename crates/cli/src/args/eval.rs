@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ashlar_model::EvalRunId;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::at::{At, Format};
 
@@ -24,6 +24,16 @@ pub enum EvalCommand {
         #[command(flatten)]
         at: At,
     },
+    /// Write a suite from a configuration of promptfoo or from samples of OpenAI evals, and report what has no counterpart.
+    #[command(
+        after_help = "Examples:\n  ashlar eval import promptfooconfig.yaml --from promptfoo --suite berths --feature support\n  ashlar eval import samples.jsonl --from openai-evals --matching includes --suite facts"
+    )]
+    Import(Box<EvalImportArgs>),
+    /// Add cases to a suite: from failures of a run, from recorded calls, or from reviews. What nobody has judged goes to NAME.todo.jsonl.
+    #[command(
+        after_help = "Examples:\n  ashlar eval grow --suite support --from-reviews --data ./data\n  ashlar eval grow --suite support --from-calls --since 7d --dry-run --server https://cms.example\n  ashlar eval grow --suite support --from-failures evals-out/failure_cases.jsonl"
+    )]
+    Grow(Box<EvalGrowArgs>),
     /// Compare two runs case by case. Exit code 1 if a critical case became worse, or a metric by more than chance.
     #[command(after_help = "Example:\n  ashlar eval compare main/metrics.json evals-out/metrics.json")]
     Compare {
@@ -82,6 +92,98 @@ pub struct EvalStartArgs {
     /// Wait for the end, and show what came of it.
     #[arg(long)]
     pub wait: bool,
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// The tool that a suite comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportFrom {
+    /// A promptfooconfig.yaml.
+    Promptfoo,
+    /// Samples with `input` and `ideal`, one on each line.
+    OpenaiEvals,
+}
+
+/// How samples of OpenAI evals are compared with `ideal`. It is in the registry of OpenAI evals, not in the samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum MatchingArg {
+    /// The answer begins with an ideal.
+    #[default]
+    Match,
+    /// The answer contains an ideal.
+    Includes,
+    /// The answer contains an ideal, without regard to case.
+    IncludesIgnoringCase,
+    /// The answer contains an ideal, without regard to case, punctuation and articles.
+    Fuzzy,
+}
+
+/// What is imported.
+#[derive(Debug, Args)]
+pub struct EvalImportArgs {
+    /// The file.
+    pub file: PathBuf,
+    /// The tool that it comes from.
+    #[arg(long, value_enum)]
+    pub from: ImportFrom,
+    /// The suite that is written: evals/NAME.toml with evals/NAME.jsonl.
+    #[arg(long, value_name = "NAME")]
+    pub suite: String,
+    /// The feature that calls belong to.
+    #[arg(long, value_name = "FEATURE", default_value = "default")]
+    pub feature: String,
+    /// Who answers for the suite. Default: your name.
+    #[arg(long, value_name = "NAME")]
+    pub owner: Option<String>,
+    /// How samples of OpenAI evals are compared with `ideal`.
+    #[arg(long, value_enum, default_value_t)]
+    pub matching: MatchingArg,
+    /// The project that the suite is written to.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// Replace a suite of this name.
+    #[arg(long)]
+    pub force: bool,
+    /// The output format.
+    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
+    pub format: Format,
+}
+
+/// Where new cases come from.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("origin").required(true).args(["from_calls", "from_failures", "from_reviews", "from_todo"]))]
+pub struct EvalGrowArgs {
+    /// The suite: evals/NAME.toml with evals/NAME.jsonl.
+    #[arg(long, value_name = "NAME")]
+    pub suite: String,
+    /// Recorded calls whose text is stored. Only those that were reviewed become cases.
+    #[arg(long)]
+    pub from_calls: bool,
+    /// The failure_cases.jsonl of a run.
+    #[arg(long, value_name = "FILE")]
+    pub from_failures: Option<PathBuf>,
+    /// Reviews with a final verdict.
+    #[arg(long)]
+    pub from_reviews: bool,
+    /// Lines of NAME.todo.jsonl that a person completed. They are removed from that file.
+    #[arg(long)]
+    pub from_todo: bool,
+    /// Only calls of this last time, such as 7d or 12h.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only calls of this feature. Default: that of the suite.
+    #[arg(long, value_name = "FEATURE")]
+    pub feature: Option<String>,
+    /// The most new cases and lines.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+    /// Write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The project that contains the suite.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub project: PathBuf,
     #[command(flatten)]
     pub at: At,
 }
@@ -156,6 +258,8 @@ impl EvalCommand {
             Self::Start(args) => args.at.format,
             Self::Runs { at, .. } | Self::Show { at, .. } | Self::Cancel { at, .. } => at.format,
             Self::Evidence { at, .. } => at.format,
+            Self::Import(args) => args.format,
+            Self::Grow(args) => args.at.format,
             Self::Compare { format, .. } => *format,
         }
     }

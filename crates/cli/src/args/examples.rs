@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory, FromArgMatches};
 use super::Cli;
 
 /// A command by its words, and examples of it.
-const EXAMPLES: [(&str, &str); 61] = [
+const EXAMPLES: [(&str, &str); 63] = [
     ("import", "ashlar import markdown ./docs --type doc --data ./data"),
     ("entry", "ashlar entry list page --pending --data ./data"),
     ("entry get", "ashlar entry get page home --locale en --data ./data"),
@@ -37,6 +37,8 @@ const EXAMPLES: [(&str, &str); 61] = [
     ("release export", "ashlar release export r3 --out r3.bundle --data ./data"),
     ("release import", "ashlar release import r3.bundle --data ./other"),
     ("llm", "ashlar llm usage --by feature,model --data ./data"),
+    ("review", "ashlar review take --data ./data"),
+    ("review list", "ashlar review list --state open --data ./data"),
     ("eval", "ashlar eval run --suite support --data ./data --out evals-out"),
     ("eval runs", "ashlar eval runs --suite support --server https://cms.example --key $KEY"),
     ("eval show", "ashlar eval show e7 --out report --server https://cms.example --key $KEY"),

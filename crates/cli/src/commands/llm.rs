@@ -61,7 +61,7 @@ pub async fn llm(command: LlmCommand) -> Done {
     }
 }
 
-fn time(name: &str, text: Option<&String>) -> Result<Option<Timestamp>, CliError> {
+pub fn time(name: &str, text: Option<&String>) -> Result<Option<Timestamp>, CliError> {
     let Some(text) = text else { return Ok(None) };
     let wrong =
         |_| CliError::input(format!("--{name} {text} is not a time"), "write it like 2027-03-01T10:00:00Z");
@@ -79,7 +79,7 @@ async fn hashed(local: &Local, user: &str) -> Result<String, CliError> {
 }
 
 /// A record with its text, as a server answers it.
-fn recorded(row: &CallRow) -> Value {
+pub fn recorded(row: &CallRow) -> Value {
     let mut record: Value = serde_json::from_str(&row.data).unwrap_or_default();
     if !row.body.is_empty() {
         record["text"] = serde_json::from_str(&row.body).unwrap_or_default();
@@ -194,7 +194,8 @@ async fn erase(user: String, at: &At) -> Done {
     let answer = match &session.backend {
         Backend::Local(local) => {
             let user = hashed(local, &user).await?;
-            value(json!({"calls": local.run(EraseCalls { user }).await?}))?
+            let erased = local.run(EraseCalls { user }).await?;
+            value(json!({"calls": erased.calls, "reviews": erased.reviews}))?
         }
         Backend::Remote(remote) => remote.call(rows::ERASE_CALLS.at([&user]), None).await?,
     };

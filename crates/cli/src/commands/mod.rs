@@ -22,6 +22,7 @@ mod prompt;
 mod pull;
 mod push;
 mod release;
+mod review;
 mod search;
 mod serve;
 mod site;
@@ -64,6 +65,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Ask(args) => ask::ask(*args).await,
         Command::Replay(args) => ask::replay(*args).await,
         Command::Llm { command } => llm::llm(command).await,
+        Command::Review { command } => review::review(command).await,
         Command::Eval { command } => eval::eval(command).await,
         Command::Tokens { command } => tokens::tokens(command).await,
         Command::Preview { what, hours, at } => preview::preview(&what, hours, &at).await,

@@ -6,6 +6,7 @@
 mod assertion;
 mod openai;
 mod promptfoo;
+mod suite;
 mod template;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde_json::{Map, Value, json};
 pub use self::{
     openai::{Matching, openai},
     promptfoo::promptfoo,
+    suite::{About, Files},
 };
 
 /// The most findings that are kept; the last one then says that there are more.

@@ -12,7 +12,6 @@ mod read;
 mod schedule;
 mod types;
 
-pub(crate) use self::bounds::{PATTERN_BYTES_MAX, PATTERN_MEMORY_MAX};
 pub use self::{
     bounds::{CASE_BYTES_MAX, CASES_MAX, FOLDER, LABELS_MAX, SAMPLES_MAX},
     cases::read_cases,
@@ -21,4 +20,8 @@ pub use self::{
     read::names,
     schedule::{Schedule, Turn},
     types::*,
+};
+pub(crate) use self::{
+    bounds::{PATTERN_BYTES_MAX, PATTERN_MEMORY_MAX},
+    near::pairs,
 };

@@ -21,6 +21,23 @@ const TERMS_MAX: usize = 400;
 /// rarest terms, so only those pairs are counted.
 #[must_use]
 pub fn near_duplicates(path: &str, cases: &[Case]) -> Vec<Finding> {
+    let found = pairs(cases, |one, other| one.expect.answer == other.expect.answer, REPORTED_MAX);
+    let finding = |(at, other): (usize, usize)| {
+        let (case, other) = (&cases[at], &cases[other]);
+        let message = format!("The case `{}` asks nearly the same as `{}`.", case.id, other.id);
+        let help = format!("remove one of them, or merge them (the other is in line {})", other.line);
+        Finding::warning("eval-near-duplicate", format!("{path}:{}", case.line), message).help(help)
+    };
+    found.into_iter().map(finding).collect()
+}
+
+/// Which cases ask nearly the same as an earlier one in the same language and with the same context: pairs of the later one and an earlier
+/// one, at most `most`. `alike`: what else must be the same.
+pub(crate) fn pairs(
+    cases: &[Case],
+    alike: impl Fn(&Case, &Case) -> bool,
+    most: usize,
+) -> Vec<(usize, usize)> {
     let sets = ranked(cases);
     let mut known: HashMap<u32, Vec<usize>> = HashMap::new();
     let mut out = Vec::new();
@@ -30,21 +47,14 @@ pub fn near_duplicates(path: &str, cases: &[Case]) -> Vec<Finding> {
             candidates.extend(known.get(term).into_iter().flatten().copied());
             known.entry(*term).or_default().push(at);
         }
-        let (case, same) = (&cases[at], |other: &&usize| {
-            let other = &cases[**other];
-            other.locale == cases[at].locale
-                && other.expect.answer == cases[at].expect.answer
-                && other.context == cases[at].context
-        });
+        let same = |other: &&usize| {
+            let (one, other) = (&cases[at], &cases[**other]);
+            one.locale == other.locale && one.context == other.context && alike(one, other)
+        };
         let found = candidates.iter().filter(same).find(|other| similarity(&sets[**other], set) >= SIMILAR);
         if let Some(other) = found {
-            let other = &cases[*other];
-            let message = format!("The case `{}` asks nearly the same as `{}`.", case.id, other.id);
-            let help = format!("remove one of them, or merge them (the other is in line {})", other.line);
-            out.push(
-                Finding::warning("eval-near-duplicate", format!("{path}:{}", case.line), message).help(help),
-            );
-            if out.len() == REPORTED_MAX {
+            out.push((at, *other));
+            if out.len() >= most {
                 break;
             }
         }

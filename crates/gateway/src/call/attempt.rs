@@ -16,6 +16,7 @@ use crate::{
     cache::{Gathering, Slot},
     config::{Allowed, BUILT_IN, Route, Target},
     filter::Filter,
+    record::REFUSAL,
     redact::Vault,
     routing::{RETRY_AFTER_MAX, Stage, backoff},
     upstream::{Asked, Failed, Kind, Next, Operation, Provider},
@@ -87,6 +88,12 @@ async fn quoted(case: &Case<'_>, attempt: u32) -> Result<Got, Failed> {
     let answer = released.answer(question).await.map_err(stop)?;
     let whole = quotes(call, &id(call, &case.caller.trace), &answer);
     noted(case, attempt, &whole);
+    case.noted.note(|ledger| {
+        ledger.quotes(whole.picked.first().map_or(&[], |picked| picked.sources.as_slice()));
+        if let Some((code, _)) = &answer.refusal {
+            ledger.facts.verdicts.insert(REFUSAL.to_owned(), code.clone());
+        }
+    });
     Ok(Got::Whole { whole, raw: None, more: Some(answer.more) })
 }
 

@@ -12,7 +12,7 @@ use super::{
     case::{Body, Caller, Case, Desk, Reply, Scene, What},
     flow::Way,
     ledger::Noted,
-    private::{Private, redacted_texts},
+    private::{Masks, Private, redacted_texts},
     prompted::{self, Prompted},
     remembered::remembered,
     rounds::Rounds,
@@ -21,6 +21,8 @@ use super::{
 use crate::{
     config::{Feature, FilterRules},
     filter::Filter,
+    record::{SOURCES_MAX, Text, TextSource},
+    review::Sampling,
     routing::{Stage, plan, point},
     upstream::Providers,
     wire::{Call, Fault, FaultKind, Part, Role, Surface, anthropic, openai},
@@ -147,11 +149,15 @@ impl Desk {
         let prompt = prompted.as_ref().map(|prompted| prompted.prompt.as_ref());
         let (mut private, masks) = Private::of(scene, feature, call, prompt)?;
         if feature.text_days > 0 {
-            let input = masks.mask(&spoken(call));
-            noted.note(|ledger| ledger.keep(input, feature.text_days, masks));
+            let text = stored(call, prompted.as_ref(), &masks);
+            noted.note(|ledger| ledger.keep(text, feature.text_days, masks));
         }
-        let asked = prompted.as_ref().and_then(|prompted| prompted.question.clone());
-        let asked = asked.or_else(|| call.question());
+        if let Some(rules) = &feature.review {
+            let searched = prompted.as_ref().map_or(feature.indexes.names(), Prompted::indexes);
+            let review = Sampling { rules: rules.clone(), indexes: searched.to_vec() };
+            noted.note(|ledger| ledger.facts.review = Some(review));
+        }
+        let asked = asked(call, prompted.as_ref());
         let rounds =
             Rounds::of(scene, (caller, feature), call, prompted.as_ref(), self.servers.as_ref()).await?;
         private.hide(call, 0);
@@ -256,6 +262,34 @@ impl Desk {
             _ => None,
         });
         Filter::new(feature.filter, keys, texts).map(Arc::new)
+    }
+}
+
+/// The question of a call.
+fn asked(call: &Call, prompted: Option<&Prompted>) -> Option<String> {
+    prompted.and_then(|prompted| prompted.question.clone()).or_else(|| call.question())
+}
+
+/// The text of a call as it is stored. What is answered comes later.
+fn stored(call: &Call, prompted: Option<&Prompted>, masks: &Masks) -> Text {
+    // Messages of a prompt come before those of the client.
+    let own = call.messages.iter().skip(prompted.map_or(0, |prompted| prompted.messages));
+    let turns = own.filter(|message| message.role == Role::User).count();
+    let sources = prompted.map_or(&[][..], Prompted::sources).iter().take(SOURCES_MAX);
+    Text {
+        input: masks.mask(&spoken(call)),
+        question: masks.mask(&asked(call, prompted).unwrap_or_default()),
+        turns: u32::try_from(turns).unwrap_or(u32::MAX),
+        locale: call.ashlar.locale.clone(),
+        sources: sources
+            .map(|source| TextSource {
+                title: source.title.clone(),
+                path: source.path.clone(),
+                text: source.text.clone(),
+                cited: false,
+            })
+            .collect(),
+        ..Text::default()
     }
 }
 

@@ -10,9 +10,10 @@ use super::private::Masks;
 use crate::{
     policy::{AttemptId, Permit},
     price::{Money, Tokens},
-    record::{TEXT_BYTES_MAX, Text},
+    record::{SOURCE_BYTES_MAX, SOURCES_MAX, TEXT_BYTES_MAX, Text, TextSource},
+    review::Sampling,
     upstream::Failed,
-    wire::{Fault, FaultKind, Usage},
+    wire::{Fault, FaultKind, Source, Usage},
 };
 
 /// How tries fail whose provider began to work.
@@ -25,7 +26,7 @@ const WORKED: [&str; 5] = [
 ];
 
 /// What became of a call.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
     /// The route that the call named, or its prompt.
     pub route: String,
@@ -77,6 +78,8 @@ pub struct Facts {
     pub soft: Vec<String>,
     /// What was said, redacted, with the days for which it is kept, when the feature asks for it.
     pub text: Option<(Text, u32)>,
+    /// Which calls of the feature people look at.
+    pub review: Option<Sampling>,
 }
 
 /// Receives what became of a call.
@@ -316,10 +319,31 @@ impl Ledger {
         }
     }
 
-    /// The text of the call is stored.
-    pub fn keep(&mut self, input: String, days: u32, masks: Masks) {
-        self.facts.text = Some((Text { input, output: String::new() }, days));
+    /// The text of the call is stored. What is given is redacted already.
+    pub fn keep(&mut self, text: Text, days: u32, masks: Masks) {
+        self.facts.text = Some((text, days));
         self.masks = masks;
+    }
+
+    /// The caller sees this instead of what the model said, with these sources.
+    pub fn shows(&mut self, shown: &str, cited: &[Source]) {
+        let Some((text, _)) = &mut self.facts.text else { return };
+        text.shown = (shown != text.output).then(|| cut(shown, TEXT_BYTES_MAX).to_owned());
+        for source in &mut text.sources {
+            source.cited = cited.iter().any(|cited| cited.url == source.path && cited.title == source.title);
+        }
+    }
+
+    /// The answer quotes these sources and uses no other.
+    pub fn quotes(&mut self, quoted: &[Source]) {
+        let Some((text, _)) = &mut self.facts.text else { return };
+        let source = |source: &Source| TextSource {
+            title: source.title.clone(),
+            path: source.url.clone(),
+            text: cut(&source.words, SOURCE_BYTES_MAX).to_owned(),
+            cited: true,
+        };
+        text.sources = quoted.iter().take(SOURCES_MAX).map(source).collect();
     }
 
     /// Text of the answer.
@@ -356,6 +380,11 @@ impl Ledger {
     }
 }
 
+/// The beginning of a text that has at most so many bytes.
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
 /// Tokens when a provider reports none: those that the request was taken to have, and one for four bytes of the answer.
 fn estimate(tokens_in: u64, answered_bytes: u64) -> Tokens {
     Tokens { input: tokens_in, output: answered_bytes.div_ceil(4), ..Tokens::default() }
@@ -377,6 +406,11 @@ impl Drop for Ledger {
         }
         if let Some((text, _)) = &mut self.facts.text {
             text.output = self.masks.mask(&text.output);
+            text.shown =
+                text.shown.take().map(|shown| self.masks.mask(&shown)).filter(|shown| *shown != text.output);
+            for source in &mut text.sources {
+                source.text = self.masks.mask(&source.text);
+            }
         }
         if let Some(closing) = self.closing.take() {
             closing.closed(std::mem::take(&mut self.facts));

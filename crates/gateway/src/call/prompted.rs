@@ -12,6 +12,7 @@ use crate::{
     ground::{self, Demand, Grounded, Source},
     output::{self, Verdict},
     prompts::{Grounding, Prompt, PromptError, Role as Says, Who},
+    record::REFUSAL,
     wire::{Call, Fault, FaultKind, Message, Output, Picked, Role, Source as Cited, Whole},
 };
 
@@ -26,6 +27,10 @@ pub(super) struct Prompted {
     /// What the built-in model is asked, and what was searched for.
     pub question: Option<String>,
     sources: Vec<Source>,
+    /// The indexes that were searched; empty when the release decides.
+    indexes: Vec<String>,
+    /// How many messages of the call are its own.
+    pub messages: usize,
     locale: String,
 }
 
@@ -105,7 +110,7 @@ pub(super) async fn prepare(
     noted.note(|ledger| ledger.facts.prompt = prompt.label());
     prompt.check(&call.ashlar.variables).map_err(|error| fault(&error))?;
     let question = prompt.query(&call.ashlar.variables).or_else(|| call.question()).filter(|q| !q.is_empty());
-    let mut sources = Vec::new();
+    let (mut sources, mut searched) = (Vec::new(), Vec::new());
     if let (Some(grounding), Some(query)) = (&prompt.grounding, &question) {
         let of_feature = match &feature.indexes {
             Allowed::All => &[][..],
@@ -120,6 +125,7 @@ pub(super) async fn prepare(
                 format!("the feature `{}` may not search the indexes of {}", caller.feature, prompt.label());
             return Err(Fault::new(FaultKind::Permission, "index_not_allowed", message).at("ashlar.prompt"));
         }
+        searched.clone_from(&indexes);
         let wanted = Wanted {
             query: query.clone(),
             indexes,
@@ -139,8 +145,9 @@ pub(super) async fn prepare(
         rendered.messages.into_iter().map(|message| Message::text(says(message.role), message.text));
     let before = call.messages.len();
     call.messages.splice(0..0, messages);
+    let own = call.messages.len() - before;
     if prompt.provider_cache {
-        call.kept = call.messages.len() - before;
+        call.kept = own;
     }
     set_params(call, &prompt);
     if let Some(contract) =
@@ -155,10 +162,15 @@ pub(super) async fn prepare(
     }
     call.changed = true;
     let locale = call.ashlar.locale.clone().unwrap_or_else(|| LOCALE.to_owned());
-    Ok(Some(Prompted { prompt, question, sources, locale }))
+    Ok(Some(Prompted { prompt, question, sources, indexes: searched, messages: own, locale }))
 }
 
 impl Prompted {
+    /// The indexes that were searched; empty when the release decides.
+    pub fn indexes(&self) -> &[String] {
+        &self.indexes
+    }
+
     /// What was retrieved for the call.
     pub fn sources(&self) -> &[Source] {
         &self.sources
@@ -221,6 +233,7 @@ impl Prompted {
                 verdict("grounding", format!("{:.2}", grounded.groundedness));
                 more["groundedness"] = json!((f64::from(grounded.groundedness) * 1_000.0).round() / 1_000.0);
                 if let Some(refusal) = grounded.refusal {
+                    verdict(REFUSAL, refusal.code.to_string());
                     more["refusal"] = json!({"code": refusal.code, "reason": refusal.message});
                     *picked = Picked {
                         text: refusal.message.clone(),
@@ -251,6 +264,9 @@ impl Prompted {
                     picked.text = grounded.text;
                 }
             }
+        }
+        if let Some(picked) = whole.picked.first().filter(|picked| picked.calls.is_empty() && !quoted) {
+            noted.note(|ledger| ledger.shows(&picked.text, &picked.sources));
         }
         Ok(Judged::Shown(whole, more))
     }

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     config::Feature,
+    record::WAITS,
     tools::{
         APPROVALS_MAX, Asks, Bound, CALLS_MAX, Decision, Does, INVALID_MAX, MARKED, Order, Pending,
         RESULTS_BYTES_MAX, Request, Servers, Tool, ToolFailure, marked,
@@ -357,7 +358,7 @@ impl<'a> Rounds<'a> {
         let mut waiting = BTreeMap::new();
         for called in calls.iter().take(CALLS_MAX) {
             if let Some(pending) = self.waits(called).await? {
-                self.ran.push(format!("{}: waits for approval", pending.tool));
+                self.ran.push(format!("{}: {WAITS}", pending.tool));
                 waiting.insert(called.id.clone(), pending);
             }
         }

@@ -3,17 +3,20 @@
 mod answers;
 mod raw;
 mod read;
+mod review;
 mod rules;
 mod tools;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
 pub use self::answers::{CACHE_SECONDS_MAX, CacheRules, FilterRules, OnSecret};
 use crate::{
     price::{Money, Prices},
+    review::ReviewRules,
     tools::{ROUNDS, Tool},
 };
 
@@ -183,6 +186,8 @@ pub struct Feature {
     pub cache: CacheRules,
     /// What must not leave in answers.
     pub filter: FilterRules,
+    /// Which calls people look at; `None`: none.
+    pub review: Option<Arc<ReviewRules>>,
     /// Its line in the file.
     pub line: usize,
 }
@@ -204,6 +209,7 @@ impl Feature {
             text_days: 0,
             cache: CacheRules::default(),
             filter: FilterRules::default(),
+            review: None,
             line,
         }
     }

@@ -115,6 +115,7 @@ pub(super) struct RawFeature {
     pub text: RawText,
     pub cache: RawCache,
     pub filter: RawFilter,
+    pub review: Option<Spanned<RawReview>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -167,6 +168,32 @@ pub(super) struct RawCache {
 pub(super) struct RawFilter {
     pub secrets: Option<Spanned<String>>,
     pub system_prompt: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawReview {
+    pub share: Option<Spanned<Number>>,
+    pub low_confidence: Option<RawLowConfidence>,
+    pub high_risk: Option<Spanned<RawHighRisk>>,
+    pub reviewers: Option<Spanned<i64>>,
+    pub keep_days: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLowConfidence {
+    pub below: Option<Spanned<Number>>,
+    pub share: Option<Spanned<Number>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawHighRisk {
+    pub effects: bool,
+    pub indexes: Vec<Spanned<String>>,
+    pub prompts: Vec<Spanned<String>>,
+    pub share: Option<Spanned<Number>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -316,7 +316,7 @@ impl Reading<'_> {
         }
     }
 
-    fn names(&mut self, what: &str, raw: &[Spanned<String>]) -> Vec<String> {
+    pub(super) fn names(&mut self, what: &str, raw: &[Spanned<String>]) -> Vec<String> {
         if let Some(first) = raw.first() {
             self.bounded(&first.span(), raw.len(), NAMES_MAX, "names in one list");
         }
@@ -392,6 +392,7 @@ impl Reading<'_> {
                 .map_or(0, |days| self.whole("keep_days", days, 0, u64::from(RECORD_DAYS_MAX)) as u32),
             cache: self.cache(&raw.cache),
             filter: self.filter(&raw.filter),
+            review: self.review(raw, known_tools),
             line,
         }
     }

@@ -22,7 +22,10 @@ use tokio::sync::Notify;
 
 pub use otlp::export;
 
-use crate::price::{Money, Tokens};
+use crate::{
+    price::{Money, Tokens},
+    review::Sampling,
+};
 
 /// Records that wait to be stored. Further ones are dropped and counted.
 pub const WAITING_MAX: usize = 65_536;
@@ -30,6 +33,14 @@ pub const WAITING_MAX: usize = 65_536;
 pub const TEXT_WAITING_BYTES_MAX: usize = 64 << 20;
 /// The longest text of a call that is stored, input and output each, in bytes.
 pub const TEXT_BYTES_MAX: usize = 256 << 10;
+/// The most sources that are stored with the text of a call.
+pub const SOURCES_MAX: usize = 20;
+/// The longest text of a source that is stored, in bytes.
+pub const SOURCE_BYTES_MAX: usize = 2 << 10;
+/// The verdict of an answer that is a refusal; its value is the code of the refusal.
+pub const REFUSAL: &str = "refusal";
+/// What the verdict `tools` says of a tool that a person must approve first.
+pub const WAITS: &str = "waits for approval";
 /// The outcome of a call that was answered.
 pub const OK: &str = "ok";
 
@@ -156,25 +167,72 @@ pub struct Text {
     pub input: String,
     /// What was answered.
     pub output: String,
+    /// The question: what the prompt searches for, or the last message of the user.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub question: String,
+    /// How many messages of the user the client sent.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub turns: u32,
+    /// The language of the answer, if the call named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// What the caller saw, if checks changed the answer or refused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
+    /// What the answer may be grounded in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<TextSource>,
+}
+
+/// A source of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
+#[schemars(rename = "ModelCallSource")]
+pub struct TextSource {
+    /// The title of its page.
+    pub title: String,
+    /// Where people read it.
+    pub path: String,
+    /// Its text, cut.
+    pub text: String,
+    /// Whether the answer cites it.
+    pub cited: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Text {
     /// Cut to what may be stored.
     #[must_use]
     pub fn bounded(mut self) -> Self {
-        for text in [&mut self.input, &mut self.output] {
+        for text in [&mut self.input, &mut self.output, &mut self.question].into_iter().chain(&mut self.shown)
+        {
             text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        }
+        self.sources.truncate(SOURCES_MAX);
+        for text in self.sources.iter_mut().map(|source| &mut source.text) {
+            text.truncate(text.floor_char_boundary(SOURCE_BYTES_MAX));
         }
         self
     }
 
+    /// What the caller saw.
+    #[must_use]
+    pub fn answer(&self) -> &str {
+        self.shown.as_deref().unwrap_or(&self.output)
+    }
+
     fn bytes(&self) -> usize {
-        self.input.len() + self.output.len()
+        let sources: usize = self.sources.iter().map(|s| s.title.len() + s.path.len() + s.text.len()).sum();
+        let shown = self.shown.as_ref().map_or(0, String::len);
+        self.input.len() + self.output.len() + self.question.len() + shown + sources
     }
 }
 
 /// A record that waits to be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Waiting {
     /// The tenant.
     pub tenant: TenantId,
@@ -182,6 +240,8 @@ pub struct Waiting {
     pub record: Record,
     /// Its text with the days for which it is kept, when the feature asks for it.
     pub text: Option<(Text, u32)>,
+    /// Which calls of its feature people look at.
+    pub review: Option<Sampling>,
 }
 
 #[derive(Default)]
@@ -286,7 +346,7 @@ mod tests {
 
     fn waiting(id: &str) -> Waiting {
         let record = Record { id: id.to_owned(), ..Record::default() };
-        Waiting { tenant: TenantId::main(), record, text: None }
+        Waiting { tenant: TenantId::main(), record, text: None, review: None }
     }
 
     #[test]
@@ -311,7 +371,7 @@ mod tests {
     fn texts_are_bounded_one_by_one_and_together() {
         let records = Records::default();
         records.follow();
-        let long = Text { input: "ä".repeat(TEXT_BYTES_MAX), output: String::new() };
+        let long = Text { input: "ä".repeat(TEXT_BYTES_MAX), ..Text::default() };
         for _ in 0..300 {
             records.add(Waiting { text: Some((long.clone(), 7)), ..waiting("a") });
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// pushed.
 pub(crate) const PUSHED: &str = "definition.changed";
 /// Every kind of event that a webhook can get: what a move means, and the kinds of the log.
-pub const EVENT_KINDS: [&str; 46] = [
+pub const EVENT_KINDS: [&str; 48] = [
     "cache.purged",
     "candidate.approved",
     "candidate.created",
@@ -46,6 +46,8 @@ pub const EVENT_KINDS: [&str; 46] = [
     "release.imported",
     "release.promoted",
     "release.rolled_back",
+    "review.judged",
+    "review.queued",
     "schedule.at_risk",
     "schedule.checked",
     "schedule.failed",

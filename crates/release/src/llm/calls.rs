@@ -3,11 +3,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use ashlar_model::{Right, TenantId};
-use ashlar_store::sql::{CallFilter, CallRow, UsageBy, UsageRow, stamp};
+use ashlar_store::sql::{CallFilter, CallRow, ReviewRow, UsageBy, UsageRow, stamp};
 use async_trait::async_trait;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 
+use super::reviews::REVIEWS_WAITING_MAX;
 use crate::{
     Ctx, Engine, Page, ReleaseError,
     engine::action::{Action, Record, Scope},
@@ -28,7 +29,7 @@ const TIME_DIGITS: usize = 12;
 const ID_BYTES_MAX: usize = 64;
 
 /// The start of the ids of calls from a time on.
-fn id_from(at: Timestamp) -> String {
+pub(super) fn id_from(at: Timestamp) -> String {
     format!("{:0TIME_DIGITS$x}", at.as_millisecond().max(0))
 }
 
@@ -62,7 +63,16 @@ pub struct CallQuery {
     pub limit: Option<u32>,
 }
 
-/// Deletes the records of an end user.
+/// What was deleted of an end user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErasedCalls {
+    /// Records of calls.
+    pub calls: u64,
+    /// Reviews of calls.
+    pub reviews: u64,
+}
+
+/// Deletes the records of an end user's calls, and what people said about them.
 #[derive(Debug, Clone)]
 pub struct EraseCalls {
     /// The hash of the end user.
@@ -71,28 +81,32 @@ pub struct EraseCalls {
 
 #[async_trait]
 impl Action for EraseCalls {
-    type Output = u64;
+    type Output = ErasedCalls;
     const NAME: &'static str = "llm.erase";
 
     fn right(&self) -> Right {
         Right::Admin
     }
 
-    async fn act(self, scope: &Scope<'_>) -> Result<u64, ReleaseError> {
+    async fn act(self, scope: &Scope<'_>) -> Result<ErasedCalls, ReleaseError> {
         if self.user.is_empty() {
             return Err(ReleaseError::invalid("the end user is empty", "name the user as calls name it"));
         }
         let mut tx = scope.begin().await?;
         let calls = tx.rows().erase_calls(&self.user).await?;
+        let reviews = tx.rows().erase_reviews(&self.user).await?;
         // Not even the hash is written down.
-        scope.commit(tx, Record::one("llm.user_erased", "calls", json!({"calls": calls}))).await?;
-        Ok(calls)
+        scope
+            .commit(tx, Record::one("llm.user_erased", "calls", json!({"calls": calls, "reviews": reviews})))
+            .await?;
+        Ok(ErasedCalls { calls, reviews })
     }
 }
 
 impl Engine {
     /// Stores records of calls and adds them to the usage: `usage` says what each of the rows used, in their order. A row that is stored
-    /// already is not counted again.
+    /// already is not counted again. `reviews` are those of the calls that people look at. Returns how many of them were left out, because
+    /// too many wait already.
     ///
     /// # Errors
     /// When the database refuses.
@@ -101,7 +115,8 @@ impl Engine {
         tenant: &TenantId,
         calls: &[CallRow],
         usage: &[UsageRow],
-    ) -> Result<(), ReleaseError> {
+        reviews: &[ReviewRow],
+    ) -> Result<usize, ReleaseError> {
         let mut tx = self.db().write(tenant).await?;
         let mut known = BTreeSet::new();
         if tx.rows().log_calls(calls).await? < calls.len() {
@@ -130,7 +145,15 @@ impl Engine {
             }
         }
         tx.rows().add_usage(&sums).await?;
-        Ok(tx.commit().await?)
+        let mut room = reviews.len();
+        if room > 0 {
+            let waiting = tx.rows().reviews_waiting().await?;
+            room =
+                room.min(usize::try_from(REVIEWS_WAITING_MAX.saturating_sub(waiting)).unwrap_or(usize::MAX));
+            tx.rows().add_reviews(&reviews[..room]).await?;
+        }
+        tx.commit().await?;
+        Ok(reviews.len() - room)
     }
 
     /// Deletes records, texts, usage and budgets whose time is over. Returns how many records were deleted.
@@ -186,6 +209,22 @@ impl Engine {
         let mut conn = self.db().read(&ctx.tenant).await?;
         let rows = conn.rows().calls(&filter, limit + 1).await?;
         Ok(paged(rows, limit, |row| row.id.clone()))
+    }
+
+    /// The record of a call.
+    ///
+    /// # Errors
+    /// When there is none, it cannot be read, or the caller may not see it.
+    pub async fn call(&self, ctx: &Ctx, id: &str) -> Result<CallRow, ReleaseError> {
+        self.permit(ctx, Right::Admin)?;
+        // All ids are equally long, so nothing lies between an id and its continuation.
+        let filter = CallFilter { from: id.to_owned(), before: format!("{id}0"), ..CallFilter::default() };
+        let mut conn = self.db().read(&ctx.tenant).await?;
+        let row = if id.len() <= ID_BYTES_MAX { conn.rows().calls(&filter, 1).await?.pop() } else { None };
+        row.filter(|row| row.id == id).ok_or_else(|| {
+            let shown: String = id.chars().take(ID_BYTES_MAX).collect();
+            ReleaseError::not_found("model call", shown, "`ashlar llm calls` lists records of calls")
+        })
     }
 
     /// What calls used from a day to another, both included (`2026-11-22`).

@@ -3,3 +3,4 @@
 pub(crate) mod approvals;
 pub(crate) mod budgets;
 pub(crate) mod calls;
+pub(crate) mod reviews;

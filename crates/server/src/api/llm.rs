@@ -77,7 +77,7 @@ fn read(row: CallRow) -> Result<RecordedCall, ReleaseError> {
     Ok(RecordedCall { record: serde_json::from_str(&row.data).map_err(corrupt)?, text })
 }
 
-fn time(name: &str, text: Option<&String>) -> Result<Option<Timestamp>, ApiError> {
+pub(super) fn time(name: &str, text: Option<&String>) -> Result<Option<Timestamp>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     text.parse().map(Some).map_err(|_| {
         let shown: String = text.chars().take(40).collect();
@@ -276,6 +276,8 @@ pub async fn providers(State(desk): State<Arc<Desk>>, caller: Caller) -> Answer<
 pub struct Erased {
     /// How many records.
     calls: u64,
+    /// How many reviews of calls.
+    reviews: u64,
 }
 
 pub async fn erase(
@@ -287,6 +289,6 @@ pub async fn erase(
     let secret = policies.of(&caller.ctx.tenant).await?.secret;
     // Kept answers name nobody, but may be about the user.
     desk.cache.clear(&caller.ctx.tenant);
-    let calls = caller.engine.run(&caller.ctx, EraseCalls { user: user_hash(&secret, &user) }).await?;
-    answer(Erased { calls })
+    let erased = caller.engine.run(&caller.ctx, EraseCalls { user: user_hash(&secret, &user) }).await?;
+    answer(Erased { calls: erased.calls, reviews: erased.reviews })
 }

@@ -12,6 +12,7 @@ mod llm;
 mod ops;
 mod prompts;
 mod releases;
+mod reviews;
 mod search;
 mod state;
 mod webhooks;
@@ -122,6 +123,13 @@ pub fn table() -> Table<Api> {
         .on(&rows::LIST_PROVIDERS, llm::providers)
         .on(&rows::DECIDE_TOOL_CALL, approvals::decide)
         .on(&rows::ERASE_CALLS, llm::erase)
+        .on(&rows::LIST_REVIEWS, reviews::list)
+        .on(&rows::QUEUE_REVIEW, reviews::queue)
+        .on(&rows::TAKE_REVIEW, reviews::take)
+        .on(&rows::GET_REVIEW_FIGURES, reviews::figures)
+        .on(&rows::LIST_LABELS, reviews::labels)
+        .on(&rows::GET_REVIEW, reviews::show)
+        .on(&rows::JUDGE_CALL, reviews::judge)
         .on(&rows::LIST_EVENTS, ops::events)
         .on(&rows::LIST_AUDIT, ops::audit)
         .on(&rows::VERIFY_AUDIT, ops::verify_audit)

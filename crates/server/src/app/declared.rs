@@ -73,6 +73,8 @@ metrics! {
     LLM_PROVIDER_UP = Gauge "ashlar_llm_provider_up" ["tenant", "provider"] "Whether the probes of a provider succeed: 1 or 0. Absent for a provider that is not probed.";
     LLM_TARGETS_PAUSED = Gauge "ashlar_llm_targets_paused" ["tenant", "provider"] "Models of a provider that failed and are left alone for a moment.";
     LLM_RECORDS_DROPPED = Counter "ashlar_llm_records_dropped_total" [] "Records of calls that were dropped because too many waited.";
+    LLM_REVIEWS = Counter "ashlar_llm_reviews_total" ["tenant", "feature", "reason"] "Calls that were chosen for review, by reason. A call can have several.";
+    LLM_REVIEWS_LEFT_OUT = Counter "ashlar_llm_reviews_left_out_total" [] "Calls that were chosen for review and left out, because too many wait.";
     LLM_SPANS_SENT = Counter "ashlar_llm_spans_sent_total" [] "Spans of calls that a collector of OpenTelemetry took.";
     LLM_SPANS_DROPPED = Counter "ashlar_llm_spans_dropped_total" [] "Spans of calls that no collector took: too many waited, or it did not answer.";
     EVAL_CASES = Counter "ashlar_eval_cases_total" ["outcome"] "Cases of runs of eval suites that this node asked: `pass`, `fail`, `error`.";

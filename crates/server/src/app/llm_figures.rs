@@ -5,7 +5,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use ashlar_gateway::record::{OK, Record};
+use ashlar_gateway::{
+    record::{OK, Record},
+    review::Reason,
+};
 use ashlar_model::TenantId;
 use prometheus::{CounterVec, HistogramVec, IntCounter, IntCounterVec, Registry};
 
@@ -71,6 +74,8 @@ pub struct LlmFigures {
     cache: IntCounterVec,
     first_token: HistogramVec,
     total: HistogramVec,
+    reviews: IntCounterVec,
+    reviews_left_out: IntCounter,
     spans_sent: IntCounter,
     spans_dropped: IntCounter,
 }
@@ -86,6 +91,8 @@ impl LlmFigures {
             cache: declared::LLM_CACHE.counters(registry),
             first_token: declared::LLM_FIRST_TOKEN_SECONDS.histograms(registry, &BUCKETS),
             total: declared::LLM_SECONDS.histograms(registry, &BUCKETS),
+            reviews: declared::LLM_REVIEWS.counters(registry),
+            reviews_left_out: declared::LLM_REVIEWS_LEFT_OUT.counter(registry),
             spans_sent: declared::LLM_SPANS_SENT.counter(registry),
             spans_dropped: declared::LLM_SPANS_DROPPED.counter(registry),
         }
@@ -102,6 +109,18 @@ impl LlmFigures {
             return [tenant.as_str(), &record.feature, &record.route];
         }
         ["-", OTHER, OTHER]
+    }
+
+    /// A call was chosen for review.
+    pub fn chosen(&self, tenant: &TenantId, feature: &str, reasons: &[Reason]) {
+        for reason in reasons {
+            self.reviews.with_label_values(&[tenant.as_str(), feature, reason.name()]).inc();
+        }
+    }
+
+    /// Calls were chosen for review, and too many wait already.
+    pub fn not_chosen(&self, count: u64) {
+        self.reviews_left_out.inc_by(count);
     }
 
     /// A collector took spans.

@@ -1,6 +1,6 @@
 //! The rows: every operation of the HTTP surface.
 
-use ashlar_model::Right::{Admin, Define, Evals, Preview, Read, Release, Waive, Write};
+use ashlar_model::Right::{Admin, Define, Evals, Preview, Read, Release, Review, Waive, Write};
 
 use super::operation::{
     Method::{Delete, Get, Patch, Post, Put},
@@ -181,7 +181,25 @@ rows! {
         "Shows, approves or refuses a call of a tool that waits for a person.",
         [409 "The call was decided already.", 422 "The request was changed, belongs to another tenant, or has expired."];
     ERASE_CALLS = "eraseModelCalls", "operations": Delete "/api/v1/llm/users/{user}", Needs(Admin),
-        "Deletes the records of an end user's model calls.", [];
+        "Deletes the records and reviews of an end user's model calls.", [];
+    LIST_REVIEWS = "listReviews", "reviews": Get "/api/v1/reviews", Needs(Review),
+        "Lists model calls that people look at, newest first.", [];
+    QUEUE_REVIEW = "queueReview", "reviews": Post "/api/v1/reviews", Needs(Admin),
+        "Puts a recorded model call into the queue for review, because judges disagree about it.",
+        [404 "There is no such call.", 409 "The text of the call is not stored, or it is in the queue already."];
+    TAKE_REVIEW = "takeReview", "reviews": Post "/api/v1/reviews/take", Needs(Review),
+        "Gives a review to the caller for 20 minutes, so that nobody else works on it.",
+        [404 "There is no such review.", 409 "The review is done, taken, or has a verdict of the caller."];
+    GET_REVIEW_FIGURES = "getReviewFigures", "reviews": Get "/api/v1/reviews/figures", Needs(Review),
+        "Returns what reviews say by feature: wrong answers, escalations, and how far people and checks agree.", [];
+    LIST_LABELS = "listReviewLabels", "reviews": Get "/api/v1/reviews/labels", Needs(Review),
+        "Lists calls with their final verdicts, newest first.", [];
+    GET_REVIEW = "getReview", "reviews": Get "/api/v1/reviews/{call}", Needs(Review),
+        "Returns a review with the call. Verdicts of others are hidden until the caller gave one and all are given.",
+        [404 "There is no such review."];
+    JUDGE_CALL = "judgeModelCall", "reviews": Post "/api/v1/reviews/{call}/verdict", Needs(Review),
+        "Gives a verdict on the answer of a model call.",
+        [404 "There is no such review.", 409 "The review is done, taken by another person, or has a verdict of the caller."];
     LIST_EVENTS = "listEvents", "operations": Get "/api/v1/events", Needs(Preview), "Lists events, oldest first.", [];
     LIST_AUDIT = "listAudit", "operations": Get "/api/v1/audit", Needs(Admin), "Lists the audit log, newest first.", [];
     VERIFY_AUDIT = "verifyAudit", "operations": Get "/api/v1/audit/verify", Needs(Preview),

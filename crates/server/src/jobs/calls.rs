@@ -6,16 +6,20 @@ use ashlar_gateway::{
     budget::Soft,
     config::{Gateway, RECORD_DAYS},
     record::{OK, Record, Records, Waiting},
+    review::{Reason, point},
 };
 use ashlar_model::{Actor, TenantId};
 use ashlar_release::{Ctx, Engine, ReleaseError, WarnBudget, call_id};
-use ashlar_store::sql::{BudgetKey, CallRow, UsageRow, stamp};
+use ashlar_store::sql::{BudgetKey, CallRow, ReviewRow, UsageRow, stamp};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::spans::Spans;
-use crate::app::{App, metrics::Metrics, policies::Policies, tenants::Tenants};
+use crate::{
+    app::{App, metrics::Metrics, policies::Policies, tenants::Tenants},
+    reviews::{self, Terms},
+};
 
 /// How often budgets are looked at.
 const EVERY: Duration = Duration::from_millis(250);
@@ -83,14 +87,36 @@ fn usage(record: &Record) -> UsageRow {
     }
 }
 
-/// Rows, and what each of them used.
-type Made = Result<(Vec<CallRow>, Vec<UsageRow>), ReleaseError>;
+/// What is stored of some calls.
+struct Rows {
+    calls: Vec<CallRow>,
+    /// What each of them used.
+    usage: Vec<UsageRow>,
+    /// Those that people look at.
+    reviews: Vec<ReviewRow>,
+}
+
+/// The review of a call; `None` when nobody looks at it. It has its id.
+fn review(waiting: &Waiting, secret: Option<&[u8; 32]>) -> Option<Result<ReviewRow, ReleaseError>> {
+    let (sampling, (text, _)) = (waiting.review.as_ref()?, waiting.text.as_ref()?);
+    let record = &waiting.record;
+    let reasons = sampling.reasons(record, point(secret?, &record.id));
+    let terms = Terms::from(sampling.rules.as_ref());
+    (!reasons.is_empty()).then(|| reviews::row(record, text, &reasons, terms, record.began()))
+}
+
+fn rows(waiting: &mut [Waiting], secret: Option<&[u8; 32]>) -> Result<Rows, ReleaseError> {
+    // A record has its id from here on, and what is chosen follows from it.
+    let calls = waiting.iter_mut().map(row).collect::<Result<Vec<_>, _>>()?;
+    let usage = waiting.iter().map(|waiting| usage(&waiting.record)).collect();
+    let reviews = waiting.iter().filter_map(|waiting| review(waiting, secret));
+    Ok(Rows { calls, usage, reviews: reviews.collect::<Result<Vec<_>, _>>()? })
+}
 
 /// Records as they are stored, with the records themselves, which wait on when that fails.
-fn made(mut waiting: Vec<Waiting>) -> (Vec<Waiting>, Made) {
-    let rows: Result<Vec<CallRow>, _> = waiting.iter_mut().map(row).collect();
-    let used = waiting.iter().map(|waiting| usage(&waiting.record)).collect();
-    (waiting, rows.map(|rows| (rows, used)))
+fn made(mut waiting: Vec<Waiting>, secret: Option<[u8; 32]>) -> (Vec<Waiting>, Result<Rows, ReleaseError>) {
+    let rows = rows(&mut waiting, secret.as_ref());
+    (waiting, rows)
 }
 
 impl Calls {
@@ -159,7 +185,8 @@ impl Calls {
                 self.metrics.llm.called(&tenant, &waiting.record);
             }
             // Writing thousands of records as JSON would hold up calls.
-            let made = tokio::task::spawn_blocking(move || made(waiting)).await;
+            let secret = self.secret(&tenant, &waiting).await;
+            let made = tokio::task::spawn_blocking(move || made(waiting, secret)).await;
             let (waiting, rows) = match made {
                 Ok(made) => made,
                 Err(error) => {
@@ -168,7 +195,7 @@ impl Calls {
                 }
             };
             let done = match rows {
-                Ok((rows, usage)) => self.engine.log_calls(&tenant, &rows, &usage).await,
+                Ok(rows) => self.log(&tenant, &rows).await,
                 Err(error) => Err(error),
             };
             match (done, &self.spans) {
@@ -184,12 +211,37 @@ impl Calls {
         stored
     }
 
+    /// What the choice of calls for review depends on; `None` when no call can be chosen.
+    async fn secret(&self, tenant: &TenantId, waiting: &[Waiting]) -> Option<[u8; 32]> {
+        waiting.iter().find(|waiting| waiting.review.is_some())?;
+        match self.policies.of(tenant).await {
+            Ok(of) => Some(of.secret),
+            Err(error) => {
+                tracing::warn!(%tenant, %error, "no model calls are chosen for review: the tenant's secret cannot be read");
+                None
+            }
+        }
+    }
+
+    async fn log(&self, tenant: &TenantId, rows: &Rows) -> Result<(), ReleaseError> {
+        let left_out = self.engine.log_calls(tenant, &rows.calls, &rows.usage, &rows.reviews).await?;
+        let added = rows.reviews.len().saturating_sub(left_out);
+        for review in &rows.reviews[..added] {
+            self.metrics.llm.chosen(tenant, &review.feature, &Reason::split(&review.reasons));
+        }
+        self.metrics.llm.not_chosen(left_out as u64);
+        Ok(())
+    }
+
     /// Deletes what was kept long enough.
     async fn prune(&self) {
         for (tenant, of) in self.tenants.all() {
             let Some(public) = of.public.load_full() else { continue };
             let gateway = Gateway::parse(&public.definitions().gateway);
             let days = gateway.map_or(RECORD_DAYS, |gateway| gateway.record_days);
+            if let Err(error) = self.engine.prune_reviews(&tenant).await {
+                tracing::warn!(%tenant, %error, "old reviews of model calls cannot be deleted yet");
+            }
             if let Err(error) = self.engine.prune_calls(&tenant, days).await {
                 tracing::warn!(%tenant, %error, "old records of model calls cannot be deleted yet");
             }

@@ -55,6 +55,11 @@ impl Closing for Recording {
             tools: facts.tools,
             verdicts: facts.verdicts,
         };
-        self.records.add(Waiting { tenant: caller.tenant.clone(), record, text: facts.text });
+        self.records.add(Waiting {
+            tenant: caller.tenant.clone(),
+            record,
+            text: facts.text,
+            review: facts.review,
+        });
     }
 }

@@ -15,6 +15,7 @@ fn rights() -> Vec<Right> {
         Right::Define,
         Right::Release,
         Right::Waive,
+        Right::Review,
         Right::Admin,
         approve,
     ]

@@ -19,6 +19,7 @@ mod keys;
 mod llm;
 mod log;
 mod outbox;
+mod reviews;
 mod searches;
 mod values;
 
@@ -38,5 +39,6 @@ pub use keys::{KeyRow, NewKey, TenantRow};
 pub use llm::{BudgetKey, CallFilter, CallRow, UsageBy, UsageRow};
 pub use log::{AuditBreak, AuditRow, EventRow};
 pub use outbox::{DeliveryRow, NewDelivery, StoredSecret, TryRow, WebhookRow};
+pub use reviews::{ReviewFilter, ReviewRow, ReviewSum, VerdictRow};
 pub use searches::{QueryFigures, SearchRow, SearchSums};
 pub use values::stamp;

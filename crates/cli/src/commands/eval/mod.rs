@@ -4,6 +4,9 @@ mod called;
 mod compared;
 mod door;
 mod evidence;
+mod files;
+mod grown;
+mod imported;
 mod judged;
 mod quoted;
 mod run;
@@ -21,6 +24,8 @@ pub async fn eval(command: EvalCommand) -> Done {
         EvalCommand::Show { run, out, at } => served::show(run, out.as_deref(), &at).await,
         EvalCommand::Cancel { run, at } => served::cancel(run, &at).await,
         EvalCommand::Evidence { suite, at } => evidence::list(suite, &at).await,
+        EvalCommand::Import(args) => imported::import(*args),
+        EvalCommand::Grow(args) => grown::grow_suite(*args).await,
         EvalCommand::Compare { before, after, format } => compared::compare(&before, &after, format),
     }
 }
