@@ -8,6 +8,7 @@ use common::{Demo, Rig, eventually, http};
 use serde_json::{Value, json};
 
 const QUESTION: &str = "How many berths does the Jetty plan include?";
+const KNOWN: &str = r#"{"id":"margin","input":"Which margin do most ports take for tide windows?","expect":{"answer":"must","facts":["0.3 m"]}}"#;
 const NOT_SAID: &str = "Who won the football world cup in 1990?";
 
 fn key(demo: &Demo, name: &str, scope: &str) -> String {
@@ -21,6 +22,11 @@ fn site(review: &str) -> (Demo, String) {
     let text = "routes = [\"extractive\"]\nprompts = [\"support-answer\"]";
     let more = format!("text = {{ keep_days = 7 }}\nreview = {review}\n{text}");
     demo.rig.edit("site/gateway.toml", text, &more);
+    demo.rig.write(
+        "site/evals/talks.toml",
+        "owner = 'x'\nfeature = 'support'\nprompt = 'support-answer'\nlocale = 'en'\n",
+    );
+    demo.rig.write("site/evals/talks.jsonl", KNOWN);
     demo.rig.push();
     let release = demo.rig.release();
     eventually("the release", || {
@@ -143,7 +149,7 @@ fn a_wrong_answer_is_found_judged_and_becomes_a_case_that_fails() {
 
     // Both become cases of the suite of the project; the wrong answer is a case that fails.
     let grow =
-        ["eval", "grow", "--suite", "support", "--from-reviews", "--project", "site", "--format", "json"];
+        ["eval", "grow", "--suite", "talks", "--from-reviews", "--project", "site", "--format", "json"];
     let dry = demo.rig.json(0, &[&grow[..], &["--dry-run"]].concat());
     assert_eq!((&dry["cases"], &dry["files"]), (&json!(2), &json!([])), "{dry}");
     let server = ["--server", &demo.url, "--key", &ana];
@@ -156,11 +162,11 @@ fn a_wrong_answer_is_found_judged_and_becomes_a_case_that_fails() {
     );
     assert_eq!(demo.rig.json(0, &grow)["cases"], 0, "nothing is added twice");
     let run =
-        ["eval", "run", "--suite", "support", "--project", "site", "--tag", "candidate", "--format", "json"];
+        ["eval", "run", "--suite", "talks", "--project", "site", "--tag", "candidate", "--format", "json"];
     let ran: Value = serde_json::from_slice(&demo.rig.run(&run).stdout).unwrap();
     assert_eq!(ran["failed"], json!([format!("review-{wrong}")]), "{ran}");
     assert_eq!((&ran["cases"]["total"], &ran["cases"]["passed"]), (&json!(2), &json!(1)), "{ran}");
-    let out = demo.rig.run(&["review", "export", "--suite", "support", "--project", "site"]);
+    let out = demo.rig.run(&["review", "export", "--suite", "talks", "--project", "site"]);
     let labels: Vec<Value> = String::from_utf8(out.stdout)
         .unwrap()
         .lines()
@@ -206,9 +212,8 @@ fn only_chosen_calls_are_reviewed_and_others_wait_for_a_person() {
     let said = demo.rig.run(&args);
     assert_eq!(String::from_utf8(said.stdout).unwrap(), "The review is done: wrong.\n");
     let grow = |exit: i32, more: &[&str]| {
-        let args =
-            [&["eval", "grow", "--suite", "support", "--project", "site", "--format", "json"][..], more]
-                .concat();
+        let args = [&["eval", "grow", "--suite", "talks", "--project", "site", "--format", "json"][..], more]
+            .concat();
         demo.rig.json(exit, &args)
     };
     let grown = grow(0, &["--from-calls", "--since", "1d"]);
@@ -216,17 +221,17 @@ fn only_chosen_calls_are_reviewed_and_others_wait_for_a_person() {
     assert_eq!(grow(0, &["--from-calls"])["todo"], 0, "lines are not added twice");
     // A person completes one line, which becomes a case; the other one waits on.
     assert_eq!(grow(0, &["--from-todo"])["cases"], 0);
-    let todo = demo.rig.read("site/support.todo.jsonl");
+    let todo = demo.rig.read("site/talks.todo.jsonl");
     let line = todo.lines().find(|line| line.contains(QUESTION)).unwrap();
     let done = line.replace(r#""expect":{}"#, r#""expect":{"facts":["40"]}"#);
-    demo.rig.write("site/support.todo.jsonl", &todo.replace(line, &done));
+    demo.rig.write("site/talks.todo.jsonl", &todo.replace(line, &done));
     let grown = grow(0, &["--from-todo"]);
     assert_eq!(
         (&grown["cases"], &grown["new"][0]["source"]),
         (&json!(1), &json!(format!("review:{other}"))),
         "{grown}"
     );
-    assert_eq!(demo.rig.read("site/support.todo.jsonl").lines().count(), 1);
+    assert_eq!(demo.rig.read("site/talks.todo.jsonl").lines().count(), 1);
     let checked = demo.rig.json(0, &["check", "site", "--format", "json"]);
     assert_eq!(checked["status"], "pass", "a file of lines to complete is no definition");
 
