@@ -310,6 +310,34 @@ CREATE INDEX llm_calls_body ON llm_calls (tenant, body_until) WHERE body_until <
 
 CREATE INDEX llm_calls_user ON llm_calls (tenant, user_hash, id) WHERE user_hash <> '';
 
+CREATE TABLE llm_reviews (
+    tenant      TEXT   NOT NULL,
+    call_id     TEXT   NOT NULL,
+    feature     TEXT   NOT NULL,
+    user_hash   TEXT   NOT NULL,
+    reasons     TEXT   NOT NULL,
+    doubtful    BIGINT NOT NULL,
+    escalated   BIGINT NOT NULL,
+    reviewers   BIGINT NOT NULL,
+    given       BIGINT NOT NULL,
+    state       TEXT   NOT NULL,
+    first       TEXT   NOT NULL,
+    second      TEXT   NOT NULL,
+    verdict     TEXT   NOT NULL,
+    lease_by    TEXT   NOT NULL,
+    lease_until TEXT   NOT NULL,
+    done_at     TEXT   NOT NULL,
+    keep_until  TEXT   NOT NULL,
+    data        TEXT   NOT NULL,
+    PRIMARY KEY (tenant, call_id)
+);
+
+CREATE INDEX llm_reviews_keep ON llm_reviews (tenant, keep_until);
+
+CREATE INDEX llm_reviews_state ON llm_reviews (tenant, state, call_id);
+
+CREATE INDEX llm_reviews_user ON llm_reviews (tenant, user_hash) WHERE user_hash <> '';
+
 CREATE TABLE llm_secrets (
     tenant TEXT NOT NULL PRIMARY KEY,
     secret TEXT NOT NULL
@@ -330,6 +358,18 @@ CREATE TABLE llm_usage (
     micros        BIGINT NOT NULL,
     picos         BIGINT NOT NULL,
     PRIMARY KEY (tenant, day, feature, key_name, model, currency)
+);
+
+CREATE TABLE llm_verdicts (
+    tenant   TEXT   NOT NULL,
+    call_id  TEXT   NOT NULL,
+    reviewer TEXT   NOT NULL,
+    number   BIGINT NOT NULL,
+    verdict  TEXT   NOT NULL,
+    expected TEXT   NOT NULL,
+    comment  TEXT   NOT NULL,
+    at       TEXT   NOT NULL,
+    PRIMARY KEY (tenant, call_id, reviewer)
 );
 
 CREATE TABLE migrations_run (
