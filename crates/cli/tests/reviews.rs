@@ -24,7 +24,7 @@ fn site(review: &str) -> (Demo, String) {
     demo.rig.edit("site/gateway.toml", text, &more);
     demo.rig.write(
         "site/evals/talks.toml",
-        "owner = 'x'\nfeature = 'support'\nprompt = 'support-answer'\nlocale = 'en'\n",
+        "owner = 'x'\nfeature = 'support'\nprompt = 'support-answer'\nlocale = 'en'\n[gate]\ndefinitions = 'advice'\n",
     );
     demo.rig.write("site/evals/talks.jsonl", KNOWN);
     demo.rig.push();

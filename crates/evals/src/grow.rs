@@ -289,7 +289,6 @@ mod tests {
     use ashlar_gateway::record::TextSource;
 
     use super::*;
-    use crate::suite::Caps;
 
     fn suite() -> Suite {
         let (cases, findings) = read_cases(
@@ -297,21 +296,9 @@ mod tests {
             br#"{"id":"a","input":"What does the Basin plan cost each month?","expect":{"facts":["159"]},"source":"call:07"}"#,
         );
         assert!(findings.is_empty(), "{findings:?}");
-        Suite {
-            name: "s".to_owned(),
-            description: String::new(),
-            owner: "o".to_owned(),
-            feature: "support".to_owned(),
-            prompt: None,
-            variable: "question".to_owned(),
-            route: None,
-            locale: Some("en".to_owned()),
-            metrics: Vec::new(),
-            thresholds: Vec::new(),
-            samples: 1,
-            caps: Caps::default(),
-            cases: cases.into_iter().map(|case| Case { locale: Some("en".to_owned()), ..case }).collect(),
-        }
+        let suite = Suite::read_toml("s", b"owner = 'o'\nfeature = 'support'\nlocale = 'en'\n").unwrap();
+        let cases = cases.into_iter().map(|case| Case { locale: suite.locale.clone(), ..case }).collect();
+        Suite { cases, ..suite }
     }
 
     fn label(call: &str, question: &str, verdict: Option<Verdict>) -> Label {
