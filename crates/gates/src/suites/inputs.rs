@@ -35,7 +35,7 @@ use super::read::SuiteAt;
 use crate::{GateError, inputs::Inputs};
 
 /// Keys of a feature that decide about no answer, or are parts of their own.
-const NOT_OF_ANSWERS: [&str; 11] = [
+const NOT_OF_ANSWERS: [&str; 12] = [
     "routes",
     "prompts",
     "indexes",
@@ -46,6 +46,7 @@ const NOT_OF_ANSWERS: [&str; 11] = [
     "per_key",
     "per_user",
     "text",
+    "review",
     "cache",
 ];
 
