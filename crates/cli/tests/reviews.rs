@@ -258,7 +258,7 @@ fn suites_of_other_tools_are_imported_and_failures_become_cases() {
         "prompts: ['{{question}}']\nproviders: [openai:gpt-4.1-mini]\ntests:\n\
          - vars: {question: 'How many berths does the Jetty plan include?'}\n  assert: [{type: contains, value: '40'}]\n\
          - vars: {question: 'What does the Basin plan cost?'}\n  assert:\n    - {type: contains, value: no such text}\n    - {type: javascript, value: output.length < 10}\n\
-         - vars: {question: 'Is it kind?'}\n  assert: [{type: llm-rubric, value: is kind}]\n",
+         - vars: {question: 'Is it kind?'}\n  assert: [{type: javascript, value: output.length < 10}]\n",
     );
     demo.rig.write(
         "samples.jsonl",
