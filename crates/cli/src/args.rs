@@ -1,6 +1,7 @@
 //! The commands and their arguments.
 
 mod ask;
+mod assist;
 mod at;
 mod content;
 mod contracts;
@@ -22,6 +23,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use self::{
     ask::{AskArgs, ReplayArgs},
+    assist::{AssistCommand, ByTask},
     at::{At, CheckFormat, Color, Format},
     content::*,
     contracts::*,
@@ -135,6 +137,7 @@ impl Cli {
             Command::Llm { command } => command.at().format,
             Command::Eval { command } => command.format(),
             Command::Review { command } => command.at().format,
+            Command::Assist { command } => command.at().format,
             Command::Ask(a) => a.at.format,
             Command::Replay(a) => a.at.format,
             Command::Preview { at, .. } => at.format,
@@ -240,6 +243,11 @@ pub enum Command {
     Review {
         #[command(subcommand)]
         command: ReviewCommand,
+    },
+    /// Let models write drafts, and stop them.
+    Assist {
+        #[command(subcommand)]
+        command: AssistCommand,
     },
     /// Run, import and grow eval suites, and compare their runs.
     Eval {

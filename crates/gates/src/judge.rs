@@ -41,6 +41,7 @@ fn judge(gate: &dyn Gate, world: &dyn World) -> GateReport {
     };
     if !report.status.lets_through()
         && let Some(waiver) = world.waiver(name)
+        && gate.takes_waiver(world, &report, &waiver).unwrap_or(false)
     {
         report.status = GateStatus::Waived;
         report.summary.push_str(&waived_by(&waiver));

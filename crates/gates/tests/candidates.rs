@@ -139,7 +139,7 @@ impl World {
             .authors
             .iter()
             .map(|(key, authors)| {
-                let record = ChangeRecord { authors: authors.clone() };
+                let record = ChangeRecord { authors: authors.clone(), made: None };
                 (key.to_bytes(), Some(serde_json::to_vec(&record).unwrap()))
             })
             .collect();

@@ -31,6 +31,8 @@ pub enum Right {
     Llm(Option<String>),
     /// Record what runs of eval suites showed: the gate `evals` opens by it.
     Evals,
+    /// Ask models to write drafts, by the tasks of `assist.toml`.
+    Assist,
 }
 
 impl fmt::Display for Right {
@@ -49,6 +51,7 @@ impl fmt::Display for Right {
             Self::Llm(None) => f.write_str("llm"),
             Self::Llm(Some(feature)) => write!(f, "llm:{feature}"),
             Self::Evals => f.write_str("evals"),
+            Self::Assist => f.write_str("assist"),
         }
     }
 }
@@ -56,7 +59,7 @@ impl fmt::Display for Right {
 /// A word that names no right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a scope; there are read, preview, write, define, release, approve:NAME, waive, review, evals, admin, llm and llm:FEATURE"
+    "`{0}` is not a scope; there are read, preview, write, define, release, approve:NAME, waive, review, evals, admin, llm, llm:FEATURE and assist"
 )]
 pub struct RightError(String);
 
@@ -75,6 +78,7 @@ impl FromStr for Right {
             "admin" => Self::Admin,
             "llm" => Self::Llm(None),
             "evals" => Self::Evals,
+            "assist" => Self::Assist,
             _ => match s.strip_prefix("approve:") {
                 Some(what) if !what.is_empty() && what.len() <= 100 => Self::Approve(what.to_owned()),
                 _ if s.strip_prefix("llm:").is_some_and(|what| (1..=100).contains(&what.len())) => {
@@ -113,8 +117,8 @@ impl JsonSchema for Right {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^(read|preview|write|define|release|waive|review|admin|llm|evals|approve:[^\\s]{1,100}|llm:[^\\s]{1,100}|show:[^\\s]{1,120})$",
-            "description": "A scope: `read`, `preview`, `write`, `define`, `release`, `approve:NAME`, `waive`, `review`, `evals`, `admin`, `llm` or `llm:FEATURE`.",
+            "pattern": "^(read|preview|write|define|release|waive|review|admin|llm|evals|assist|approve:[^\\s]{1,100}|llm:[^\\s]{1,100}|show:[^\\s]{1,120})$",
+            "description": "A scope: `read`, `preview`, `write`, `define`, `release`, `approve:NAME`, `waive`, `review`, `evals`, `admin`, `llm`, `llm:FEATURE` or `assist`.",
         })
     }
 }
@@ -149,9 +153,10 @@ impl Actor {
     }
 
     /// Whether the actor has `right`. `admin` does not imply approvals, which are given by name only, nor evidence, which opens a gate,
-    /// nor calls of models, which cost money.
+    /// nor calls of models and what they write, which cost money.
     pub fn may(&self, right: &Right) -> bool {
-        let by_name = matches!(right, Right::Approve(_) | Right::Waive | Right::Evals | Right::Llm(_));
+        let by_name =
+            matches!(right, Right::Approve(_) | Right::Waive | Right::Evals | Right::Llm(_) | Right::Assist);
         self.all
             || self.rights.contains(right)
             || (self.rights.contains(&Right::Admin) && !by_name)

@@ -48,11 +48,14 @@ pub struct Governance {
     pub waivers: Vec<StandingWaiver>,
     /// Whether contracts may do without an owner.
     pub owner_optional: bool,
+    /// Person → the names of their keys.
+    pub people: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Raw {
+    people: BTreeMap<String, Keys>,
     approvals: BTreeMap<String, People>,
     owners: BTreeMap<String, People>,
     accept: Vec<RawAccept>,
@@ -64,6 +67,12 @@ struct Raw {
 #[serde(deny_unknown_fields, default)]
 struct RawContracts {
     owner_optional: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    keys: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -145,7 +154,11 @@ impl Governance {
             waivers.push(StandingWaiver { gate: w.gate, by: w.by, reason: w.reason, until });
         }
         match findings.is_empty() {
-            true => Ok(Self { approvers, accepts, waivers, owner_optional: raw.contracts.owner_optional }),
+            true => {
+                let people = raw.people.into_iter().map(|(person, raw)| (person, raw.keys)).collect();
+                let owner_optional = raw.contracts.owner_optional;
+                Ok(Self { approvers, accepts, waivers, owner_optional, people })
+            }
             false => Err(findings),
         }
     }
@@ -170,6 +183,18 @@ impl Governance {
     /// Whether the contract change with this digest was accepted, and by whom.
     pub fn accepted(&self, change: &Digest) -> Option<&Accept> {
         self.accepts.iter().find(|a| a.change == *change)
+    }
+
+    /// A name with all other names of the same person.
+    pub fn names_of(&self, name: &str) -> BTreeSet<String> {
+        let of = |(person, keys): &(&String, &BTreeSet<String>)| *person == name || keys.contains(name);
+        let same = self.people.iter().filter(of).flat_map(|(person, keys)| keys.iter().chain([person]));
+        same.cloned().chain([name.to_owned()]).collect()
+    }
+
+    /// Whether `governance.toml` names somebody as a holder of `right`. A right without declared holders has none.
+    pub fn names(&self, right: &str, person: &str) -> bool {
+        self.approvers.get(right).is_some_and(|people| people.contains(person))
     }
 
     /// Whether `person` may use `right`: they are among its holders, or no holders are declared.

@@ -25,7 +25,7 @@ const FOLDERS: [&str; 10] = [
 ];
 
 /// Files beside `ashlar.toml` that are definitions.
-const TOP_FILES: [&str; 10] = [
+const TOP_FILES: [&str; 11] = [
     "ashlar.toml",
     "tokens.toml",
     "intents.toml",
@@ -36,6 +36,7 @@ const TOP_FILES: [&str; 10] = [
     "governance.toml",
     "redirects.toml",
     "ledger.toml",
+    "assist.toml",
 ];
 
 /// Endings of definition files that are text and so must be UTF-8.

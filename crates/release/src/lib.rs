@@ -10,6 +10,7 @@
 
 mod access;
 mod artifacts;
+mod assist;
 mod candidates;
 mod changesets;
 mod channels;
@@ -34,6 +35,12 @@ pub use artifacts::{
     verify::Verification,
 };
 pub use ashlar_store::sql::{AuditBreak, AuditRow, EventRow, Place};
+pub use assist::{
+    made::{Made, Provenance, SOURCES_MAX, SourceRef},
+    read::{AssistStatus, ReleasedText},
+    switch::SetAssistSwitch,
+    write::WriteAssisted,
+};
 pub use candidates::{
     approve::{ApprovalGiven, Approve, Waive},
     evals::{EvidenceView, RUN_BYTES_MAX, RecordEvidence, RecordedEvidence, RunOf},

@@ -18,6 +18,7 @@ pub mod fusion;
 mod index;
 mod lexical;
 pub mod models;
+pub mod near;
 pub mod redact;
 pub mod routing;
 mod sample;

@@ -6,6 +6,7 @@
 mod access;
 mod api;
 mod app;
+mod assist;
 mod delivery;
 pub mod endpoints;
 mod evals;

@@ -22,6 +22,43 @@ CREATE TABLE approvals (
     PRIMARY KEY (tenant, right_name, change, by_name)
 );
 
+CREATE TABLE assist_days (
+    tenant TEXT   NOT NULL,
+    day    TEXT   NOT NULL,
+    task   TEXT   NOT NULL,
+    used   BIGINT NOT NULL,
+    PRIMARY KEY (tenant, day, task)
+);
+
+CREATE TABLE assist_switch (
+    tenant  TEXT   NOT NULL PRIMARY KEY,
+    stopped BIGINT NOT NULL,
+    reason  TEXT   NOT NULL,
+    at      TEXT   NOT NULL,
+    by_name TEXT   NOT NULL
+);
+
+CREATE TABLE assisted (
+    tenant  TEXT   NOT NULL,
+    type    TEXT   NOT NULL,
+    id      TEXT   NOT NULL,
+    locale  TEXT   NOT NULL,
+    version BIGINT NOT NULL,
+    copied  BIGINT NOT NULL,
+    made    TEXT   NOT NULL,
+    PRIMARY KEY (tenant, type, id, locale, version)
+);
+
+CREATE TABLE assisted_texts (
+    tenant  TEXT   NOT NULL,
+    text    TEXT   NOT NULL,
+    type    TEXT   NOT NULL,
+    id      TEXT   NOT NULL,
+    locale  TEXT   NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (tenant, text)
+);
+
 CREATE TABLE attempts (
     tenant   TEXT   NOT NULL,
     job      TEXT   NOT NULL,
@@ -74,7 +111,7 @@ CREATE TABLE changesets (
     channel      TEXT NOT NULL,
     created_at   TEXT NOT NULL,
     created_by   TEXT NOT NULL,
-    message      TEXT NOT NULL, due_at TEXT, claimed_by TEXT NOT NULL DEFAULT '', claimed_until TEXT NOT NULL DEFAULT '', checked_at TEXT NOT NULL DEFAULT '', forecast TEXT NOT NULL DEFAULT '', at_risk BIGINT NOT NULL DEFAULT 0,
+    message      TEXT NOT NULL, due_at TEXT, claimed_by TEXT NOT NULL DEFAULT '', claimed_until TEXT NOT NULL DEFAULT '', checked_at TEXT NOT NULL DEFAULT '', forecast TEXT NOT NULL DEFAULT '', at_risk BIGINT NOT NULL DEFAULT 0, assisted BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant, name)
 );
 

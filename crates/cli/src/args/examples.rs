@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory, FromArgMatches};
 use super::Cli;
 
 /// A command by its words, and examples of it.
-const EXAMPLES: [(&str, &str); 63] = [
+const EXAMPLES: [(&str, &str); 70] = [
     ("import", "ashlar import markdown ./docs --type doc --data ./data"),
     ("entry", "ashlar entry list page --pending --data ./data"),
     ("entry get", "ashlar entry get page home --locale en --data ./data"),
@@ -43,6 +43,16 @@ const EXAMPLES: [(&str, &str); 63] = [
     ("eval runs", "ashlar eval runs --suite support --server https://cms.example --key $KEY"),
     ("eval show", "ashlar eval show e7 --out report --server https://cms.example --key $KEY"),
     ("eval cancel", "ashlar eval cancel e7 --server https://cms.example --key $KEY"),
+    ("assist", "ashlar assist status --data ./data"),
+    ("assist summarise", "ashlar assist summarise doc-article tides --server https://cms.example"),
+    ("assist classify", "ashlar assist classify doc-article tides --server https://cms.example"),
+    ("assist suggest-links", "ashlar assist suggest-links doc-article tides --server https://cms.example"),
+    (
+        "assist summarise-audit-log",
+        "ashlar assist summarise-audit-log --limit 20 --server https://cms.example",
+    ),
+    ("assist start", "ashlar assist start --data ./data"),
+    ("assist status", "ashlar assist status --data ./data"),
     ("prompt", "ashlar prompt list --data ./data"),
     ("prompt list", "ashlar prompt list --data ./data"),
     ("channel", "ashlar channel list --data ./data"),

@@ -2,6 +2,7 @@
 
 mod access;
 mod ask;
+mod assist;
 mod audit;
 mod backup;
 mod candidate;
@@ -66,6 +67,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Replay(args) => ask::replay(*args).await,
         Command::Llm { command } => llm::llm(command).await,
         Command::Review { command } => review::review(command).await,
+        Command::Assist { command } => assist::assist(command).await,
         Command::Eval { command } => eval::eval(command).await,
         Command::Tokens { command } => tokens::tokens(command).await,
         Command::Preview { what, hours, at } => preview::preview(&what, hours, &at).await,

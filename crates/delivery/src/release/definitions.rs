@@ -50,7 +50,7 @@ pub struct Definitions {
 const SITE: [&str; 6] = ["components/", "intents.toml", "site/", "assets/", "tokens.toml", "tokens/"];
 
 /// Files that calls of models are decided on.
-const GATEWAY: [&str; 3] = ["gateway.toml", "prompts.toml", "prompts/"];
+const GATEWAY: [&str; 4] = ["gateway.toml", "prompts.toml", "prompts/", "assist.toml"];
 
 /// How the values of an indexed field are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

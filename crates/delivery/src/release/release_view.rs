@@ -179,6 +179,16 @@ impl ReleaseView {
         }
     }
 
+    /// An entry in exactly this locale: its record and its fields.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub fn fields_at(&self, key: &EntryKey) -> Result<Option<(EntryRecord, Fields)>, DeliveryError> {
+        let Some(record) = self.record(key)? else { return Ok(None) };
+        let fields = self.fields_of(&record)?;
+        Ok(Some((record, fields)))
+    }
+
     /// The first of `locales` in which an entry exists.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use ashlar_model::Finding;
-use ashlar_retrieval::text::Analyzer;
+use ashlar_retrieval::{near::similarity, text::Analyzer};
 
 use super::types::Case;
 
@@ -104,14 +104,6 @@ fn ranked(cases: &[Case]) -> Vec<Vec<u32>> {
 fn prefix(len: usize) -> usize {
     let shared = (SIMILAR * len as f64).ceil() as usize;
     (len + 1).saturating_sub(shared).min(len)
-}
-
-/// The share of terms that two sorted sets have in common.
-#[expect(clippy::cast_precision_loss, reason = "at most 400")]
-fn similarity(a: &[u32], b: &[u32]) -> f64 {
-    let common = a.iter().filter(|term| b.binary_search(term).is_ok()).count();
-    let all = a.len() + b.len() - common;
-    if all == 0 { 0.0 } else { common as f64 / all as f64 }
 }
 
 #[cfg(test)]

@@ -203,10 +203,9 @@ impl Judge for Checker {
         let history = self.history(input);
         let candidate = Candidate::new(input, definitions.clone(), base, history, config, &no_lookup, None);
         let sensitive = candidate.sensitive()?;
-        let authors = |key: &_| candidate.authors(key);
-        let mut required = approvals::required(&sensitive.changes, &authors)?;
+        let mut required = approvals::all_required(&candidate, &sensitive)?;
         if let Some(end) = input.end {
-            required.extend(approvals::required_end(end, &sensitive.ending, &authors)?);
+            required.extend(approvals::end_required(&candidate, end, &sensitive)?);
         }
         let compared = Compared::new(&config.gates, &definitions, candidate.base(), candidate.history());
         required.extend(compared.required(input.definition_authors));

@@ -1,3 +1,4 @@
+mod assisted;
 mod causes;
 mod changed;
 pub(crate) mod checker;
@@ -27,7 +28,7 @@ use crate::{
     gate::validity,
     judge,
     suites::state::SuiteState,
-    world::{EachEntry, EachPage, EachReference, EachRoute, EntryAt, RouteAt, World},
+    world::{EachEntry, EachPage, EachReference, EachRoute, EntryAt, RouteAt, World, assisted::Assisted},
 };
 
 use self::{
@@ -59,6 +60,7 @@ pub(crate) struct Candidate<'a> {
     /// Whether content itself is wrong, as other gates tell it.
     pub(crate) unsound: AtomicBool,
     touched: OnceLock<BTreeSet<(TypeName, EntryId)>>,
+    assisted: OnceLock<Vec<Assisted>>,
 }
 
 type Record<K, V> = Result<(K, V), GateError>;
@@ -92,6 +94,7 @@ impl<'a> Candidate<'a> {
             waived: BTreeSet::new(),
             unsound: AtomicBool::new(false),
             touched: OnceLock::new(),
+            assisted: OnceLock::new(),
             definitions,
         };
         let given = input.waivers.iter().map(|(gate, _)| gate.clone());

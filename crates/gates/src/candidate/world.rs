@@ -13,6 +13,7 @@ use ashlar_model::{
 use ashlar_release::{Approval, DeclaredEnd, SuiteRun};
 use bytes::Bytes;
 use jiff::{civil::Date, tz::TimeZone};
+use serde_json::Value;
 
 use super::{
     Candidate, ROUTED_MAX,
@@ -26,7 +27,7 @@ use crate::{
     suites::state::SuiteState,
     world::{
         Change, EachBody, EachEntry, EachLink, EachPage, EachReference, EachRoute, Looked, Part, RouteAt,
-        Vanished, World, followers::Followers, link_rules, sensitive::Sensitive,
+        Vanished, World, assisted::Assisted, followers::Followers, link_rules, sensitive::Sensitive,
     },
 };
 
@@ -371,6 +372,26 @@ impl World for Candidate<'_> {
 
     fn definition_authors(&self) -> &BTreeSet<String> {
         self.input.definition_authors
+    }
+
+    fn assisted(&self) -> Result<&[Assisted], GateError> {
+        self.made()
+    }
+
+    fn released(&self, key: &EntryKey) -> Result<Option<Value>, GateError> {
+        self.released_fields(key)
+    }
+
+    fn each_released(
+        &self,
+        type_name: &TypeName,
+        each: &mut dyn FnMut(&EntryKey, Value) -> bool,
+    ) -> Result<(), GateError> {
+        self.released_of(type_name, each)
+    }
+
+    fn is_linked(&self, key: &EntryKey) -> Result<bool, GateError> {
+        self.has_way(key)
     }
 
     fn authors(&self, key: &EntryKey) -> Result<BTreeSet<String>, GateError> {

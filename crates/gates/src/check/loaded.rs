@@ -18,7 +18,7 @@ use super::{
 use crate::{GateError, definitions::Definitions, inputs::Inputs, judge};
 
 /// Raised when the gates judge or report differently, so that what an earlier version found is not taken over.
-const RULES: u32 = 7;
+const RULES: u32 = 8;
 
 /// Files a worker takes at a time.
 const CHUNK: usize = 64;

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use ashlar_assist::config::Assist;
 use ashlar_contracts::{Contract, ContractSet, consumers::Consumer};
 use ashlar_delivery::{DeliveryError, graphql::Graph, views::Views};
 use ashlar_gateway::{config::Gateway, prompts::Prompts};
@@ -27,7 +28,7 @@ use promises::Promise;
 use tokens::Tokens;
 
 /// Definition files that gates read.
-const READ: [&str; 18] = [
+const READ: [&str; 19] = [
     "ashlar.toml",
     "governance.toml",
     "redirects.toml",
@@ -36,6 +37,7 @@ const READ: [&str; 18] = [
     "prompts/",
     "prompts.toml",
     "evals/",
+    "assist.toml",
     "contracts/",
     "views/",
     "consumers/",
@@ -84,6 +86,9 @@ pub(crate) struct Definitions {
     pub(crate) suites: Suites,
     /// Found out when it is first asked for.
     suite_inputs: OnceLock<Vec<Fixed>>,
+    /// What models may write, and what is checked of it.
+    pub(crate) assist: Assist,
+    pub(crate) assist_findings: Vec<Finding>,
     /// The digest of all contracts and of what is wrong with their files.
     pub(crate) contracts_digest: Digest,
     /// The digest of the files that gates read.
@@ -145,6 +150,11 @@ impl Definitions {
         };
         note("evals/");
         let suites = Suites::load(files);
+        note("assist.toml");
+        let (assist, assist_findings) = match Assist::parse(files) {
+            Ok(assist) => (assist, Vec::new()),
+            Err(findings) => (Assist::default(), findings),
+        };
         let mut inputs = Inputs::new("contracts");
         for contract in contracts.iter() {
             inputs.digest(&contract.name.to_string(), &contract.digest);
@@ -190,6 +200,8 @@ impl Definitions {
             prompts_findings,
             suites,
             suite_inputs: OnceLock::new(),
+            assist,
+            assist_findings,
             contracts_digest: inputs.finish(),
             digest: files_digest(files),
             files: digests,
@@ -268,6 +280,7 @@ impl Definitions {
             .chain(&self.redirect_findings)
             .chain(&self.retrieval_findings)
             .chain(&self.gateway_findings)
+            .chain(&self.assist_findings)
             .chain(of_site)
             .chain(&self.tokens.unreadable)
             .filter(|f| f.level == ashlar_model::Level::Error)

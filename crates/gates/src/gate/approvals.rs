@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_model::{Digest, EntryId, EntryKey, Finding, Locale, TypeName};
+use ashlar_assist::texts::texts;
+use ashlar_model::{Digest, EntryId, EntryKey, Finding, GateReport, Locale, TypeName, Waiver};
 use ashlar_project::Governance;
 use ashlar_release::{Approval, DeclaredEnd, RequiredApproval};
 
@@ -11,6 +12,7 @@ use crate::{
     inputs::Inputs,
     world::{
         Change, Looked, Part, Work, World,
+        assisted::Assisted,
         sensitive::{Sensitive, SensitiveChange},
     },
 };
@@ -18,6 +20,7 @@ use crate::{
 const FINDINGS: &[Code] = findings! {
     "approval-missing": "A change of a sensitive field is not approved." => "Run `ashlar candidate approve CANDIDATE --right RIGHT --as NAME`.";
     "approval-needed": "A change of a sensitive field will need an approval once it is in a candidate." => "Ask a holder of the right to approve the candidate.";
+    "assisted-approval-missing": "A model wrote something, and no person who may do so has approved it. A waiver does not replace this approval." => "Let somebody approve it whom `governance.toml` names for the right, and who did not ask for the text.";
     "governance": "governance.toml has a wrong or empty value." => "Correct the line that the message names.";
     "toml-malformed": "governance.toml has a syntax error or a wrong field." => "Correct the line that the message names.";
     "encoding": "governance.toml is not UTF-8 text." => "Save it as UTF-8.";
@@ -42,6 +45,7 @@ impl Gate for Approvals {
             .digest("snapshot", &world.digest(Part::Snapshot))
             .digest("changes", &world.digest(Part::Changes));
         inputs.digest("governance", &world.definitions().part("governance.toml"));
+        inputs.digest("assist", &world.definitions().part("assist.toml"));
         if let Some(end) = world.end() {
             inputs.json("end", end);
         }
@@ -59,38 +63,177 @@ impl Gate for Approvals {
         findings.extend(world.definitions().governance_findings.iter().cloned());
         let sensitive = world.sensitive()?;
         let checked = sensitive.changes.len();
+        let mut metrics = BTreeMap::new();
         let what = if world.takes_approvals() {
-            judge(world, &sensitive, &mut findings)?
+            let (what, of_models) = judge(world, &sensitive, &mut findings)?;
+            if of_models > 0 {
+                metrics.insert(OF_MODELS.to_owned(), of_models as f64);
+            }
+            what
         } else if world.base().is_none() {
             "no base to compare with".to_owned()
         } else {
             foresee(world, &sensitive.changes, &mut findings);
             count(checked, "sensitive change", "sensitive changes")
         };
-        Ok(Work { findings, looked: Looked { checked, reused: 0 }, what, ..Work::default() })
+        Ok(Work { findings, looked: Looked { checked, reused: 0 }, what, metrics })
+    }
+
+    /// What a model wrote is approved by a person, or not released: nothing replaces that.
+    fn takes_waiver(&self, _: &dyn World, report: &GateReport, _: &Waiver) -> Result<bool, GateError> {
+        Ok(!report.metrics.contains_key(OF_MODELS))
     }
 }
 
-/// Whether approvals were given.
-fn judge(world: &dyn World, sensitive: &Sensitive, findings: &mut Findings) -> Result<String, GateError> {
+/// The metric that counts missing approvals of what models wrote.
+const OF_MODELS: &str = "assisted_missing";
+/// The right that everything needs that a model wrote.
+pub(crate) const ASSISTED: &str = "assisted";
+
+/// Everybody who may not approve an entry: who wrote it and who asked a model for it, with all names of theirs.
+fn authors_of(world: &dyn World, key: &EntryKey) -> Result<BTreeSet<String>, GateError> {
+    let governance = &world.definitions().governance;
+    let mut all: BTreeSet<String> = world.authors(key)?;
+    if let Some(entry) = assisted_at(world, key)? {
+        all.extend(entry.made.requesters().map(str::to_owned));
+    }
+    Ok(all.iter().flat_map(|name| governance.names_of(name)).collect())
+}
+
+/// The entry when a model wrote something of it.
+fn assisted_at<'w>(world: &'w dyn World, key: &EntryKey) -> Result<Option<&'w Assisted>, GateError> {
+    let all = world.assisted()?;
+    Ok(all.binary_search_by(|entry| entry.key.to_bytes().cmp(&key.to_bytes())).ok().map(|at| &all[at]))
+}
+
+/// All approvals that the changes of entries need.
+///
+/// # Errors
+/// When the content cannot be read.
+pub(crate) fn all_required(
+    world: &dyn World,
+    sensitive: &Sensitive,
+) -> Result<Vec<RequiredApproval>, GateError> {
+    let mut all = sensitive_required(world, &sensitive.changes)?;
+    all.extend(of_models(world)?);
+    Ok(all)
+}
+
+fn sensitive_required(
+    world: &dyn World,
+    changes: &[SensitiveChange],
+) -> Result<Vec<RequiredApproval>, GateError> {
+    let mut all = required(changes, &|key| authors_of(world, key))?;
+    for approval in &mut all {
+        for change in changes.iter().filter(|change| change.right == approval.right) {
+            approval.assisted |= assisted_at(world, &change.key)?.is_some();
+        }
+    }
+    Ok(all)
+}
+
+/// Approvals that the end of a changeset needs.
+///
+/// # Errors
+/// When the content cannot be read.
+pub(crate) fn end_required(
+    world: &dyn World,
+    end: &DeclaredEnd,
+    sensitive: &Sensitive,
+) -> Result<Vec<RequiredApproval>, GateError> {
+    required_end(end, &sensitive.ending, &|key| authors_of(world, key))
+}
+
+/// What is approved of entries that models wrote: one approval for all of them, and one for each further right of `assist.toml`.
+fn of_models(world: &dyn World) -> Result<Vec<RequiredApproval>, GateError> {
+    let mut by_right: BTreeMap<&str, Vec<&Assisted>> = BTreeMap::new();
+    let assist = &world.definitions().assist;
+    for entry in world.assisted()? {
+        by_right.entry(ASSISTED).or_default().push(entry);
+        let written = entry.written();
+        for need in &assist.needs {
+            let of_type = need.types.is_empty() || need.types.contains(&entry.key.type_name);
+            let says = || {
+                let texts = texts(&entry.fields, Some(&written));
+                need.pattern.as_ref().is_some_and(|pattern| texts.iter().any(|t| pattern.is_match(t.text)))
+            };
+            let of_right = by_right.entry(&need.right).or_default();
+            let known = of_right.last().is_some_and(|last| last.key == entry.key);
+            if of_type && !known && (need.fields.iter().any(|field| written.contains(field)) || says()) {
+                of_right.push(entry);
+            }
+        }
+    }
+    by_right.retain(|_, entries| !entries.is_empty());
+    by_right
+        .into_iter()
+        .map(|(right, entries)| {
+            let mut inputs = Inputs::new("assisted");
+            let mut authors = BTreeSet::new();
+            for entry in &entries {
+                inputs.add("key", &entry.key.to_bytes()).digest("new", &entry.digest);
+                authors.extend(authors_of(world, &entry.key)?);
+            }
+            let subject = |entry: &&Assisted| format!("{} (written by {})", entry.key, entry.tasks());
+            Ok(RequiredApproval {
+                right: right.to_owned(),
+                change: inputs.finish(),
+                authors,
+                subjects: entries.iter().take(SUBJECTS_MAX).map(subject).collect(),
+                assisted: true,
+            })
+        })
+        .collect()
+}
+
+/// Whether approvals were given; also how many are missing of what models wrote.
+fn judge(
+    world: &dyn World,
+    sensitive: &Sensitive,
+    findings: &mut Findings,
+) -> Result<(String, usize), GateError> {
     let (governance, given_ones) = (&world.definitions().governance, world.approvals());
-    let authors = |key: &_| world.authors(key);
-    let required = required(&sensitive.changes, &authors)?;
+    let required = sensitive_required(world, &sensitive.changes)?;
+    let mut missing_of_models = 0;
     for r in &required {
         if let Err(why) = given(r, given_ones, governance) {
+            missing_of_models += usize::from(r.assisted);
             findings.extend(missing(r, &sensitive.changes, governance, why.as_deref()));
         }
     }
-    let mut needed = required.len();
+    let of_models = of_models(world)?;
+    for r in &of_models {
+        if let Err(why) = given(r, given_ones, governance) {
+            missing_of_models += 1;
+            findings.extend(missing_assisted(r, governance, why.as_deref()));
+        }
+    }
+    let mut needed = required.len() + of_models.len();
     if let Some(end) = world.end() {
-        for r in required_end(end, &sensitive.ending, &authors)? {
+        for r in end_required(world, end, sensitive)? {
             needed += 1;
             if let Err(why) = given(&r, given_ones, governance) {
                 findings.push(missing_end(&r, end, governance, why.as_deref()));
             }
         }
     }
-    Ok(count(needed, "approval needed", "approvals needed"))
+    Ok((count(needed, "approval needed", "approvals needed"), missing_of_models))
+}
+
+/// The findings of entries that a model wrote and nobody approved: one for each.
+fn missing_assisted(required: &RequiredApproval, governance: &Governance, why: Option<&str>) -> Vec<Finding> {
+    let (right, who) = (&required.right, who(required, governance));
+    let why = why.map_or(String::new(), |w| format!("; {w}"));
+    let finding = |subject: &String| {
+        let (place, by) = subject.split_once(" (written").unwrap_or((subject, ""));
+        let message = format!(
+            "A model wrote this{}, so it needs an approval of a person under the right `{right}` ({who}){why}.",
+            by.trim_end_matches(')')
+        );
+        Finding::error("assisted-approval-missing", place.to_owned(), message)
+            .help(format!("ashlar candidate approve CANDIDATE --right {right} --as NAME"))
+    };
+    required.subjects.iter().map(finding).collect()
 }
 
 /// Which approvals a candidate of the files will need.
@@ -150,6 +293,7 @@ pub(crate) fn required(
                     .take(SUBJECTS_MAX)
                     .map(|(c, locales)| place(c, &locales))
                     .collect(),
+                assisted: false,
             })
         })
         .collect()
@@ -212,6 +356,7 @@ pub(crate) fn required_end(
                 change: inputs.finish(),
                 authors: all_authors,
                 subjects: fields.iter().take(SUBJECTS_MAX).map(place).collect(),
+                assisted: false,
             })
         })
         .collect()
@@ -248,6 +393,11 @@ pub(crate) fn given(
             });
         } else if required.authors.contains(&a.by) {
             why = Some(format!("the approval of {} does not count: nobody approves their own change", a.by));
+        } else if required.assisted && !governance.names(&required.right, &a.by) {
+            why = Some(format!(
+                "governance.toml does not name {} under the right `{}`, and only people whom it names approve what a model wrote",
+                a.by, required.right
+            ));
         } else if !governance.holds(&required.right, &a.by) {
             why = Some(format!("{} does not have the right `{}`", a.by, required.right));
         } else {
@@ -267,6 +417,9 @@ fn who(required: &RequiredApproval, governance: &Governance) -> String {
                     .to_owned(),
                 false => format!("by {}", able.join(" or ")),
             }
+        }
+        None if required.assisted => {
+            format!("by nobody yet: add [approvals.{}] with `people` to governance.toml", required.right)
         }
         None => "by anyone but its authors".to_owned(),
     }

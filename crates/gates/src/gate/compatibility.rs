@@ -193,6 +193,7 @@ impl<'a> Compared<'a> {
                 change: p.comparison.digest,
                 authors: authors.clone(),
                 subjects: vec![format!("contracts/{}.json", p.new.name)],
+                assisted: false,
             })
             .collect()
     }

@@ -1,5 +1,7 @@
 //! What a gate is.
 
+use ashlar_model::{GateReport, Waiver};
+
 use crate::{
     GateError,
     inputs::Inputs,
@@ -61,6 +63,19 @@ pub(crate) trait Gate: Sync {
     /// Whether it sees every contract: when one cannot be read, most of what it would find only follows from that.
     fn sees_contracts(&self) -> bool {
         true
+    }
+
+    /// Whether a waiver lets it through. Some of what it found may need a person who is not just anybody.
+    ///
+    /// # Errors
+    /// When the content cannot be read.
+    fn takes_waiver(
+        &self,
+        _world: &dyn World,
+        _report: &GateReport,
+        _waiver: &Waiver,
+    ) -> Result<bool, GateError> {
+        Ok(true)
     }
 
     /// Whether it judges content itself: other gates leave out what only follows from content that is wrong.

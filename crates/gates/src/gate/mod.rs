@@ -8,6 +8,7 @@ macro_rules! findings {
 }
 
 pub(crate) mod approvals;
+pub(crate) mod assisted;
 pub(crate) mod compatibility;
 pub(crate) mod components;
 pub(crate) mod consumers;
@@ -30,7 +31,7 @@ pub(crate) use interface::Gate;
 pub use interface::{About, Code};
 
 /// The gates, in the order in which they report. A new gate is a file beside this one and a line here.
-pub(crate) static GATES: [&dyn Gate; 15] = [
+pub(crate) static GATES: [&dyn Gate; 16] = [
     &compatibility::SchemaCompatibility,
     &validity::ContentValidity,
     &references::References,
@@ -45,5 +46,6 @@ pub(crate) static GATES: [&dyn Gate; 15] = [
     &gateway::Gateway,
     &prompts::Prompts,
     &evals::Evals,
+    &assisted::Assisted,
     &approvals::Approvals,
 ];

@@ -1,5 +1,6 @@
 //! What gates judge: definitions and content, whether they are a candidate or a directory on disk.
 
+pub(crate) mod assisted;
 pub(crate) mod followers;
 pub(crate) mod links;
 pub(crate) mod sensitive;
@@ -25,7 +26,7 @@ use crate::{
     definitions::Definitions,
     findings::{Findings, count},
     suites::state::SuiteState,
-    world::{followers::Followers, links::LinkRules, sensitive::Sensitive},
+    world::{assisted::Assisted, followers::Followers, links::LinkRules, sensitive::Sensitive},
 };
 
 static NONE: BTreeSet<String> = BTreeSet::new();
@@ -279,6 +280,26 @@ pub(crate) trait World: Sync {
     /// Who changed definitions since the base.
     fn definition_authors(&self) -> &BTreeSet<String> {
         &NONE
+    }
+    /// Entries that a model wrote something of since the base, in key order.
+    fn assisted(&self) -> Result<&[Assisted], GateError> {
+        Ok(&[])
+    }
+    /// The fields of a released entry.
+    fn released(&self, _key: &EntryKey) -> Result<Option<Value>, GateError> {
+        Ok(None)
+    }
+    /// Hears of released entries of a type, until `each` wants no more.
+    fn each_released(
+        &self,
+        _type_name: &TypeName,
+        _each: &mut dyn FnMut(&EntryKey, Value) -> bool,
+    ) -> Result<(), GateError> {
+        Ok(())
+    }
+    /// Whether something leads to the page of an entry. True of entries without a page.
+    fn is_linked(&self, _key: &EntryKey) -> Result<bool, GateError> {
+        Ok(true)
     }
     /// Who changed an entry since the base.
     fn authors(&self, _key: &EntryKey) -> Result<BTreeSet<String>, GateError> {

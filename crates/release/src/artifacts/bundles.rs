@@ -5,7 +5,7 @@ use std::{
     io::{Read, Write},
 };
 
-use ashlar_model::{Actor, Digest, EntryKey, EntryRecord, ReleaseId, Right, canonical_json};
+use ashlar_model::{Actor, Digest, EntryKey, EntryRecord, Fields, ReleaseId, Right, canonical_json};
 use ashlar_store::{
     Batch, StoreError, TenantObjects, Tree,
     bundle::{self, Staged},
@@ -16,7 +16,9 @@ use serde_json::json;
 
 use super::manifest::{self};
 use crate::{
-    Action, CandidateView, ChangeRecord, CollectGarbage, Ctx, Engine, Judge, Manifest, ReleaseError, Scope,
+    Action, CandidateView, ChangeRecord, CollectGarbage, Ctx, Engine, Judge, Made, Manifest, ReleaseError,
+    Scope,
+    assist::{marks::known_made, released, texts::new_texts},
     candidates::{
         docket::{Docket, Facts, head_of},
         freeze::store,
@@ -173,22 +175,63 @@ fn check(staged: &Staged, judge: &dyn Judge) -> Result<(), ReleaseError> {
     })
 }
 
-/// The tree of changes between two snapshots, all by one author; how many there are, and its objects.
-fn changes_by(
-    author: String,
+/// What an import changes.
+struct Changed {
+    /// The keys, each with what models wrote of its entry as the file says.
+    entries: Vec<(EntryKey, Option<Made>)>,
+    /// Texts that are new in an entry, by its place in `entries`; empty when no model wrote anything here.
+    texts: Vec<(usize, Vec<String>)>,
+}
+
+/// Compares what a file brings with the base. `assisted`: texts are compared with what models wrote here.
+fn changed(
+    objects: &TenantObjects,
     (base, snapshot): (&Tree, &Tree),
-    mut batch: Batch,
-) -> Result<(Tree, u64, Batch), ReleaseError> {
-    let record = canonical_json(&ChangeRecord { authors: [author].into() })
-        .map_err(|e| ReleaseError::Task(e.to_string()))?;
-    let mut edits = Vec::new();
+    derived: &BTreeMap<String, Digest>,
+    assisted: bool,
+) -> Result<Changed, ReleaseError> {
+    let fields = |record: Option<&[u8]>| -> Result<Fields, ReleaseError> {
+        let Some(record) = record else { return Ok(Fields::new()) };
+        let bytes = objects.get(&EntryRecord::from_bytes(record)?.digest)?;
+        serde_json::from_slice(&bytes).map_err(|e| ReleaseError::Corrupt {
+            what: "an entry of the file".to_owned(),
+            why: e.to_string(),
+        })
+    };
+    let made = derived::open(objects, derived, &released::ABOUT)?;
+    let mut changed = Changed { entries: Vec::new(), texts: Vec::new() };
     for change in base.diff(snapshot) {
-        let key = change?.key.to_vec();
-        EntryKey::from_bytes(&key)?;
-        edits.push((key, Some(record.clone())));
+        let change = change?;
+        let made = match &made {
+            Some(tree) => {
+                tree.get(&change.key)?.map(|value| released::read(&change.key, &value)).transpose()?
+            }
+            None => None,
+        };
+        if assisted && made.is_none() && change.new.is_some() {
+            let texts = new_texts(&fields(change.old.as_deref())?, &fields(change.new.as_deref())?);
+            changed.texts.push((changed.entries.len(), texts));
+        }
+        changed.entries.push((EntryKey::from_bytes(&change.key)?, made));
     }
-    let changes = Tree::empty().apply(&edits, &mut batch)?;
-    Ok((changes, edits.len() as u64, batch))
+    Ok(changed)
+}
+
+/// The tree of changes, all by one author.
+fn changes_by(
+    author: &str,
+    entries: Vec<(EntryKey, Option<Made>)>,
+    batch: &mut Batch,
+) -> Result<Tree, ReleaseError> {
+    let edits: Result<Vec<_>, ReleaseError> = entries
+        .into_iter()
+        .map(|(key, made)| {
+            let record = canonical_json(&ChangeRecord { made, ..ChangeRecord::by(author) })
+                .map_err(|e| ReleaseError::Task(e.to_string()))?;
+            Ok((key.to_bytes(), Some(record)))
+        })
+        .collect();
+    Ok(Tree::empty().apply(&edits?, batch)?)
 }
 
 /// Makes a candidate of a release whose objects are stored.
@@ -210,8 +253,21 @@ async fn make_candidate(
     };
     let base = facts.base.as_ref().map_or_else(Tree::empty, |base| base.snapshot.clone());
     let snapshot = Tree::open(&objects, &manifest.snapshot)?;
-    let (author, new, batch) = (scope.actor().to_owned(), snapshot.clone(), objects.batch());
-    let (changes, changed, batch) = scope.blocking(move || changes_by(author, (&base, &new), batch)).await?;
+    let (new, of, derived) = (snapshot.clone(), objects.clone(), manifest.derived.clone());
+    let assisted = engine.db().read(&scope.ctx.tenant).await?.rows().has_assisted().await?;
+    let Changed { mut entries, texts } =
+        scope.blocking(move || changed(&of, (&base, &new), &derived, assisted)).await?;
+    {
+        let mut conn = engine.db().read(&scope.ctx.tenant).await?;
+        for (at, texts) in texts {
+            let (key, made) = &mut entries[at];
+            *made = known_made(&mut conn.rows(), key, &texts).await?;
+        }
+    }
+    let (author, changed, mut batch) = (scope.actor().to_owned(), entries.len() as u64, objects.batch());
+    let (changes, batch) = scope
+        .blocking(move || changes_by(&author, entries, &mut batch).map(|changes| (changes, batch)))
+        .await?;
     objects.commit(batch).await?;
     let definition_authors: BTreeSet<String> = [scope.actor().to_owned()].into();
     let mut frozen = NewCandidate {

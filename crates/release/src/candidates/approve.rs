@@ -108,7 +108,17 @@ impl Action for Approve {
             return Err(ReleaseError::refused("own-change", message, help));
         }
         let rules = scope.engine.rules(&scope.ctx.tenant, &row.frozen.definitions).await?;
-        if let Some(holders) = rules.approvers.get(&self.right)
+        let holders = rules.approvers.get(&self.right);
+        if holders.is_none() && needed.iter().any(|n| n.assisted) {
+            let message = format!(
+                "a model wrote some of these changes, and governance.toml names nobody who may approve that under `{}`",
+                self.right
+            );
+            let help =
+                format!("add [approvals.{}] with `people` to governance.toml, and push it", self.right);
+            return Err(ReleaseError::refused("not-an-approver", message, help));
+        }
+        if let Some(holders) = holders
             && !holders.contains(by)
         {
             let names: Vec<_> = holders.iter().map(String::as_str).collect();
@@ -168,6 +178,15 @@ impl Action for Waive {
         let waiver = Waiver { by: scope.actor().to_owned(), reason: reason.to_owned(), at: scope.at.clone() };
         rows.put_waiver(row.id, &self.gate, &waiver).await?;
         let gates = judge_with(scope, &mut rows, &mut row, head.as_ref()).await?;
+        if gates.iter().any(|g| g.gate == self.gate && !g.status.lets_through()) {
+            let by = scope.actor();
+            let message = format!(
+                "the gate `{}` does not take a waiver of {by}: a model wrote some of the changes",
+                self.gate
+            );
+            let help = "a person whom governance.toml names in [approvals.assisted], and who did not ask for the text, approves it";
+            return Err(ReleaseError::refused("waiver-not-allowed", message, help));
+        }
         let data = json!({"gate": self.gate, "reason": reason, "status": row.status.to_string()});
         scope.commit(tx, Record::one("candidate.waived", row.id.to_string(), data)).await?;
         Ok(CandidateView::of(row, gates))

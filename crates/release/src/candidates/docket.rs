@@ -19,6 +19,7 @@ use crate::{
         derived::{self, Derive, DeriveInput, Earlier},
         kinds::kinds,
     },
+    assist::released,
     changesets::find::declared_end,
 };
 
@@ -131,6 +132,12 @@ impl Docket {
             }
         }
         self.build(kinds(judge.as_ref()), &mut judgement)?;
+        let frozen = (&self.snapshot, &self.changes);
+        if let Some(tree) =
+            released::build(objects, self.facts.base.as_ref(), frozen, &mut judgement.objects)?
+        {
+            judgement.derived.insert(released::ABOUT.name.to_owned(), tree.root());
+        }
         Ok(judgement)
     }
 

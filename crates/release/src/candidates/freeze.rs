@@ -13,6 +13,7 @@ use serde_json::json;
 use super::docket::{Docket, Facts, head_of, verdict};
 use crate::{
     Action, CandidateView, ChangeRecord, ReleaseError, Scope,
+    assist::marks::made_of,
     changesets::find::find,
     drafts::{ground::no_definitions, settle::settle},
     engine::action::Record,
@@ -83,6 +84,7 @@ impl Pending {
     ) -> Result<Self, ReleaseError> {
         let mut pending =
             Self { sequence: 0, edits: Edits::new(), changes: Edits::new(), batch: objects.batch() };
+        let assisted = rows.has_assisted().await?;
         loop {
             let page = rows.pending(changeset, pending.sequence, PAGE).await?;
             let Some((newest, _)) = page.last() else { break };
@@ -107,7 +109,11 @@ impl Pending {
                     true => [draft.updated_by.clone()].into(),
                     false => rows.draft_authors(&draft.key, draft.clean_version).await?,
                 };
-                let change = canonical_json(&ChangeRecord { authors })
+                let made = match assisted {
+                    true => made_of(rows, &draft, draft.clean_version).await?,
+                    false => None,
+                };
+                let change = canonical_json(&ChangeRecord { authors, made })
                     .map_err(|e| ReleaseError::Corrupt { what: draft.key.to_string(), why: e.to_string() })?;
                 pending.changes.insert(key.clone(), Some(change));
                 pending.edits.insert(key, record);

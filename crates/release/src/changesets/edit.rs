@@ -61,7 +61,7 @@ pub struct CancelSchedule {
     pub name: String,
 }
 
-fn check_name(name: &str) -> Result<(), ReleaseError> {
+pub(crate) fn check_name(name: &str) -> Result<(), ReleaseError> {
     let good = (1..=80).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     match good {
@@ -119,6 +119,7 @@ impl Action for CreateChangeset {
             created_by: scope.actor().to_owned(),
             message: String::new(),
             forecast: String::new(),
+            assisted: false,
         };
         rows.put_changeset(&row).await?;
         scope.commit(tx, Record::one("changeset.created", &row.name, json!({"title": row.title}))).await?;

@@ -117,8 +117,8 @@ async fn judge_end(
     let (keys, changeset): (BTreeSet<EntryKey>, String) = (end.keys.clone(), end.changeset.clone());
     let (snapshot, changes, batch) = {
         let objects = objects.clone();
-        let record = canonical_json(&ChangeRecord { authors: ["scheduler".to_owned()].into() })
-            .map_err(|e| ReleaseError::Task(e.to_string()))?;
+        let record =
+            canonical_json(&ChangeRecord::by("scheduler")).map_err(|e| ReleaseError::Task(e.to_string()))?;
         scope
             .heavy(move || {
                 let mut batch = objects.batch();

@@ -5,7 +5,8 @@ use ashlar_store::sql::{ChangesetRow, DraftFilter, Rows};
 
 use super::find::find;
 use crate::{
-    ChangesetView, Ctx, DraftView, Engine, Page, ReleaseError,
+    ChangesetView, Ctx, Engine, Page, ReleaseError,
+    assist::marks::with_made,
     page::{not_a_cursor, paged},
 };
 
@@ -70,7 +71,8 @@ impl Engine {
         let mut rows = conn.rows();
         let row = find(&mut rows, name).await?;
         let filter = DraftFilter { changeset: Some(name.to_owned()), limit: 1000, ..DraftFilter::default() };
-        let drafts = rows.drafts(&filter).await?.into_iter().map(|d| DraftView::of(d, None)).collect();
+        let found = rows.drafts(&filter).await?;
+        let drafts = with_made(&mut rows, found).await?;
         Ok(ChangesetView::of(row, self.now(), Some(drafts)))
     }
 }

@@ -40,6 +40,9 @@ pub struct ChangesetView {
     pub created_at: String,
     /// Who made it.
     pub created_by: String,
+    /// A task of `assist.toml` filled it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub assisted: bool,
     /// Its drafts; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drafts: Option<Vec<DraftView>>,
@@ -65,6 +68,7 @@ impl ChangesetView {
             message: row.message,
             created_at: row.created_at,
             created_by: row.created_by,
+            assisted: row.assisted,
             drafts,
         }
     }

@@ -14,6 +14,8 @@ use crate::{Engine, ReleaseError};
 pub(crate) struct Ground {
     pub rules: Arc<Rules>,
     pub live: Tree,
+    /// Whether a model wrote anything in this tenant: only then are texts compared with what models wrote.
+    pub assisted: bool,
 }
 
 impl Ground {
@@ -29,7 +31,7 @@ impl Ground {
             },
             None => Tree::empty(),
         };
-        Ok(Self { rules, live })
+        Ok(Self { rules, live, assisted: rows.has_assisted().await? })
     }
 
     /// Whether `state` with this content differs from what is served.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Ctx, DraftView, Engine, MigrationView, Page, ReleaseError, VersionView,
+    assist::marks::with_made,
     page::{cursor_number, not_a_cursor, page_size, paged},
 };
 
@@ -60,8 +61,9 @@ impl Engine {
             limit: limit + 1,
         };
         let mut conn = self.db().read(&ctx.tenant).await?;
-        let rows = conn.rows().drafts(&filter).await?;
-        let views = rows.into_iter().map(|r| DraftView::of(r, None)).collect();
+        let mut rows = conn.rows();
+        let found = rows.drafts(&filter).await?;
+        let views = with_made(&mut rows, found).await?;
         Ok(paged(views, limit, |d: &DraftView| format!("{}~{}~{}", d.key.type_name, d.key.id, d.key.locale)))
     }
 

@@ -7,6 +7,8 @@ use ashlar_store::sql::{DraftRow, MigrationRow, VersionRow};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Made;
+
 /// A draft.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DraftView {
@@ -31,6 +33,9 @@ pub struct DraftView {
     /// Its fields; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<Fields>,
+    /// What a model wrote of it; absent when nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
     /// What its contract will refuse in these fields; reported when they are written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
@@ -48,6 +53,7 @@ impl DraftView {
             updated_at: row.updated_at,
             updated_by: row.updated_by,
             fields,
+            made: None,
             findings: Vec::new(),
         }
     }

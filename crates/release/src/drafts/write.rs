@@ -11,7 +11,11 @@ use super::{
     fields::{differing, fields_of, freeze_fields},
     ground::{Ground, no_definitions},
 };
-use crate::{Action, DraftView, ReleaseError, Scope, engine::action::Record};
+use crate::{
+    Action, DraftView, Provenance, ReleaseError, Scope,
+    assist::marks::{self, made_of, mark, mark_shared},
+    engine::action::Record,
+};
 
 /// Writes the fields of a draft, making it when there is none.
 #[derive(Debug, Clone)]
@@ -58,6 +62,8 @@ pub(crate) struct Author<'a> {
     pub at: &'a str,
     pub action: &'a str,
     pub note: &'a str,
+    /// Where it comes from, when a model wrote it.
+    pub made: Option<&'a Provenance>,
 }
 
 /// The outcome of one write.
@@ -169,9 +175,15 @@ pub(crate) async fn write_entry(
     };
     let changed = differing(&old, &write.fields);
     let mut version = before.as_ref().map_or(1, |b| b.version);
+    let mut made = None;
     if !unchanged {
         let next = Next { major, state: DraftState::Live, frozen, changed: &changed };
         version = put_version(rows, ground, (&write.key, before.as_ref()), next, by).await?;
+        let revived = before.as_ref().is_some_and(|b| b.state != DraftState::Live);
+        let none = Fields::new();
+        let old = if revived { &none } else { &old };
+        let written = marks::Written { key: &write.key, version, old, new: &write.fields, revived };
+        made = mark(rows, ground, written, by.made).await?;
     }
     let note = format!("shared with {}", write.key.locale);
     let by = Author { note: &note, ..*by };
@@ -183,7 +195,10 @@ pub(crate) async fn write_entry(
         }
         let frozen = freeze_fields(&sibling.key, &fields)?;
         let next = Next { major: sibling.major, state: sibling.state, frozen, changed: &changed };
-        put_version(rows, ground, (&sibling.key, Some(&sibling)), next, &by).await?;
+        let version = put_version(rows, ground, (&sibling.key, Some(&sibling)), next, &by).await?;
+        if let Some(made) = &made {
+            mark_shared(rows, (&sibling.key, version), made).await?;
+        }
         shared_with.push(sibling.key);
     }
     Ok(match unchanged && shared_with.is_empty() {
@@ -217,7 +232,7 @@ async fn check_expected(
 
 impl Scope<'_> {
     pub(crate) fn author(&self) -> Author<'_> {
-        Author { name: self.actor(), at: &self.at, action: &self.action, note: "" }
+        Author { name: self.actor(), at: &self.at, action: &self.action, note: "", made: None }
     }
 }
 
@@ -257,7 +272,8 @@ impl Action for PutEntry {
 pub(crate) async fn draft_view(rows: &mut Rows<'_>, key: &EntryKey) -> Result<DraftView, ReleaseError> {
     let row = rows.draft(key).await?.ok_or_else(|| missing(key))?;
     let fields = fields_of(rows, &row).await?;
-    Ok(DraftView::of(row, Some(fields)))
+    let made = made_of(rows, &row, 0).await?;
+    Ok(DraftView { made, ..DraftView::of(row, Some(fields)) })
 }
 
 pub(crate) fn missing(key: &EntryKey) -> ReleaseError {
@@ -304,6 +320,11 @@ async fn change_state(
     let changed = differing(&fields, &shared);
     let next = Next { major: before.major, state, frozen: freeze_fields(&key, &shared)?, changed: &changed };
     let version = put_version(&mut rows, &ground, (&key, Some(&before)), next, &scope.author()).await?;
+    if state == DraftState::Live {
+        let none = Fields::new();
+        let written = marks::Written { key: &key, version, old: &none, new: &shared, revived: true };
+        mark(&mut rows, &ground, written, None).await?;
+    }
     let view = draft_view(&mut rows, &key).await?;
     scope
         .commit(

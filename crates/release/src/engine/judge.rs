@@ -12,7 +12,7 @@ use ashlar_store::{Batch, TenantObjects, Tree, sql::EvidenceRow};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{ReleaseError, artifacts::derived::Derive};
+use crate::{Made, ReleaseError, artifacts::derived::Derive};
 
 /// Reads definitions and judges candidates. The `gates` room implements it.
 ///
@@ -189,6 +189,16 @@ pub struct Base {
 pub struct ChangeRecord {
     /// Everybody who wrote it since the base.
     pub authors: BTreeSet<String>,
+    /// What a model wrote of it since the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
+}
+
+impl ChangeRecord {
+    /// A change that a model had no part in.
+    pub fn by(author: impl Into<String>) -> Self {
+        Self { authors: [author.into()].into(), made: None }
+    }
 }
 
 /// A changed entry with its record.
@@ -215,6 +225,8 @@ pub struct RequiredApproval {
     pub authors: BTreeSet<String>,
     /// What is approved, for people: entries with fields, or contracts.
     pub subjects: Vec<String>,
+    /// A model wrote some of it: only somebody whom `governance.toml` names for the right may approve it.
+    pub assisted: bool,
 }
 
 /// An approval that was given.

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 /// pushed.
 pub(crate) const PUSHED: &str = "definition.changed";
 /// Every kind of event that a webhook can get: what a move means, and the kinds of the log.
-pub const EVENT_KINDS: [&str; 48] = [
+pub const EVENT_KINDS: [&str; 51] = [
+    "assist.started",
+    "assist.stopped",
+    "assist.written",
     "cache.purged",
     "candidate.approved",
     "candidate.created",

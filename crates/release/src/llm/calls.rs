@@ -182,6 +182,7 @@ impl Engine {
         let mut tx = self.db().write(tenant).await?;
         tx.rows().prune_usage(&stamp(now), &day(ago(USAGE_DAYS))).await?;
         tx.rows().prune_budgets(&month).await?;
+        tx.rows().prune_assist(&month).await?;
         tx.commit().await?;
         Ok(removed)
     }

@@ -140,7 +140,7 @@ impl Judge for FieldJudge {
             return Ok(Vec::new());
         }
         let change = Digest::of(&change);
-        Ok(vec![RequiredApproval { right: "legal".to_owned(), change, authors, subjects }])
+        Ok(vec![RequiredApproval { right: "legal".to_owned(), change, authors, subjects, assisted: false }])
     }
 }
 

@@ -1,6 +1,7 @@
 //! The management API: one endpoint per action or read.
 
 mod approvals;
+mod assist;
 mod candidates;
 mod changesets;
 mod consumers;
@@ -102,6 +103,10 @@ pub fn table() -> Table<Api> {
         .on_and(&rows::GET_EVAL_REPORT, eval_runs::report, |about, _| {
             about.text("The report.", "text/html");
         })
+        .on(&rows::RUN_TASK, assist::run)
+        .on(&rows::GET_ASSIST_SWITCH, assist::status)
+        .on(&rows::SET_ASSIST_SWITCH, assist::switch)
+        .on(&rows::LIST_RELEASED_TEXTS, assist::texts)
         .on(&rows::LIST_CONSUMERS, consumers::list)
         .on(&rows::VERIFY_CONSUMER, consumers::verify)
         .on(&rows::LIST_WEBHOOKS, webhooks::list)

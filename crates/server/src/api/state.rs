@@ -10,10 +10,11 @@ use serde::Serialize;
 
 use crate::{
     access::{Doors, Keys},
-    app::{App, cache_stats::CacheStats, policies::Policies, tenants::Tenants},
+    app::{App, cache_stats::CacheStats, metrics::Metrics, policies::Policies, tenants::Tenants},
     delivery::serving::Serving,
     evals::Suites,
     front::{ApiError, Hosts},
+    llm::Llm,
 };
 
 /// What the endpoints share. A handler takes the part of it that it needs.
@@ -21,6 +22,8 @@ use crate::{
 pub struct Api {
     pub doors: Arc<Doors>,
     app: App,
+    /// Takes calls that tasks make.
+    llm: Arc<Llm>,
     /// The most bytes of an uploaded release.
     pub upload_bytes_max: u64,
     /// The description of everything.
@@ -31,7 +34,14 @@ impl Api {
     pub fn new(app: &App, config: &ServerConfig, document: fn() -> Bytes) -> Self {
         let callers = (app.keys.clone(), app.hosts.clone());
         let doors = Doors::new(app.engine.clone(), callers, app.metrics.clone(), config);
-        Self { doors: Arc::new(doors), app: app.clone(), upload_bytes_max: config.upload_bytes_max, document }
+        let llm = Arc::new(Llm::from_ref(app));
+        Self {
+            doors: Arc::new(doors),
+            app: app.clone(),
+            llm,
+            upload_bytes_max: config.upload_bytes_max,
+            document,
+        }
     }
 }
 
@@ -55,8 +65,15 @@ parts!(
     Arc<Policies>,
     Arc<Desk>,
     Arc<Records>,
-    Suites
+    Suites,
+    Arc<Metrics>
 );
+
+impl FromRef<Api> for Arc<Llm> {
+    fn from_ref(api: &Api) -> Self {
+        api.llm.clone()
+    }
+}
 
 impl FromRef<Api> for Arc<Doors> {
     fn from_ref(api: &Api) -> Self {

@@ -41,6 +41,7 @@ metrics! {
     DELIVERY_BYTES = Counter "ashlar_delivery_bytes_total" [] "Bytes sent by delivery.";
     API_RESPONSES = Counter "ashlar_api_responses_total" ["class"] "Answers of the management API by status class.";
     API_SECONDS = Histogram "ashlar_api_seconds" [] "How long answers of the management API took.";
+    ASSIST_TASKS = Counter "ashlar_assist_tasks_total" ["outcome"] "Tasks of models by outcome: `done`, `refused`, `stopped`, `capped`.";
     VIEW_READS = Counter "ashlar_view_reads_total" ["tenant", "view", "key"] "Answers to callers with a key, by view and key.";
     VIEW_FAILURES = Counter "ashlar_view_failures_total" [] "Releases that could not be opened.";
     CHANNEL_RELEASE = Gauge "ashlar_channel_release" ["tenant", "channel"] "The release a channel serves.";

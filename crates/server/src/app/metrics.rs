@@ -22,6 +22,8 @@ use crate::{delivery::lane::Figures, models::ProviderStanding};
 const BUCKETS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 /// Classes of statuses.
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+/// What became of tasks of models.
+const OUTCOMES: [&str; 4] = ["done", "refused", "stopped", "capped"];
 /// Combinations of view and key that are counted apart.
 const READS_MAX: usize = 10_000;
 
@@ -69,6 +71,8 @@ counted! {
     delivery_bytes: IntCounter = DELIVERY_BYTES.counter();
     api: [IntCounter; 4] = API_RESPONSES.by_label(CLASSES);
     api_seconds: Histogram = API_SECONDS.histogram(&BUCKETS);
+    /// Tasks of models: done, refused, stopped, capped.
+    assist_tasks: [IntCounter; 4] = ASSIST_TASKS.by_label(OUTCOMES);
     view_failures: IntCounter = VIEW_FAILURES.counter();
     purge_failures: IntCounter = PURGE_FAILURES.counter();
     webhooks_delivered: IntCounter = WEBHOOKS_DELIVERED.counter();

@@ -1,6 +1,6 @@
 //! The rows: every operation of the HTTP surface.
 
-use ashlar_model::Right::{Admin, Define, Evals, Preview, Read, Release, Review, Waive, Write};
+use ashlar_model::Right::{Admin, Assist, Define, Evals, Preview, Read, Release, Review, Waive, Write};
 
 use super::operation::{
     Method::{Delete, Get, Patch, Post, Put},
@@ -140,6 +140,17 @@ rows! {
     GET_EVAL_REPORT = "getEvalReport", "evals": Get "/api/v1/evals/runs/{run}/report.html", Needs(Preview),
         "Returns the report of a run as a page, also while it goes on.",
         [404 "There is no such run, or its answers were deleted."];
+
+    RUN_TASK = "runTask", "assist": Post "/api/v1/assist/{task}", Needs(Assist),
+        "Lets a model do a task of `assist.toml`. What it writes is a draft in a changeset of its own.",
+        [404 "There is no such task or entry.", 409 "Tasks are stopped, the task was used up today, or a person has changed the entry.",
+         422 "The answer of the model cannot be used; nothing was written.", 502 "No target answered."];
+    GET_ASSIST_SWITCH = "getAssistSwitch", "assist": Get "/api/v1/assist/switch", Needs(Preview),
+        "Tells whether tasks are stopped, and how often each was used today.", [];
+    SET_ASSIST_SWITCH = "setAssistSwitch", "assist": Put "/api/v1/assist/switch", Needs(Release),
+        "Stops the tasks of the tenant on all nodes, or starts them again.", [];
+    LIST_RELEASED_TEXTS = "listReleasedTexts", "assist": Get "/api/v1/assist/releases/{release}", Needs(Preview),
+        "Lists entries of a release that models wrote something of, with their provenance.", [404 "There is no such release."];
 
     LIST_CONSUMERS = "listConsumers", "consumers": Get "/api/v1/consumers", Needs(Preview),
         "Lists consumers and whether what is live keeps what they rely on.", [404 "Nothing is released yet."];

@@ -106,6 +106,11 @@ impl ApiError {
         Self { status, code: code.to_owned(), detail: detail.into(), help: help.into(), more: Value::Null }
     }
 
+    /// Its stable code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
     /// Input that is wrong.
     pub fn invalid(detail: impl Into<String>, help: impl Into<String>) -> Self {
         Self::new(400, "invalid-input", detail, help)

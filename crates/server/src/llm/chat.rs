@@ -108,7 +108,7 @@ impl Llm {
     }
 
     /// Adds what the tenant may use, who the end user is, and where the record goes.
-    async fn bind(
+    pub(super) async fn bind(
         &self,
         scene: &mut Scene,
         caller: &mut Caller,

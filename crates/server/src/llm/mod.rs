@@ -12,7 +12,10 @@ mod recording;
 mod routes;
 mod scenes;
 mod state;
+mod tasks;
 
 pub use inside::{Asked, Inside};
 pub use routes::{router, table};
 pub use scenes::Scenes;
+pub use state::Llm;
+pub use tasks::{Scenery, TaskCall, Told};

@@ -1,6 +1,7 @@
 //! Requests through the whole router of a node, without sockets.
 
 mod answers;
+mod assist;
 mod budgets;
 mod edges;
 mod evals;
@@ -12,6 +13,7 @@ mod scopes;
 use std::sync::Arc;
 
 use ashlar_gates::Checker;
+use ashlar_gateway::call::Desk;
 use ashlar_isolate::Workers;
 use ashlar_model::{Actor, Files, Right, ServerConfig, TenantId};
 use ashlar_release::{CreateKey, CreateTenant, Ctx, Engine, Location, PushDefinitions};
@@ -82,16 +84,30 @@ impl Node {
     }
 
     async fn with(config: ServerConfig) -> Self {
-        Self::at(config, jiff::Timestamp::now).await
+        Self::made(config, jiff::Timestamp::now, Desk::default()).await
     }
 
     /// A node with another clock.
     async fn at(config: ServerConfig, clock: impl Fn() -> jiff::Timestamp + Send + Sync + 'static) -> Self {
+        Self::made(config, clock, Desk::default()).await
+    }
+
+    /// A node with providers of models.
+    async fn with_desk(desk: Desk) -> Self {
+        Self::made(ServerConfig::default(), jiff::Timestamp::now, desk).await
+    }
+
+    async fn made(
+        config: ServerConfig,
+        clock: impl Fn() -> jiff::Timestamp + Send + Sync + 'static,
+        desk: Desk,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let judge = Arc::new(Checker::new());
         let engine = Engine::open_with_clock(&Location::embedded(dir.path()), judge, clock).await.unwrap();
         let (objects, workers) = (engine.objects().clone(), Workers::new().unwrap());
-        let app = App::new(Some(engine.clone()), objects, workers, None, Arc::new(NoModels));
+        let mut app = App::new(Some(engine.clone()), objects, workers, None, Arc::new(NoModels));
+        app.desk = Arc::new(desk);
         let source = Arc::new(Releases::from_ref(&app));
         let lane = LaneConfig { proxies: Proxies::new(&config.trusted_proxies), ..LaneConfig::default() };
         let router = surface::router(&app, &config, &lane, source, true);

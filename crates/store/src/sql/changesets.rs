@@ -78,6 +78,8 @@ pub struct ChangesetRow {
     pub message: String,
     /// What trying it beforehand said, as JSON; empty before the first time.
     pub forecast: String,
+    /// Whether a task of `assist.toml` filled it. Set when it is made.
+    pub assisted: bool,
 }
 
 impl ChangesetRow {
@@ -133,12 +135,12 @@ fn changeset_of(row: &AnyRow) -> Result<ChangesetRow, SqlError> {
         created_by: text(row, "created_by")?,
         message: text(row, "message")?,
         forecast: text(row, "forecast")?,
+        assisted: unsigned(row, "assisted")? != 0,
     })
 }
 
 /// The columns of a changeset.
-const CHANGESET: &str =
-    "name, title, state, publish_at, unpublish_at, zone, channel, created_at, created_by, message, forecast";
+const CHANGESET: &str = "name, title, state, publish_at, unpublish_at, zone, channel, created_at, created_by, message, forecast, assisted";
 
 impl Db {
     /// Tenants that have a changeset whose time has come by `now` (RFC 3339 in UTC).
@@ -378,7 +380,7 @@ impl Rows<'_> {
     pub async fn put_changeset(&mut self, row: &ChangesetRow) -> Result<(), SqlError> {
         sqlx::query(
             "INSERT INTO changesets (tenant, name, title, state, publish_at, unpublish_at, zone, channel, created_at, \
-             created_by, message, forecast, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+             created_by, message, forecast, due_at, assisted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
              ON CONFLICT (tenant, name) DO UPDATE SET title = excluded.title, state = excluded.state, \
              publish_at = excluded.publish_at, unpublish_at = excluded.unpublish_at, zone = excluded.zone, \
              channel = excluded.channel, message = excluded.message, forecast = excluded.forecast, \
@@ -402,6 +404,7 @@ impl Rows<'_> {
         .bind(row.message.clone())
         .bind(row.forecast.clone())
         .bind(row.due_at().map(str::to_owned))
+        .bind(i64::from(row.assisted))
         .execute(&mut *self.conn)
         .await?;
         Ok(())

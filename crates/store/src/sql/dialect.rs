@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0011_eval_evidence.sql"),
     include_str!("../../migrations/0012_eval_runs.sql"),
     include_str!("../../migrations/0013_reviews.sql"),
+    include_str!("../../migrations/0014_assist.sql"),
 ];
 
 /// The engine behind a [`super::Db`].

@@ -3,6 +3,7 @@
 //! Invariant: a query that touches tenant data is a method of [`Rows`], which carries the tenant; there is no other way
 //! to reach a table, so a query without a tenant cannot be written by mistake.
 
+mod assist;
 mod candidates;
 mod changesets;
 mod channels;
@@ -23,6 +24,7 @@ mod reviews;
 mod searches;
 mod values;
 
+pub use assist::{AssistedRow, SwitchRow};
 pub use candidates::{CandidateRow, CandidateStatus, GateRow, MigrationRow, NewCandidate};
 pub use changesets::{ChangesetRow, ChangesetState, Claim, ScheduleCounts};
 pub use channels::{ChannelRow, ReleaseRow, UnsettledRow};

@@ -9,6 +9,7 @@ use crate::{
     http::{Problem, busy},
     release::ReleaseView,
 };
+use ashlar_model::EntryKey;
 use ashlar_retrieval::search::Mode;
 
 /// Something that a prompt may be grounded in.
@@ -24,6 +25,8 @@ pub struct Grounds {
     pub anchor: Option<String>,
     /// What it says.
     pub text: String,
+    /// The entry that says it.
+    pub entry: EntryKey,
 }
 
 impl ReleaseView {
@@ -73,6 +76,7 @@ impl ReleaseView {
                     path: entry.path.clone(),
                     anchor: source.anchor.clone(),
                     text,
+                    entry: entry.key.clone(),
                 });
             }
         }

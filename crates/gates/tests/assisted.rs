@@ -1,0 +1,491 @@
+//! What models write is released only after a person has approved it who did not ask for it, whatever path it takes.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use ashlar_gates::Checker;
+use ashlar_model::{
+    Actor, CandidateId, Digest, EntryId, EntryKey, Fields, Files, GateReport, GateStatus, Locale, Right,
+    TenantId, TypeName,
+};
+use ashlar_release::{
+    AddToChangeset, Approve, CandidateView, CreateCandidate, CreateChangeset, Ctx, DeleteEntry, DraftView,
+    Engine, ImportBundle, ImportEntries, IncomingEntry, Location, Promote, Provenance, PushDefinitions,
+    PutEntry, ReleaseError, RemoveFromChangeset, ScheduleChangeset, SetAssistSwitch, SourceRef, Waive,
+    WriteAssisted,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+const ARTICLE: &str = r#"{"type":"object","x-ashlar":{"version":"1.0.0","owner":"docs","route":"/{slug}","title_field":"title"},
+ "properties":{"slug":{"type":"string"},"title":{"type":"string"},"body":{"type":"string","contentMediaType":"text/markdown"},
+  "price":{"type":"string","x-ashlar":{"sensitivity":"pricing"}}},"required":["slug","title"],"additionalProperties":false}"#;
+const GOVERNANCE: &str = "[approvals.assisted]\npeople = ['ines', 'omar']\n[approvals.pricing]\npeople = ['ines', 'jonas']\n\
+    [people.jonas]\nkeys = ['jonas-laptop']\n[people.omar]\nkeys = ['omar-phone']\n";
+const ASSIST: &str = "[checks]\nwords_min = 8\nlinked = true\nsimilarity = 0.6\n[[terms]]\nuse = 'Quayside'\nnot = ['QuaySide']\n\
+    [[needs]]\nright = 'legal'\npattern = '(?i)warrant'\n";
+/// What is released, and what a model says after it.
+const FACTS: &str =
+    "The Basin plan includes twelve berths and one quay crane. Mooring costs 40 EUR for each day.";
+const SAID: &str = "The Basin plan includes twelve berths and one quay crane.\n\n[Plans](/basin)";
+
+struct World {
+    engine: Engine,
+    clock: Arc<AtomicI64>,
+    dir: tempfile::TempDir,
+}
+
+fn key(id: &str) -> EntryKey {
+    EntryKey {
+        type_name: TypeName::new("article").unwrap(),
+        id: EntryId::new(id).unwrap(),
+        locale: Locale::new("en").unwrap(),
+    }
+}
+
+fn fields(value: Value) -> Fields {
+    value.as_object().cloned().unwrap()
+}
+
+fn article(slug: &str, body: &str) -> Fields {
+    fields(json!({"slug": slug, "title": slug, "body": body}))
+}
+
+fn ctx(name: &str) -> Ctx {
+    Ctx::new(TenantId::main(), Actor::local(name)).unwrap()
+}
+
+fn definitions(more: &[(&str, &str)]) -> Files {
+    let mut files = Files::new();
+    let all = [
+        // Links to pages that come later are not what is tested here.
+        ("ashlar.toml", "name = 'x'\n[gates]\nlinks_ignored = ['/fees', '/prices', '/more']\n"),
+        ("contracts/article.v1.json", ARTICLE),
+        ("governance.toml", GOVERNANCE),
+        ("assist.toml", ASSIST),
+    ];
+    for (path, text) in all.iter().chain(more) {
+        files.insert(path, text.as_bytes().to_vec()).unwrap();
+    }
+    files
+}
+
+impl World {
+    async fn empty(more: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(AtomicI64::new(1_800_000_000));
+        let time = clock.clone();
+        let now = move || Timestamp::from_second(time.load(Ordering::Relaxed)).unwrap();
+        let location = Location::embedded(dir.path());
+        let engine = Engine::open_with_clock(&location, Arc::new(Checker::new()), now).await.unwrap();
+        engine.run(&ctx("mara"), PushDefinitions { files: definitions(more) }).await.unwrap();
+        Self { engine, clock, dir }
+    }
+
+    /// With one released article that others are written from.
+    async fn new() -> Self {
+        let w = Self::empty(&[]).await;
+        w.put("mara", "basin", article("basin", FACTS)).await;
+        w.put(
+            "mara",
+            "home",
+            article("home", "Read about [fees](/fees), [prices](/prices) and [more](/more)."),
+        )
+        .await;
+        let made = w.candidate(None).await;
+        w.promote(made.candidate).await.unwrap();
+        w
+    }
+
+    async fn put(&self, who: &str, id: &str, fields: Fields) -> DraftView {
+        let put = PutEntry { key: key(id), major: None, fields, expected_version: None };
+        self.engine.run(&ctx(who), put).await.unwrap()
+    }
+
+    async fn try_assist(&self, who: &str, id: &str, fields: Fields) -> Result<DraftView, ReleaseError> {
+        let basin = self.engine.assisted_draft(&ctx(who), &key("basin")).await.unwrap().unwrap();
+        let digest = Digest::of(&ashlar_model::canonical_json(&basin.1).unwrap());
+        let base = self.engine.assisted_draft(&ctx(who), &key(id)).await.unwrap();
+        let provenance = Provenance {
+            task: "draft".to_owned(),
+            prompt: "draft-article@v1".to_owned(),
+            route: "fast".to_owned(),
+            model: "stand-in/m".to_owned(),
+            release: "r1".to_owned(),
+            sources: vec![SourceRef { key: key("basin"), digest }],
+            trace: "0af7651916cd43dd8448eb211c80319c".to_owned(),
+            requested_by: String::new(),
+            at: String::new(),
+            fields: BTreeSet::new(),
+        };
+        let write = WriteAssisted {
+            key: key(id),
+            fields,
+            seed: Fields::new(),
+            expected_version: base.map_or(0, |(version, _)| version),
+            changeset: "assist".to_owned(),
+            provenance,
+        };
+        self.engine.run(&ctx(who), write).await
+    }
+
+    async fn assist(&self, who: &str, id: &str, fields: Fields) -> DraftView {
+        self.try_assist(who, id, fields).await.unwrap()
+    }
+
+    async fn candidate(&self, changeset: Option<&str>) -> CandidateView {
+        let create = CreateCandidate { changeset: changeset.map(str::to_owned), note: String::new() };
+        self.engine.run(&ctx("mara"), create).await.unwrap()
+    }
+
+    async fn promote(&self, candidate: CandidateId) -> Result<(), ReleaseError> {
+        let promote = Promote { candidate, channel: None, note: String::new() };
+        self.engine.run(&ctx("mara"), promote).await.map(drop)
+    }
+
+    /// Refused because of approvals.
+    async fn is_refused(&self, candidate: CandidateId, how: &str) {
+        match self.promote(candidate).await {
+            Err(ReleaseError::GatesFailed { gates, .. }) => {
+                assert!(gates.contains(&"approvals".to_owned()), "{how}: {gates:?}");
+            }
+            other => panic!("{how}: {other:?}"),
+        }
+    }
+
+    async fn approve(&self, who: &str, candidate: CandidateId, right: &str) -> Result<(), String> {
+        let approve = Approve { candidate, right: right.to_owned() };
+        let done = self.engine.run(&ctx(who), approve).await;
+        done.map(drop).map_err(|error| error.code().to_owned())
+    }
+}
+
+fn gate<'c>(candidate: &'c CandidateView, name: &str) -> &'c GateReport {
+    candidate.gates.iter().find(|gate| gate.gate == name).unwrap()
+}
+
+fn codes(report: &GateReport) -> Vec<&str> {
+    report.findings.iter().map(|finding| finding.code.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_person_who_did_not_ask_approves_and_the_release_says_where_it_comes_from() {
+    let w = World::new().await;
+    let draft = w.assist("jonas", "fees", article("fees", SAID)).await;
+    assert_eq!((draft.changeset.as_deref(), draft.pending), (Some("assist"), true));
+    let shown = w.engine.changeset(&ctx("mara"), "assist").await.unwrap();
+    assert!(shown.assisted && shown.drafts.unwrap()[0].made.is_some());
+    // It is in no candidate of people.
+    assert_eq!(w.candidate(None).await.changed, 0);
+    let made = w.candidate(Some("assist")).await;
+    assert_eq!(codes(gate(&made, "assisted")), [""; 0], "{:?}", gate(&made, "assisted").findings);
+    assert_eq!(codes(gate(&made, "approvals")), ["assisted-approval-missing"]);
+    let c = made.candidate;
+    w.is_refused(c, "without an approval").await;
+    // Who asked for it, by any name; who is not named as a person; a key of a machine.
+    for who in ["jonas", "jonas-laptop"] {
+        assert_eq!(w.approve(who, c, "assisted").await, Err("own-change".to_owned()), "{who}");
+    }
+    for who in ["mara", "ci", "omar-phone"] {
+        assert_eq!(w.approve(who, c, "assisted").await, Err("not-an-approver".to_owned()), "{who}");
+    }
+    let key_of_model = Actor::new("ines", [Right::Write, Right::Release, Right::Admin, Right::Assist]);
+    let ctx_of_model = Ctx::new(TenantId::main(), key_of_model).unwrap();
+    let approve = Approve { candidate: c, right: "assisted".to_owned() };
+    assert_eq!(w.engine.run(&ctx_of_model, approve).await.unwrap_err().code(), "forbidden");
+    w.is_refused(c, "with approvals that do not count").await;
+    w.approve("ines", c, "assisted").await.unwrap();
+    w.promote(c).await.unwrap();
+
+    let release = "r2".parse().unwrap();
+    let texts = w.engine.released_texts(&ctx("mara"), release, None).await.unwrap().items;
+    assert_eq!((texts.len(), texts[0].key.clone(), texts[0].made.edited_by_person), (1, key("fees"), false));
+    let by = &texts[0].made.by[0];
+    assert_eq!(
+        (by.requested_by.as_str(), by.prompt.as_str(), by.sources.len()),
+        ("jonas", "draft-article@v1", 1)
+    );
+    assert_eq!(by.fields, ["body", "slug", "title"].map(str::to_owned).into());
+    // A later edit of a person keeps it, and needs no such approval.
+    w.put("mara", "fees", article("fees", "Ours, with the [plans](/basin).")).await;
+    let made = w.candidate(None).await;
+    assert_eq!(gate(&made, "approvals").status, GateStatus::Pass);
+    w.promote(made.candidate).await.unwrap();
+    let texts = w.engine.released_texts(&ctx("mara"), "r3".parse().unwrap(), None).await.unwrap().items;
+    assert!(texts[0].made.edited_by_person && texts[0].made.by[0].requested_by == "jonas");
+}
+
+#[tokio::test]
+async fn no_path_leads_around_the_approval() {
+    let w = World::new().await;
+    w.assist("jonas", "fees", article("fees", SAID)).await;
+    let c = w.candidate(Some("assist")).await.candidate;
+
+    // Waivers, of whoever.
+    for who in ["jonas", "ines", "mara"] {
+        let waive = Waive { candidate: c, gate: "approvals".to_owned(), reason: "it is fine".to_owned() };
+        assert_eq!(w.engine.run(&ctx(who), waive).await.unwrap_err().code(), "waiver-not-allowed", "{who}");
+    }
+    w.is_refused(c, "waived").await;
+
+    // A waiver in governance.toml.
+    let standing = format!("{GOVERNANCE}[[waiver]]\ngate = 'approvals'\nby = 'ines'\nreason = 'always'\n");
+    w.engine
+        .run(&ctx("mara"), PushDefinitions { files: definitions(&[("governance.toml", &standing)]) })
+        .await
+        .unwrap();
+    let made = w.candidate(Some("assist")).await;
+    assert_eq!(gate(&made, "approvals").status, GateStatus::Fail);
+    w.is_refused(made.candidate, "with a standing waiver").await;
+    w.engine.run(&ctx("mara"), PushDefinitions { files: definitions(&[]) }).await.unwrap();
+
+    // Another changeset, or none.
+    let create = CreateChangeset { name: "ours".to_owned(), title: String::new() };
+    w.engine.run(&ctx("mara"), create).await.unwrap();
+    let keys = vec![key("fees")];
+    let remove = RemoveFromChangeset { name: "assist".to_owned(), keys: keys.clone() };
+    w.engine.run(&ctx("mara"), remove).await.unwrap();
+    w.is_refused(w.candidate(None).await.candidate, "without a changeset").await;
+    w.engine.run(&ctx("mara"), AddToChangeset { name: "ours".to_owned(), keys }).await.unwrap();
+    w.is_refused(w.candidate(Some("ours")).await.candidate, "in another changeset").await;
+
+    // A schedule.
+    let schedule = ScheduleChangeset {
+        name: "ours".to_owned(),
+        publish_at: Timestamp::from_second(1_800_000_100).unwrap().to_string(),
+        unpublish_at: None,
+        zone: None,
+    };
+    let planned = w.engine.run(&ctx("mara"), schedule).await.unwrap();
+    assert!(planned.forecast.unwrap().publish.unwrap().refused_by.contains(&"approvals".to_owned()));
+    w.clock.fetch_add(200, Ordering::Relaxed);
+    w.engine.run_schedules().await.unwrap();
+    let texts = w.engine.released_texts(&ctx("mara"), "r1".parse().unwrap(), None).await.unwrap();
+    assert!(texts.items.is_empty());
+    assert!(
+        w.engine.released_texts(&ctx("mara"), "r2".parse().unwrap(), None).await.is_err(),
+        "nothing was released"
+    );
+
+    // The same text, put by a person: here again, in another entry, in a batch, after a deletion.
+    w.put("mara", "fees", article("fees", SAID)).await;
+    let copied =
+        w.put("mara", "prices", article("prices", &format!("Ours.\n\n{}", SAID.to_uppercase()))).await;
+    assert!(copied.made.unwrap().edited_by_person);
+    w.is_refused(w.candidate(None).await.candidate, "put into another entry").await;
+    w.engine.run(&ctx("mara"), DeleteEntry { key: key("prices"), expected_version: None }).await.unwrap();
+    let batch = ImportEntries {
+        source: "a file".to_owned(),
+        entries: vec![IncomingEntry { key: key("more"), major: None, fields: article("more", SAID) }],
+    };
+    w.engine.run(&ctx("mara"), batch).await.unwrap();
+    w.is_refused(w.candidate(None).await.candidate, "put in a batch").await;
+    w.engine.run(&ctx("mara"), DeleteEntry { key: key("more"), expected_version: None }).await.unwrap();
+    w.put("mara", "more", article("more", SAID)).await;
+    let c = w.candidate(None).await.candidate;
+    w.is_refused(c, "put after a deletion").await;
+    // Who asked for it first still does not approve it, and neither does who put it there.
+    for who in ["jonas", "mara"] {
+        assert!(w.approve(who, c, "assisted").await.is_err(), "{who}");
+    }
+    w.approve("omar", c, "assisted").await.unwrap();
+}
+
+#[tokio::test]
+async fn exports_and_imports_carry_what_models_wrote() {
+    // Another installation, where the text is approved and released.
+    let there = World::new().await;
+    there.assist("jonas", "fees", article("fees", SAID)).await;
+    let c = there.candidate(Some("assist")).await.candidate;
+    there.approve("ines", c, "assisted").await.unwrap();
+    there.promote(c).await.unwrap();
+    let file = there.dir.path().join("r2.bundle");
+    let out = std::fs::File::create(&file).unwrap();
+    there.engine.export(&ctx("mara"), "r2".parse().unwrap(), out).await.unwrap();
+
+    let here = World::new().await;
+    let import = |path: &std::path::Path| ImportBundle {
+        source: Box::new(std::fs::File::open(path).unwrap()),
+        note: String::new(),
+    };
+    let made = here.engine.run(&ctx("mara"), import(&file)).await.unwrap();
+    here.is_refused(made.candidate, "imported").await;
+    assert_eq!(here.approve("jonas", made.candidate, "assisted").await, Err("own-change".to_owned()));
+    assert_eq!(here.approve("mara", made.candidate, "assisted").await, Err("own-change".to_owned()));
+
+    // An installation that says nothing of models releases a text that a model wrote here.
+    let washed = World::new().await;
+    washed.put("mara", "fees", article("fees", SAID)).await;
+    let c = washed.candidate(None).await.candidate;
+    washed.promote(c).await.unwrap();
+    let file = washed.dir.path().join("washed.bundle");
+    washed
+        .engine
+        .export(&ctx("mara"), "r2".parse().unwrap(), std::fs::File::create(&file).unwrap())
+        .await
+        .unwrap();
+    let here = World::new().await;
+    here.assist("jonas", "prices", article("prices", SAID)).await;
+    let made = here.engine.run(&ctx("mara"), import(&file)).await.unwrap();
+    here.is_refused(made.candidate, "imported without its provenance").await;
+}
+
+#[tokio::test]
+async fn a_wrong_price_of_a_model_is_not_published_by_whom_it_suits() {
+    let w = World::new().await;
+    let mut priced = article("fees", "Mooring costs 4 EUR for each day. \n\n[Plans](/basin)");
+    priced.insert("price".to_owned(), json!("4 EUR"));
+    w.assist("jonas", "fees", priced).await;
+    let made = w.candidate(Some("assist")).await;
+    let assisted = gate(&made, "assisted");
+    assert!(codes(assisted).contains(&"assisted-unsupported"), "{:?}", assisted.findings);
+    assert!(
+        assisted.findings.iter().any(|f| f.message.contains("Mooring costs 4 EUR")),
+        "{:?}",
+        assisted.findings
+    );
+    let c = made.candidate;
+    // `jonas` may approve prices, but not those that he asked for.
+    assert_eq!(w.approve("jonas", c, "pricing").await, Err("own-change".to_owned()));
+    for right in ["pricing", "assisted"] {
+        w.approve("ines", c, right).await.unwrap();
+    }
+    assert!(
+        matches!(w.promote(c).await, Err(ReleaseError::GatesFailed { gates, .. }) if gates == ["assisted"])
+    );
+    // The gate takes a waiver only of a person who may approve, and who did not ask.
+    let waive =
+        || Waive { candidate: c, gate: "assisted".to_owned(), reason: "the fee has changed".to_owned() };
+    for who in ["jonas", "jonas-laptop", "mara", "ci"] {
+        assert_eq!(w.engine.run(&ctx(who), waive()).await.unwrap_err().code(), "waiver-not-allowed", "{who}");
+    }
+    w.engine.run(&ctx("omar"), waive()).await.unwrap();
+    w.promote(c).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_gate_names_what_is_wrong_with_a_text() {
+    let w = World::new().await;
+    for (id, body, wanted) in [
+        (
+            "fees",
+            "QuaySide includes twelve berths and one quay crane, and the [plans](/basin).",
+            "assisted-term",
+        ),
+        ("fees", "Twelve berths.", "assisted-thin"),
+        ("lonely", SAID, "assisted-orphan"),
+        ("prices", FACTS, "assisted-near-duplicate"),
+        ("more", "The moon is made of green cheese and silver mice.", "assisted-unsupported"),
+    ] {
+        let fields = match id {
+            // Nearly the same as the entry that it was written from.
+            "prices" => fields(json!({"slug": "prices", "title": "basin", "body": body})),
+            _ => article(id, body),
+        };
+        w.assist("jonas", id, fields).await;
+        let made = w.candidate(Some("assist")).await;
+        let report = gate(&made, "assisted");
+        assert!(codes(report).contains(&wanted), "{wanted}: {:?}", report.findings);
+        let finding = report.findings.iter().find(|finding| finding.code == wanted).unwrap();
+        assert!(
+            finding.place.starts_with(&format!("article/{id} (en)")) && !finding.help.is_empty(),
+            "{finding:?}"
+        );
+    }
+    // A pattern of assist.toml asks for another right.
+    let body =
+        "The Basin plan includes twelve berths and one quay crane, without warranty. \n\n[Plans](/basin)";
+    w.assist("jonas", "fees", article("fees", body)).await;
+    let made = w.candidate(Some("assist")).await;
+    let legal =
+        |f: &&ashlar_model::Finding| f.message.contains("`legal`") && f.message.contains("by nobody yet");
+    assert!(
+        gate(&made, "approvals").findings.iter().any(|f| legal(&f)),
+        "{:?}",
+        gate(&made, "approvals").findings
+    );
+    assert_eq!(w.approve("omar", made.candidate, "legal").await, Err("not-an-approver".to_owned()));
+}
+
+#[tokio::test]
+async fn nothing_of_a_person_is_overwritten() {
+    let w = World::new().await;
+    let refused = async |id: &str| {
+        let fields = fields(json!({"title": "Another title"}));
+        w.try_assist("jonas", id, fields).await.unwrap_err().code().to_owned()
+    };
+    w.put("mara", "basin", article("basin", "Not published yet.")).await;
+    assert_eq!(refused("basin").await, "draft-pending");
+    w.put("mara", "basin", article("basin", FACTS)).await;
+    w.assist("jonas", "basin", fields(json!({"title": "The Basin plan"}))).await;
+    // Again is possible until a person writes it.
+    w.assist("jonas", "basin", fields(json!({"title": "Basin, the plan"}))).await;
+    w.put("mara", "basin", article("basin", "Ours.")).await;
+    assert_eq!(refused("basin").await, "draft-pending");
+    let create = CreateChangeset { name: "ours".to_owned(), title: String::new() };
+    w.engine.run(&ctx("mara"), create).await.unwrap();
+    let write = w.try_assist("jonas", "home", fields(json!({"title": "Home"}))).await;
+    assert!(write.is_ok());
+    let remove = RemoveFromChangeset { name: "assist".to_owned(), keys: vec![key("home")] };
+    w.engine.run(&ctx("mara"), remove).await.unwrap();
+    w.engine
+        .run(&ctx("mara"), AddToChangeset { name: "ours".to_owned(), keys: vec![key("home")] })
+        .await
+        .unwrap();
+    assert_eq!(refused("home").await, "draft-pending");
+}
+
+#[tokio::test]
+async fn nodes_share_the_limit_of_a_day_and_the_switch() {
+    let w = World::new().await;
+    let location = Location::embedded(w.dir.path());
+    let time = w.clock.clone();
+    let now = move || Timestamp::from_second(time.load(Ordering::Relaxed)).unwrap();
+    let other = Engine::open_with_clock(&location, Arc::new(Checker::new()), now).await.unwrap();
+    let mut calls = Vec::new();
+    for n in 0..30 {
+        let engine = if n % 2 == 0 { w.engine.clone() } else { other.clone() };
+        calls.push(tokio::spawn(async move { engine.begin_assist(&ctx("jonas"), "draft", 7).await }));
+    }
+    let mut counted = 0;
+    for call in calls {
+        match call.await.unwrap() {
+            Ok(()) => counted += 1,
+            Err(error) => assert_eq!(error.code(), "assist-cap-reached"),
+        }
+    }
+    assert_eq!(counted, 7);
+    // Each task and each day has its own.
+    w.engine.begin_assist(&ctx("jonas"), "translate", 1).await.unwrap();
+    assert_eq!(
+        w.engine.begin_assist(&ctx("jonas"), "none", 0).await.unwrap_err().code(),
+        "assist-cap-reached"
+    );
+    w.clock.fetch_add(86_400, Ordering::Relaxed);
+    other.begin_assist(&ctx("jonas"), "draft", 7).await.unwrap();
+
+    let stop = SetAssistSwitch { stopped: true, reason: "wrong prices".to_owned() };
+    let status = w.engine.run(&ctx("mara"), stop).await.unwrap();
+    assert_eq!((status.stopped, status.used["draft"]), (true, 1));
+    // Also on the other node, and for what a call brought that began before.
+    let stopped = other.begin_assist(&ctx("jonas"), "draft", 7).await.unwrap_err();
+    assert_eq!(stopped.code(), "assist-stopped");
+    assert!(stopped.to_string().contains("wrong prices"), "{stopped}");
+    let written = w.try_assist("jonas", "fees", article("fees", SAID)).await;
+    assert_eq!(written.unwrap_err().code(), "assist-stopped");
+    assert!(w.engine.assisted_draft(&ctx("jonas"), &key("fees")).await.unwrap().is_none());
+    w.engine.run(&ctx("mara"), SetAssistSwitch { stopped: false, reason: String::new() }).await.unwrap();
+    w.assist("jonas", "fees", article("fees", SAID)).await;
+    // The right is one of its own.
+    let admin =
+        Ctx::new(TenantId::main(), Actor::new("root", [Right::Admin, Right::Write, Right::Llm(None)]))
+            .unwrap();
+    assert_eq!(w.engine.begin_assist(&admin, "draft", 7).await.unwrap_err().code(), "forbidden");
+}

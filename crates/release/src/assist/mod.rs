@@ -1,0 +1,11 @@
+//! What models wrote: only as drafts, with their provenance, and known again wherever the text is put.
+//!
+//! This room does not know models. It is told what one wrote and where that comes from.
+
+pub(crate) mod made;
+pub(crate) mod marks;
+pub(crate) mod read;
+pub(crate) mod released;
+pub(crate) mod switch;
+pub(crate) mod texts;
+pub(crate) mod write;

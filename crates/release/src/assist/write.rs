@@ -1,0 +1,172 @@
+//! Writing what a model wrote: as a draft, in a changeset of its own.
+
+use ashlar_model::{EntryKey, Fields, Right};
+use ashlar_store::sql::{ChangesetRow, ChangesetState, DraftRow, DraftState, Rows};
+use async_trait::async_trait;
+use serde_json::json;
+
+use super::{
+    made::{Provenance, SOURCES_MAX},
+    marks::made_of,
+    switch::check_running,
+};
+use crate::{
+    Action, DraftView, ReleaseError, Scope,
+    changesets::edit::check_name,
+    drafts::{
+        fields::fields_of,
+        ground::Ground,
+        write::{Author, Write, Written, draft_view, write_entry},
+    },
+    engine::action::Record,
+};
+
+/// Writes fields of a draft that a model made. Nothing that a person has not published yet is overwritten, and the draft ships only with
+/// a changeset of tasks.
+#[derive(Debug, Clone)]
+pub struct WriteAssisted {
+    /// What names the entry.
+    pub key: EntryKey,
+    /// The fields that the task wrote. The others stay.
+    pub fields: Fields,
+    /// The other fields of an entry that does not exist yet.
+    pub seed: Fields,
+    /// The version of the draft that was read; 0 when there was none.
+    pub expected_version: u64,
+    /// The changeset; created when it does not exist.
+    pub changeset: String,
+    /// Where the text comes from. Who asks and when is filled in.
+    pub provenance: Provenance,
+}
+
+fn busy(key: &EntryKey, changeset: Option<&str>) -> ReleaseError {
+    let (message, help) = match changeset {
+        Some(name) => (
+            format!("{key} has changes that ship with the changeset `{name}`"),
+            "publish or remove them first".to_owned(),
+        ),
+        None => (
+            format!("{key} has changes of a person that are not published"),
+            "publish them first, or write them back to what is live".to_owned(),
+        ),
+    };
+    ReleaseError::refused("draft-pending", message, help)
+}
+
+/// Refuses a draft that has something of a person, or that ships with something else.
+fn check_free(draft: &DraftRow, changeset: &str) -> Result<(), ReleaseError> {
+    if draft.state != DraftState::Live {
+        let message = format!("{} is {}", draft.key, draft.state);
+        return Err(ReleaseError::refused("draft-not-live", message, "bring it back first"));
+    }
+    match draft.changeset.as_deref() {
+        Some(name) if name == changeset => Ok(()),
+        None if !draft.pending => Ok(()),
+        other => Err(busy(&draft.key, other)),
+    }
+}
+
+async fn changeset_for(
+    scope: &Scope<'_>,
+    rows: &mut Rows<'_>,
+    ground: &Ground,
+    (name, task): (&str, &str),
+) -> Result<bool, ReleaseError> {
+    check_name(name)?;
+    match rows.changeset(name).await? {
+        Some(row) if !row.assisted => {
+            let message = format!("the changeset `{name}` was not made by a task");
+            Err(ReleaseError::refused("changeset-of-people", message, "name a new changeset"))
+        }
+        Some(row) if row.state != ChangesetState::Open => {
+            let message = format!("the changeset `{name}` is {}", row.state);
+            Err(ReleaseError::refused("changeset-not-open", message, "name a new changeset"))
+        }
+        Some(_) => Ok(false),
+        None => {
+            let row = ChangesetRow {
+                name: name.to_owned(),
+                title: format!("Written by the task {task}"),
+                state: ChangesetState::Open,
+                publish_at: None,
+                unpublish_at: None,
+                zone: "UTC".to_owned(),
+                channel: ground.rules.config.channels.public.clone(),
+                created_at: scope.at.clone(),
+                created_by: scope.actor().to_owned(),
+                message: String::new(),
+                forecast: String::new(),
+                assisted: true,
+            };
+            rows.put_changeset(&row).await?;
+            Ok(true)
+        }
+    }
+}
+
+#[async_trait]
+impl Action for WriteAssisted {
+    type Output = DraftView;
+    const NAME: &'static str = "assist.write";
+
+    fn right(&self) -> Right {
+        Right::Assist
+    }
+
+    async fn act(self, scope: &Scope<'_>) -> Result<DraftView, ReleaseError> {
+        let mut made = self.provenance;
+        made.sources.truncate(SOURCES_MAX);
+        made.requested_by = scope.actor().to_owned();
+        made.at.clone_from(&scope.at);
+        made.fields = self.fields.keys().cloned().collect();
+        let mut tx = scope.begin().await?;
+        let mut rows = tx.rows();
+        check_running(&mut rows).await?;
+        let ground = Ground::read(scope.engine, &mut rows).await?;
+        let key = ground.spelled(self.key);
+        ground.check_key(&key)?;
+        let locales = rows.draft_locales(&key).await?;
+        let before = locales.iter().find(|draft| draft.key == key);
+        let mut fields = match before {
+            Some(draft) => {
+                check_free(draft, &self.changeset)?;
+                let earlier = made_of(&mut rows, draft, draft.clean_version).await?;
+                if draft.pending && earlier.is_none_or(|made| made.edited_by_person) {
+                    return Err(busy(&key, Some(&self.changeset)));
+                }
+                fields_of(&mut rows, draft).await?
+            }
+            None => self.seed,
+        };
+        fields.extend(self.fields);
+        let created = changeset_for(scope, &mut rows, &ground, (&self.changeset, &made.task)).await?;
+        let note = format!("written by the task {} ({})", made.task, made.prompt);
+        let by = Author { note: &note, made: Some(&made), ..scope.author() };
+        let write =
+            Write { key: key.clone(), major: None, fields, expected_version: Some(self.expected_version) };
+        let Written::Version { version, changed, shared_with, .. } =
+            write_entry(&mut rows, &ground, write, &by).await?
+        else {
+            let message = format!("the task wrote what {key} says already");
+            return Err(ReleaseError::refused("nothing-new", message, "there is nothing to do"));
+        };
+        for sibling in locales.iter().filter(|draft| shared_with.contains(&draft.key)) {
+            check_free(sibling, &self.changeset)?;
+        }
+        for key in shared_with.iter().chain([&key]) {
+            rows.set_draft_changeset(key, Some(&self.changeset)).await?;
+        }
+        let view = draft_view(&mut rows, &key).await?;
+        let data = json!({
+            "version": version, "fields": changed, "changeset": self.changeset, "task": made.task, "prompt": made.prompt,
+            "model": made.model, "release": made.release, "shared_with": shared_with.iter().map(|k| &k.locale).collect::<Vec<_>>(),
+        });
+        let mut record = Record::one("assist.written", key.to_string(), data);
+        if created {
+            let data = json!({"title": format!("Written by the task {}", made.task)});
+            record.events.insert(0, ("changeset.created", self.changeset, data));
+        }
+        scope.commit(tx, record).await?;
+        Ok(view)
+    }
+}
