@@ -408,3 +408,66 @@ pub fn stream(bytes: &[u8]) {
         }
     }
 }
+
+/// A suite, and answers to it: `NAME.toml`, `NAME.jsonl` and the answers, with a line of `---` between them.
+pub fn suite(bytes: &[u8]) {
+    use ashlar_evals::{
+        Reply, Retrieved,
+        metric::{Judge, passes},
+        suite::{Suite, names, read_labels},
+    };
+    let mut parts = text(bytes).splitn(3, "\n---\n");
+    let (toml, jsonl, said) = (parts.next(), parts.next(), parts.next().unwrap_or_default());
+    let mut files = Files::new();
+    let _ = files.insert("evals/a.toml", toml.unwrap_or_default().as_bytes().to_vec());
+    let _ = files.insert("evals/a.jsonl", jsonl.unwrap_or_default().as_bytes().to_vec());
+    let _ = files.insert("evals/a.labels.jsonl", said.as_bytes().to_vec());
+    let _ = (names(&files), read_labels("evals/a.labels.jsonl", said.as_bytes()));
+    let Ok((suite, _)) = Suite::read(&files, "a") else { return };
+    assert!(!suite.cases.is_empty());
+    let (judge, refusal) = (Judge::default(), said.starts_with("refused").then(|| "not_grounded".to_owned()));
+    let source = Retrieved { title: "a".to_owned(), text: said.to_owned(), ..Retrieved::default() };
+    let answer = if refusal.is_some() { String::new() } else { said.to_owned() };
+    let reply = Reply { text: answer, sources: vec![source], cited: vec![1], refusal, ..Reply::default() };
+    for case in suite.cases.iter().take(20) {
+        let scores = judge.scores(case, &reply);
+        assert!(scores.values().all(|score| score.value.is_finite()));
+        assert_eq!(passes(&scores), passes(&judge.scores(case, &reply)));
+    }
+}
+
+/// Suites of other tools. What is imported is a suite.
+pub fn import(bytes: &[u8]) {
+    use ashlar_evals::{
+        import::{About, Matching, openai, promptfoo},
+        suite::{Suite, read_cases},
+    };
+    let text = text(bytes);
+    let about = About {
+        name: "a".to_owned(),
+        owner: "a".to_owned(),
+        feature: "a".to_owned(),
+        from: "a.yaml".to_owned(),
+    };
+    let samples = [Matching::Match, Matching::Includes, Matching::IncludesIgnoringCase, Matching::Fuzzy];
+    let samples = samples.map(|matching| openai("a.jsonl", text, matching));
+    for imported in promptfoo("a.yaml", text).into_iter().chain(samples) {
+        if let Ok(files) = imported.into_suite(&about) {
+            assert!(Suite::read_toml("a", files.toml.as_bytes()).is_ok());
+            let (cases, wrong) = read_cases("a.jsonl", files.jsonl.as_bytes());
+            assert!(wrong.is_empty() && cases.len() == files.cases);
+        }
+    }
+}
+
+/// `assist.toml`, and an answer of a model to each of its tasks.
+pub fn assist(bytes: &[u8]) {
+    let Ok(assist) = ashlar_assist::config::Assist::parse(&file("assist.toml", bytes)) else { return };
+    for (name, task) in &assist.tasks {
+        for answer in [serde_json::json!({"a": 1}), serde_json::json!([text(bytes)])] {
+            if let Ok(fields) = ashlar_assist::output::fields(name, task, answer) {
+                assert!(fields.keys().all(|field| task.fields.contains(field)));
+            }
+        }
+    }
+}

@@ -26,7 +26,7 @@ fn replay(target: &str, read: fn(&[u8])) {
 
 #[test]
 fn every_corpus_is_read() {
-    let targets: [(&str, fn(&[u8])); 21] = [
+    let targets: [(&str, fn(&[u8])); 24] = [
         ("yaml", readers::yaml),
         ("json", readers::json),
         ("toml", readers::toml),
@@ -48,6 +48,9 @@ fn every_corpus_is_read() {
         ("call", readers::call),
         ("reply", readers::reply),
         ("stream", readers::stream),
+        ("suite", readers::suite),
+        ("import", readers::import),
+        ("assist", readers::assist),
     ];
     for (target, read) in targets {
         replay(target, read);

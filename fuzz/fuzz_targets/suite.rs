@@ -1,0 +1,8 @@
+//! Fuzzes eval suites, with answers to them.
+#![no_main]
+
+#[path = "../readers.rs"]
+#[allow(dead_code)]
+mod readers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| readers::suite(bytes));
