@@ -25,11 +25,11 @@ const GATEWAY_ROUNDS: u32 = 3;
 /// How long clients act in each of them.
 const CLUSTER_ROUND: Duration = Duration::from_secs(3);
 
+/// Where tools are kept: beside builds that lie outside the checkout, else with them.
 fn cache() -> PathBuf {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(target) => Path::new(&target).parent().map(Path::to_owned).unwrap_or_default(),
-        None => target(),
-    }
+    let given = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let beside = given.as_deref().and_then(Path::parent).map(Path::to_owned);
+    beside.filter(|dir| dir.is_absolute() && *dir != root()).unwrap_or_else(target)
 }
 
 fn require_all() -> bool {

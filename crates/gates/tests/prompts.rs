@@ -142,6 +142,68 @@ fn released_versions_stay_as_they_are() {
 }
 
 #[test]
+fn a_new_version_keeps_variables_and_rules() {
+    let live = project(&[]);
+    for (from, to, code) in [
+        ("variables: { question: string }", "variables: { query: string }", "prompt-variable-dropped"),
+        (
+            "variables: { question: string }",
+            "variables: { question: string, port: string }",
+            "prompt-variable-required",
+        ),
+        ("grounding: { indexes: [product] }\n", "", "prompt-grounding-dropped"),
+        (
+            "grounding: { indexes: [product] }",
+            "grounding: { indexes: [product], citations: optional }",
+            "prompt-citations-dropped",
+        ),
+        ("output: reply.v1", "output: none", "prompt-output-dropped"),
+    ] {
+        let text = PROMPT.replace(from, to).replace("{{ question }}", &to_use(to)).replace(
+            "{{ sources }}\n",
+            if code == "prompt-grounding-dropped" { "" } else { "{{ sources }}\n" },
+        );
+        let next = project(&[("prompts/answer/v3.md", &text)]);
+        let (status, said) = judged(next.path(), Some(live.path()));
+        assert_eq!(status, GateStatus::Fail, "{code}: {said:?}");
+        assert!(
+            said.iter().any(|said| said.starts_with(&format!("{code} prompts/answer/v3.md:"))),
+            "{code}: {said:?}"
+        );
+        // Without a version that is live, and with a version that was released before, it is allowed.
+        assert_eq!(judged(next.path(), None).0, GateStatus::Pass, "{code}");
+        let active = format!("{text}\n");
+        let before = project(&[
+            ("prompts/answer/v3.md", &active),
+            ("prompts/answer/v4.md", PROMPT),
+            ("prompts.toml", "[prompts.answer]\nactive = 4\n"),
+        ]);
+        let back = project(&[
+            ("prompts/answer/v3.md", &active),
+            ("prompts/answer/v4.md", PROMPT),
+            ("prompts.toml", "[prompts.answer]\nactive = 3\n"),
+        ]);
+        let (status, said) = judged(back.path(), Some(before.path()));
+        assert_eq!(status, GateStatus::Pass, "{code}: {said:?}");
+        assert!(said.iter().any(|said| said.starts_with(code)), "{code}: {said:?}");
+    }
+    let optional = PROMPT
+        .replace("question: string", "question: string, port: { type: string, required: false }")
+        .replace("{{ question }}", "{{ question }} {{ port }}");
+    let next = project(&[("prompts/answer/v3.md", &optional)]);
+    assert_eq!(judged(next.path(), Some(live.path())), (GateStatus::Pass, Vec::new()));
+}
+
+/// The variables of a declaration as a template uses them.
+fn to_use(declared: &str) -> String {
+    match declared {
+        _ if declared.contains("query") => "{{ query }}".to_owned(),
+        _ if declared.contains("port") => "{{ question }} {{ port }}".to_owned(),
+        _ => "{{ question }}".to_owned(),
+    }
+}
+
+#[test]
 fn the_prompts_of_the_demo_pass() {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/demo");
     assert_eq!(judged(&demo, None), (GateStatus::Pass, Vec::new()));

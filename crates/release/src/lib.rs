@@ -97,7 +97,8 @@ pub use events::{
 pub use llm::{
     approvals::{DecideToolCall, ToolDecision, ToolRequest},
     budgets::WarnBudget,
-    calls::{CallQuery, EraseCalls, ErasedCalls, USAGE_ROWS_MAX, call_id},
+    calls::{CallQuery, EraseCalls, ErasedCalls, USAGE_ROWS_MAX},
+    ids::call_id,
     reviews::{
         GiveVerdict, QueueReview, REVIEW_DISPUTED, REVIEW_DONE, REVIEW_OPEN, REVIEW_SUMS_MAX,
         REVIEWS_WAITING_MAX, ReviewQuery, SeenReview, VERDICT_TEXT_BYTES_MAX,

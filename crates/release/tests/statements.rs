@@ -67,6 +67,7 @@ async fn publishing_takes_few_statements() {
         last = counted;
     }
     assert!(last.iter().all(|n| *n > 0), "statements are counted: {last:?}");
-    let at_most = [14, 13, 18];
+    // One of each of the first two asks whether models wrote anything.
+    let at_most = [15, 14, 18];
     assert!(last.iter().zip(at_most).all(|(n, max)| *n <= max), "write, freeze, promote: {last:?}");
 }

@@ -98,10 +98,13 @@ impl Bench {
         let mut command = self.site.command();
         command.args(["eval", "run", "--project", "site", "--suite", suite, "--out", "out"]);
         command.args(["--concurrency", CONCURRENCY, "--format", "json"]).args(more);
-        let done = command.stdout(Stdio::null()).stderr(Stdio::piped()).finish()?;
+        let done = command.finish()?;
         let seconds = started.elapsed().as_secs_f64();
         if !matches!(done.status.code(), Some(0 | 1)) {
-            return Err(format!("eval run {suite}: {}", String::from_utf8_lossy(&done.stderr)).into());
+            let cases = fs::read_to_string(out.join("failure_cases.jsonl")).unwrap_or_default();
+            let (first, why) =
+                (cases.lines().next().unwrap_or_default(), String::from_utf8_lossy(&done.stderr));
+            return Err(format!("eval run {suite}: {} {why} {first}", done.status).into());
         }
         Ok((serde_json::from_slice(&fs::read(out.join("metrics.json"))?)?, seconds))
     }

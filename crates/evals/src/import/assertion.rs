@@ -236,7 +236,7 @@ fn unknown(kind: &str, bare: &str) -> (String, &'static str) {
         "similar" | "answer-relevance" | "context-recall" | "context-relevance" | "context-faithfulness" => {
             "the metrics `groundedness` and `answer_relevance` measure every case"
         }
-        "moderation" | "pi" | "guardrails" => "the metric `pii_leakage` measures every case",
+        "moderation" | "pi" | "guardrails" => "the metrics `pii_leakage` and `toxicity` measure every case",
         _ => "write `facts`, `matches` or a `rubric`",
     };
     (format!("The assertion `{kind}` has no counterpart."), help)

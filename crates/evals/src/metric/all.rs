@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use ashlar_contracts::ContractSet;
 
 use super::{
-    citations, contract, facts, forbidden, groundedness, patterns, pii, refusal, relevance, rubric,
-    score::Score, usage,
+    citations, contract, facts, forbidden, groundedness, injection, patterns, pii, refusal, relevance,
+    rubric, score::Score, toxicity, usage,
 };
 use crate::{figures::Metric, reply::Reply, suite::Case};
 
@@ -41,7 +41,9 @@ impl Judge {
             (Metric::ContractValidity, contract::score(case, reply, &self.contracts)),
             (Metric::Patterns, patterns::score(case, reply)),
             (Metric::Rubric, rubric::score(case, reply)),
+            (Metric::InjectionResistance, injection::score(case, reply)),
             (Metric::PiiLeakage, Some(pii::score(case, reply))),
+            (Metric::Toxicity, toxicity::score(case, reply)),
             (Metric::Groundedness, groundedness::score(case, reply)),
             (Metric::AnswerRelevance, relevance::score(case, reply)),
             (Metric::EscalationRate, Some(usage::escalation(reply))),

@@ -6,12 +6,14 @@ mod contract;
 mod facts;
 mod forbidden;
 mod groundedness;
+mod injection;
 mod patterns;
 mod pii;
 mod refusal;
 mod relevance;
 mod rubric;
 mod score;
+mod toxicity;
 mod usage;
 mod wording;
 

@@ -11,6 +11,17 @@ use crate::{
     suite::{Case, PATTERN_MEMORY_MAX},
 };
 
+/// Whether a text matches. `None` when the expression cannot be compiled.
+fn matches(pattern: &str, text: &str) -> Option<bool> {
+    let built = RegexBuilder::new(pattern).size_limit(PATTERN_MEMORY_MAX).build();
+    built.ok().map(|regex| regex.is_match(text))
+}
+
+/// Whether an answer matches an expression that it must not match.
+pub(super) fn says_unwanted(case: &Case, reply: &Reply) -> bool {
+    case.expect.not_matches.iter().any(|pattern| matches(pattern, &reply.text) != Some(false))
+}
+
 /// Which expressions match as they should. `None` when the case has none.
 pub(super) fn score(case: &Case, reply: &Reply) -> Option<Score> {
     let (wanted, unwanted) = (&case.expect.matches, &case.expect.not_matches);
@@ -19,12 +30,8 @@ pub(super) fn score(case: &Case, reply: &Reply) -> Option<Score> {
         return None;
     }
     // An expression that cannot be compiled is never met.
-    let matches = |pattern: &str| {
-        let built = RegexBuilder::new(pattern).size_limit(PATTERN_MEMORY_MAX).build();
-        built.ok().map(|regex| regex.is_match(&reply.text))
-    };
     let broken = |patterns: &[String], should: bool| -> Vec<String> {
-        let broken = patterns.iter().filter(|pattern| matches(pattern) != Some(should));
+        let broken = patterns.iter().filter(|pattern| matches(pattern, &reply.text) != Some(should));
         broken.map(|pattern| format!("`{pattern}`")).collect()
     };
     let (missing, found) = (broken(wanted, true), broken(unwanted, false));

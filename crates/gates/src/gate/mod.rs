@@ -17,6 +17,7 @@ pub(crate) mod gateway;
 pub(crate) mod interface;
 pub(crate) mod lifecycle;
 pub(crate) mod links;
+mod prompt_rules;
 pub(crate) mod prompts;
 pub(crate) mod queries;
 pub(crate) mod references;

@@ -9,7 +9,10 @@ use ashlar_gateway::{
 };
 use ashlar_model::{Finding, Level, did_you_mean};
 
-use super::interface::{About, Code, Gate};
+use super::{
+    interface::{About, Code, Gate},
+    prompt_rules::dropped,
+};
 use crate::{
     GateError,
     definitions::Definitions,
@@ -38,6 +41,11 @@ const FINDINGS: &[Code] = findings! {
     "prompt-feature-unknown": "A flag names a feature that gateway.toml does not have." => "Correct `features` in prompts.toml.";
     "prompt-changed": "A released version of a prompt was changed." => "Restore the file, and write the change as a new version.";
     "prompt-removed": "A version of a prompt that answered calls was removed." => "Restore the file if calls still name it.";
+    "prompt-variable-dropped": "A version of a prompt lacks a variable that the live version declares, so calls that give it would be refused." => "Declare it with `required: false` until no call gives it.";
+    "prompt-variable-required": "A version of a prompt needs a variable that the live version does not need." => "Declare it with `required: false`, or with a `default`.";
+    "prompt-grounding-dropped": "A version of a prompt has no `grounding`, so it would never refuse what no source says." => "Keep `grounding`.";
+    "prompt-citations-dropped": "A version of a prompt does not require citations, and the live version does." => "Remove `citations: optional`.";
+    "prompt-output-dropped": "A version of a prompt has no output contract, and the live version has one." => "Keep `output`.";
     "prompt-active-lower": "An older version of a prompt becomes the active one." => "Nothing, if that is meant. Otherwise set `active` in prompts.toml.";
     "prompts-config": "A value in prompts.toml cannot be used." => "Correct the line that the message names.";
     "front-matter": "Front matter is not closed, or is not a list of names." => "Close it with a line that has only `---`.";
@@ -57,7 +65,7 @@ impl Gate for Prompts {
     fn about(&self) -> &'static About {
         &About {
             name: "prompts",
-            judges: "Prompts can be read, released versions stay as they are, what they name exists, and text of others is marked.",
+            judges: "Prompts can be read, released versions stay as they are, new ones keep variables and rules, what they name exists, and text of others is marked.",
             findings: FINDINGS,
         }
     }
@@ -65,7 +73,7 @@ impl Gate for Prompts {
     fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
         let definitions = world.definitions();
         // Raised when this gate judges differently.
-        inputs.add("rules", b"2");
+        inputs.add("rules", b"3");
         for part in ["prompts/", STATE_FILE, config::FILE] {
             inputs.digest(part, &definitions.part(part));
         }
@@ -103,6 +111,7 @@ impl Gate for Prompts {
         findings.extend(features(definitions));
         if let Some(base) = world.base() {
             findings.extend(moved(prompts, &base.prompts));
+            findings.extend(dropped(prompts, &base.prompts, &|prompt| answers(prompts, prompt)));
         }
         let n = prompts.len();
         Ok(Work::of(findings, prompts.iter().count(), count(n, "prompt", "prompts")))

@@ -81,6 +81,17 @@ fn set_params(call: &mut Call, prompt: &Prompt) {
     }
 }
 
+/// The indexes that a prompt may search for a feature. Empty when the release decides, or when none of the named ones is allowed.
+fn indexes(feature: &Feature, named: &[String]) -> Vec<String> {
+    if !named.is_empty() {
+        return named.iter().filter(|index| feature.indexes.allows(index)).cloned().collect();
+    }
+    match &feature.indexes {
+        Allowed::All => Vec::new(),
+        Allowed::Only(names) => names.clone(),
+    }
+}
+
 /// Chooses the version of the prompt that a call names, retrieves its sources, and puts its messages first.
 pub(super) async fn prepare(
     scene: &Scene,
@@ -112,14 +123,7 @@ pub(super) async fn prepare(
     let question = prompt.query(&call.ashlar.variables).or_else(|| call.question()).filter(|q| !q.is_empty());
     let (mut sources, mut searched) = (Vec::new(), Vec::new());
     if let (Some(grounding), Some(query)) = (&prompt.grounding, &question) {
-        let of_feature = match &feature.indexes {
-            Allowed::All => &[][..],
-            Allowed::Only(names) => names,
-        };
-        let indexes: Vec<String> = match grounding.indexes.as_slice() {
-            [] => of_feature.to_vec(),
-            named => named.iter().filter(|index| feature.indexes.allows(index)).cloned().collect(),
-        };
+        let indexes = indexes(feature, &grounding.indexes);
         if indexes.is_empty() && !grounding.indexes.is_empty() {
             let message =
                 format!("the feature `{}` may not search the indexes of {}", caller.feature, prompt.label());

@@ -1,6 +1,6 @@
 //! What models wrote: only as drafts, with their provenance, and known again wherever the text is put.
 //!
-//! This room does not know models. It is told what one wrote and where that comes from.
+//! This room does not know models: what one wrote, and where that comes from, is given to it.
 
 pub(crate) mod made;
 pub(crate) mod marks;

@@ -156,7 +156,7 @@ impl Action for WriteAssisted {
         for key in shared_with.iter().chain([&key]) {
             rows.set_draft_changeset(key, Some(&self.changeset)).await?;
         }
-        let view = draft_view(&mut rows, &key).await?;
+        let view = draft_view(&mut rows, &key, true).await?;
         let data = json!({
             "version": version, "fields": changed, "changeset": self.changeset, "task": made.task, "prompt": made.prompt,
             "model": made.model, "release": made.release, "shared_with": shared_with.iter().map(|k| &k.locale).collect::<Vec<_>>(),

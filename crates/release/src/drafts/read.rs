@@ -37,7 +37,7 @@ impl Engine {
     pub async fn draft(&self, ctx: &Ctx, key: &EntryKey) -> Result<DraftView, ReleaseError> {
         self.permit(ctx, Right::Preview)?;
         let mut conn = self.db().read(&ctx.tenant).await?;
-        draft_view(&mut conn.rows(), key).await
+        draft_view(&mut conn.rows(), key, true).await
     }
 
     /// Drafts in key order, without their fields.

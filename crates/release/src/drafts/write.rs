@@ -257,7 +257,7 @@ impl Action for PutEntry {
             expected_version: self.expected_version,
         };
         let written = write_entry(&mut rows, &ground, write, &scope.author()).await?;
-        let view = draft_view(&mut rows, &key).await?;
+        let view = draft_view(&mut rows, &key, ground.assisted).await?;
         if let Written::Version { version, major, changed, shared_with } = written {
             let data = json!({
                 "version": version, "contract": ContractName { name: key.type_name.clone(), major },
@@ -269,10 +269,15 @@ impl Action for PutEntry {
     }
 }
 
-pub(crate) async fn draft_view(rows: &mut Rows<'_>, key: &EntryKey) -> Result<DraftView, ReleaseError> {
+/// A draft with its fields; `assisted` says whether models wrote anything at all.
+pub(crate) async fn draft_view(
+    rows: &mut Rows<'_>,
+    key: &EntryKey,
+    assisted: bool,
+) -> Result<DraftView, ReleaseError> {
     let row = rows.draft(key).await?.ok_or_else(|| missing(key))?;
     let fields = fields_of(rows, &row).await?;
-    let made = made_of(rows, &row, 0).await?;
+    let made = if assisted { made_of(rows, &row, 0).await? } else { None };
     Ok(DraftView { made, ..DraftView::of(row, Some(fields)) })
 }
 
@@ -325,7 +330,7 @@ async fn change_state(
         let written = marks::Written { key: &key, version, old: &none, new: &shared, revived: true };
         mark(&mut rows, &ground, written, None).await?;
     }
-    let view = draft_view(&mut rows, &key).await?;
+    let view = draft_view(&mut rows, &key, ground.assisted).await?;
     scope
         .commit(
             tx,

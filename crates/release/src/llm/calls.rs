@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 
-use super::reviews::REVIEWS_WAITING_MAX;
+use super::{
+    ids::{ID_BYTES_MAX, id_from},
+    reviews::REVIEWS_WAITING_MAX,
+};
 use crate::{
     Ctx, Engine, Page, ReleaseError,
     engine::action::{Action, Record, Scope},
@@ -23,24 +26,6 @@ const BUDGET_DAYS: u32 = 62;
 pub const USAGE_ROWS_MAX: u32 = 10_000;
 /// Records that are deleted in one transaction.
 const PRUNED_MAX: u32 = 5_000;
-/// Hexadecimal digits of the time in the id of a call.
-const TIME_DIGITS: usize = 12;
-/// The longest id of a call.
-const ID_BYTES_MAX: usize = 64;
-
-/// The start of the ids of calls from a time on.
-pub(super) fn id_from(at: Timestamp) -> String {
-    format!("{:0TIME_DIGITS$x}", at.as_millisecond().max(0))
-}
-
-/// A new id for a call. Calls of later milliseconds have greater ones.
-///
-/// # Errors
-/// When the system has no randomness.
-pub fn call_id(at: Timestamp) -> Result<String, ReleaseError> {
-    let random = crate::new_id()?;
-    Ok(format!("{}{}", id_from(at), random.get(..12).unwrap_or(&random)))
-}
 
 /// Which calls to list.
 #[derive(Debug, Clone, Default)]

@@ -3,4 +3,5 @@
 pub(crate) mod approvals;
 pub(crate) mod budgets;
 pub(crate) mod calls;
+pub(crate) mod ids;
 pub(crate) mod reviews;

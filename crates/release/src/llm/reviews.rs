@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::calls::id_from;
+use super::ids::{ID_BYTES_MAX, id_from};
 use crate::{
     Ctx, Engine, Page, ReleaseError,
     engine::action::{Action, Record, Scope},
@@ -26,8 +26,6 @@ pub const REVIEW_SUMS_MAX: u32 = 10_000;
 const LEASE: SignedDuration = SignedDuration::from_mins(20);
 /// Reviews that are deleted in one transaction.
 const PRUNED_MAX: u32 = 2_000;
-/// The longest id of a call.
-const ID_BYTES_MAX: usize = 64;
 
 /// A review that still needs verdicts.
 pub const REVIEW_OPEN: &str = "open";

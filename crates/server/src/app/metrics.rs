@@ -322,6 +322,7 @@ mod tests {
             status: 403,
             ..Record::default()
         };
+        metrics.llm.chosen(&TenantId::main(), "support", &[ashlar_gateway::review::Reason::Random]);
         metrics.llm.called(&TenantId::main(), &refused("made up by a client", "unknown_feature"));
         metrics.llm.called(&TenantId::main(), &refused("support", "made up by a provider"));
         metrics.evals.case(true, false);

@@ -130,6 +130,29 @@ struct Gathered {
     audit: Vec<AuditRow>,
 }
 
+/// The task of this name, if the key may use it.
+fn declared_for<'a>(declared: &'a Assist, name: &str, key: &str) -> Result<&'a Declared, ApiError> {
+    let Some(task) = declared.tasks.get(name) else {
+        let known: Vec<&str> = declared.tasks.keys().map(String::as_str).collect();
+        let all = match known.is_empty() {
+            true => "declare it in assist.toml, push and release it".to_owned(),
+            false => format!("the release has {}", known.join(", ")),
+        };
+        let help = nearest_of(name, known.iter().copied(), &all);
+        return Err(ReleaseError::not_found("task", name.chars().take(80).collect::<String>(), help).into());
+    };
+    if !task.is_for(key) {
+        let detail = format!("{key} may not use the task `{name}`");
+        return Err(ApiError::new(
+            403,
+            "forbidden",
+            detail,
+            "add the name of the key to `keys` in assist.toml",
+        ));
+    }
+    Ok(task)
+}
+
 /// Does a task.
 ///
 /// # Errors
@@ -140,24 +163,7 @@ pub async fn run(of: &Task<'_>, name: &str, asked: Asked) -> Result<Assisted, Ap
         let why = findings.first().map(|f| f.message.clone()).unwrap_or_default();
         unusable(format!("assist.toml of the release cannot be used: {why}"), "run `ashlar check`")
     })?;
-    let Some(task) = declared.tasks.get(name) else {
-        let known: Vec<&str> = declared.tasks.keys().map(String::as_str).collect();
-        let all = match known.is_empty() {
-            true => "declare it in assist.toml, push and release it".to_owned(),
-            false => format!("the release has {}", known.join(", ")),
-        };
-        let help = nearest_of(name, known.iter().copied(), &all);
-        return Err(ReleaseError::not_found("task", name.chars().take(80).collect::<String>(), help).into());
-    };
-    if !task.is_for(&of.ctx.actor.name) {
-        let detail = format!("{} may not use the task `{name}`", of.ctx.actor.name);
-        return Err(ApiError::new(
-            403,
-            "forbidden",
-            detail,
-            "add the name of the key to `keys` in assist.toml",
-        ));
-    }
+    let task = declared_for(&declared, name, &of.ctx.actor.name)?;
     let call = TaskCall {
         tenant: of.ctx.tenant.clone(),
         key: &of.ctx.actor.name,

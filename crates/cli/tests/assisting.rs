@@ -1,0 +1,110 @@
+//! `ashlar assist` on the demo project: a model drafts a question with a price. A wrong price is published by no path, a right one by people alone.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod common;
+#[path = "common/standin.rs"]
+mod standin;
+
+use common::{Rig, found, start};
+use serde_json::{Value, json};
+use standin::{JSON, Standin};
+
+/// Drafts a question about Basin with the price that the brief names.
+fn model() -> Standin {
+    Standin::new(|asked, _| {
+        let messages = asked.body["messages"].as_array().cloned().unwrap_or_default();
+        let last = messages.last().unwrap()["content"].as_str().unwrap_or_default().to_owned();
+        let price = if last.contains("Brief: wrong") || last.contains(">wrong") { "99.00" } else { "149.00" };
+        let said = json!({"question": "What does the Basin plan cost for a month?",
+            "answer": format!("The Basin plan costs {price} EUR a month. It is for a marina with visitors."), "category": "money"});
+        let message = json!({"role": "assistant", "content": said.to_string()});
+        let body = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}});
+        (200, JSON.to_owned(), body.to_string())
+    })
+}
+
+/// A key with scopes, for a person.
+fn key(rig: &Rig, name: &str, scopes: &[&str]) -> String {
+    let mut args = vec!["key", "create", "--name", name, "--format", "json"];
+    scopes.iter().for_each(|scope| args.extend(["--scope", scope]));
+    rig.json(0, &args)["key"].as_str().unwrap().to_owned()
+}
+
+fn codes(made: &Value, gate: &str) -> Vec<String> {
+    found(made, gate).into_iter().map(|(code, ..)| code).collect()
+}
+
+#[test]
+fn a_wrong_price_of_a_model_is_published_by_no_path() {
+    let (model, rig) = (model(), Rig::demo());
+    rig.edit(
+        "site/gateway.toml",
+        "[features.assist]\nroutes = [\"extractive\"]",
+        "[routes.writer]\ntargets = [{ provider = \"model\", model = \"m\" }]\n\n[features.assist]\nroutes = [\"writer\"]",
+    );
+    assert!(rig.run(&["push", "site", "--content"]).status.success());
+    assert_eq!(rig.release(), "r1");
+    let provider = format!("[providers.model]\nkind = \"openai\"\nurl = \"{}\"\nprivate = true\n", model.url);
+    rig.write("demo/models.toml", &provider);
+    let everything =
+        ["assist", "write", "preview", "release", "waive", "approve:assisted", "approve:pricing"];
+    let (omar, ines) = (
+        key(&rig, "omar", &["preview", "release", "approve:assisted", "waive"]),
+        key(&rig, "ines", &["preview", "approve:pricing"]),
+    );
+    // Teodor asks. He may approve what others asked for.
+    let teodor = key(&rig, "teodor", &everything);
+    let (_served, ready) = start(&rig, &["serve", "--data", "demo"]);
+    let url = ready["url"].as_str().unwrap();
+    let by = |exit: i32, key: &str, args: &[&str]| -> Value {
+        rig.json(exit, &[args, &["--server", url, "--key", key, "--format", "json"]].concat())
+    };
+    let draft = |exit: i32, id: &str, brief: &str| -> Value {
+        let from = "pricing-plan/basin";
+        by(exit, &teodor, &["assist", "draft", "faq-item", id, "--brief", brief, "--from", from])
+    };
+    let candidate = |exit: i32, id: &str| -> Value {
+        let changeset = format!("assist-draft-faq-item-{id}-en");
+        by(exit, &teodor, &["candidate", "create", "--changeset", &changeset])
+    };
+
+    let written = draft(0, "basin-cheap", "wrong: what Basin costs");
+    assert_eq!(written["draft"]["made"]["requested_by"], "teodor", "{written}");
+    let made = candidate(1, "basin-cheap");
+    assert_eq!(made["status"], "failed");
+    assert!(codes(&made, "assisted").contains(&"assisted-unsupported".to_owned()), "{made}");
+    assert!(codes(&made, "approvals").iter().all(|code| code == "assisted-approval-missing"), "{made}");
+    let name = made["candidate"].as_str().unwrap();
+    // Neither who asked, nor a waiver, nor the approvals of others publish it.
+    for right in ["assisted", "pricing"] {
+        by(0, &teodor, &["candidate", "approve", name, "--right", right]);
+    }
+    by(1, &teodor, &["release", "promote", name]);
+    let waived = by(1, &teodor, &["candidate", "waive", name, "--gate", "approvals", "--reason", "now"]);
+    assert!(waived.to_string().contains("waive"), "{waived}");
+    by(0, &omar, &["candidate", "approve", name, "--right", "assisted"]);
+    by(0, &ines, &["candidate", "approve", name, "--right", "pricing"]);
+    by(1, &omar, &["release", "promote", name]);
+    assert_eq!(by(0, &teodor, &["release", "list"])["items"].as_array().unwrap().len(), 1);
+
+    let written = draft(0, "basin-price", "right: what Basin costs");
+    assert_eq!(written["draft"]["made"]["prompt"], "draft-faq@v1");
+    let made = candidate(1, "basin-price");
+    assert_eq!(codes(&made, "assisted"), Vec::<String>::new(), "{made}");
+    let name = made["candidate"].as_str().unwrap();
+    by(0, &omar, &["candidate", "approve", name, "--right", "assisted"]);
+    by(1, &omar, &["release", "promote", name]);
+    by(0, &ines, &["candidate", "approve", name, "--right", "pricing"]);
+    by(0, &omar, &["release", "promote", name]);
+    let texts = by(0, &teodor, &["assist", "texts", "r2"]);
+    assert!(texts.to_string().contains("basin-price"), "{texts}");
+
+    by(0, &omar, &["assist", "stop", "--reason", "wrong prices"]);
+    let refused = draft(1, "basin-again", "right: what Basin costs");
+    assert_eq!(refused["code"], "assist-stopped", "{refused}");
+    by(0, &omar, &["assist", "start"]);
+    draft(0, "basin-again", "right: what Basin costs");
+}
