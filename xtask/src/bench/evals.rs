@@ -35,10 +35,9 @@ const RECORDED: (usize, usize) = (10_000, 10);
 
 const GATEWAY: &str = "[routes.mock]\ntargets = [{ provider = \"mock\", model = \"mock\" }]\n\
     [routes.echo]\ntargets = [{ provider = \"mock\", model = \"echo\" }]\n\
-    [features.default]\nroutes = [\"mock\", \"echo\"]\nprompts = [\"tide\"]\nindexes = [\"harbour\"]\n";
-const RETRIEVAL: &str = "[indexes.harbour]\ntitle = \"Harbours\"\ndefault = true\n";
+    [features.default]\nroutes = [\"mock\", \"echo\"]\nprompts = [\"tide\"]\nindexes = [\"main\"]\n";
 const PROMPT: &str = "---\nowner: bench\nchangelog: The first version.\nroute: mock\nvariables:\n  question: { type: string, max_length: 1000, description: What is asked. }\n\
-    grounding: { indexes: [harbour], chunks: 5, rule: drop, query: question }\n---\n\n## system\n\nAnswer from the sources.\n\n## user\n\n{{ sources }}\n\n{{ question }}\n";
+    grounding: { indexes: [main], chunks: 5, rule: drop, query: question }\n---\n\n## system\n\nAnswer from the sources.\n\n## user\n\n{{ sources }}\n\n{{ question }}\n";
 const SUITE: &str =
     "owner = 'bench'\nfeature = 'default'\nprompt = 'tide@v1'\nroute = 'mock'\nlocale = 'en'\n";
 
@@ -62,7 +61,7 @@ pub fn run(rounds: usize) -> Result<()> {
         json!({"type": "page", "id": format!("p{i}"), "locale": "en",
             "fields": {"slug": format!("p{i}"), "title": format!("Harbour {i}"), "body": body}})
     };
-    let files = [("gateway.toml", GATEWAY), ("retrieval.toml", RETRIEVAL), ("prompts/tide/v1.md", PROMPT)];
+    let files = [("gateway.toml", GATEWAY), ("prompts/tide/v1.md", PROMPT)];
     let site = Site::with(&files, &mut (0..CASES).map(page))?;
     let models =
         format!("[providers.mock]\nkind = \"openai\"\nurl = \"http://{model}/v1\"\nprivate = true\n");
