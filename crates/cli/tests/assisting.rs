@@ -1,4 +1,4 @@
-//! `ashlar assist` on the demo project: a model drafts a question with a price. A wrong price is published by no path, a right one by people alone.
+//! `ashlar assist` on the demo project: a model drafts questions about a plan. A wrong price is published by no path, and what is right by people alone.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
@@ -10,14 +10,18 @@ use common::{Rig, found, start};
 use serde_json::{Value, json};
 use standin::{JSON, Standin};
 
-/// Drafts a question about Basin with the price that the brief names.
+/// Drafts a question about Basin: with a wrong price if the brief begins with `wrong`.
 fn model() -> Standin {
     Standin::new(|asked, _| {
         let messages = asked.body["messages"].as_array().cloned().unwrap_or_default();
         let last = messages.last().unwrap()["content"].as_str().unwrap_or_default().to_owned();
-        let price = if last.contains("Brief: wrong") || last.contains(">wrong") { "99.00" } else { "149.00" };
-        let said = json!({"question": "What does the Basin plan cost for a month?",
-            "answer": format!("The Basin plan costs {price} EUR a month. It is for a marina with visitors."), "category": "money"});
+        let wrong = last.contains("Brief: wrong") || last.contains(">wrong");
+        let answer = match wrong {
+            true => "The Basin plan costs 99.00 EUR a month. It is for a marina with visitors.",
+            false => "The Basin plan is for a marina with visitors.",
+        };
+        let question = "Who is the Basin plan for?";
+        let said = json!({"question": question, "answer": answer, "category": "money"});
         let message = json!({"role": "assistant", "content": said.to_string()});
         let body = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m",
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
@@ -77,14 +81,15 @@ fn a_wrong_price_of_a_model_is_published_by_no_path() {
 
     let written = draft(0, "basin-cheap", "wrong: what Basin costs");
     assert_eq!(written["draft"]["made"]["by"][0]["requested_by"], "teodor", "{written}");
-    let made = candidate(1, "basin-cheap");
+    let made = candidate(0, "basin-cheap");
     assert_eq!(made["status"], "failed");
     assert!(codes(&made, "assisted").contains(&"assisted-unsupported".to_owned()), "{made}");
     assert!(codes(&made, "approvals").iter().all(|code| code == "assisted-approval-missing"), "{made}");
     let name = made["candidate"].as_str().unwrap();
     // Neither who asked, nor a waiver, nor the approvals of others publish it.
     for right in ["assisted", "pricing"] {
-        by(0, &teodor, &["candidate", "approve", name, "--right", right]);
+        let refused = by(1, &teodor, &["candidate", "approve", name, "--right", right]);
+        assert_eq!(refused["error"]["code"], "own-change", "{refused}");
     }
     by(1, &teodor, &["release", "promote", name]);
     let waived = by(1, &teodor, &["candidate", "waive", name, "--gate", "approvals", "--reason", "now"]);
@@ -94,21 +99,20 @@ fn a_wrong_price_of_a_model_is_published_by_no_path() {
     by(1, &omar, &["release", "promote", name]);
     assert_eq!(by(0, &teodor, &["release", "list"])["items"].as_array().unwrap().len(), 1);
 
-    let written = draft(0, "basin-price", "right: what Basin costs");
+    let written = draft(0, "basin-price", "right: what Basin has");
     assert_eq!(written["prompt"], "draft-faq@v1");
-    let made = candidate(1, "basin-price");
+    let made = candidate(0, "basin-price");
     assert_eq!(codes(&made, "assisted"), Vec::<String>::new(), "{made}");
     let name = made["candidate"].as_str().unwrap();
-    by(0, &omar, &["candidate", "approve", name, "--right", "assisted"]);
     by(1, &omar, &["release", "promote", name]);
-    by(0, &ines, &["candidate", "approve", name, "--right", "pricing"]);
+    by(0, &omar, &["candidate", "approve", name, "--right", "assisted"]);
     by(0, &omar, &["release", "promote", name]);
     let texts = by(0, &teodor, &["assist", "texts", "r2"]);
     assert!(texts.to_string().contains("basin-price"), "{texts}");
 
     by(0, &omar, &["assist", "stop", "--reason", "wrong prices"]);
-    let refused = draft(1, "basin-again", "right: what Basin costs");
-    assert_eq!(refused["code"], "assist-stopped", "{refused}");
+    let refused = draft(1, "basin-again", "right: what Basin has");
+    assert_eq!(refused["error"]["code"], "assist-stopped", "{refused}");
     by(0, &omar, &["assist", "start"]);
-    draft(0, "basin-again", "right: what Basin costs");
+    draft(0, "basin-again", "right: what Basin has");
 }
