@@ -37,7 +37,7 @@ const GATEWAY: &str = "[routes.mock]\ntargets = [{ provider = \"mock\", model = 
     [routes.echo]\ntargets = [{ provider = \"mock\", model = \"echo\" }]\n\
     [features.default]\nroutes = [\"mock\", \"echo\"]\nprompts = [\"tide\"]\nindexes = [\"main\"]\n";
 const PROMPT: &str = "---\nowner: bench\nchangelog: The first version.\nroute: mock\nvariables:\n  question: { type: string, max_length: 1000, description: What is asked. }\n\
-    grounding: { indexes: [main], chunks: 5, rule: drop, query: question }\n---\n\n## system\n\nAnswer from the sources.\n\n## user\n\n{{ sources }}\n\n{{ question }}\n";
+    grounding: { indexes: [main], chunks: 5, rule: drop, citations: optional, query: question }\n---\n\n## system\n\nAnswer from the sources.\n\n## user\n\n{{ sources }}\n\n{{ question }}\n";
 const SUITE: &str =
     "owner = 'bench'\nfeature = 'default'\nprompt = 'tide@v1'\nroute = 'mock'\nlocale = 'en'\n";
 
