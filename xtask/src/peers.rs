@@ -23,6 +23,8 @@ const CLIENTS_PYTHON: [&str; 9] = [
     "scipy==1.17.1",
     "opentelemetry-proto==1.45.2",
 ];
+/// A package whose data and functions tests read, without what it needs to run.
+const SAMPLES: &str = "evals==3.0.1.post1";
 const CLIENTS_NODE: [&str; 9] = [
     "openapi-typescript@7.13.0",
     "openapi-fetch@0.17.0",
@@ -188,7 +190,7 @@ pub fn embedders(cache: &Path, clients: &Path) -> Result<PathBuf> {
 pub fn clients(cache: &Path) -> Result<PathBuf> {
     let dir = cache.join("tools").join("clients");
     let (mark, wanted) =
-        (dir.join("installed"), [&CLIENTS_PYTHON[..], &CLIENTS_NODE[..]].concat().join("\n"));
+        (dir.join("installed"), [&CLIENTS_PYTHON[..], &[SAMPLES], &CLIENTS_NODE[..]].concat().join("\n"));
     if std::fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
         return Ok(dir);
     }
@@ -199,6 +201,7 @@ pub fn clients(cache: &Path) -> Result<PathBuf> {
     let mut pip = vec!["install", "--quiet"];
     pip.extend(CLIENTS_PYTHON);
     run(&dir.join("python/bin/pip"), &pip)?;
+    run(&dir.join("python/bin/pip"), &["download", "--quiet", "--no-deps", "--dest", ".", SAMPLES])?;
     std::fs::write(dir.join("package.json"), "{\"private\":true,\"type\":\"module\"}")?;
     let mut npm = vec!["install", "--no-audit", "--no-fund", "--silent"];
     npm.extend(CLIENTS_NODE);

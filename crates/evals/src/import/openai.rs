@@ -138,19 +138,31 @@ fn pattern(ideals: &[String], matching: Matching) -> String {
 
 /// Words in a row, with punctuation inside and articles between them.
 fn fuzzy(ideal: &str) -> String {
-    let lower = ideal.to_lowercase();
-    let words: Vec<String> = lower
+    let bare: String = ideal.to_lowercase().chars().filter(|c| !c.is_ascii_punctuation()).collect();
+    let words: Vec<String> = without_articles(&bare)
         .split_whitespace()
-        .map(|word| word.chars().filter(|c| !c.is_ascii_punctuation()).collect::<String>())
-        .filter(|word| !word.is_empty() && !matches!(word.as_str(), "a" | "an" | "the"))
         .map(|word| {
             let chars: Vec<String> = word.chars().map(|c| regex::escape(&c.to_string())).collect();
             chars.join("[[:punct:]]*")
         })
         .collect();
     match words.is_empty() {
-        // Nothing but articles and punctuation: as it is.
-        true => regex::escape(&lower),
-        false => words.join(r"[[:punct:]]*\s(?:[[:punct:]\s]|\b(?:an?|the)\b)*"),
+        // Nothing but articles and punctuation matches replies with nothing else.
+        true => r"\A(?:[[:punct:]\s]|\b(?:an?|the)\b)*\z".to_owned(),
+        false => words.join(r"[[:punct:]]*(?:\s|\b(?:an?|the)\b)(?:[[:punct:]\s]|\b(?:an?|the)\b)*"),
     }
+}
+
+/// A text with a space for each article. Anything but letters, digits and `_` ends a word: `a、b` has an article.
+fn without_articles(text: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_word(c) != is_word(first)).unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
+        out.push_str(if matches!(part, "a" | "an" | "the") { " " } else { part });
+        rest = after;
+    }
+    out
 }
