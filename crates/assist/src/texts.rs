@@ -1,41 +1,57 @@
 //! The texts of an entry.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_json::Value;
 
-/// The most texts of an entry that are looked at.
-pub const TEXTS_MAX: usize = 2_000;
-
 /// A text with its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text<'a> {
     /// The top-level field that it is in.
     pub field: &'a str,
     /// What it says.
-    pub text: &'a str,
+    pub text: Cow<'a, str>,
 }
 
-/// The texts of an entry in their order, at most [`TEXTS_MAX`]. `fields`: only of these fields.
+/// The texts of an entry in their order. `fields`: only of these fields. Entries are bounded in size and depth when they are written.
 #[must_use]
 pub fn texts<'a>(entry: &'a Value, fields: Option<&BTreeSet<String>>) -> Vec<Text<'a>> {
+    gathered(entry, fields, false)
+}
+
+/// The texts of fields, and their numbers with the name of what they are: `price: 49`.
+#[must_use]
+pub fn statements<'a>(entry: &'a Value, fields: &BTreeSet<String>) -> Vec<Text<'a>> {
+    gathered(entry, Some(fields), true)
+}
+
+fn gathered<'a>(entry: &'a Value, fields: Option<&BTreeSet<String>>, numbers: bool) -> Vec<Text<'a>> {
     let mut out = Vec::new();
     for (field, value) in entry.as_object().into_iter().flatten() {
         if fields.is_none_or(|fields| fields.contains(field)) {
-            gather(field, value, &mut out);
+            gather((field, field), value, numbers, &mut out);
         }
     }
     out
 }
 
-/// Entries are bounded in depth when they are written.
-fn gather<'a>(field: &'a str, value: &'a Value, out: &mut Vec<Text<'a>>) {
+fn gather<'a>((field, name): (&'a str, &'a str), value: &'a Value, numbers: bool, out: &mut Vec<Text<'a>>) {
     match value {
-        Value::String(text) if out.len() < TEXTS_MAX => out.push(Text { field, text }),
-        Value::Array(items) => items.iter().for_each(|item| gather(field, item, out)),
-        Value::Object(map) => map.values().for_each(|value| gather(field, value, out)),
-        _ => {}
+        Value::String(text) => out.push(Text { field, text: Cow::Borrowed(text) }),
+        Value::Number(number) if numbers => {
+            out.push(Text { field, text: Cow::Owned(named(name, &number.to_string())) });
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather((field, name), item, numbers, out)),
+        Value::Object(map) => {
+            map.iter().for_each(|(name, value)| gather((field, name), value, numbers, out));
+        }
+        Value::Number(_) | Value::Bool(_) | Value::Null => {}
     }
+}
+
+/// A short fact with the name of its field.
+fn named(field: &str, what: &str) -> String {
+    format!("{}: {what}", field.replace(['_', '-'], " "))
 }
 
 /// What an entry says, as a text: its texts as paragraphs, and short facts with the name of their field.
@@ -50,11 +66,10 @@ pub fn said(entry: &Value) -> String {
 
 fn say(field: &str, value: &Value, out: &mut String) {
     let line = |out: &mut String, what: &str| {
-        if !what.contains(' ') {
-            out.push_str(&field.replace(['_', '-'], " "));
-            out.push_str(": ");
+        match what.contains(' ') {
+            true => out.push_str(what),
+            false => out.push_str(&named(field, what)),
         }
-        out.push_str(what);
         out.push_str("\n\n");
     };
     match value {

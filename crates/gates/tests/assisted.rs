@@ -489,3 +489,150 @@ async fn nodes_share_the_limit_of_a_day_and_the_switch() {
             .unwrap();
     assert_eq!(w.engine.begin_assist(&admin, "draft", 7).await.unwrap_err().code(), "forbidden");
 }
+
+/// What no source says: a price, and who answers for it.
+const WRONG: &str =
+    "Mooring at the Basin costs 4 EUR for each day, and it comes with a warranty of ten years.";
+
+#[tokio::test]
+async fn copied_text_is_judged_where_it_is() {
+    let w = World::new().await;
+    // The task wrote `title`; people put it elsewhere, with other words around it.
+    let mut asked = article("fees", SAID);
+    asked.insert("title".to_owned(), json!(WRONG));
+    w.assist("jonas", "fees", asked).await;
+    for (id, body) in [
+        ("prices", format!("Note: {WRONG}")),
+        ("more", format!("Ours.\r\n\r\nIntro. {}\r\n\r\nOurs.", WRONG.replace(", and", " and"))),
+    ] {
+        let put = w.put("mara", id, article(id, &body)).await;
+        let made = put.made.unwrap();
+        assert_eq!(
+            (made.fields, made.requested_by),
+            (["body".to_owned()].into(), ["jonas".to_owned()].into())
+        );
+    }
+    // In the same entry, in another field.
+    let moved = w.put("mara", "fees", article("fees", &format!("{SAID}\n\n{WRONG}"))).await;
+    assert_eq!(moved.made.unwrap().fields, ["body", "slug", "title"].map(str::to_owned).into());
+    w.put("mara", "home", article("home", "A text of people, and of people alone, about nothing at all."))
+        .await;
+    let made = w.candidate(None).await;
+    for id in ["prices", "more"] {
+        let of = |report: &'static str, code: &str| {
+            let place = format!("article/{id} (en)");
+            gate(&made, report).findings.iter().any(|f| f.code == code && f.place.starts_with(&place))
+        };
+        assert!(of("assisted", "assisted-unsupported"), "{id}: {:?}", gate(&made, "assisted").findings);
+        assert!(of("approvals", "assisted-approval-missing"), "{id}");
+    }
+    let approvals = &gate(&made, "approvals").findings;
+    assert!(approvals.iter().any(|f| f.message.contains("`legal`")), "{approvals:?}");
+    assert!(!approvals.iter().any(|f| f.place.starts_with("article/home")), "{approvals:?}");
+    for who in ["jonas", "mara"] {
+        assert!(w.approve(who, made.candidate, "assisted").await.is_err(), "{who}");
+    }
+}
+
+#[tokio::test]
+async fn everybody_who_asked_for_a_text_is_kept_and_nobody_of_them_approves_it() {
+    let w = World::new().await;
+    let other = "The quay crane of the Basin lifts forty tonnes whenever the wind is below seven.";
+    w.assist("ines", "prices", article("prices", other)).await;
+    w.assist("omar", "more", article("more", WRONG)).await;
+    // A person puts what two asked for into one entry, and then what others asked for.
+    let body = format!("{WRONG}\n\n{other}");
+    let put = w.put("mara", "home", article("home", &body)).await;
+    let both: BTreeSet<String> = ["ines", "omar"].map(str::to_owned).into();
+    assert_eq!(put.made.unwrap().requested_by, both);
+    for n in 0..6 {
+        let text =
+            format!("Number {n} of many texts that a model wrote, each with a number of its own: {n}{n}{n}.");
+        let id = format!("t{n}");
+        w.assist("jonas", &id, article(&id, &text)).await;
+        w.put("mara", "home", article("home", &format!("{text}\n\nOurs."))).await;
+    }
+    let draft = w.engine.draft(&ctx("mara"), &key("home")).await.unwrap();
+    let made = draft.made.unwrap();
+    assert!(made.by.len() <= 4 && made.requested_by.is_superset(&both), "{made:?}");
+    let c = w.candidate(None).await.candidate;
+    for who in ["ines", "omar"] {
+        assert_eq!(w.approve(who, c, "assisted").await, Err("own-change".to_owned()), "{who}");
+    }
+}
+
+#[tokio::test]
+async fn rules_do_not_change_with_the_texts_that_they_are_for() {
+    let w = World::new().await;
+    w.assist("jonas", "fees", article("fees", &format!("{SAID}\n\n{WRONG}"))).await;
+    let standing = "[[waiver]]\ngate = 'assisted'\nby = 'omar'\nreason = 'always'\n";
+    for (file, text) in [
+        ("governance.toml", GOVERNANCE.replace("'ines', 'omar'", "'ines', 'omar', 'ci'")),
+        ("governance.toml", format!("{GOVERNANCE}{standing}")),
+        ("assist.toml", ASSIST.replace("[checks]", "[checks]\nclaims = 'warning'")),
+    ] {
+        let files = definitions(&[(file, &text)]);
+        w.engine.run(&ctx("jonas"), PushDefinitions { files }).await.unwrap();
+        let made = w.candidate(Some("assist")).await;
+        let assisted = gate(&made, "assisted");
+        assert!(assisted.status == GateStatus::Fail && codes(assisted).contains(&"assisted-rules"), "{file}");
+        for who in ["ci", "omar"] {
+            let waive = Waive {
+                candidate: made.candidate,
+                gate: "assisted".to_owned(),
+                reason: "it is fine".to_owned(),
+            };
+            assert!(w.engine.run(&ctx(who), waive).await.is_err(), "{who} {file}");
+        }
+    }
+    // Released before the texts, the waiver still names nobody who gave it.
+    w.engine
+        .run(
+            &ctx("mara"),
+            PushDefinitions {
+                files: definitions(&[("governance.toml", &format!("{GOVERNANCE}{standing}"))]),
+            },
+        )
+        .await
+        .unwrap();
+    w.promote(w.candidate(None).await.candidate).await.unwrap();
+    let made = w.candidate(Some("assist")).await;
+    assert_eq!(gate(&made, "assisted").status, GateStatus::Fail, "{:?}", gate(&made, "assisted").findings);
+    assert!(!codes(gate(&made, "assisted")).contains(&"assisted-rules"));
+}
+
+#[tokio::test]
+async fn many_new_texts_are_compared_with_each_other() {
+    let w = World::new().await;
+    for id in ["prices", "more"] {
+        let title = fields(
+            json!({"slug": id, "title": "Cranes", "body": "One quay crane and twelve berths at the Basin, and the [plans](/basin)."}),
+        );
+        w.assist("jonas", id, title).await;
+    }
+    let made = w.candidate(Some("assist")).await;
+    let near: Vec<&str> = gate(&made, "assisted")
+        .findings
+        .iter()
+        .filter(|f| f.code == "assisted-near-duplicate")
+        .map(|f| f.message.as_str())
+        .collect();
+    assert!(near.len() == 1 && near[0].contains("article/more (en)"), "{near:?}");
+}
+
+#[tokio::test]
+async fn only_what_a_task_wrote_is_known_as_text_of_a_model() {
+    let w = World::new().await;
+    let notice = "The harbour office answers for nothing that is lost or broken on its quays.";
+    w.put("mara", "basin", article("basin", notice)).await;
+    w.promote(w.candidate(None).await.candidate).await.unwrap();
+    // A task writes the title of an entry whose body is of people.
+    w.assist(
+        "jonas",
+        "basin",
+        fields(json!({"title": "A basin with many quays and with cranes on all of them"})),
+    )
+    .await;
+    let put = w.put("mara", "prices", article("prices", notice)).await;
+    assert!(put.made.is_none(), "{:?}", put.made);
+}

@@ -49,14 +49,15 @@ CREATE TABLE assisted (
     PRIMARY KEY (tenant, type, id, locale, version)
 );
 
-CREATE TABLE assisted_texts (
-    tenant  TEXT   NOT NULL,
-    text    TEXT   NOT NULL,
-    type    TEXT   NOT NULL,
-    id      TEXT   NOT NULL,
-    locale  TEXT   NOT NULL,
-    version BIGINT NOT NULL,
-    PRIMARY KEY (tenant, text)
+CREATE TABLE "assisted_texts" (
+    tenant       TEXT   NOT NULL,
+    text         TEXT   NOT NULL,
+    requested_by TEXT   NOT NULL,
+    type         TEXT   NOT NULL,
+    id           TEXT   NOT NULL,
+    locale       TEXT   NOT NULL,
+    version      BIGINT NOT NULL,
+    PRIMARY KEY (tenant, text, requested_by)
 );
 
 CREATE TABLE attempts (

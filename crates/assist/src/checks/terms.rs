@@ -10,11 +10,11 @@ pub fn terms(texts: &[Text<'_>], rules: &[Term]) -> Vec<Issue> {
     for text in texts {
         for rule in rules {
             for (spelling, pattern) in &rule.not {
-                if !pattern.is_match(text.text) {
+                if !pattern.is_match(&text.text) {
                     continue;
                 }
                 let message =
-                    format!("`{}` has the spelling `{spelling}`: \"{}\".", text.field, shown(text.text));
+                    format!("`{}` has the spelling `{spelling}`: \"{}\".", text.field, shown(&text.text));
                 let help = match rule.spelling.as_str() {
                     "" => "remove it".to_owned(),
                     right => format!("write `{right}`"),

@@ -63,9 +63,12 @@ fn print(answer: &Value) {
             let codes: BTreeSet<&str> =
                 groups.filter(|f| f.level != Level::Warning).map(|f| f.code.as_str()).collect();
             let only = |codes: &BTreeSet<&str>, known: &[&str]| codes.iter().all(|code| known.contains(code));
-            let next = if only(&codes, &["approval-missing"]) {
+            let next = if only(&codes, &["approval-missing", "assisted-approval-missing"]) {
                 "have it approved as shown above".to_owned()
-            } else if only(&codes, &["approval-missing", "eval-evidence-missing"]) {
+            } else if only(
+                &codes,
+                &["approval-missing", "assisted-approval-missing", "eval-evidence-missing"],
+            ) {
                 "run the suites as shown above; the candidate stays as it is".to_owned()
             } else {
                 format!("fix what the gates found, then {}", hints::command("ashlar candidate create"))

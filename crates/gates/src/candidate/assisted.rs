@@ -1,6 +1,6 @@
 //! What a candidate has of models, and what is released beside it.
 
-use ashlar_model::{EntryKey, EntryRecord, TypeName};
+use ashlar_model::{EntryKey, EntryRecord, Locale, TypeName};
 use ashlar_release::ChangeRecord;
 use serde_json::Value;
 
@@ -49,16 +49,19 @@ impl Candidate<'_> {
         self.fields(key, &EntryRecord::from_bytes(&record)?).map(Some)
     }
 
-    /// Entries of a type of the base, until `each` wants no more.
+    /// Entries of a type of the base in a language, until `each` wants no more.
     pub(crate) fn released_of(
         &self,
-        type_name: &TypeName,
+        (type_name, locale): (&TypeName, &Locale),
         each: &mut dyn FnMut(&EntryKey, Value) -> bool,
     ) -> Result<(), GateError> {
         let Some(base) = &self.input.base else { return Ok(()) };
         for item in base.snapshot.prefix(&EntryKey::type_prefix(type_name)) {
             let (key, record) = item?;
             let key = EntryKey::from_bytes(&key)?;
+            if key.locale != *locale {
+                continue;
+            }
             let fields = self.fields(&key, &EntryRecord::from_bytes(&record)?)?;
             if !each(&key, fields) {
                 break;

@@ -7,8 +7,8 @@ use std::{
 
 use ashlar_delivery::{PageAt, ReleaseView};
 use ashlar_model::{
-    ContractName, Digest, EntryId, EntryKey, EntryRecord, GateReport, GateStatus, ProjectConfig, TypeName,
-    Waiver,
+    ContractName, Digest, EntryId, EntryKey, EntryRecord, GateReport, GateStatus, Locale, ProjectConfig,
+    TypeName, Waiver,
 };
 use ashlar_release::{Approval, DeclaredEnd, SuiteRun};
 use bytes::Bytes;
@@ -78,6 +78,10 @@ impl World for Candidate<'_> {
     fn waiver(&self, gate: &str) -> Option<Waiver> {
         let given = self.input.waivers.iter().find(|(of, _)| of == gate).map(|(_, w)| w.clone());
         given.or_else(|| self.definitions.governance.waived(gate, self.today()))
+    }
+
+    fn is_waived_by_key(&self, gate: &str) -> bool {
+        self.input.waivers.iter().any(|(of, _)| of == gate)
     }
 
     fn history(&self) -> &[Arc<Definitions>] {
@@ -384,10 +388,10 @@ impl World for Candidate<'_> {
 
     fn each_released(
         &self,
-        type_name: &TypeName,
+        of: (&TypeName, &Locale),
         each: &mut dyn FnMut(&EntryKey, Value) -> bool,
     ) -> Result<(), GateError> {
-        self.released_of(type_name, each)
+        self.released_of(of, each)
     }
 
     fn is_linked(&self, key: &EntryKey) -> Result<bool, GateError> {

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_assist::texts::texts;
-use ashlar_model::{Digest, EntryId, EntryKey, Finding, GateReport, Locale, TypeName, Waiver};
+use ashlar_assist::texts::statements;
+use ashlar_model::{Digest, EntryId, EntryKey, Finding, GateReport, GateStatus, Locale, TypeName, Waiver};
 use ashlar_project::Governance;
 use ashlar_release::{Approval, DeclaredEnd, RequiredApproval};
 
@@ -80,8 +80,10 @@ impl Gate for Approvals {
     }
 
     /// What a model wrote is approved by a person, or not released: nothing replaces that.
-    fn takes_waiver(&self, _: &dyn World, report: &GateReport, _: &Waiver) -> Result<bool, GateError> {
-        Ok(!report.metrics.contains_key(OF_MODELS))
+    fn takes_waiver(&self, world: &dyn World, report: &GateReport, _: &Waiver) -> Result<bool, GateError> {
+        // A gate that could not run has not counted.
+        let unknown = report.status == GateStatus::Error && !world.assisted()?.is_empty();
+        Ok(!unknown && !report.metrics.contains_key(OF_MODELS))
     }
 }
 
@@ -95,7 +97,7 @@ fn authors_of(world: &dyn World, key: &EntryKey) -> Result<BTreeSet<String>, Gat
     let governance = &world.definitions().governance;
     let mut all: BTreeSet<String> = world.authors(key)?;
     if let Some(entry) = assisted_at(world, key)? {
-        all.extend(entry.made.requesters().map(str::to_owned));
+        all.extend(entry.asked().map(str::to_owned));
     }
     Ok(all.iter().flat_map(|name| governance.names_of(name)).collect())
 }
@@ -154,8 +156,8 @@ fn of_models(world: &dyn World) -> Result<Vec<RequiredApproval>, GateError> {
         for need in &assist.needs {
             let of_type = need.types.is_empty() || need.types.contains(&entry.key.type_name);
             let says = || {
-                let texts = texts(&entry.fields, Some(&written));
-                need.pattern.as_ref().is_some_and(|pattern| texts.iter().any(|t| pattern.is_match(t.text)))
+                let said = statements(&entry.fields, &written);
+                need.pattern.as_ref().is_some_and(|pattern| said.iter().any(|t| pattern.is_match(&t.text)))
             };
             let of_right = by_right.entry(&need.right).or_default();
             let known = of_right.last().is_some_and(|last| last.key == entry.key);

@@ -6,7 +6,7 @@ use ashlar_assist::{
     checks::{Issue, Neighbours, Passage, claims, terms},
     config::{FILE, Kind, Level, Task},
     output::CITATIONS,
-    texts::{said, texts},
+    texts::{said, statements, texts},
 };
 use ashlar_contracts::Kind as ContractKind;
 use ashlar_model::{EntryKey, Finding, GateReport, Locale, TypeName, Waiver, did_you_mean};
@@ -32,6 +32,7 @@ const FINDINGS: &[Code] = findings! {
     "assist-unknown": "A task names a feature, prompt, content type or field that does not exist." => "Correct the name, or add what it names.";
     "assist-prompt": "The prompt of a task cannot be used for it." => "Give the prompt an output contract that has only fields which the task may write, or add them to `fields`.";
     "assist-approvers": "Nobody may approve what models write." => "Add `[approvals.assisted]` with `people` to governance.toml.";
+    "assisted-rules": "governance.toml or assist.toml changes together with texts that models wrote." => "Release the change of the file first, then the texts.";
     "assisted-too-many": "A candidate has more than 200 entries that models wrote." => "Publish less: split the changeset.";
     "assisted-unsupported": "A model wrote a sentence that no released source says." => "Correct or remove the sentence, or release the source that says so first.";
     "assisted-not-compared": "A text is too long to be compared with its sources." => "Shorten the text, or split the entry.";
@@ -39,7 +40,7 @@ const FINDINGS: &[Code] = findings! {
     "assisted-links": "An entry has too few or too many internal links." => "Add or remove links, or change `links_min` and `links_max` in assist.toml.";
     "assisted-link-broken": "A field contains a path that nothing answers." => "Correct the path.";
     "assisted-orphan": "Nothing leads to a new page." => "Link to it from another entry.";
-    "assisted-near-duplicate": "A new entry is nearly the same as a released one." => "Change the released entry instead, or say what only the new one says.";
+    "assisted-near-duplicate": "A new entry is nearly the same as a released one, or as another one of the candidate." => "Change the other entry instead, or say what only the new one says.";
     "assisted-thin": "A new entry has few words, or says hardly anything that others of its type do not say." => "Add what readers need, or do not publish it.";
     "assisted-compared-in-part": "A new entry was compared with the first 5,000 entries of its type only." => "Let a person look for similar entries.";
     "assisted-term": "A text has a spelling that is not allowed." => "Write it as assist.toml says.";
@@ -62,7 +63,7 @@ impl Gate for Assisted {
     fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
         let definitions = world.definitions();
         // Raised when this gate judges differently.
-        inputs.add("rules", b"1");
+        inputs.add("rules", b"2");
         for part in [FILE, "governance.toml", "gateway.toml", "prompts/", "prompts.toml"] {
             inputs.digest(part, &definitions.part(part));
         }
@@ -76,6 +77,9 @@ impl Gate for Assisted {
         for part in ["ashlar.toml", "redirects.toml", "site/"] {
             inputs.digest(part, &definitions.part(part));
         }
+        for (part, base) in RULES.iter().filter_map(|part| Some((part, world.base()?))) {
+            inputs.digest(part, &base.part(part));
+        }
     }
 
     fn run(&self, world: &dyn World, _: Option<&Change<'_>>) -> Result<Work, GateError> {
@@ -84,6 +88,7 @@ impl Gate for Assisted {
         findings.extend(definitions.assist_findings.iter().cloned());
         findings.extend(declared(definitions));
         let entries = world.assisted()?;
+        findings.extend(rules_change(world, entries));
         if entries.len() > ENTRIES_MAX {
             let message = format!(
                 "Models wrote {} of the entries; at most {ENTRIES_MAX} are released at once.",
@@ -106,36 +111,58 @@ impl Gate for Assisted {
         })
     }
 
-    /// Only a person whom `governance.toml` names, and who asked for none of the texts.
+    /// Only of a person whom `governance.toml` names, who asked for none of the texts, and who gave it to this candidate: a waiver in
+    /// `governance.toml` is what anybody who may write it says of others.
     fn takes_waiver(&self, world: &dyn World, _: &GateReport, waiver: &Waiver) -> Result<bool, GateError> {
         let entries = world.assisted()?;
         let governance = &world.definitions().governance;
         if entries.is_empty() {
             return Ok(true);
         }
+        if !rules_change(world, entries).is_empty() {
+            return Ok(false);
+        }
         let mut asked: BTreeSet<String> = BTreeSet::new();
         for entry in entries {
             asked.extend(entry.requesters(governance));
         }
-        Ok(governance.names(ASSISTED, &waiver.by) && !asked.contains(&waiver.by))
+        let of_candidate = world.is_waived_by_key(self.about().name);
+        Ok(of_candidate && governance.names(ASSISTED, &waiver.by) && !asked.contains(&waiver.by))
     }
 }
 
-/// Released entries by type and locale, read once for a judgement.
+/// Files that say who approves what models wrote, and what is checked of it.
+const RULES: [&str; 2] = [FILE, "governance.toml"];
+
+/// Rules are released before the texts that they are for: otherwise whoever asks for a text changes the rules with it.
+fn rules_change(world: &dyn World, entries: &[Entry]) -> Vec<Finding> {
+    let Some(base) = world.base().filter(|_| !entries.is_empty()) else { return Vec::new() };
+    let definitions = world.definitions();
+    let changed = RULES.iter().filter(|file| definitions.part(file) != base.part(file));
+    let finding = |file: &&str| {
+        let message = format!("{file} changes together with texts that models wrote.");
+        let help = format!("release the change of {file} first, then the texts");
+        Finding::error("assisted-rules", (*file).to_owned(), message).help(help)
+    };
+    changed.map(finding).collect()
+}
+
+/// Entries that new ones are compared with, by type and locale: those that are released, read once for a judgement, and those of the
+/// candidate that were compared before.
 #[derive(Default)]
 struct Known(BTreeMap<(TypeName, Locale), Neighbours>);
 
 impl Known {
-    fn of(&mut self, world: &dyn World, key: &EntryKey) -> Result<&Neighbours, GateError> {
+    fn of(&mut self, world: &dyn World, key: &EntryKey) -> Result<&mut Neighbours, GateError> {
         let at = (key.type_name.clone(), key.locale.clone());
         if !self.0.contains_key(&at) {
             let mut neighbours = Neighbours::new(key.locale.as_str());
-            world.each_released(&key.type_name, &mut |other, fields| {
-                other.locale != key.locale || neighbours.add(other.to_string(), &fields)
+            world.each_released((&key.type_name, &key.locale), &mut |other, fields| {
+                neighbours.add(other.to_string(), &fields)
             })?;
             self.0.insert(at.clone(), neighbours);
         }
-        Ok(&self.0[&at])
+        Ok(self.0.entry(at).or_insert_with(|| Neighbours::new(key.locale.as_str())))
     }
 }
 
@@ -148,14 +175,11 @@ fn judged(
 ) -> Result<(), GateError> {
     let assist = &world.definitions().assist;
     let (key, written) = (&entry.key, entry.written());
-    let written = texts(&entry.fields, Some(&written));
+    let statements = statements(&entry.fields, &written);
     let mut passages = Vec::new();
-    for source in entry.made.by.iter().flat_map(|made| &made.sources) {
-        let name = source.key.to_string();
-        if passages.iter().any(|passage: &Passage| passage.entry == name) {
-            continue;
-        }
-        match world.released(&source.key)? {
+    for source in entry.sources() {
+        let name = source.to_string();
+        match world.released(source)? {
             Some(fields) => passages.push(Passage { entry: name, text: said(&fields) }),
             None => findings.push(
                 Finding::warning(
@@ -178,17 +202,19 @@ fn judged(
         };
         findings.push(finding.help(issue.help));
     };
-    for issue in claims(&written, &passages, key.locale.as_str()) {
+    for issue in claims(&statements, &passages, key.locale.as_str()) {
         add(issue, assist.checks.claims);
     }
-    for issue in terms(&written, &assist.terms) {
+    for issue in terms(&texts(&entry.fields, Some(&written)), &assist.terms) {
         add(issue, Level::Error);
     }
     if entry.is_new {
-        for issue in known.of(world, key)?.compare(&key.to_string(), &entry.fields, &assist.checks) {
+        let known = known.of(world, key)?;
+        for issue in known.compare(&entry.fields, &assist.checks) {
             let level = if issue.code == "assisted-compared-in-part" { Level::Warning } else { Level::Error };
             add(issue, level);
         }
+        known.put(key.to_string(), &entry.fields);
     }
     findings.extend(links(world, entry)?);
     Ok(())
@@ -204,10 +230,10 @@ fn links(world: &dyn World, entry: &Entry) -> Result<Vec<Finding>, GateError> {
     for text in texts(&entry.fields, None) {
         // A path alone is a link as well. Links in Markdown are judged by the gate `links`.
         let is_path = text.text.starts_with('/') && !text.text.contains(char::is_whitespace);
-        internal += markdown::links(text.text).len() + usize::from(is_path);
+        internal += markdown::links(&text.text).len() + usize::from(is_path);
         if is_path
             && entry.written().contains(text.field)
-            && !rules.leads(world.site(), &key.locale, text.text)?
+            && !rules.leads(world.site(), &key.locale, &text.text)?
         {
             let message = format!("Nothing answers the path {}.", text.text);
             let place = format!("{key} /{}", text.field);

@@ -19,9 +19,28 @@ pub(crate) struct Assisted {
 }
 
 impl Assisted {
-    /// The fields that a model wrote.
+    /// The fields that have text of a model.
     pub(crate) fn written(&self) -> BTreeSet<String> {
-        self.made.by.iter().flat_map(|made| made.fields.iter().cloned()).collect()
+        let of_tasks = self.made.by.iter().flat_map(|made| &made.fields);
+        of_tasks.chain(&self.made.fields).cloned().collect()
+    }
+
+    /// Entries that models were shown, each once.
+    pub(crate) fn sources(&self) -> Vec<&EntryKey> {
+        let of_tasks = self.made.by.iter().flat_map(|made| &made.sources);
+        let mut out: Vec<&EntryKey> = Vec::new();
+        for source in of_tasks.chain(&self.made.sources) {
+            if !out.contains(&&source.key) {
+                out.push(&source.key);
+            }
+        }
+        out
+    }
+
+    /// Everybody who asked for it.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = &str> {
+        let of_tasks = self.made.by.iter().map(|made| &made.requested_by);
+        of_tasks.chain(&self.made.requested_by).map(String::as_str)
     }
 
     /// The tasks that wrote it, for people.
@@ -35,8 +54,8 @@ impl Assisted {
         tasks.into_iter().collect::<Vec<_>>().join(", ")
     }
 
-    /// Everybody who asked for it, with all names of theirs.
+    /// The same with all names of theirs.
     pub(crate) fn requesters(&self, governance: &Governance) -> BTreeSet<String> {
-        self.made.requesters().flat_map(|name| governance.names_of(name)).collect()
+        self.asked().flat_map(|name| governance.names_of(name)).collect()
     }
 }

@@ -167,6 +167,10 @@ pub(crate) trait World: Sync {
     fn waived(&self) -> &BTreeSet<String>;
     /// Who lets a gate through that did not pass.
     fn waiver(&self, gate: &str) -> Option<Waiver>;
+    /// Whether the waiver of a gate was given to this candidate with a key, and does not stand in `governance.toml`.
+    fn is_waived_by_key(&self, _gate: &str) -> bool {
+        false
+    }
 
     /// Definitions of earlier releases, newest first.
     fn history(&self) -> &[Arc<Definitions>] {
@@ -289,10 +293,10 @@ pub(crate) trait World: Sync {
     fn released(&self, _key: &EntryKey) -> Result<Option<Value>, GateError> {
         Ok(None)
     }
-    /// Hears of released entries of a type, until `each` wants no more.
+    /// Hears of released entries of a type in a language, until `each` wants no more.
     fn each_released(
         &self,
-        _type_name: &TypeName,
+        _of: (&TypeName, &Locale),
         _each: &mut dyn FnMut(&EntryKey, Value) -> bool,
     ) -> Result<(), GateError> {
         Ok(())

@@ -18,7 +18,11 @@ use super::manifest::{self};
 use crate::{
     Action, CandidateView, ChangeRecord, CollectGarbage, Ctx, Engine, Judge, Made, Manifest, ReleaseError,
     Scope,
-    assist::{marks::known_made, released, texts::new_texts},
+    assist::{
+        marks::known_made,
+        released,
+        texts::{Fingerprint, new_texts},
+    },
     candidates::{
         docket::{Docket, Facts, head_of},
         freeze::store,
@@ -180,7 +184,7 @@ struct Changed {
     /// The keys, each with what models wrote of its entry as the file says.
     entries: Vec<(EntryKey, Option<Made>)>,
     /// Texts that are new in an entry, by its place in `entries`; empty when no model wrote anything here.
-    texts: Vec<(usize, Vec<String>)>,
+    texts: Vec<(usize, Vec<Fingerprint>)>,
 }
 
 /// Compares what a file brings with the base. `assisted`: texts are compared with what models wrote here.
@@ -208,9 +212,17 @@ fn changed(
             }
             None => None,
         };
-        if assisted && made.is_none() && change.new.is_some() {
+        if made.as_ref().is_some_and(|made| !made.is_bounded()) {
+            let key = EntryKey::from_bytes(&change.key)?;
+            return Err(
+                StoreError::Bundle(format!("the provenance of {key} is longer than tasks write it")).into()
+            );
+        }
+        if assisted && change.new.is_some() {
             let texts = new_texts(&fields(change.old.as_deref())?, &fields(change.new.as_deref())?);
-            changed.texts.push((changed.entries.len(), texts));
+            if !texts.is_empty() {
+                changed.texts.push((changed.entries.len(), texts));
+            }
         }
         changed.entries.push((EntryKey::from_bytes(&change.key)?, made));
     }
@@ -260,8 +272,8 @@ async fn make_candidate(
     {
         let mut conn = engine.db().read(&scope.ctx.tenant).await?;
         for (at, texts) in texts {
-            let (key, made) = &mut entries[at];
-            *made = known_made(&mut conn.rows(), key, &texts).await?;
+            let (_, made) = &mut entries[at];
+            *made = known_made(&mut conn.rows(), made.take(), &texts).await?;
         }
     }
     let (author, changed, mut batch) = (scope.actor().to_owned(), entries.len() as u64, objects.batch());

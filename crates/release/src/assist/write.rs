@@ -1,5 +1,7 @@
 //! Writing what a model wrote: as a draft, in a changeset of its own.
 
+use std::collections::BTreeSet;
+
 use ashlar_model::{EntryKey, Fields, Right};
 use ashlar_store::sql::{ChangesetRow, ChangesetState, DraftRow, DraftState, Rows};
 use async_trait::async_trait;
@@ -7,8 +9,9 @@ use serde_json::json;
 
 use super::{
     made::{Provenance, SOURCES_MAX},
-    marks::made_of,
+    marks::{MadeNow, made_of},
     switch::check_running,
+    texts::fingerprints,
 };
 use crate::{
     Action, DraftView, ReleaseError, Scope,
@@ -104,6 +107,22 @@ async fn changeset_for(
     }
 }
 
+/// Digests of the texts of all sources. One that is gone has none.
+async fn quoted(scope: &Scope<'_>, made: &Provenance) -> Result<BTreeSet<String>, ReleaseError> {
+    let (objects, sources) = (scope.objects(), made.sources.clone());
+    let read = move || {
+        let mut out = BTreeSet::new();
+        for source in sources {
+            let Ok(bytes) = objects.get(&source.digest) else { continue };
+            let fields: Fields = serde_json::from_slice(&bytes)
+                .map_err(|e| ReleaseError::Corrupt { what: source.key.to_string(), why: e.to_string() })?;
+            out.extend(fingerprints(&fields).into_iter().map(|found| found.digest));
+        }
+        Ok(out)
+    };
+    scope.blocking(read).await
+}
+
 #[async_trait]
 impl Action for WriteAssisted {
     type Output = DraftView;
@@ -119,6 +138,8 @@ impl Action for WriteAssisted {
         made.requested_by = scope.actor().to_owned();
         made.at.clone_from(&scope.at);
         made.fields = self.fields.keys().cloned().collect();
+        let quoted = quoted(scope, &made).await?;
+        let made = MadeNow { provenance: made, quoted };
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         check_running(&mut rows).await?;
@@ -139,9 +160,11 @@ impl Action for WriteAssisted {
             None => self.seed,
         };
         fields.extend(self.fields);
+        let now = &made;
+        let made = &made.provenance;
         let created = changeset_for(scope, &mut rows, &ground, (&self.changeset, &made.task)).await?;
         let note = format!("written by the task {} ({})", made.task, made.prompt);
-        let by = Author { note: &note, made: Some(&made), ..scope.author() };
+        let by = Author { note: &note, made: Some(now), ..scope.author() };
         let write =
             Write { key: key.clone(), major: None, fields, expected_version: Some(self.expected_version) };
         let Written::Version { version, changed, shared_with, .. } =

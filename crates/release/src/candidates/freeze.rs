@@ -13,7 +13,7 @@ use serde_json::json;
 use super::docket::{Docket, Facts, head_of, verdict};
 use crate::{
     Action, CandidateView, ChangeRecord, ReleaseError, Scope,
-    assist::marks::made_of,
+    assist::marks::made_of_all,
     changesets::find::find,
     drafts::{ground::no_definitions, settle::settle},
     engine::action::Record,
@@ -90,6 +90,13 @@ impl Pending {
             let Some((newest, _)) = page.last() else { break };
             pending.sequence = newest.sequence;
             let is_last = page.len() < PAGE as usize;
+            let mut made = match assisted {
+                true => {
+                    made_of_all(rows, page.iter().map(|(draft, _)| draft), |draft| draft.clean_version)
+                        .await?
+                }
+                false => BTreeMap::new(),
+            };
             for (draft, fields) in page {
                 let key = draft.key.to_bytes();
                 let record = match draft.state {
@@ -109,10 +116,7 @@ impl Pending {
                     true => [draft.updated_by.clone()].into(),
                     false => rows.draft_authors(&draft.key, draft.clean_version).await?,
                 };
-                let made = match assisted {
-                    true => made_of(rows, &draft, draft.clean_version).await?,
-                    false => None,
-                };
+                let made = made.remove(&draft.key);
                 let change = canonical_json(&ChangeRecord { authors, made })
                     .map_err(|e| ReleaseError::Corrupt { what: draft.key.to_string(), why: e.to_string() })?;
                 pending.changes.insert(key.clone(), Some(change));

@@ -9,7 +9,12 @@ use ashlar_store::{
 };
 
 use super::fields::parse_fields;
-use crate::{Engine, ReleaseError, new_id};
+use crate::{
+    Engine, ReleaseError,
+    artifacts::derived,
+    assist::{marks::mark_adopted, released},
+    new_id,
+};
 
 /// Settles every move that is not settled yet. Costs O(changes of those moves); nothing when there are none.
 pub(crate) async fn settle(engine: &Engine, tenant: &TenantId) -> Result<(), ReleaseError> {
@@ -46,9 +51,22 @@ async fn settle_one(engine: &Engine, rows: &mut Rows<'_>, row: &UnsettledRow) ->
         None => Tree::empty(),
     };
     let new = Tree::open(&objects, &row.new_snapshot)?;
+    // What models wrote of entries that drafts take over.
+    let assisted = match row.adopt {
+        true => rows.release_with(&row.new_snapshot).await?,
+        false => None,
+    };
+    let assisted = match assisted {
+        Some(release) => derived::open(&objects, &release.derived, &released::ABOUT)?,
+        None => None,
+    };
     let (at, action) = (stamp(engine.now()), new_id()?);
     for change in old.diff(&new) {
         let TreeChange { key, new, .. } = change?;
+        let made = match &assisted {
+            Some(tree) => tree.get(&key)?.map(|value| released::read(&key, &value)).transpose()?,
+            None => None,
+        };
         let key = EntryKey::from_bytes(&key)?;
         let served = new.map(|v| EntryRecord::from_bytes(&v)).transpose()?;
         let draft = rows.draft(&key).await?;
@@ -71,7 +89,8 @@ async fn settle_one(engine: &Engine, rows: &mut Rows<'_>, row: &UnsettledRow) ->
             };
             let text = String::from_utf8(objects.get(&record.digest)?.to_vec())
                 .map_err(|e| ReleaseError::Corrupt { what: key.to_string(), why: e.to_string() })?;
-            let changed: BTreeSet<String> = parse_fields(&key, &text)?.keys().cloned().collect();
+            let fields = parse_fields(&key, &text)?;
+            let changed: BTreeSet<String> = fields.keys().cloned().collect();
             let version = NewVersion {
                 key: &key,
                 major: record.major,
@@ -85,8 +104,11 @@ async fn settle_one(engine: &Engine, rows: &mut Rows<'_>, row: &UnsettledRow) ->
                 note: "taken over from a release that was imported",
                 sequence: rows.next("drafts").await?,
             };
-            rows.put_version(&version, draft.as_ref(), false).await?;
+            let version = rows.put_version(&version, draft.as_ref(), false).await?;
             rows.set_clean(&key).await?;
+            if let Some(made) = &made {
+                mark_adopted(rows, (&key, version), &fields, made).await?;
+            }
         } else if draft.is_some() {
             if !edited {
                 rows.set_pending(&key).await?;

@@ -12,8 +12,8 @@ use super::{
     ground::{Ground, no_definitions},
 };
 use crate::{
-    Action, DraftView, Provenance, ReleaseError, Scope,
-    assist::marks::{self, made_of, mark, mark_shared},
+    Action, DraftView, ReleaseError, Scope,
+    assist::marks::{self, MadeNow, made_of, mark, mark_shared},
     engine::action::Record,
 };
 
@@ -63,7 +63,7 @@ pub(crate) struct Author<'a> {
     pub action: &'a str,
     pub note: &'a str,
     /// Where it comes from, when a model wrote it.
-    pub made: Option<&'a Provenance>,
+    pub made: Option<&'a MadeNow>,
 }
 
 /// The outcome of one write.
@@ -182,7 +182,8 @@ pub(crate) async fn write_entry(
         let revived = before.as_ref().is_some_and(|b| b.state != DraftState::Live);
         let none = Fields::new();
         let old = if revived { &none } else { &old };
-        let written = marks::Written { key: &write.key, version, old, new: &write.fields, revived };
+        let clean = before.as_ref().map_or(0, |b| b.clean_version);
+        let written = marks::Written { key: &write.key, version, clean, old, new: &write.fields, revived };
         made = mark(rows, ground, written, by.made).await?;
     }
     let note = format!("shared with {}", write.key.locale);
@@ -197,7 +198,7 @@ pub(crate) async fn write_entry(
         let next = Next { major: sibling.major, state: sibling.state, frozen, changed: &changed };
         let version = put_version(rows, ground, (&sibling.key, Some(&sibling)), next, &by).await?;
         if let Some(made) = &made {
-            mark_shared(rows, (&sibling.key, version), made).await?;
+            mark_shared(rows, (&sibling, version), &changed, made).await?;
         }
         shared_with.push(sibling.key);
     }
@@ -327,7 +328,8 @@ async fn change_state(
     let version = put_version(&mut rows, &ground, (&key, Some(&before)), next, &scope.author()).await?;
     if state == DraftState::Live {
         let none = Fields::new();
-        let written = marks::Written { key: &key, version, old: &none, new: &shared, revived: true };
+        let clean = before.clean_version;
+        let written = marks::Written { key: &key, version, clean, old: &none, new: &shared, revived: true };
         mark(&mut rows, &ground, written, None).await?;
     }
     let view = draft_view(&mut rows, &key, ground.assisted).await?;

@@ -337,7 +337,8 @@ async fn gather(
     let entry = shown.entry(&source).map_err(of_fault)?.ok_or_else(|| not_released(&source))?;
     have.insert("entry", json!(entry.to_string()));
     if task.kind == Kind::SuggestLinks {
-        let said: Vec<&str> = texts(&entry, None).iter().map(|text| text.text).collect();
+        let said = texts(&entry, None);
+        let said: Vec<&str> = said.iter().map(|text| text.text.as_ref()).collect();
         let wanted = Wanted {
             query: said.join(" ").chars().take(QUERY_MAX).collect(),
             indexes: Vec::new(),

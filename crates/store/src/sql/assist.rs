@@ -5,6 +5,7 @@ use sqlx::any::AnyRow;
 
 use super::{
     db::Rows,
+    drafts::key_of,
     error::SqlError,
     values::{ROWS_MAX, int, text, unsigned},
 };
@@ -17,6 +18,17 @@ pub struct AssistedRow {
     /// Whether a person put text of a model there.
     pub copied: bool,
     /// Its provenance as JSON.
+    pub made: String,
+}
+
+/// A text that a model wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssistedText {
+    /// Its digest.
+    pub text: String,
+    /// Who asked for it; empty in rows that an earlier version wrote.
+    pub requested_by: String,
+    /// What is noted of the version that had it first, as JSON.
     pub made: String,
 }
 
@@ -54,16 +66,11 @@ impl Rows<'_> {
         Ok(row.is_some())
     }
 
-    /// Notes that a version of a draft has text of a model. `texts`: digests of texts that are known again from now on.
+    /// Notes that a version of a draft has text of a model.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn put_assisted(
-        &mut self,
-        key: &EntryKey,
-        row: &AssistedRow,
-        texts: &[String],
-    ) -> Result<(), SqlError> {
+    pub async fn put_assisted(&mut self, key: &EntryKey, row: &AssistedRow) -> Result<(), SqlError> {
         sqlx::query(
             "INSERT INTO assisted (tenant, type, id, locale, version, copied, made) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
@@ -76,21 +83,73 @@ impl Rows<'_> {
         .bind(row.made.clone())
         .execute(&mut *self.conn)
         .await?;
+        Ok(())
+    }
+
+    /// Digests of texts that are known again from now on. `version`: the version of the draft that a model wrote them in, noted with
+    /// [`Rows::put_assisted`]. `requested_by`: who asked for them; the first version of each person stays.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn put_assisted_texts(
+        &mut self,
+        key: &EntryKey,
+        version: u64,
+        requested_by: &str,
+        texts: impl IntoIterator<Item = &str>,
+    ) -> Result<(), SqlError> {
         for text in texts {
             sqlx::query(
-                "INSERT INTO assisted_texts (tenant, text, type, id, locale, version) VALUES ($1, $2, $3, $4, $5, $6) \
-                 ON CONFLICT (tenant, text) DO NOTHING",
+                "INSERT INTO assisted_texts (tenant, text, requested_by, type, id, locale, version) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, text, requested_by) DO NOTHING",
             )
             .bind(self.t())
-            .bind(text.clone())
+            .bind(text.to_owned())
+            .bind(requested_by.to_owned())
             .bind(key.type_name.as_str().to_owned())
             .bind(key.id.as_str().to_owned())
             .bind(key.locale.as_str().to_owned())
-            .bind(int(row.version))
+            .bind(int(version))
             .execute(&mut *self.conn)
             .await?;
         }
         Ok(())
+    }
+
+    /// The newest version of each of these drafts that has text of a model. Drafts without are left out.
+    ///
+    /// # Errors
+    /// When the database refuses or contains damaged values.
+    pub async fn assisted_newest(
+        &mut self,
+        keys: &[&EntryKey],
+    ) -> Result<Vec<(EntryKey, AssistedRow)>, SqlError> {
+        let mut out = Vec::new();
+        for keys in keys.chunks(ROWS_MAX) {
+            let places: Vec<String> = (0..keys.len())
+                .map(|at| {
+                    let [a, b, c] = [at * 3 + 2, at * 3 + 3, at * 3 + 4];
+                    format!("(a.type = ${a} AND a.id = ${b} AND a.locale = ${c})")
+                })
+                .collect();
+            let sql = format!(
+                "SELECT a.type, a.id, a.locale, a.version, a.copied, a.made FROM assisted a WHERE a.tenant = $1 AND ({}) \
+                 AND a.version = (SELECT MAX(b.version) FROM assisted b WHERE b.tenant = a.tenant AND b.type = a.type \
+                 AND b.id = a.id AND b.locale = a.locale)",
+                places.join(" OR ")
+            );
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(self.t());
+            for key in keys {
+                query = query
+                    .bind(key.type_name.as_str().to_owned())
+                    .bind(key.id.as_str().to_owned())
+                    .bind(key.locale.as_str().to_owned());
+            }
+            for row in query.fetch_all(&mut *self.conn).await? {
+                out.push((key_of(&row)?, assisted_of(&row)?));
+            }
+        }
+        Ok(out)
     }
 
     /// Versions of a draft after `after` that have text of a model, newest first, at most `limit`.
@@ -118,28 +177,30 @@ impl Rows<'_> {
         rows.iter().map(assisted_of).collect()
     }
 
-    /// The provenance of the first of these texts that a model wrote.
+    /// What is noted of these texts, for each that a model wrote and each person who asked for it, in the order of texts.
     ///
     /// # Errors
     /// When the database refuses or contains damaged values.
-    pub async fn assisted_text(&mut self, texts: &[String]) -> Result<Option<String>, SqlError> {
+    pub async fn assisted_texts(&mut self, texts: &[&str]) -> Result<Vec<AssistedText>, SqlError> {
+        let mut out = Vec::new();
         for texts in texts.chunks(ROWS_MAX) {
             let places: Vec<String> = (2..texts.len() + 2).map(|at| format!("${at}")).collect();
             let sql = format!(
-                "SELECT a.made FROM assisted_texts t JOIN assisted a ON a.tenant = t.tenant AND a.type = t.type AND a.id = t.id \
-                 AND a.locale = t.locale AND a.version = t.version WHERE t.tenant = $1 AND t.text IN ({}) \
-                 ORDER BY t.text LIMIT 1",
+                "SELECT t.text, t.requested_by, a.made FROM assisted_texts t JOIN assisted a ON a.tenant = t.tenant \
+                 AND a.type = t.type AND a.id = t.id AND a.locale = t.locale AND a.version = t.version \
+                 WHERE t.tenant = $1 AND t.text IN ({}) ORDER BY t.text, t.requested_by",
                 places.join(", ")
             );
             let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(self.t());
             for text in texts {
-                query = query.bind(text.clone());
+                query = query.bind((*text).to_owned());
             }
-            if let Some(row) = query.fetch_optional(&mut *self.conn).await? {
-                return text(&row, "made").map(Some);
+            for row in query.fetch_all(&mut *self.conn).await? {
+                let requested_by = text(&row, "requested_by")?;
+                out.push(AssistedText { text: text(&row, "text")?, requested_by, made: text(&row, "made")? });
             }
         }
-        Ok(None)
+        Ok(out)
     }
 
     /// Counts one more use of a task on a day, unless that would be more than `most`. Returns whether it was counted.

@@ -152,6 +152,21 @@ impl Rows<'_> {
         row.as_ref().map(release_of).transpose()
     }
 
+    /// The newest release with a snapshot.
+    ///
+    /// # Errors
+    /// When the database refuses or contains damaged values.
+    pub async fn release_with(&mut self, snapshot: &Digest) -> Result<Option<ReleaseRow>, SqlError> {
+        let row = sqlx::query(
+            "SELECT * FROM releases WHERE tenant = $1 AND snapshot = $2 ORDER BY number DESC LIMIT 1",
+        )
+        .bind(self.t())
+        .bind(snapshot.to_string())
+        .fetch_optional(&mut *self.conn)
+        .await?;
+        row.as_ref().map(release_of).transpose()
+    }
+
     /// Releases below `before`, newest first, at most `limit`.
     ///
     /// # Errors

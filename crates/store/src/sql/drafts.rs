@@ -139,7 +139,7 @@ pub struct DraftFilter {
 const COLUMNS: &str = "type, id, locale, version, major, state, digest, pending, clean_version, sequence, \
                        changeset, updated_at, updated_by";
 
-fn key_of(row: &AnyRow) -> Result<EntryKey, SqlError> {
+pub(super) fn key_of(row: &AnyRow) -> Result<EntryKey, SqlError> {
     Ok(EntryKey { type_name: parsed(row, "type")?, id: parsed(row, "id")?, locale: parsed(row, "locale")? })
 }
 

@@ -24,7 +24,7 @@ mod reviews;
 mod searches;
 mod values;
 
-pub use assist::{AssistedRow, SwitchRow};
+pub use assist::{AssistedRow, AssistedText, SwitchRow};
 pub use candidates::{CandidateRow, CandidateStatus, GateRow, MigrationRow, NewCandidate};
 pub use changesets::{ChangesetRow, ChangesetState, Claim, ScheduleCounts};
 pub use channels::{ChannelRow, ReleaseRow, UnsettledRow};
