@@ -110,9 +110,9 @@ impl World {
     }
 
     async fn try_assist(&self, who: &str, id: &str, fields: Fields) -> Result<DraftView, ReleaseError> {
-        let basin = self.engine.assisted_draft(&ctx(who), &key("basin")).await.unwrap().unwrap();
-        let digest = Digest::of(&ashlar_model::canonical_json(&basin.1).unwrap());
-        let base = self.engine.assisted_draft(&ctx(who), &key(id)).await.unwrap();
+        let basin = self.engine.draft(&ctx("mara"), &key("basin")).await.unwrap();
+        let digest = Digest::of(&ashlar_model::canonical_json(&basin.fields).unwrap());
+        let base = self.engine.assisted_draft(&ctx(who), &key(id), "assist").await?;
         let provenance = Provenance {
             task: "draft".to_owned(),
             prompt: "draft-article@v1".to_owned(),
@@ -480,7 +480,7 @@ async fn nodes_share_the_limit_of_a_day_and_the_switch() {
     assert!(stopped.to_string().contains("wrong prices"), "{stopped}");
     let written = w.try_assist("jonas", "fees", article("fees", SAID)).await;
     assert_eq!(written.unwrap_err().code(), "assist-stopped");
-    assert!(w.engine.assisted_draft(&ctx("jonas"), &key("fees")).await.unwrap().is_none());
+    assert!(w.engine.assisted_draft(&ctx("jonas"), &key("fees"), "assist").await.unwrap().is_none());
     w.engine.run(&ctx("mara"), SetAssistSwitch { stopped: false, reason: String::new() }).await.unwrap();
     w.assist("jonas", "fees", article("fees", SAID)).await;
     // The right is one of its own.
@@ -635,4 +635,36 @@ async fn only_what_a_task_wrote_is_known_as_text_of_a_model() {
     .await;
     let put = w.put("mara", "prices", article("prices", notice)).await;
     assert!(put.made.is_none(), "{:?}", put.made);
+}
+
+#[tokio::test]
+async fn a_changeset_of_a_task_is_used_again_after_it_was_published() {
+    let w = World::new().await;
+    for (n, title) in ["The fees of the Basin", "Fees of the Basin"].into_iter().enumerate() {
+        let mut asked = article("fees", SAID);
+        asked.insert("title".to_owned(), json!(title));
+        w.assist("jonas", "fees", asked).await;
+        let c = w.candidate(Some("assist")).await.candidate;
+        w.approve("ines", c, "assisted").await.unwrap();
+        let promoted = w.promote(c).await;
+        if let Err(ReleaseError::GatesFailed { .. }) = &promoted {
+            let waive = Waive { candidate: c, gate: "assisted".to_owned(), reason: "titles".to_owned() };
+            w.engine.run(&ctx("omar"), waive).await.unwrap();
+            w.promote(c).await.unwrap();
+        }
+        let release = format!("r{}", n + 2).parse().unwrap();
+        assert_eq!(w.engine.released_texts(&ctx("mara"), release, None).await.unwrap().items.len(), 1);
+    }
+    // What would be refused anyway is refused before a model is asked.
+    let create = CreateChangeset { name: "ours".to_owned(), title: String::new() };
+    w.engine.run(&ctx("mara"), create).await.unwrap();
+    w.put("mara", "home", article("home", "A person writes this now.")).await;
+    for (id, changeset, code) in [
+        ("fees", "ours", "changeset-of-people"),
+        ("fees", "a/b", "invalid-input"),
+        ("home", "assist", "draft-pending"),
+    ] {
+        let refused = w.engine.assisted_draft(&ctx("jonas"), &key(id), changeset).await.unwrap_err();
+        assert_eq!(refused.code(), code, "{id} {changeset}");
+    }
 }

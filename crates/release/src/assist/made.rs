@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The most sources of one provenance.
-pub const SOURCES_MAX: usize = 20;
+pub const SOURCES_MAX: usize = 30;
 /// The most provenances of one entry that are kept whole: the newest. Fields and people are kept of all.
 const KEPT_MAX: usize = 4;
 /// The most sources of one entry.
@@ -36,7 +36,7 @@ pub struct Provenance {
     pub model: String,
     /// The release that was read.
     pub release: String,
-    /// Entries of that release that the model was shown, at most 20.
+    /// Entries of that release that the model was shown, in this order, at most 30.
     pub sources: Vec<SourceRef>,
     /// The trace of the call.
     pub trace: String,

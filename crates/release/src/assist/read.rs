@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     made::Made,
     released::{ABOUT, read},
+    write::{check_changeset, check_writable},
 };
 use crate::{
     Ctx, Engine, Page, ReleaseError,
@@ -73,16 +74,20 @@ impl Engine {
     /// The newest fields of a draft with their version, for a task that is about to write it; `None` when there is no draft.
     ///
     /// # Errors
-    /// When the actor may not use tasks, or the database refuses.
+    /// When the actor may not use tasks, [`WriteAssisted`](crate::WriteAssisted) would refuse the draft or the changeset whatever the
+    /// model says, or the database refuses.
     pub async fn assisted_draft(
         &self,
         ctx: &Ctx,
         key: &EntryKey,
+        changeset: &str,
     ) -> Result<Option<(u64, Fields)>, ReleaseError> {
         self.permit(ctx, Right::Assist)?;
         let mut conn = self.db().read(&ctx.tenant).await?;
         let mut rows = conn.rows();
+        check_changeset(&mut rows, changeset).await?;
         let Some(draft) = rows.draft(key).await? else { return Ok(None) };
+        check_writable(&mut rows, &draft, changeset).await?;
         Ok(Some((draft.version, fields_of(&mut rows, &draft).await?)))
     }
 

@@ -69,21 +69,51 @@ fn check_free(draft: &DraftRow, changeset: &str) -> Result<(), ReleaseError> {
     }
 }
 
+/// Refuses a draft that has something of a person, or that ships with something else.
+pub(super) async fn check_writable(
+    rows: &mut Rows<'_>,
+    draft: &DraftRow,
+    changeset: &str,
+) -> Result<(), ReleaseError> {
+    check_free(draft, changeset)?;
+    let earlier = made_of(rows, draft, draft.clean_version).await?;
+    match draft.pending && earlier.is_none_or(|made| made.edited_by_person) {
+        true => Err(busy(&draft.key, Some(changeset))),
+        false => Ok(()),
+    }
+}
+
+/// The changeset if it exists. Refuses one of people, and one that is on its way.
+pub(super) async fn check_changeset(
+    rows: &mut Rows<'_>,
+    name: &str,
+) -> Result<Option<ChangesetRow>, ReleaseError> {
+    check_name(name)?;
+    let row = rows.changeset(name).await?;
+    match &row {
+        Some(row) if !row.assisted => {
+            let message = format!("the changeset `{name}` was not made by a task");
+            Err(ReleaseError::refused("changeset-of-people", message, "name a new changeset"))
+        }
+        Some(row) if !matches!(row.state, ChangesetState::Open | ChangesetState::Published) => {
+            let message = format!("the changeset `{name}` is {}", row.state);
+            Err(ReleaseError::refused("changeset-not-open", message, "name a new changeset"))
+        }
+        _ => Ok(row),
+    }
+}
+
+/// Makes the changeset unless it exists. One that was published takes new drafts. Returns whether it was made.
 async fn changeset_for(
     scope: &Scope<'_>,
     rows: &mut Rows<'_>,
     ground: &Ground,
     (name, task): (&str, &str),
 ) -> Result<bool, ReleaseError> {
-    check_name(name)?;
-    match rows.changeset(name).await? {
-        Some(row) if !row.assisted => {
-            let message = format!("the changeset `{name}` was not made by a task");
-            Err(ReleaseError::refused("changeset-of-people", message, "name a new changeset"))
-        }
-        Some(row) if row.state != ChangesetState::Open => {
-            let message = format!("the changeset `{name}` is {}", row.state);
-            Err(ReleaseError::refused("changeset-not-open", message, "name a new changeset"))
+    match check_changeset(rows, name).await? {
+        Some(row) if row.state == ChangesetState::Published => {
+            rows.put_changeset(&ChangesetRow { state: ChangesetState::Open, ..row }).await?;
+            Ok(false)
         }
         Some(_) => Ok(false),
         None => {
@@ -150,11 +180,7 @@ impl Action for WriteAssisted {
         let before = locales.iter().find(|draft| draft.key == key);
         let mut fields = match before {
             Some(draft) => {
-                check_free(draft, &self.changeset)?;
-                let earlier = made_of(&mut rows, draft, draft.clean_version).await?;
-                if draft.pending && earlier.is_none_or(|made| made.edited_by_person) {
-                    return Err(busy(&key, Some(&self.changeset)));
-                }
+                check_writable(&mut rows, draft, &self.changeset).await?;
                 fields_of(&mut rows, draft).await?
             }
             None => self.seed,

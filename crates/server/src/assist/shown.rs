@@ -1,7 +1,6 @@
 //! What a model is shown of a release, noted as it is shown.
 
 use std::{
-    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -28,7 +27,7 @@ pub struct Shown {
     workers: Workers,
     /// Entries that are shown before what a search finds.
     first: Vec<EntryKey>,
-    seen: Mutex<BTreeSet<SourceRef>>,
+    seen: Mutex<Vec<SourceRef>>,
 }
 
 /// A passage with where it comes from.
@@ -64,16 +63,19 @@ impl Shown {
     }
 
     fn note(&self, source: SourceRef) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(source);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !seen.contains(&source) {
+            seen.push(source);
+        }
     }
 
-    /// Everything that was shown.
+    /// Everything that was shown, in the order in which it was.
     pub fn seen(&self) -> Vec<SourceRef> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Passages for a text: those of named entries, then what everybody finds.
-    pub async fn passages(&self, wanted: Wanted) -> Result<Vec<Passage>, Fault> {
+    /// Passages for a text: those of named entries, then what everybody finds, at most `most`. They count as shown.
+    pub async fn passages(&self, wanted: Wanted, most: usize) -> Result<Vec<Passage>, Fault> {
         let mut out = Vec::new();
         for key in &self.first {
             if let Some(fields) = self.entry(key)? {
@@ -100,7 +102,7 @@ impl Shown {
                 return Err(Fault::new(kind, problem.code.replace('-', "_"), problem.detail));
             }
         };
-        for found in found {
+        for found in found.into_iter().take(most.saturating_sub(out.len())) {
             if let Some(record) = self.view.record(&found.entry).map_err(unreadable)? {
                 self.note(SourceRef { key: found.entry.clone(), digest: record.digest });
             }
@@ -123,7 +125,7 @@ impl BuiltIn for Shown {
 
     async fn sources(&self, wanted: Wanted) -> Result<Vec<Source>, Fault> {
         let most = wanted.chunks;
-        let passages = self.passages(wanted).await?.into_iter().take(most.max(self.first.len()));
+        let passages = self.passages(wanted, most.max(self.first.len())).await?.into_iter();
         let source = |(at, passage): (usize, Passage)| Source {
             id: format!("s{}", at + 1),
             title: passage.title,

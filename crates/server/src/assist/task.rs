@@ -14,7 +14,7 @@ use ashlar_gateway::{
     wire::{Fault, FaultKind},
 };
 use ashlar_isolate::Workers;
-use ashlar_model::{EntryId, EntryKey, Fields, Finding, Level, Locale, TypeName, nearest_of};
+use ashlar_model::{Digest, EntryId, EntryKey, Fields, Finding, Level, Locale, TypeName, nearest_of};
 use ashlar_release::{AuditRow, Ctx, DraftView, Engine, Provenance, ReleaseError, WriteAssisted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -178,8 +178,13 @@ pub async fn run(of: &Task<'_>, name: &str, asked: Asked) -> Result<Assisted, Ap
         return Err(no_model(&route));
     }
     let gathered = gather(of, &scenery, (name, task), &prompt, &asked).await?;
+    let changeset = match (&asked.changeset, &gathered.target) {
+        (Some(name), _) => name.clone(),
+        (None, Some((key, _))) => own_changeset(name, key),
+        (None, None) => String::new(),
+    };
     let base = match &gathered.target {
-        Some((key, _)) => of.engine.assisted_draft(of.ctx, key).await?,
+        Some((key, _)) => of.engine.assisted_draft(of.ctx, key, &changeset).await?,
         None => None,
     };
     of.engine.begin_assist(of.ctx, name, task.per_day).await?;
@@ -218,7 +223,6 @@ pub async fn run(of: &Task<'_>, name: &str, asked: Asked) -> Result<Assisted, Ap
         at: String::new(),
         fields: Default::default(),
     };
-    let changeset = asked.changeset.unwrap_or_else(|| own_changeset(name, &key));
     let write = WriteAssisted { key, fields, seed, expected_version: version, changeset, provenance };
     done.draft = Some(of.engine.run(of.ctx, write).await?);
     Ok(done)
@@ -248,11 +252,20 @@ fn answered(name: &str, task: &Declared, facts: &Facts) -> Assisted {
     }
 }
 
+/// The longest name of a changeset.
+const NAME_MAX: usize = 80;
+
 /// The changeset of a draft that names none: one for each entry.
 fn own_changeset(task: &str, key: &EntryKey) -> String {
     let name = format!("assist-{task}-{}-{}-{}", key.type_name, key.id, key.locale);
     let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' });
-    plain.take(80).collect()
+    if name.len() <= NAME_MAX {
+        return plain.collect();
+    }
+    // What is cut off tells entries apart.
+    let digest = Digest::of(name.as_bytes()).short();
+    let start: String = plain.take(NAME_MAX - digest.len() - 1).collect();
+    format!("{start}-{digest}")
 }
 
 /// Refuses fields that the contract of the entry refuses.
@@ -328,7 +341,8 @@ async fn gather(
                 chunks: PASSAGES,
                 locale: Some(source.locale.to_string()),
             };
-            let passages = shown.passages(wanted).await.map_err(of_fault)?;
+            let most = prompt.variables.get("passages").map_or(PASSAGES, |variable| variable.max_items);
+            let passages = shown.passages(wanted, most).await.map_err(of_fault)?;
             let text = |passage: super::shown::Passage| json!(format!("{}\n{}", passage.title, passage.text));
             have.insert("passages", passages.into_iter().map(text).collect());
         }
@@ -346,7 +360,7 @@ async fn gather(
             locale: Some(source.locale.to_string()),
         };
         let mut targets: Vec<String> = Vec::new();
-        for passage in shown.passages(wanted).await.map_err(of_fault)? {
+        for passage in shown.passages(wanted, TARGETS).await.map_err(of_fault)? {
             let own = passage.entry.type_name == source.type_name && passage.entry.id == source.id;
             if let Some(path) = passage.path.filter(|_| !own) {
                 let target = format!("{path} — {}", passage.title);
