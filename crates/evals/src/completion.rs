@@ -34,7 +34,7 @@ pub struct Quote {
     pub title: String,
     /// The path of its page.
     pub path: Option<String>,
-    /// The bytes of the field.
+    /// The bytes of the field, or the beginning of a passage.
     pub text: String,
     /// What a field says that is no text.
     pub statement: Option<String>,
@@ -45,7 +45,10 @@ pub struct Quote {
 impl Quote {
     /// The number of what is quoted, from 1. It is added when it is not among the sources.
     pub fn number(&self, sources: &mut Vec<Retrieved>) -> usize {
-        let entry = format!("{}/{}", self.type_name, self.id);
+        let entry = match self.type_name.is_empty() {
+            true => String::new(),
+            false => format!("{}/{}", self.type_name, self.id),
+        };
         let text = self.statement.as_ref().unwrap_or(&self.text);
         let is = |source: &Retrieved| match &self.chunk {
             Some(chunk) => source.id == *chunk,
@@ -109,7 +112,8 @@ pub fn unasked(status: u16, code: &str, message: &str) -> Option<Unasked> {
     (status != 422).then(|| Unasked {
         code: code.to_owned(),
         message: message.to_owned(),
-        again: status == 429 || status >= 500,
+        // A budget that is spent lasts until the next day.
+        again: (status == 429 && code != "budget_exceeded") || status >= 500,
     })
 }
 
@@ -218,10 +222,25 @@ mod tests {
     }
 
     #[test]
+    fn a_cited_passage_names_its_entry() {
+        let citation = |chunk: &str, id: &str| json!({"chunk": chunk, "type": "plan", "id": id, "title": "T", "path": "https://x.example/en/plan", "text": "It costs 5."});
+        let said = json!({
+            "choices": [{"message": {"content": "It costs 5 [1]. It is blue [2]."}}],
+            "ashlar": {"groundedness": 1.0, "citations": [citation("c1", "basin"), citation("c2", "basin"), {"chunk": "c3"}]},
+        });
+        let read = reply(&said, Reply::default());
+        let entries: Vec<&str> = read.sources.iter().map(|source| source.entry.as_str()).collect();
+        assert_eq!((entries, read.cited), (vec!["plan/basin", "plan/basin", ""], vec![1, 2, 3]));
+        // Its marks number passages that were not cited as well.
+        assert_eq!(read.text, "It costs 5. It is blue.");
+    }
+
+    #[test]
     fn what_may_pass_is_asked_again() {
         assert!(unasked(422, "output_invalid", "no").is_none());
         for (status, again) in [(429, true), (503, true), (400, false), (403, false)] {
             assert_eq!(unasked(status, "x", "y").unwrap().again, again, "{status}");
         }
+        assert!(!unasked(429, "budget_exceeded", "y").unwrap().again);
     }
 }

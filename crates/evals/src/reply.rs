@@ -94,6 +94,7 @@ impl Reply {
             title: source.title.clone(),
             path: source.path.clone(),
             text: source.text.clone(),
+            ..Source::default()
         });
         let given = context.iter().map(|text| Source { text: text.clone(), ..Source::default() });
         sources.chain(given).collect()

@@ -74,7 +74,7 @@ impl BuiltIn for Poisoned {
 
     async fn sources(&self, _: Wanted) -> Result<Vec<Source>, Fault> {
         let (text, title) = (self.0.clone(), self.0.clone());
-        Ok(vec![Source { id: "c1".to_owned(), title, path: "/p".to_owned(), text }])
+        Ok(vec![Source { id: "c1".to_owned(), title, path: "/p".to_owned(), text, ..Source::default() }])
     }
 }
 

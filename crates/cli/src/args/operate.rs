@@ -70,7 +70,7 @@ pub enum KeyCommand {
         /// The person or program that will use it.
         #[arg(long)]
         name: String,
-        /// A scope: read, preview, write, define, release, approve:NAME, waive, review, evals, admin, llm or llm:FEATURE.
+        /// A scope: read, preview, write, define, release, approve:NAME, waive, review, evals, assist, admin, llm or llm:FEATURE.
         #[arg(long = "scope", required = true)]
         scopes: Vec<String>,
         /// The channel that the key reads. Default: the public channel.

@@ -83,6 +83,8 @@ at_of!(ChangesetCommand: Create, Add, Remove, Show, List, Schedule, Cancel);
 #[derive(Debug, Subcommand)]
 pub enum CandidateCommand {
     /// Freeze pending drafts and the working definitions, and run the gates.
+    ///
+    /// With --data, eval suites that the built-in model answers are asked about the candidate when no run covers it.
     Create {
         /// Only the drafts of this changeset.
         #[arg(long)]
@@ -90,6 +92,9 @@ pub enum CandidateCommand {
         /// The reason.
         #[arg(long, default_value = "")]
         note: String,
+        /// Do not ask eval suites about the candidate.
+        #[arg(long)]
+        no_evals: bool,
         #[command(flatten)]
         at: At,
     },

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::CandidateCommand,
-    backend::{Local, value},
+    backend::{Backend, Local, value},
     error::{CliError, Done, done},
     hints, output,
     session::Session,
@@ -71,7 +71,14 @@ fn print(answer: &Value) {
             ) {
                 "run the suites as shown above; the candidate stays as it is".to_owned()
             } else {
-                format!("fix what the gates found, then {}", hints::command("ashlar candidate create"))
+                let of = answer["changeset"]
+                    .as_str()
+                    .map(|name| format!(" --changeset {name}"))
+                    .unwrap_or_default();
+                format!(
+                    "fix what the gates found, then {}",
+                    hints::command(&format!("ashlar candidate create{of}"))
+                )
             };
             output::hint(format!("\nNext:  {next}"));
         }
@@ -95,7 +102,9 @@ fn report(session: &Session, answer: &Value) -> Done {
 pub async fn candidate(command: CandidateCommand) -> Done {
     let session = &Session::open(command.at()).await?;
     match command {
-        CandidateCommand::Create { changeset, note, .. } => create(session, changeset, note).await,
+        CandidateCommand::Create { changeset, note, no_evals, .. } => {
+            create(session, changeset, note, !no_evals).await
+        }
         CandidateCommand::Show { candidate, .. } => show(session, id(&candidate)?).await,
         CandidateCommand::List { .. } => list(session).await,
         CandidateCommand::Gates { candidate, .. } => gates(session, id(&candidate)?).await,
@@ -107,10 +116,16 @@ pub async fn candidate(command: CandidateCommand) -> Done {
     }
 }
 
-async fn create(session: &Session, changeset: Option<String>, note: String) -> Done {
+async fn create(session: &Session, changeset: Option<String>, note: String, evals: bool) -> Done {
     let body = json!({"changeset": changeset, "note": note});
     let action = CreateCandidate { changeset, note };
-    let answer = session.run(action, rows::CREATE_CANDIDATE.call(), Some(body)).await?;
+    let mut answer = session.run(action, rows::CREATE_CANDIDATE.call(), Some(body)).await?;
+    if let Backend::Local(local) = &session.backend
+        && evals
+        && answer["nothing_to_release"] != json!(true)
+    {
+        answer = super::eval::cover(local, answer).await?;
+    }
     report(session, &answer)
 }
 

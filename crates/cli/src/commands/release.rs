@@ -188,11 +188,12 @@ async fn import(session: &Session, file: &Path, note: String) -> Done {
     let source = Box::new(std::io::BufReader::with_capacity(1 << 20, source));
     let answer = value(local.run(ImportBundle { source, note }).await?)?;
     let name = output::text(&answer, "candidate");
-    let sentence = format!(
-        "imported as {name}, {}; next: {}",
-        output::text(&answer, "status"),
-        hints::command(&format!("ashlar release promote {name}"))
-    );
+    let status = output::text(&answer, "status");
+    let next = match status.as_str() {
+        "passed" => format!("ashlar release promote {name}"),
+        _ => format!("ashlar candidate show {name}"),
+    };
+    let sentence = format!("imported as {name}, {status}; next: {}", hints::command(&next));
     session.report(&answer, &sentence)
 }
 

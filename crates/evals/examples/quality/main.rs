@@ -31,8 +31,8 @@ fn source(statement: &Statement) -> Source {
     Source {
         id: "paragraph".to_owned(),
         title: statement.article.clone(),
-        path: String::new(),
         text: statement.paragraph.clone(),
+        ..Source::default()
     }
 }
 

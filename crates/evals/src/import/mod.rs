@@ -32,6 +32,8 @@ pub struct Imported {
     pub cases: Vec<Value>,
     /// The greatest value that a figure may have, by the name of its metric: `latency_p95` and `cost`.
     pub thresholds: BTreeMap<&'static str, f64>,
+    /// The least share of cases that must pass, when the other tool fails without it.
+    pub least_passed: Option<f64>,
     /// How often each case is asked, when the file says so.
     pub samples: Option<u32>,
     /// What was not imported, or not exactly. An error means that an assertion or a case is missing.

@@ -55,6 +55,8 @@ pub fn promptfoo(path: &str, text: &str) -> Result<Imported, Finding> {
     let root = read_yaml(path, 1, text)?;
     let templates = root["assertionTemplates"].as_object().cloned().unwrap_or_default();
     let mut file = File { path, root: &root, prompts: Vec::new(), templates, out: Imported::default() };
+    // There, one failed test fails the whole.
+    file.out.least_passed = Some(1.0);
     file.keys();
     file.read_prompts();
     let default = file.default_test();
@@ -214,7 +216,10 @@ impl File<'_> {
         let files: Vec<String> = merged
             .variables
             .iter()
-            .filter(|(_, v)| v.as_str().is_some_and(is_file))
+            .filter(|(_, value)| match value {
+                Value::Array(items) => items.iter().any(|item| item.as_str().is_some_and(is_file)),
+                value => value.as_str().is_some_and(is_file),
+            })
             .map(|(k, _)| k.clone())
             .collect();
         if !files.is_empty() {

@@ -6,6 +6,7 @@ use ashlar_model::{Finding, Level};
 use toml::{Table, Value, map::Map};
 
 use super::Imported;
+use crate::figures::Metric;
 use crate::suite::{FOLDER, Suite, near_duplicates, read_cases};
 
 /// What the other tool does not know about a suite.
@@ -92,10 +93,12 @@ impl Imported {
         if let Some(samples) = self.samples.filter(|samples| *samples > 1) {
             out.insert("samples".to_owned(), Value::Integer(samples.into()));
         }
-        if !self.thresholds.is_empty() {
-            let bound = |most: f64| Value::Table(Map::from_iter([("max".to_owned(), Value::Float(most))]));
-            let all = self.thresholds.iter().map(|(name, most)| ((*name).to_owned(), bound(*most)));
-            out.insert("thresholds".to_owned(), Value::Table(all.collect()));
+        let bound = |name: &str, at: f64| Value::Table(Map::from_iter([(name.to_owned(), Value::Float(at))]));
+        let greatest = self.thresholds.iter().map(|(name, most)| ((*name).to_owned(), bound("max", *most)));
+        let least = self.least_passed.map(|least| (Metric::PassRate.name().to_owned(), bound("min", least)));
+        let thresholds: Map<String, Value> = greatest.chain(least).collect();
+        if !thresholds.is_empty() {
+            out.insert("thresholds".to_owned(), Value::Table(thresholds));
         }
         out.to_string()
     }

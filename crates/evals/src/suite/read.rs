@@ -156,6 +156,13 @@ impl Reading<'_> {
                 self.wrong(span, format!("`{name}` cannot be {bound}."), help);
             }
         }
+        if let (Some(min), Some(max)) = (min, max)
+            && min > max
+        {
+            let message =
+                format!("Nothing can be at least {min} and at most {max}: `{name}` would always be broken.");
+            self.wrong(span, message, "exchange the two, or remove one");
+        }
         Threshold { metric, min, max }
     }
 

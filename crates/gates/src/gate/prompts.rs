@@ -36,6 +36,7 @@ const FINDINGS: &[Code] = findings! {
     "prompt-output-kind": "The output contract of a prompt is not of the kind `output`." => "Set `\"kind\": \"output\"` in its `x-ashlar`, or name another contract.";
     "prompt-route-unknown": "A prompt names a route that gateway.toml does not have." => "Correct `route`, or add the route to gateway.toml.";
     "prompt-index-unknown": "A prompt retrieves from an index that does not exist." => "Correct `grounding.indexes`, or add the index to retrieval.toml.";
+    "prompt-index-not-allowed": "A prompt retrieves from an index that a feature which names the prompt may not use, so its calls are refused." => "Add the index to `indexes` of the feature in gateway.toml, or correct `grounding.indexes`.";
     "prompt-tool-unknown": "A prompt names a tool that does not exist." => "Correct `tools`, or add the tool.";
     "prompt-unknown": "A feature names a prompt that does not exist." => "Correct `prompts` in gateway.toml, or create the prompt.";
     "prompt-feature-unknown": "A flag names a feature that gateway.toml does not have." => "Correct `features` in prompts.toml.";
@@ -73,7 +74,7 @@ impl Gate for Prompts {
     fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
         let definitions = world.definitions();
         // Raised when this gate judges differently.
-        inputs.add("rules", b"3");
+        inputs.add("rules", b"4");
         for part in ["prompts/", STATE_FILE, config::FILE] {
             inputs.digest(part, &definitions.part(part));
         }
@@ -176,6 +177,22 @@ impl<'a> Names<'a> {
                 );
                 let message = format!("{label} retrieves from the index `{index}`, which does not exist.");
                 wrong("prompt-index-unknown", "grounding", message, help);
+            }
+        }
+        let features =
+            gateway.features.iter().filter(|(_, feature)| feature.prompts.names().contains(&prompt.name));
+        for (name, feature) in features {
+            let named = prompt.grounding.iter().flat_map(|grounding| &grounding.indexes);
+            for index in
+                named.filter(|index| self.indexes.contains(index.as_str()) && !feature.indexes.allows(index))
+            {
+                let message = format!(
+                    "{label} retrieves from the index `{index}`, which the feature `{name}` may not use."
+                );
+                let help = format!(
+                    "add `{index}` to `indexes` of [features.{name}] in gateway.toml, or correct `grounding.indexes`"
+                );
+                wrong("prompt-index-not-allowed", "grounding", message, help);
             }
         }
         for tool in prompt.tools.iter().filter(|tool| !self.tools.contains(*tool)) {

@@ -261,7 +261,12 @@ impl Prompted {
                     })
                     .collect();
                 more["citations"] = cited
-                    .map(|source| json!({"chunk": source.id, "title": source.title, "path": source.path}))
+                    .map(|source| {
+                        json!({
+                            "chunk": source.id, "type": source.type_name, "id": source.entry, "title": source.title,
+                            "path": source.path, "text": source.text.chars().take(CITED_CHARS).collect::<String>(),
+                        })
+                    })
                     .collect();
                 // An answer that follows a contract is JSON: what is left out would break it.
                 if self.prompt.output.is_none() {

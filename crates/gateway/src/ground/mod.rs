@@ -37,6 +37,10 @@ pub const SUPPORT_MIN: f32 = 0.6;
 pub struct Source {
     /// The id of the chunk.
     pub id: String,
+    /// The content type of its entry; empty for what is no entry.
+    pub type_name: String,
+    /// The id of its entry within the type.
+    pub entry: String,
     /// The title of its entry, with headings.
     pub title: String,
     /// Where people read it.

@@ -4,8 +4,8 @@ fn sources() -> Vec<Source> {
     let source = |id: &str, title: &str, text: &str| Source {
         id: id.to_owned(),
         title: title.to_owned(),
-        path: String::new(),
         text: text.to_owned(),
+        ..Source::default()
     };
     vec![
         source(

@@ -197,6 +197,7 @@ fn tried(prompt: &Prompt) -> Option<Finding> {
         title: "Sample".to_owned(),
         path: "/sample".to_owned(),
         text: "A sample.".to_owned(),
+        ..Source::default()
     };
     let sources = if prompt.grounding.is_some() { vec![source()] } else { Vec::new() };
     let values = |all: bool| -> Map<String, Value> {

@@ -137,10 +137,9 @@ mod tests {
     #[test]
     fn sources_are_numbered_and_marked() {
         let source = |title: &str, text: &str| Source {
-            id: String::new(),
             title: title.to_owned(),
-            path: String::new(),
             text: text.to_owned(),
+            ..Source::default()
         };
         let shown =
             Value::from_object(Sources(vec![source("A \"title\"\n>", "</source>x"), source("", "y")]))

@@ -59,6 +59,7 @@ fn source(text: &str) -> Source {
         title: "Plans".to_owned(),
         path: "/pricing".to_owned(),
         text: text.to_owned(),
+        ..Source::default()
     }
 }
 

@@ -36,7 +36,9 @@ impl BuiltIn for Quoted {
 
     async fn sources(&self, _: Wanted) -> Result<Vec<Source>, Fault> {
         let text = "The Basin plan costs 149 euros each month.".to_owned();
-        Ok(vec![Source { id: "c1".to_owned(), title: "Basin".to_owned(), path: "/basin".to_owned(), text }])
+        let (id, entry) = ("c1".to_owned(), "basin".to_owned());
+        let (type_name, title, path) = ("plan".to_owned(), "Basin".to_owned(), "/basin".to_owned());
+        Ok(vec![Source { id, type_name, entry, title, path, text }])
     }
 }
 

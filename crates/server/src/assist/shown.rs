@@ -128,6 +128,8 @@ impl BuiltIn for Shown {
         let passages = self.passages(wanted, most.max(self.first.len())).await?.into_iter();
         let source = |(at, passage): (usize, Passage)| Source {
             id: format!("s{}", at + 1),
+            type_name: passage.entry.type_name.to_string(),
+            entry: passage.entry.id.to_string(),
             title: passage.title,
             path: passage.path.unwrap_or_default(),
             text: passage.text,

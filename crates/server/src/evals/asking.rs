@@ -33,8 +33,6 @@ const TURNS_MAX: u32 = 100;
 const TURN_WAIT: Duration = Duration::from_millis(100);
 /// The code of a call that came too soon.
 const LIMITED: &str = "rate_limited";
-/// The code of a call whose budget is spent: asking again does not help before the next day.
-const SPENT: &str = "budget_exceeded";
 
 /// What came of a case.
 pub struct Came {
@@ -103,10 +101,7 @@ async fn once(
         }
         Err(Fault { kind, code, message, retry_after, .. }) => {
             match unasked(kind.status(), &code, &message) {
-                Some(unasked) => {
-                    let again = unasked.again && unasked.code != SPENT;
-                    return Err((Unasked { again, ..unasked }, retry_after));
-                }
+                Some(unasked) => return Err((unasked, retry_after)),
                 // The model answered, and the gateway did not let the answer out.
                 None => (None, Reply { refusal: Some(code.into_owned()), reason: message, ..facts }),
             }

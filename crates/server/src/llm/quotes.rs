@@ -105,7 +105,8 @@ impl BuiltIn for Quotes {
         let found = made.map_err(|problem| fault(&problem))?.into_iter().map(|found| {
             let anchor = found.anchor.map(|anchor| format!("#{anchor}")).unwrap_or_default();
             let path = found.path.map(|path| format!("{base}{path}{anchor}")).unwrap_or_default();
-            Source { id: found.id, title: found.title, path, text: found.text }
+            let (type_name, entry) = (found.entry.type_name.to_string(), found.entry.id.to_string());
+            Source { id: found.id, type_name, entry, title: found.title, path, text: found.text }
         });
         Ok(found.collect())
     }

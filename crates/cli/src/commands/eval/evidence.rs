@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::At,
-    backend::{Backend, value},
+    backend::{Backend, Local, value},
     error::{CliError, Done},
     output,
     session::Session,
@@ -43,20 +43,24 @@ fn asked(of: Option<&str>, outcome: &Outcome) -> Result<RunOf, CliError> {
 
 /// Records a run, and returns the evidence with the candidate that was judged again.
 pub async fn record(backend: &Backend, of: Option<&str>, outcome: &Outcome) -> Result<Value, CliError> {
-    let of = asked(of, outcome)?;
-    let sent = Submission::of(outcome, PRODUCER);
-    let suite = outcome.suite.name.clone();
     match backend {
-        Backend::Local(local) => {
-            let run =
-                serde_json::to_vec(&sent).map_err(|e| CliError::new(3, "internal", e.to_string(), ""))?;
-            value(local.run(RecordEvidence { of, suite, run }).await?)
-        }
+        Backend::Local(local) => record_here(local, of, outcome).await,
         Backend::Remote(remote) => {
+            let of = asked(of, outcome)?;
+            let sent = Submission::of(outcome, PRODUCER);
+            let suite = outcome.suite.name.clone();
             let body = json!({"suite": suite, "of": of.to_string(), "run": value(sent)?});
             remote.call(rows::RECORD_EVAL_EVIDENCE.call(), Some(body)).await
         }
     }
+}
+
+/// The same in this process.
+pub async fn record_here(local: &Local, of: Option<&str>, outcome: &Outcome) -> Result<Value, CliError> {
+    let of = asked(of, outcome)?;
+    let run = serde_json::to_vec(&Submission::of(outcome, PRODUCER))
+        .map_err(|e| CliError::new(3, "internal", e.to_string(), ""))?;
+    value(local.run(RecordEvidence { of, suite: outcome.suite.name.clone(), run }).await?)
 }
 
 /// Shows to people what came of recording a run.

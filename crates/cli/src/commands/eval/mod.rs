@@ -5,6 +5,7 @@ mod compared;
 mod door;
 mod evidence;
 mod files;
+mod free;
 mod grown;
 mod imported;
 mod judged;
@@ -13,6 +14,8 @@ mod run;
 mod served;
 mod settled;
 mod shown;
+
+pub use free::cover;
 
 use crate::{args::EvalCommand, error::Done};
 

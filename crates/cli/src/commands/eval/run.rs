@@ -45,7 +45,7 @@ pub async fn run(args: EvalRunArgs) -> Done {
         (Some(file), _) => replayed(&args, &suite, Recording::read(file)?, &judge).await?,
         (None, Some(Backend::Local(local))) => {
             decidable(&suite)?;
-            asked(&args, &suite, &quoted(local, &args, &suite).await?, &judge, NOBODY).await?
+            asked(&args, &suite, &quoted(local, args.of.as_deref(), &suite).await?, &judge, NOBODY).await?
         }
         (None, Some(Backend::Remote(remote))) => {
             let prompt = prompt_name(&suite)?.map(|named| (named.name, named.version));

@@ -2,7 +2,10 @@
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
-use ashlar_evals::report::{METRICS, REPORT};
+use ashlar_evals::{
+    Metric,
+    report::{METRICS, REPORT},
+};
 use ashlar_model::EvalRunId;
 use ashlar_server::endpoints::{Call, rows};
 use serde_json::{Value, json};
@@ -20,6 +23,9 @@ const LOOK: Duration = Duration::from_millis(500);
 const SILENT_MAX: u32 = 20;
 /// The largest report that is downloaded, in bytes.
 const FILE_BYTES_MAX: usize = 512 << 20;
+
+/// Cases that a line names.
+const NAMED_MAX: usize = 20;
 
 const COLUMNS: [(&str, &str); 9] = [
     ("run", "RUN"),
@@ -80,12 +86,23 @@ fn sentence(run: &Value) -> String {
     }
     for bound in run["figures"]["thresholds"].as_array().into_iter().flatten() {
         let state = if bound["pass"] == true { "kept" } else { "broken" };
-        out.push_str(&format!("\n  {} {}: {state}", text(bound, "metric"), bound["value"]));
+        let metric = text(bound, "metric");
+        let value = match (bound["value"].as_f64(), metric.parse::<Metric>()) {
+            (Some(value), Ok(metric)) => metric.shown(value),
+            (Some(value), Err(_)) => value.to_string(),
+            (None, _) => "no case has a value".to_owned(),
+        };
+        out.push_str(&format!("\n  {metric} {value}: {state}"));
     }
     let failed: Vec<&str> =
         run["failed"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if !failed.is_empty() {
-        out.push_str(&format!("\nNot passed: {}", failed.join(", ")));
+        let more = match failed.len().saturating_sub(NAMED_MAX) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        let named = &failed[..failed.len().min(NAMED_MAX)];
+        out.push_str(&format!("\nNot passed: {}{more}", named.join(", ")));
     }
     out
 }

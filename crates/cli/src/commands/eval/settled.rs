@@ -136,8 +136,8 @@ pub fn prompt_name(suite: &Suite) -> Result<Option<PromptName>, CliError> {
 }
 
 /// The built-in model over what is here.
-pub async fn quoted(local: &Local, args: &EvalRunArgs, suite: &Suite) -> Result<Quoted, CliError> {
-    let view = site::open(local, args.of.as_deref()).await?;
+pub async fn quoted(local: &Local, of: Option<&str>, suite: &Suite) -> Result<Quoted, CliError> {
+    let view = site::open(local, of).await?;
     let files = &view.definitions().gateway;
     let gateway = Gateway::parse(files).map_err(|f| CliError::findings("gateway.toml cannot be used", f))?;
     let (prompts, _) = Prompts::parse(files);
@@ -164,6 +164,19 @@ pub async fn quoted(local: &Local, args: &EvalRunArgs, suite: &Suite) -> Result<
             message,
             "use --server URL --key KEY, --replay FILE, or --model extractive",
         ));
+    }
+    let named = prompt.iter().filter_map(|prompt| prompt.grounding.as_ref());
+    if let Some(index) =
+        named.flat_map(|grounding| &grounding.indexes).find(|index| !feature.indexes.allows(index))
+    {
+        // A gateway refuses such calls.
+        let message = format!(
+            "the prompt retrieves from the index `{index}`, which the feature `{}` may not use",
+            suite.feature
+        );
+        let help =
+            "add the index to the feature in gateway.toml, or correct `grounding.indexes` of the prompt";
+        return Err(CliError::input(message, help));
     }
     Ok(assembled(view, (suite, feature), prompt.as_deref()))
 }

@@ -1,6 +1,6 @@
 //! Runs as people and programs see them.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use ashlar_evals::{
     Metric,
@@ -64,7 +64,10 @@ pub fn human(outcome: &Outcome, comparison: Option<&Comparison>, out: Option<&Pa
     if let Some(stopped) = outcome.stopped {
         let next = match stopped {
             Stopped::ReleaseChanged => "Run the command again.",
-            _ => "Run the command again with the same --out to go on.",
+            Stopped::CostCap => {
+                "Run it again with the same --out and a higher --max-cost to go on: what it has cost so far counts."
+            }
+            Stopped::TimeCap => "Run the command again with the same --out to go on.",
         };
         output::line(format!("{} {next}", stopped.about()));
     }
@@ -74,11 +77,9 @@ pub fn human(outcome: &Outcome, comparison: Option<&Comparison>, out: Option<&Pa
         output::line("");
         output::line(by.about());
     }
-    let mut failed: Vec<&CaseResult> = outcome
-        .results
-        .iter()
-        .filter(|result| matches!(result.status, CaseStatus::Fail | CaseStatus::Error))
-        .collect();
+    unasked(outcome);
+    let is_shown = |result: &&CaseResult| result.status == CaseStatus::Fail;
+    let mut failed: Vec<&CaseResult> = outcome.results.iter().filter(is_shown).collect();
     failed.sort_by_key(|result| !result.case.critical);
     if !failed.is_empty() {
         output::line("");
@@ -114,6 +115,23 @@ pub fn human(outcome: &Outcome, comparison: Option<&Comparison>, out: Option<&Pa
     output::note(format!("{took}{resumed}"));
     if let Some(dir) = out {
         output::hint(format!("{} has {REPORT}, {METRICS}, {FAILURES} and {JUNIT}", dir.display()));
+    }
+}
+
+/// Why cases could not be asked: each reason once.
+fn unasked(outcome: &Outcome) {
+    let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for result in outcome.results.iter().filter(|result| result.status == CaseStatus::Error) {
+        for reason in result.reasons() {
+            reasons.entry(reason).or_default().push(&result.case.id);
+        }
+    }
+    if !reasons.is_empty() {
+        output::line("");
+    }
+    for (reason, cases) in reasons.iter().take(LISTED) {
+        let n = words::count(cases.len(), "case", "cases");
+        output::line(format!("{n} could not be asked: {}", cut(reason)));
     }
 }
 
