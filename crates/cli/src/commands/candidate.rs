@@ -65,7 +65,7 @@ fn print(answer: &Value) {
             let only = |codes: &BTreeSet<&str>, known: &[&str]| codes.iter().all(|code| known.contains(code));
             let next = if only(&codes, &["approval-missing"]) {
                 "have it approved as shown above".to_owned()
-            } else if only(&codes, &["approval-missing", "eval-evidence-missing"]) {
+            } else if only(&codes, &["approval-missing", "eval-evidence-missing", "eval-baseline-missing"]) {
                 "run the suites as shown above; the candidate stays as it is".to_owned()
             } else {
                 format!("fix what the gates found, then {}", hints::command("ashlar candidate create"))

@@ -73,6 +73,27 @@ impl Default for Gate {
     }
 }
 
+impl Gate {
+    /// What at least one of both demands.
+    #[must_use]
+    pub fn stricter(self, other: Self) -> Self {
+        let of = |one: Demand, other: Demand| match [one, other].contains(&Demand::Required) {
+            true => Demand::Required,
+            false => Demand::Advice,
+        };
+        Self {
+            definitions: of(self.definitions, other.definitions),
+            content: of(self.content, other.content),
+        }
+    }
+
+    /// Whether no release waits for a run.
+    #[must_use]
+    pub fn is_advice(self) -> bool {
+        [self.definitions, self.content].iter().all(|demand| *demand == Demand::Advice)
+    }
+}
+
 /// How much a change needs a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,10 +7,10 @@ use std::{
 
 use ashlar_delivery::{PageAt, ReleaseView};
 use ashlar_model::{
-    ContractName, Digest, EntryId, EntryKey, EntryRecord, GateReport, GateStatus, ProjectConfig, TypeName,
-    Waiver,
+    ContractName, Digest, EntryId, EntryKey, EntryRecord, GateReport, GateStatus, ProjectConfig, ReleaseId,
+    TypeName, Waiver,
 };
-use ashlar_release::{Approval, DeclaredEnd, SuiteRun};
+use ashlar_release::{Approval, Baseline, DeclaredEnd, SuiteRun};
 use bytes::Bytes;
 use jiff::{civil::Date, tz::TimeZone};
 use serde_json::Value;
@@ -364,6 +364,14 @@ impl World for Candidate<'_> {
 
     fn runs(&self) -> &[SuiteRun] {
         self.input.runs
+    }
+
+    fn baseline(&self, suite: &str) -> Option<&Baseline> {
+        self.input.baselines.get(suite)
+    }
+
+    fn base_release(&self) -> Option<ReleaseId> {
+        self.input.base.as_ref().map(|base| base.release)
     }
 
     fn document(&self, object: &Digest) -> Result<Bytes, GateError> {

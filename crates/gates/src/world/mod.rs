@@ -13,9 +13,10 @@ use std::{
 
 use ashlar_delivery::{PageAt, ReleaseView};
 use ashlar_model::{
-    ContractName, Digest, EntryId, EntryKey, Finding, GateReport, Locale, ProjectConfig, TypeName, Waiver,
+    ContractName, Digest, EntryId, EntryKey, Finding, GateReport, Locale, ProjectConfig, ReleaseId, TypeName,
+    Waiver,
 };
-use ashlar_release::{Approval, DeclaredEnd, SuiteRun};
+use ashlar_release::{Approval, Baseline, DeclaredEnd, SuiteRun};
 use ashlar_store::StoreError;
 use bytes::Bytes;
 use jiff::civil::Date;
@@ -272,6 +273,14 @@ pub(crate) trait World: Sync {
     /// Runs of eval suites that were recorded for what is judged and for what is served.
     fn runs(&self) -> &[SuiteRun] {
         &[]
+    }
+    /// An earlier run of a suite to compare with, when none of what is served is known.
+    fn baseline(&self, _suite: &str) -> Option<&Baseline> {
+        None
+    }
+    /// The release that is served.
+    fn base_release(&self) -> Option<ReleaseId> {
+        None
     }
     /// What is stored of a run.
     fn document(&self, object: &Digest) -> Result<Bytes, GateError> {
