@@ -173,6 +173,10 @@ pub(crate) trait World: Sync {
     fn history(&self) -> &[Arc<Definitions>] {
         &[]
     }
+    /// Which versions of a prompt answered in an earlier release. `None` where earlier releases are not known.
+    fn answered(&self, _prompt: &str) -> Option<BTreeSet<u32>> {
+        None
+    }
     /// An earlier report of a gate for the same inputs.
     fn evidence(&self, _gate: &str, _inputs: &Digest) -> Option<GateReport> {
         None
