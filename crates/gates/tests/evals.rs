@@ -231,6 +231,18 @@ fn what_a_suite_names_has_to_exist() {
         "[]",
         "eval-prompt-unknown evals/s.toml:3: The feature `help` may not use the prompt `answer`. (add it to `prompts` of [features.help])",
     );
+    check(
+        toml,
+        "[thresholds]",
+        "[judge]\nroute = 'strong'\n[thresholds]",
+        "eval-route-unknown evals/s.toml:6: The feature `help` has no route `strong`, which judges by rubrics. (add it to `routes` of [features.help])",
+    );
+    check(
+        toml,
+        "[thresholds]",
+        "[judge]\nroute = 'extractive'\nfeature = 'halp'\n[thresholds]",
+        "eval-feature-unknown evals/s.toml:6: The judge of the suite `s` has the feature `halp`, which does not exist. (did you mean `help`?)",
+    );
     let jsonl = "evals/s.jsonl";
     check(
         jsonl,
@@ -244,6 +256,69 @@ fn what_a_suite_names_has_to_exist() {
         "\"cites\":[\"guide/none\"]",
         "eval-entry-unknown evals/s.jsonl:1 /expect/cites: Answers must cite guide/none, which does not exist. (add guide/none, or correct `cites`)",
     );
+}
+
+#[tokio::test]
+async fn labels_that_cannot_be_read_are_reported() {
+    let world = World::new().await;
+    world
+        .push(&[(
+            "evals/s.labels.jsonl",
+            "{\"id\":\"a\",\"question\":\"q\",\"rubric\":\"r\",\"answer\":\"a\"}\n",
+        )])
+        .await;
+    let (_, gate) = world.candidate().await;
+    let said =
+        "Error eval-label evals/s.labels.jsonl:1 /pass: The label does not say whether the answer passes.";
+    assert_eq!((gate.status, lines(&gate)), (GateStatus::Fail, vec![said.to_owned()]));
+    let label = |n: usize| {
+        json!({"id": n.to_string(), "question": "q", "rubric": "r", "answer": "a", "pass": true}).to_string()
+    };
+    let many: Vec<String> = (0..=1_000).map(label).collect();
+    world.push(&[("evals/s.labels.jsonl", &many.join("\n"))]).await;
+    let (_, gate) = world.candidate().await;
+    assert_eq!(
+        lines(&gate),
+        ["Error eval-labels evals/s.labels.jsonl:1001: The file has more than 1000 labels."]
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_the_judge_of_the_suite_did_not_see_does_not_count() {
+    let world = World::new().await;
+    let suite = SUITE.replace("[thresholds]", "[judge]\nroute = 'extractive'\n[thresholds]");
+    let rubric = cases().replacen("\"expect\":{", "\"expect\":{\"rubric\":\"It is short.\",", 1);
+    let files = [("evals/s.toml", suite.as_str()), ("evals/s.jsonl", &rubric)];
+    world.push(&files).await;
+    let (first, gate) = world.candidate().await;
+    let help =
+        format!("run `ashlar eval start --suite s --of {first} --wait --server URL`, which asks the judge");
+    assert_eq!(gate.findings[0].help, help);
+    let judged = |verdict: &str, prompt: &str| {
+        let mut run = run_of(&rubric, &[]);
+        run["replies"][0]["reply"]["judgement"] =
+            json!({"verdict": {"Ok": verdict}, "reason": "", "prompt": prompt});
+        run
+    };
+    let record = async |of, run: Value| world.record(of, run).await;
+    let of = RunOf::Candidate(first);
+    // Nobody judged, and somebody else did.
+    for run in [run_of(&rubric, &[]), judged("pass", "other@v1")] {
+        let recorded = record(of, run).await.unwrap();
+        assert_eq!((recorded.evidence.verdict.as_str(), recorded.evidence.complete), ("incomplete", false));
+        let gate = evals(recorded.candidate.unwrap().gates);
+        let said = "No run of the suite `s` covers this. A run of c1 does not count. The judge of the suite was not asked about all cases with a rubric.";
+        assert_eq!(gate.findings[0].message, said);
+    }
+    let mut other = judged("pass", "ashlar-judge@v1");
+    other["setting"] = json!("feature help prompt answer judge other@00");
+    let refused = record(of, other).await.unwrap_err().to_string();
+    assert!(refused.contains("another judge decided about the run"), "{refused}");
+    let failed = record(of, judged("fail", "ashlar-judge@v1")).await.unwrap();
+    assert_eq!((failed.evidence.complete, failed.evidence.passed), (true, CASES as u64 - 1));
+    let recorded = record(of, judged("pass", "ashlar-judge@v1")).await.unwrap();
+    assert_eq!((recorded.evidence.complete, recorded.evidence.passed), (true, CASES as u64));
+    assert_eq!(recorded.candidate.unwrap().status, "passed");
 }
 
 #[tokio::test]

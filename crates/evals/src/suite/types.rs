@@ -113,6 +113,8 @@ pub struct Lines {
     pub prompt: usize,
     /// Of `route`.
     pub route: usize,
+    /// Of `route` of `[judge]`.
+    pub judge: usize,
     /// Of `[thresholds]`.
     pub thresholds: usize,
 }
@@ -224,7 +226,7 @@ impl Expect {
 }
 
 /// Whether there must be an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// It must be answered.
@@ -244,6 +246,12 @@ pub struct KnownFailure {
 }
 
 impl Suite {
+    /// Whether a judge decides about a case.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.judge.is_some() && self.cases.iter().any(|case| case.expect.rubric.is_some())
+    }
+
     /// What replies depend on beside the cases: feature, route and prompt.
     #[must_use]
     pub fn setting(&self) -> String {

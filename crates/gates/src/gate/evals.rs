@@ -6,6 +6,7 @@ use ashlar_evals::{
     evidence::{Evidence, Verdict},
     figures::Metric,
     report::CaseSummary,
+    run::Stopped,
     suite::{Case, Demand},
 };
 use ashlar_gateway::{
@@ -29,6 +30,8 @@ const FINDINGS: &[Code] = findings! {
     "eval-suite": "A suite has a missing, unknown or wrong key, or no cases belong to it." => "Correct the line that the message names.";
     "eval-cases": "A suite has no cases, or too many." => "Write a case on each line of evals/NAME.jsonl.";
     "eval-case": "A case cannot be read, or could not fail." => "Correct the line that the message names.";
+    "eval-labels": "A file of labels has too many labels." => "Keep at most 1,000 labels in evals/NAME.labels.jsonl.";
+    "eval-label": "A label cannot be read." => "Correct the line that the message names.";
     "eval-near-duplicate": "Two cases ask nearly the same, which counts twice." => "Remove one of them.";
     "eval-feature-unknown": "A suite names a feature that gateway.toml does not have." => "Correct `feature`, or add the feature to gateway.toml.";
     "eval-route-unknown": "A suite names a route that its feature may not use." => "Correct `route`, or add the route to the feature.";
@@ -108,6 +111,7 @@ impl Gate for Evals {
         findings.extend(suites.findings.iter().cloned());
         for at in &suites.all {
             findings.extend(names(definitions, at));
+            findings.extend(judge(definitions, at));
             findings.extend(cites(world, at)?);
         }
         findings.extend(world.base().into_iter().flat_map(|base| removed(definitions, base)));
@@ -123,7 +127,7 @@ impl Gate for Evals {
                 } else if suite.is_left_to_editors() {
                     not_asked += 1;
                 } else {
-                    findings.push(suite.missing());
+                    findings.push(suite.missing()?);
                     let without = suite.without_baseline();
                     findings.extend(without.into_iter().filter(|finding| finding.level == Level::Error));
                 }
@@ -248,6 +252,37 @@ fn names(definitions: &Definitions, at: &SuiteAt) -> Vec<Finding> {
     out
 }
 
+/// What the judge of a suite names that does not exist.
+fn judge(definitions: &Definitions, at: &SuiteAt) -> Option<Finding> {
+    let (suite, gateway) = (&at.suite, &definitions.gateway);
+    let judge = suite.judge.as_ref()?;
+    let wrong = |code: &str, message: String, help: String| {
+        Finding::error(code, format!("{}:{}", at.file(), suite.lines.judge), message).help(help)
+    };
+    let Some(feature) = gateway.features.get(&judge.feature) else {
+        // A feature that is that of the suite as well is reported there.
+        if judge.feature == suite.feature || !definitions.gateway_findings.is_empty() {
+            return None;
+        }
+        let known = gateway.features.keys().map(String::as_str);
+        let otherwise = format!("add [features.{}] to {}", judge.feature, config::FILE);
+        let help = did_you_mean(&judge.feature, known, otherwise);
+        let (name, feature) = (&suite.name, &judge.feature);
+        let message =
+            format!("The judge of the suite `{name}` has the feature `{feature}`, which does not exist.");
+        return Some(wrong("eval-feature-unknown", message, help));
+    };
+    let known: Vec<&str> = gateway.routes_of(feature).into_iter().map(|(name, _)| name).collect();
+    if known.contains(&judge.route.as_str()) {
+        return None;
+    }
+    let otherwise = format!("add it to `routes` of [features.{}]", judge.feature);
+    let help = did_you_mean(&judge.route, known.iter().copied(), otherwise);
+    let message =
+        format!("The feature `{}` has no route `{}`, which judges by rubrics.", judge.feature, judge.route);
+    Some(wrong("eval-route-unknown", message, help))
+}
+
 /// Entries that answers must cite and that do not exist.
 fn cites(world: &dyn World, at: &SuiteAt) -> Result<Vec<Finding>, GateError> {
     let mut out = Vec::new();
@@ -285,6 +320,18 @@ impl Judged<'_> {
         Evidence::read(&bytes).map_err(|error| GateError::Evidence(error.to_string()))
     }
 
+    /// The command that records a run. Only servers ask a judge.
+    fn command(&self, of: &dyn std::fmt::Display) -> String {
+        let suite = &self.at.suite;
+        match suite.is_judged() {
+            true => format!(
+                "run `ashlar eval start --suite {} --of {of} --wait --server URL`, which asks the judge",
+                suite.name
+            ),
+            false => format!("run `ashlar eval run --suite {} --of {of} --submit`", suite.name),
+        }
+    }
+
     /// The command that shows every case.
     fn help(&self) -> String {
         let suite = &self.at.suite.name;
@@ -316,11 +363,7 @@ impl Judged<'_> {
             Demand::Required => Finding::error(code, place, message),
             Demand::Advice => Finding::warning(code, place, message),
         };
-        Some(
-            finding
-                .about(suite)
-                .help(format!("run `ashlar eval run --suite {suite} --of {release} --submit`")),
-        )
+        Some(finding.about(suite).help(self.command(&release)))
     }
 
     /// Judges by the evidence, and says whether there is any.
@@ -340,7 +383,7 @@ impl Judged<'_> {
         Ok(true)
     }
 
-    fn missing(&self) -> Finding {
+    fn missing(&self) -> Result<Finding, GateError> {
         let suite = &self.at.suite;
         let since = match self.state.differing() {
             None => String::new(),
@@ -351,11 +394,15 @@ impl Judged<'_> {
             }
         };
         let incomplete = match self.run_of(&self.state.inputs.digest, false) {
-            Some(run) => format!(" A run of {} is incomplete, so it does not count.", run.asked),
+            Some(run) => match self.evidence(run)?.summary.stopped {
+                Some(stopped @ Stopped::NotJudged) => {
+                    format!(" A run of {} does not count. {}", run.asked, stopped.about())
+                }
+                _ => format!(" A run of {} is incomplete, so it does not count.", run.asked),
+            },
             None => String::new(),
         };
         let message = format!("No run of the suite `{}` covers this{since}.{incomplete}", suite.name);
-        let help = format!("run `ashlar eval run --suite {} --of CANDIDATE --submit`", suite.name);
         // Nothing can become worse by a first release, and whoever tries a project out has no run yet.
         let waits = self.world.base().is_some() && self.state.demand() == Demand::Required;
         let place = self.at.file();
@@ -363,7 +410,7 @@ impl Judged<'_> {
             true => Finding::error("eval-evidence-missing", place, message),
             false => Finding::warning("eval-evidence-missing", place, message),
         };
-        finding.about(&suite.name).help(help)
+        Ok(finding.about(&suite.name).help(self.command(&"CANDIDATE")))
     }
 
     /// What evidence says against the change.

@@ -64,6 +64,7 @@ pub fn human(outcome: &Outcome, comparison: Option<&Comparison>, out: Option<&Pa
     if let Some(stopped) = outcome.stopped {
         let next = match stopped {
             Stopped::ReleaseChanged => "Run the command again.",
+            Stopped::NotJudged => "Run the suite on a server, which asks the judge.",
             _ => "Run the command again with the same --out to go on.",
         };
         output::line(format!("{} {next}", stopped.about()));
