@@ -111,6 +111,35 @@ fn a_route_judges_by_rubrics() {
     assert_eq!((&again["failed"], &again["judge"]), (&first["failed"], &first["judge"]));
     assert_eq!(model.asked().len(), asked);
 
+    // Servers ask the judge as well, also about a candidate, and the gate counts nothing else.
+    let key =
+        ["key", "create", "--name", "k", "--scope", "release", "--scope", "preview", "--format", "json"];
+    let key = rig.json(0, &key)["key"].as_str().unwrap().to_owned();
+    let start = |of: &str| {
+        let at = ["--wait", "--server", url, "--key", &key, "--format", "json"];
+        rig.json(0, &[&["eval", "start", "--suite", "tone", "--of", of], &at[..]].concat());
+    };
+    let asked = model.asked().iter().filter(|asked| judged(asked)).count();
+    start("r1");
+    assert_eq!(model.asked().iter().filter(|asked| judged(asked)).count(), asked + 4);
+    rig.write("site/gateway.toml", &GATEWAY.replace("model = \"m\"", "model = \"m2\""));
+    rig.push();
+    let made = rig.json(0, &["candidate", "create", "--format", "json"]);
+    assert_eq!(made["status"], "failed");
+    let help = "run `ashlar eval start --suite tone --of c2 --wait --server URL`, which asks the judge";
+    assert!(made.to_string().contains(help), "{made}");
+    let alone = ["eval", "run", "--suite", "tone", "--of", "c2", "--submit", "--data", "data"];
+    let alone = rig.run(&alone);
+    let said = String::from_utf8_lossy(&alone.stderr).into_owned();
+    assert_eq!(alone.status.code(), Some(2), "{said}");
+    assert!(said.contains("--data has none") || said.contains("--data asks none"), "{said}");
+    start("c2");
+    let shown = rig.json(0, &["candidate", "show", "c2", "--format", "json"]);
+    assert_eq!(shown["status"], "passed", "{shown}");
+    // Another judge than that of the suite is no evidence.
+    let other = rig.run(&["eval", "run", "--suite", "tone", "--submit", "--judge", "fast", "--data", "data"]);
+    assert_eq!(other.status.code(), Some(2));
+
     // The built-in model judges nothing, and says so.
     let alone = rig.run(&["eval", "run", "--suite", "tone", "--project", "site", "--model", "extractive"]);
     let said = String::from_utf8_lossy(&alone.stderr).into_owned();

@@ -111,6 +111,18 @@ fn what_is_wrong_is_said_in_the_format_of_the_client() {
         (key.as_str(), r#"{"model":"extractive"}"#.to_owned(), 400, "invalid_request"),
         (key.as_str(), ask("", &json!({})), 400, "invalid_request"),
         (key.as_str(), ask(&long, &json!({})), 400, "invalid_input"),
+        (
+            key.as_str(),
+            ask(QUESTION, &json!({"ashlar": {"locale": "write to jo@example.com"}})),
+            400,
+            "invalid_request",
+        ),
+        (
+            key.as_str(),
+            ask(QUESTION, &json!({"ashlar": {"locale": "e".repeat(4_000)}})),
+            400,
+            "invalid_request",
+        ),
         (key.as_str(), ask(QUESTION, &json!({"model": "extractiv"})), 404, "model_not_found"),
         (
             key.as_str(),

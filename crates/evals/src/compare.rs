@@ -20,7 +20,7 @@ pub struct Comparison {
     pub compared: usize,
     /// Cases that pass less often than before.
     pub regressions: Vec<String>,
-    /// Those of them that are critical.
+    /// Those of them that are critical in either run.
     pub critical_regressions: Vec<String>,
     /// Cases that pass more often than before.
     pub fixed: Vec<String>,
@@ -106,7 +106,7 @@ impl Comparison {
         self.compared += 1;
         if case.passed < old.passed {
             self.regressions.push(case.id.clone());
-            if case.critical {
+            if case.critical || old.critical {
                 self.critical_regressions.push(case.id.clone());
             }
         } else if case.passed > old.passed {

@@ -2,7 +2,7 @@
 //!
 //! A case must be able to fail. What nobody has judged yet becomes a line for a person to complete, never a case.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use ashlar_gateway::{config::Kind, redact::masked, review::Verdict};
 use ashlar_model::Finding;
@@ -75,19 +75,46 @@ fn redacted(value: &mut Value, kinds: &BTreeSet<Kind>) {
     }
 }
 
-/// New cases of a suite. What a case asks is redacted. Drafts that ask nearly the same as a case or as an earlier draft are left out, and so
-/// is what follows the first `most` new cases and lines.
+/// Names of cases, each once.
+struct Ids {
+    taken: HashSet<String>,
+    /// The number that is tried next for a name that is taken.
+    next: HashMap<String, usize>,
+}
+
+impl Ids {
+    /// The name itself, or with the first number that makes it another one.
+    fn free(&mut self, id: &str) -> String {
+        if !self.taken.contains(id) {
+            return id.to_owned();
+        }
+        let next = self.next.entry(id.to_owned()).or_insert(2);
+        loop {
+            let named = format!("{id}-{next}");
+            if !self.taken.contains(&named) {
+                return named;
+            }
+            *next += 1;
+        }
+    }
+}
+
+/// New cases of a suite. What a case asks is redacted. Drafts that ask nearly the same as a case or as another draft are left out, and so
+/// is what follows the first `most` new cases and lines. Drafts that somebody judged come first, so that no other takes their place.
 #[must_use]
 pub fn grow(suite: &Suite, drafts: Vec<Draft>, most: usize) -> Grown {
     let kinds: BTreeSet<Kind> = Kind::ALL.into();
-    let mut ids: HashSet<String> = suite.cases.iter().map(|case| case.id.clone()).collect();
+    let taken = suite.cases.iter().map(|case| case.id.clone()).collect();
+    let mut ids = Ids { taken, next: HashMap::new() };
+    let (judged, others): (Vec<Draft>, Vec<Draft>) =
+        drafts.into_iter().take(DRAFTS_MAX).partition(|draft| draft.expect.is_some());
     let sources: HashSet<&str> =
         suite.cases.iter().map(|case| case.source.as_str()).filter(|source| !source.is_empty()).collect();
     let mut grown = Grown::default();
     // Existing cases come first, so that a draft is the later one of each pair.
     let mut all: Vec<Case> = suite.cases.clone();
     let mut made: Vec<(Value, bool, String)> = Vec::new();
-    for draft in drafts.into_iter().take(DRAFTS_MAX) {
+    for draft in judged.into_iter().chain(others) {
         let source = draft.source.clone();
         if sources.contains(source.as_str()) {
             grown.left_out.push(LeftOut { source, why: "The suite has a case from there.".to_owned() });
@@ -104,8 +131,7 @@ pub fn grow(suite: &Suite, drafts: Vec<Draft>, most: usize) -> Grown {
         }
     }
     let known = suite.cases.len();
-    let near: std::collections::HashMap<usize, usize> =
-        pairs(&all, |_, _| true, usize::MAX).into_iter().collect();
+    let near: HashMap<usize, usize> = pairs(&all, |_| (), usize::MAX).into_iter().collect();
     for (number, (line, judged, source)) in made.into_iter().enumerate() {
         if let Some(other) = near.get(&(known + number)) {
             let why = format!("It asks nearly the same as `{}`.", all[*other].id);
@@ -122,15 +148,9 @@ pub fn grow(suite: &Suite, drafts: Vec<Draft>, most: usize) -> Grown {
 }
 
 /// A draft as a line, and as the case that it asks.
-fn line(draft: Draft, ids: &mut HashSet<String>, kinds: &BTreeSet<Kind>) -> Result<(Value, Case), String> {
+fn line(draft: Draft, ids: &mut Ids, kinds: &BTreeSet<Kind>) -> Result<(Value, Case), String> {
     let mut line = Map::new();
-    let mut id = draft.id.clone();
-    for number in 2.. {
-        if !ids.contains(&id) {
-            break;
-        }
-        id = format!("{}-{number}", draft.id);
-    }
+    let id = ids.free(&draft.id);
     line.insert("id".to_owned(), json!(id));
     for (name, mut value) in draft.asks {
         redacted(&mut value, kinds);
@@ -154,7 +174,7 @@ fn line(draft: Draft, ids: &mut HashSet<String>, kinds: &BTreeSet<Kind>) -> Resu
         return Err(wrong.message.clone());
     }
     let case = cases.into_iter().next().ok_or("It asks nothing.")?;
-    ids.insert(id);
+    ids.taken.insert(id);
     if !judged {
         line.insert("expect".to_owned(), json!({}));
         let mut note = draft.note;
@@ -376,6 +396,33 @@ mod tests {
         let again = grow(&suite(), drafts, 100);
         assert_eq!((again.cases.len(), again.todo.len()), (1, 0), "{again:?}");
         assert_eq!(again.cases[0]["source"], "review:05");
+    }
+
+    #[test]
+    fn a_draft_that_was_judged_wins_and_names_are_found_at_once() {
+        let question = "How long is the longest pier of Porto?";
+        let open = label("05", question, None);
+        let judged = label("06", &question.to_uppercase(), Some(Verdict::Correct));
+        let grown = grow(&suite(), from_labels(vec![open, judged]).0, 100);
+        assert_eq!((grown.cases.len(), grown.todo.len()), (1, 0), "{grown:?}");
+        assert_eq!(grown.cases[0]["source"], "review:06");
+
+        let began = std::time::Instant::now();
+        let draft = |n: usize| Draft {
+            id: "a".to_owned(),
+            asks: Map::from_iter([(
+                "input".to_owned(),
+                json!(format!("Where is berth {n} of pier {}?", n * 7)),
+            )]),
+            expect: Some(json!({"answer": "must"})),
+            source: n.to_string(),
+            ..Draft::default()
+        };
+        let grown = grow(&suite(), (0..DRAFTS_MAX).map(draft).collect(), DRAFTS_MAX);
+        let ids: HashSet<&str> = grown.cases.iter().filter_map(|case| case["id"].as_str()).collect();
+        assert_eq!((ids.len(), grown.left_out.len()), (DRAFTS_MAX, 0));
+        assert!(ids.contains("a-2") && ids.contains("a-20001"));
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
     }
 
     #[test]

@@ -110,6 +110,10 @@ async fn a_regression_is_named_and_the_answer_of_the_baseline_is_shown() {
     assert!(facts.is_worse(Metric::Facts) && comparison.is_regression());
     let page = html(&after, Some(&comparison)).unwrap();
     assert!(page.contains("Answer of the baseline"));
+    // A case that is critical in either run counts as one.
+    let mut tame = is.clone();
+    tame.results.iter_mut().for_each(|case| case.critical = false);
+    assert_eq!(Comparison::of(&was, &tame).critical_regressions, ["a"]);
     let back = Comparison::of(&is, &was);
     assert_eq!((back.fixed.as_slice(), back.regressions.len()), (&["a".to_owned()][..], 0));
     let same = Comparison::of(&was, &was);

@@ -161,6 +161,8 @@ impl World {
             end: None,
             waivers: &self.waivers,
             runs: &[],
+            baselines: &BTreeMap::new(),
+            released: &[],
             evidence: &evidence,
             now: "2026-06-01T12:00:00Z".parse().unwrap(),
         })
@@ -318,6 +320,8 @@ fn who_changed_something_has_to_be_known() {
             end: None,
             waivers: input.waivers,
             runs: &[],
+            baselines: &BTreeMap::new(),
+            released: &[],
             evidence: input.evidence,
             now: input.now,
         };

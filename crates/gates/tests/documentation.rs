@@ -72,10 +72,11 @@ fn gates_document_themselves() {
 }
 
 /// Sources whose findings reach a gate.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 15] = [
     "contracts/src",
     "delivery/src/graphql",
     "delivery/src/views",
+    "evals/src/suite",
     "gates/src",
     "gateway/src/prompts",
     "project/src/content.rs",
@@ -89,12 +90,13 @@ const SOURCES: [&str; 14] = [
     "tokens/src",
 ];
 /// Codes of these families are found wherever they are written; others only as the code of a new finding.
-const FAMILIES: [&str; 16] = [
+const FAMILIES: [&str; 17] = [
     "approval-",
     "component-",
     "consumer-",
     "content-",
     "contract-",
+    "eval-",
     "intent-",
     "link-",
     "query-",

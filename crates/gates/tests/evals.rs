@@ -98,6 +98,20 @@ impl World {
         (made.candidate, evals(made.gates))
     }
 
+    /// A release of what is pending, with a run in which these cases fail.
+    async fn evaluated(&self, failing: &[usize]) {
+        let (candidate, _) = self.candidate().await;
+        assert_eq!(self.run(candidate, failing).await.status, GateStatus::Pass);
+        self.promote(candidate).await.unwrap();
+    }
+
+    async fn waive(&self, candidate: CandidateId) {
+        let waive = Waive { candidate, gate: "evals".to_owned(), reason: "It is meant.".to_owned() };
+        let waived = self.engine.run(&self.ctx, waive).await.unwrap();
+        assert_eq!(evals(waived.gates).status, GateStatus::Waived);
+        self.promote(candidate).await.unwrap();
+    }
+
     async fn release(&self) {
         let (candidate, gate) = self.candidate().await;
         assert!(gate.status.lets_through(), "{gate:?}");
@@ -116,7 +130,12 @@ impl World {
 
     /// Records a run of a candidate in which these cases fail, and returns the gate.
     async fn run(&self, candidate: CandidateId, failing: &[usize]) -> GateReport {
-        let recorded = self.record(RunOf::Candidate(candidate), run(failing)).await.unwrap();
+        self.run_of(candidate, &cases(), failing).await
+    }
+
+    /// The same for a candidate with other cases.
+    async fn run_of(&self, candidate: CandidateId, cases: &str, failing: &[usize]) -> GateReport {
+        let recorded = self.record(RunOf::Candidate(candidate), run_of(cases, failing)).await.unwrap();
         evals(recorded.candidate.unwrap().gates)
     }
 }
@@ -127,15 +146,21 @@ fn evals(gates: Vec<GateReport>) -> GateReport {
 
 /// A run of all cases in which some fail. It claims nothing about that: the server finds out.
 fn run(failing: &[usize]) -> Value {
+    run_of(&cases(), failing)
+}
+
+fn run_of(cases: &str, failing: &[usize]) -> Value {
     let mut project = Files::new();
     project.insert("evals/s.toml", SUITE.as_bytes().to_vec()).unwrap();
-    project.insert("evals/s.jsonl", cases().into_bytes()).unwrap();
-    let digest = ashlar_evals::suite::Suite::read(&project, "s").unwrap().0.digest();
-    let reply = |n: usize| {
+    project.insert("evals/s.jsonl", cases.as_bytes().to_vec()).unwrap();
+    let suite = ashlar_evals::suite::Suite::read(&project, "s").unwrap().0;
+    let digest = suite.digest();
+    let reply = |case: &ashlar_evals::suite::Case| {
+        let n: usize = case.id.trim_start_matches('c').parse().unwrap();
         let text = if failing.contains(&n) { "Nothing.".to_owned() } else { format!("It is fact {n}.") };
-        json!({"case": format!("c{n}"), "reply": {"text": text}})
+        json!({"case": case.id, "reply": {"text": text}})
     };
-    let replies: Vec<Value> = (0..CASES).map(reply).collect();
+    let replies: Vec<Value> = suite.cases.iter().map(reply).collect();
     json!({"format": 1, "producer": "a test", "cases": digest, "replies": replies})
 }
 
@@ -206,6 +231,18 @@ fn what_a_suite_names_has_to_exist() {
         "[]",
         "eval-prompt-unknown evals/s.toml:3: The feature `help` may not use the prompt `answer`. (add it to `prompts` of [features.help])",
     );
+    check(
+        toml,
+        "[thresholds]",
+        "[judge]\nroute = 'strong'\n[thresholds]",
+        "eval-route-unknown evals/s.toml:6: The feature `help` has no route `strong`, which judges by rubrics. (add it to `routes` of [features.help])",
+    );
+    check(
+        toml,
+        "[thresholds]",
+        "[judge]\nroute = 'extractive'\nfeature = 'halp'\n[thresholds]",
+        "eval-feature-unknown evals/s.toml:6: The judge of the suite `s` has the feature `halp`, which does not exist. (did you mean `help`?)",
+    );
     let jsonl = "evals/s.jsonl";
     check(
         jsonl,
@@ -222,16 +259,80 @@ fn what_a_suite_names_has_to_exist() {
 }
 
 #[tokio::test]
+async fn labels_that_cannot_be_read_are_reported() {
+    let world = World::new().await;
+    world
+        .push(&[(
+            "evals/s.labels.jsonl",
+            "{\"id\":\"a\",\"question\":\"q\",\"rubric\":\"r\",\"answer\":\"a\"}\n",
+        )])
+        .await;
+    let (_, gate) = world.candidate().await;
+    let said =
+        "Error eval-label evals/s.labels.jsonl:1 /pass: The label does not say whether the answer passes.";
+    assert_eq!((gate.status, lines(&gate)), (GateStatus::Fail, vec![said.to_owned()]));
+    let label = |n: usize| {
+        json!({"id": n.to_string(), "question": "q", "rubric": "r", "answer": "a", "pass": true}).to_string()
+    };
+    let many: Vec<String> = (0..=1_000).map(label).collect();
+    world.push(&[("evals/s.labels.jsonl", &many.join("\n"))]).await;
+    let (_, gate) = world.candidate().await;
+    assert_eq!(
+        lines(&gate),
+        ["Error eval-labels evals/s.labels.jsonl:1001: The file has more than 1000 labels."]
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_the_judge_of_the_suite_did_not_see_does_not_count() {
+    let world = World::new().await;
+    let suite = SUITE.replace("[thresholds]", "[judge]\nroute = 'extractive'\n[thresholds]");
+    let rubric = cases().replacen("\"expect\":{", "\"expect\":{\"rubric\":\"It is short.\",", 1);
+    let files = [("evals/s.toml", suite.as_str()), ("evals/s.jsonl", &rubric)];
+    world.push(&files).await;
+    let (first, gate) = world.candidate().await;
+    let help =
+        format!("run `ashlar eval start --suite s --of {first} --wait --server URL`, which asks the judge");
+    assert_eq!(gate.findings[0].help, help);
+    let judged = |verdict: &str, prompt: &str| {
+        let mut run = run_of(&rubric, &[]);
+        run["replies"][0]["reply"]["judgement"] =
+            json!({"verdict": {"Ok": verdict}, "reason": "", "prompt": prompt});
+        run
+    };
+    let record = async |of, run: Value| world.record(of, run).await;
+    let of = RunOf::Candidate(first);
+    // Nobody judged, and somebody else did.
+    for run in [run_of(&rubric, &[]), judged("pass", "other@v1")] {
+        let recorded = record(of, run).await.unwrap();
+        assert_eq!((recorded.evidence.verdict.as_str(), recorded.evidence.complete), ("incomplete", false));
+        let gate = evals(recorded.candidate.unwrap().gates);
+        let said = "No run of the suite `s` covers this. A run of c1 does not count. The judge of the suite was not asked about all cases with a rubric.";
+        assert_eq!(gate.findings[0].message, said);
+    }
+    let mut other = judged("pass", "ashlar-judge@v1");
+    other["setting"] = json!("feature help prompt answer judge other@00");
+    let refused = record(of, other).await.unwrap_err().to_string();
+    assert!(refused.contains("another judge decided about the run"), "{refused}");
+    let failed = record(of, judged("fail", "ashlar-judge@v1")).await.unwrap();
+    assert_eq!((failed.evidence.complete, failed.evidence.passed), (true, CASES as u64 - 1));
+    let recorded = record(of, judged("pass", "ashlar-judge@v1")).await.unwrap();
+    assert_eq!((recorded.evidence.complete, recorded.evidence.passed), (true, CASES as u64));
+    assert_eq!(recorded.candidate.unwrap().status, "passed");
+}
+
+#[tokio::test]
 async fn only_what_can_change_answers_waits_for_a_run() {
     let world = World::new().await;
     world.push(&[]).await;
-    let (_, first) = world.candidate().await;
-    assert_eq!(first.status, GateStatus::Pass);
+    let (first, gate) = world.candidate().await;
+    assert_eq!(gate.status, GateStatus::Pass);
     assert_eq!(
-        lines(&first),
+        lines(&gate),
         ["Warning eval-evidence-missing evals/s.toml: No run of the suite `s` covers this."]
     );
-    world.release().await;
+    world.run(first, &[]).await;
+    world.promote(first).await.unwrap();
 
     // What answers are not made of.
     world.put("note", "Somewhere else").await;
@@ -261,19 +362,122 @@ async fn only_what_can_change_answers_waits_for_a_run() {
     let help = format!("run `ashlar eval run --suite s --of {candidate} --submit`");
     assert_eq!(gate.findings[0].help, help);
     assert_eq!(world.promote(candidate).await.unwrap_err().code(), "gates-failed");
-    let waive = Waive { candidate, gate: "evals".to_owned(), reason: "The provider is down.".to_owned() };
-    let waived = world.engine.run(&world.ctx, waive).await.unwrap();
-    assert_eq!(evals(waived.gates).status, GateStatus::Waived);
+    world.waive(candidate).await;
+}
+
+#[tokio::test]
+async fn what_is_served_is_compared_with_or_the_last_release_that_has_a_run() {
+    let world = World::new().await;
+    world.push(&[]).await;
+    world.evaluated(&[3]).await;
+    // Editors publish without a run, twice.
+    for title in ["Another answer", "Yet another answer"] {
+        world.put("guide", title).await;
+        world.release().await;
+    }
+    world.push(&SECOND).await;
+    let (worse, _) = world.candidate().await;
+    let gate = world.run(worse, &[3, 4, 5, 6, 7, 8, 9, 10, 11]).await;
+    let said = "Error eval-regression evals/s.toml: `pass_rate` goes from 95.0 % in c1 to 55.0 %, over 20 cases that both runs have. That is more than chance.";
+    assert_eq!(gate.status, GateStatus::Fail);
+    assert!(lines(&gate).contains(&said.to_owned()), "{gate:#?}");
+    // The same is found when the candidate is judged again, and when it is promoted.
+    let again = world.engine.run(&world.ctx, Rejudge { candidate: worse }).await.unwrap();
+    assert_eq!(lines(&evals(again.gates)), lines(&gate));
+    assert_eq!(world.promote(worse).await.unwrap_err().code(), "gates-failed");
+    assert_eq!(world.run(worse, &[3]).await.status, GateStatus::Pass);
+    world.promote(worse).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_suite_that_was_never_run_is_run_for_what_is_served_first() {
+    let world = World::new().await;
+    // Nothing is served that has the suite.
+    world.push(&[]).await;
+    world.release().await;
+    let help = |gate: &GateReport| gate.findings.iter().map(|f| f.help.clone()).collect::<Vec<_>>();
+    let said = "eval-baseline-missing evals/s.toml: No run of the suite `s` covers r1, which is served, so nothing shows whether answers become worse.";
+
+    // A change of content is advice.
+    world.put("guide", "Another answer").await;
+    let (candidate, gate) = world.candidate().await;
+    assert_eq!(lines(&gate), [""; 0]);
+    let gate = world.run(candidate, &[]).await;
+    assert_eq!((gate.status, lines(&gate)), (GateStatus::Pass, vec![format!("Warning {said}")]));
+
+    world.push(&SECOND).await;
+    let (candidate, gate) = world.candidate().await;
+    let run = format!("run `ashlar eval run --suite s --of {candidate} --submit`");
+    let run_served = "run `ashlar eval run --suite s --of r1 --submit`";
+    assert_eq!(help(&gate), [run_served, &run]);
+    let gate = world.run(candidate, &[4, 5, 6, 7, 8, 9]).await;
+    assert_eq!((gate.status, lines(&gate)), (GateStatus::Fail, vec![format!("Error {said}")]));
+    assert_eq!(world.promote(candidate).await.unwrap_err().code(), "gates-failed");
+
+    world.record(RunOf::Release("r1".parse().unwrap()), self::run(&[])).await.unwrap();
+    let again = world.engine.run(&world.ctx, Rejudge { candidate }).await.unwrap();
+    assert!(lines(&evals(again.gates)).iter().any(|line| line.contains("eval-regression")));
+    assert_eq!(world.run(candidate, &[4]).await.status, GateStatus::Pass);
     world.promote(candidate).await.unwrap();
 
+    // A suite that is new has nothing to be compared with.
+    let other = cases().replace("thing", "other thing");
+    world.push(&[&SECOND[..], &[("evals/t.toml", SUITE), ("evals/t.jsonl", &other)]].concat()).await;
+    let (_, gate) = world.candidate().await;
+    assert_eq!(
+        lines(&gate),
+        ["Error eval-evidence-missing evals/t.toml: No run of the suite `t` covers this."]
+    );
+}
+
+#[tokio::test]
+async fn a_candidate_does_not_set_the_rules_that_judge_it() {
+    let world = World::new().await;
+    world.push(&[]).await;
+    world.evaluated(&[]).await;
+    // Demands are the stricter ones of both.
+    let advice = format!("{SUITE}[gate]\ndefinitions = 'advice'\n");
+    world.push(&[&SECOND[..], &[("evals/s.toml", &advice)]].concat()).await;
+    let (_, gate) = world.candidate().await;
+    assert_eq!(gate.status, GateStatus::Fail);
+    assert!(lines(&gate)[0].starts_with("Error eval-evidence-missing"), "{gate:?}");
+
+    // A case stays critical until a release says otherwise.
+    let tame = cases().replacen("\"critical\":true", "\"critical\":false", 1);
+    assert_ne!(tame, cases());
+    world.push(&[("evals/s.jsonl", &tame)]).await;
+    let (candidate, _) = world.candidate().await;
+    let gate = world.run_of(candidate, &tame, &[0]).await;
+    assert!(
+        lines(&gate).iter().any(|line| line.starts_with("Error eval-critical evals/s.jsonl:1: The critical case `c0` fails")),
+        "{gate:?}"
+    );
+    assert_eq!(world.run_of(candidate, &tame, &[]).await.status, GateStatus::Pass);
+
+    // It does not go without a reason, and neither does the suite.
+    let fewer: String = cases().lines().skip(1).map(|line| format!("{line}\n")).collect();
+    world.push(&[("evals/s.jsonl", &fewer)]).await;
+    let (candidate, _) = world.candidate().await;
+    let gate = world.run_of(candidate, &fewer, &[]).await;
+    let said = "Error eval-critical-removed evals/s.jsonl: The critical case `c0` is removed, so nothing shows when it fails.";
+    assert_eq!((gate.status, lines(&gate)), (GateStatus::Fail, vec![said.to_owned()]));
     let mut without = Files::new();
-    files(&SECOND).iter().filter(|(path, _)| !path.starts_with("evals/")).for_each(|(path, bytes)| {
+    files(&[]).iter().filter(|(path, _)| !path.starts_with("evals/")).for_each(|(path, bytes)| {
         without.insert(path, bytes.to_vec()).unwrap();
     });
+    world.engine.run(&world.ctx, PushDefinitions { files: without.clone() }).await.unwrap();
+    let (_, gate) = world.candidate().await;
+    let said =
+        "Error eval-suite-removed evals/s.toml: The suite `s` is removed, so nothing waits for it any more.";
+    assert_eq!((gate.status, lines(&gate)), (GateStatus::Fail, vec![said.to_owned()]));
+
+    // Once it is served that the suite is advice, it may go.
+    let advice = format!("{SUITE}[gate]\ndefinitions = 'advice'\ncontent = 'advice'\n");
+    world.push(&[("evals/s.toml", &advice)]).await;
+    world.release().await;
     world.engine.run(&world.ctx, PushDefinitions { files: without }).await.unwrap();
     let (_, gate) = world.candidate().await;
-    let said = "Warning eval-suite-removed evals/s.toml: The suite `s` is removed, so nothing waits for it any more.";
-    assert_eq!((gate.status, lines(&gate)), (GateStatus::Pass, vec![said.to_owned()]));
+    assert_eq!((gate.status, lines(&gate)), (GateStatus::Pass, vec![said.replace("Error", "Warning")]));
 }
 
 #[tokio::test]
@@ -335,6 +539,10 @@ async fn thresholds_are_those_of_the_candidate_and_evidence_stays() {
     let advice = format!("{strict}[gate]\ndefinitions = 'advice'\n");
     world.push(&[("evals/s.toml", &advice)]).await;
     let (advised, gate) = world.candidate().await;
+    assert_eq!((gate.status, gate.findings.len()), (GateStatus::Fail, 1), "what is served demands a run");
+    world.waive(advised).await;
+    world.push(&[("evals/s.toml", &advice.replace("0.99", "0.98"))]).await;
+    let (advised, gate) = world.candidate().await;
     assert_eq!((gate.status, gate.findings.len()), (GateStatus::Pass, 1));
     // What runs left is needed, also after a collection.
     world.engine.run(&world.ctx, CollectGarbage).await.unwrap();
@@ -346,7 +554,7 @@ async fn thresholds_are_those_of_the_candidate_and_evidence_stays() {
 async fn incomplete_runs_and_runs_of_something_else_do_not_count() {
     let world = World::new().await;
     world.push(&[]).await;
-    world.release().await;
+    world.evaluated(&[]).await;
     world.push(&SECOND).await;
     let (candidate, _) = world.candidate().await;
     let of = RunOf::Candidate(candidate);
@@ -387,14 +595,14 @@ async fn incomplete_runs_and_runs_of_something_else_do_not_count() {
     assert_eq!(recorded.candidate.unwrap().status, "passed");
     let listed = world.engine.eval_evidence(&world.ctx, Some("s"), None).await.unwrap();
     let shown: Vec<_> = listed.items.iter().map(|e| (e.verdict.as_str(), e.of.as_str())).collect();
-    assert_eq!(shown, [("pass", "c2"), ("incomplete", "c2")]);
+    assert_eq!(shown, [("pass", "c2"), ("incomplete", "c2"), ("pass", "c1")]);
 }
 
 #[tokio::test]
 async fn evidence_is_recorded_by_those_who_may_and_for_their_tenant() {
     let world = World::new().await;
     world.push(&[]).await;
-    world.release().await;
+    world.evaluated(&[]).await;
     world.push(&SECOND).await;
     let (candidate, _) = world.candidate().await;
     let record = || RecordEvidence {

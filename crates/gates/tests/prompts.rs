@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use ashlar_gates::{CheckOptions, check_project};
-use ashlar_model::GateStatus;
+use ashlar_gates::{CheckOptions, Checker, check_project};
+use ashlar_model::{Actor, Files, GateStatus, TenantId};
+use ashlar_release::{CreateCandidate, Ctx, Engine, Location, Promote, PushDefinitions, Waive};
 use tempfile::TempDir;
 
 const GUIDE: &str = r#"{"type":"object","x-ashlar":{"version":"1.0.0","owner":"docs","kind":"type","index":"product","title_field":"title"},
@@ -201,6 +202,64 @@ fn to_use(declared: &str) -> String {
         _ if declared.contains("port") => "{{ question }} {{ port }}".to_owned(),
         _ => "{{ question }}".to_owned(),
     }
+}
+
+#[tokio::test]
+async fn going_back_needs_a_version_that_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(&Location::embedded(dir.path()), Arc::new(Checker::new())).await.unwrap();
+    let ctx = Ctx::new(TenantId::main(), Actor::local("ana")).unwrap();
+    let bare = PROMPT.replace("grounding: { indexes: [product] }\n", "").replace("{{ sources }}\n", "");
+    // A candidate in which this version is active: its name and what the gate says.
+    let candidate = async |active: u32, versions: &[(&str, &str)]| {
+        let state = format!("[prompts.answer]\nactive = {active}\n");
+        let mut files = Files::new();
+        for (path, text) in [
+            ("ashlar.toml", "name = 'x'\n"),
+            ("contracts/guide.v1.json", GUIDE),
+            ("contracts/reply.v1.json", REPLY),
+            ("prompts/_partials/tone.md", "Be brief.\n"),
+            ("prompts/answer/v1.md", PROMPT),
+            ("prompts.toml", &state),
+        ]
+        .iter()
+        .chain(versions)
+        {
+            files.insert(path, text.as_bytes().to_vec()).unwrap();
+        }
+        engine.run(&ctx, PushDefinitions { files }).await.unwrap();
+        let made = engine.run(&ctx, CreateCandidate::default()).await.unwrap();
+        let gate = made.gates.into_iter().find(|gate| gate.gate == "prompts").unwrap();
+        let found: Vec<String> = gate.findings.iter().map(|f| format!("{:?} {}", f.level, f.code)).collect();
+        (made.candidate, gate.status, found)
+    };
+    let promote = async |candidate| {
+        let promote = Promote { candidate, channel: None, note: String::new() };
+        engine.run(&ctx, promote).await.map(drop).map_err(|error| error.code().to_owned())
+    };
+    let none: Vec<String> = Vec::new();
+    let (first, ..) = candidate(1, &[]).await;
+    promote(first).await.unwrap();
+    // The third version hides behind the fourth: nobody gets it, so nothing is found.
+    let versions = [("prompts/answer/v3.md", bare.as_str()), ("prompts/answer/v4.md", PROMPT)];
+    let (hidden, status, found) = candidate(4, &versions).await;
+    assert_eq!((status, found), (GateStatus::Pass, none));
+    promote(hidden).await.unwrap();
+    let (bad, status, found) = candidate(3, &versions).await;
+    assert_eq!(status, GateStatus::Fail);
+    assert!(found.contains(&"Error prompt-grounding-dropped".to_owned()), "{found:?}");
+    assert_eq!(promote(bad).await.unwrap_err(), "gates-failed");
+    // Once it answered, with a reason, it is possible to go back to it.
+    let waive = Waive { candidate: bad, gate: "prompts".to_owned(), reason: "A trial.".to_owned() };
+    engine.run(&ctx, waive).await.unwrap();
+    promote(bad).await.unwrap();
+    let (good, status, found) = candidate(4, &versions).await;
+    assert_eq!(status, GateStatus::Pass, "{found:?}");
+    promote(good).await.unwrap();
+    let (back, status, found) = candidate(3, &versions).await;
+    assert_eq!(status, GateStatus::Pass, "{found:?}");
+    assert!(found.contains(&"Warning prompt-grounding-dropped".to_owned()), "{found:?}");
+    promote(back).await.unwrap();
 }
 
 #[test]

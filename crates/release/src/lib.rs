@@ -62,6 +62,7 @@ pub use channels::{
     view::{ChannelView, DefinitionChange, ReleaseDiff, ReleaseInfo},
 };
 pub use definitions::{
+    files::read_under,
     push::{PushDefinitions, Pushed},
     revise::{Revise, ReviseDefinitions, Revising, Revision},
 };
@@ -77,8 +78,8 @@ pub use engine::{
     action::{Action, Ctx, Scope},
     installation::{ChannelMoved, Engine, Location, new_id},
     judge::{
-        Approval, Base, Change, ChangeRecord, DeclaredEnd, Judge, JudgeInput, Judgement, RequiredApproval,
-        SuiteRun, Weighed,
+        Approval, Base, Baseline, Change, ChangeRecord, DeclaredEnd, Judge, JudgeInput, Judgement,
+        RequiredApproval, RunNeeded, SuiteRun, Weighed,
     },
 };
 pub use error::ReleaseError;

@@ -232,7 +232,7 @@ pub struct EvalRunArgs {
     #[arg(long, value_name = "FILE")]
     pub replay: Option<PathBuf>,
     /// Record the run as evidence of the gate `evals`, for the candidate or release that was asked. The suite is that of the candidate.
-    #[arg(long, conflicts_with_all = ["project", "model", "prompt", "cases", "tag"])]
+    #[arg(long, conflicts_with_all = ["project", "model", "prompt", "judge", "cases", "tag"])]
     pub submit: bool,
     /// How many cases are asked at a time.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]

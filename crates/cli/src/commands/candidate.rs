@@ -67,7 +67,12 @@ fn print(answer: &Value) {
                 "have it approved as shown above".to_owned()
             } else if only(
                 &codes,
-                &["approval-missing", "assisted-approval-missing", "eval-evidence-missing"],
+                &[
+                    "approval-missing",
+                    "assisted-approval-missing",
+                    "eval-evidence-missing",
+                    "eval-baseline-missing",
+                ],
             ) {
                 "run the suites as shown above; the candidate stays as it is".to_owned()
             } else {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::EvalError,
+    judge,
     metric::{Judge, Scores},
     reply::{Reply, Unasked},
     run::{CaseResult, Outcome, RunStatus, Sample, Stopped},
@@ -56,6 +57,14 @@ pub struct SubmittedReply {
     /// Why none came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unasked: Option<Unasked>,
+}
+
+/// Whether the pinned prompt decided about every reply to a case with a rubric.
+fn is_judged(result: &CaseResult) -> bool {
+    let by_pinned =
+        |reply: &Reply| reply.judgement.as_ref().is_some_and(|found| found.prompt == judge::VERSION);
+    let mut replies = result.samples.iter().filter_map(|sample| sample.reply.as_ref().ok());
+    result.case.expect.rubric.is_none() || replies.all(by_pinned)
 }
 
 impl Submission {
@@ -108,11 +117,11 @@ impl Submission {
     /// Judges the replies by a suite. `asked`: what must have answered, such as `c4`; replies that say nothing about it are taken for its own.
     ///
     /// # Errors
-    /// When other cases were asked, or a reply is of another release or candidate, or of a case or sample that the suite does not have.
+    /// When other cases were asked, another judge was, or a reply is of another release or candidate, or of a case or sample that the suite does not have.
     pub fn outcome(
         self,
         suite: &Suite,
-        judge: &Judge,
+        metrics: &Judge,
         asked: &str,
         today: Date,
     ) -> Result<Outcome, EvalError> {
@@ -121,6 +130,17 @@ impl Submission {
         if self.cases != suite.digest() {
             let message =
                 format!("the run asked other cases than those of the suite `{}` in {asked}", suite.name);
+            return Err(EvalError::input(message, again));
+        }
+        let setting = suite.setting();
+        if let Some(route) = suite.judge.as_ref().filter(|_| suite.is_judged())
+            && self.setting.starts_with(&format!("{setting} judge "))
+            && self.setting != judge::setting(&setting, route)
+        {
+            let message = format!(
+                "another judge decided about the run than that of the suite `{}` in {asked}",
+                suite.name
+            );
             return Err(EvalError::input(message, again));
         }
         let places: HashMap<&str, usize> =
@@ -153,7 +173,7 @@ impl Submission {
                 return Err(EvalError::input(message, format!("run the suite with --of {asked}")));
             }
             let case = &suite.cases[at];
-            let scores = reply.as_ref().map_or_else(|_| Scores::new(), |reply| judge.scores(case, reply));
+            let scores = reply.as_ref().map_or_else(|_| Scores::new(), |reply| metrics.scores(case, reply));
             if samples[at].insert(sent.sample, Sample { reply, scores }).is_some() {
                 let message = format!("the case `{shown}` has two replies of the same sample");
                 return Err(EvalError::input(message, again));
@@ -163,6 +183,9 @@ impl Submission {
             CaseResult::new(case.clone(), samples.into_values().collect(), suite.samples, today)
         });
         let outcome = Outcome::new(suite, &self.setting, results.collect());
+        // Who asks no judge does not decide that the rubrics are met.
+        let unjudged = suite.is_judged() && !outcome.results.iter().all(is_judged);
+        let stopped = stopped.or(unjudged.then_some(Stopped::NotJudged));
         // A run that was stopped has no verdict, also when every case came back before.
         let status = if stopped.is_some() { RunStatus::Incomplete } else { outcome.status };
         Ok(Outcome {

@@ -1,6 +1,6 @@
 //! Whether evidence lets a release through.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::civil::Date;
 
@@ -41,13 +41,23 @@ fn is_known(case: &Case, today: Date) -> bool {
 }
 
 impl Evidence {
-    /// Judges evidence of the same cases. Thresholds and known failures are those of `suite`, so they may differ from those of the run.
+    /// Judges evidence of the same cases. Thresholds and known failures are those of `suite`, so they may differ from those of the run. `before`: the
+    /// suite as it is served. A case is critical when either of both says so.
     #[must_use]
-    pub fn verdict(&self, suite: &Suite, today: Date, served: Option<&Self>) -> Verdict {
+    pub fn verdict(
+        &self,
+        (suite, before): (&Suite, Option<&Suite>),
+        today: Date,
+        served: Option<&Self>,
+    ) -> Verdict {
         let cases: HashMap<&str, &Case> = suite.cases.iter().map(|case| (case.id.as_str(), case)).collect();
+        let all = suite.cases.iter().chain(before.into_iter().flat_map(|before| &before.cases));
+        let is_critical: HashSet<&str> =
+            all.filter(|case| case.critical).map(|case| case.id.as_str()).collect();
         let fails = |case: &&CaseSummary| {
             matches!(case.status, CaseStatus::Fail | CaseStatus::KnownFailure)
-                && cases.get(case.id.as_str()).is_some_and(|known| known.critical && !is_known(known, today))
+                && is_critical.contains(case.id.as_str())
+                && cases.get(case.id.as_str()).is_some_and(|known| !is_known(known, today))
         };
         let critical: Vec<Critical> = self
             .summary
@@ -65,7 +75,7 @@ impl Evidence {
                 figures.insert(metric, Figure { value: figure.value, cases: figure.cases });
             }
         }
-        let of = suite.cases.iter().filter(|case| case.critical).count();
+        let of = suite.cases.iter().filter(|case| is_critical.contains(case.id.as_str())).count();
         #[expect(clippy::cast_precision_loss, reason = "a count of cases")]
         figures.insert(Metric::CriticalFailures, Figure { value: critical.len() as f64, cases: of });
         let thresholds = judge_thresholds(&suite.thresholds, &figures);

@@ -19,6 +19,7 @@ mod wording;
 
 pub use crate::figures::{Better, Metric, Unit};
 
+pub(crate) use self::injection::TAG as INJECTION_TAG;
 pub use self::{
     all::{Judge, Scores, passes},
     score::Score,

@@ -137,6 +137,8 @@ pub enum Stopped {
     TimeCap,
     /// Another release was promoted meanwhile, so the replies are of two releases.
     ReleaseChanged,
+    /// The suite has a judge, and nobody asked it about a case with a rubric.
+    NotJudged,
 }
 
 impl Stopped {
@@ -147,6 +149,7 @@ impl Stopped {
             Self::CostCap => "The run stopped at its cap of money.",
             Self::TimeCap => "The run stopped at its cap of time.",
             Self::ReleaseChanged => "The release changed during the run, so the replies are of two releases.",
+            Self::NotJudged => "The judge of the suite was not asked about all cases with a rubric.",
         }
     }
 }

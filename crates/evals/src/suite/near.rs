@@ -1,6 +1,9 @@
 //! Cases that are nearly the same.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    hash::Hash,
+};
 
 use ashlar_model::Finding;
 use ashlar_retrieval::{near::similarity, text::Analyzer};
@@ -21,7 +24,7 @@ const TERMS_MAX: usize = 400;
 /// rarest terms, so only those pairs are counted.
 #[must_use]
 pub fn near_duplicates(path: &str, cases: &[Case]) -> Vec<Finding> {
-    let found = pairs(cases, |one, other| one.expect.answer == other.expect.answer, REPORTED_MAX);
+    let found = pairs(cases, |case| case.expect.answer, REPORTED_MAX);
     let finding = |(at, other): (usize, usize)| {
         let (case, other) = (&cases[at], &cases[other]);
         let message = format!("The case `{}` asks nearly the same as `{}`.", case.id, other.id);
@@ -32,31 +35,32 @@ pub fn near_duplicates(path: &str, cases: &[Case]) -> Vec<Finding> {
 }
 
 /// Which cases ask nearly the same as an earlier one in the same language and with the same context: pairs of the later one and an earlier
-/// one, at most `most`. `alike`: what else must be the same.
-pub(crate) fn pairs(
+/// one, at most `most`. `alike`: what else must be the same. A case that is itself such a later one is not compared with those after it, so many equal
+/// questions cost as much as many different ones.
+pub(crate) fn pairs<K: Hash + Eq>(
     cases: &[Case],
-    alike: impl Fn(&Case, &Case) -> bool,
+    alike: impl Fn(&Case) -> K,
     most: usize,
 ) -> Vec<(usize, usize)> {
     let sets = ranked(cases);
-    let mut known: HashMap<u32, Vec<usize>> = HashMap::new();
+    // Cases that can be compared have the same number here.
+    let mut groups: HashMap<(Option<&str>, &[String], K), usize> = HashMap::new();
+    let mut known: HashMap<(usize, u32), Vec<usize>> = HashMap::new();
     let mut out = Vec::new();
-    for (at, set) in sets.iter().enumerate() {
-        let mut candidates = BTreeSet::new();
-        for term in &set[..prefix(set.len())] {
-            candidates.extend(known.get(term).into_iter().flatten().copied());
-            known.entry(*term).or_default().push(at);
+    for (at, (set, case)) in sets.iter().zip(cases).enumerate() {
+        let next = groups.len();
+        let group = *groups.entry((case.locale.as_deref(), &case.context, alike(case))).or_insert(next);
+        let rarest = &set[..prefix(set.len())];
+        let mut seen: HashSet<usize> = HashSet::new();
+        let earlier = rarest.iter().filter_map(|term| known.get(&(group, *term))).flatten();
+        let found =
+            earlier.copied().find(|other| seen.insert(*other) && similarity(&sets[*other], set) >= SIMILAR);
+        match found {
+            Some(other) => out.push((at, other)),
+            None => rarest.iter().for_each(|term| known.entry((group, *term)).or_default().push(at)),
         }
-        let same = |other: &&usize| {
-            let (one, other) = (&cases[at], &cases[**other]);
-            one.locale == other.locale && one.context == other.context && alike(one, other)
-        };
-        let found = candidates.iter().filter(same).find(|other| similarity(&sets[**other], set) >= SIMILAR);
-        if let Some(other) = found {
-            out.push((at, *other));
-            if out.len() >= most {
-                break;
-            }
+        if out.len() >= most {
+            break;
         }
     }
     out
@@ -129,15 +133,34 @@ mod tests {
         assert_eq!(found[0].message, "The case `c` asks nearly the same as `a`.");
     }
 
+    /// Comparing each with all earlier ones would take minutes.
+    #[test]
+    fn many_equal_questions_take_no_longer_than_others() {
+        let question = "What does the Basin plan cost each month before tax in the port of Lisbon?";
+        let cases: Vec<Case> = (0..20_000).map(|n| case(&n.to_string(), question)).collect();
+        let began = std::time::Instant::now();
+        let found = pairs(&cases, |_| (), usize::MAX);
+        assert_eq!((found.len(), found.iter().all(|(_, other)| *other == 0)), (19_999, true));
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+        // Languages and contexts are apart.
+        let german = Case { locale: Some("de".to_owned()), ..case("x", question) };
+        let given = Case { context: vec!["It costs 5.".to_owned()], ..case("y", question) };
+        assert_eq!(pairs(&[case("a", question), german, given], |_| (), 9), []);
+    }
+
     proptest! {
         /// The filter finds every pair that comparing all pairs finds.
         #[test]
         fn the_filter_leaves_nothing_out(questions in prop::collection::vec("[a-f ]{1,14}", 0..12)) {
             let cases: Vec<Case> = questions.iter().map(|question| case(question, question)).collect();
             let sets = ranked(&cases);
-            let wanted = (0..sets.len())
-                .filter(|at| sets[..*at].iter().any(|set| similarity(set, &sets[*at]) >= SIMILAR))
-                .count();
+            let mut kept: Vec<usize> = Vec::new();
+            for (at, set) in sets.iter().enumerate() {
+                if kept.iter().all(|other| similarity(&sets[*other], set) < SIMILAR) {
+                    kept.push(at);
+                }
+            }
+            let wanted = sets.len() - kept.len();
             prop_assert_eq!(near_duplicates("x", &cases).len(), wanted);
         }
     }

@@ -176,6 +176,7 @@ impl Reading<'_> {
             feature: self.line(Some(&raw.feature)),
             prompt: self.line(raw.prompt.as_ref()),
             route: self.line(raw.route.as_ref()),
+            judge: self.line(raw.judge.as_ref().map(|judge| &judge.route)),
             thresholds: self.line(raw.thresholds.keys().min_by_key(|name| name.span().start)),
         };
         let gate = Gate {

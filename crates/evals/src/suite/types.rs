@@ -73,6 +73,27 @@ impl Default for Gate {
     }
 }
 
+impl Gate {
+    /// What at least one of both demands.
+    #[must_use]
+    pub fn stricter(self, other: Self) -> Self {
+        let of = |one: Demand, other: Demand| match [one, other].contains(&Demand::Required) {
+            true => Demand::Required,
+            false => Demand::Advice,
+        };
+        Self {
+            definitions: of(self.definitions, other.definitions),
+            content: of(self.content, other.content),
+        }
+    }
+
+    /// Whether no release waits for a run.
+    #[must_use]
+    pub fn is_advice(self) -> bool {
+        [self.definitions, self.content].iter().all(|demand| *demand == Demand::Advice)
+    }
+}
+
 /// How much a change needs a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,6 +113,8 @@ pub struct Lines {
     pub prompt: usize,
     /// Of `route`.
     pub route: usize,
+    /// Of `route` of `[judge]`.
+    pub judge: usize,
     /// Of `[thresholds]`.
     pub thresholds: usize,
 }
@@ -203,7 +226,7 @@ impl Expect {
 }
 
 /// Whether there must be an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// It must be answered.
@@ -223,6 +246,12 @@ pub struct KnownFailure {
 }
 
 impl Suite {
+    /// Whether a judge decides about a case.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.judge.is_some() && self.cases.iter().any(|case| case.expect.rubric.is_some())
+    }
+
     /// What replies depend on beside the cases: feature, route and prompt.
     #[must_use]
     pub fn setting(&self) -> String {

@@ -7,7 +7,7 @@ use std::{
 use ashlar_delivery::lookup::{self, Lookup};
 use ashlar_model::{ContractName, Digest, EntryId, EntryKey, Fields, Files, Finding, ProjectConfig, Rules};
 use ashlar_release::{
-    Judge, JudgeInput, Judgement, ReleaseError, RequiredApproval, Weighed,
+    Judge, JudgeInput, Judgement, ReleaseError, RequiredApproval, RunNeeded, Weighed,
     derived::{self, Built, Derive, DeriveInput, Derived, Form, Names},
 };
 use ashlar_retrieval::models::Models;
@@ -212,19 +212,27 @@ impl Judge for Checker {
         Ok(required)
     }
 
-    fn runs_needed(&self, input: &JudgeInput<'_>) -> Result<Vec<(String, Digest)>, ReleaseError> {
+    fn runs_needed(&self, input: &JudgeInput<'_>) -> Result<Vec<RunNeeded>, ReleaseError> {
         let definitions = self.definitions.get(input.definitions);
         if definitions.suites.all.is_empty() {
             return Ok(Vec::new());
         }
         let base = input.base.as_ref().map(|b| (self.definitions.get(&b.definitions), &b.snapshot));
         let base = base.as_ref().map(|(definitions, snapshot)| (&**definitions, *snapshot));
-        let mut needed = Vec::new();
-        for state in SuiteState::all((&definitions, input.snapshot), base)? {
-            let name = &definitions.suites.all[state.at].suite.name;
-            needed.extend(state.digests().map(|digest| (name.clone(), digest)));
-        }
-        Ok(needed)
+        let needed = |state: SuiteState| RunNeeded {
+            suite: definitions.suites.all[state.at].suite.name.clone(),
+            inputs: state.inputs.digest,
+            served: state.served.map(|served| served.inputs.digest),
+        };
+        let states = SuiteState::all((&definitions, input.snapshot), base)?;
+        Ok(states.into_iter().map(needed).collect())
+    }
+
+    fn suites(&self, definitions: &Files, snapshot: &Tree) -> Result<Vec<(String, Digest)>, ReleaseError> {
+        let definitions = self.definitions.get(definitions);
+        let name = |state: &SuiteState| definitions.suites.all[state.at].suite.name.clone();
+        let states = SuiteState::all((&definitions, snapshot), None)?;
+        Ok(states.iter().map(|state| (name(state), state.inputs.digest)).collect())
     }
 
     fn weigh(

@@ -6,11 +6,12 @@ use std::{
 };
 
 use ashlar_delivery::{PageAt, ReleaseView};
+use ashlar_gateway::prompts::Prompts;
 use ashlar_model::{
     ContractName, Digest, EntryId, EntryKey, EntryRecord, GateReport, GateStatus, Locale, ProjectConfig,
-    TypeName, Waiver,
+    ReleaseId, TypeName, Waiver,
 };
-use ashlar_release::{Approval, DeclaredEnd, SuiteRun};
+use ashlar_release::{Approval, Baseline, DeclaredEnd, SuiteRun, read_under};
 use bytes::Bytes;
 use jiff::{civil::Date, tz::TimeZone};
 use serde_json::Value;
@@ -24,6 +25,7 @@ use crate::{
     definitions::Definitions,
     findings::Findings,
     gate::validity,
+    prompt_moves::PROMPT_FILES,
     suites::state::SuiteState,
     world::{
         Change, EachBody, EachEntry, EachLink, EachPage, EachReference, EachRoute, Looked, Part, RouteAt,
@@ -86,6 +88,19 @@ impl World for Candidate<'_> {
 
     fn history(&self) -> &[Arc<Definitions>] {
         &self.history
+    }
+
+    fn answered(&self, prompt: &str) -> Option<BTreeSet<u32>> {
+        let mut out = BTreeSet::new();
+        for root in self.input.released {
+            // A release that cannot be read shows nothing.
+            let Ok(files) = read_under(self.input.objects, root, PROMPT_FILES) else { continue };
+            let active = Prompts::parse(&files).0.active(prompt);
+            out.extend(active.into_iter().flat_map(|active| {
+                std::iter::once(active.version).chain(active.flags.into_iter().map(|flag| flag.version))
+            }));
+        }
+        Some(out)
     }
 
     fn evidence(&self, gate: &str, inputs: &Digest) -> Option<GateReport> {
@@ -368,6 +383,14 @@ impl World for Candidate<'_> {
 
     fn runs(&self) -> &[SuiteRun] {
         self.input.runs
+    }
+
+    fn baseline(&self, suite: &str) -> Option<&Baseline> {
+        self.input.baselines.get(suite)
+    }
+
+    fn base_release(&self) -> Option<ReleaseId> {
+        self.input.base.as_ref().map(|base| base.release)
     }
 
     fn document(&self, object: &Digest) -> Result<Bytes, GateError> {

@@ -6,6 +6,7 @@ use ashlar_evals::{
     evidence::{Evidence, Verdict},
     figures::Metric,
     report::CaseSummary,
+    run::Stopped,
     suite::{Case, Demand},
 };
 use ashlar_gateway::{
@@ -29,18 +30,22 @@ const FINDINGS: &[Code] = findings! {
     "eval-suite": "A suite has a missing, unknown or wrong key, or no cases belong to it." => "Correct the line that the message names.";
     "eval-cases": "A suite has no cases, or too many." => "Write a case on each line of evals/NAME.jsonl.";
     "eval-case": "A case cannot be read, or could not fail." => "Correct the line that the message names.";
+    "eval-labels": "A file of labels has too many labels." => "Keep at most 1,000 labels in evals/NAME.labels.jsonl.";
+    "eval-label": "A label cannot be read." => "Correct the line that the message names.";
     "eval-near-duplicate": "Two cases ask nearly the same, which counts twice." => "Remove one of them.";
     "eval-feature-unknown": "A suite names a feature that gateway.toml does not have." => "Correct `feature`, or add the feature to gateway.toml.";
     "eval-route-unknown": "A suite names a route that its feature may not use." => "Correct `route`, or add the route to the feature.";
     "eval-prompt-unknown": "A suite names a prompt that does not exist or that its feature may not use." => "Correct `prompt`, create the prompt, or add it to the feature.";
     "eval-contract-unknown": "A case expects an answer by a contract that does not exist." => "Correct `json`, or create the contract.";
     "eval-entry-unknown": "A case expects a citation of an entry that does not exist." => "Correct `cites`, or add the entry.";
-    "eval-suite-removed": "A suite of what is served is removed, so nothing waits for it any more." => "Restore its files, unless that is meant.";
+    "eval-suite-removed": "A suite of what is served is removed, so nothing waits for it any more." => "Restore its files, or waive the gate with a reason.";
+    "eval-critical-removed": "A critical case of what is served is removed." => "Restore the case, or waive the gate with a reason.";
     "eval-evidence-missing": "Answers may have changed, and no complete run shows how." => "Run `ashlar eval run --suite SUITE --of CANDIDATE --submit`.";
+    "eval-baseline-missing": "Answers may have changed, and no complete run shows how what is served answers, so nothing can be seen to become worse." => "Run `ashlar eval run --suite SUITE --of RELEASE --submit`.";
     "eval-threshold": "A figure of the run breaks a threshold of the suite." => "Improve the answers, or change the threshold.";
     "eval-critical": "A critical case fails." => "Improve the answer, or give the case a `known_failure` with an end.";
-    "eval-regression": "A critical case passes less often than in what is served, or a figure is worse by more than chance." => "Improve the answers, or waive the gate with a reason.";
-    "eval-case-worse": "A case passes less often than in what is served." => "Nothing, if that is meant.";
+    "eval-regression": "A critical case passes less often than in what was served, or a figure is worse by more than chance." => "Improve the answers, or waive the gate with a reason.";
+    "eval-case-worse": "A case passes less often than in what was served." => "Nothing, if that is meant.";
     "toml-malformed": "A suite has a syntax error." => "Correct the line that the message names.";
     "encoding": "A file of a suite is not UTF-8 text." => "Save it as UTF-8.";
 };
@@ -65,7 +70,7 @@ impl Gate for Evals {
     fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
         let definitions = world.definitions();
         // Raised when this gate judges differently.
-        inputs.add("rules", b"1").digest("suites", &definitions.part("evals/"));
+        inputs.add("rules", b"2").digest("suites", &definitions.part("evals/"));
         inputs.digest("base", &world.base_part("evals/"));
         if definitions.suites.all.is_empty() {
             return;
@@ -87,7 +92,12 @@ impl Gate for Evals {
         // What cannot be read is reported by the run, which is not remembered.
         for state in world.suites().unwrap_or_default() {
             inputs.digest("inputs", &state.inputs.digest).json("same", &state.same_rules);
-            inputs.json("served", &state.served.as_ref().map(|served| served.digest));
+            inputs.json("served", &state.served.as_ref().map(|served| served.inputs.digest));
+            let suite = Judged { world, at: &definitions.suites.all[state.at], state: &state };
+            inputs.json("before", &suite.before().map(|run| (run.inputs, run.object)));
+            if suite.without_baseline().is_some() {
+                inputs.json("served release", &world.base_release());
+            }
         }
         for run in world.runs() {
             inputs.json("run", &(&run.suite, run.inputs, run.object, run.complete));
@@ -101,6 +111,7 @@ impl Gate for Evals {
         findings.extend(suites.findings.iter().cloned());
         for at in &suites.all {
             findings.extend(names(definitions, at));
+            findings.extend(judge(definitions, at));
             findings.extend(cites(world, at)?);
         }
         findings.extend(world.base().into_iter().flat_map(|base| removed(definitions, base)));
@@ -115,8 +126,11 @@ impl Gate for Evals {
                     shown += 1;
                 } else if suite.is_left_to_editors() {
                     not_asked += 1;
+                    metrics.insert(format!("not_asked.{}", suite.at.suite.name), 1.0);
                 } else {
-                    findings.push(suite.missing());
+                    findings.push(suite.missing()?);
+                    let without = suite.without_baseline();
+                    findings.extend(without.into_iter().filter(|finding| finding.level == Level::Error));
                 }
             }
             metrics.insert("unchanged".to_owned(), f64::from(unchanged));
@@ -133,21 +147,36 @@ impl Gate for Evals {
     }
 }
 
-/// Suites that are served and no longer there.
+/// Suites and critical cases that are served and no longer there. Nobody excuses himself from being judged: where a release waits for runs, they go
+/// only with a reason.
 fn removed(definitions: &Definitions, base: &Definitions) -> Vec<Finding> {
     let suites = &definitions.suites;
     let is_there = |at: &&SuiteAt| {
         let of = |finding: &Finding| finding.place.starts_with(&at.file());
         suites.all.iter().any(|other| other.suite.name == at.suite.name) || suites.findings.iter().any(of)
     };
-    let gone = base.suites.all.iter().filter(|at| !is_there(at));
-    gone.map(|at| {
+    let finding = |waits: bool, code: &str, place: String, message: String| match waits {
+        true => Finding::error(code, place, message),
+        false => Finding::warning(code, place, message),
+    };
+    let mut out = Vec::new();
+    for at in base.suites.all.iter().filter(|at| !is_there(at)) {
         let message = format!("The suite `{}` is removed, so nothing waits for it any more.", at.suite.name);
-        Finding::warning("eval-suite-removed", at.file(), message)
-            .about(&at.suite.name)
-            .help("restore its files, unless that is meant")
-    })
-    .collect()
+        let finding = finding(!at.suite.gate.is_advice(), "eval-suite-removed", at.file(), message);
+        out.push(finding.about(&at.suite.name).help("restore its files, or waive the gate with a reason"));
+    }
+    for at in &suites.all {
+        let Some(was) = base.suites.all.iter().find(|was| was.suite.name == at.suite.name) else { continue };
+        let there: BTreeSet<&str> = at.suite.cases.iter().map(|case| case.id.as_str()).collect();
+        let waits = !at.suite.gate.stricter(was.suite.gate).is_advice();
+        for case in was.suite.cases.iter().filter(|case| case.critical && !there.contains(case.id.as_str())) {
+            let message =
+                format!("The critical case `{}` is removed, so nothing shows when it fails.", case.id);
+            let finding = finding(waits, "eval-critical-removed", at.cases_file(), message);
+            out.push(finding.about(&case.id).help("restore the case, or waive the gate with a reason"));
+        }
+    }
+    out
 }
 
 /// What a suite names that does not exist.
@@ -224,6 +253,37 @@ fn names(definitions: &Definitions, at: &SuiteAt) -> Vec<Finding> {
     out
 }
 
+/// What the judge of a suite names that does not exist.
+fn judge(definitions: &Definitions, at: &SuiteAt) -> Option<Finding> {
+    let (suite, gateway) = (&at.suite, &definitions.gateway);
+    let judge = suite.judge.as_ref()?;
+    let wrong = |code: &str, message: String, help: String| {
+        Finding::error(code, format!("{}:{}", at.file(), suite.lines.judge), message).help(help)
+    };
+    let Some(feature) = gateway.features.get(&judge.feature) else {
+        // A feature that is that of the suite as well is reported there.
+        if judge.feature == suite.feature || !definitions.gateway_findings.is_empty() {
+            return None;
+        }
+        let known = gateway.features.keys().map(String::as_str);
+        let otherwise = format!("add [features.{}] to {}", judge.feature, config::FILE);
+        let help = did_you_mean(&judge.feature, known, otherwise);
+        let (name, feature) = (&suite.name, &judge.feature);
+        let message =
+            format!("The judge of the suite `{name}` has the feature `{feature}`, which does not exist.");
+        return Some(wrong("eval-feature-unknown", message, help));
+    };
+    let known: Vec<&str> = gateway.routes_of(feature).into_iter().map(|(name, _)| name).collect();
+    if known.contains(&judge.route.as_str()) {
+        return None;
+    }
+    let otherwise = format!("add it to `routes` of [features.{}]", judge.feature);
+    let help = did_you_mean(&judge.route, known.iter().copied(), otherwise);
+    let message =
+        format!("The feature `{}` has no route `{}`, which judges by rubrics.", judge.feature, judge.route);
+    Some(wrong("eval-route-unknown", message, help))
+}
+
 /// Entries that answers must cite and that do not exist.
 fn cites(world: &dyn World, at: &SuiteAt) -> Result<Vec<Finding>, GateError> {
     let mut out = Vec::new();
@@ -261,6 +321,18 @@ impl Judged<'_> {
         Evidence::read(&bytes).map_err(|error| GateError::Evidence(error.to_string()))
     }
 
+    /// The command that records a run. Only servers ask a judge.
+    fn command(&self, of: &dyn std::fmt::Display) -> String {
+        let suite = &self.at.suite;
+        match suite.is_judged() {
+            true => format!(
+                "run `ashlar eval start --suite {} --of {of} --wait --server URL`, which asks the judge",
+                suite.name
+            ),
+            false => format!("run `ashlar eval run --suite {} --of {of} --submit`", suite.name),
+        }
+    }
+
     /// The command that shows every case.
     fn help(&self) -> String {
         let suite = &self.at.suite.name;
@@ -269,20 +341,41 @@ impl Judged<'_> {
 
     /// Editors publish without a run, and hear nothing of it with each change: the summary says it.
     fn is_left_to_editors(&self) -> bool {
-        self.state.differs_in_content() && self.at.suite.gate.content == Demand::Advice
+        self.state.differs_in_content() && self.state.gate.content == Demand::Advice
+    }
+
+    /// The run to compare with: that of what is served, else that of the newest release before it that has one.
+    fn before(&self) -> Option<&SuiteRun> {
+        let served = self.state.served.as_ref().filter(|_| self.state.differs())?;
+        let earlier = || self.run_of(&self.world.baseline(&self.at.suite.name)?.inputs, true);
+        self.run_of(&served.inputs.digest, true).or_else(earlier)
+    }
+
+    /// There is nothing to compare with, although the suite is served.
+    fn without_baseline(&self) -> Option<Finding> {
+        self.state.served.as_ref().filter(|_| self.state.differs() && self.before().is_none())?;
+        let release = self.world.base_release()?;
+        let suite = &self.at.suite.name;
+        let message = format!(
+            "No run of the suite `{suite}` covers {release}, which is served, so nothing shows whether answers become worse."
+        );
+        let (code, place) = ("eval-baseline-missing", self.at.file());
+        let finding = match self.state.demand() {
+            Demand::Required => Finding::error(code, place, message),
+            Demand::Advice => Finding::warning(code, place, message),
+        };
+        Some(finding.about(suite).help(self.command(&release)))
     }
 
     /// Judges by the evidence, and says whether there is any.
     fn judge(&self, findings: &mut Findings) -> Result<bool, GateError> {
         let Some(run) = self.run_of(&self.state.inputs.digest, true) else { return Ok(false) };
         let evidence = self.evidence(run)?;
-        let before = self.state.served.as_ref().filter(|served| served.digest != self.state.inputs.digest);
-        let before = before.and_then(|served| self.run_of(&served.digest, true));
-        let before = before.map(|run| self.evidence(run)).transpose()?;
-        let suite = &self.at.suite;
-        let verdict = evidence.verdict(suite, self.world.today(), before.as_ref());
-        let gate = suite.gate;
-        let is_advice = [gate.definitions, gate.content].iter().all(|demand| *demand == Demand::Advice);
+        findings.extend(self.without_baseline());
+        let before = self.before().map(|run| self.evidence(run)).transpose()?;
+        let was = self.state.served.as_ref().map(|served| &*served.suite);
+        let verdict = evidence.verdict((&self.at.suite, was), self.world.today(), before.as_ref());
+        let is_advice = self.state.gate.is_advice();
         let shown = self.shown(&verdict, &evidence, before.as_ref());
         findings.extend(shown.into_iter().map(|finding| match is_advice {
             true => Finding { level: Level::Warning, ..finding },
@@ -291,7 +384,7 @@ impl Judged<'_> {
         Ok(true)
     }
 
-    fn missing(&self) -> Finding {
+    fn missing(&self) -> Result<Finding, GateError> {
         let suite = &self.at.suite;
         let since = match self.state.differing() {
             None => String::new(),
@@ -302,19 +395,23 @@ impl Judged<'_> {
             }
         };
         let incomplete = match self.run_of(&self.state.inputs.digest, false) {
-            Some(run) => format!(" A run of {} is incomplete, so it does not count.", run.asked),
+            Some(run) => match self.evidence(run)?.summary.stopped {
+                Some(stopped @ Stopped::NotJudged) => {
+                    format!(" A run of {} does not count. {}", run.asked, stopped.about())
+                }
+                _ => format!(" A run of {} is incomplete, so it does not count.", run.asked),
+            },
             None => String::new(),
         };
         let message = format!("No run of the suite `{}` covers this{since}.{incomplete}", suite.name);
-        let help = format!("run `ashlar eval run --suite {} --of CANDIDATE --submit`", suite.name);
         // Nothing can become worse by a first release, and whoever tries a project out has no run yet.
-        let waits = self.world.base().is_some() && self.state.demand(suite) == Demand::Required;
+        let waits = self.world.base().is_some() && self.state.demand() == Demand::Required;
         let place = self.at.file();
         let finding = match waits {
             true => Finding::error("eval-evidence-missing", place, message),
             false => Finding::warning("eval-evidence-missing", place, message),
         };
-        finding.about(&suite.name).help(help)
+        Ok(finding.about(&suite.name).help(self.command(&"CANDIDATE")))
     }
 
     /// What evidence says against the change.
@@ -359,8 +456,8 @@ impl Judged<'_> {
             out.push(finding.about(&critical.id).help(self.help()));
         }
         let Some(comparison) = &verdict.comparison else { return out };
-        let told: BTreeSet<&str> = verdict.critical.iter().map(|critical| critical.id.as_str()).collect();
-        for id in verdict.critical_regressions.iter().filter(|id| !told.contains(id.as_str())) {
+        let reported: BTreeSet<&str> = verdict.critical.iter().map(|critical| critical.id.as_str()).collect();
+        for id in verdict.critical_regressions.iter().filter(|id| !reported.contains(id.as_str())) {
             let message = format!("The critical case `{id}` passes less often than in {served}{}", why(id));
             out.push(Finding::error("eval-regression", place(id), message).about(id).help(self.help()));
         }

@@ -1,19 +1,77 @@
 //! What a version of a prompt promises: the variables that calls give, and the rules that its answers keep.
 
+use std::collections::BTreeSet;
+
 use ashlar_gateway::prompts::{Prompt, Prompts as All};
 use ashlar_model::{Finding, Level};
 
+/// Which versions of a prompt answered in an earlier release. `None` where earlier releases are not known.
+pub(super) type Answered<'a> = dyn Fn(&str) -> Option<BTreeSet<u32>> + 'a;
+
+/// Whether calls that pin no version can get this one: it is active, or a flag names it.
+fn is_live(prompts: &All, name: &str, version: u32) -> bool {
+    let active = prompts.active(name);
+    active.is_some_and(|active| {
+        active.version == version || active.flags.iter().any(|flag| flag.version == version)
+    })
+}
+
+fn has(prompts: &All, name: &str, version: u32) -> bool {
+    prompts.get(name, version).is_some()
+}
+
+/// What a version that answers no longer promises, compared with the version that is live.
+struct Dropped<'a> {
+    prompt: &'a Prompt,
+    findings: Vec<Finding>,
+}
+
+fn all<'a>(prompts: &'a All, base: &All, answers: &dyn Fn(&Prompt) -> bool) -> Vec<Dropped<'a>> {
+    let mut out = Vec::new();
+    for new in prompts.iter().map(AsRef::as_ref).filter(|new| answers(new)) {
+        let was = base.active(&new.name).and_then(|active| base.get(&new.name, active.version));
+        let Some(was) = was.filter(|was| was.version != new.version) else { continue };
+        let findings = compared(was, new);
+        if !findings.is_empty() {
+            out.push(Dropped { prompt: new, findings });
+        }
+    }
+    out
+}
+
+/// Prompts of which a version becomes live again, or for the first time, that was in a release and was not live in the last one. What is found of it
+/// depends on whether it answered before.
+pub(super) fn becoming_live<'a>(
+    prompts: &'a All,
+    base: &All,
+    answers: &dyn Fn(&Prompt) -> bool,
+) -> BTreeSet<&'a str> {
+    let found = all(prompts, base, answers).into_iter().map(|dropped| dropped.prompt);
+    let becoming = found.filter(|new| {
+        has(base, &new.name, new.version)
+            && is_live(prompts, &new.name, new.version)
+            && !is_live(base, &new.name, new.version)
+    });
+    becoming.map(|new| new.name.as_str()).collect()
+}
+
 /// What versions that answer no longer promise, compared with the version that is live. `answers` says which versions answer.
 ///
-/// A version that was released before is reported as a warning: going back has to be possible.
-pub(super) fn dropped(prompts: &All, base: &All, answers: &dyn Fn(&Prompt) -> bool) -> Vec<Finding> {
+/// A version that answered before is reported as a warning: going back has to be possible. That its file was in a release is not enough. A version
+/// that is not live is one as well, once it was in a release.
+pub(super) fn dropped(
+    prompts: &All,
+    base: &All,
+    answers: &dyn Fn(&Prompt) -> bool,
+    answered: &Answered<'_>,
+) -> Vec<Finding> {
     let mut out = Vec::new();
-    for new in prompts.iter().filter(|new| answers(new)) {
-        let version = base.active(&new.name).map(|active| active.version);
-        let was = base.iter().find(|old| old.name == new.name && Some(old.version) == version);
-        let Some(was) = was.filter(|was| was.version != new.version) else { continue };
-        let released = base.iter().any(|old| old.name == new.name && old.version == new.version);
-        out.extend(compared(was, new).into_iter().map(|finding| match released {
+    for Dropped { prompt, findings } in all(prompts, base, answers) {
+        let (name, version) = (prompt.name.as_str(), prompt.version);
+        let was_live = || answered(name).is_none_or(|versions| versions.contains(&version));
+        let allowed = has(base, name, version)
+            && (!is_live(prompts, name, version) || is_live(base, name, version) || was_live());
+        out.extend(findings.into_iter().map(|finding| match allowed {
             true => Finding { level: Level::Warning, ..finding },
             false => finding,
         }));

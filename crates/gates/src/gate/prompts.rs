@@ -11,7 +11,7 @@ use ashlar_model::{Finding, Level, did_you_mean};
 
 use super::{
     interface::{About, Code, Gate},
-    prompt_rules::dropped,
+    prompt_rules::{becoming_live, dropped},
 };
 use crate::{
     GateError,
@@ -85,6 +85,12 @@ impl Gate for Prompts {
         for part in ["prompts/", STATE_FILE] {
             inputs.digest("base", &world.base_part(part));
         }
+        if let Some(base) = world.base() {
+            let prompts = &definitions.prompts;
+            for name in becoming_live(prompts, &base.prompts, &|prompt| answers(prompts, prompt)) {
+                inputs.json("answered", &(name, world.answered(name)));
+            }
+        }
     }
 
     fn run(&self, world: &dyn World, _: Option<&Change<'_>>) -> Result<Work, GateError> {
@@ -112,7 +118,8 @@ impl Gate for Prompts {
         findings.extend(features(definitions));
         if let Some(base) = world.base() {
             findings.extend(moved(prompts, &base.prompts));
-            findings.extend(dropped(prompts, &base.prompts, &|prompt| answers(prompts, prompt)));
+            let answers = |prompt: &Prompt| answers(prompts, prompt);
+            findings.extend(dropped(prompts, &base.prompts, &answers, &|name| world.answered(name)));
         }
         let n = prompts.len();
         Ok(Work::of(findings, prompts.iter().count(), count(n, "prompt", "prompts")))

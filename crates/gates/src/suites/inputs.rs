@@ -4,6 +4,7 @@
 //! | part | what of it |
 //! | --- | --- |
 //! | the suite | cases, samples, feature, prompt, variable, route. Not its thresholds, its caps and its owner |
+//! | its judge | if cases have rubrics: its route with fallbacks, its feature, and the pinned prompt |
 //! | its prompt | the version that it names; else the active version with its flags. Each with its partials |
 //! | contracts of answers | those that the prompt and the cases name, with what they refer to |
 //! | the feature | what is redacted and filtered, and its tools. Not budgets, limits, the cache and what is kept |
@@ -67,6 +68,7 @@ pub(crate) struct Project<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
     Suite,
+    Judge,
     Prompt(String),
     Contract(String),
     Feature(String),
@@ -88,6 +90,7 @@ impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Suite => f.write_str("the suite itself"),
+            Self::Judge => f.write_str("the judge"),
             Self::Prompt(name) => write!(f, "the prompt `{name}`"),
             Self::Contract(name) => write!(f, "the contract `{name}`"),
             Self::Feature(name) => write!(f, "the feature `{name}`"),
@@ -143,9 +146,15 @@ impl Fixed {
             parts.insert(Part::Contract(contract), digest.map_or(NONE, |contract| contract.digest));
         }
         let feature = gateway.features.get(&suite.feature);
-        let mut raw = section(project, "features", &suite.feature).cloned().unwrap_or_default();
-        NOT_OF_ANSWERS.iter().for_each(|key| drop(raw.remove(*key)));
-        parts.insert(Part::Feature(suite.feature.clone()), written(&raw));
+        parts.insert(Part::Feature(suite.feature.clone()), feature_digest(project, &suite.feature));
+        if let Some(judge) = suite.judge.as_ref().filter(|_| suite.is_judged()) {
+            let routes = with_fallbacks(gateway, vec![judge.route.clone()]);
+            let routes: Vec<_> =
+                routes.keys().map(|name| (*name, section(project, "routes", name))).collect();
+            let feature = feature_digest(project, &judge.feature);
+            let asked = json!([judge, routes, feature.to_string(), ashlar_evals::judge::digest()]);
+            parts.insert(Part::Judge, written(&asked));
+        }
         let routes = routes(gateway, suite, feature, &prompts);
         for (name, route) in &routes {
             let prices = prices(project, suite, route);
@@ -207,6 +216,13 @@ fn section<'a>(project: &Project<'a>, of: &str, name: &str) -> Option<&'a toml::
     project.written.get(of)?.get(name)?.as_table()
 }
 
+/// What a feature decides about answers.
+fn feature_digest(project: &Project<'_>, name: &str) -> Digest {
+    let mut raw = section(project, "features", name).cloned().unwrap_or_default();
+    NOT_OF_ANSWERS.iter().for_each(|key| drop(raw.remove(*key)));
+    written(&raw)
+}
+
 /// The versions of the prompt that may answer, and the digest of what decides which one does.
 fn versions<'a>(
     project: &Project<'a>,
@@ -238,21 +254,26 @@ fn contracts(suite: &Suite, prompts: &[&Prompt]) -> BTreeSet<String> {
     of_prompts.chain(of_cases).collect()
 }
 
-/// The routes that may answer: the one that is asked, with its fallbacks and theirs.
+/// The routes that may answer: the one that is asked, or that of each version of the prompt, with their fallbacks.
 fn routes<'a>(
     gateway: &'a Gateway,
     suite: &Suite,
     feature: Option<&'a Feature>,
     prompts: &[&Prompt],
 ) -> BTreeMap<&'a str, &'a Route> {
-    let mut asked: Vec<String> = match &suite.route {
+    let first = feature.and_then(|feature| gateway.routes_of(feature).first().map(|(name, _)| *name));
+    let first = || first.unwrap_or(EXTRACTIVE).to_owned();
+    let asked: Vec<String> = match &suite.route {
         Some(route) => vec![route.clone()],
-        None => prompts.iter().filter_map(|prompt| prompt.route.clone()).collect(),
+        None if prompts.is_empty() => vec![first()],
+        // A version that names no route is answered by the first of the feature.
+        None => prompts.iter().map(|prompt| prompt.route.clone().unwrap_or_else(first)).collect(),
     };
-    if asked.is_empty() {
-        let first = feature.and_then(|feature| gateway.routes_of(feature).first().map(|(name, _)| *name));
-        asked.push(first.unwrap_or(EXTRACTIVE).to_owned());
-    }
+    with_fallbacks(gateway, asked)
+}
+
+/// Routes with their fallbacks and theirs.
+fn with_fallbacks(gateway: &Gateway, mut asked: Vec<String>) -> BTreeMap<&str, &Route> {
     let mut out = BTreeMap::new();
     while let Some(name) = asked.pop() {
         if let Some((name, route)) = gateway.routes.get_key_value(&name)

@@ -1,6 +1,8 @@
 //! The suites of a candidate beside those of what is served.
 
-use ashlar_evals::suite::{Demand, Suite};
+use std::sync::Arc;
+
+use ashlar_evals::suite::{Demand, Gate, Suite};
 use ashlar_model::{Digest, EntryKey, TypeName};
 use ashlar_store::Tree;
 
@@ -13,9 +15,17 @@ pub(crate) struct SuiteState {
     pub(crate) at: usize,
     pub(crate) inputs: SuiteInputs,
     /// The same of what is served, when that has the suite.
-    pub(crate) served: Option<SuiteInputs>,
+    pub(crate) served: Option<Served>,
+    /// Which changes wait for a run. A candidate cannot excuse itself: what the served suite demands counts as well.
+    pub(crate) gate: Gate,
     /// Nothing of what passes, and of what waits, differs from what is served.
     pub(crate) same_rules: bool,
+}
+
+/// A suite as it is served.
+pub(crate) struct Served {
+    pub(crate) suite: Arc<Suite>,
+    pub(crate) inputs: SuiteInputs,
 }
 
 impl SuiteState {
@@ -30,13 +40,16 @@ impl SuiteState {
         let mut out = Vec::new();
         for (at, fixed) in definitions.suite_inputs().iter().enumerate() {
             let suite = &definitions.suites.all[at].suite;
-            let mut state =
-                Self { at, inputs: fixed.with(&entries(snapshot))?, served: None, same_rules: false };
+            let inputs = fixed.with(&entries(snapshot))?;
+            let mut state = Self { at, inputs, served: None, gate: suite.gate, same_rules: false };
             if let Some((base, before)) = served
                 && let Some(place) = base.suites.all.iter().position(|at| at.suite.name == suite.name)
             {
-                state.served = Some(base.suite_inputs()[place].with(&entries(before))?);
-                state.same_rules = same_rules(suite, &base.suites.all[place].suite);
+                let was = base.suites.all[place].suite.clone();
+                state.gate = suite.gate.stricter(was.gate);
+                state.same_rules = same_rules(suite, &was);
+                let inputs = base.suite_inputs()[place].with(&entries(before))?;
+                state.served = Some(Served { suite: was, inputs });
             }
             out.push(state);
         }
@@ -45,12 +58,17 @@ impl SuiteState {
 
     /// Neither answers nor rules differ from those of what is served.
     pub(crate) fn is_unchanged(&self) -> bool {
-        self.same_rules && self.served.as_ref().is_some_and(|served| served.digest == self.inputs.digest)
+        self.same_rules && !self.differs()
+    }
+
+    /// Answers may differ from those of what is served.
+    pub(crate) fn differs(&self) -> bool {
+        self.served.as_ref().is_none_or(|served| served.inputs.digest != self.inputs.digest)
     }
 
     /// What differs from what is served; `None` when that does not have the suite.
     pub(crate) fn differing(&self) -> Option<Vec<Part>> {
-        self.served.as_ref().map(|served| self.inputs.differing(served))
+        self.served.as_ref().map(|served| self.inputs.differing(&served.inputs))
     }
 
     /// Nothing but content differs from what is served.
@@ -58,16 +76,9 @@ impl SuiteState {
         self.same_rules && self.differing().is_some_and(|parts| parts.iter().all(Part::is_content))
     }
 
-    /// The digests whose runs count: its own, and that of what is served.
-    pub(crate) fn digests(&self) -> impl Iterator<Item = Digest> {
-        let own = self.inputs.digest;
-        let served = self.served.as_ref().map(|served| served.digest).filter(|served| *served != own);
-        std::iter::once(own).chain(served)
-    }
-
     /// Whether the release waits for a run of what differs.
-    pub(crate) fn demand(&self, suite: &Suite) -> Demand {
-        let gate = suite.gate;
+    pub(crate) fn demand(&self) -> Demand {
+        let gate = self.gate;
         let Some(parts) = self.differing() else { return gate.definitions };
         let of = |part: &Part| if part.is_content() { gate.content } else { gate.definitions };
         let mut demands: Vec<Demand> = parts.iter().map(of).collect();

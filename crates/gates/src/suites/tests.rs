@@ -111,6 +111,8 @@ fn a_suite_depends_on_what_can_change_its_answers() {
     let route = |name: &str| Part::Route(name.to_owned());
     check("evals/s.jsonl", "What?", "Why?", Part::Suite);
     check("evals/s.jsonl", "\"x\"", "\"y\"", Part::Suite);
+    // The tag says to which cases a figure applies.
+    check("evals/s.jsonl", "\"id\":\"a\"", "\"id\":\"a\",\"tags\":[\"injection\"]", Part::Suite);
     check("evals/s.toml", "owner = 'o'", "owner = 'o'\nsamples = 2", Part::Suite);
     check("evals/s.toml", "owner = 'o'", "owner = 'o'\nvariable = 'q'", Part::Suite);
     check("prompts/answer/v1.md", "Answer.", "Answer in verse.", prompt());
@@ -220,5 +222,52 @@ fn a_version_that_is_pinned_is_the_only_one_that_counts() {
         let mut files = with(path, from, to);
         pinned(&mut files);
         assert_eq!(inputs(&files, &[]).digest != before.digest, changes, "{path}");
+    }
+}
+
+#[test]
+fn every_version_that_may_answer_brings_its_route() {
+    let project = |model: &str| {
+        let mut files = with("gateway.toml", "routes = ['fast', 'slow']", "routes = ['slow', 'fast']");
+        let gateway = String::from_utf8(files.get("gateway.toml").unwrap().to_vec()).unwrap();
+        files.insert("gateway.toml", gateway.replace("large", model).into_bytes()).unwrap();
+        let flagged = "[prompts.answer]\nactive = 1\n[[prompts.answer.flags]]\nversion = 2\npercent = 10\n";
+        files.insert("prompts.toml", flagged.as_bytes().to_vec()).unwrap();
+        // The second version names no route, so the first of the feature answers it.
+        files.insert("prompts/answer/v2.md", PROMPT.replace("route: fast\n", "").into_bytes()).unwrap();
+        files
+    };
+    let before = inputs(&project("large"), &[]);
+    let routes = ["fast", "slow", "spare"].map(|name| Part::Route(name.to_owned()));
+    assert!(routes.iter().all(|route| before.parts.contains_key(route)), "{:?}", before.parts.keys());
+    let after = inputs(&project("huge"), &[]);
+    assert_eq!(after.differing(&before), [Part::Route("slow".to_owned())]);
+}
+
+#[test]
+fn a_judge_counts_when_it_decides_about_a_case() {
+    let judged = |cases: &str, path: &str, from: &str, to: &str| {
+        let mut files = project();
+        let suite = format!("{SUITE}[judge]\nroute = 'slow'\nfeature = 'other'\n");
+        files.insert("evals/s.toml", suite.into_bytes()).unwrap();
+        files.insert("evals/s.jsonl", cases.as_bytes().to_vec()).unwrap();
+        let text = String::from_utf8(files.get(path).unwrap().to_vec()).unwrap();
+        assert!(text.contains(from), "{path} has no {from}");
+        files.insert(path, text.replacen(from, to, 1).into_bytes()).unwrap();
+        inputs(&files, &[])
+    };
+    let rubric = CASES.replace("\"facts\":[\"x\"]", "\"facts\":[\"x\"],\"rubric\":\"It is kind.\"");
+    let changes = [
+        ("evals/s.toml", "route = 'slow'", "route = 'fast'"),
+        ("evals/s.toml", "feature = 'other'", "feature = 'help'"),
+        ("gateway.toml", "'large'", "'huge'"),
+        ("gateway.toml", "[features.other]", "[features.other]\nredact = { sending = ['email'] }"),
+    ];
+    let before = judged(&rubric, "evals/s.toml", "owner", "owner");
+    let plain = judged(CASES, "evals/s.toml", "owner", "owner");
+    assert!(!plain.parts.contains_key(&Part::Judge));
+    for (path, from, to) in changes {
+        assert_eq!(judged(&rubric, path, from, to).differing(&before), [Part::Judge], "{to}");
+        assert_eq!(judged(CASES, path, from, to), plain, "{to}");
     }
 }

@@ -13,9 +13,10 @@ use std::{
 
 use ashlar_delivery::{PageAt, ReleaseView};
 use ashlar_model::{
-    ContractName, Digest, EntryId, EntryKey, Finding, GateReport, Locale, ProjectConfig, TypeName, Waiver,
+    ContractName, Digest, EntryId, EntryKey, Finding, GateReport, Locale, ProjectConfig, ReleaseId, TypeName,
+    Waiver,
 };
-use ashlar_release::{Approval, DeclaredEnd, SuiteRun};
+use ashlar_release::{Approval, Baseline, DeclaredEnd, SuiteRun};
 use ashlar_store::StoreError;
 use bytes::Bytes;
 use jiff::civil::Date;
@@ -176,6 +177,10 @@ pub(crate) trait World: Sync {
     fn history(&self) -> &[Arc<Definitions>] {
         &[]
     }
+    /// Which versions of a prompt answered in an earlier release. `None` where earlier releases are not known.
+    fn answered(&self, _prompt: &str) -> Option<BTreeSet<u32>> {
+        None
+    }
     /// An earlier report of a gate for the same inputs.
     fn evidence(&self, _gate: &str, _inputs: &Digest) -> Option<GateReport> {
         None
@@ -276,6 +281,14 @@ pub(crate) trait World: Sync {
     /// Runs of eval suites that were recorded for what is judged and for what is served.
     fn runs(&self) -> &[SuiteRun] {
         &[]
+    }
+    /// An earlier run of a suite to compare with, when none of what is served is known.
+    fn baseline(&self, _suite: &str) -> Option<&Baseline> {
+        None
+    }
+    /// The release that is served.
+    fn base_release(&self) -> Option<ReleaseId> {
+        None
     }
     /// What is stored of a run.
     fn document(&self, object: &Digest) -> Result<Bytes, GateError> {

@@ -227,7 +227,8 @@ impl Text {
     fn bytes(&self) -> usize {
         let sources: usize = self.sources.iter().map(|s| s.title.len() + s.path.len() + s.text.len()).sum();
         let shown = self.shown.as_ref().map_or(0, String::len);
-        self.input.len() + self.output.len() + self.question.len() + shown + sources
+        let locale = self.locale.as_ref().map_or(0, String::len);
+        self.input.len() + self.output.len() + self.question.len() + locale + shown + sources
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use ashlar_model::Locale;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-use super::{Fault, MESSAGES_MAX, TOOLS_MAX};
+use super::{Ask, Fault, MESSAGES_MAX, TOOLS_MAX};
 
 /// The most members of a request.
 const FIELDS_MAX: usize = 256;
@@ -81,6 +82,20 @@ impl<'a> Fields<'a> {
     pub fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, Fault> {
         let Some(raw) = self.take_raw(name) else { return Ok(None) };
         read(name, raw).map(Some)
+    }
+
+    /// Takes out what a call asks of this server itself.
+    ///
+    /// # Errors
+    /// When it has a wrong field or a wrong locale.
+    pub fn ashlar(&mut self) -> Result<Ask, Fault> {
+        let ask: Ask = self.take("ashlar")?.unwrap_or_default();
+        // It is stored with the text of the call, so it must be short and say nothing else.
+        if let Some(wrong) = ask.locale.as_ref().filter(|locale| Locale::new(locale.as_str()).is_err()) {
+            let message = format!("`{}` is not a locale; write one such as en or de-AT", cut(wrong));
+            return Err(Fault::invalid("ashlar.locale", message));
+        }
+        Ok(ask)
     }
 
     /// Takes out the route that a call names.

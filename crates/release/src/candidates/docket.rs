@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ashlar_model::{CandidateId, Digest, EntryRecord, Files, GateReport, Waiver};
+use ashlar_model::{CandidateId, Digest, EntryRecord, Files, GateReport, ReleaseId, Waiver};
 use ashlar_store::{
     TenantObjects, Tree,
     sql::{CandidateRow, CandidateStatus, ReleaseRow, Rows},
@@ -13,8 +13,8 @@ use ashlar_store::{
 
 use super::evidence::Reports;
 use crate::{
-    Approval, Base, DeclaredEnd, Engine, Judge, JudgeInput, Judgement, ReleaseError, RequiredApproval, Scope,
-    SuiteRun, Weighed,
+    Approval, Base, Baseline, DeclaredEnd, Engine, Judge, JudgeInput, Judgement, ReleaseError,
+    RequiredApproval, RunNeeded, Scope, SuiteRun, Weighed,
     artifacts::{
         derived::{self, Derive, DeriveInput, Earlier},
         kinds::kinds,
@@ -22,6 +22,11 @@ use crate::{
     assist::released,
     changesets::find::declared_end,
 };
+
+/// Releases before the one that is served that are looked at for a run to compare with.
+const ANCESTORS_MAX: usize = 100;
+/// Definitions of earlier releases that a judge may read.
+const RELEASED_MAX: u32 = 200;
 
 /// What a verdict may depend on besides the frozen candidate, read once.
 #[derive(Clone)]
@@ -34,6 +39,8 @@ pub(crate) struct Facts {
     /// When the base was released.
     pub released_at: jiff::Timestamp,
     pub history: Vec<Arc<Files>>,
+    /// Roots of the definitions of all releases, newest first; empty when the definitions are those that are served.
+    pub released: Vec<Digest>,
     pub approvals: Vec<Approval>,
     pub end: Option<DeclaredEnd>,
     pub waivers: Vec<(String, Waiver)>,
@@ -52,6 +59,8 @@ pub(crate) struct Docket {
     pub definition_authors: BTreeSet<String>,
     /// Runs of eval suites; see [`Docket::with_runs`].
     pub runs: Vec<SuiteRun>,
+    /// Earlier runs to compare with, by suite.
+    pub baselines: BTreeMap<String, Baseline>,
 }
 
 impl Docket {
@@ -61,7 +70,7 @@ impl Docket {
         changes: Tree,
         definition_authors: BTreeSet<String>,
     ) -> Self {
-        Self { facts, snapshot, changes, definition_authors, runs: Vec::new() }
+        Self { facts, snapshot, changes, definition_authors, runs: Vec::new(), baselines: BTreeMap::new() }
     }
 
     /// With the runs of eval suites that the verdict may depend on. Which these are follows from the candidate, so they are looked up when it
@@ -73,11 +82,68 @@ impl Docket {
     ) -> Result<Self, ReleaseError> {
         let needed = move || Ok((self.with(|judge, input| judge.runs_needed(input))?, self));
         let (needed, mut docket) = scope.blocking(needed).await?;
-        for (suite, inputs) in needed {
-            let found = rows.eval_evidence_of(&suite, &inputs).await?;
-            docket.runs.extend(found.into_iter().map(SuiteRun::from));
+        let mut without: BTreeMap<String, BTreeSet<Digest>> = BTreeMap::new();
+        for RunNeeded { suite, inputs, served } in needed {
+            docket.add_runs(rows, &suite, &inputs).await?;
+            let Some(served) = served.filter(|served| *served != inputs) else { continue };
+            docket.add_runs(rows, &suite, &served).await?;
+            let is_served = |run: &SuiteRun| run.suite == suite && run.inputs == served && run.complete;
+            if !docket.runs.iter().any(is_served) {
+                let known = rows.eval_evidence_inputs(&suite).await?;
+                without.insert(suite, known.into_iter().collect());
+            }
         }
-        Ok(docket)
+        docket.with_baselines(scope, rows, without).await
+    }
+
+    async fn add_runs(
+        &mut self,
+        rows: &mut Rows<'_>,
+        suite: &str,
+        inputs: &Digest,
+    ) -> Result<(), ReleaseError> {
+        let found = rows.eval_evidence_of(suite, inputs).await?;
+        self.runs.extend(found.into_iter().map(SuiteRun::from));
+        Ok(())
+    }
+
+    /// With earlier runs of suites whose run of what is served is not known. `known`: by suite the inputs of all complete runs.
+    async fn with_baselines(
+        mut self,
+        scope: &Scope<'_>,
+        rows: &mut Rows<'_>,
+        mut known: BTreeMap<String, BTreeSet<Digest>>,
+    ) -> Result<Self, ReleaseError> {
+        known.retain(|_, inputs| !inputs.is_empty());
+        let Some(base) = self.facts.base.as_ref().filter(|_| !known.is_empty()) else { return Ok(self) };
+        let parent = rows.release(base.release).await?.and_then(|release| release.parent);
+        let earlier = before(rows, parent, ANCESTORS_MAX).await?;
+        let (judge, objects) = (self.facts.judge.clone(), self.facts.objects.clone());
+        let (engine, tenant) = (scope.engine.clone(), scope.ctx.tenant.clone());
+        let find = move || {
+            let mut found: BTreeMap<String, Baseline> = BTreeMap::new();
+            for release in earlier {
+                // There is nothing to compare with in a release that cannot be read, and none before it is looked at in its place.
+                let Ok(files) = engine.files(&tenant, &release.definitions) else { break };
+                let Ok(snapshot) = Tree::open(&objects, &release.snapshot) else { break };
+                for (suite, inputs) in judge.suites(&files, &snapshot)? {
+                    if known.get(&suite).is_some_and(|known| known.contains(&inputs)) {
+                        known.remove(&suite);
+                        found.insert(suite, Baseline { release: release.id, inputs });
+                    }
+                }
+                if known.is_empty() {
+                    break;
+                }
+            }
+            Ok(found)
+        };
+        let found = scope.blocking(find).await?;
+        for (suite, baseline) in &found {
+            self.add_runs(rows, suite, &baseline.inputs).await?;
+        }
+        self.baselines = found;
+        Ok(self)
     }
 
     pub(crate) fn weigh(&self, suite: &str, asked: &str, run: &[u8]) -> Result<Weighed, ReleaseError> {
@@ -106,6 +172,8 @@ impl Docket {
             end: facts.end.as_ref(),
             waivers: &facts.waivers,
             runs: &self.runs,
+            baselines: &self.baselines,
+            released: &facts.released,
             evidence: &evidence,
             now: facts.now,
         };
@@ -214,6 +282,21 @@ pub(crate) async fn base_of(
     }))
 }
 
+/// The release `parent` and those that were served before it, the newest first, at most `most`.
+pub(crate) async fn before(
+    rows: &mut Rows<'_>,
+    mut parent: Option<ReleaseId>,
+    most: usize,
+) -> Result<Vec<ReleaseRow>, ReleaseError> {
+    let mut out: Vec<ReleaseRow> = Vec::new();
+    while let Some(id) = parent.filter(|_| out.len() < most) {
+        let Some(release) = rows.release(id).await? else { break };
+        parent = release.parent;
+        out.push(release);
+    }
+    Ok(out)
+}
+
 /// The release that a channel serves.
 pub(crate) async fn head_of(
     rows: &mut Rows<'_>,
@@ -248,6 +331,10 @@ impl Facts {
                 }
             }
         }
+        let released = match head {
+            Some(head) if head.definitions != definitions => rows.released_definitions(RELEASED_MAX).await?,
+            _ => Vec::new(),
+        };
         let end = match changeset {
             Some(name) => declared_end(rows, name).await?,
             None => None,
@@ -267,6 +354,7 @@ impl Facts {
             base: base_of(engine, rows, head).await?,
             released_at: head.and_then(|h| h.created_at.parse().ok()).unwrap_or(scope.now),
             history,
+            released,
             approvals: approvals.map(|(right, change, by, at)| Approval { right, change, by, at }).collect(),
             end,
             waivers,

@@ -1,6 +1,6 @@
 //! Evidence of eval suites: recording what a run showed, and reading it. What a suite is, the judge knows.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use ashlar_model::{CandidateId, Digest, ReleaseId, Right};
 use ashlar_store::sql::{CandidateRow, CandidateStatus, EvidenceRow, ReleaseRow, Rows};
@@ -21,7 +21,7 @@ use crate::{
 
 /// The largest run that is recorded, in bytes.
 pub const RUN_BYTES_MAX: usize = 64 << 20;
-/// Evidence that is kept of a suite. The oldest goes first.
+/// Evidence that is kept of a suite. The oldest goes first, except for that of what is served.
 const KEPT_MAX: u32 = 500;
 /// Items of one page.
 const PAGE: u32 = 100;
@@ -123,6 +123,15 @@ pub struct RecordedEvidence {
     pub candidate: Option<CandidateView>,
 }
 
+/// A run that was weighed.
+struct Recording {
+    weighed: Weighed,
+    /// Its document.
+    object: Digest,
+    /// The inputs of runs that verdicts need now, such as those of what is served. They are not forgotten for newer ones.
+    needed: BTreeSet<Digest>,
+}
+
 impl RecordEvidence {
     /// The candidate that was asked, also as a release, and what its channel serves. A closed candidate may have lost its objects.
     async fn asked(&self, rows: &mut Rows<'_>) -> Result<(CandidateRow, Option<ReleaseRow>), ReleaseError> {
@@ -143,7 +152,7 @@ impl RecordEvidence {
     }
 
     /// Weighs the run, stores its document, and judges with it: what follows in the transaction is answered from evidence.
-    async fn weighed(&self, scope: &Scope<'_>, run: Vec<u8>) -> Result<(Weighed, Digest), ReleaseError> {
+    async fn weighed(&self, scope: &Scope<'_>, run: Vec<u8>) -> Result<Recording, ReleaseError> {
         let docket = {
             let mut conn = scope.engine.db().read(&scope.ctx.tenant).await?;
             let mut rows = conn.rows();
@@ -153,6 +162,8 @@ impl RecordEvidence {
         let (suite, asked) = (self.suite.clone(), self.of.to_string());
         let weighing = move || Ok((docket.weigh(&suite, &asked, &run)?, docket));
         let (weighed, mut docket) = scope.heavy(weighing).await?;
+        let of_suite = docket.runs.iter().filter(|run| run.suite == self.suite);
+        let needed = of_suite.map(|run| run.inputs).collect();
         let mut batch = scope.objects().batch();
         let object = batch.put(weighed.document.clone());
         scope.objects().commit(batch).await?;
@@ -166,7 +177,7 @@ impl RecordEvidence {
             let judgement = scope.heavy(move || docket.judge()).await?;
             scope.engine.evidence().learn(&scope.ctx.tenant, &judgement.gates);
         }
-        Ok((weighed, object))
+        Ok(Recording { weighed, object, needed })
     }
 }
 
@@ -187,7 +198,7 @@ impl Action for RecordEvidence {
         }
         let _hold = scope.rely().await?;
         let run = std::mem::take(&mut self.run);
-        let (weighed, object) = self.weighed(scope, run).await?;
+        let Recording { weighed, object, needed } = self.weighed(scope, run).await?;
         let mut tx = scope.begin().await?;
         let mut rows = tx.rows();
         let (mut row, head) = self.asked(&mut rows).await?;
@@ -205,7 +216,7 @@ impl Action for RecordEvidence {
             by: scope.actor().to_owned(),
             at: scope.at.clone(),
         };
-        rows.put_eval_evidence(&evidence, KEPT_MAX).await?;
+        rows.put_eval_evidence(&evidence, KEPT_MAX, &needed).await?;
         let gates = match (self.of, row.status) {
             (RunOf::Candidate(_), CandidateStatus::Passed | CandidateStatus::Failed) => {
                 Some(judge_again(scope, &mut rows, &mut row, head.as_ref()).await?)

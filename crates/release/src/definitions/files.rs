@@ -54,11 +54,10 @@ pub(crate) fn read_files(objects: &TenantObjects, root: &Digest) -> Result<Files
 }
 
 /// Reads the files of a definitions tree whose paths begin with `prefix`.
-pub(crate) fn read_under(
-    objects: &TenantObjects,
-    root: &Digest,
-    prefix: &str,
-) -> Result<Files, ReleaseError> {
+///
+/// # Errors
+/// When they cannot be read.
+pub fn read_under(objects: &TenantObjects, root: &Digest, prefix: &str) -> Result<Files, ReleaseError> {
     let mut files = Files::new();
     for (path, digest) in digests_under(objects, root, prefix)? {
         let bytes = objects.get(&digest)?;

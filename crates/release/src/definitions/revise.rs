@@ -6,10 +6,7 @@ use std::{
 };
 
 use ashlar_model::{CandidateId, Digest, Files, Right};
-use ashlar_store::{
-    Tree,
-    sql::{NewCandidate, ReleaseRow, Rows},
-};
+use ashlar_store::{Tree, sql::NewCandidate};
 use async_trait::async_trait;
 use serde_json::json;
 
@@ -17,7 +14,7 @@ use super::files::read_under;
 use crate::{
     Action, Promote, Promoted, ReleaseError, Scope,
     candidates::{
-        docket::{Docket, Facts, head_of, verdict},
+        docket::{Docket, Facts, before, head_of, verdict},
         freeze::{Frozen, store},
     },
     drafts::{ground::no_definitions, settle::settle},
@@ -105,18 +102,6 @@ impl Action for ReviseDefinitions {
     }
 }
 
-/// The releases that were served before this one, the newest first.
-async fn before(rows: &mut Rows<'_>, head: &ReleaseRow) -> Result<Vec<ReleaseRow>, ReleaseError> {
-    let mut out: Vec<ReleaseRow> = Vec::new();
-    let mut parent = head.parent;
-    while let Some(id) = parent.filter(|_| out.len() < EARLIER_MAX) {
-        let Some(release) = rows.release(id).await? else { break };
-        parent = release.parent;
-        out.push(release);
-    }
-    Ok(out)
-}
-
 impl ReviseDefinitions {
     async fn revised(&self, scope: &Scope<'_>) -> Result<Revised, ReleaseError> {
         let (engine, objects) = (scope.engine, scope.objects());
@@ -129,7 +114,7 @@ impl ReviseDefinitions {
             let help = "make a first release: `ashlar candidate create`, then `ashlar release promote`";
             ReleaseError::refused("nothing-released", "nothing is released yet", help)
         })?;
-        let earlier = before(&mut rows, &head).await?;
+        let earlier = before(&mut rows, head.parent, EARLIER_MAX).await?;
         let (prefix, revise, served) = (self.prefix, self.revise.clone(), head.definitions);
         let of_work = objects.clone();
         let (definitions, working_next, data, batch) = scope

@@ -47,11 +47,19 @@ pub trait Judge: Send + Sync {
     /// When the candidate cannot be read.
     fn required_approvals(&self, input: &JudgeInput<'_>) -> Result<Vec<RequiredApproval>, ReleaseError>;
 
-    /// The runs of eval suites that the verdict may depend on: each a suite with the digest of its inputs.
+    /// The runs of eval suites that the verdict may depend on.
     ///
     /// # Errors
     /// When the candidate cannot be read.
-    fn runs_needed(&self, _input: &JudgeInput<'_>) -> Result<Vec<(String, Digest)>, ReleaseError> {
+    fn runs_needed(&self, _input: &JudgeInput<'_>) -> Result<Vec<RunNeeded>, ReleaseError> {
+        Ok(Vec::new())
+    }
+
+    /// The eval suites of these definitions, each with the digest of its inputs.
+    ///
+    /// # Errors
+    /// When the snapshot cannot be read.
+    fn suites(&self, _definitions: &Files, _snapshot: &Tree) -> Result<Vec<(String, Digest)>, ReleaseError> {
         Ok(Vec::new())
     }
 
@@ -101,10 +109,34 @@ pub struct JudgeInput<'a> {
     pub waivers: &'a [(String, Waiver)],
     /// What is known of the runs that [`Judge::runs_needed`] names.
     pub runs: &'a [SuiteRun],
+    /// Of suites whose run of what is served is not known: an earlier run to compare with.
+    pub baselines: &'a BTreeMap<String, Baseline>,
+    /// Roots of the definitions of all releases, newest first; empty when the definitions are those that are served.
+    pub released: &'a [Digest],
     /// Earlier evidence of a gate for these inputs.
     pub evidence: &'a (dyn Fn(&str, &Digest) -> Option<GateReport> + Sync),
     /// When the judgement is made (sunsets and waivers depend on it).
     pub now: Timestamp,
+}
+
+/// A run of an eval suite that a verdict may depend on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunNeeded {
+    /// The suite.
+    pub suite: String,
+    /// The digest of everything that its answers depend on.
+    pub inputs: Digest,
+    /// The same of what is served, when that has the suite.
+    pub served: Option<Digest>,
+}
+
+/// The newest release before the one that is served whose answers a complete run shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Baseline {
+    /// The release.
+    pub release: ReleaseId,
+    /// The digest of everything that its answers depend on. Its run is among [`JudgeInput::runs`].
+    pub inputs: Digest,
 }
 
 /// A run of an eval suite that was recorded.

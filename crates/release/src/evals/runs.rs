@@ -282,7 +282,7 @@ impl Engine {
     /// A run.
     ///
     /// # Errors
-    /// When there is none, it cannot be read, or the caller may not see drafts.
+    /// When there is no such run, it cannot be read, or the caller may not see drafts.
     pub async fn eval_run(&self, ctx: &Ctx, run: EvalRunId) -> Result<EvalRunRow, ReleaseError> {
         self.permit(ctx, Right::Preview)?;
         let mut conn = self.db().read(&ctx.tenant).await?;

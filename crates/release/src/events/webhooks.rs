@@ -455,7 +455,7 @@ impl Engine {
     /// One webhook, without its secret.
     ///
     /// # Errors
-    /// When there is none, or it cannot be read.
+    /// When there is no such webhook, or it cannot be read.
     pub async fn webhook(&self, ctx: &Ctx, id: &str) -> Result<WebhookView, ReleaseError> {
         self.permit(ctx, Right::Admin)?;
         let mut conn = self.db().read(&ctx.tenant).await?;

@@ -200,7 +200,7 @@ impl Engine {
     /// The record of a call.
     ///
     /// # Errors
-    /// When there is none, it cannot be read, or the caller may not see it.
+    /// When there is no such call, it cannot be read, or the caller may not see it.
     pub async fn call(&self, ctx: &Ctx, id: &str) -> Result<CallRow, ReleaseError> {
         self.permit(ctx, Right::Admin)?;
         // All ids are equally long, so nothing lies between an id and its continuation.

@@ -260,7 +260,7 @@ impl Engine {
     /// The review of a call.
     ///
     /// # Errors
-    /// When there is none, it cannot be read, or the caller may not review.
+    /// When there is no such review, it cannot be read, or the caller may not review.
     pub async fn review(&self, ctx: &Ctx, call: &str) -> Result<SeenReview, ReleaseError> {
         self.permit(ctx, Right::Review)?;
         let mut conn = self.db().read(&ctx.tenant).await?;

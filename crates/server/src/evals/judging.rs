@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ashlar_evals::{
     Reply, Unasked,
+    judge::setting,
     metric::Judge,
     run::{Outcome, Stopped, judged},
     suite::Suite,
@@ -95,8 +96,13 @@ pub async fn outcome(
     let judge = Judge::new(Arc::new(contracts));
     let today = settings(run)?.today;
     let replies = replies((engine, workers), tenant, run).await?;
-    let counted = workers
-        .run(tenant, move || judged(&suite, &suite.setting(), &judge, by_case(replies, &suite), today));
+    let counted = workers.run(tenant, move || {
+        let setting = match suite.judge.as_ref().filter(|_| suite.is_judged()) {
+            Some(by) => setting(&suite.setting(), by),
+            None => suite.setting(),
+        };
+        judged(&suite, &setting, &judge, by_case(replies, &suite), today)
+    });
     let outcome = counted.await?;
     Ok(Outcome { stopped: stopped(run).or(outcome.stopped), seconds: seconds(run, engine.now()), ..outcome })
 }

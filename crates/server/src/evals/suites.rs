@@ -66,11 +66,6 @@ fn read(files: &Files, name: &str) -> Result<Found, ReleaseError> {
         let named: Result<PromptName, _> = prompt.parse();
         named.map_err(|e| ReleaseError::invalid(e.message.trim_end_matches('.'), e.help))?;
     }
-    if let Some(case) = suite.cases.iter().find(|case| case.expect.is_only_rubric()) {
-        let message = format!("only a judge can decide about the case `{}`; servers ask none", case.id);
-        let help = "run the suite with `ashlar eval run --server`, or add another expectation to the case";
-        return Err(ReleaseError::invalid(message, help));
-    }
     Ok(Found { suite, contracts: ContractSet::load(files).0 })
 }
 
@@ -135,7 +130,7 @@ impl Suites {
             let found = names(&files).into_iter().filter_map(|name| {
                 let bytes = files.get(&format!("{FOLDER}/{name}.toml"))?;
                 let suite = Suite::read_toml(name, bytes).ok()?;
-                // Servers ask no judge.
+                // A judge costs twice as much again, so somebody must have decided it.
                 let runs = || suite.judge.is_none() && can_ask(&files, &suite, (&providers, &of));
                 let schedule =
                     suite.schedule.unwrap_or_else(|| if runs() { Schedule::Weekly } else { Schedule::Off });

@@ -14,7 +14,7 @@ mod scenes;
 mod state;
 mod tasks;
 
-pub use inside::{Asked, Inside};
+pub use inside::{Answered, Asked, Inside};
 pub use routes::{router, table};
 pub use scenes::Scenes;
 pub use state::Llm;

@@ -183,6 +183,22 @@ impl Rows<'_> {
         rows.iter().map(release_of).collect()
     }
 
+    /// The roots of the definitions of releases, each once, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database refuses or contains damaged values.
+    pub async fn released_definitions(&mut self, limit: u32) -> Result<Vec<Digest>, SqlError> {
+        let rows = sqlx::query(
+            "SELECT definitions, MAX(number) AS newest FROM releases WHERE tenant = $1 GROUP BY definitions \
+             ORDER BY newest DESC LIMIT $2",
+        )
+        .bind(self.t())
+        .bind(i64::from(limit))
+        .fetch_all(&mut *self.conn)
+        .await?;
+        rows.iter().map(|row| parsed(row, "definitions")).collect()
+    }
+
     /// Where a channel points; `None` before its first release.
     ///
     /// # Errors

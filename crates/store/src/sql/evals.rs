@@ -1,5 +1,7 @@
 //! Evidence of eval suites.
 
+use std::collections::BTreeSet;
+
 use ashlar_model::Digest;
 use sqlx::any::AnyRow;
 
@@ -56,11 +58,17 @@ fn evidence_of(row: &AnyRow) -> Result<EvidenceRow, SqlError> {
 }
 
 impl Rows<'_> {
-    /// Stores evidence in the place of earlier evidence for the same inputs, and forgets the oldest of the suite beyond `keep`.
+    /// Stores evidence in the place of earlier evidence for the same inputs, and forgets the oldest of the suite beyond `keep`, but none for the
+    /// inputs that are `needed`.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn put_eval_evidence(&mut self, row: &EvidenceRow, keep: u32) -> Result<(), SqlError> {
+    pub async fn put_eval_evidence(
+        &mut self,
+        row: &EvidenceRow,
+        keep: u32,
+        needed: &BTreeSet<Digest>,
+    ) -> Result<(), SqlError> {
         *self.names_objects = true;
         sqlx::query(
             "INSERT INTO eval_evidence (tenant, suite, inputs, complete, id, object, asked, verdict, cases, passed, \
@@ -84,15 +92,23 @@ impl Rows<'_> {
         .bind(row.at.clone())
         .execute(&mut *self.conn)
         .await?;
-        sqlx::query(
+        let places: Vec<String> = (4..).take(needed.len()).map(|place| format!("${place}")).collect();
+        let but = match places.is_empty() {
+            true => String::new(),
+            false => format!(" AND inputs NOT IN ({})", places.join(", ")),
+        };
+        let sql = format!(
             "DELETE FROM eval_evidence WHERE tenant = $1 AND suite = $2 AND id <= \
-             (SELECT id FROM eval_evidence WHERE tenant = $1 AND suite = $2 ORDER BY id DESC LIMIT 1 OFFSET $3)",
-        )
-        .bind(self.t())
-        .bind(row.suite.clone())
-        .bind(i64::from(keep))
-        .execute(&mut *self.conn)
-        .await?;
+             (SELECT id FROM eval_evidence WHERE tenant = $1 AND suite = $2 ORDER BY id DESC LIMIT 1 OFFSET $3){but}"
+        );
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(self.t())
+            .bind(row.suite.clone())
+            .bind(i64::from(keep));
+        for inputs in needed {
+            query = query.bind(inputs.to_string());
+        }
+        query.execute(&mut *self.conn).await?;
         Ok(())
     }
 
@@ -114,6 +130,20 @@ impl Rows<'_> {
         .fetch_all(&mut *self.conn)
         .await?;
         rows.iter().map(evidence_of).collect()
+    }
+
+    /// The inputs of all complete evidence of a suite.
+    ///
+    /// # Errors
+    /// When the database refuses or contains damaged values.
+    pub async fn eval_evidence_inputs(&mut self, suite: &str) -> Result<Vec<Digest>, SqlError> {
+        let rows =
+            sqlx::query("SELECT inputs FROM eval_evidence WHERE tenant = $1 AND suite = $2 AND complete = 1")
+                .bind(self.t())
+                .bind(suite.to_owned())
+                .fetch_all(&mut *self.conn)
+                .await?;
+        rows.iter().map(|row| parsed(row, "inputs")).collect()
     }
 
     /// Evidence below `before`, newest first, at most `limit`; of all suites when none is named.

@@ -45,6 +45,7 @@ pub async fn run(args: EvalRunArgs) -> Done {
         (Some(file), _) => replayed(&args, &suite, Recording::read(file)?, &judge).await?,
         (None, Some(Backend::Local(local))) => {
             decidable(&suite)?;
+            countable(&args, &suite)?;
             asked(&args, &suite, &quoted(local, args.of.as_deref(), &suite).await?, &judge, NOBODY).await?
         }
         (None, Some(Backend::Remote(remote))) => {
@@ -106,6 +107,17 @@ fn decidable(suite: &Suite) -> Result<(), CliError> {
             Err(CliError::input(message, "use --server URL --key KEY, or --replay FILE"))
         }
     }
+}
+
+/// A run that nobody judged would be recorded, and would not count.
+fn countable(args: &EvalRunArgs, suite: &Suite) -> Result<(), CliError> {
+    if !args.submit || !suite.is_judged() {
+        return Ok(());
+    }
+    let message = format!("the suite `{}` has a judge, and --data asks none", suite.name);
+    let of = args.of.as_deref().unwrap_or("RELEASE");
+    let help = format!("run `ashlar eval start --suite {} --of {of} --wait --server URL`", suite.name);
+    Err(CliError::input(message, help))
 }
 
 /// Judges what was recorded.

@@ -68,6 +68,7 @@ pub fn human(outcome: &Outcome, comparison: Option<&Comparison>, out: Option<&Pa
                 "Run it again with the same --out and a higher --max-cost to go on: what it has cost so far counts."
             }
             Stopped::TimeCap => "Run the command again with the same --out to go on.",
+            Stopped::NotJudged => "Run the suite on a server, which asks the judge.",
         };
         output::line(format!("{} {next}", stopped.about()));
     }

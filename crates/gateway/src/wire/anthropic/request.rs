@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::super::{
-    Ask, Call, Choice, Fault, Fields, Image, Message, Output, Part, Role, Surface, Tool, ToolCall,
+    Call, Choice, Fault, Fields, Image, Message, Output, Part, Role, Surface, Tool, ToolCall,
     fields::{cut, read as read_value},
     members::Members,
 };
@@ -146,7 +146,7 @@ struct ChoiceIn {
 pub fn read(body: Bytes) -> Result<Call, Fault> {
     let mut fields = Fields::read(&body)?;
     let model = fields.model()?;
-    let ashlar: Ask = fields.take("ashlar")?.unwrap_or_default();
+    let ashlar = fields.ashlar()?;
     let given = fields.messages(ashlar.prompt.is_some())?;
     let mut messages = Vec::with_capacity(given.len() + 1);
     if let Some(system) = fields.take_raw("system") {

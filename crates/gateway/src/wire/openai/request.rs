@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::super::{
-    Ask, Call, Choice, Fault, Fields, Image, Message, Output, Part, Role, Surface, Tool, ToolCall,
+    Call, Choice, Fault, Fields, Image, Message, Output, Part, Role, Surface, Tool, ToolCall,
     fields::{cut, read as read_value},
     members::Members,
 };
@@ -172,7 +172,7 @@ struct StreamOptions {
 pub fn read(body: Bytes) -> Result<Call, Fault> {
     let mut fields = Fields::read(&body)?;
     let model = fields.model()?;
-    let ashlar: Ask = fields.take("ashlar")?.unwrap_or_default();
+    let ashlar = fields.ashlar()?;
     let messages = fields.messages(ashlar.prompt.is_some())?;
     let messages: Result<Vec<Message>, Fault> =
         messages.into_iter().enumerate().map(|(at, raw)| message(at, raw)).collect();
