@@ -53,6 +53,10 @@ fn what_is_wrong_with_a_suite_is_named_with_its_line() {
     check(&format!("{TOML}[caps]\ncost = 'x'"), "evals/s.toml:4: `cost = \"x\"` is not possible.");
     check(&format!("{TOML}[thresholds]\nfacts = {{ min = 90 }}"), "evals/s.toml:4: `facts` cannot be 90.");
     check(&format!("{TOML}[thresholds]\nfacts = {{}}"), "evals/s.toml:4: `facts` has no bound.");
+    check(
+        &format!("{TOML}locale = 'in German'"),
+        "evals/s.toml:3: `locale = \"in German\"` is not possible.",
+    );
     check("owner = ''\nfeature = 'x'", "evals/s.toml:1: `owner = \"\"` is not possible.");
 }
 
@@ -73,6 +77,10 @@ fn what_is_wrong_with_a_case_is_named_with_its_line_and_field() {
     check(
         r#"{"id":"a","input":"x"}"#,
         "evals/s.jsonl:1 /expect: The case expects nothing, so it could not fail.",
+    );
+    check(
+        r#"{"id":"a","input":"x","locale":"in German","expect":{"facts":["x"]}}"#,
+        "evals/s.jsonl:1 /locale: `locale` cannot be `in German`. (write a locale such as en or de-AT)",
     );
     check(r#"{"id":"a","input":"x","expect":{}}"#, "The case expects nothing, so it could not fail.");
     check(r#"{"id":"a","input":"x","expect":{"rubric":"Is polite"}}"#, "No judge decides by the rubric");

@@ -1,6 +1,6 @@
 //! Cases: one JSON object on each line.
 
-use ashlar_model::Finding;
+use ashlar_model::{Finding, Locale};
 use regex::RegexBuilder;
 use serde_json::Value;
 
@@ -69,10 +69,19 @@ fn case_of(value: Value, line: usize, wrong: &mut Vec<Wrong>) -> Case {
             })
             .ok()
     });
+    let locale = fields.name("locale");
+    if let Some(locale) = locale.as_ref().filter(|locale| Locale::new(locale.as_str()).is_err()) {
+        let shown: String = locale.chars().take(40).collect();
+        fields.wrong(
+            "locale",
+            format!("`locale` cannot be `{shown}`."),
+            "write a locale such as en or de-AT",
+        );
+    }
     let case = Case {
         id,
         input,
-        locale: fields.name("locale"),
+        locale,
         context: fields.texts("context"),
         tags: fields.texts("tags"),
         weight,

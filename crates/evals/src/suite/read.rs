@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ashlar_model::{Files, Finding, Level, did_you_mean, position, read_toml_as};
+use ashlar_model::{Files, Finding, Level, Locale, did_you_mean, position, read_toml_as};
 use toml::Spanned;
 
 use super::{
@@ -183,11 +183,16 @@ impl Reading<'_> {
             definitions: raw.gate.definitions.unwrap_or(Gate::default().definitions),
             content: raw.gate.content.unwrap_or(Gate::default().content),
         };
+        let locale_span = raw.locale.as_ref().map_or(0..0, Spanned::span);
         let mut optional = |what: &str, value: Option<Spanned<String>>| value.map(|v| self.name(what, v));
         let prompt = optional("prompt", raw.prompt);
         let variable = optional("variable", raw.variable);
         let route = optional("route", raw.route);
         let locale = optional("locale", raw.locale);
+        if let Some(locale) = locale.as_ref().filter(|locale| Locale::new(locale.as_str()).is_err()) {
+            let message = format!("`locale = \"{}\"` is not possible.", shown(locale));
+            self.wrong(&locale_span, message, "write a locale such as en or de-AT");
+        }
         let metrics: Vec<Metric> =
             raw.metrics.iter().filter_map(|metric| self.metric(&metric.span(), metric.get_ref())).collect();
         let mut thresholds = Vec::new();

@@ -126,7 +126,8 @@ impl Docket {
                 // There is nothing to compare with in a release that cannot be read, and none before it is looked at in its place.
                 let Ok(files) = engine.files(&tenant, &release.definitions) else { break };
                 let Ok(snapshot) = Tree::open(&objects, &release.snapshot) else { break };
-                for (suite, inputs) in judge.suites(&files, &snapshot)? {
+                let Ok(suites) = judge.suites(&files, &snapshot) else { break };
+                for (suite, inputs) in suites {
                     if known.get(&suite).is_some_and(|known| known.contains(&inputs)) {
                         known.remove(&suite);
                         found.insert(suite, Baseline { release: release.id, inputs });
