@@ -126,7 +126,7 @@ fn a_route_judges_by_rubrics() {
     rig.push();
     let made = rig.json(0, &["candidate", "create", "--format", "json"]);
     assert_eq!(made["status"], "failed");
-    let help = "run `ashlar eval start --suite tone --of c2 --wait --server URL`, which asks the judge";
+    let help = "run `ashlar eval start --suite tone --of c2 --wait --server URL`";
     assert!(made.to_string().contains(help), "{made}");
     let alone = ["eval", "run", "--suite", "tone", "--of", "c2", "--submit", "--data", "data"];
     let alone = rig.run(&alone);

@@ -10,7 +10,7 @@ use ashlar_evals::{
     suite::{Case, Demand},
 };
 use ashlar_gateway::{
-    config,
+    config::{self, Target},
     prompts::{PromptName, STATE_FILE},
 };
 use ashlar_model::{Digest, Finding, Level, did_you_mean};
@@ -22,7 +22,7 @@ use crate::{
     definitions::Definitions,
     findings::{Findings, count},
     inputs::Inputs,
-    suites::{read::SuiteAt, state::SuiteState},
+    suites::{inputs::Part as SuitePart, read::SuiteAt, state::SuiteState},
     world::{Change, Looked, Part, Work, World},
 };
 
@@ -321,22 +321,34 @@ impl Judged<'_> {
         Evidence::read(&bytes).map_err(|error| GateError::Evidence(error.to_string()))
     }
 
-    /// The command that records a run. Only servers ask a judge.
+    /// Whether only a server can ask: a provider answers, or a judge decides.
+    fn needs_server(&self) -> bool {
+        let routes = &self.world.definitions().gateway.routes;
+        let calls = |part: &SuitePart| match part {
+            SuitePart::Route(name) => {
+                routes.get(name).is_some_and(|route| !route.targets.iter().all(Target::is_built_in))
+            }
+            _ => false,
+        };
+        self.at.suite.is_judged() || self.state.inputs.parts.keys().any(calls)
+    }
+
+    /// The command that records a run.
     fn command(&self, of: &dyn std::fmt::Display) -> String {
-        let suite = &self.at.suite;
-        match suite.is_judged() {
-            true => format!(
-                "run `ashlar eval start --suite {} --of {of} --wait --server URL`, which asks the judge",
-                suite.name
-            ),
-            false => format!("run `ashlar eval run --suite {} --of {of} --submit`", suite.name),
+        let suite = &self.at.suite.name;
+        match self.needs_server() {
+            true => format!("run `ashlar eval start --suite {suite} --of {of} --wait --server URL`"),
+            false => format!("run `ashlar eval run --suite {suite} --of {of} --submit`"),
         }
     }
 
     /// The command that shows every case.
     fn help(&self) -> String {
         let suite = &self.at.suite.name;
-        format!("`ashlar eval run --suite {suite} --of CANDIDATE --out DIR` shows every case")
+        match self.needs_server() {
+            true => "`ashlar eval runs --server URL` lists runs, and `ashlar eval show RUN --out DIR` has every case".to_owned(),
+            false => format!("`ashlar eval run --suite {suite} --of CANDIDATE --out DIR` shows every case"),
+        }
     }
 
     /// Editors publish without a run, and hear nothing of it with each change: the summary says it.
@@ -430,7 +442,8 @@ impl Judged<'_> {
         let mut out = Vec::new();
         for result in &verdict.broken {
             let metric = result.threshold.metric;
-            let value = result.value.map_or_else(|| "no case has".to_owned(), |value| metric.shown(value));
+            let unknown = || "unknown, since no case has a value".to_owned();
+            let value = result.value.map_or_else(unknown, |value| metric.shown(value));
             let bounds = [("at least", result.threshold.min), ("at most", result.threshold.max)];
             let bounds: Vec<String> = bounds
                 .iter()

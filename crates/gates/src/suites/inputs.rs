@@ -330,7 +330,8 @@ fn indexed(project: &Project<'_>) -> BTreeMap<String, BTreeSet<TypeName>> {
     out
 }
 
-/// The indexes that answers are made from, with their types: those that a prompt retrieves from, and for the built-in model those of the feature.
+/// The indexes that answers are made from, with their types: those that a prompt retrieves from, and without `grounding` those of the feature,
+/// which the built-in model answers from.
 fn indexes(
     project: &Project<'_>,
     feature: Option<&Feature>,
@@ -349,7 +350,8 @@ fn indexes(
             named => used.extend(named.iter().filter(|name| allowed.contains(*name)).cloned()),
         }
     }
-    if routes.values().any(|route| route.targets.iter().any(Target::is_built_in)) {
+    let ungrounded = prompts.is_empty() || prompts.iter().any(|prompt| prompt.grounding.is_none());
+    if ungrounded && routes.values().any(|route| route.targets.iter().any(Target::is_built_in)) {
         used.extend(allowed);
     }
     used.into_iter().map(|name| (name.clone(), all.get(&name).cloned().unwrap_or_default())).collect()

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     cache::{Gathering, Slot},
-    config::{Allowed, BUILT_IN, Route, Target},
+    config::{BUILT_IN, Route, Target},
     filter::Filter,
     record::REFUSAL,
     redact::Vault,
@@ -80,11 +80,7 @@ async fn quoted(case: &Case<'_>, attempt: u32) -> Result<Got, Failed> {
         return Err(cannot(BUILT_IN, "make vectors"));
     };
     let stop = |fault| Failed { fault, next: Next::Stop };
-    let indexes = match &case.feature.indexes {
-        Allowed::All => &[][..],
-        Allowed::Only(names) => names,
-    };
-    let question = question(call, case.question, indexes).map_err(stop)?;
+    let question = question(call, case.question, case.indexes).map_err(stop)?;
     let answer = released.answer(question).await.map_err(stop)?;
     let whole = quotes(call, &id(call, &case.caller.trace), &answer);
     noted(case, attempt, &whole);

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     cache::{Cache, Slot},
-    config::{Feature, Gateway},
+    config::Gateway,
     filter::Filter,
     policy::Policy,
     prompts::Prompts,
@@ -112,12 +112,13 @@ pub(super) enum What<'a> {
 /// A call with all that it is decided on.
 pub(super) struct Case<'a> {
     pub caller: &'a Caller,
-    pub feature: &'a Feature,
     pub what: What<'a>,
     /// Answers what goes to the built-in model.
     pub released: Option<&'a dyn BuiltIn>,
     /// What the built-in model is asked, when it is not the last message of the user.
     pub question: Option<&'a str>,
+    /// The indexes that it answers from; empty when the release decides.
+    pub indexes: &'a [String],
     /// What was replaced by placeholders, when something was.
     pub vault: Option<Arc<Vault>>,
     /// What decides between targets.

@@ -228,10 +228,10 @@ impl Desk {
             admit(scene, caller, route, (asked.tokens_in, 0), &noted).await?;
             let case = Case {
                 caller,
-                feature,
                 what: What::Embed(asked),
                 released: None,
                 question: None,
+                indexes: &[],
                 vault: None,
                 point,
                 filter: None,

@@ -44,6 +44,12 @@ pub(super) struct Talk<'a> {
 }
 
 impl Talk<'_> {
+    /// What the built-in model answers from: the indexes of the prompt, else those of the feature.
+    fn indexes(&self) -> &[String] {
+        let of_prompt = self.prompted.map(Prompted::indexes).filter(|indexes| !indexes.is_empty());
+        of_prompt.unwrap_or(self.feature.indexes.names())
+    }
+
     /// One answer of a model.
     async fn asked(&self, call: &Call, private: &Private<'_>) -> Result<Got, Fault> {
         let vault = private.vault();
@@ -52,10 +58,10 @@ impl Talk<'_> {
         }
         let case = Case {
             caller: self.caller,
-            feature: self.feature,
             what: What::Chat(call),
             released: Some(self.released),
             question: self.question,
+            indexes: self.indexes(),
             vault,
             point: self.point,
             filter: self.filter.clone(),

@@ -10,10 +10,8 @@ use tokio::time::Instant;
 /// A release that is asked.
 pub struct Quoted {
     pub view: Arc<ReleaseView>,
-    /// The indexes that the feature allows; empty when the release chooses.
+    /// The indexes that the prompt names, else those that the feature allows; empty when the release chooses.
     pub indexes: Vec<String>,
-    /// Those of them from which passages are retrieved for the prompt.
-    pub grounding: Vec<String>,
     /// How many passages count as retrieved.
     pub chunks: usize,
     /// The prompt with its version; empty without one.
@@ -46,7 +44,7 @@ impl Subject for Quoted {
             indexes: self.indexes.clone(),
             ..Asked::default()
         };
-        let wanted = Asked { indexes: self.grounding.clone(), ..asked.clone() };
+        let wanted = asked.clone();
         let chunks = self.chunks;
         let made = tokio::task::spawn_blocking(move || {
             let began = Instant::now();

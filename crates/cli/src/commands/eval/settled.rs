@@ -9,7 +9,7 @@ use ashlar_evals::{
     suite::{JudgeRoute, Suite, read_cases},
 };
 use ashlar_gateway::{
-    config::{Allowed, EXTRACTIVE, Feature, Gateway},
+    config::{EXTRACTIVE, Feature, Gateway},
     prompts::{Prompt, PromptError, PromptName, Prompts, Who},
 };
 use ashlar_model::{Files, Finding, Level, did_you_mean};
@@ -203,18 +203,13 @@ fn assembled(
     prompt: Option<&Prompt>,
 ) -> Quoted {
     let grounding = prompt.and_then(|prompt| prompt.grounding.as_ref());
-    let of_feature = match &feature.indexes {
-        Allowed::All => Vec::new(),
-        Allowed::Only(names) => names.clone(),
-    };
-    let retrieved = match grounding.map(|grounding| grounding.indexes.as_slice()) {
-        None | Some([]) => of_feature.clone(),
-        Some(named) => named.iter().filter(|index| feature.indexes.allows(index)).cloned().collect(),
+    let indexes = match grounding.map(|grounding| grounding.indexes.as_slice()) {
+        None | Some([]) => feature.indexes.names().to_vec(),
+        Some(named) => named.to_vec(),
     };
     Quoted {
         view,
-        indexes: of_feature,
-        grounding: retrieved,
+        indexes,
         chunks: grounding.map_or(CHUNKS, |grounding| grounding.chunks),
         prompt: prompt.map(Prompt::label).unwrap_or_default(),
         variable: suite.variable.clone(),
