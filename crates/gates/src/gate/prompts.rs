@@ -157,6 +157,28 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// Indexes of a prompt that a feature which names it may not use: what is wrong, and how to fix it.
+    fn not_allowed(&self, prompt: &Prompt) -> Vec<(String, String)> {
+        let (mut out, label) = (Vec::new(), prompt.label());
+        let named = |index: &&String| self.indexes.contains(index.as_str());
+        for (name, feature) in &self.definitions.gateway.features {
+            if !feature.prompts.names().contains(&prompt.name) {
+                continue;
+            }
+            let indexes = prompt.grounding.iter().flat_map(|grounding| &grounding.indexes).filter(named);
+            for index in indexes.filter(|index| !feature.indexes.allows(index)) {
+                let message = format!(
+                    "{label} retrieves from the index `{index}`, which the feature `{name}` may not use."
+                );
+                let help = format!(
+                    "add `{index}` to `indexes` of [features.{name}] in gateway.toml, or correct `grounding.indexes`"
+                );
+                out.push((message, help));
+            }
+        }
+        out
+    }
+
     /// What a prompt names that does not exist.
     fn missing(&self, prompt: &Prompt) -> Vec<Finding> {
         let mut out = Vec::new();
@@ -186,21 +208,8 @@ impl<'a> Names<'a> {
                 wrong("prompt-index-unknown", "grounding", message, help);
             }
         }
-        let features =
-            gateway.features.iter().filter(|(_, feature)| feature.prompts.names().contains(&prompt.name));
-        for (name, feature) in features {
-            let named = prompt.grounding.iter().flat_map(|grounding| &grounding.indexes);
-            for index in
-                named.filter(|index| self.indexes.contains(index.as_str()) && !feature.indexes.allows(index))
-            {
-                let message = format!(
-                    "{label} retrieves from the index `{index}`, which the feature `{name}` may not use."
-                );
-                let help = format!(
-                    "add `{index}` to `indexes` of [features.{name}] in gateway.toml, or correct `grounding.indexes`"
-                );
-                wrong("prompt-index-not-allowed", "grounding", message, help);
-            }
+        for (message, help) in self.not_allowed(prompt) {
+            wrong("prompt-index-not-allowed", "grounding", message, help);
         }
         for tool in prompt.tools.iter().filter(|tool| !self.tools.contains(*tool)) {
             let known = self.tools.iter().map(String::as_str);

@@ -2,6 +2,7 @@
 //!
 //! This room does not know models: what one wrote, and where that comes from, is given to it.
 
+mod free;
 pub(crate) mod made;
 pub(crate) mod marks;
 pub(crate) mod read;

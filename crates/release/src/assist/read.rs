@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    free::{check_changeset, check_writable},
     made::Made,
     released::{ABOUT, read},
-    write::{check_changeset, check_writable},
 };
 use crate::{
     Ctx, Engine, Page, ReleaseError,

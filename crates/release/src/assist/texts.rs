@@ -52,7 +52,7 @@ fn gather(value: &Value, take: &mut dyn FnMut(String)) {
     }
 }
 
-/// The fingerprints of a paragraph: the whole, so that it is found wherever it stands alone, and some of its parts, so that it is found with
+/// The fingerprints of a paragraph: the whole, so that it is found wherever it is a paragraph again, and some of its parts, so that it is found with
 /// other words around it. Parts are chosen by winnowing (Schleimer, Wilkerson and Aiken 2003).
 fn paragraph(lines: &[&str], take: &mut dyn FnMut(String)) {
     let letters = lines.iter().flat_map(|line| line.chars());

@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 
 use ashlar_model::{EntryKey, Fields, Right};
-use ashlar_store::sql::{ChangesetRow, ChangesetState, DraftRow, DraftState, Rows};
+use ashlar_store::sql::{ChangesetRow, ChangesetState, Rows};
 use async_trait::async_trait;
 use serde_json::json;
 
 use super::{
+    free::{check_changeset, check_free, check_writable},
     made::{Provenance, SOURCES_MAX},
-    marks::{MadeNow, made_of},
+    marks::MadeNow,
     switch::check_running,
     texts::fingerprints,
 };
 use crate::{
     Action, DraftView, ReleaseError, Scope,
-    changesets::edit::check_name,
     drafts::{
         fields::fields_of,
         ground::Ground,
@@ -40,67 +40,6 @@ pub struct WriteAssisted {
     pub changeset: String,
     /// Where the text comes from. Who asks and when is filled in.
     pub provenance: Provenance,
-}
-
-fn busy(key: &EntryKey, changeset: Option<&str>) -> ReleaseError {
-    let (message, help) = match changeset {
-        Some(name) => (
-            format!("{key} has changes that ship with the changeset `{name}`"),
-            "publish or remove them first".to_owned(),
-        ),
-        None => (
-            format!("{key} has changes of a person that are not published"),
-            "publish them first, or write them back to what is live".to_owned(),
-        ),
-    };
-    ReleaseError::refused("draft-pending", message, help)
-}
-
-/// Refuses a draft that has something of a person, or that ships with something else.
-fn check_free(draft: &DraftRow, changeset: &str) -> Result<(), ReleaseError> {
-    if draft.state != DraftState::Live {
-        let message = format!("{} is {}", draft.key, draft.state);
-        return Err(ReleaseError::refused("draft-not-live", message, "bring it back first"));
-    }
-    match draft.changeset.as_deref() {
-        Some(name) if name == changeset => Ok(()),
-        None if !draft.pending => Ok(()),
-        other => Err(busy(&draft.key, other)),
-    }
-}
-
-/// Refuses a draft that has something of a person, or that ships with something else.
-pub(super) async fn check_writable(
-    rows: &mut Rows<'_>,
-    draft: &DraftRow,
-    changeset: &str,
-) -> Result<(), ReleaseError> {
-    check_free(draft, changeset)?;
-    let earlier = made_of(rows, draft, draft.clean_version).await?;
-    match draft.pending && earlier.is_none_or(|made| made.edited_by_person) {
-        true => Err(busy(&draft.key, Some(changeset))),
-        false => Ok(()),
-    }
-}
-
-/// The changeset if it exists. Refuses one of people, and one that is on its way.
-pub(super) async fn check_changeset(
-    rows: &mut Rows<'_>,
-    name: &str,
-) -> Result<Option<ChangesetRow>, ReleaseError> {
-    check_name(name)?;
-    let row = rows.changeset(name).await?;
-    match &row {
-        Some(row) if !row.assisted => {
-            let message = format!("the changeset `{name}` was not made by a task");
-            Err(ReleaseError::refused("changeset-of-people", message, "name a new changeset"))
-        }
-        Some(row) if !matches!(row.state, ChangesetState::Open | ChangesetState::Published) => {
-            let message = format!("the changeset `{name}` is {}", row.state);
-            Err(ReleaseError::refused("changeset-not-open", message, "name a new changeset"))
-        }
-        _ => Ok(row),
-    }
 }
 
 /// Makes the changeset unless it exists. One that was published takes new drafts. Returns whether it was made.
@@ -137,7 +76,7 @@ async fn changeset_for(
     }
 }
 
-/// Digests of the texts of all sources. One that is gone has none.
+/// Digests of the texts of all sources. A source that is missing has none.
 async fn quoted(scope: &Scope<'_>, made: &Provenance) -> Result<BTreeSet<String>, ReleaseError> {
     let (objects, sources) = (scope.objects(), made.sources.clone());
     let read = move || {

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use ashlar_model::{EntryKey, EntryRecord, TenantId};
 use ashlar_store::{
-    StoreError, Tree, TreeChange,
-    sql::{DraftState, NewVersion, Rows, UnsettledRow, stamp},
+    StoreError, TenantObjects, Tree, TreeChange,
+    sql::{DraftRow, DraftState, NewVersion, Rows, UnsettledRow, stamp},
 };
 
 use super::fields::parse_fields;
 use crate::{
     Engine, ReleaseError,
     artifacts::derived,
-    assist::{marks::mark_adopted, released},
+    assist::{made::Made, marks::mark_adopted, released},
     new_id,
 };
 
@@ -35,6 +35,49 @@ pub(crate) async fn settle_in(engine: &Engine, rows: &mut Rows<'_>) -> Result<()
         rows.delete_unsettled(row.sequence).await?;
     }
     Ok(())
+}
+
+/// An entry that its draft takes over.
+struct Taken<'a> {
+    key: &'a EntryKey,
+    state: DraftState,
+    record: EntryRecord,
+    /// What models wrote of it.
+    made: Option<&'a Made>,
+}
+
+/// Writes a draft as it is served, at a time and with an action.
+async fn take_over(
+    rows: &mut Rows<'_>,
+    objects: &TenantObjects,
+    taken: Taken<'_>,
+    draft: Option<&DraftRow>,
+    (at, action): (&str, &str),
+) -> Result<(), ReleaseError> {
+    let Taken { key, state, record, made } = taken;
+    let text = String::from_utf8(objects.get(&record.digest)?.to_vec())
+        .map_err(|e| ReleaseError::Corrupt { what: key.to_string(), why: e.to_string() })?;
+    let fields = parse_fields(key, &text)?;
+    let changed: BTreeSet<String> = fields.keys().cloned().collect();
+    let version = NewVersion {
+        key,
+        major: record.major,
+        state,
+        fields: &text,
+        digest: record.digest,
+        changed: &changed,
+        author: "import",
+        at,
+        action,
+        note: "taken over from a release that was imported",
+        sequence: rows.next("drafts").await?,
+    };
+    let version = rows.put_version(&version, draft, false).await?;
+    rows.set_clean(key).await?;
+    match made {
+        Some(made) => mark_adopted(rows, (key, version), &fields, made).await,
+        None => Ok(()),
+    }
 }
 
 async fn settle_one(engine: &Engine, rows: &mut Rows<'_>, row: &UnsettledRow) -> Result<(), ReleaseError> {
@@ -87,28 +130,8 @@ async fn settle_one(engine: &Engine, rows: &mut Rows<'_>, row: &UnsettledRow) ->
                 }
                 (None, None) => continue,
             };
-            let text = String::from_utf8(objects.get(&record.digest)?.to_vec())
-                .map_err(|e| ReleaseError::Corrupt { what: key.to_string(), why: e.to_string() })?;
-            let fields = parse_fields(&key, &text)?;
-            let changed: BTreeSet<String> = fields.keys().cloned().collect();
-            let version = NewVersion {
-                key: &key,
-                major: record.major,
-                state,
-                fields: &text,
-                digest: record.digest,
-                changed: &changed,
-                author: "import",
-                at: &at,
-                action: &action,
-                note: "taken over from a release that was imported",
-                sequence: rows.next("drafts").await?,
-            };
-            let version = rows.put_version(&version, draft.as_ref(), false).await?;
-            rows.set_clean(&key).await?;
-            if let Some(made) = &made {
-                mark_adopted(rows, (&key, version), &fields, made).await?;
-            }
+            let taken = Taken { key: &key, state, record, made: made.as_ref() };
+            take_over(rows, &objects, taken, draft.as_ref(), (&at, &action)).await?;
         } else if draft.is_some() {
             if !edited {
                 rows.set_pending(&key).await?;
