@@ -28,7 +28,10 @@ pub use self::{
     content::*,
     contracts::*,
     daily::*,
-    eval::{EvalCommand, EvalGrowArgs, EvalImportArgs, EvalRunArgs, EvalStartArgs, ImportFrom, MatchingArg},
+    eval::{
+        EvalCommand, EvalGrowArgs, EvalImportArgs, EvalRunArgs, EvalStartArgs, ImportFrom, MatchingArg,
+        Retriever,
+    },
     examples::{command, parse},
     llm::{CallsArgs, LlmCommand},
     operate::*,

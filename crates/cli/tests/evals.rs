@@ -59,6 +59,10 @@ fn a_directory_a_server_and_a_recording_give_the_same_verdicts() {
     assert_eq!(answers(&there), answers(&first));
     run(&demo, 0, &["--out", "again", "--replay", "replies.jsonl"]);
     assert_eq!(statuses(&metrics(&demo, "again")), statuses(&first));
+    // Words alone find this as well; a server retrieves as its release says.
+    let words = run(&demo, 0, &["--retriever", "bm25", "--tag", "plans"]);
+    assert_eq!(words["cases"]["passed"], 1, "{words}");
+    run(&demo, 2, &["--retriever", "bm25", "--server", &demo.url, "--key", &key]);
     // A case that was never recorded has no verdict.
     suite(&demo, "", &CASES.replace("Portugal", "Spain"));
     let lacks = run(&demo, 3, &["--replay", "replies.jsonl"]);

@@ -291,8 +291,7 @@ async fn a_run_that_the_judge_of_the_suite_did_not_see_does_not_count() {
     let files = [("evals/s.toml", suite.as_str()), ("evals/s.jsonl", &rubric)];
     world.push(&files).await;
     let (first, gate) = world.candidate().await;
-    let help =
-        format!("run `ashlar eval start --suite s --of {first} --wait --server URL`, which asks the judge");
+    let help = format!("run `ashlar eval start --suite s --of {first} --wait --server URL`");
     assert_eq!(gate.findings[0].help, help);
     let judged = |verdict: &str, prompt: &str| {
         let mut run = run_of(&rubric, &[]);

@@ -188,6 +188,15 @@ pub struct EvalGrowArgs {
     pub at: At,
 }
 
+/// How passages are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Retriever {
+    /// By words and meaning, as the release says.
+    Hybrid,
+    /// By words alone.
+    Bm25,
+}
+
 /// How a suite is run.
 #[derive(Debug, Args)]
 pub struct EvalRunArgs {
@@ -207,6 +216,9 @@ pub struct EvalRunArgs {
     /// The prompt, instead of that of the suite, such as `support-answer@v2`.
     #[arg(long, value_name = "NAME[@vN]")]
     pub prompt: Option<String>,
+    /// How passages are found with --data, instead of as the release says.
+    #[arg(long, value_enum, conflicts_with = "replay")]
+    pub retriever: Option<Retriever>,
     /// The route of the model that judges answers by rubrics, instead of that of the suite.
     #[arg(long, value_name = "ROUTE")]
     pub judge: Option<String>,
@@ -232,7 +244,7 @@ pub struct EvalRunArgs {
     #[arg(long, value_name = "FILE")]
     pub replay: Option<PathBuf>,
     /// Record the run as evidence of the gate `evals`, for the candidate or release that was asked. The suite is that of the candidate.
-    #[arg(long, conflicts_with_all = ["project", "model", "prompt", "judge", "cases", "tag"])]
+    #[arg(long, conflicts_with_all = ["project", "model", "prompt", "retriever", "judge", "cases", "tag"])]
     pub submit: bool,
     /// How many cases are asked at a time.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]

@@ -80,7 +80,7 @@ fn failed(code: &str, message: &str, again: bool) -> Refused {
 
 /// What a call came to.
 enum Said {
-    Answered(Answered),
+    Answered(Box<Answered>),
     /// The model answered, and the gateway did not let the answer out.
     Withheld {
         code: String,
@@ -99,7 +99,7 @@ async fn call(inside: &Inside, opened: &Opened, feature: &str, body: Value) -> R
     let answered = timeout(CALL_MAX, inside.chat(&opened.scene, &opened.view, asked)).await;
     let answered = answered.map_err(|_| failed("timeout", "No answer came in time.", true))?;
     match answered {
-        Ok(answered) => Ok(Said::Answered(answered)),
+        Ok(answered) => Ok(Said::Answered(Box::new(answered))),
         Err(Fault { kind, code, message, retry_after, .. }) => {
             match unasked(kind.status(), &code, &message) {
                 Some(unasked) => Err((unasked, retry_after)),
@@ -150,7 +150,8 @@ async fn once(
     };
     match said {
         Said::Withheld { code, message } => Ok(Reply { refusal: Some(code), reason: message, ..facts }),
-        Said::Answered(Answered { body, facts: made, trace }) => {
+        Said::Answered(answered) => {
+            let Answered { body, facts: made, trace } = *answered;
             let facts = Reply { prompt: made.prompt, cost: made.cost, trace, ..facts };
             let read = move || reply(&serde_json::from_slice(&body).unwrap_or(Value::Null), facts.clone());
             in_turn(workers, opened, read).await.ok_or_else(|| (unread(), None))
@@ -174,7 +175,8 @@ impl judge::Judge for Judges<'_> {
         match patiently(|| call(inside, self.opened, &self.by.feature, body.clone())).await? {
             // An answer that the gateway did not let out has no text, and so no verdict.
             Said::Withheld { .. } => Ok(judge::Said::default()),
-            Said::Answered(Answered { body, facts, .. }) => {
+            Said::Answered(answered) => {
+                let Answered { body, facts, .. } = *answered;
                 let read = move || {
                     let said: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
                     said["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned()

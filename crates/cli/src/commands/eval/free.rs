@@ -6,7 +6,7 @@ use ashlar_evals::{
     run::{self, Options, Recording},
     suite::Suite,
 };
-use ashlar_model::CandidateId;
+use ashlar_model::{CandidateId, GateReport, Level};
 use ashlar_release::Rejudge;
 use jiff::Zoned;
 use serde_json::Value;
@@ -26,10 +26,23 @@ const RETRIES: u32 = 2;
 /// What the gate calls its metric for a suite that was not asked about new content.
 const NOT_ASKED: &str = "not_asked.";
 
+/// Findings that an approval removes.
+const APPROVALS: [&str; 2] = ["approval-missing", "assisted-approval-missing"];
+
 /// The report of the gate `evals`.
 fn report(candidate: &Value) -> &Value {
     let mut gates = candidate["gates"].as_array().into_iter().flatten();
     gates.find(|gate| gate["gate"] == "evals").unwrap_or(&Value::Null)
+}
+
+/// Whether something has to change before a candidate can be released: nobody is asked about it then. An approval changes nothing.
+fn is_refused_anyway(candidate: &Value) -> bool {
+    let blocks = |gate: &GateReport| gate.gate != "evals" && !gate.status.lets_through();
+    let gates = output::gates_of(candidate);
+    let groups = gates.iter().filter(|gate| blocks(gate)).flat_map(|gate| &gate.groups);
+    groups
+        .filter(|found| found.level != Level::Warning)
+        .any(|found| !APPROVALS.contains(&found.code.as_str()))
 }
 
 /// Suites that findings with a code are about.
@@ -52,6 +65,9 @@ fn uncovered(report: &Value) -> Vec<String> {
 /// # Errors
 /// When a run cannot be recorded.
 pub async fn cover(local: &Local, candidate: Value) -> Result<Value, CliError> {
+    if is_refused_anyway(&candidate) {
+        return Ok(candidate);
+    }
     let name = output::text(&candidate, "candidate");
     let mut judged = candidate;
     for suite in uncovered(report(&judged)) {
@@ -81,7 +97,7 @@ async fn asked(local: &Local, of: &str, suite: &str) -> Result<Option<Value>, Cl
         return Ok(None);
     }
     // The finding of the gate says how suites are asked that need a provider.
-    let Ok(subject) = quoted(local, Some(of), &suite).await else { return Ok(None) };
+    let Ok(subject) = quoted(local, Some(of), &suite, None).await else { return Ok(None) };
     let (contracts, _) = ContractSet::load(&files);
     let judge = Judge::new(contracts.into());
     let options = Options {
@@ -99,11 +115,10 @@ async fn asked(local: &Local, of: &str, suite: &str) -> Result<Option<Value>, Cl
     bar.finish_and_clear();
     let outcome = outcome?;
     output::note(format!(
-        "Asked the suite {} about {of}: {} of {} passed, {:.1} s",
+        "Asked the suite {} about {of}: {} of {} passed",
         suite.name,
         outcome.counts.passed,
         words::count(outcome.counts.total, "case", "cases"),
-        outcome.seconds
     ));
     Ok(Some(evidence::record_here(local, Some(of), &outcome).await?))
 }

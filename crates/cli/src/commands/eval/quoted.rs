@@ -12,6 +12,8 @@ pub struct Quoted {
     pub view: Arc<ReleaseView>,
     /// The indexes that the prompt names, else those that the feature allows; empty when the release chooses.
     pub indexes: Vec<String>,
+    /// Whether passages are found by words alone.
+    pub words: bool,
     /// How many passages count as retrieved.
     pub chunks: usize,
     /// The prompt with its version; empty without one.
@@ -46,11 +48,12 @@ impl Subject for Quoted {
         };
         let wanted = asked.clone();
         let chunks = self.chunks;
+        let asker = Asker { words: self.words, ..Asker::now(None) };
         let made = tokio::task::spawn_blocking(move || {
             let began = Instant::now();
-            let answered = view.ask(&asked, Asker::now(None))?;
+            let answered = view.ask(&asked, asker)?;
             let latency_ms = began.elapsed().as_secs_f64() * 1e3;
-            let grounds = view.grounds(&wanted, Asker::now(None), chunks)?;
+            let grounds = view.grounds(&wanted, asker, chunks)?;
             Ok::<_, Problem>((answered, grounds, latency_ms))
         });
         let made = made.await.map_err(|error| Unasked {

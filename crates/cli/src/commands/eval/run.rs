@@ -46,7 +46,18 @@ pub async fn run(args: EvalRunArgs) -> Done {
         (None, Some(Backend::Local(local))) => {
             decidable(&suite)?;
             countable(&args, &suite)?;
-            asked(&args, &suite, &quoted(local, args.of.as_deref(), &suite).await?, &judge, NOBODY).await?
+            asked(
+                &args,
+                &suite,
+                &quoted(local, args.of.as_deref(), &suite, args.retriever).await?,
+                &judge,
+                NOBODY,
+            )
+            .await?
+        }
+        (None, Some(Backend::Remote(_))) if args.retriever.is_some() => {
+            let message = "a server retrieves as the release says";
+            return Err(CliError::input(message, "use --data with --retriever, or leave it out"));
         }
         (None, Some(Backend::Remote(remote))) => {
             let prompt = prompt_name(&suite)?.map(|named| (named.name, named.version));

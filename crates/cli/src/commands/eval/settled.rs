@@ -16,7 +16,7 @@ use ashlar_model::{Files, Finding, Level, did_you_mean};
 
 use super::quoted::Quoted;
 use crate::{
-    args::EvalRunArgs,
+    args::{EvalRunArgs, Retriever},
     backend::{Backend, Local},
     commands::site,
     error::CliError,
@@ -136,7 +136,12 @@ pub fn prompt_name(suite: &Suite) -> Result<Option<PromptName>, CliError> {
 }
 
 /// The built-in model over what is here.
-pub async fn quoted(local: &Local, of: Option<&str>, suite: &Suite) -> Result<Quoted, CliError> {
+pub async fn quoted(
+    local: &Local,
+    of: Option<&str>,
+    suite: &Suite,
+    retriever: Option<Retriever>,
+) -> Result<Quoted, CliError> {
     let view = site::open(local, of).await?;
     let files = &view.definitions().gateway;
     let gateway = Gateway::parse(files).map_err(|f| CliError::findings("gateway.toml cannot be used", f))?;
@@ -178,7 +183,7 @@ pub async fn quoted(local: &Local, of: Option<&str>, suite: &Suite) -> Result<Qu
             "add the index to the feature in gateway.toml, or correct `grounding.indexes` of the prompt";
         return Err(CliError::input(message, help));
     }
-    Ok(assembled(view, (suite, feature), prompt.as_deref()))
+    Ok(assembled(view, (suite, feature), prompt.as_deref(), retriever))
 }
 
 /// The version of the prompt that answers.
@@ -201,7 +206,9 @@ fn assembled(
     view: Arc<ReleaseView>,
     (suite, feature): (&Suite, &Feature),
     prompt: Option<&Prompt>,
+    retriever: Option<Retriever>,
 ) -> Quoted {
+    let words = retriever == Some(Retriever::Bm25);
     let grounding = prompt.and_then(|prompt| prompt.grounding.as_ref());
     let indexes = match grounding.map(|grounding| grounding.indexes.as_slice()) {
         None | Some([]) => feature.indexes.names().to_vec(),
@@ -213,6 +220,8 @@ fn assembled(
         chunks: grounding.map_or(CHUNKS, |grounding| grounding.chunks),
         prompt: prompt.map(Prompt::label).unwrap_or_default(),
         variable: suite.variable.clone(),
-        setting: suite.setting(),
+        // Replies that were found otherwise are no replies of this run.
+        setting: format!("{}{}", suite.setting(), if words { " retriever bm25" } else { "" }),
+        words,
     }
 }
