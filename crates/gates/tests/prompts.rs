@@ -158,6 +158,11 @@ fn a_new_version_keeps_variables_and_rules() {
             "grounding: { indexes: [product], citations: optional }",
             "prompt-citations-dropped",
         ),
+        (
+            "grounding: { indexes: [product] }",
+            "grounding: { indexes: [product], rule: drop }",
+            "prompt-refusal-dropped",
+        ),
         ("output: reply.v1", "output: none", "prompt-output-dropped"),
     ] {
         let text = PROMPT.replace(from, to).replace("{{ question }}", &to_use(to)).replace(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ashlar_gateway::prompts::{Prompt, Prompts as All};
+use ashlar_gateway::prompts::{Prompt, Prompts as All, Rule};
 use ashlar_model::{Finding, Level};
 
 /// Which versions of a prompt answered in an earlier release. `None` where earlier releases are not known.
@@ -109,9 +109,17 @@ fn compared(was: &Prompt, new: &Prompt) -> Vec<Finding> {
             );
             wrong("prompt-grounding-dropped", "grounding", message, "keep `grounding`");
         }
-        (Some(before), Some(after)) if before.citations && !after.citations => {
-            let message = format!("{label} does not require citations, and {old} does.");
-            wrong("prompt-citations-dropped", "grounding", message, "remove `citations: optional`");
+        (Some(before), Some(after)) => {
+            if before.citations && !after.citations {
+                let message = format!("{label} does not require citations, and {old} does.");
+                wrong("prompt-citations-dropped", "grounding", message, "remove `citations: optional`");
+            }
+            if before.rule == Rule::Refuse && after.rule == Rule::Drop {
+                let message = format!(
+                    "{label} leaves out sentences that no source supports, and {old} refuses such answers."
+                );
+                wrong("prompt-refusal-dropped", "grounding", message, "write `rule: refuse`");
+            }
         }
         _ => {}
     }

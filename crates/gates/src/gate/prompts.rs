@@ -46,6 +46,7 @@ const FINDINGS: &[Code] = findings! {
     "prompt-variable-required": "A version of a prompt needs a variable that the live version does not need." => "Declare it with `required: false`, or with a `default`.";
     "prompt-grounding-dropped": "A version of a prompt has no `grounding`, so it would never refuse what no source says." => "Keep `grounding`.";
     "prompt-citations-dropped": "A version of a prompt does not require citations, and the live version does." => "Remove `citations: optional`.";
+    "prompt-refusal-dropped": "A version of a prompt leaves out what no source supports, and the live version refuses such answers." => "Write `rule: refuse`.";
     "prompt-output-dropped": "A version of a prompt has no output contract, and the live version has one." => "Keep `output`.";
     "prompt-active-lower": "An older version of a prompt becomes the active one." => "Nothing, if that is meant. Otherwise set `active` in prompts.toml.";
     "prompts-config": "A value in prompts.toml cannot be used." => "Correct the line that the message names.";
@@ -74,7 +75,7 @@ impl Gate for Prompts {
     fn reads(&self, world: &dyn World, inputs: &mut Inputs) {
         let definitions = world.definitions();
         // Raised when this gate judges differently.
-        inputs.add("rules", b"4");
+        inputs.add("rules", b"5");
         for part in ["prompts/", STATE_FILE, config::FILE] {
             inputs.digest(part, &definitions.part(part));
         }
