@@ -16,7 +16,7 @@ use std::{
 use ashlar_gateway::{
     call::Desk,
     routing::{PROBES_MAX, ProviderState},
-    upstream::{Key, KeySource, Kind, MakeClient, Provider},
+    upstream::{Client, Key, KeySource, Kind, MakeClient, Provider},
 };
 use rig::rig;
 use serde_json::{Value, json};
@@ -60,10 +60,7 @@ async fn each_kind_is_asked_for_its_models_with_its_credential() {
         (Kind::Azure, None, "/openai/v1/models", "api-key", &secret),
         (Kind::Azure, Some("2024-10-21"), "/openai/models?api-version=2024-10-21", "api-key", &secret),
     ] {
-        let make: MakeClient = Arc::new(|connect| {
-            let built = reqwest::Client::builder().no_proxy().connect_timeout(connect).build();
-            built.map_err(|error| error.to_string())
-        });
+        let make: MakeClient = Arc::new(|connect| Client::new(connect, None));
         let key = Key::new(KeySource::Env("CARGO_PKG_NAME".to_owned()));
         let mut provider = Provider::new("p", kind, &standin.url, key, make);
         provider.api_version = version.map(str::to_owned);

@@ -1,8 +1,10 @@
 //! Requests to other servers: never into the network this one is in, unless that is allowed.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use ashlar_gateway::upstream::Resolver;
 use ashlar_release::receivers::is_public;
+use futures::FutureExt as _;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// How long connecting may take.
@@ -14,17 +16,26 @@ const IDLE_MAX: usize = 256;
 /// Names are resolved to public addresses alone, and what was looked at is what is connected to.
 struct PublicOnly;
 
+/// The public addresses of a host.
+async fn public(host: String) -> io::Result<Vec<SocketAddr>> {
+    let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
+    let public: Vec<SocketAddr> = found.filter(|a| is_public(a.ip())).collect();
+    if public.is_empty() {
+        return Err(io::Error::other(format!("{host} leads to no public address")));
+    }
+    Ok(public)
+}
+
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str().to_owned(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|a| is_public(a.ip())).collect();
-            if public.is_empty() {
-                return Err(format!("{} leads to no public address", name.as_str()).into());
-            }
-            Ok(Box::new(public.into_iter()) as Addrs)
-        })
+        let name = name.as_str().to_owned();
+        Box::pin(async move { Ok(Box::new(public(name).await?.into_iter()) as Addrs) })
     }
+}
+
+/// How providers of models are found; `None`: as the system finds them. `private`: they may be in this network and on this machine.
+pub fn resolver(private: bool) -> Option<Resolver> {
+    (!private).then(|| Arc::new(|host| public(host).boxed()) as Resolver)
 }
 
 /// A client whose requests take at most so long. `private`: it may connect to this network and this machine.

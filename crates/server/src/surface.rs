@@ -3,7 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use ashlar_model::ServerConfig;
-use axum::{Router, body::Bytes, middleware::from_fn_with_state};
+use axum::{Router, body::Bytes, extract::Request, response::Response};
+use tower::Service as _;
 
 use crate::{
     access::{Guard, guard},
@@ -14,7 +15,7 @@ use crate::{
         lane::{self, LaneConfig, Source},
     },
     endpoints::{document, rows, table::Row},
-    front::{self, Limits, cors},
+    front::{self, Limits, Proxies, cors},
     llm, mcp,
     pages::{catalogue, home, operators, preview},
     registry,
@@ -65,18 +66,38 @@ pub fn router(
         .method_not_allowed_fallback(api::wrong_method)
         .fallback_service(lane::router(source.clone()));
     let router = router.merge(mcp::router(app, endpoints, manages));
-    let origins: cors::Origins = config.cors_origins.iter().cloned().collect();
-    let guarding = Arc::new(Guard {
-        keys: app.keys.clone(),
-        figures: app.metrics.lane.clone(),
-        keyless: Limits::new(config.requests_per_second_max),
-        failed: Limits::new(config.failed_keys_per_second_max),
-        reads: lane.reads.clone(),
-    });
-    router
-        .method_not_allowed_fallback(api::wrong_method)
-        .fallback_service(lane::router(source))
-        .layer(from_fn_with_state(guarding, guard))
-        .layer(from_fn_with_state(origins, cors::cors))
-        .layer(from_fn_with_state(lane.proxies.clone(), front::admit))
+    let outer = Outer {
+        origins: config.cors_origins.iter().cloned().collect(),
+        proxies: lane.proxies.clone(),
+        guarding: Guard {
+            keys: app.keys.clone(),
+            figures: app.metrics.lane.clone(),
+            keyless: Limits::new(config.requests_per_second_max),
+            failed: Limits::new(config.failed_keys_per_second_max),
+            reads: lane.reads.clone(),
+        },
+        inner: router.method_not_allowed_fallback(api::wrong_method).fallback_service(lane::router(source)),
+    };
+    let outer = Arc::new(outer);
+    Router::new().fallback(move |request: Request| Outer::answer(outer.clone(), request))
+}
+
+/// What every request passes, whatever it asks for. Layers of the router would be copied and boxed for each request.
+struct Outer {
+    proxies: Proxies,
+    origins: cors::Origins,
+    guarding: Guard,
+    inner: Router,
+}
+
+impl Outer {
+    async fn answer(outer: Arc<Self>, request: Request) -> Response {
+        let inner = async |request: Request| -> Response {
+            let Ok(response) = outer.inner.clone().call(request).await;
+            response
+        };
+        let guarded = async |request: Request| guard(&outer.guarding, request, inner).await;
+        let shared = async |request: Request| cors::cors(&outer.origins, request, guarded).await;
+        front::admit(&outer.proxies, request, shared).await
+    }
 }

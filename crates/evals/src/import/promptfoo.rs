@@ -213,6 +213,10 @@ impl File<'_> {
         }
         let mut merged = shared.clone();
         self.merge(&mut merged, test, pointer);
+        if merged.assertions.iter().all(|(list, _)| list.as_array().is_some_and(Vec::is_empty)) {
+            let message = "The test asserts nothing, so it is left out.";
+            return self.note(Level::Warning, pointer, message, "add `assert` to the test to import it");
+        }
         let files: Vec<String> = merged
             .variables
             .iter()

@@ -6,7 +6,7 @@ use ashlar_contracts::ContractSet;
 use ashlar_model::TenantId;
 use bytes::Bytes;
 use futures::Stream;
-use reqwest::header::HeaderValue;
+use http::HeaderValue;
 
 use super::{
     built_in::BuiltIn,

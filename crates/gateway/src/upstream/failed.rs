@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use http::{HeaderMap, header::RETRY_AFTER};
 use serde_json::Value;
 
+use super::client::Broken;
 use crate::wire::{Fault, FaultKind};
 
 /// The longest message of a provider that is repeated, in characters.
@@ -40,13 +41,13 @@ impl Failed {
     }
 
     /// A failure of the connection.
-    pub(super) fn connection(provider: &str, error: &reqwest::Error) -> Self {
-        // A provider that was never reached did no work, also when it was waited for.
-        if error.is_timeout() && !error.is_connect() {
-            return Self::late(provider);
-        }
-        let code = if error.is_connect() { "upstream_unreachable" } else { "upstream_closed" };
-        let what = if error.is_connect() { "cannot be reached" } else { "closed the connection early" };
+    pub(super) fn connection(provider: &str, broken: Broken) -> Self {
+        let (code, what) = match broken {
+            Broken::Silent => return Self::late(provider),
+            // A provider that was never reached did no work, also when it was waited for.
+            Broken::Unreached => ("upstream_unreachable", "cannot be reached"),
+            Broken::Closed => ("upstream_closed", "closed the connection early"),
+        };
         Self::again(FaultKind::Upstream, code, format!("the provider `{provider}` {what}"))
     }
 

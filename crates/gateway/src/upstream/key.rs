@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::SystemTime};
 
 use arc_swap::ArcSwap;
-use reqwest::header::HeaderValue;
+use http::HeaderValue;
 
 /// The longest credential, in bytes.
 const KEY_BYTES_MAX: u64 = 4_096;

@@ -9,13 +9,19 @@ use std::{
 
 use ashlar_model::TenantId;
 use bytes::Bytes;
-use reqwest::{
-    Url,
-    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
+use url::Url;
 
-use super::{EventStream, Failed, Key, Next};
+use super::{
+    Client, EventStream, Failed, Key, Next,
+    client::{Broken, chunk},
+};
 use crate::wire::{Fault, FaultKind};
 
 /// The largest whole answer, in bytes.
@@ -32,6 +38,9 @@ const CLIENTS_MAX: usize = 16;
 const ADDRESSES_MAX: usize = 64;
 /// The version of Anthropic's interface.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// What providers are told of who asks.
+const AGENT: &str = concat!("Ashlar/", env!("CARGO_PKG_VERSION"));
 
 /// What a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +76,7 @@ pub struct Asked<'a> {
 }
 
 /// Makes a client whose connections are made within a time.
-pub type MakeClient = Arc<dyn Fn(Duration) -> Result<reqwest::Client, String> + Send + Sync>;
+pub type MakeClient = Arc<dyn Fn(Duration) -> Result<Client, String> + Send + Sync>;
 
 /// A provider of models.
 pub struct Provider {
@@ -86,8 +95,8 @@ pub struct Provider {
     /// Its credential.
     pub key: Key,
     make: MakeClient,
-    clients: RwLock<HashMap<Duration, reqwest::Client>>,
-    addresses: RwLock<HashMap<Operation, HashMap<String, Url>>>,
+    clients: RwLock<HashMap<Duration, Client>>,
+    addresses: RwLock<HashMap<Operation, HashMap<String, Uri>>>,
 }
 
 impl fmt::Debug for Provider {
@@ -114,7 +123,7 @@ impl Provider {
         }
     }
 
-    fn client(&self, connect: Duration) -> Result<reqwest::Client, Failed> {
+    fn client(&self, connect: Duration) -> Result<Client, Failed> {
         let known = self.clients.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = known.get(&connect) {
             return Ok(client.clone());
@@ -161,21 +170,24 @@ impl Provider {
     }
 
     /// The address of an operation, which is read once.
-    fn url(&self, operation: Operation, model: &str) -> Result<Url, Failed> {
+    fn url(&self, operation: Operation, model: &str) -> Result<Uri, Failed> {
         let named = if self.kind == Kind::Azure { model } else { "" };
         let known = self.addresses.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(url) = known.get(&operation).and_then(|of| of.get(named)) {
             return Ok(url.clone());
         }
         drop(known);
-        let url: Url = self.address(operation, model).parse().map_err(|error| {
+        let unusable = |error: &dyn fmt::Display| {
             tracing::error!(provider = self.name, %error, "the address of a provider cannot be used");
             Failed::again(
                 FaultKind::Overloaded,
                 "upstream_unreachable",
                 "the address of the provider cannot be used",
             )
-        })?;
+        };
+        // Names with letters of any language are written as the network has them.
+        let url = Url::parse(&self.address(operation, model)).map_err(|error| unusable(&error))?;
+        let url: Uri = url.as_str().parse().map_err(|error| unusable(&error))?;
         let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
         let of = addresses.entry(operation).or_default();
         if of.len() >= ADDRESSES_MAX {
@@ -195,7 +207,8 @@ impl Provider {
                 next: Next::Elsewhere,
             }
         })?;
-        let mut headers = HeaderMap::with_capacity(4);
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accept = if stream { "text/event-stream" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
@@ -204,7 +217,7 @@ impl Provider {
         }
         if let Some((plain, bearer)) = key {
             match self.kind {
-                Kind::OpenAi => headers.insert(reqwest::header::AUTHORIZATION, bearer),
+                Kind::OpenAi => headers.insert(AUTHORIZATION, bearer),
                 Kind::Anthropic => headers.insert(HeaderName::from_static("x-api-key"), plain),
                 Kind::Azure => headers.insert(HeaderName::from_static("api-key"), plain),
             };
@@ -219,25 +232,27 @@ impl Provider {
         body: Bytes,
         connect: Duration,
         until: Instant,
-    ) -> Result<reqwest::Response, Failed> {
+    ) -> Result<Response<Incoming>, Failed> {
         let (client, url) = (self.client(connect)?, self.url(asked.operation, asked.model)?);
         let mut headers = self.headers(stream)?;
         if let Some(traceparent) = asked.traceparent {
             headers.insert(HeaderName::from_static("traceparent"), traceparent.clone());
         }
-        let request = match asked.operation {
-            Operation::Models => client.get(url),
-            Operation::Chat | Operation::Embed => client.post(url).body(body),
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = match asked.operation {
+            Operation::Models => Method::GET,
+            Operation::Chat | Operation::Embed => Method::POST,
         };
-        let request = request.headers(headers).send();
-        let sent = timeout_at(until, request).await.map_err(|_| Failed::late(&self.name))?;
-        let mut response = sent.map_err(|error| Failed::connection(&self.name, &error))?;
+        (*request.uri_mut(), *request.headers_mut()) = (url, headers);
+        let sent =
+            timeout_at(until, client.send(request)).await.map_err(|_| Failed::late(&self.name))?;
+        let mut response = sent.map_err(|broken| Failed::connection(&self.name, broken))?;
         if response.status().is_success() {
             return Ok(response);
         }
         let mut said = Vec::new();
         let reading = async {
-            while let Ok(Some(chunk)) = response.chunk().await {
+            while let Ok(Some(chunk)) = chunk(response.body_mut()).await {
                 let room = ERROR_BYTES_MAX - said.len();
                 said.extend_from_slice(&chunk[..chunk.len().min(room)]);
                 if said.len() == ERROR_BYTES_MAX {
@@ -262,7 +277,7 @@ impl Provider {
         connect: Duration,
         until: Instant,
     ) -> Result<Bytes, Failed> {
-        let mut response = self.begin((asked, false), body, connect, until).await?;
+        let mut body = self.begin((asked, false), body, connect, until).await?.into_body();
         let too_large = || {
             let message =
                 format!("the answer of the provider `{}` has more than {ANSWER_BYTES_MAX} bytes", self.name);
@@ -271,19 +286,19 @@ impl Provider {
                 next: Next::Elsewhere,
             }
         };
-        let length = response.content_length().unwrap_or(0);
+        let length = body.size_hint().exact().unwrap_or(0);
         if length > ANSWER_BYTES_MAX as u64 {
             return Err(too_large());
         }
         let reading = async {
-            let failed = |error: reqwest::Error| Failed::connection(&self.name, &error);
-            let Some(first) = response.chunk().await.map_err(failed)? else { return Ok(Bytes::new()) };
+            let failed = |broken: Broken| Failed::connection(&self.name, broken);
+            let Some(first) = chunk(&mut body).await.map_err(failed)? else { return Ok(Bytes::new()) };
             // Most answers come in one piece.
             if first.len() as u64 == length {
                 return Ok(first);
             }
             let mut all = first.to_vec();
-            while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            while let Some(chunk) = chunk(&mut body).await.map_err(failed)? {
                 if all.len() + chunk.len() > ANSWER_BYTES_MAX {
                     return Err(too_large());
                 }
@@ -300,11 +315,11 @@ impl Provider {
     /// When there is no answer in time, or it is no success.
     pub async fn probe(&self, connect: Duration, until: Instant) -> Result<(), Failed> {
         let asked = Asked { operation: Operation::Models, model: "", traceparent: None };
-        let mut response = self.begin((asked, false), Bytes::new(), connect, until).await?;
+        let mut body = self.begin((asked, false), Bytes::new(), connect, until).await?.into_body();
         let reading = async {
             let mut bytes = 0;
             // A list that was read to its end leaves a connection for the next call.
-            while let Some(chunk) = response.chunk().await? {
+            while let Some(chunk) = chunk(&mut body).await? {
                 bytes += chunk.len();
                 if bytes > PROBE_BYTES_MAX {
                     break;
@@ -313,7 +328,7 @@ impl Provider {
             Ok(())
         };
         let read = timeout_at(until, reading).await.map_err(|_| Failed::late(&self.name))?;
-        read.map_err(|error: reqwest::Error| Failed::connection(&self.name, &error))
+        read.map_err(|broken: Broken| Failed::connection(&self.name, broken))
     }
 
     /// Sends a request whose answer comes in pieces.
@@ -328,7 +343,7 @@ impl Provider {
         until: Instant,
     ) -> Result<EventStream, Failed> {
         let response = self.begin((asked, true), body, connect, until).await?;
-        Ok(EventStream::new(&self.name, response))
+        Ok(EventStream::new(&self.name, response.into_body()))
     }
 }
 

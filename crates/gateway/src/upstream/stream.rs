@@ -1,10 +1,9 @@
 //! An answer that comes in pieces.
 
-use bytes::Bytes;
-use futures::{StreamExt as _, stream::BoxStream};
+use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
-use super::Failed;
+use super::{Failed, client::chunk};
 use crate::wire::{Event, Fault, FaultKind, SseReader};
 
 /// The most bytes of an answer that comes in pieces.
@@ -13,15 +12,13 @@ pub const STREAM_BYTES_MAX: usize = 256 << 20;
 /// The events of an answer.
 pub struct EventStream {
     provider: String,
-    body: BoxStream<'static, Result<Bytes, reqwest::Error>>,
+    body: Incoming,
     reader: SseReader,
     bytes: usize,
 }
 
 impl EventStream {
-    pub(super) fn new(provider: &str, response: reqwest::Response) -> Self {
-        // Headers are slices of the buffer that they were read into, which would stay as long as the stream.
-        let body = response.bytes_stream().boxed();
+    pub(super) fn new(provider: &str, body: Incoming) -> Self {
         Self { provider: provider.to_owned(), body, reader: SseReader::default(), bytes: 0 }
     }
 
@@ -35,9 +32,9 @@ impl EventStream {
     /// # Errors
     /// When nothing comes in time, the connection breaks, or there are too many bytes.
     pub async fn more(&mut self, until: Instant) -> Result<bool, Failed> {
-        let chunk = timeout_at(until, self.body.next()).await.map_err(|_| Failed::late(&self.provider))?;
-        let Some(chunk) = chunk.transpose().map_err(|error| Failed::connection(&self.provider, &error))?
-        else {
+        let chunk =
+            timeout_at(until, chunk(&mut self.body)).await.map_err(|_| Failed::late(&self.provider))?;
+        let Some(chunk) = chunk.map_err(|broken| Failed::connection(&self.provider, broken))? else {
             return Ok(false);
         };
         self.bytes += chunk.len();

@@ -13,7 +13,7 @@ use ashlar_gateway::{
     call::{Answer, Body, BuiltIn, Caller, Closing, Desk, Facts, Question, Scene, Wanted},
     config::Gateway,
     ground::Source,
-    upstream::{Key, KeySource, Kind, MakeClient, Provider, Providers},
+    upstream::{Client, Key, KeySource, Kind, MakeClient, Provider, Providers},
     wire::{Fault, anthropic, openai},
 };
 use ashlar_model::TenantId;
@@ -45,10 +45,7 @@ impl BuiltIn for Quoted {
 pub fn provider(name: &str, kind: Kind, url: &str) -> Arc<Provider> {
     // As the binary does when it starts.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let make: MakeClient = Arc::new(|connect| {
-        let built = reqwest::Client::builder().no_proxy().connect_timeout(connect).build();
-        built.map_err(|error| error.to_string())
-    });
+    let make: MakeClient = Arc::new(|connect| Client::new(connect, None));
     let key = Key::new(KeySource::Env("PATH_OF_NO_KEY".to_owned()));
     assert!(key.missing().is_some());
     Arc::new(Provider::new(name, kind, url, Key::new(KeySource::None), make))

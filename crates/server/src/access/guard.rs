@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::StatusCode,
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
@@ -64,33 +63,33 @@ fn too_many(guard: &Guard, address: Address, per_second: f64, what: &str, settin
 }
 
 /// Around everything that the plain lane does not answer itself.
-pub async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub async fn guard(guard: &Guard, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let address = client_address(request.extensions());
     match door(&request) {
         // The common case: no other tenant of the same address can use it up.
-        Door::Key(key) if guard.keys.by_ring(key).is_some() => next.run(request).await,
+        Door::Key(key) if guard.keys.by_ring(key).is_some() => next(request).await,
         Door::Key(_) => {
             let spent = || {
                 let setting = "server.failed_keys_per_second_max";
-                too_many(&guard, address, guard.failed.per_second(), "requests with unknown keys", setting)
+                too_many(guard, address, guard.failed.per_second(), "requests with unknown keys", setting)
             };
             if guard.failed.is_spent(&address) {
                 return spent();
             }
             let preview = request.uri().path().starts_with("/preview/");
-            let response = next.run(request).await;
+            let response = next(request).await;
             let refused = response.status() == StatusCode::UNAUTHORIZED
                 || (preview && response.status() == StatusCode::NOT_FOUND);
             if refused && !guard.failed.take(address) { spent() } else { response }
         }
         Door::Costly if !guard.keyless.take(address) => {
             let setting = "server.requests_per_second_max";
-            too_many(&guard, address, guard.keyless.per_second(), "requests without a key", setting)
+            too_many(guard, address, guard.keyless.per_second(), "requests without a key", setting)
         }
         Door::Public if guard.reads.as_ref().is_some_and(|reads| !reads.take(address)) => {
             let per_second = guard.reads.as_ref().map_or(0.0, |reads| reads.per_second());
-            too_many(&guard, address, per_second, "reads without a key", "server.reads_per_second_max")
+            too_many(guard, address, per_second, "reads without a key", "server.reads_per_second_max")
         }
-        Door::Costly | Door::Public => next.run(request).await,
+        Door::Costly | Door::Public => next(request).await,
     }
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use ashlar_model::Origin;
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
@@ -41,18 +40,18 @@ fn trusted<'h>(origins: &Origins, origin: &'h HeaderValue) -> Option<&'h HeaderV
 }
 
 /// Answers preflights, and says of every answer which pages may read it.
-pub async fn cors(State(origins): State<Origins>, request: Request, next: Next) -> Response {
-    let Some(origin) = request.headers().get(header::ORIGIN).cloned() else { return next.run(request).await };
+pub async fn cors(origins: &Origins, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let Some(origin) = request.headers().get(header::ORIGIN).cloned() else { return next(request).await };
     let path = request.uri().path();
     let public = is_public(path);
     if request.method() == Method::OPTIONS
         && let Some(method) = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD)
     {
-        return preflight(&origins, &origin, method, (path, public), request.headers());
+        return preflight(origins, &origin, method, (path, public), request.headers());
     }
     let with_key = request.headers().contains_key(header::AUTHORIZATION);
-    let mut response = next.run(request).await;
-    let allowed = match trusted(&origins, &origin) {
+    let mut response = next(request).await;
+    let allowed = match trusted(origins, &origin) {
         _ if public && !with_key => Some(HeaderValue::from_static("*")),
         found => found.cloned(),
     };

@@ -12,9 +12,8 @@ use std::{
 use ashlar_model::Network;
 use axum::{
     body::Bytes,
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, Request},
     http::{HeaderMap, HeaderValue, Uri, Version, header, request::Parts, uri::PathAndQuery},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
@@ -329,7 +328,11 @@ pub fn with_letters(uri: &Uri) -> Option<Uri> {
 
 /// Lets in what names its host as it must, once, and keeps what only proxies may say from everybody else. An answer that
 /// says nothing about caching is not kept.
-pub async fn admit(State(proxies): State<Proxies>, mut request: Request, next: Next) -> Response {
+pub async fn admit(
+    proxies: &Proxies,
+    mut request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let authority = match authority(&request) {
         Ok(authority) => authority,
         Err(error) => return error.into_response(),
@@ -352,7 +355,7 @@ pub async fn admit(State(proxies): State<Proxies>, mut request: Request, next: N
         headers.insert(header::HOST, value);
     }
     request.extensions_mut().insert(asked);
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let headers = response.headers_mut();
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use ashlar_gateway::upstream::{Key, MakeClient, Provider, Providers};
+use ashlar_gateway::upstream::{Client, Key, MakeClient, Provider, Providers};
 
 use super::{reading::SettingsError, settings::Settings};
 use crate::{outward, tools::ToolServers};
@@ -21,9 +21,7 @@ pub fn providers(path: Option<&Path>) -> Result<Providers, SettingsError> {
         .into_iter()
         .map(|(name, of)| {
             let private = of.private;
-            let make: MakeClient = Arc::new(move |connect| {
-                outward::patient(private, connect).map_err(|error| outward::chain(&error))
-            });
+            let make: MakeClient = Arc::new(move |connect| Client::new(connect, outward::resolver(private)));
             let mut provider = Provider::new(&name, of.kind, &of.url, Key::new(of.key), make);
             provider.tenants = of.tenants;
             provider.api_version = of.api_version;

@@ -8,7 +8,7 @@ use std::{
 
 use ashlar_gateway::{
     call::Desk,
-    upstream::{Key, KeySource, Kind, MakeClient, Provider, Providers},
+    upstream::{Client, Key, KeySource, Kind, MakeClient, Provider, Providers},
 };
 use ashlar_model::{EntryId, EntryKey, Files, Locale, Right, TypeName};
 use ashlar_release::{CreateCandidate, Promote, PushDefinitions, PutEntry};
@@ -161,9 +161,7 @@ impl Site {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let model = Model::default();
         let url = model.start().await;
-        let make: MakeClient = Arc::new(|connect| {
-            reqwest::Client::builder().no_proxy().connect_timeout(connect).build().map_err(|e| e.to_string())
-        });
+        let make: MakeClient = Arc::new(|connect| Client::new(connect, None));
         let provider =
             Provider::new("model", Kind::OpenAi, &format!("{url}/v1"), Key::new(KeySource::None), make);
         let providers = Providers(Arc::new(BTreeMap::from([("model".to_owned(), Arc::new(provider))])));

@@ -265,7 +265,10 @@ impl ReleaseView {
                 // Only those that the caller may use are named.
                 let known: Vec<&str> =
                     available.iter().copied().filter(|index| config.may_use(reader, index)).collect();
-                let there_is = format!("indexes are {}", known.join(", "));
+                let there_is = match known.as_slice() {
+                    [] => "this release has no index that you may search".to_owned(),
+                    known => format!("indexes are {}", known.join(", ")),
+                };
                 let help = nearest_of(name, known.iter().copied(), &there_is);
                 bad("unknown-index", "Unknown index", format!("there is no index `{}`", cut(name)), help)
             }
