@@ -109,7 +109,8 @@ fn wait_for(port: u16, child: &mut Child) -> Result<()> {
     Err("it did not answer within 30 seconds".into())
 }
 
-fn on_path(name: &str) -> Option<PathBuf> {
+/// Where a program is that can be called by its name.
+pub fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|d| d.join(name)).find(|p| p.is_file())
 }
 

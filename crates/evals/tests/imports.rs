@@ -133,8 +133,7 @@ fn without_prompts_the_variables_are_those_of_a_prompt_of_the_project() {
 
 #[test]
 fn a_test_without_assertions_is_a_warning() {
-    let text =
-        "tests:\n- vars: {q: a}\n- {vars: {q: b}, assert: []}\n- {vars: {q: c}, assert: [{type: equals, value: c}]}\n";
+    let text = "tests:\n- vars: {q: a}\n- {vars: {q: b}, assert: []}\n- {vars: {q: c}, assert: [{type: equals, value: c}]}\n";
     let found = promptfoo("p.yaml", text).unwrap();
     assert_eq!((found.cases.len(), places(&found, Level::Error)), (1, Vec::new()));
     assert_eq!(places(&found, Level::Warning), ["p.yaml /tests/0", "p.yaml /tests/1"]);

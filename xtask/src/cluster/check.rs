@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
+    cache::fresh,
     clients::{Known, Planned, get, sequence},
     rig::{Node, Result, Rig, ask, json as read},
 };
@@ -24,6 +25,7 @@ pub fn check(rig: &Rig, known: &Known, random: &mut Random) -> Result<()> {
     converge(rig, &release, moves)?;
     drafts(rig, known, random)?;
     served(rig, known)?;
+    fresh(rig, known)?;
     found(rig, known, random)?;
     releases(rig, known, random, &release)?;
     keys(rig, known)?;

@@ -17,7 +17,7 @@ pub fn strike(rig: &Rig, random: &mut Random) -> String {
     let wait = 300 + random.below(2_500);
     let node = &rig.nodes[random.index(rig.nodes.len())];
     let name = &node.name;
-    match random.below(12) {
+    match random.below(14) {
         0 | 1 => {
             node.service().kill();
             sleep(random.below(1_500));
@@ -66,6 +66,7 @@ pub fn strike(rig: &Rig, random: &mut Random) -> String {
             lock(&rig.s3).signal("CONT", false);
             format!("S3 paused for {wait} ms")
         }
+        10 => cache(rig, random, wait),
         _ => {
             let mode = match random.below(3) {
                 0 => Mode::Cut,
@@ -79,6 +80,21 @@ pub fn strike(rig: &Rig, random: &mut Random) -> String {
             format!("{what}: {mode:?} for {wait} ms")
         }
     }
+}
+
+/// Something bad for the cache.
+fn cache(rig: &Rig, random: &mut Random, wait: u64) -> String {
+    let Some(cache) = &rig.cache else { return "nothing, without Varnish".to_owned() };
+    if random.below(3) == 0 {
+        lock(&cache.service).kill();
+        sleep(wait);
+        let _ = lock(&cache.service).start();
+        return format!("Varnish killed for {wait} ms");
+    }
+    lock(&cache.service).signal("STOP", true);
+    sleep(wait);
+    lock(&cache.service).signal("CONT", true);
+    format!("Varnish paused for {wait} ms")
 }
 
 /// Some links: of one node, of one kind, or all of a kind.

@@ -1,7 +1,8 @@
 //! Two authors, two workers and two edges on PostgreSQL and S3 do random work through random nodes while nodes, the database,
-//! the object store and the links between them fail. After every round everything works again, and what was acknowledged
+//! the object store, a Varnish in front of an edge and the links between them fail. After every round everything works again, and what was acknowledged
 //! must be there.
 
+mod cache;
 mod check;
 mod clients;
 mod faults;
@@ -51,16 +52,18 @@ pub fn run(binary: &Path, s3_program: &Path, options: Options) -> Result<()> {
                 })
             })
             .collect();
+        let reader = scope.spawn(|| cache::read(&rig, &known, options.seed, &stop));
         let rounds = rounds(&rig, &known, options, || watchers.iter().any(|w| w.is_finished()));
         stop.store(true, Ordering::Relaxed);
         let mut looks = 0;
         for watcher in watchers {
             looks += watcher.join().map_err(|_| "a watcher ended early")??;
         }
-        rounds.map(|()| looks)
+        let read = reader.join().map_err(|_| "a reader ended early")?;
+        rounds.map(|()| (looks, read))
     });
-    let looks = match outcome {
-        Ok(looks) => looks,
+    let (looks, read) = match outcome {
+        Ok(figures) => figures,
         Err(error) => {
             let kept = rig.keep();
             return Err(format!("{error} (seed {}; logs in {})", options.seed, kept.display()).into());
@@ -69,7 +72,7 @@ pub fn run(binary: &Path, s3_program: &Path, options: Options) -> Result<()> {
     let count = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
     println!(
         "faults of a cluster: {} rounds (seed {}) in {} s: {} requests acknowledged, {} refused, {} without an answer, \
-         {} releases, {} entries, {} looks at edges; nothing lost",
+         {} releases, {} entries, {} looks at edges, {} reads through Varnish; nothing lost, nothing stale",
         options.rounds,
         options.seed,
         started.elapsed().as_secs(),
@@ -79,6 +82,7 @@ pub fn run(binary: &Path, s3_program: &Path, options: Options) -> Result<()> {
         get(&known.releases).len(),
         get(&known.entries).len(),
         looks,
+        read,
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Two authors, two workers and two edges on PostgreSQL and S3, each behind links of its own.
+//! Two authors, two workers and two edges on PostgreSQL and S3, each behind links of its own, and a Varnish in front of an edge.
 
 use std::{
     error::Error,
@@ -12,6 +12,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    cache::Cache,
     prepare::Prepare,
     proxy::{Mode, Proxy},
     service::Service,
@@ -69,6 +70,8 @@ pub struct Rig {
     pub postgres: Mutex<Service>,
     /// The object store.
     pub s3: Mutex<Service>,
+    /// The cache in front of the first edge, when there is a Varnish.
+    pub cache: Option<Cache>,
     /// A key with every right but approvals.
     pub key: String,
     /// The disk that everything writes to.
@@ -122,6 +125,7 @@ impl Rig {
         let mut s3 = Service::new("S3", port, move || Ok(peers::s3_server(&program, &buckets, port)));
         s3.up()?;
         let mut nodes = Vec::new();
+        let front = peers::free_port()?;
         for (role, name) in [
             ("author", "author-1"),
             ("author", "author-2"),
@@ -130,10 +134,16 @@ impl Rig {
             ("edge", "edge-1"),
             ("edge", "edge-2"),
         ] {
-            nodes.push(node(binary, dir.path(), (role, name), postgres_dir.port, port)?);
+            let purges = (role == "worker").then_some(front);
+            nodes.push(node(binary, dir.path(), (role, name, purges), postgres_dir.port, port)?);
         }
+        let cache = match nodes.iter().find(|node| node.is_edge()) {
+            Some(edge) => Cache::new(dir.path(), front, edge.port)?,
+            None => None,
+        };
         let mut rig = Self {
             nodes,
+            cache,
             postgres: Mutex::new(postgres),
             s3: Mutex::new(s3),
             key: String::new(),
@@ -178,7 +188,8 @@ impl Rig {
         for link in self.nodes.iter().flat_map(Node::links) {
             link.set(Mode::Pass);
         }
-        for service in [&self.postgres, &self.s3] {
+        let cache = self.cache.iter().map(|cache| &cache.service);
+        for service in [&self.postgres, &self.s3].into_iter().chain(cache) {
             lock(service).signal("CONT", true);
             lock(service).up()?;
         }
@@ -233,7 +244,14 @@ fn s3_environment(command: &mut Command, port: u16) {
         .env_remove("ASHLAR_SERVER");
 }
 
-fn node(binary: &Path, dir: &Path, (role, name): (&str, &str), postgres: u16, s3: u16) -> Result<Node> {
+/// `purges`: the port of a cache that the node purges.
+fn node(
+    binary: &Path,
+    dir: &Path,
+    (role, name, purges): (&str, &str, Option<u16>),
+    postgres: u16,
+    s3: u16,
+) -> Result<Node> {
     let edge = role == "edge";
     let postgres = if edge { None } else { Some(Proxy::to(postgres)?) };
     let (s3, port) = (Proxy::to(s3)?, peers::free_port()?);
@@ -248,6 +266,9 @@ fn node(binary: &Path, dir: &Path, (role, name): (&str, &str), postgres: u16, s3
         command.args(["--objects", OBJECTS, "--format", "json"]).arg("--cache").arg(&at);
         if let Some(data) = &data {
             command.args(["--data", data]);
+        }
+        if let Some(front) = purges {
+            command.args(["--purge", &format!("varnish=http://127.0.0.1:{front}")]);
         }
         s3_environment(&mut command, s3_port);
         let log = File::options().create(true).append(true).open(&log)?;

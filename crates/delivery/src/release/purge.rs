@@ -23,6 +23,21 @@ pub enum Purge {
     Everything,
 }
 
+impl Purge {
+    /// What either of two makes a cache forget.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Everything, _) | (_, Self::Everything) => Self::Everything,
+            (Self::Nothing, one) | (one, Self::Nothing) => one,
+            (Self::Keys(one), Self::Keys(two)) => {
+                let keys: BTreeSet<String> = one.into_iter().chain(two).collect();
+                if keys.len() > KEYS_MAX { Self::Everything } else { named(keys) }
+            }
+        }
+    }
+}
+
 /// What differs between two snapshots under the same definitions: changed entries, lists of their types, and what is found
 /// by a value that an entry has gained or lost. A body that differs carries one of these keys.
 ///

@@ -244,8 +244,7 @@ impl Provider {
             Operation::Chat | Operation::Embed => Method::POST,
         };
         (*request.uri_mut(), *request.headers_mut()) = (url, headers);
-        let sent =
-            timeout_at(until, client.send(request)).await.map_err(|_| Failed::late(&self.name))?;
+        let sent = timeout_at(until, client.send(request)).await.map_err(|_| Failed::late(&self.name))?;
         let mut response = sent.map_err(|broken| Failed::connection(&self.name, broken))?;
         if response.status().is_success() {
             return Ok(response);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ashlar_model::{Actor, ChannelName, Right, TenantId};
+use ashlar_model::{Actor, ChannelName, ReleaseId, Right, TenantId};
 use ashlar_store::{
     TenantObjects, Tree,
     sql::{ChannelRow, ReleaseRow},
@@ -26,6 +26,11 @@ const TRY_AGAIN: [Duration; 5] = [
     Duration::from_secs(4),
     Duration::from_secs(8),
 ];
+
+/// Kinds of events of which each is one move of a channel.
+const MOVES: [&str; 2] = ["release.promoted", "release.rolled_back"];
+/// Moves that are looked back upon.
+const MOVES_MAX: u32 = 200;
 
 /// What the pointer object of a channel says; `None` when there is none or it is not one.
 /// Gives a channel a sequence above that of a pointer object from another history.
@@ -166,5 +171,37 @@ impl Engine {
         let pointed = read_pointer(&self.tenant_objects(&ctx.tenant), &channel).await?;
         let moved = self.moved(&ctx.tenant, &channel);
         Ok(moved.into_iter().chain(pointed).max_by_key(|state| state.sequence))
+    }
+
+    /// The releases that a channel served after one of its moves, oldest first, the current one included. `None` when there were
+    /// too many to look at, or they are not all known any more.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn served_since(
+        &self,
+        tenant: &TenantId,
+        channel: &ChannelName,
+        sequence: u64,
+    ) -> Result<Option<Vec<ReleaseRow>>, ReleaseError> {
+        let mut conn = self.db().read(tenant).await?;
+        let mut rows = conn.rows();
+        // Moves are counted after their events are read, so none of them is left out.
+        let events = rows.newest_events(MOVES, MOVES_MAX).await?;
+        let Some(now) = rows.channel(channel).await? else { return Ok(None) };
+        let of_channel = events.iter().filter(|event| event.data["channel"] == channel.as_str());
+        let count = usize::try_from(now.sequence.saturating_sub(sequence)).unwrap_or(usize::MAX);
+        let moves: Vec<_> = of_channel.take(count).collect();
+        if moves.len() < count {
+            return Ok(None);
+        }
+        let mut served = Vec::with_capacity(count);
+        for event in moves.into_iter().rev() {
+            let id = event.data["release"].as_str().and_then(|id| id.parse::<ReleaseId>().ok());
+            let Some(id) = id else { return Ok(None) };
+            let Some(release) = rows.release(id).await? else { return Ok(None) };
+            served.push(release);
+        }
+        Ok(Some(served))
     }
 }

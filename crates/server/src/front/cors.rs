@@ -40,7 +40,11 @@ fn trusted<'h>(origins: &Origins, origin: &'h HeaderValue) -> Option<&'h HeaderV
 }
 
 /// Answers preflights, and says of every answer which pages may read it.
-pub async fn cors(origins: &Origins, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+pub async fn cors(
+    origins: &Origins,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let Some(origin) = request.headers().get(header::ORIGIN).cloned() else { return next(request).await };
     let path = request.uri().path();
     let public = is_public(path);

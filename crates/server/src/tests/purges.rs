@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ashlar_model::{EntryId, EntryKey, Locale, TypeName};
-use ashlar_release::{CreateCandidate, Follower, Promote, PutEntry, follow};
+use ashlar_model::{EntryId, EntryKey, Locale, ReleaseId, TypeName};
+use ashlar_release::{CreateCandidate, Follower, Promote, PutEntry, Rollback, follow};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -46,6 +46,51 @@ impl Node {
         let events = self.engine.events(&Self::ctx("main"), 0, None).await.unwrap();
         events.items.iter().filter(|e| e.kind == kind).count()
     }
+}
+
+/// A cache that acknowledges everything; what it was asked, in small letters.
+async fn cache() -> (String, mpsc::UnboundedReceiver<String>) {
+    // Another test may have done so already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (heard, requests) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = vec![0; 4 << 10];
+            let read = stream.read(&mut head).await.unwrap_or(0);
+            let _ = heard.send(String::from_utf8_lossy(&head[..read]).to_ascii_lowercase());
+            let _ =
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+        }
+    });
+    (address, requests)
+}
+
+#[tokio::test]
+async fn what_came_and_went_while_nobody_purged_is_purged() {
+    let node = Node::new().await;
+    node.define().await;
+    let following = Follow::start(&node.app).await;
+    tokio::spawn(following.run(Duration::from_millis(50), CancellationToken::new()));
+    let (cache, mut requests) = cache().await;
+    let mut next = async || timeout(Duration::from_secs(5), requests.recv()).await.unwrap().unwrap();
+    node.publish("one").await;
+    let purging = node.purge(&cache);
+    assert!(next().await.contains("surrogate-key: *"), "the first time, everything");
+    while node.events("cache.purged").await < 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    purging.abort();
+    let _ = purging.await;
+    // The cache may have stored the second release, although the first is served again.
+    node.publish("two").await;
+    let back = Rollback { release: ReleaseId(1), channel: None, note: String::new() };
+    node.engine.run(&Node::ctx("main"), back).await.unwrap();
+    let purging = node.purge(&cache);
+    let asked = next().await;
+    assert!(asked.contains("note:a:en"), "{asked}");
+    purging.abort();
 }
 
 #[tokio::test]

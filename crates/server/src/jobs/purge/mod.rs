@@ -1,8 +1,8 @@
 //! Purging upstream caches: what a move of a channel changed is purged, exactly, at least once.
 //!
 //! The last purge of a target is recorded in a pointer object of the tenant, with the snapshot of that moment: it is the
-//! place of a follower. So nothing is queued: after a crash the difference between that snapshot and what is served now is
-//! purged, however many moves lie between. A body carries the surrogate keys of everything it was composed from, also of
+//! place of a follower. So nothing is queued: after a crash the differences of all moves since then are purged. The difference
+//! to what is served now would not be enough: a cache may contain what a move brought and a later one took back. A body carries the surrogate keys of everything it was composed from, also of
 //! what was looked for and was not there, so the keys of changed entries reach every body that could have changed.
 
 mod probe;
@@ -132,7 +132,7 @@ impl Purges {
         Ok(())
     }
 
-    /// What differs between the last purge and what is served now.
+    /// What has differed since the last purge: in what is served now, and in everything that was served in between.
     async fn plan(
         &self,
         tenant: &TenantId,
@@ -146,12 +146,26 @@ impl Purges {
         let Some(live) = self.tenants.get(tenant).and_then(|t| t.live(&now.channel)) else {
             return Ok(Purge::Everything);
         };
-        let (objects, snapshot, modified) = (self.engine.tenant_objects(tenant), now.snapshot, modified(now));
+        let mut states = vec![(before.snapshot, before.modified)];
+        if now.sequence > before.sequence + 1 {
+            let served = self.engine.served_since(tenant, &now.channel, before.sequence).await?;
+            let Some(served) = served.filter(|all| all.iter().all(|r| r.definitions == now.definitions))
+            else {
+                return Ok(Purge::Everything);
+            };
+            states
+                .extend(served.iter().map(|r| (r.snapshot, r.derived.get(ashlar_model::MODIFIED).copied())));
+        }
+        states.push((now.snapshot, modified(now)));
+        let objects = self.engine.tenant_objects(tenant);
         let work = move || {
-            let purge = purge_between(&objects, live.view.definitions(), &before.snapshot, &snapshot)?;
-            purge_dates(&objects, purge, before.modified.as_ref(), modified.as_ref())
+            states.windows(2).try_fold(Purge::Nothing, |all, two| {
+                let [(was, was_at), (is, is_at)] = two else { return Ok(all) };
+                let purge = purge_between(&objects, live.view.definitions(), was, is)?;
+                purge_dates(&objects, purge, was_at.as_ref(), is_at.as_ref()).map(|purge| all.and(purge))
+            })
         };
-        let planned =
+        let planned: Result<Purge, StoreError> =
             tokio::task::spawn_blocking(work).await.map_err(|e| PurgeError::Cache(e.to_string()))?;
         Ok(planned?)
     }
