@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    cache::fresh,
     clients::{Known, Planned, get, sequence},
     rig::{Node, Result, Rig, ask, json as read},
 };
@@ -13,6 +12,8 @@ use crate::random::Random;
 
 /// How long a schedule may stay due, and nodes may differ, after everything works again.
 const CONVERGE_MAX: Duration = Duration::from_secs(60);
+/// How long the cache may answer something old: purges that failed are sent again at growing intervals.
+const FRESH_MAX: Duration = Duration::from_secs(120);
 /// Releases that are verified per round.
 const VERIFIED: usize = 2;
 /// Entries that are searched for on each edge per round.
@@ -173,6 +174,37 @@ fn served(rig: &Rig, known: &Known) -> Result<()> {
                 )
                 .into());
             }
+        }
+    }
+    Ok(())
+}
+
+/// What the cache answers becomes what was acknowledged.
+fn fresh(rig: &Rig, known: &Known) -> Result<()> {
+    let Some(cache) = &rig.cache else { return Ok(()) };
+    let limit = rig.disk.limit(FRESH_MAX);
+    let entries = get(&known.entries).clone();
+    for (id, titles) in &entries {
+        let path = format!("/v1/entries/{id}");
+        loop {
+            let answer = ask(cache.port, "GET", &path, None, None);
+            let is_shown = answer.as_ref().is_some_and(|answer| match answer.status {
+                404 => titles.iter().any(String::is_empty),
+                200 => titles.iter().any(|t| !t.is_empty() && answer.contains(&format!("\"{t}\""))),
+                _ => false,
+            });
+            if is_shown {
+                break;
+            }
+            if limit.passed() {
+                let said = answer.map(|a| {
+                    let header = |name| a.header(name).unwrap_or_default();
+                    let body = String::from_utf8_lossy(&a.body).into_owned();
+                    format!("{} {body} of {}, age {}", a.status, header("ashlar-release"), header("age"))
+                });
+                return Err(format!("through Varnish: {path}: {said:?}; acknowledged: {titles:?}").into());
+            }
+            std::thread::sleep(Duration::from_millis(200));
         }
     }
     Ok(())

@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 use super::rig::{Rig, ask, json, send};
 use crate::{hostile::http::Outcome, random::Random};
 
+/// Between two reads through the cache.
+const READS: Duration = Duration::from_millis(20);
+
 /// A changeset whose schedule was acknowledged.
 #[derive(Debug, Clone)]
 pub struct Planned {
@@ -319,4 +322,17 @@ pub fn sequence(port: u16, key: &str) -> Option<u64> {
             && l.contains("\"production\"")
     })?;
     line.rsplit(' ').next()?.parse().ok()
+}
+
+/// Reads entries through the cache while everything else goes on, so that it has something old to forget. Returns how many answers came.
+pub fn read(rig: &Rig, known: &Known, seed: u64, stop: &AtomicBool) -> u64 {
+    let Some(cache) = &rig.cache else { return 0 };
+    let (mut random, mut answers) = (Random(seed), 0);
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(READS);
+        let ids: Vec<String> = get(&known.entries).keys().cloned().collect();
+        let Some(id) = random.one(&ids) else { continue };
+        answers += u64::from(ask(cache.port, "GET", &format!("/v1/entries/{id}"), None, None).is_some());
+    }
+    answers
 }

@@ -52,7 +52,7 @@ pub fn run(binary: &Path, s3_program: &Path, options: Options) -> Result<()> {
                 })
             })
             .collect();
-        let reader = scope.spawn(|| cache::read(&rig, &known, options.seed, &stop));
+        let reader = scope.spawn(|| clients::read(&rig, &known, options.seed, &stop));
         let rounds = rounds(&rig, &known, options, || watchers.iter().any(|w| w.is_finished()));
         stop.store(true, Ordering::Relaxed);
         let mut looks = 0;

@@ -39,7 +39,7 @@ const ADDRESSES_MAX: usize = 64;
 /// The version of Anthropic's interface.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
-/// What providers are told of who asks.
+/// The user agent that providers see.
 const AGENT: &str = concat!("Ashlar/", env!("CARGO_PKG_VERSION"));
 
 /// What a provider speaks.
