@@ -149,9 +149,9 @@ fn install(package: &str) {
     apt(&["install", "-y", "-qq", package]);
 }
 
-/// The programs that tests start by themselves: a browser and a cache.
+/// The programs that tests start by themselves: a browser, a cache, and what makes certificates.
 pub fn programs() {
-    for (program, package) in [("chromium", "chromium"), ("varnishd", "varnish")] {
+    for (program, package) in [("chromium", "chromium"), ("varnishd", "varnish"), ("openssl", "openssl")] {
         if on_path(program).is_none() {
             install(package);
         }
