@@ -118,6 +118,9 @@ enum Bench {
         /// Streams that are open at once at the end.
         #[arg(long, default_value_t = 5_000)]
         streams: usize,
+        /// Another build of Ashlar to measure beside this one, instead of the other gateways.
+        #[arg(long, value_name = "BINARY")]
+        beside: Vec<PathBuf>,
         /// Sends so many calls instead, and shows what the server keeps of them.
         #[arg(long)]
         soak: Option<u64>,
@@ -222,8 +225,8 @@ fn main() -> ExitCode {
         Command::Bench { what: Bench::Gateway { neighbour: true, seconds, rounds, .. } } => {
             bench::gateway::neighbour::run(seconds, rounds)
         }
-        Command::Bench { what: Bench::Gateway { seconds, rounds, streams, .. } } => {
-            bench::gateway::run(seconds, rounds, streams)
+        Command::Bench { what: Bench::Gateway { seconds, rounds, streams, beside, .. } } => {
+            bench::gateway::run(seconds, rounds, streams, &beside)
         }
         Command::Bench { what: Bench::Evals { rounds } } => bench::evals::run(rounds),
         Command::Bench { what: Bench::Import { documents } } => bench::import::run(documents),

@@ -138,6 +138,11 @@ impl Site {
         Ok(())
     }
 
+    /// The same site, served by another build from here on.
+    pub fn by(self, binary: &Path) -> Self {
+        Self { binary: binary.to_owned(), ..self }
+    }
+
     /// Starts the server, on one core when `core` names one.
     pub fn serve(&self, core: Option<&str>) -> Result<Server> {
         self.serve_with(core, &[])

@@ -100,7 +100,8 @@ impl Peer {
 ///
 /// # Errors
 /// When taskset or the gateway is missing, or somebody answers something else than expected. A yardstick that cannot be installed is left out.
-pub fn run(seconds: u64, rounds: usize, streams: usize) -> Result<()> {
+/// With builds in `beside`, those are the yardsticks.
+pub fn run(seconds: u64, rounds: usize, streams: usize, beside: &[PathBuf]) -> Result<()> {
     let me = std::process::id().to_string();
     crate::run::run(
         Command::new("taskset").args(["-cp", CORE_OF_CLIENTS, &me]).stdout(std::process::Stdio::null()),
@@ -118,8 +119,22 @@ pub fn run(seconds: u64, rounds: usize, streams: usize) -> Result<()> {
     let (_site, server, target) = ours(&model, Some(CORE))?;
     peers.push(Peer { name: "Ashlar", target, pid: Some(server.child.id()), rounds: Vec::new() });
     let mut running = Vec::new();
-    match python() {
-        Ok(python) => {
+    let mut builds = Vec::new();
+    for binary in beside {
+        let (site, key) = installed(&model)?;
+        let site = site.by(binary);
+        let (server, target) = served(&site, key, Some(CORE))?;
+        peers.push(Peer {
+            name: "the other build",
+            target,
+            pid: Some(server.child.id()),
+            rounds: Vec::new(),
+        });
+        builds.push((site, server));
+    }
+    match beside.is_empty().then(python) {
+        None => {}
+        Some(Ok(python)) => {
             for start in [tensorzero, litellm] {
                 match start(&python, dir.path(), &model) {
                     Ok((child, peer)) => {
@@ -130,7 +145,7 @@ pub fn run(seconds: u64, rounds: usize, streams: usize) -> Result<()> {
                 }
             }
         }
-        Err(error) => println!("without yardsticks: {error}"),
+        Some(Err(error)) => println!("without yardsticks: {error}"),
     }
     for round in 0..=rounds {
         for peer in &mut peers {
