@@ -159,7 +159,8 @@ pub(super) async fn run(
         .max_header_list_size(u32::try_from(config.head_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(config.idle)
         .keep_alive_timeout(Duration::from_secs(10));
-    // A builder that must find the version out reads as much as a preface has, and then more into a buffer of twice the size.
+    // A connection whose version must be found out reads as much as a preface has, and then more into a buffer of twice the size.
+    // One that allows upgrades finds it out whatever the builder says; nothing here upgrades.
     if !before.is_empty() && !before.starts_with(&PREFACE[..before.len().min(PREFACE.len())]) {
         builder = builder.http1_only();
     }
@@ -171,7 +172,7 @@ pub(super) async fn run(
         progress: progress.clone(),
         shared: shared.clone(),
     });
-    let connection = builder.serve_connection_with_upgrades(io, service);
+    let connection = builder.serve_connection(io, service);
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
