@@ -6,7 +6,12 @@ mod common;
 
 use std::{
     io::{Read, Write},
+    net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -38,6 +43,74 @@ fn age(head: &str) -> u32 {
     head.lines().find_map(|l| l.strip_prefix("x-hits: ")).and_then(|h| h.parse().ok()).unwrap_or(0)
 }
 
+/// Whether there is a Varnish.
+fn is_there() -> bool {
+    if Command::new("varnishd").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok() {
+        return true;
+    }
+    let required = std::env::var_os("ASHLAR_REQUIRE_ALL").is_some();
+    assert!(!required, "varnishd is absent, and everything is required");
+    println!("not run: varnishd is absent");
+    false
+}
+
+/// A free address.
+fn free() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+impl Running {
+    /// A Varnish that listens on an address.
+    fn varnish(rig: &Rig, front: &str, vcl: &str) -> Self {
+        rig.write("front.vcl", vcl);
+        let child = Command::new("varnishd")
+            .args(["-F", "-a", front, "-s", "malloc,64m", "-f"])
+            .arg(rig.path().join("front.vcl"))
+            .arg("-n")
+            .arg(rig.path().join("varnish"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let varnish = Self(child);
+        let until = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(front).is_err() {
+            assert!(Instant::now() < until, "varnishd does not start");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        varnish
+    }
+}
+
+/// A connection to a server whose answers take their time. Returns its address and the time, in milliseconds.
+fn slow_wire(server: &str) -> (String, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, delay) = (listener.local_addr().unwrap().to_string(), Arc::new(AtomicU64::new(0)));
+    let (server, wait) = (server.to_owned(), delay.clone());
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let Ok((mut client, mut server)) = client.and_then(|c| Ok((c, TcpStream::connect(&server)?)))
+            else {
+                continue;
+            };
+            let (mut asks, mut asked) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut asks, &mut asked));
+            let wait = wait.clone();
+            std::thread::spawn(move || {
+                let mut bytes = vec![0; 64 << 10];
+                while let Ok(read @ 1..) = server.read(&mut bytes) {
+                    std::thread::sleep(Duration::from_millis(wait.load(Ordering::Relaxed)));
+                    if client.write_all(&bytes[..read]).is_err() {
+                        return;
+                    }
+                }
+                let _ = client.shutdown(std::net::Shutdown::Both);
+            });
+        }
+    });
+    (address, delay)
+}
+
 /// A served demo project with a Varnish in front of it.
 struct Front {
     rig: Rig,
@@ -51,36 +124,43 @@ struct Front {
 impl Front {
     /// `None` when there is no Varnish. `vcl`: the file for a server's address.
     fn start(vcl: impl Fn(&str) -> String) -> Option<Self> {
-        if Command::new("varnishd").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-            let required = std::env::var_os("ASHLAR_REQUIRE_ALL").is_some();
-            assert!(!required, "varnishd is absent, and everything is required");
-            println!("not run: varnishd is absent");
+        if !is_there() {
             return None;
         }
         let rig = Rig::demo();
-        let front = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let front = free();
         let purge = format!("varnish=http://{front}");
         let (server, ready) = start(&rig, &["demo", "--data", "demo", "--purge", &purge]);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (url, admin) = (text(&ready["url"]), text(&ready["keys"]["admin"]));
-        rig.write("front.vcl", &vcl(url.strip_prefix("http://").unwrap()));
-        let child = Command::new("varnishd")
-            .args(["-F", "-a", &front, "-s", "malloc,64m", "-f"])
-            .arg(rig.path().join("front.vcl"))
-            .arg("-n")
-            .arg(rig.path().join("varnish"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let varnish = Running(child);
-        let until = Instant::now() + Duration::from_secs(20);
-        while std::net::TcpStream::connect(&front).is_err() {
-            assert!(Instant::now() < until, "varnishd does not start");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let varnish = Running::varnish(&rig, &front, &vcl(url.strip_prefix("http://").unwrap()));
         let through = format!("http://{front}");
         Some(Self { rig, _server: server, _varnish: varnish, url, admin, through })
+    }
+
+    /// The same with edges: Varnish is in front of the first of them, which purges it, and nobody else does.
+    fn start_edge() -> Option<(Self, common::Served, String)> {
+        if !is_there() {
+            return None;
+        }
+        let rig = Rig::demo();
+        let front = free();
+        let (server, ready) = start(&rig, &["demo", "--data", "demo"]);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let (url, admin) = (text(&ready["url"]), text(&ready["keys"]["admin"]));
+        let (edge, at) = Self::edge(&rig, &front, "127.0.0.1:0");
+        let varnish = Running::varnish(&rig, &front, &vcl(&at));
+        let through = format!("http://{front}");
+        Some((Self { rig, _server: server, _varnish: varnish, url, admin, through }, edge, at))
+    }
+
+    /// An edge with its address.
+    fn edge(rig: &Rig, front: &str, listen: &str) -> (common::Served, String) {
+        let objects = format!("file://{}", rig.path().join("demo/objects").display());
+        let purge = format!("varnish=http://{front}");
+        let args = ["serve", "--role", "edge", "--objects", &objects, "--cache", "edge", "--purge", &purge];
+        let (edge, ready) = common::start_at(rig, &args, listen);
+        (edge, ready["url"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned())
     }
 
     fn api(&self, method: &str, path: &str, body: &Value) -> Value {
@@ -129,7 +209,7 @@ fn changed_definitions_show_through_varnish() {
     front.first_purge();
     // A ban that Varnish cannot read is no success.
     let address = front.through.strip_prefix("http://").unwrap();
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "BAN / HTTP/1.1\r\nhost: x\r\nx-ban-keys: [^ ]+\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -174,6 +254,85 @@ fn a_cache_that_acknowledges_and_forgets_nothing_is_reported() {
     assert_eq!(figures["release"], first, "reported as purged: {figures}");
     let why = common::eventually("why", || front.figures()["last_error"].as_str().map(str::to_owned));
     assert!(why.contains("still serves") && why.contains("VCL"), "{why}");
+}
+
+#[test]
+fn an_answer_that_was_on_its_way_during_the_purge_is_purged_too() {
+    let (wire, delay) = (std::cell::OnceCell::new(), 1_000);
+    let slow = |backend: &str| {
+        let (address, wait) = slow_wire(backend);
+        wire.set(wait).unwrap();
+        vcl(&address)
+    };
+    let Some(front) = Front::start(slow) else { return };
+    front.first_purge();
+    let at = |id: &str| format!("/entries/category/{id}?locale=en");
+    // The node reads three changed entries through the cache after a purge, and would find an old one there.
+    let ids = ["getting-started", "harbour-office", "money", "planning"];
+    let path = "/v1/entries/category/planning?locale=en";
+    for round in 0..3 {
+        let name = format!("Round {round}");
+        for id in ids {
+            let mut fields = front.api("GET", &at(id), &json!({}))["fields"].clone();
+            fields["name"] = json!(name);
+            front.api("PUT", &at(id), &json!({"fields": fields}));
+        }
+        let candidate = front.api("POST", "/candidates", &json!({}))["candidate"].clone();
+        wire.get().unwrap().store(delay, Ordering::Relaxed);
+        let through = front.through.clone();
+        let asked = std::thread::spawn(move || http(&through, "GET", path, "", "").2);
+        std::thread::sleep(Duration::from_millis(delay / 2));
+        front.api("POST", &format!("/candidates/{}/promote", candidate.as_str().unwrap()), &json!({}));
+        let old = asked.join().unwrap();
+        assert!(!old.contains(&name), "it is asked too late: {old}");
+        wire.get().unwrap().store(0, Ordering::Relaxed);
+        common::eventually("the new body", || {
+            http(&front.through, "GET", path, "", "").2.contains(&name).then_some(())
+        });
+        // The next round begins with an empty place in the cache.
+        let address = front.through.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "BAN / HTTP/1.1\r\nhost: x\r\nx-ban-all: 1\r\nconnection: close\r\n\r\n").unwrap();
+        let _ = stream.read_to_string(&mut String::new());
+    }
+}
+
+#[test]
+fn an_edge_purges_what_it_served_itself() {
+    let Some((front, edge, at)) = Front::start_edge() else { return };
+    let (path, other) = ("/v1/entries/category/planning?locale=en", "/v1/pages/about?locale=en");
+    let id = "/entries/category/planning?locale=en";
+    let mut fields = front.api("GET", id, &json!({}))["fields"].clone();
+    let mut publish = |name: &str| {
+        fields["name"] = json!(name);
+        front.api("PUT", id, &json!({"fields": fields}));
+        front.rig.release();
+    };
+    let shows = |name: &str| {
+        common::eventually(name, || http(&front.through, "GET", path, "", "").2.contains(name).then_some(()));
+    };
+    // It begins with a purge of everything.
+    common::eventually("the note of it", || {
+        let notes = std::fs::read_dir(front.rig.path().join("edge/t/main/last/purged")).ok()?;
+        let text = std::fs::read_to_string(notes.flatten().next()?.path()).ok()?;
+        text.contains("\"unknown\":false").then_some(())
+    });
+    front.cached(other);
+    for round in ["First", "Second"] {
+        front.cached(path);
+        publish(round);
+        shows(round);
+    }
+    // What was served before a stop is purged after the next start.
+    std::thread::sleep(Duration::from_secs(3));
+    front.cached(path);
+    drop(edge);
+    publish("Third");
+    assert!(front.cached(path).contains("Second"), "the cache was emptied by nobody");
+    let _edge = Front::edge(&front.rig, front.through.strip_prefix("http://").unwrap(), &at);
+    shows("Third");
+    // Only what differs was forgotten, all the time.
+    assert!(age(&http(&front.through, "GET", other, "", "").1) >= 2, "{other} was purged");
 }
 
 #[test]

@@ -137,7 +137,7 @@ async fn put(engine: &Engine, ctx: &Ctx, n: usize) {
 
 fn run(engine: &Engine, follower: Arc<Ledger>) -> (JoinHandle<()>, Arc<FollowerFigures>, CancellationToken) {
     let (figures, stop) = (Arc::<FollowerFigures>::default(), CancellationToken::new());
-    let task = tokio::spawn(follow(engine.clone(), follower, figures.clone(), stop.clone()));
+    let task = tokio::spawn(follow(Some(engine.clone()), follower, figures.clone(), stop.clone()));
     (task, figures, stop)
 }
 

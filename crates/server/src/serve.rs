@@ -75,7 +75,7 @@ pub struct ServeOptions {
     pub role: Role,
     /// Bounds, from `ashlar.toml`.
     pub config: ServerConfig,
-    /// Upstream caches that are purged of what a release changed; needs the engine.
+    /// Upstream caches that are purged of what a release changed.
     pub purge: Vec<PurgeTarget>,
     /// Where CPU-heavy work is done; tenants take turns.
     pub workers: Workers,
@@ -177,7 +177,13 @@ async fn begin(app: &App, options: &ServeOptions, stop: &CancellationToken) -> V
         stop.clone(),
     )));
     tasks.push(tokio::spawn(jobs::probes::run(app.desk.clone(), app.stopping.clone())));
-    let Some(engine) = &options.engine else { return tasks };
+    let Some(engine) = &options.engine else {
+        if let Some(purges) = jobs::edge_purges(app, options.purge.clone()) {
+            let figures = app.metrics.follower(purges.name());
+            tasks.push(tokio::spawn(follow(None, purges, figures, stop.clone())));
+        }
+        return tasks;
+    };
     let works = matches!(options.role, Role::All | Role::Worker);
     if works {
         let upkeep = Upkeep::new(app, engine, options.config.scrub_bytes_per_second);
@@ -204,7 +210,7 @@ async fn begin(app: &App, options: &ServeOptions, stop: &CancellationToken) -> V
         let figures = app.metrics.follower(follower.name());
         // Another node takes over what is leased. The rest goes on while open requests may still move channels.
         let stop = if follower.is_leased() { app.stopping.clone() } else { stop.clone() };
-        tasks.push(tokio::spawn(follow(engine.clone(), follower, figures, stop)));
+        tasks.push(tokio::spawn(follow(Some(engine.clone()), follower, figures, stop)));
     }
     tasks
 }

@@ -1,4 +1,4 @@
-//! Two authors, two workers and two edges on PostgreSQL and S3, each behind links of its own, and a Varnish in front of an edge.
+//! Two authors, two workers and two edges on PostgreSQL and S3, each behind links of its own, and a Varnish in front of the edges.
 
 use std::{
     error::Error,
@@ -70,7 +70,7 @@ pub struct Rig {
     pub postgres: Mutex<Service>,
     /// The object store.
     pub s3: Mutex<Service>,
-    /// The cache in front of the first edge, when there is a Varnish.
+    /// The cache in front of the edges, when there is a Varnish.
     pub cache: Option<Cache>,
     /// A key with every right but approvals.
     pub key: String,
@@ -134,13 +134,11 @@ impl Rig {
             ("edge", "edge-1"),
             ("edge", "edge-2"),
         ] {
-            let purges = (role == "worker").then_some(front);
+            let purges = matches!(role, "worker" | "edge").then_some(front);
             nodes.push(node(binary, dir.path(), (role, name, purges), postgres_dir.port, port)?);
         }
-        let cache = match nodes.iter().find(|node| node.is_edge()) {
-            Some(edge) => Cache::new(dir.path(), front, edge.port)?,
-            None => None,
-        };
+        let edges: Vec<u16> = nodes.iter().filter(|node| node.is_edge()).map(|edge| edge.port).collect();
+        let cache = Cache::new(dir.path(), front, &edges)?;
         let mut rig = Self {
             nodes,
             cache,

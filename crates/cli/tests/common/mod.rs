@@ -79,9 +79,14 @@ impl Drop for Served {
 }
 
 pub fn start(rig: &Rig, args: &[&str]) -> (Served, Value) {
+    start_at(rig, args, "127.0.0.1:0")
+}
+
+/// The same on a certain address.
+pub fn start_at(rig: &Rig, args: &[&str], listen: &str) -> (Served, Value) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ashlar"))
         .args(args)
-        .args(["--listen", "127.0.0.1:0", "--format", "json"])
+        .args(["--listen", listen, "--format", "json"])
         .current_dir(rig.path())
         .stdout(Stdio::piped())
         .spawn()

@@ -218,7 +218,8 @@ impl Engine {
 /// What the turns of one follower share.
 #[derive(Clone)]
 struct Runner {
-    engine: Engine,
+    /// Leases are in its database.
+    engine: Option<Engine>,
     follower: Arc<dyn Follower>,
     figures: Arc<Figures>,
     owner: Arc<str>,
@@ -240,12 +241,13 @@ impl Runner {
             self.figures.set(target, None);
             return Ok(());
         }
+        let engine = self.engine.as_ref().ok_or("a follower that is leased needs a database")?;
         let name = place_name(self.follower.name(), &target.name);
-        if !self.engine.lease(&target.tenant, &name, &self.owner).await? {
+        if !engine.lease(&target.tenant, &name, &self.owner).await? {
             return Ok(());
         }
-        let worked = AssertUnwindSafe(self.leased(target, &name)).catch_unwind().await;
-        self.engine.unlease(&target.tenant, &name, &self.owner).await?;
+        let worked = AssertUnwindSafe(self.leased(engine, target, &name)).catch_unwind().await;
+        engine.unlease(&target.tenant, &name, &self.owner).await?;
         worked.unwrap_or_else(|_| Err(panicked()))?;
         // Whether something is left is seen at the next look.
         self.figures.set(target, None);
@@ -253,7 +255,7 @@ impl Runner {
     }
 
     /// Works while the lease is renewed.
-    async fn leased(&self, target: &Target, name: &str) -> Result<(), Failure> {
+    async fn leased(&self, engine: &Engine, target: &Target, name: &str) -> Result<(), Failure> {
         let mut renew = tokio::time::interval(RENEW);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
         renew.tick().await;
@@ -263,7 +265,7 @@ impl Runner {
             tokio::select! {
                 worked = &mut work => return worked,
                 _ = renew.tick() => {
-                    if !self.engine.lease(&target.tenant, name, &self.owner).await? {
+                    if !engine.lease(&target.tenant, name, &self.owner).await? {
                         return Err("another worker took over".into());
                     }
                 }
@@ -276,9 +278,9 @@ fn panicked() -> Failure {
     "the work panicked".into()
 }
 
-/// Runs a follower until `stop`. What is being done then may be finished.
+/// Runs a follower until `stop`. What is being done then may be finished. Without an engine it cannot be leased.
 pub async fn follow(
-    engine: Engine,
+    engine: Option<Engine>,
     follower: Arc<dyn Follower>,
     figures: Arc<Figures>,
     stop: CancellationToken,
@@ -288,7 +290,7 @@ pub async fn follow(
         Ok(owner) => owner.into(),
         Err(error) => return tracing::error!(follower = name, %error, "a follower cannot begin"),
     };
-    let mut moves = engine.moves();
+    let mut moves = engine.as_ref().map(Engine::moves);
     let mut looks = tokio::time::interval(follower.look_every());
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let turns = Arc::new(Semaphore::new(TURNS_MAX));
@@ -298,10 +300,16 @@ pub async fn follow(
     // Targets whose last try failed: how long they wait, and until when.
     let mut waits: HashMap<Target, (Duration, Instant)> = HashMap::new();
     loop {
+        let moved = async {
+            match &mut moves {
+                Some(moves) => drop(moves.recv().await),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = stop.cancelled() => break,
             _ = looks.tick() => {}
-            _ = moves.recv() => {}
+            () = moved => {}
             Some(done) = running.join_next() => {
                 let Ok((target, worked)) = done else { continue };
                 busy.remove(&target);

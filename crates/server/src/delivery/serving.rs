@@ -16,6 +16,7 @@ use ashlar_model::{Digest, Files, TenantId};
 use ashlar_release::ChannelState;
 use ashlar_retrieval::models::{ModelCounts, Models};
 use ashlar_store::{Node, Objects, TenantObjects};
+use tokio::sync::broadcast;
 
 use super::prerender::prerender;
 use crate::app::{
@@ -25,6 +26,8 @@ use crate::app::{
     tenants::{Live, Tenants, lock},
 };
 
+/// Moves of public channels that a listener may be behind.
+const MOVES_MAX: usize = 256;
 /// Drafts, candidates and releases that stay open for previews.
 const PREVIEWS_MAX: usize = 8;
 /// Bytes of composed and compressed bodies, and of whole answers, that are kept.
@@ -56,6 +59,8 @@ pub struct Serving {
     caches: Caches,
     metrics: Arc<Metrics>,
     previews: Mutex<Vec<(String, Arc<ReleaseView>)>>,
+    /// Tells what public channels serve from now on.
+    moves: broadcast::Sender<(TenantId, ChannelState)>,
     freshness: Freshness,
     /// Bytes of tree nodes that may stay in memory.
     tree_bytes_max: usize,
@@ -85,6 +90,7 @@ impl Serving {
             caches: Caches::new(CACHE_BYTES).with_models(models),
             metrics,
             previews: Mutex::default(),
+            moves: broadcast::channel(MOVES_MAX).0,
             freshness: Freshness::default(),
             tree_bytes_max: tree_bytes_max(),
             relieved: Mutex::default(),
@@ -104,6 +110,11 @@ impl Serving {
     /// What is searched for from now on; `None` when somebody takes it already.
     pub fn follow_searches(&self) -> Option<Receiver<Logged>> {
         self.caches.follow_searches()
+    }
+
+    /// What public channels serve from now on, each state once.
+    pub fn public_moves(&self) -> broadcast::Receiver<(TenantId, ChannelState)> {
+        self.moves.subscribe()
     }
 
     /// Figures of searches and questions.
@@ -217,6 +228,10 @@ impl Serving {
         if let Some(public) = known.public.load_full()
             && served_before.as_ref().is_none_or(|b| !Arc::ptr_eq(b, &public))
         {
+            if let Some(live) = channels.values().find(|l| Arc::ptr_eq(&l.view, &public)) {
+                // Nobody listening is fine.
+                let _ = self.moves.send((tenant.clone(), live.state.clone()));
+            }
             if Arc::ptr_eq(&public, &view) {
                 self.freshness.served(tenant, &state, &view);
             }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use ashlar_release::{Engine, Follower};
 
 use self::{
-    purge::{PurgeTarget, Purges},
+    purge::{EdgePurges, PurgeTarget, Purges},
     search::Search,
     webhooks::Webhooks,
 };
@@ -36,10 +36,17 @@ pub fn followers(
         webhooks.map(|made| made.map(|f| Arc::new(f) as Arc<dyn Follower>)),
         purges.map(|made| made.map(|f| Arc::new(f) as Arc<dyn Follower>)),
     ];
-    let begun = |made: reqwest::Result<Arc<dyn Follower>>| {
-        made.inspect_err(|error| tracing::error!(%error, "a follower cannot begin")).ok()
-    };
     let mut all: Vec<Arc<dyn Follower>> = made.into_iter().flatten().filter_map(begun).collect();
     all.push(Arc::new(Search::new(engine.clone())));
     all
+}
+
+/// What purges the caches of a node without an engine; `None` when it has none.
+pub fn edge_purges(app: &App, caches: Vec<PurgeTarget>) -> Option<Arc<dyn Follower>> {
+    let purges = (!caches.is_empty()).then(|| EdgePurges::new(app, caches))?;
+    begun(purges.map(|f| Arc::new(f) as Arc<dyn Follower>))
+}
+
+fn begun(made: reqwest::Result<Arc<dyn Follower>>) -> Option<Arc<dyn Follower>> {
+    made.inspect_err(|error| tracing::error!(%error, "a follower cannot begin")).ok()
 }

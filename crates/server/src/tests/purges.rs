@@ -39,7 +39,7 @@ impl Node {
         let target: PurgeTarget = format!("http={cache}").parse().unwrap();
         let purges: Arc<dyn Follower> = Arc::new(Purges::new(&self.app, &self.engine, vec![target]).unwrap());
         let figures = self.app.metrics.follower(purges.name());
-        tokio::spawn(follow(self.engine.clone(), purges, figures, CancellationToken::new()))
+        tokio::spawn(follow(Some(self.engine.clone()), purges, figures, CancellationToken::new()))
     }
 
     async fn events(&self, kind: &str) -> usize {

@@ -63,6 +63,20 @@ impl TenantObjects {
         std::fs::read(self.last_path(name)).ok().map(Bytes::from)
     }
 
+    /// Replaces what [`TenantObjects::last_pointer`] returns, for what this node alone has to know after a restart. Nothing without
+    /// a remote.
+    ///
+    /// # Errors
+    /// When it could not be written; the old one stays then.
+    pub async fn keep_last_pointer(&self, name: &str, body: Bytes) -> Result<(), StoreError> {
+        self.pointer_path(name)?;
+        if self.inner.remote.is_none() {
+            return Ok(());
+        }
+        let path = self.last_path(name);
+        blocking(move || replace(&path, &body)).await
+    }
+
     /// Reads a pointer object, unless it is still at version `known`.
     ///
     /// # Errors
