@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     };
     let serves = cli.serves();
     if serves {
-        memory::prefer_huge();
+        memory::share_arenas();
         ashlar_server::raise_open_files();
     }
     output::set_manner(output::Manner { color: cli.color, quiet: cli.quiet });

@@ -1,25 +1,11 @@
-//! How a server uses memory: huge pages for what it keeps, and back to the system with what it no longer needs.
+//! How a server uses memory: few arenas, and what it no longer needs goes back to the system.
 
-/// Starts this program again, once, with an allocator that asks the kernel for huge pages, where that is what the kernel
-/// waits for. Reading from a release of a million entries then misses the translation cache far less: about a tenth less
-/// time per request. Threads share few arenas, so that memory which one of them gave back is used by the others. Whoever
-/// sets `GLIBC_TUNABLES` themselves decides for themselves.
-pub fn prefer_huge() {
+/// Makes threads share few arenas, so that memory which one of them gave back is used by the others. It has to be called before
+/// there are threads. Whoever sets `GLIBC_TUNABLES` themselves decides for themselves.
+pub fn share_arenas() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        use std::os::unix::process::CommandExt;
-
-        const TUNABLES: &str = "GLIBC_TUNABLES";
-        let mode = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
-        if std::env::var_os(TUNABLES).is_some() || !mode.contains("[madvise]") {
-            return;
-        }
-        let Ok(program) = std::env::current_exe() else { return };
-        // Only returns when it could not be done; then it goes on as it is.
-        let _ = std::process::Command::new(program)
-            .args(std::env::args_os().skip(1))
-            .env(TUNABLES, "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=4")
-            .exec();
+    if std::env::var_os("GLIBC_TUNABLES").is_none() {
+        glibc::share_arenas();
     }
 }
 
@@ -40,6 +26,13 @@ mod glibc {
     const EVERY: Duration = Duration::from_secs(5);
     /// Growth below this is left alone.
     const GROWTH_MIN: u64 = 64 << 20;
+    const ARENAS_MAX: libc::c_int = 4;
+
+    #[allow(unsafe_code)]
+    pub fn share_arenas() {
+        // SAFETY: glibc documents `mallopt` with `M_ARENA_MAX`; it takes the locks it needs and keeps no pointer.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, ARENAS_MAX) };
+    }
 
     /// Trims each time the process has grown by a quarter, and by 64 MB at least, so that a server whose memory is all in
     /// use is hardly ever disturbed.

@@ -93,6 +93,17 @@ fn one_changed_entry_rewrites_one_segment() {
 
 /// Derives the tree of meaning and stores it; says how many objects were new.
 fn meaning(f: &Fixture, search: &Tree, earlier: Option<&Tree>, quick: bool) -> Option<(Tree, usize)> {
+    meaning_with(f, search, earlier, quick, &Learned::default())
+}
+
+/// The same, with what was learned before.
+fn meaning_with(
+    f: &Fixture,
+    search: &Tree,
+    earlier: Option<&Tree>,
+    quick: bool,
+    learned: &Learned,
+) -> Option<(Tree, usize)> {
     let config = Config::default();
     let mut batch = f.objects.batch();
     let input = MeaningInput {
@@ -102,7 +113,7 @@ fn meaning(f: &Fixture, search: &Tree, earlier: Option<&Tree>, quick: bool) -> O
         models: &NoModels,
         earlier,
         quick,
-        learned: &Learned::default(),
+        learned,
     };
     let made = search::derive_meaning(&input, &mut batch).unwrap();
     let new = batch.len();
@@ -157,4 +168,27 @@ fn a_basis_is_learned_later_and_then_kept_until_the_content_is_another() {
         (empty.prefix(b"s").count(), nothing.prefix(b"b").count(), nothing.prefix(b"v").count()),
         (0, 0, 0)
     );
+}
+
+#[test]
+fn what_earlier_releases_changed_is_not_read_again() {
+    let mut f = Fixture::new();
+    f.put(&many(2_000));
+    let (mut search, _) = derive(&f, None);
+    let learned = Learned::default();
+    let (mut tree, _) = meaning_with(&f, &search, None, false, &learned).unwrap();
+    let basis = |tree: &Tree| tree.prefix(b"b\0").map(Result::unwrap).collect::<Vec<_>>();
+    let first = basis(&tree);
+    let mut reads = Vec::new();
+    for round in 0..12 {
+        let changed = json!({"slug": "p", "name": "New", "text": words(round, 50)});
+        let before = f.put(&[(key("plan", &format!("p{:04}", round * 160 + 7), "en"), Some(changed))]);
+        let (next, _) = derive(&f, Some((&search, &before)));
+        let read = f.objects.reads();
+        (tree, _) = meaning_with(&f, &next, Some(&tree), true, &learned).unwrap();
+        reads.push(f.objects.reads() - read);
+        search = next;
+    }
+    assert_eq!(basis(&tree), first, "nothing new was learned");
+    assert!(reads[11] <= reads[1], "{reads:?}");
 }

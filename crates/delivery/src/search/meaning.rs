@@ -42,6 +42,8 @@ const QUICK_EMBEDDED_MAX: u64 = 5_000;
 const DRIFT: u64 = 10;
 /// Chunks that stand for all in the record of what a basis was learned from.
 const SAMPLE: u64 = 10_000;
+/// Segments whose chunks are remembered as counted, for each basis.
+const FRESH_MAX: usize = 1 << 16;
 /// Pieces of a stored record, in bytes.
 pub(super) const PIECE_BYTES: usize = 256 << 10;
 
@@ -82,6 +84,8 @@ pub(super) struct Taught {
     /// One chunk in so many is part of the sample.
     every: u64,
     sample: BTreeSet<u64>,
+    /// How many chunks of a newer segment are others, once it was counted: a publish must not read again what earlier ones changed.
+    fresh: Mutex<BTreeMap<Digest, u64>>,
 }
 
 impl Learned {
@@ -137,6 +141,7 @@ impl Taught {
             segments: values.iter().map(|v| v.digest).collect(),
             every,
             sample: ids.filter(|id| id.is_multiple_of(every)).collect(),
+            fresh: Mutex::default(),
         }
     }
 
@@ -159,6 +164,7 @@ impl Taught {
             segments: digests.iter().map(|d| Digest::from_bytes(*d)).collect(),
             every: u64::from_le_bytes(*every).max(1),
             sample: ids.iter().map(|id| u64::from_le_bytes(*id)).collect(),
+            fresh: Mutex::default(),
         })
     }
 
@@ -171,12 +177,7 @@ impl Taught {
         let all: u64 = values.iter().map(|v| u64::from(v.chunks)).sum();
         let mut fresh = 0_u64;
         for value in values.iter().filter(|v| !self.segments.contains(&v.digest)) {
-            for chunk in open(&value.digest)?.chunks() {
-                let id = number(&chunk.id);
-                if id.is_multiple_of(self.every) && !self.sample.contains(&id) {
-                    fresh += self.every;
-                }
-            }
+            fresh += self.fresh_in(&value.digest, open)?;
             // It has drifted whatever follows.
             if fresh * DRIFT > all {
                 return Ok(true);
@@ -184,6 +185,28 @@ impl Taught {
         }
         // What was learned from twice as much says little of what is left.
         Ok(fresh * DRIFT > all || self.sample.len() as u64 * self.every > all * 2)
+    }
+
+    /// How many chunks of a segment are others than those that were learned from.
+    fn fresh_in(
+        &self,
+        digest: &Digest,
+        open: &mut dyn FnMut(&Digest) -> Result<Arc<Segment>, DeliveryError>,
+    ) -> Result<u64, DeliveryError> {
+        let known = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).get(digest).copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let segment = open(digest)?;
+        let ids = segment.chunks().map(|chunk| number(&chunk.id));
+        let other = |id: &u64| id.is_multiple_of(self.every) && !self.sample.contains(id);
+        let count = ids.filter(other).count() as u64 * self.every;
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        if fresh.len() >= FRESH_MAX {
+            fresh.clear();
+        }
+        fresh.insert(*digest, count);
+        Ok(count)
     }
 }
 
