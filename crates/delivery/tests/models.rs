@@ -125,6 +125,7 @@ fn built(
         snapshot: &f.snapshot,
         models: node,
         earlier,
+        earlier_search: None,
         quick,
         learned,
     };

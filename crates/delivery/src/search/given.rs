@@ -160,7 +160,7 @@ impl Maker<'_> {
             Ok(Arc::new(Segment::open(&content.get(digest)?)?))
         };
         if let Some((tree, (_, taught))) = &known
-            && !taught.has_drifted(values, &mut open)?
+            && taught.count(values, &mut open)?.is_some()
         {
             if same.is_none() {
                 for item in prefixes.iter().flat_map(|prefix| tree.prefix(prefix)) {

@@ -1,6 +1,9 @@
 //! Keys and values of the trees.
 
+use std::{collections::BTreeSet, ops::Bound};
+
 use ashlar_model::Digest;
+use ashlar_store::Tree;
 
 use crate::error::DeliveryError;
 
@@ -64,6 +67,24 @@ pub(super) fn vector_key(index: &str, locale: &str, segment: &Digest) -> Vec<u8>
     let mut key = vector_prefix(index, locale);
     key.extend_from_slice(segment.as_bytes());
     key
+}
+
+/// Index and locale.
+pub(super) type ShelfName = (String, String);
+
+/// The shelves of a search tree.
+pub(super) fn names(search: &Tree) -> Result<BTreeSet<ShelfName>, DeliveryError> {
+    let mut names = BTreeSet::new();
+    let mut from = b"s\0".to_vec();
+    while let Some(item) = search.range(Bound::Included(&from), Bound::Unbounded).next() {
+        let (key, _) = item?;
+        let (index, locale) = shelf_of(&key)?;
+        from = shelf_prefix(index, locale);
+        // Behind every key of this shelf: keys are text.
+        from.push(0xff);
+        names.insert((index.to_owned(), locale.to_owned()));
+    }
+    Ok(names)
 }
 
 /// What the search tree says of a segment.

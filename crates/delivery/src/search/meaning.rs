@@ -22,7 +22,10 @@ use serde_json::json;
 
 use super::{
     build::rules_of,
-    key::{RULES, SegmentValue, basis_prefix, shelf_of, taught_prefix, vector_key, vector_prefix},
+    key::{
+        RULES, SegmentValue, ShelfName, basis_prefix, names, shelf_of, taught_prefix, vector_key,
+        vector_prefix,
+    },
     made::Made,
     rules::SearchRules,
 };
@@ -37,7 +40,7 @@ pub(super) const CHUNKS_MIN: u64 = 24;
 /// What may be learned from while a candidate is made, in chunks: about a tenth of a second.
 const QUICK_LEARNED_MAX: u64 = 200;
 /// Chunks whose vectors may be made while a candidate is made.
-const QUICK_EMBEDDED_MAX: u64 = 5_000;
+pub(super) const QUICK_EMBEDDED_MAX: u64 = 5_000;
 /// Another basis is learned when one chunk in so many is another than when it was learned.
 const DRIFT: u64 = 10;
 /// Chunks that stand for all in the record of what a basis was learned from.
@@ -49,11 +52,15 @@ pub(super) const PIECE_BYTES: usize = 256 << 10;
 
 /// Bases that are remembered.
 const LEARNED_MAX: usize = 16;
+/// Trees whose shelves are remembered as counted.
+const COUNTED_MAX: usize = 64;
 
 /// What was learned, remembered by the digests of its pieces: a change of one entry must not read megabytes.
 #[derive(Default)]
 pub struct Learned {
     bases: Mutex<VecDeque<(Digest, Arc<Basis>, Arc<Taught>)>>,
+    /// Counts by the roots of a search tree and of the tree of meaning that was built from it.
+    counts: Mutex<VecDeque<((Digest, Digest), Arc<Counts>)>>,
     pub(super) made: Mutex<Made>,
 }
 
@@ -69,6 +76,8 @@ pub struct MeaningInput<'a> {
     pub models: &'a dyn Models,
     /// The tree of meaning of an earlier release.
     pub earlier: Option<&'a Tree>,
+    /// The search tree of that release.
+    pub earlier_search: Option<&'a Tree>,
     /// Whether it may only be built when that is quick.
     pub quick: bool,
     /// What was learned before.
@@ -77,6 +86,16 @@ pub struct MeaningInput<'a> {
 
 /// The segments of one index in one locale.
 pub(super) type Segments = Vec<SegmentValue>;
+
+/// How many chunks a shelf has, and how many of them are others than those that its basis was learned from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) all: u64,
+    pub(super) fresh: u64,
+}
+
+/// The counts of shelves with a basis that was learned from them.
+pub(super) type Counts = BTreeMap<ShelfName, Count>;
 
 /// What a basis was learned from: segments, and a sample of their chunks.
 pub(super) struct Taught {
@@ -127,6 +146,23 @@ impl Learned {
     }
 }
 
+impl Learned {
+    /// What was counted when a tree of meaning was built from a search tree here.
+    pub(super) fn counts(&self, search: &Tree, meaning: &Tree) -> Option<Arc<Counts>> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let roots = (search.root(), meaning.root());
+        counts.iter().find(|(of, _)| *of == roots).map(|(_, counts)| counts.clone())
+    }
+
+    fn counted(&self, search: &Tree, meaning: &Tree, counts: Counts) {
+        let roots = (search.root(), meaning.root());
+        let mut all = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(of, _)| *of != roots);
+        all.push_front((roots, Arc::new(counts)));
+        all.truncate(COUNTED_MAX);
+    }
+}
+
 /// A number that is different for different chunks.
 pub(super) fn number(id: &ChunkId) -> u64 {
     id.as_bytes().iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b))
@@ -168,33 +204,44 @@ impl Taught {
         })
     }
 
-    /// Whether too many chunks are others than those that were learned from.
-    pub(super) fn has_drifted(
+    /// How many chunks are others than those that were learned from; `None` when they are too many.
+    pub(super) fn count(
         &self,
         values: &Segments,
         open: &mut dyn FnMut(&Digest) -> Result<Arc<Segment>, DeliveryError>,
-    ) -> Result<bool, DeliveryError> {
-        let all: u64 = values.iter().map(|v| u64::from(v.chunks)).sum();
-        let mut fresh = 0_u64;
-        for value in values.iter().filter(|v| !self.segments.contains(&v.digest)) {
-            fresh += self.fresh_in(&value.digest, open)?;
-            // It has drifted whatever follows.
-            if fresh * DRIFT > all {
-                return Ok(true);
+    ) -> Result<Option<Count>, DeliveryError> {
+        let mut count = Count { all: values.iter().map(|v| u64::from(v.chunks)).sum(), fresh: 0 };
+        for value in values {
+            count.fresh += self.fresh_in(&value.digest, open)?;
+            // They are too many whatever follows.
+            if count.fresh * DRIFT > count.all {
+                return Ok(None);
             }
         }
+        Ok((!self.is_outgrown(count)).then_some(count))
+    }
+
+    /// Whether too many chunks are others than those that were learned from.
+    pub(super) fn is_outgrown(&self, count: Count) -> bool {
         // What was learned from twice as much says little of what is left.
-        Ok(fresh * DRIFT > all || self.sample.len() as u64 * self.every > all * 2)
+        count.fresh * DRIFT > count.all || self.sample.len() as u64 * self.every > count.all * 2
+    }
+
+    /// How many chunks of a segment are others, if that is known.
+    pub(super) fn known_fresh_in(&self, digest: &Digest) -> Option<u64> {
+        if self.segments.contains(digest) {
+            return Some(0);
+        }
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).get(digest).copied()
     }
 
     /// How many chunks of a segment are others than those that were learned from.
-    fn fresh_in(
+    pub(super) fn fresh_in(
         &self,
         digest: &Digest,
         open: &mut dyn FnMut(&Digest) -> Result<Arc<Segment>, DeliveryError>,
     ) -> Result<u64, DeliveryError> {
-        let known = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).get(digest).copied();
-        if let Some(known) = known {
+        if let Some(known) = self.known_fresh_in(digest) {
             return Ok(known);
         }
         let segment = open(digest)?;
@@ -211,8 +258,8 @@ impl Taught {
 }
 
 /// All shelves of a search tree with their segments.
-fn shelves(search: &Tree) -> Result<BTreeMap<(String, String), Segments>, DeliveryError> {
-    let mut out: BTreeMap<(String, String), Segments> = BTreeMap::new();
+fn shelves(search: &Tree) -> Result<BTreeMap<ShelfName, Segments>, DeliveryError> {
+    let mut out: BTreeMap<ShelfName, Segments> = BTreeMap::new();
     for item in search.prefix(b"s\0") {
         let (key, value) = item?;
         let (index, locale) = shelf_of(&key)?;
@@ -253,8 +300,7 @@ pub(super) fn basis_of(
 /// # Errors
 /// When something it is built from cannot be read.
 pub fn derive_meaning(input: &MeaningInput<'_>, batch: &mut Batch) -> Result<Option<Tree>, DeliveryError> {
-    let now = shelves(input.search)?;
-    let model = model_for(input, &now)?;
+    let model = model_for(input, &names(input.search)?)?;
     let rules = rules(input, model.as_ref())?;
     let rules_digest = Digest::of(&rules);
     let earlier = match input.earlier {
@@ -271,21 +317,13 @@ pub fn derive_meaning(input: &MeaningInput<'_>, batch: &mut Batch) -> Result<Opt
         asked: 0,
         made: Vec::new(),
         rules: rules_digest,
+        counts: Counts::new(),
     };
-    for ((index, locale), values) in &now {
-        let shelf = (index.as_str(), locale.as_str());
-        let made = match model.as_ref().filter(|_| input.rules.config().model_of(index).is_some()) {
-            Some(model) => maker.given(model, earlier, shelf, values, batch)?,
-            None => maker.shelf(earlier, shelf, values, batch)?,
-        };
-        if !made {
-            return Ok(None);
-        }
+    let advanced = earlier.map(|earlier| maker.advance(earlier, batch)).transpose()?;
+    if advanced != Some(true) && !maker.look_at_all(earlier, model.as_ref(), batch)? {
+        return Ok(None);
     }
-    if let Some(earlier) = earlier {
-        maker.forget_others(earlier, &now)?;
-    }
-    let Maker { mut edits, objects, made, .. } = maker;
+    let Maker { mut edits, objects, made, counts, .. } = maker;
     for object in objects.into_values() {
         batch.put(object);
     }
@@ -296,16 +334,14 @@ pub fn derive_meaning(input: &MeaningInput<'_>, batch: &mut Batch) -> Result<Opt
     if !made.is_empty() {
         Made::forget(&input.learned.made, &made);
     }
+    input.learned.counted(input.search, &tree, counts);
     Ok(Some(tree))
 }
 
 /// The model that some of the shelves use.
-fn model_for(
-    input: &MeaningInput<'_>,
-    now: &BTreeMap<(String, String), Segments>,
-) -> Result<Option<Model>, DeliveryError> {
+fn model_for(input: &MeaningInput<'_>, now: &BTreeSet<ShelfName>) -> Result<Option<Model>, DeliveryError> {
     let config = input.rules.config();
-    let named = now.keys().find_map(|(index, _)| config.model_of(index));
+    let named = now.iter().find_map(|(index, _)| config.model_of(index));
     Ok(named.map(|named| input.models.model(named.kind, &named.name)).transpose()?)
 }
 
@@ -356,9 +392,35 @@ pub(super) struct Maker<'a> {
     pub(super) made: Vec<Digest>,
     /// The digest of what the tree depends on besides segments.
     pub(super) rules: Digest,
+    /// What is on the shelves now.
+    pub(super) counts: Counts,
 }
 
 impl Maker<'_> {
+    /// Adds the edits of all shelves. `false` when it takes too long.
+    fn look_at_all(
+        &mut self,
+        earlier: Option<&Tree>,
+        model: Option<&Model>,
+        batch: &Batch,
+    ) -> Result<bool, DeliveryError> {
+        let now = shelves(self.input.search)?;
+        for ((index, locale), values) in &now {
+            let shelf = (index.as_str(), locale.as_str());
+            let made = match model.filter(|_| self.input.rules.config().model_of(index).is_some()) {
+                Some(model) => self.given(model, earlier, shelf, values, batch)?,
+                None => self.shelf(earlier, shelf, values, batch)?,
+            };
+            if !made {
+                return Ok(false);
+            }
+        }
+        if let Some(earlier) = earlier {
+            self.forget_others(earlier, &now)?;
+        }
+        Ok(true)
+    }
+
     pub(super) fn put(&mut self, object: Vec<u8>) -> Vec<u8> {
         let digest = Digest::of(&object);
         self.objects.insert(digest, object);
@@ -392,13 +454,14 @@ impl Maker<'_> {
         let mut kept = None;
         if let Some(earlier) = earlier
             && let Some((basis, taught)) = self.input.learned.at(earlier, (index, locale), content)?
-            && !taught.has_drifted(values, &mut open)?
+            && let Some(count) = taught.count(values, &mut open)?
         {
-            kept = Some(basis);
+            kept = Some((basis, count));
         }
         let inherited = kept.is_some();
-        let basis = match kept {
-            Some(basis) => basis,
+        let learned_from_all = Count { all: chunks, fresh: 0 };
+        let (basis, count) = match kept {
+            Some(kept) => kept,
             None if chunks < CHUNKS_MIN => {
                 // What was there says nothing of what is.
                 for prefix in [basis_prefix, taught_prefix, vector_prefix] {
@@ -422,9 +485,10 @@ impl Maker<'_> {
                 let taught = Taught::of(values, &all).encode();
                 let taught = taught.chunks(PIECE_BYTES).map(<[u8]>::to_vec).collect();
                 self.pieces(&taught_prefix(index, locale), taught);
-                basis
+                (basis, learned_from_all)
             }
         };
+        self.counts.insert((index.to_owned(), locale.to_owned()), count);
         let earlier = earlier.filter(|_| inherited);
         self.vectors(earlier, (index, locale), (values, &basis), content)
     }
@@ -499,7 +563,7 @@ impl Maker<'_> {
     fn forget_others(
         &mut self,
         earlier: &Tree,
-        now: &BTreeMap<(String, String), Segments>,
+        now: &BTreeMap<ShelfName, Segments>,
     ) -> Result<(), DeliveryError> {
         for kind in [&b"b\0"[..], b"t\0", b"v\0"] {
             for item in earlier.prefix(kind) {

@@ -13,6 +13,7 @@
 //! The search tree is a pure function of snapshot and rules, so [`update`] gives the same root as [`build`]. The tree of meaning is
 //! not: a basis is kept for as long as it describes the content.
 
+mod advance;
 mod attributes;
 mod build;
 mod counts;

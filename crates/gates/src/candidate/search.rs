@@ -164,7 +164,7 @@ impl MeaningKind {
             None => self.search.build(input, batch)?,
         };
         let definitions = self.definitions.get(input.definitions);
-        let earlier = input.before(&MEANING)?;
+        let (earlier, earlier_search) = (input.before(&MEANING)?, input.before(&SEARCH)?);
         let rules = SearchRules::new(&definitions.contracts, &definitions.retrieval);
         let made = MeaningInput {
             search: &search,
@@ -172,6 +172,7 @@ impl MeaningKind {
             snapshot: input.snapshot,
             models: &*self.models,
             earlier: earlier.as_ref(),
+            earlier_search: earlier_search.as_ref(),
             quick,
             learned: &self.learned,
         };
