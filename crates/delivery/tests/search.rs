@@ -26,10 +26,17 @@ fn words(seed: usize, count: usize) -> String {
     (0..count).map(word).collect::<Vec<_>>().join(" ")
 }
 
+fn different_words(seed: usize, count: usize) -> String {
+    (0..count).map(|n| format!("w{seed}x{n}")).collect::<Vec<_>>().join(" ")
+}
+
 fn entries() -> impl Strategy<Value = Vec<(EntryKey, Option<Value>)>> {
-    // Long texts, so that entries begin runs.
-    let fields = (0_usize..20, prop_oneof![Just(3_usize), Just(800), Just(6_000)])
-        .prop_map(|(seed, count)| json!({"slug": "a", "name": "Plan", "text": words(seed, count)}));
+    // Long texts, so that entries begin runs, and one that does not fit into a segment.
+    let length = prop_oneof![5 => Just(3_usize), 5 => Just(800), 5 => Just(6_000), 1 => Just(0)];
+    let fields = (0_usize..20, length).prop_map(|(seed, count)| {
+        let text = if count > 0 { words(seed, count) } else { different_words(seed, 14_000) };
+        json!({"slug": "a", "name": "The plan", "text": format!("# Of {seed}\n\nIt is {text}")})
+    });
     let key = ("(plan|page)", "[ab]{1,3}", "(en|de)").prop_map(|(t, i, l)| key(&t, &i, &l));
     prop::collection::vec((key, prop::option::weighted(0.8, fields)), 0..8)
 }
@@ -86,9 +93,13 @@ fn one_changed_entry_rewrites_one_segment() {
         key("plan", "p0500", "en"),
         Some(json!({"slug": "p", "name": "New", "text": "Slack water."})),
     )]);
+    let read = f.objects.reads();
     let (second, new) = derive(&f, Some((&first, &before)));
+    let read = f.objects.reads() - read;
     let changed = first.diff(&second).count();
     assert!(changed <= 3 && new <= 6, "{changed} entries, {new} objects");
+    // The entries beside it are not read.
+    assert!(read < 40, "{read} objects were read");
 }
 
 /// Derives the tree of meaning and stores it; says how many objects were new.

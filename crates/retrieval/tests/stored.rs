@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ashlar_retrieval::{
     basis::{Basis, SegmentVectors},
     search::{Ask, query::Query},
-    segment::{Passage, SEGMENT_BYTES_MAX, Segment, SegmentWriter},
+    segment::{Copied, Passage, SEGMENT_BYTES_MAX, Segment, SegmentWriter},
     text::Analyzer,
 };
 use common::{Source, public, segments, shelf, written};
@@ -78,6 +78,38 @@ fn a_full_segment_takes_no_more_and_stays_as_it_is() {
     let own = format!("own{count}");
     let segment = Segment::open(&bytes).unwrap();
     assert_eq!(segment.find(&own, ashlar_retrieval::text::term_hash(&own)), None);
+}
+
+#[test]
+fn copied_chunks_are_what_they_were() {
+    let analyzer = Analyzer::for_locale("en");
+    let all = sources(40);
+    let made = |keep: &dyn Fn(usize) -> bool, from: Option<&Segment>| {
+        let mut writer = SegmentWriter::new(&analyzer);
+        let mut copied = from.map(Copied::of);
+        for (number, source) in all.iter().filter(|(number, _)| keep(*number)) {
+            // Every fifth is read, as if it had changed.
+            let fits = match copied.as_mut().filter(|_| number % 5 != 3) {
+                Some(copied) => writer.copy(copied, *number),
+                None => writer.push(&Passage {
+                    entry: source.entry.as_bytes(),
+                    title: &source.title,
+                    chunk: &source.chunk(*number),
+                    text: &source.text,
+                    attributes: &source.attributes(),
+                }),
+            };
+            assert!(fits);
+        }
+        writer.finish()
+    };
+    let whole = Segment::open(&made(&|_| true, None)).unwrap();
+    for step in 1..6 {
+        let keep = |number: usize| number.is_multiple_of(step);
+        assert_eq!(made(&keep, Some(&whole)), made(&keep, None), "every {step}");
+    }
+    let mut writer = SegmentWriter::new(&analyzer);
+    assert!(!writer.copy(&mut Copied::of(&whole), whole.len()), "there is no such chunk");
 }
 
 #[test]

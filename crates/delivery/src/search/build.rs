@@ -1,199 +1,23 @@
-//! Building the search tree.
-//!
-//! Entries of a type and a locale are cut into *runs*, in the order of their ids. An entry begins a run when the hash of its key is low
-//! enough for its length, whatever is around it. So the same entries give the same runs, and a changed entry changes one
-//! or two of them. A run becomes one segment for each index, or a few when it is long.
+//! Building the search tree, and bringing it to another snapshot.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_model::{Digest, EntryId, EntryKey, EntryRecord, Locale, TypeName};
-use ashlar_retrieval::{
-    segment::{Passage, SegmentWriter},
-    text::Analyzer,
-};
+use ashlar_model::{Digest, EntryKey, Locale};
 use ashlar_store::{Batch, ReadObjects, Tree};
 
 use super::{
-    key::{RULES, SegmentKey, SegmentValue},
-    rules::{SearchRules, analyzer},
+    key::RULES,
+    known::Known,
+    rules::SearchRules,
+    runs::{Entry, Run, begins, entries_of, read, run_of},
+    writer::{Edit, Writer},
 };
-use crate::{error::DeliveryError, lookup::fields};
+use crate::error::DeliveryError;
 
-/// What the entries of a run have together, in bytes of their objects, on average.
-const RUN_BYTES: u64 = 64 << 10;
 /// When more than one entry in so many has changed, the whole tree is built: walking back to the begin of each run costs more.
 const CHANGED_SHARE: u64 = 8;
 /// How many edits are applied at a time.
 const EDITS_PER_STEP: usize = 50_000;
-
-type Edit = (Vec<u8>, Option<Vec<u8>>);
-
-/// What names a run: the entry that begins it, or nothing for the entries before the first of those.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Run {
-    type_name: TypeName,
-    locale: Locale,
-    start: Option<EntryId>,
-}
-
-type Entry = (EntryKey, EntryRecord);
-
-/// Whether an entry begins a run.
-fn begins(key: &[u8], record: &EntryRecord) -> bool {
-    let hash = blake3::hash(key);
-    let low = hash.as_bytes().iter().take(8).fold(0_u64, |n, b| n << 8 | u64::from(*b));
-    u128::from(low) * u128::from(RUN_BYTES) < u128::from(record.len.max(1)) << 64
-}
-
-fn read(
-    item: Result<(bytes::Bytes, bytes::Bytes), ashlar_store::StoreError>,
-) -> Result<(bytes::Bytes, Entry), DeliveryError> {
-    let (key, record) = item?;
-    let entry = (EntryKey::from_bytes(&key)?, EntryRecord::from_bytes(&record)?);
-    Ok((key, entry))
-}
-
-/// The run that an entry with this key is or would be in.
-fn run_of(snapshot: &Tree, entry: &EntryKey) -> Result<Run, DeliveryError> {
-    let (from, to) = (EntryKey::type_prefix(&entry.type_name), entry.to_bytes());
-    let before = snapshot.range(Bound::Included(&from), Bound::Included(&to));
-    let mut start = None;
-    for item in before.rev() {
-        let (key, (found, record)) = read(item)?;
-        if found.locale == entry.locale && begins(&key, &record) {
-            start = Some(found.id);
-            break;
-        }
-    }
-    Ok(Run { type_name: entry.type_name.clone(), locale: entry.locale.clone(), start })
-}
-
-/// The entries of a run; none when it no longer exists.
-fn entries_of(snapshot: &Tree, run: &Run) -> Result<Vec<Entry>, DeliveryError> {
-    let prefix = EntryKey::type_prefix(&run.type_name);
-    let from = match &run.start {
-        None => prefix.clone(),
-        Some(id) => {
-            let key =
-                EntryKey { type_name: run.type_name.clone(), id: id.clone(), locale: run.locale.clone() };
-            let key = key.to_bytes();
-            match snapshot.get(&key)? {
-                Some(record) if begins(&key, &EntryRecord::from_bytes(&record)?) => key,
-                _ => return Ok(Vec::new()),
-            }
-        }
-    };
-    let mut out = Vec::new();
-    for item in snapshot.range(Bound::Included(&from), Bound::Unbounded) {
-        let (key, entry) = read(item)?;
-        if !key.starts_with(&prefix) {
-            break;
-        }
-        if entry.0.locale != run.locale {
-            continue;
-        }
-        if begins(&key, &entry.1) && run.start.as_ref() != Some(&entry.0.id) {
-            break;
-        }
-        out.push(entry);
-    }
-    Ok(out)
-}
-
-/// Writes the segments of runs.
-struct Writer<'r> {
-    rules: &'r SearchRules<'r>,
-    content: &'r dyn ReadObjects,
-    analyzers: BTreeMap<Locale, Analyzer>,
-}
-
-impl<'r> Writer<'r> {
-    fn new(rules: &'r SearchRules<'r>, content: &'r dyn ReadObjects) -> Self {
-        Self { rules, content, analyzers: BTreeMap::new() }
-    }
-
-    /// Adds the segments of a run to `out`, in the order of their keys for one index.
-    fn write(
-        &mut self,
-        run: &Run,
-        entries: &[Entry],
-        batch: &mut Batch,
-        out: &mut Vec<Edit>,
-    ) -> Result<(), DeliveryError> {
-        let analyzer = self.analyzers.entry(run.locale.clone()).or_insert_with(|| analyzer(&run.locale));
-        let mut parts: BTreeMap<&str, Parts<'_>> = BTreeMap::new();
-        for (entry, record) in entries {
-            let Some(index) = self.rules.index(entry, record) else { continue };
-            let fields = fields(self.content, &record.digest)?;
-            let Some(document) = self.rules.document(entry, record, &fields, analyzer) else { continue };
-            let parts = parts.entry(index).or_insert_with(|| Parts::new(analyzer));
-            parts.left_out += document.left_out;
-            let key = entry.to_bytes();
-            for (chunk, text) in &document.chunks {
-                parts.push(&Passage {
-                    entry: &key,
-                    title: &document.title,
-                    chunk,
-                    text,
-                    attributes: &document.attributes,
-                });
-            }
-        }
-        for (index, parts) in parts {
-            for (part, (bytes, chunks, left_out)) in parts.finish().into_iter().enumerate() {
-                let key = SegmentKey {
-                    index,
-                    locale: run.locale.as_str(),
-                    type_name: run.type_name.as_str(),
-                    start: run.start.as_ref().map(EntryId::as_str).unwrap_or_default(),
-                };
-                let value = SegmentValue { digest: batch.put(bytes), chunks, left_out };
-                out.push((key.part(part), Some(value.to_bytes())));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The segments of a run in one index.
-struct Parts<'a> {
-    analyzer: &'a Analyzer,
-    writer: SegmentWriter<'a>,
-    chunks: u32,
-    left_out: u64,
-    done: Vec<(Vec<u8>, u32, u64)>,
-}
-
-impl<'a> Parts<'a> {
-    fn new(analyzer: &'a Analyzer) -> Self {
-        Self { analyzer, writer: SegmentWriter::new(analyzer), chunks: 0, left_out: 0, done: Vec::new() }
-    }
-
-    fn push(&mut self, passage: &Passage<'_>) {
-        if !self.writer.push(passage) {
-            self.cut();
-            // A segment without chunks takes any.
-            let _ = self.writer.push(passage);
-        }
-        self.chunks += 1;
-    }
-
-    fn cut(&mut self) {
-        let full = std::mem::replace(&mut self.writer, SegmentWriter::new(self.analyzer));
-        let chunks = std::mem::take(&mut self.chunks);
-        if chunks > 0 {
-            self.done.push((full.finish(), chunks, std::mem::take(&mut self.left_out)));
-        }
-    }
-
-    fn finish(mut self) -> Vec<(Vec<u8>, u32, u64)> {
-        self.cut();
-        self.done
-    }
-}
 
 fn apply(tree: Tree, mut edits: Vec<Edit>, batch: &mut Batch) -> Result<Tree, DeliveryError> {
     edits.sort_unstable_by(|a, b| a.0.cmp(&b.0));
@@ -225,7 +49,7 @@ pub fn build(
         let other = |run: &Run| run.type_name != entry.0.type_name;
         if open.values().next().is_some_and(|(run, _)| other(run)) {
             for (run, entries) in std::mem::take(&mut open).into_values() {
-                writer.write(&run, &entries, batch, &mut edits)?;
+                writer.write(&run, &entries, None, batch, &mut edits)?;
             }
         }
         let start = begins.then(|| entry.0.id.clone());
@@ -234,13 +58,13 @@ pub fn build(
             Some((_, entries)) if !begins => entries.push(entry),
             _ => {
                 if let Some((run, entries)) = open.insert(locale.clone(), (run, vec![entry])) {
-                    writer.write(&run, &entries, batch, &mut edits)?;
+                    writer.write(&run, &entries, None, batch, &mut edits)?;
                 }
             }
         }
     }
     for (run, entries) in open.into_values() {
-        writer.write(&run, &entries, batch, &mut edits)?;
+        writer.write(&run, &entries, None, batch, &mut edits)?;
     }
     apply(Tree::empty(), edits, batch)
 }
@@ -266,31 +90,31 @@ pub fn update(
         return Ok(None);
     }
     let mut runs: BTreeSet<Run> = BTreeSet::new();
+    let mut changed: BTreeSet<Vec<u8>> = BTreeSet::new();
     for (count, change) in (0_u64..).zip(before.diff(after)) {
         if count > 64 && count > after.len() / CHANGED_SHARE {
             return Ok(None);
         }
-        let key = EntryKey::from_bytes(&change?.key)?;
+        let bytes = change?.key;
+        let key = EntryKey::from_bytes(&bytes)?;
         runs.insert(run_of(before, &key)?);
         runs.insert(run_of(after, &key)?);
+        changed.insert(bytes.to_vec());
     }
     let mut writer = Writer::new(rules, content);
     let mut written = Vec::new();
     let mut gone: BTreeMap<Vec<u8>, bytes::Bytes> = BTreeMap::new();
     for run in &runs {
+        let mut segments = Vec::new();
         for index in rules.indexes() {
-            let key = SegmentKey {
-                index,
-                locale: run.locale.as_str(),
-                type_name: run.type_name.as_str(),
-                start: run.start.as_ref().map(EntryId::as_str).unwrap_or_default(),
-            };
-            for item in old.prefix(&key.prefix()) {
+            for item in old.prefix(&run.key(index).prefix()) {
                 let (key, value) = item?;
+                segments.push((index.to_owned(), value.clone()));
                 gone.insert(key.to_vec(), value);
             }
         }
-        writer.write(run, &entries_of(after, run)?, batch, &mut written)?;
+        let known = Known::of(&segments, &changed, content);
+        writer.write(run, &entries_of(after, run)?, known.as_ref(), batch, &mut written)?;
     }
     let mut edits: Vec<Edit> = Vec::new();
     for (key, value) in written {

@@ -16,7 +16,7 @@ use super::attributes::attributes_of;
 
 /// The form of segments and of what is in them; part of what a search tree is bound to. Raise it when the same entries give
 /// other segments.
-const FORMAT: &str = "search 2";
+const FORMAT: &str = "search 3";
 /// The longest name of an index, in bytes.
 const INDEX_BYTES_MAX: usize = 100;
 

@@ -5,6 +5,7 @@
 
 mod choice;
 mod lookup;
+mod make;
 pub mod query;
 mod rank;
 mod vocabulary;
@@ -15,9 +16,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
+pub use self::make::Source;
 use self::{
     choice::{Bits, Choice},
     query::Query,
@@ -80,12 +82,16 @@ pub struct Shelf {
     analyzer: Arc<Analyzer>,
     /// The number of each part's first chunk; one more than there are parts.
     starts: Vec<u32>,
-    /// The different attributes of all chunks.
+    /// The different attributes of all chunks, and those that chunks of earlier shelves had.
     attributes: Vec<Attributes>,
+    /// How many of them there were when the list was last made.
+    attributes_anew: usize,
     /// The tables of each part's terms.
     tables: Vec<Arc<[u32]>>,
-    /// The numbers of each part's attributes among those.
-    part_attributes: Vec<Vec<u32>>,
+    /// The numbers of each part's attributes among those, one part after the other.
+    part_attributes: Vec<u32>,
+    /// Where those of each part end.
+    part_attributes_ends: Vec<u32>,
     vocabulary: OnceLock<Vocabulary>,
 }
 
@@ -190,38 +196,6 @@ pub struct Found {
 }
 
 impl Shelf {
-    /// A shelf of parts, in the order in which equal hits are listed.
-    #[must_use]
-    pub fn new(parts: Vec<Part>, basis: Option<Arc<Basis>>, analyzer: Arc<Analyzer>) -> Self {
-        let mut starts = vec![0_u32];
-        let mut attributes: Vec<Attributes> = Vec::new();
-        let mut numbers: FxHashMap<Attributes, u32> = FxHashMap::default();
-        let mut part_attributes = Vec::with_capacity(parts.len());
-        for part in &parts {
-            let last = starts.last().copied().unwrap_or(0);
-            starts.push(last.saturating_add(u32::try_from(part.segment.len()).unwrap_or(u32::MAX)));
-            let own = part.segment.attributes().iter().map(|own| {
-                *numbers.entry(own.clone()).or_insert_with(|| {
-                    attributes.push(own.clone());
-                    u32::try_from(attributes.len() - 1).unwrap_or(u32::MAX)
-                })
-            });
-            part_attributes.push(own.collect());
-        }
-        // Vectors of another basis mean something else, and without those of all parts the legs cannot be compared.
-        let fits = |basis: &Arc<Basis>| {
-            parts.iter().all(|part| {
-                part.vectors.as_ref().is_some_and(|vectors| {
-                    vectors.len() == part.segment.len() && vectors.dimensions() == basis.dimensions()
-                })
-            })
-        };
-        let basis = basis.filter(fits);
-        let tables = parts.iter().map(|part| part.segment.table()).collect();
-        let vocabulary = OnceLock::new();
-        Self { parts, basis, analyzer, starts, attributes, tables, part_attributes, vocabulary }
-    }
-
     /// How many chunks it has.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -381,8 +355,8 @@ impl Shelf {
     /// The chunks that the caller may see.
     fn choices(&self, allowed: &Allowed, skip: Option<&dyn Fn(&[u8]) -> bool>) -> Vec<Choice> {
         let seen: Vec<bool> = self.attributes.iter().map(|attributes| allowed.allows(attributes)).collect();
-        let choose = |(part, numbers): (&Part, &Vec<u32>)| {
-            let segment = &*part.segment;
+        let choose = |(number, part): (usize, &Part)| {
+            let (segment, numbers) = (&*part.segment, self.attributes_of(number));
             let sees = |number: &u32| seen[*number as usize];
             let mut bits = if numbers.iter().all(sees) {
                 Bits::first(segment.len())
@@ -412,7 +386,7 @@ impl Shelf {
             }
             Choice::of(bits, segment.len())
         };
-        self.parts.iter().zip(&self.part_attributes).map(choose).collect()
+        self.parts.iter().enumerate().map(choose).collect()
     }
 
     /// The words of a query with what else counts for them, and the query as it reads when misspelt words are corrected.

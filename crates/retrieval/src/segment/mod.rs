@@ -12,7 +12,7 @@ mod write;
 pub(crate) use self::read::{Slot, posting, slot_at};
 pub use self::{
     read::{ChunkRef, Segment},
-    write::{Passage, SEGMENT_BYTES_MAX, SegmentWriter},
+    write::{Copied, Passage, SEGMENT_BYTES_MAX, SegmentWriter},
 };
 pub use crate::bytes::StoredError;
 

@@ -356,7 +356,7 @@ impl Segment {
     }
 
     /// A word by number.
-    fn word(&self, number: usize) -> String {
+    pub(super) fn word(&self, number: usize) -> String {
         let term = self.word_terms.get(number).map_or("", |term| self.term(*term));
         let shared = self.word_shares.get(number).copied().map_or(0, usize::from);
         format!("{}{}", term.get(..shared).unwrap_or_default(), self.words.get(number))
@@ -442,6 +442,21 @@ impl Segment {
     #[inline]
     pub(crate) fn postings(&self, range: Range<u32>) -> &[u16] {
         self.postings.get(range.start as usize..range.end as usize).unwrap_or_default()
+    }
+
+    /// How many different words it has.
+    pub(super) fn words(&self) -> usize {
+        self.word_terms.len()
+    }
+
+    /// The term of a word.
+    pub(super) fn term_of(&self, word: u16) -> &str {
+        self.word_terms.get(usize::from(word)).map_or("", |term| self.term(*term))
+    }
+
+    /// The words of a chunk in order, with [`BREAK`] after each sentence.
+    pub(super) fn words_in(&self, chunk: usize) -> &[u16] {
+        self.chunks.get(chunk).map_or(&[], |meta| self.tokens_in(meta))
     }
 
     #[inline]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use super::{BREAK, CHUNK_TERMS_MAX, CHUNKS_MAX, HEADINGS_MAX, MARK, WORDS_MAX};
+use super::{BREAK, CHUNK_TERMS_MAX, CHUNKS_MAX, HEADINGS_MAX, MARK, Segment, WORDS_MAX};
 use crate::{
     access::Attributes,
     bytes::{put, put_bytes},
@@ -51,11 +51,29 @@ struct Written {
     tokens: Vec<u32>,
 }
 
+/// A segment that chunks are copied from, into one other.
+#[derive(Debug)]
+pub struct Copied<'a> {
+    segment: &'a Segment,
+    /// The number of each word in the other one; [`END`] while it has none.
+    numbers: Vec<u32>,
+}
+
+impl<'a> Copied<'a> {
+    /// Copies from a segment.
+    #[must_use]
+    pub fn of(segment: &'a Segment) -> Self {
+        Self { segment, numbers: vec![END; segment.words()] }
+    }
+}
+
 /// Collects chunks into a segment. The same chunks in the same order give the same bytes.
 pub struct SegmentWriter<'a> {
     analyzer: &'a Analyzer,
     words: Vec<Word>,
     word_numbers: FxHashMap<Box<str>, u32>,
+    /// How many of the words have a term.
+    indexed_words: usize,
     terms: Vec<Box<str>>,
     term_numbers: FxHashMap<Box<str>, u32>,
     attributes: BTreeMap<Attributes, u32>,
@@ -84,6 +102,7 @@ impl<'a> SegmentWriter<'a> {
             analyzer,
             words: Vec::new(),
             word_numbers: FxHashMap::default(),
+            indexed_words: 0,
             terms: Vec::new(),
             term_numbers: FxHashMap::default(),
             attributes: BTreeMap::new(),
@@ -104,7 +123,7 @@ impl<'a> SegmentWriter<'a> {
         }
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
-        let (words_before, terms_before) = (self.words.len(), self.terms.len());
+        let before = (self.words.len(), self.terms.len());
         let headings = &passage.chunk.headings[..passage.chunk.headings.len().min(HEADINGS_MAX)];
         let mut room = CHUNK_TERMS_MAX;
         self.read(passage.title, &mut scratch, &mut room);
@@ -114,17 +133,72 @@ impl<'a> SegmentWriter<'a> {
         }
         let lead = scratch.len();
         self.read(passage.text, &mut scratch, &mut room);
+        self.add(passage, before, (title, lead), scratch)
+    }
 
+    /// Adds a chunk of another segment of the same language: the same as to [`Self::push`] what it was made of, but nothing is read.
+    /// `false` when this segment is full, or the other one has no such chunk.
+    #[must_use]
+    pub fn copy(&mut self, from: &mut Copied<'_>, chunk: usize) -> bool {
+        let Some(found) = from.segment.chunk(chunk).filter(|_| self.chunks.len() < CHUNKS_MAX) else {
+            return false;
+        };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        let before = (self.words.len(), self.terms.len());
+        for word in from.segment.words_in(chunk) {
+            if *word == BREAK {
+                scratch.push(END);
+                continue;
+            }
+            let Some(number) = from.numbers.get_mut(usize::from(*word)) else { return false };
+            if *number == END {
+                let text = from.segment.word(usize::from(*word));
+                *number = match self.word_numbers.get(&*text) {
+                    Some(number) => *number,
+                    None => self.number(&text, Some(from.segment.term_of(*word))),
+                };
+            }
+            scratch.push(*number);
+        }
+        let Some(attributes) = from.segment.attributes().get(found.attributes) else { return false };
+        let passage = Passage {
+            entry: found.entry,
+            title: found.title,
+            chunk: &Chunk {
+                id: found.id,
+                field: found.field.to_owned(),
+                range: found.range.clone(),
+                headings: found.headings.iter().map(|heading| (*heading).to_owned()).collect(),
+                anchor: found.anchor.map(str::to_owned),
+                boost: found.boost,
+            },
+            text: "",
+            attributes,
+        };
+        self.add(&passage, before, from.segment.lead(chunk), scratch)
+    }
+
+    fn add(
+        &mut self,
+        passage: &Passage<'_>,
+        (words_before, terms_before): (usize, usize),
+        (title, lead): (usize, usize),
+        scratch: Vec<u32>,
+    ) -> bool {
+        let headings = &passage.chunk.headings[..passage.chunk.headings.len().min(HEADINGS_MAX)];
         let strings = headings.iter().chain(passage.chunk.anchor.as_ref()).chain([&passage.chunk.field]);
+        // Stop words are in no segment.
+        let words = self.words[words_before..].iter().filter(|word| word.term != STOP);
         let new_entry = self.entries.last().is_none_or(|(key, _)| **key != *passage.entry);
         let cost = CHUNK_BYTES
             + scratch.len() * 2
-            + self.words[words_before..].iter().map(|word| word.text.len() + 4).sum::<usize>()
+            + words.map(|word| word.text.len() + 4).sum::<usize>()
             + self.terms[terms_before..].iter().map(|term| term.len() + 5).sum::<usize>()
             + strings.filter(|s| !self.strings.contains_key(s.as_str())).map(|s| s.len() + 8).sum::<usize>()
             + if new_entry { passage.entry.len() + passage.title.len() + 16 } else { 0 }
             + if self.attributes.contains_key(passage.attributes) { 0 } else { size(passage.attributes) };
-        let fits = self.bytes + cost <= SEGMENT_BYTES_MAX && self.words.len() <= WORDS_MAX;
+        let fits = self.bytes + cost <= SEGMENT_BYTES_MAX && self.indexed_words <= WORDS_MAX;
         if !fits && !self.chunks.is_empty() {
             self.scratch = scratch;
             return false;
@@ -183,16 +257,23 @@ impl<'a> SegmentWriter<'a> {
         if let Some(number) = self.word_numbers.get(text) {
             return *number;
         }
-        let term = if dense { Some(text.into()) } else { self.analyzer.term(text) };
+        let analyzer = self.analyzer;
+        let term = if dense { Some(text.into()) } else { analyzer.term(text) };
+        self.number(text, term.as_deref())
+    }
+
+    /// Adds a word that is not here yet. Stop words have no term.
+    fn number(&mut self, text: &str, term: Option<&str>) -> u32 {
         let term = term.map_or(STOP, |term| {
-            if let Some(number) = self.term_numbers.get(&*term) {
+            if let Some(number) = self.term_numbers.get(term) {
                 return *number;
             }
             let number = u32::try_from(self.terms.len()).unwrap_or(STOP);
-            self.term_numbers.insert((*term).into(), number);
-            self.terms.push((*term).into());
+            self.term_numbers.insert(term.into(), number);
+            self.terms.push(term.into());
             number
         });
+        self.indexed_words += usize::from(term != STOP);
         let number = u32::try_from(self.words.len()).unwrap_or(END);
         self.word_numbers.insert(text.into(), number);
         self.words.push(Word { text: text.into(), term, used: false });

@@ -30,6 +30,8 @@ pub struct Token<'a> {
 pub struct Analyzer {
     stemmer: Option<Stemmer>,
     stop: &'static [&'static str],
+    /// The lengths of the stop words, by how they begin: most words need not be compared with them.
+    stop_lengths: [u16; 32],
 }
 
 impl std::fmt::Debug for Analyzer {
@@ -67,7 +69,16 @@ impl Analyzer {
             "tr" => Some(Algorithm::Turkish),
             _ => None,
         };
-        Self { stemmer: algorithm.map(Stemmer::create), stop: stop::words(&language) }
+        let stop = stop::words(&language);
+        let mut stop_lengths = [0; 32];
+        for word in stop {
+            stop_lengths[beginning(word)] |= length_bit(word);
+        }
+        Self { stemmer: algorithm.map(Stemmer::create), stop, stop_lengths }
+    }
+
+    fn is_stop(&self, word: &str) -> bool {
+        self.stop_lengths[beginning(word)] & length_bit(word) != 0 && self.stop.contains(&word)
     }
 
     /// Calls `take` with each term of the text, in order.
@@ -88,7 +99,7 @@ impl Analyzer {
 
     /// The term of a word in lower case. Stop words have none.
     pub(crate) fn term<'w>(&self, word: &'w str) -> Option<Cow<'w, str>> {
-        if self.stop.contains(&word) {
+        if self.is_stop(word) {
             return None;
         }
         Some(self.stemmer.as_ref().map_or(Cow::Borrowed(word), |stemmer| stemmer.stem(word)))
@@ -98,7 +109,7 @@ impl Analyzer {
     #[must_use]
     pub fn count(&self, text: &str) -> u32 {
         let mut count = 0_u32;
-        words(text, |word| count += u32::from(word.dense || !self.stop.contains(&word.text)));
+        words(text, |word| count += u32::from(word.dense || !self.is_stop(word.text)));
         count
     }
 
@@ -109,6 +120,14 @@ impl Analyzer {
         self.terms(text, |term| out.push(term.to_owned()));
         out
     }
+}
+
+fn beginning(word: &str) -> usize {
+    word.bytes().next().map_or(0, |first| usize::from(first % 32))
+}
+
+fn length_bit(word: &str) -> u16 {
+    1 << word.len().min(15)
 }
 
 /// A word as the text has it, in lower case; or a pair of characters of a script without spaces between words.

@@ -207,8 +207,10 @@ impl ReleaseView {
                     out.total += tally.entries;
                     let segment = open.shelf.parts().get(tally.part).map(|part| &part.segment);
                     let attributes = segment.and_then(|s| s.attributes().get(tally.attributes));
-                    let of = (&open.types[tally.part], index.as_str(), attributes);
-                    count(&mut out.facets, &question.facets, of, reader, tally.entries);
+                    if let Some(type_name) = open.type_of(tally.part) {
+                        let of = (type_name, index.as_str(), attributes);
+                        count(&mut out.facets, &question.facets, of, reader, tally.entries);
+                    }
                 }
                 corrections.push((found.covered, found.matched, found.corrected));
                 let covered = UNCOVERED_FACTOR + (1.0 - UNCOVERED_FACTOR) * found.covered.clamp(0.0, 1.0);
