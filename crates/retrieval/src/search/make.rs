@@ -68,7 +68,7 @@ impl Shelf {
                 vectors.len() == part.segment.len() && vectors.dimensions() == basis.dimensions()
             })
         };
-        let mut basis = basis;
+        let (mut basis, mut new) = (basis, Vec::new());
         for source in sources {
             let (part, count, table) = match (source, before) {
                 (Source::Same(at), Some(before)) => {
@@ -87,6 +87,9 @@ impl Shelf {
                     });
                     shelf.part_attributes.extend(own);
                     basis = basis.filter(|basis| fits(&part, basis));
+                    if before.is_some() {
+                        new.push(part.segment.clone());
+                    }
                     let count = u32::try_from(part.segment.len()).unwrap_or(u32::MAX);
                     let table = part.segment.table();
                     (part, count, table)
@@ -98,6 +101,10 @@ impl Shelf {
             shelf.part_attributes_ends.push(end);
             shelf.tables.push(table);
             shelf.parts.push(part);
+        }
+        let words = before.and_then(|before| before.vocabulary.get());
+        if let Some(next) = words.and_then(|words| words.next(new.iter().map(|segment| &**segment))) {
+            shelf.vocabulary = OnceLock::from(next);
         }
         shelf.basis = basis;
         shelf.attributes_anew = before.map_or(shelf.attributes.len(), |before| before.attributes_anew);

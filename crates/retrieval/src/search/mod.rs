@@ -92,7 +92,7 @@ pub struct Shelf {
     part_attributes: Vec<u32>,
     /// Where those of each part end.
     part_attributes_ends: Vec<u32>,
-    vocabulary: OnceLock<Vocabulary>,
+    vocabulary: OnceLock<Arc<Vocabulary>>,
 }
 
 /// What is asked.
@@ -234,7 +234,7 @@ impl Shelf {
 
     /// Makes what corrections of misspelt words need, so that the first of them does not wait for it.
     pub fn warm(&self) {
-        self.vocabulary.get_or_init(|| Vocabulary::of(self));
+        self.vocabulary();
     }
 
     /// Searches.

@@ -1,5 +1,7 @@
 //! The words of a shelf: how a beginning goes on, and what is nearly the same.
 
+use std::sync::Arc;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
@@ -8,7 +10,10 @@ use super::{
     lookup::{Place, lookup},
     words::chunks_of,
 };
-use crate::{segment::posting, text::term_hash};
+use crate::{
+    segment::{Segment, posting},
+    text::term_hash,
+};
 
 /// The fewest letters of a word that may be misspelt.
 const MISSPELT_CHARS_MIN: usize = 3;
@@ -18,31 +23,50 @@ const TWO_MISTAKES_CHARS: usize = 8;
 const CORRECTIONS: usize = 32;
 /// The longest word that is corrected.
 const CHARS_MAX: usize = 40;
+/// So many terms that no chunk has any more may stay, besides as many as there were.
+const TERMS_KEPT: usize = 4_096;
 
 /// The different terms of a shelf, whoever may see them. What is taken from here must be looked up in the chunks that are looked at.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Vocabulary {
     terms: String,
     ends: Vec<u32>,
     /// Which letters each term has, and how many.
     letters: Vec<(u32, u8)>,
+    /// The hashes of the terms.
+    seen: FxHashSet<u64>,
+    /// How many terms there were when all of it was last made.
+    made: usize,
 }
 
 impl Vocabulary {
     pub fn of(shelf: &Shelf) -> Self {
         let mut out = Self::default();
-        let mut seen: FxHashSet<u64> = FxHashSet::default();
-        for part in &shelf.parts {
-            for number in 0..part.segment.terms() {
-                let term = part.segment.term(u16::try_from(number).unwrap_or(u16::MAX));
-                if term.len() <= CHARS_MAX * 4 && seen.insert(term_hash(term)) {
-                    out.terms.push_str(term);
-                    out.ends.push(u32::try_from(out.terms.len()).unwrap_or(u32::MAX));
-                    out.letters.push(letters(term));
-                }
+        shelf.parts.iter().for_each(|part| out.add(&part.segment));
+        out.made = out.ends.len();
+        out
+    }
+
+    /// That of the next shelf, which has these segments besides some of this one's. Terms that it no longer has do no harm, but
+    /// `None` when they may be many.
+    pub fn next<'a>(self: &Arc<Self>, new: impl Iterator<Item = &'a Segment>) -> Option<Arc<Self>> {
+        let mut out = Arc::clone(self);
+        for segment in new {
+            if !terms(segment).all(|(_, hash)| out.seen.contains(&hash)) {
+                Arc::make_mut(&mut out).add(segment);
             }
         }
-        out
+        (out.ends.len() <= out.made * 2 + TERMS_KEPT).then_some(out)
+    }
+
+    fn add(&mut self, segment: &Segment) {
+        for (term, hash) in terms(segment) {
+            if self.seen.insert(hash) {
+                self.terms.push_str(term);
+                self.ends.push(u32::try_from(self.terms.len()).unwrap_or(u32::MAX));
+                self.letters.push(letters(term));
+            }
+        }
     }
 
     /// Terms that one mistake, or two in long ones, lie from a word: those with fewer mistakes first, then by letters.
@@ -73,6 +97,13 @@ impl Vocabulary {
         out.sort_unstable();
         out
     }
+}
+
+/// The terms of a segment that words may be corrected to, with their hashes.
+fn terms(segment: &Segment) -> impl Iterator<Item = (&str, u64)> {
+    let term = |number| segment.term(u16::try_from(number).unwrap_or(u16::MAX));
+    let all = (0..segment.terms()).map(term).filter(|term| term.len() <= CHARS_MAX * 4);
+    all.map(|term| (term, term_hash(term)))
 }
 
 /// A bit for each letter of a word (some letters share one), and the number of letters.
@@ -122,9 +153,14 @@ impl Shelf {
         counts
     }
 
+    /// The terms, made when they are first needed.
+    pub(super) fn vocabulary(&self) -> &Vocabulary {
+        self.vocabulary.get_or_init(|| Arc::new(Vocabulary::of(self)))
+    }
+
     /// The term that was probably meant: of those with the fewest mistakes the one that most chunks have.
     pub(super) fn correction(&self, choices: &[Choice], word: &str) -> Option<String> {
-        let vocabulary = self.vocabulary.get_or_init(|| Vocabulary::of(self));
+        let vocabulary = self.vocabulary();
         let mut found: Vec<(usize, std::cmp::Reverse<usize>, &str)> = Vec::new();
         let near = vocabulary.near(word);
         // As many at a time as are compared at most, and only those with the same number of mistakes.
