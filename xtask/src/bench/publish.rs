@@ -102,14 +102,14 @@ pub fn run(entries: usize, keep: Option<&Path>) -> Result<()> {
     diffs(&server, last)
 }
 
-/// Waits until a server does nothing: after the first release it learns what words mean, which no later release repeats.
+/// Waits until a server does next to nothing, which is looking for moves and checking packs: after the first release it learns what words mean, which no later release repeats.
 fn rest(server: u32) -> Result<()> {
     let until = Instant::now() + REST_MAX;
     let mut before = cpu_us(server)?;
     loop {
         std::thread::sleep(Duration::from_secs(2));
         let now = cpu_us(server)?;
-        if now - before < 50_000.0 {
+        if now - before < 100_000.0 {
             return Ok(());
         }
         if Instant::now() > until {
