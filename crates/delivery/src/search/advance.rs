@@ -11,7 +11,7 @@ use ashlar_store::{Batch, ReadObjects, Tree};
 
 use super::{
     key::{SegmentValue, ShelfName, shelf_of, vector_key},
-    meaning::{CHUNKS_MIN, Count, Counts, Maker, QUICK_EMBEDDED_MAX, Segments, Taught},
+    meaning::{CHUNKS_MIN, Count, Counts, Maker, QUICK_EMBEDDED_MAX, Segments, Taught, open_once},
 };
 use crate::error::DeliveryError;
 
@@ -59,15 +59,8 @@ impl Maker<'_> {
             gone.extend(change.old.map(|old| SegmentValue::from_bytes(&old)).transpose()?);
             new.extend(change.new.map(|new| SegmentValue::from_bytes(&new)).transpose()?);
         }
-        let mut opened: BTreeMap<Digest, Arc<Segment>> = BTreeMap::new();
-        let mut open = |digest: &Digest| -> Result<Arc<Segment>, DeliveryError> {
-            if let Some(known) = opened.get(digest) {
-                return Ok(known.clone());
-            }
-            let segment = Arc::new(Segment::open(&content.get(digest)?)?);
-            opened.insert(*digest, segment.clone());
-            Ok(segment)
-        };
+        let mut opened = BTreeMap::new();
+        let mut open = |digest: &Digest| open_once(&mut opened, content, digest);
         let (mut edits, mut embedded) = (Vec::new(), 0_u64);
         for (name, (gone, new)) in &changed {
             let (index, locale) = (name.0.as_str(), name.1.as_str());

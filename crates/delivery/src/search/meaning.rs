@@ -396,6 +396,20 @@ pub(super) struct Maker<'a> {
     pub(super) counts: Counts,
 }
 
+/// Reads a segment that was not read before.
+pub(super) fn open_once(
+    opened: &mut BTreeMap<Digest, Arc<Segment>>,
+    content: &dyn ReadObjects,
+    digest: &Digest,
+) -> Result<Arc<Segment>, DeliveryError> {
+    if let Some(known) = opened.get(digest) {
+        return Ok(known.clone());
+    }
+    let segment = Arc::new(Segment::open(&content.get(digest)?)?);
+    opened.insert(*digest, segment.clone());
+    Ok(segment)
+}
+
 impl Maker<'_> {
     /// Adds the edits of all shelves. `false` when it takes too long.
     fn look_at_all(
@@ -443,14 +457,7 @@ impl Maker<'_> {
         let chunks: u64 = values.iter().map(|v| u64::from(v.chunks)).sum();
         let content: &dyn ReadObjects = batch;
         let opened = &mut self.opened;
-        let mut open = |digest: &Digest| -> Result<Arc<Segment>, DeliveryError> {
-            if let Some(known) = opened.get(digest) {
-                return Ok(known.clone());
-            }
-            let segment = Arc::new(Segment::open(&content.get(digest)?)?);
-            opened.insert(*digest, segment.clone());
-            Ok(segment)
-        };
+        let mut open = |digest: &Digest| open_once(opened, content, digest);
         let mut kept = None;
         if let Some(earlier) = earlier
             && let Some((basis, taught)) = self.input.learned.at(earlier, (index, locale), content)?
