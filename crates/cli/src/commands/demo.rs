@@ -111,7 +111,10 @@ fn print(url: &str, data: &Path, keys: &LocalKeys) {
     output::line("  ashlar entry get pricing-plan port > port.json");
     output::line("  sed -i 's/39900/42900/' port.json");
     output::line("  ashlar entry put pricing-plan port --file port.json --as jonas");
-    output::line("  ashlar candidate create --as jonas");
+    // The demo's suites ask for the old price, as they should.
+    output::line(
+        "  ashlar candidate create --as jonas --no-evals  # without it: evals fail, the suite asks for the old price",
+    );
     output::line("  ashlar release promote c4                      # refused: nobody approved the price");
     output::line("  ashlar candidate approve c4 --right pricing --as ines");
     output::line("  ashlar release promote c4");
