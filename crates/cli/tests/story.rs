@@ -4,9 +4,13 @@
 
 mod common;
 
-use std::{path::Path, process::Command};
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
 
-use common::{Rig, http, start};
+use common::{Rig, Served, http, start};
 use serde_json::{Value, json};
 
 fn plan(price: u32) -> Value {
@@ -315,4 +319,52 @@ fn the_documentation_corpus_is_imported_released_and_verified() {
     );
     rig.json(0, &["release", "promote", "c1", "--format", "json"]);
     assert_eq!(rig.json(0, &["release", "verify", "r1", "--format", "json"])["entries"], 1044);
+}
+
+#[test]
+fn the_steps_that_the_demo_prints_lead_to_a_release_and_back() {
+    let rig = Rig::new();
+    let binary = Path::new(env!("CARGO_BIN_EXE_ashlar"));
+    let mut demo = Command::new(binary)
+        .args(["demo", "--data", "demo", "--listen", "127.0.0.1:0"])
+        .current_dir(rig.path())
+        .env_remove("ASHLAR_DATA")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let _served = Served(demo);
+    let printed: Vec<String> =
+        lines.map(Result::unwrap).take_while(|line| !line.contains("Stop with Ctrl-C")).collect();
+    let steps: Vec<&str> = printed
+        .iter()
+        .skip_while(|line| !line.starts_with("Change a price"))
+        .skip(1)
+        .map_while(|line| line.strip_prefix("  "))
+        .collect();
+    let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let (export, rest) = steps.split_first().unwrap();
+    assert!(export.starts_with("export ASHLAR_DATA=") && rest.len() > 8, "{printed:#?}");
+    let mut answers = Vec::new();
+    for step in rest {
+        let out = Command::new("sh")
+            .args(["-c", &format!("{export}; {step}")])
+            .current_dir(rig.path())
+            .env("PATH", &path)
+            .output()
+            .unwrap();
+        let refused = step.contains("# refused");
+        assert_eq!(out.status.success(), !refused, "{step}: {out:?}");
+        if step.starts_with("ashlar ask") {
+            answers.push(String::from_utf8(out.stdout).unwrap());
+        }
+    }
+    assert!(answers[0].contains("429.00 EUR"), "{answers:?}");
+    assert_eq!(http(&url_in(&printed), "GET", "/v1/plans/port", "", "").0, 200);
+}
+
+/// The address that is printed first.
+fn url_in(printed: &[String]) -> String {
+    let line = printed.iter().find(|line| line.contains("http://")).unwrap();
+    line[line.find("http://").unwrap()..].trim().to_owned()
 }

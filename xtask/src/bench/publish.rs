@@ -102,7 +102,8 @@ pub fn run(entries: usize, keep: Option<&Path>) -> Result<()> {
     diffs(&server, last)
 }
 
-/// Waits until a server does next to nothing, which is looking for moves and checking packs: after the first release it learns what words mean, which no later release repeats.
+/// Waits until a server does next to nothing, which is looking for moves and checking packs. After the first release it learns what
+/// words mean, which no later release repeats.
 fn rest(server: u32) -> Result<()> {
     let until = Instant::now() + REST_MAX;
     let mut before = cpu_us(server)?;
